@@ -1,0 +1,82 @@
+"""Every error a user can meet, in one tree.
+
+::
+
+    GairError                     one line for people, exit status 1
+    ├── UsageError                the call itself is off: a bad flag or argument, exit status 2
+    ├── PhotoError                a photo cannot be read, or must not be
+    ├── ImageryError              a raster cannot be used
+    │   └── BandError             its bands are not the ones the model needs
+    ├── RegionError               a region or bounding box makes no sense
+    ├── FootprintError            a point or frame that cannot be mapped
+    ├── ModelError                a model cannot be found, read or run
+    │   └── CheckpointError       its tensors are not the ones this architecture has
+    ├── SearchIndexError              an index cannot be used
+    │   ├── IndexNotFoundError    there is none of that name
+    │   ├── IndexCorruptError     a file is missing or differs from what was built
+    │   └── IndexMismatchError    it belongs to another model
+    └── StorageError              the disk refused: full, read-only, gone
+
+Messages name the bad value and the remedy, and fit on one line. The command lines print them
+without a traceback; library users catch :class:`GairError` or a branch of it.
+"""
+
+
+class GairError(Exception):
+    """The root: anything this project raises on purpose."""
+
+    exit_status = 1
+
+
+class UsageError(GairError):
+    """An argument or a flag has a value that cannot work."""
+
+    exit_status = 2
+
+
+class PhotoError(GairError):
+    """A photo is broken, is no image, or is too large to be decoded safely."""
+
+
+class ImageryError(GairError):
+    """A raster file cannot be used as imagery."""
+
+
+class BandError(ImageryError):
+    """A raster lacks bands that the model needs, or does not name them."""
+
+
+class RegionError(GairError):
+    """A region, polygon or bounding box is empty, invalid or unknown."""
+
+
+class FootprintError(GairError):
+    """A point lies outside its frame, or a footprint is degenerate."""
+
+
+class ModelError(GairError):
+    """A model cannot be found, read or run."""
+
+
+class CheckpointError(ModelError):
+    """A checkpoint holds unknown, missing or misshapen tensors."""
+
+
+class SearchIndexError(GairError):
+    """An index cannot be used."""
+
+
+class IndexNotFoundError(SearchIndexError):
+    """There is no index of that name."""
+
+
+class IndexCorruptError(SearchIndexError):
+    """A file of an index is missing, truncated or differs from what was built."""
+
+
+class IndexMismatchError(SearchIndexError):
+    """An index and a model do not belong together."""
+
+
+class StorageError(GairError):
+    """The disk refused a write: full, read-only or gone."""

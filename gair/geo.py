@@ -1,0 +1,150 @@
+"""Places on the ground: footprints, frame coordinates and great-circle distances.
+
+Longitude comes first everywhere, in degrees (``lonlat_deg``). Frame coordinates are ``(x, y)`` in
+[-1, 1] with x to the right and **y down**, as in an image; (-1, -1) is the north-west corner.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyproj
+
+from gair.errors import FootprintError
+
+EARTH_RADIUS_M = 6371008.8
+"""Mean radius of the Earth (IUGG), metres; the sphere of every haversine distance here."""
+
+WEB_MERCATOR_CIRCUMFERENCE_M = 40075016.68557849
+"""Width of the world in EPSG:3857, metres at the equator."""
+
+WEB_MERCATOR_MAX_LATITUDE_DEG = 85.05112877980659
+"""Latitude where EPSG:3857 ends."""
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """The rectangle on the ground that a remote-sensing frame covers.
+
+    Its sides are parallel to the axes of ``crs``, so the mapping between longitude/latitude and
+    frame coordinates goes through that CRS and is exact in it.
+    """
+
+    crs: str
+    """Any CRS that PROJ understands, for example ``"EPSG:3857"``, ``"EPSG:32618"``."""
+    bounds_wsen: tuple[float, float, float, float]
+    """West, south, east, north edge, in the units of ``crs``."""
+
+    def __post_init__(self) -> None:
+        west, south, east, north = self.bounds_wsen
+        if not (np.isfinite(self.bounds_wsen).all() and west < east and south < north):
+            raise FootprintError(
+                f"footprint bounds {self.bounds_wsen} (west, south, east, north) enclose no area"
+            )
+
+    @classmethod
+    def from_bbox_wnes_deg(cls, bbox_wnes_deg: tuple[float, float, float, float]) -> Footprint:
+        """A footprint in plain longitude and latitude.
+
+        Args:
+            bbox_wnes_deg: (lon_min, lat_max, lon_max, lat_min), the order the GAIR release uses.
+        """
+        west, north, east, south = (float(v) for v in bbox_wnes_deg)
+        return cls("OGC:CRS84", (west, south, east, north))
+
+    @classmethod
+    def web_mercator_square(cls, lonlat_deg: tuple[float, float], side_m: float) -> Footprint:
+        """A square of ``side_m`` Web-Mercator metres around a point.
+
+        On the ground its side is ``side_m * cos(latitude)``, like that of a web map tile.
+        """
+        x, y = lonlat_to_web_mercator(np.asarray([lonlat_deg], dtype=np.float64))[0]
+        half = side_m / 2
+        return cls("EPSG:3857", (x - half, y - half, x + half, y + half))
+
+    def frame_xy(self, lonlat_deg: npt.ArrayLike) -> FloatArray:
+        """Where points lie in the frame.
+
+        Args:
+            lonlat_deg: (N, 2) longitude, latitude in degrees.
+
+        Returns:
+            (N, 2) frame coordinates; inside the frame both are in [-1, 1].
+        """
+        points = np.asarray(lonlat_deg, dtype=np.float64).reshape(-1, 2)
+        west, south, east, north = self.bounds_wsen
+        px, py = _from_lonlat(self.crs)(points[:, 0], points[:, 1])
+        u = (np.asarray(px) - west) / (east - west)
+        v = (north - np.asarray(py)) / (north - south)  # y grows downwards
+        return np.stack([2 * u - 1, 2 * v - 1], axis=1)
+
+    def lonlat_deg(self, frame_xy: npt.ArrayLike) -> FloatArray:
+        """The inverse of :meth:`frame_xy`: (N, 2) frame coordinates to longitude, latitude."""
+        xy = np.asarray(frame_xy, dtype=np.float64).reshape(-1, 2)
+        west, south, east, north = self.bounds_wsen
+        px = west + (xy[:, 0] + 1) / 2 * (east - west)
+        py = north - (xy[:, 1] + 1) / 2 * (north - south)
+        lon, lat = _to_lonlat(self.crs)(px, py)
+        return np.stack([np.asarray(lon), np.asarray(lat)], axis=1)
+
+
+def haversine_m(a_lonlat_deg: npt.ArrayLike, b_lonlat_deg: npt.ArrayLike) -> FloatArray:
+    """Great-circle distance on the mean sphere.
+
+    Args:
+        a_lonlat_deg: (..., 2) longitude, latitude in degrees.
+        b_lonlat_deg: (..., 2), broadcast against ``a_lonlat_deg``.
+
+    Returns:
+        (...) metres.
+    """
+    a = np.radians(np.asarray(a_lonlat_deg, dtype=np.float64))
+    b = np.radians(np.asarray(b_lonlat_deg, dtype=np.float64))
+    d_lon, d_lat = b[..., 0] - a[..., 0], b[..., 1] - a[..., 1]
+    chord = np.sin(d_lat / 2) ** 2 + np.cos(a[..., 1]) * np.cos(b[..., 1]) * np.sin(d_lon / 2) ** 2
+    return np.asarray(2 * EARTH_RADIUS_M * np.arcsin(np.sqrt(np.clip(chord, 0.0, 1.0))))
+
+
+def lonlat_to_web_mercator(lonlat_deg: npt.ArrayLike) -> FloatArray:
+    """(N, 2) degrees to (N, 2) EPSG:3857 metres; latitudes past 85.05 degrees are refused."""
+    points = np.asarray(lonlat_deg, dtype=np.float64).reshape(-1, 2)
+    if len(points) and np.abs(points[:, 1]).max() > WEB_MERCATOR_MAX_LATITUDE_DEG:
+        worst = points[np.abs(points[:, 1]).argmax()]
+        raise FootprintError(
+            f"latitude {worst[1]:.4f} is outside Web Mercator, which ends at 85.05 degrees"
+        )
+    radius = WEB_MERCATOR_CIRCUMFERENCE_M / (2 * np.pi)
+    lon, lat = np.radians(points[:, 0]), np.radians(points[:, 1])
+    return np.stack([radius * lon, radius * np.arctanh(np.sin(lat))], axis=1)
+
+
+Transform = Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]
+
+
+@functools.lru_cache(maxsize=64)
+def _from_lonlat(crs: str) -> Transform:
+    return _transformer("OGC:CRS84", crs)
+
+
+@functools.lru_cache(maxsize=64)
+def _to_lonlat(crs: str) -> Transform:
+    return _transformer(crs, "OGC:CRS84")
+
+
+def _transformer(source: str, target: str) -> Transform:
+    try:
+        transformer = pyproj.Transformer.from_crs(source, target, always_xy=True)
+    except pyproj.exceptions.CRSError as error:
+        raise FootprintError(f"unknown CRS in {source!r} -> {target!r}: {error}") from error
+
+    def apply(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+        out_x, out_y = transformer.transform(x, y)
+        return np.asarray(out_x), np.asarray(out_y)
+
+    return apply
