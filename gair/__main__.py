@@ -1,0 +1,5 @@
+"""``python -m gair``."""
+
+from gair.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,55 @@
+"""The model card that is saved beside the weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gair.config import GairConfig
+
+if TYPE_CHECKING:
+    from gair.model import ModelInfo
+
+_CARD = """\
+---
+library_name: gair-geolocator
+license: {license_id}
+license_name: "{licence}"
+tags: [geolocation, remote-sensing, street-view]
+---
+# {name}
+
+{state}
+
+- **Licence of the weights:** {licence}
+- **Source:** {source}
+- **Architecture:** GAIR (Liu et al., arXiv 2503.16683): street-view ViT with {sv_depth} blocks of
+  width {sv_width}; remote-sensing ViT with 2D-ALiBi, {rs_depth} blocks of width {dim}, bands
+  {bands}; implicit neural localisation (NILI); location encoder with scales {sigmas}.
+- **Shared space:** {dim} dimensions, compared by cosine.
+
+```python
+from gair import Gair
+
+model = Gair.from_pretrained("path/to/this/folder")
+```
+"""
+
+
+def model_card(config: GairConfig, info: ModelInfo) -> str:
+    """The card as Markdown with the hub's metadata block."""
+    trained = "Trained weights."
+    untrained = "**Untrained: the weights are random and every result is meaningless.**"
+    hub_ids = {"CC BY-NC 4.0": "cc-by-nc-4.0", "Apache-2.0": "apache-2.0"}
+    return _CARD.format(
+        name=info.name,
+        licence=info.licence,
+        license_id=hub_ids.get(info.licence, "other"),
+        state=trained if info.trained else untrained,
+        source=info.source,
+        dim=config.dim,
+        sv_depth=config.sv_depth,
+        sv_width=config.sv_width,
+        rs_depth=config.rs_depth,
+        bands=", ".join(config.rs_bands),
+        sigmas=", ".join(f"{s:g}" for s in config.location_sigmas),
+    )

@@ -1,0 +1,130 @@
+"""The shape of a GAIR model, and two presets.
+
+Sources: the paper (Liu et al., arXiv 2503.16683, ISPRS JPRS 237:166-182) and the tensor shapes of
+the released checkpoint (https://huggingface.co/PingL/GAIR, ``checkpoint.pth``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from gair.bands import GAIR_BANDS
+from gair.errors import ModelError
+from gair.geo import WEB_MERCATOR_CIRCUMFERENCE_M
+
+
+@dataclass(frozen=True)
+class GairConfig:
+    """Sizes of the three encoders and of the space they meet in; the defaults are the release."""
+
+    dim: int = 768
+    """Width D of the shared space and of the remote-sensing tokens (paper, section 4.1)."""
+
+    sv_image_px: int = 224
+    """Side of the street-view input (checkpoint: 197 positions = 14 x 14 patches + CLS)."""
+    sv_patch_px: int = 16
+    """Street-view patch (checkpoint: patch projection 768 x 3 x 16 x 16)."""
+    sv_width: int = 768
+    """Street-view token width (ViT-B/16, https://arxiv.org/abs/2010.11929, table 1)."""
+    sv_depth: int = 12
+    """Street-view blocks (ViT-B)."""
+    sv_heads: int = 12
+    """Street-view attention heads (ViT-B)."""
+    sv_norm_eps: float = 1e-12
+    """Layer-norm epsilon of Hugging Face's ViTModel, which the release uses."""
+
+    rs_bands: tuple[str, ...] = GAIR_BANDS
+    """Sentinel-2 bands, in input order (CROMA's optical bands less B1 and B9)."""
+    rs_frame_px: int = 96
+    """Side of the remote-sensing input (checkpoint: 144 positions = 12 x 12 patches)."""
+    rs_patch_px: int = 8
+    """Remote-sensing patch (checkpoint: patch projection 768 x 640, 640 = 10 x 8 x 8)."""
+    rs_depth: int = 12
+    """Remote-sensing blocks (CROMA-B optical, https://arxiv.org/abs/2311.00566)."""
+    rs_heads: int = 16
+    """Remote-sensing attention heads (CROMA-B); each has its own ALiBi slope."""
+    rs_final_norm: bool = False
+    """Whether a layer norm closes the remote-sensing encoder. CROMA trains with one; the released
+    inference code leaves it out, so a checkpoint that carries it turns this on."""
+
+    location_sigmas: tuple[float, ...] = (1.0, 16.0, 256.0)
+    """Standard deviations of the frozen Fourier frequencies, one capsule each
+    (GeoCLIP, https://arxiv.org/abs/2309.16020, with 2^0, 2^4, 2^8)."""
+    location_frequencies: int = 256
+    """Frequencies a capsule (checkpoint: ``capsule.0.b`` is 256 x 2)."""
+    location_hidden: int = 1024
+    """Width of a capsule's three hidden layers (checkpoint)."""
+
+    footprint_mercator_m: float = WEB_MERCATOR_CIRCUMFERENCE_M / 2**14
+    """Side of a frame in Web-Mercator metres: Streetscape1M frames are zoom-14 map tiles
+    (paper, section 3). On the ground it is this times cos(latitude)."""
+    temperature: float = 0.07
+    """Softmax temperature of both contrastive losses (fixed in the release)."""
+
+    def __post_init__(self) -> None:
+        if self.sv_image_px % self.sv_patch_px or self.rs_frame_px % self.rs_patch_px:
+            raise ModelError(
+                f"image sides must be multiples of the patches: street view {self.sv_image_px}"
+                f"/{self.sv_patch_px}, remote sensing {self.rs_frame_px}/{self.rs_patch_px}"
+            )
+        if self.sv_width % self.sv_heads or self.dim % self.rs_heads:
+            raise ModelError(
+                f"widths must be multiples of the heads: street view {self.sv_width}"
+                f"/{self.sv_heads}, remote sensing {self.dim}/{self.rs_heads}"
+            )
+
+    @property
+    def rs_grid(self) -> int:
+        """Tokens along one side of a frame (12 in the release)."""
+        return self.rs_frame_px // self.rs_patch_px
+
+    def footprint_ground_m(self, latitude_deg: float) -> float:
+        """Side of a frame on the ground at a latitude, metres."""
+        return self.footprint_mercator_m * math.cos(math.radians(latitude_deg))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types, for ``config.json``."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> GairConfig:
+        """The inverse of :meth:`to_dict`; an unknown or missing field is refused by name."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        odd = sorted(known.symmetric_difference(values))
+        if odd:
+            raise ModelError(f"model config has unknown or missing fields: {', '.join(odd)}")
+        arguments: dict[str, Any] = {
+            key: tuple(v) if isinstance(v, list) else v for key, v in values.items()
+        }
+        try:
+            return cls(**arguments)
+        except TypeError as error:
+            raise ModelError(f"model config has a value of the wrong type: {error}") from error
+
+
+PRESETS: dict[str, GairConfig] = {
+    "base": GairConfig(),
+    # The same structure at 5.8 million parameters, for CPUs, demos and tests.
+    "tiny": GairConfig(
+        dim=192,
+        sv_width=192,
+        sv_depth=6,
+        sv_heads=3,
+        rs_depth=4,
+        rs_heads=4,
+        location_hidden=256,
+    ),
+}
+"""Named configurations: ``base`` is the release, ``tiny`` the same structure for a CPU."""
+
+
+def preset(name: str) -> GairConfig:
+    """A named configuration; an unknown name lists the known ones."""
+    try:
+        return PRESETS[name]
+    except KeyError:
+        known = ", ".join(PRESETS)
+        raise ModelError(f"unknown model preset {name!r}; there are: {known}") from None

@@ -1,0 +1,79 @@
+"""The location encoder e: Equal Earth, Fourier features at several scales, one MLP a scale, a sum.
+
+GeoCLIP's design (https://arxiv.org/abs/2309.16020, section 3.2) with a head of GAIR's width.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from gair.config import GairConfig
+
+EQUAL_EARTH_A = (1.340264, -0.081106, 0.000893, 0.003796)
+"""Coefficients A1..A4 of the Equal Earth projection (Savric et al. 2018,
+https://doi.org/10.1080/13658816.2018.1504949)."""
+
+PROJECTION_SCALE = 66.50336
+"""This over 180 brings x of longitude 180, latitude 0 to 1.000 (GeoCLIP, GAIR release).
+
+Multiplied and divided in two steps: at sigma 256 another order shows in the fifth digit.
+"""
+
+
+def equal_earth(lonlat_deg: Tensor) -> Tensor:
+    """Scaled Equal Earth coordinates: (..., 2) degrees to (..., 2), x in [-1, 1], y in +-0.4867.
+
+    Longitude 180 on the equator gives x = 1.000, the pole y = 0.4867.
+    """
+    a1, a2, a3, a4 = EQUAL_EARTH_A
+    lon, lat = torch.deg2rad(lonlat_deg).unbind(-1)
+    theta = torch.asin(math.sqrt(3) / 2 * torch.sin(lat))
+    slope = 9 * a4 * theta**8 + 7 * a3 * theta**6 + 3 * a2 * theta**2 + a1
+    x = 2 * math.sqrt(3) * lon * torch.cos(theta) / (3 * slope)
+    y = a4 * theta**9 + a3 * theta**7 + a2 * theta**3 + a1 * theta
+    return torch.stack([x, y], dim=-1) * PROJECTION_SCALE / 180
+
+
+class Capsule(nn.Module):
+    """One scale: frozen Gaussian frequencies, three ReLU layers, a linear head."""
+
+    frequencies: Tensor
+
+    def __init__(self, config: GairConfig, sigma: float) -> None:
+        super().__init__()
+        self.register_buffer(
+            "frequencies", torch.randn(config.location_frequencies, 2) * sigma
+        )  # (F, 2)
+        hidden = config.location_hidden
+        self.layers = nn.Sequential(
+            nn.Linear(2 * config.location_frequencies, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(),
+        )
+        self.head = nn.Linear(hidden, config.dim)
+
+    def forward(self, xy: Tensor) -> Tensor:
+        """(N, 2) projected coordinates to (N, D)."""
+        phase = 2 * math.pi * xy @ self.frequencies.T  # (N, F)
+        features = torch.cat([torch.cos(phase), torch.sin(phase)], dim=-1)
+        out: Tensor = self.head(self.layers(features))
+        return out
+
+
+class LocationEncoder(nn.Module):
+    """(N, 2) longitude, latitude in degrees to (N, D), the sum over the capsules."""
+
+    def __init__(self, config: GairConfig) -> None:
+        super().__init__()
+        self.capsules = nn.ModuleList(Capsule(config, s) for s in config.location_sigmas)
+
+    def forward(self, lonlat_deg: Tensor) -> Tensor:
+        """Degrees in, (N, D) out, not normalised."""
+        xy = equal_earth(lonlat_deg)
+        return torch.stack([capsule(xy) for capsule in self.capsules]).sum(0)

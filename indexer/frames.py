@@ -1,0 +1,123 @@
+"""Frames: where to look at a region so that every cell lies in the inner part of one frame.
+
+Frames are squares in EPSG:3857, like the zoom-14 map tiles that GAIR was trained on. A frame's
+outer tokens see zero padding instead of neighbours, so frames overlap and a cell is only ever read
+from the inner part of a frame (`gair.inr` says what happens at the edge).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from shapely.geometry.base import BaseGeometry
+
+from gair.errors import UsageError
+from gair.geo import Footprint, lonlat_to_web_mercator
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+INNER_SHARE = 0.75
+"""Share of a frame's side that cells are read from. With 12 tokens a side the outer 1.5 tokens on
+each side are left out: a point of the inner part blends only tokens whose 3 x 3 neighbourhood lies
+inside the frame."""
+
+
+@dataclass(frozen=True)
+class FramePlan:
+    """Which frames to read, and which cell is read from which."""
+
+    bounds_wsen_m: Floats
+    """(F, 4) in EPSG:3857."""
+    frame_of_cell: Ints
+    """(N,) row of ``bounds_wsen_m`` for each cell; -1 where no imagery was promised."""
+    side_m: float
+    inner_share: float
+
+    def footprint(self, frame: int) -> Footprint:
+        """The footprint of one frame."""
+        west, south, east, north = self.bounds_wsen_m[frame]
+        return Footprint("EPSG:3857", (west, south, east, north))
+
+
+def plan_frames(
+    lonlat_deg: Floats, coverage: BaseGeometry, side_m: float, inner_share: float = INNER_SHARE
+) -> FramePlan:
+    """Lay frames over the cells that lie in the coverage.
+
+    Each connected part of the coverage gets its own even grid, laid so that the inner parts of the
+    first and last frames end where the part's cells end: frames reach no further over the edge of
+    the imagery than they must.
+
+    Args:
+        lonlat_deg: (N, 2) cell centres.
+        coverage: where there is imagery, longitude and latitude.
+        side_m: side of a frame, EPSG:3857 metres.
+        inner_share: share of the side that cells are read from, above 0 and up to 1.
+    """
+    if not 0 < inner_share <= 1:
+        raise UsageError(f"inner share {inner_share} is not above 0 and at most 1")
+    points = lonlat_to_web_mercator(lonlat_deg)
+    part_of_cell = _part_of(lonlat_deg, coverage)
+    frame_of_cell = np.full(len(points), -1, dtype=np.int64)
+    all_bounds: list[Floats] = []
+    count = 0
+    for part in range(part_of_cell.max(initial=-1) + 1):
+        inside = np.flatnonzero(part_of_cell == part)
+        if not len(inside):
+            continue
+        centres, chosen = _grid(points[inside], side_m, inner_share)
+        frame_of_cell[inside] = count + chosen
+        half = side_m / 2
+        all_bounds.append(np.concatenate([centres - half, centres + half], axis=1))
+        count += len(centres)
+    bounds = np.concatenate(all_bounds) if all_bounds else np.empty((0, 4))
+    return FramePlan(bounds, frame_of_cell, side_m, inner_share)
+
+
+def _part_of(lonlat_deg: Floats, coverage: BaseGeometry) -> Ints:
+    """(N,) which connected part of the coverage each point lies in, -1 for none."""
+    import shapely
+
+    part = np.full(len(lonlat_deg), -1, dtype=np.int64)
+    for number, polygon in enumerate(shapely.get_parts(coverage)):
+        shapely.prepare(polygon)
+        inside = shapely.intersects_xy(polygon, lonlat_deg[:, 0], lonlat_deg[:, 1])
+        part[inside & (part < 0)] = number
+    return part
+
+
+def _grid(points: Floats, side_m: float, inner_share: float) -> tuple[Floats, Ints]:
+    """Centres (F, 2) of the frames in use, northern rows first, and each point's frame."""
+    inner = side_m * inner_share
+    low, high = points.min(axis=0), points.max(axis=0)
+    axes = [_even_centres(low[axis], high[axis], inner) for axis in (0, 1)]
+    nearest = [_nearest(points[:, axis], axes[axis]) for axis in (0, 1)]
+    row_from_north = len(axes[1]) - 1 - nearest[1]
+    key = row_from_north * len(axes[0]) + nearest[0]
+    used, chosen = np.unique(key, return_inverse=True)
+    columns = used % len(axes[0])
+    rows = len(axes[1]) - 1 - used // len(axes[0])
+    centres = np.stack([axes[0][columns], axes[1][rows]], axis=1)
+    return centres, chosen.astype(np.int64)
+
+
+def _even_centres(low: float, high: float, inner: float) -> Floats:
+    """Centres of the fewest inner parts that cover [low, high], evenly spaced."""
+    count = max(1, math.ceil((high - low) / inner - 1e-9))
+    if count == 1:
+        return np.array([(low + high) / 2])
+    return np.linspace(low + inner / 2, high - inner / 2, count)
+
+
+def _nearest(values: Floats, centres: Floats) -> Ints:
+    """Index of the nearest of evenly spaced centres."""
+    if len(centres) == 1:
+        return np.zeros(len(values), dtype=np.int64)
+    step = centres[1] - centres[0]
+    steps = np.round((values - centres[0]) / step).astype(np.int64)
+    clipped: Ints = np.clip(steps, 0, len(centres) - 1)
+    return clipped

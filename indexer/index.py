@@ -1,0 +1,124 @@
+"""Open an index: check every byte, map the vectors, read the cells."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gair.errors import IndexCorruptError, IndexNotFoundError
+from gair.files import sha256_of
+from indexer.manifest import MANIFEST_FILE, Manifest
+from indexer.storage import (
+    LOCATION_FILE,
+    REGION_FILE,
+    RS_FILE,
+    TABLE_FILE,
+    index_names,
+    read_current,
+)
+from indexer.table import CellRows, CellTable
+from indexer.vectors import FaissStore, VectorStore
+
+
+@dataclass(frozen=True)
+class Index:
+    """One verified build of an index, ready to be searched; it never changes."""
+
+    path: Path
+    manifest: Manifest
+    cells: CellRows
+    rs: VectorStore
+    """Remote-sensing vectors; row i belongs to row i of ``cells``."""
+    location: VectorStore
+    """Location vectors; row i belongs to row i of ``cells``."""
+    outline: dict[str, Any]
+    """GeoJSON feature of the region that was indexed."""
+
+    @property
+    def name(self) -> str:
+        """Name of the index."""
+        return self.manifest.name
+
+
+def find_index(index: str | Path | None, indexes_dir: str | Path = "indexes") -> Path:
+    """The folder of an index, by name or path; without a name, the only one there is.
+
+    Raises:
+        IndexNotFoundError: there is none of that name, or the choice is not clear.
+    """
+    names = index_names(Path(indexes_dir))
+    known = f"there are: {', '.join(names)}" if names else "there is none"
+    if index is None:
+        if len(names) == 1:
+            return Path(indexes_dir) / names[0]
+        raise IndexNotFoundError(
+            f"which index? In {str(indexes_dir)!r} {known}; name one, or build one with "
+            "python -m indexer build"
+        )
+    for folder in (Path(indexes_dir) / index, Path(index)):
+        if folder.is_dir():
+            return folder
+    raise IndexNotFoundError(
+        f"no index {str(index)!r}; in {str(indexes_dir)!r} {known}: build it with "
+        "python -m indexer build"
+    )
+
+
+def open_index(folder: str | Path) -> Index:
+    """Open the serving build of an index folder.
+
+    Raises:
+        IndexNotFoundError: the folder has no finished build.
+        IndexCorruptError: a file is missing or differs from what was built; it is named.
+    """
+    folder = Path(folder)
+    build, manifest_sha256 = read_current(folder)
+    path = folder / build
+    manifest = read_manifest(path, manifest_sha256)
+    for name, record in manifest.files.items():
+        file = path / name
+        if not file.is_file():
+            raise IndexCorruptError(f"{file} is missing: rebuild the index {manifest.name!r}")
+        if file.stat().st_size != record.size_bytes or sha256_of(file) != record.sha256:
+            raise IndexCorruptError(
+                f"{file} differs from what was built: rebuild the index {manifest.name!r}"
+            )
+    table = CellTable(path / TABLE_FILE)
+    table.close()
+    index = Index(
+        path=path,
+        manifest=manifest,
+        cells=table.cells,
+        rs=FaissStore(path / RS_FILE),
+        location=FaissStore(path / LOCATION_FILE),
+        outline=json.loads((path / REGION_FILE).read_bytes()),
+    )
+    _check_rows(index)
+    return index
+
+
+def read_manifest(path: Path, manifest_sha256: str) -> Manifest:
+    """The manifest of a build, checked against the pointer's hash."""
+    file = path / MANIFEST_FILE
+    try:
+        text = file.read_bytes()
+    except OSError as error:
+        raise IndexCorruptError(f"{file} is missing: rebuild the index") from error
+    if hashlib.sha256(text).hexdigest() != manifest_sha256:
+        raise IndexCorruptError(f"{file} differs from what was built: rebuild the index")
+    return Manifest.from_json(text, file)
+
+
+def _check_rows(index: Index) -> None:
+    counts = {
+        TABLE_FILE: len(index.cells),
+        RS_FILE: index.rs.count,
+        LOCATION_FILE: index.location.count,
+        MANIFEST_FILE: index.manifest.cells_indexed,
+    }
+    if len(set(counts.values())) != 1:
+        listed = ", ".join(f"{name} has {count:,}" for name, count in counts.items())
+        raise IndexCorruptError(f"{index.path}: the rows do not match: {listed}")

@@ -1,0 +1,67 @@
+"""The one way long work reports: a bar with rate and ETA on a terminal, lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Self
+
+_LINE_EVERY_S = 15.0
+
+
+class Progress:
+    """Counts units of work. On a terminal it draws a bar; in a log it prints a line now and then.
+
+    >>> with Progress("cells", total=1000, unit="cell") as progress:
+    ...     progress.advance(10)
+    """
+
+    def __init__(self, what: str, total: int, unit: str, *, quiet: bool = False) -> None:
+        self.what = what
+        self.total = total
+        self.unit = unit
+        self.done = 0
+        self.started = time.monotonic()
+        self._last_line = self.started
+        self._bar = None
+        self._quiet = quiet
+        if not quiet and sys.stderr.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(
+                total=total, desc=what, unit=f" {unit}s", unit_scale=True, dynamic_ncols=True
+            )
+
+    def advance(self, count: int) -> None:
+        """Record finished units."""
+        self.done += count
+        if self._bar is not None:
+            self._bar.update(count)
+        elif not self._quiet and time.monotonic() - self._last_line >= _LINE_EVERY_S:
+            self._last_line = time.monotonic()
+            print(self._line(), file=sys.stderr, flush=True)
+
+    @property
+    def rate(self) -> float:
+        """Units a second since the start."""
+        return self.done / max(time.monotonic() - self.started, 1e-9)
+
+    def _line(self) -> str:
+        left_s = (self.total - self.done) / max(self.rate, 1e-9)
+        return (
+            f"{self.what}: {self.done:,} of {self.total:,} {self.unit}s, "
+            f"{self.rate:,.0f} {self.unit}s/s, {left_s:,.0f} s left"
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()

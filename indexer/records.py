@@ -1,0 +1,138 @@
+"""What a finished build says about itself: its manifest, its warnings, its summary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from indexer.cells import Cells
+from indexer.embed import RemoteSensingVectors
+from indexer.frames import FramePlan
+from indexer.manifest import SCHEMA_VERSION, FileRecord, Manifest, ModelRecord
+from indexer.regions import Region
+from indexer.storage import LOCATION_FILE, RS_FILE
+
+if TYPE_CHECKING:
+    from gair.model import Gair
+
+METRIC = "inner product of L2-normalised vectors, rounded to half precision"
+CONTAINMENT = "center"
+_LIBRARIES = ("torch", "timm", "faiss-cpu", "faiss-gpu", "h3", "duckdb", "rasterio", "numpy")
+
+
+def make_manifest(
+    *,
+    name: str,
+    build: str,
+    region: Region,
+    imagery: dict[str, Any],
+    imagery_warnings: Sequence[str],
+    model: Gair,
+    model_source: str,
+    cells: Cells,
+    plan: FramePlan,
+    remote: RemoteSensingVectors,
+    query_mode: str,
+    seconds: Mapping[str, float],
+    files: dict[str, FileRecord],
+) -> Manifest:
+    """The manifest of a build whose files are all written."""
+    missing = remote.missing()
+    return Manifest(
+        schema_version=SCHEMA_VERSION,
+        name=name,
+        build=build,
+        created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+        model=ModelRecord(
+            name=model.info.name,
+            source=model_source,
+            licence=model.info.licence,
+            trained=model.info.trained,
+            fingerprint=model.fingerprint(),
+        ),
+        region={
+            "name": region.name,
+            "area_km2": round(region.area_km2, 3),
+            "bbox_wsen_deg": [round(v, 6) for v in region.bbox_wsen_deg],
+            "polygon_sha256": region.sha256,
+            "attribution": region.attribution,
+        },
+        h3_resolution=cells.resolution,
+        containment=CONTAINMENT,
+        cells_in_region=len(cells),
+        cells_indexed=len(cells) - sum(missing.values()),
+        missing=missing,
+        frames={
+            "count": len(plan.bounds_wsen_m),
+            "crs": "EPSG:3857",
+            "side_m": plan.side_m,
+            "inner_share": plan.inner_share,
+            "incomplete": remote.incomplete_frames,
+        },
+        imagery=imagery,
+        query_mode=query_mode,
+        metric=METRIC,
+        vectors={
+            kind: {"file": file, "dim": model.config.dim, "type": "float16"}
+            for kind, file in (("rs", RS_FILE), ("location", LOCATION_FILE))
+        },
+        warnings=[
+            *_model_warnings(model),
+            *imagery_warnings,
+            *_coverage_warnings(region, cells, remote),
+        ],
+        libraries=_library_versions(),
+        seconds={part: round(s, 3) for part, s in seconds.items()},
+        files=files,
+    )
+
+
+def summary_lines(manifest: Manifest) -> list[str]:
+    """A finished build as lines for a terminal."""
+    m = manifest
+    total_s = m.seconds["total"]
+    return [
+        f"index {m.name}, build {m.build}",
+        f"  {m.cells_indexed:,} of {m.cells_in_region:,} cells at H3 resolution "
+        f"{m.h3_resolution}, {m.frames['count']:,} frames, {total_s:,.1f} s "
+        f"({m.cells_indexed / total_s:,.0f} cells/s)",
+        f"  model {m.model.name}, licence {m.model.licence}",
+        f"  imagery: {m.imagery['attribution']}",
+        *[f"  note: {warning}" for warning in m.warnings],
+    ]
+
+
+def _model_warnings(model: Gair) -> list[str]:
+    if model.info.trained:
+        return []
+    return [
+        f"the model {model.info.name} is untrained: its weights are random and the places it ranks "
+        "mean nothing"
+    ]
+
+
+def _coverage_warnings(region: Region, cells: Cells, remote: RemoteSensingVectors) -> list[str]:
+    found = []
+    for reason, count in sorted(remote.missing().items()):
+        share = cells.area_m2[remote.lost_for(reason)].sum() / cells.area_m2.sum()
+        found.append(
+            f"{count:,} cells ({share:.1%} of the area of {region.name}) are not indexed: {reason}"
+        )
+    if remote.incomplete_frames:
+        found.append(
+            f"{remote.incomplete_frames:,} of {len(remote.valid_fraction):,} frames reach past "
+            "the imagery; the missing pixels were filled from their neighbours"
+        )
+    return found
+
+
+def _library_versions() -> dict[str, str]:
+    found = {}
+    for name in _LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

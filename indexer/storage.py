@@ -1,0 +1,158 @@
+"""Index folders: builds side by side, and a pointer that changes in one step.
+
+::
+
+    indexes/london/CURRENT                    {"build": ..., "manifest_sha256": ...}
+    indexes/london/20261123T101500Z-3f2a/     rs.faiss location.faiss cells.duckdb
+                                              region.geojson manifest.json
+
+A build grows in a hidden folder and is renamed when its manifest is on disk; only then does
+CURRENT change. A process that has the old build open keeps it. A build that dies leaves a hidden
+folder that
+the next build of the same index removes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from gair.errors import IndexCorruptError, IndexNotFoundError, StorageError, UsageError
+from gair.files import disk_errors, sha256_of, sync_folder, write_whole
+from indexer.manifest import MANIFEST_FILE, FileRecord
+
+CURRENT_FILE = "CURRENT"
+RS_FILE = "rs.faiss"
+LOCATION_FILE = "location.faiss"
+TABLE_FILE = "cells.duckdb"
+REGION_FILE = "region.geojson"
+
+_HIDDEN = ".building-"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def check_name(name: str) -> str:
+    """An index name that is safe as a folder name."""
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"index name {name!r} must be 1 to 64 letters, digits, '.', '_' or '-', "
+            "and start with a letter or digit: pass another with --name"
+        )
+    return name
+
+
+def new_build_id() -> str:
+    """A name for a build: when it began, and four random digits."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+
+
+@contextlib.contextmanager
+def building(index_folder: Path, build: str) -> Iterator[Path]:
+    """A hidden folder to build in; removed when anything goes wrong, Ctrl-C included.
+
+    Only one build of an index runs at a time; leftovers of dead ones are cleared first.
+    """
+    with disk_errors(index_folder):
+        index_folder.mkdir(parents=True, exist_ok=True)
+    with _exclusive(index_folder):
+        for leftover in index_folder.glob(f"{_HIDDEN}*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        hidden = index_folder / f"{_HIDDEN}{build}"
+        with disk_errors(hidden):
+            hidden.mkdir()
+        try:
+            yield hidden
+        finally:
+            shutil.rmtree(hidden, ignore_errors=True)  # after publish() there is none
+
+
+def publish(hidden: Path, build: str, manifest: bytes) -> Path:
+    """Make a finished build the one that serves; returns its folder."""
+    write_whole(hidden / MANIFEST_FILE, manifest)
+    final = hidden.parent / build
+    with disk_errors(final):
+        for file in hidden.iterdir():
+            _sync(file)
+        hidden.rename(final)
+        sync_folder(final.parent)
+    pointer = {"build": build, "manifest_sha256": sha256_of(final / MANIFEST_FILE)}
+    write_whole(final.parent / CURRENT_FILE, json.dumps(pointer).encode())
+    return final
+
+
+def file_records(folder: Path) -> dict[str, FileRecord]:
+    """Hash and size of every file in a folder."""
+    return {
+        file.name: FileRecord(sha256_of(file), file.stat().st_size)
+        for file in sorted(folder.iterdir())
+    }
+
+
+def read_current(index_folder: Path) -> tuple[str, str]:
+    """The serving build and the sha256 of its manifest.
+
+    Raises:
+        IndexNotFoundError: no build was ever finished here.
+        IndexCorruptError: the pointer is damaged.
+    """
+    path = index_folder / CURRENT_FILE
+    try:
+        pointer = json.loads(path.read_bytes())
+        build, digest = pointer["build"], pointer["manifest_sha256"]
+    except FileNotFoundError:
+        raise IndexNotFoundError(
+            f"{index_folder} has no finished build: run python -m indexer build"
+        ) from None
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise IndexCorruptError(f"{path} is damaged: rebuild the index") from error
+    if not isinstance(build, str) or not isinstance(digest, str) or not _NAME.fullmatch(build):
+        raise IndexCorruptError(f"{path} is damaged: rebuild the index")
+    return build, digest
+
+
+def index_names(indexes_dir: Path) -> list[str]:
+    """The indexes of a folder that have a finished build."""
+    if not indexes_dir.is_dir():
+        return []
+    return sorted(f.parent.name for f in indexes_dir.glob(f"*/{CURRENT_FILE}"))
+
+
+def require_space(folder: Path, needed_bytes: int) -> None:
+    """Refuse to start work that cannot fit on the disk."""
+    existing = next(f for f in [folder, *folder.resolve().parents] if f.exists())
+    free = shutil.disk_usage(existing).free
+    if free < needed_bytes:
+        raise StorageError(
+            f"{existing} has {free / 1e6:,.0f} MB free and the index needs about "
+            f"{needed_bytes / 1e6:,.0f} MB: free some space, or pass another --out"
+        )
+
+
+def _sync(file: Path) -> None:
+    with file.open("rb") as handle:
+        os.fsync(handle.fileno())
+
+
+@contextlib.contextmanager
+def _exclusive(index_folder: Path) -> Iterator[None]:
+    try:
+        import fcntl
+    except ImportError:  # not POSIX: builds of one index must not overlap
+        yield
+        return
+    lock = index_folder / ".lock"
+    with disk_errors(lock), lock.open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StorageError(
+                f"another build of {index_folder.name!r} is running: wait for it, or pass --name"
+            ) from None
+        yield

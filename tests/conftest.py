@@ -1,0 +1,36 @@
+"""Fixtures every test file may use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    """The folder of reference data beside the checkout; tests that need it skip without it."""
+    if not (SHARED / "reference").is_dir():
+        pytest.skip(f"no reference data folder at {SHARED}")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def city_tif(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four by four kilometres of made-up imagery. Do not write to it."""
+    from toy_city import write_city
+
+    return write_city(tmp_path_factory.mktemp("city") / "city.tif")
+
+
+@pytest.fixture(scope="session")
+def tiny_index(city_tif: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of indexes that holds one, named ``toy``. Copy it before changing anything."""
+    from indexer.cli import main
+
+    indexes = tmp_path_factory.mktemp("shared-indexes")
+    argv = ["build", "--imagery", str(city_tif), "--model", "untrained:tiny", "--resolution", "9"]
+    assert main([*argv, "--name", "toy", "--out", str(indexes), "--quiet"]) == 0
+    return indexes
