@@ -150,8 +150,8 @@ def _photo(image: Image.Image, name: str, max_pixels: int) -> Photo:
 def _quiet_pillow() -> Iterator[None]:
     """Keep Pillow's warnings to itself: size is checked here, and broken EXIF counts as none.
 
-    Filters are the process's, so another thread may see this one for a moment; it touches nothing
-    but warnings that Pillow itself issues.
+    Filters belong to the process: other threads see this one, and where several open photos at
+    once it may outlive them. It touches nothing but warnings that Pillow itself issues.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")

@@ -43,7 +43,7 @@ def to_rgb(image: Image.Image, name: str) -> Image.Image:
 
 
 def image_of_array(array: npt.NDArray[np.generic], name: str) -> Image.Image:
-    """An 8-bit image of mode L, RGB or RGBA with a copy of an array.
+    """An 8-bit image of mode L, RGB or RGBA; it may share the memory of the array.
 
     Args:
         array: (H, W), (H, W, 3) or (H, W, 4); uint8, uint16 (scaled by 1/257), or floats in [0, 1].
@@ -60,7 +60,7 @@ def image_of_array(array: npt.NDArray[np.generic], name: str) -> Image.Image:
     if 0 in array.shape:
         raise PhotoError(f"{name}: an array of shape {array.shape} has no pixels; pass some")
     if array.dtype == np.uint8:
-        return Image.fromarray(np.array(array, dtype=np.uint8))
+        return Image.fromarray(np.asarray(array, dtype=np.uint8))
     if array.dtype == np.uint16:
         return Image.fromarray(_from_wide(array, name))
     if np.issubdtype(array.dtype, np.floating):

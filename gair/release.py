@@ -84,6 +84,9 @@ _QKV = re.compile(
 )
 
 
+_QKV_PARTS = ("query", "key", "value")
+
+
 def looks_like_release(names: Mapping[str, object]) -> bool:
     """Whether a state dict uses the release's names."""
     return any(_plain(name).startswith(("sv_encoder.", "rs_encoder.")) for name in names)
@@ -130,13 +133,15 @@ def convert_release(
             continue
         converted[ours] = _checked(full_name, tensor)
         origin[ours] = full_name
-    converted |= {name: _stacked(name, parts) for name, parts in qkv.items() if name in wanted}
     unknown += [origin[name] for name in qkv if name not in wanted]
     if unknown and not allow_unknown:
         raise CheckpointError(
             f"checkpoint has {_listed('unknown tensor', unknown)}; it is another model, or a newer "
-            "release: pass allow_unknown=True to load all the same"
+            "release: pass allow_unknown=True (--allow-unknown) to load all the same"
         )
+    converted |= {
+        name: _stacked(origin[name], parts) for name, parts in qkv.items() if name in wanted
+    }
     _check_against(converted, origin, wanted)
     return converted
 
@@ -146,7 +151,8 @@ def _check_against(
 ) -> None:
     missing = [name for name in wanted if name not in converted]
     if missing:
-        raise CheckpointError(f"checkpoint lacks {_listed('tensor', missing)} (our names)")
+        theirs = [_release_name(name) for name in missing]
+        raise CheckpointError(f"checkpoint lacks {_listed('tensor', theirs)}")
     for name, tensor in converted.items():
         if tensor.shape != wanted[name].shape:
             raise CheckpointError(
@@ -165,13 +171,15 @@ def _checked(name: str, tensor: Tensor) -> Tensor:
 
 
 def _stacked(name: str, parts: Mapping[str, Tensor]) -> Tensor:
-    shapes = {tuple(part.shape) for part in parts.values()}
-    if len(parts) != 3 or len(shapes) != 1:
-        have = ", ".join(f"{k} {tuple(v.shape)}" for k, v in parts.items())
-        raise CheckpointError(
-            f"{name} needs query, key and value of one shape; checkpoint has {have}"
-        )
-    return torch.cat([parts["query"], parts["key"], parts["value"]])
+    """Query, key and value as one matrix; ``name`` has ``{query,key,value}`` in it."""
+    absent = [part for part in _QKV_PARTS if part not in parts]
+    if absent:
+        lacking = [name.replace("{query,key,value}", part) for part in absent]
+        raise CheckpointError(f"checkpoint lacks {_listed('tensor', lacking)}")
+    shapes = {part: tuple(tensor.shape) for part, tensor in parts.items()}
+    if len(set(shapes.values())) != 1:
+        raise CheckpointError(f"checkpoint tensors {name} differ in shape: {shapes}")
+    return torch.cat([parts[part] for part in _QKV_PARTS])
 
 
 def _plain(name: str) -> str:
@@ -189,6 +197,19 @@ def _renamed(name: str) -> str | None:
     stem, _, last = general.rpartition(".")
     ours = _RENAMED.get(general) or (f"{_RENAMED[stem]}.{last}" if stem in _RENAMED else None)
     return ours.replace("#", number, 1) if ours else None
+
+
+def _release_name(ours: str) -> str:
+    """What the release calls a tensor of ours."""
+    if match := re.fullmatch(r"street_view\.vit\.blocks\.(\d+)\.attn\.qkv\.(\w+)", ours):
+        layer = f"sv_encoder.encoder.layer.{match[1]}.attention.attention"
+        return f"{layer}.{{query,key,value}}.{match[2]}"
+    number = re.search(r"(?<=blocks\.)\d+|(?<=capsules\.)\d+", ours)
+    general = ours if number is None else ours.replace(f".{number[0]}.", ".#.", 1)
+    stem, _, last = general.rpartition(".")
+    theirs = {mine: name for name, mine in _RENAMED.items()}
+    name = theirs.get(general) or f"{theirs.get(stem, stem)}.{last}"
+    return name.replace("#", number[0], 1) if number else name
 
 
 def _listed(what: str, names: list[str]) -> str:

@@ -1,0 +1,62 @@
+"""Footprints and distances."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gair.errors import FootprintError
+from gair.geo import Footprint, haversine_m, lonlat_to_web_mercator
+
+
+def test_corners_of_a_footprint_that_is_not_square() -> None:
+    footprint = Footprint.from_bbox_wnes_deg((10.0, 53.0, 12.0, 50.0))
+    corners = [[10.0, 53.0], [12.0, 53.0], [10.0, 50.0], [12.0, 50.0], [10.5, 52.25]]
+    wanted = [[-1, -1], [1, -1], [-1, 1], [1, 1], [-0.5, -0.5]]  # y down: the north is -1
+    np.testing.assert_allclose(footprint.frame_xy(corners), wanted, atol=1e-12)
+
+
+@pytest.mark.parametrize("crs", ["EPSG:3857", "EPSG:32630", "EPSG:27700", "OGC:CRS84"])
+def test_lonlat_round_trips_through_any_crs(crs: str) -> None:
+    bounds = (
+        (-1.0, 51.0, 1.0, 52.0)
+        if crs == "OGC:CRS84"
+        else (500_000.0, 100_000.0, 5e5 + 2446, 1e5 + 2446)
+    )
+    footprint = Footprint(crs, bounds)
+    xy = np.random.default_rng(0).uniform(-1, 1, (50, 2))
+    np.testing.assert_allclose(footprint.frame_xy(footprint.lonlat_deg(xy)), xy, atol=1e-6)
+
+
+def test_a_web_mercator_square_has_the_ground_size_of_its_latitude() -> None:
+    footprint = Footprint.web_mercator_square((-0.1, 51.5), 2445.98)
+    west, east = footprint.lonlat_deg([[-1, 0], [1, 0]])
+    assert float(haversine_m(west, east)) == pytest.approx(
+        2445.98 * np.cos(np.radians(51.5)), rel=2e-3
+    )
+
+
+def test_haversine_of_known_distances() -> None:
+    quarter = np.pi / 2 * 6371008.8
+    assert float(haversine_m([0, 0], [90, 0])) == pytest.approx(quarter)
+    assert float(haversine_m([12, -90], [80, 90])) == pytest.approx(2 * quarter)
+    london, paris = [-0.1276, 51.5072], [2.3522, 48.8566]
+    assert float(haversine_m(london, paris)) == pytest.approx(343_560, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    "bounds", [(1.0, 0.0, 0.0, 1.0), (0.0, 0.0, 1.0, 0.0), (0.0, 0.0, np.nan, 1.0)]
+)
+def test_an_empty_footprint_is_refused(bounds: tuple[float, float, float, float]) -> None:
+    with pytest.raises(FootprintError, match="enclose no area"):
+        Footprint("EPSG:3857", bounds)
+
+
+def test_the_poles_are_outside_web_mercator() -> None:
+    with pytest.raises(FootprintError, match=r"latitude 86\.0000 is outside Web Mercator"):
+        lonlat_to_web_mercator([[0.0, 86.0]])
+
+
+def test_an_unknown_crs_is_named() -> None:
+    with pytest.raises(FootprintError, match="EPSG:99999"):
+        Footprint("EPSG:99999", (0, 0, 1, 1)).frame_xy([[0, 0]])
