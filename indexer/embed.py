@@ -193,7 +193,7 @@ def _embed_batch(
     with torch.inference_mode():
         token_maps = model.encode_remote_sensing(pixels.to(model.device))
         since = timings.add("imagery encoder", since)
-        found = model.localize(token_maps, xy.to(model.device), mode=mode, form="dense")
+        found = model.localize(token_maps, xy.to(model.device), mode=mode)
         for number, (_, _, cells) in enumerate(batch):
             vectors[cells] = _to_half(found[number, : len(cells)])
     timings.add("dense sampling", since)

@@ -1,0 +1,45 @@
+# Everything a person runs. Needs Python 3.11 or newer, make and a package index; no GPU.
+#
+#   make demo    install, index a real Sentinel-2 scene, open the app
+#   make test    install, run every test
+#   make check   ruff, mypy strict, import-linter
+#   make bench   speed and memory, measured side by side
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO_PORT ?= 7860
+
+.PHONY: demo test check bench clean
+.DEFAULT_GOAL := test
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt "torch" # first, so that nothing else picks another build
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[cpu,demo,dev]"
+	touch $@
+
+demo: $(VENV)/installed
+	$(BIN)/python -m app.demo --port $(DEMO_PORT)
+
+test: $(VENV)/installed chromium
+	$(BIN)/python -m pytest
+
+check: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/installed
+	$(BIN)/python -m pytest tests/benchmarks -o "python_files=bench_*.py" -m "" -s --timeout=0
+
+# The page's tests drive a real Chromium. Where this user may not install one, they skip and say so.
+.PHONY: chromium
+chromium:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } \
+	  || echo "no chromium here and no right to install it: browser tests will skip"
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache artifacts

@@ -1,0 +1,220 @@
+"""Imagery from local files: GeoTIFF, cloud-optimised GeoTIFF and JPEG 2000, in any CRS.
+
+::
+
+    with open_imagery("S2B_MSIL2A_20240101T160509.SAFE") as imagery:
+        pixels = imagery.read(Footprint.web_mercator_square((-75.6, 37.7), 2446), (193, 193))
+
+Scenes that overlap are laid over each other by name, the first one on top.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import shapely
+from shapely.geometry import Polygon
+from shapely.geometry.base import BaseGeometry
+
+from gair.bands import GAIR_BANDS, MEAN_DN
+from gair.errors import ImageryError
+from gair.files import sha256_of
+from gair.geo import Footprint
+from indexer.imagery.calibration import Calibration, check_reflectance
+from indexer.imagery.finding import find_rasters
+from indexer.imagery.handles import FilePool
+from indexer.imagery.provenance import LICENCE, attribution
+from indexer.imagery.rasters import RasterFile
+from indexer.imagery.scenes import Scene, find_scenes
+from indexer.imagery.source import FramePixels
+from indexer.imagery.warping import Grid, fill_gaps, warp_scene
+
+_MAX_DN = 65535
+
+
+class LocalImagery:
+    """Scenes on disk, as an :class:`~indexer.imagery.source.ImagerySource`.
+
+    Made by :func:`open_imagery`. Close it, or use it in a ``with`` block.
+    """
+
+    def __init__(self, scenes: Sequence[Scene], calibration: Calibration) -> None:
+        self._scenes = tuple(scenes)
+        self._calibration = calibration
+        self._coverage = shapely.union_all([scene.outline for scene in scenes])
+        self._pool = FilePool()
+        with self._pool.borrowed() as files:
+            for scene in self._scenes:
+                check_reflectance(scene, calibration, files)
+
+    @property
+    def scenes(self) -> tuple[Scene, ...]:
+        """The scenes, the top one first."""
+        return self._scenes
+
+    @property
+    def coverage(self) -> BaseGeometry:
+        """Union of the scenes' outlines, longitude/latitude in degrees."""
+        return self._coverage
+
+    @property
+    def resolution_m(self) -> float:
+        """Side of the finest pixel on the ground, metres."""
+        return min(scene.resolution_m for scene in self._scenes)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences a user should read before trusting what is built from this imagery."""
+        found: list[str] = []
+        top = [scene.name for scene in self._scenes if scene.provenance.level == "L1C"]
+        if top:
+            found.append(
+                f"{_listed(top)} is Level-1C, top-of-atmosphere reflectance; "
+                "GAIR was trained on Level-2A."
+            )
+        offsets = {
+            scene.provenance.product_offset_dn: scene.name
+            for scene in self._scenes
+            if scene.provenance.product_offset_dn and not self._calibration.offset
+        }
+        for offset, name in sorted(offsets.items()):
+            found.append(
+                f"The product metadata of {name} asks for an offset of {offset} that is not "
+                f"applied: pass --dn-offset {offset} if its pixels are as delivered."
+            )
+        return tuple(found)
+
+    def read(self, footprint: Footprint, shape: tuple[int, int]) -> FramePixels:
+        """The pixels of a footprint; where no scene has any, they are filled in from around.
+
+        Safe to call from several threads. Reading neighbouring frames one after the other is the
+        fast order: GDAL keeps decoded blocks in memory.
+
+        Args:
+            footprint: the square on the ground; it need not lie inside the coverage.
+            shape: (H, W) pixels over the footprint, row 0 in the north.
+
+        Raises:
+            ImageryError: a file cannot be read.
+            FootprintError: the footprint's CRS is unknown.
+        """
+        grid = Grid.of(footprint, shape)
+        ground = _outline(footprint)
+        values = np.zeros((len(GAIR_BANDS), grid.height, grid.width), dtype=np.float32)
+        valid = np.zeros((grid.height, grid.width), dtype=np.bool_)
+        with self._pool.borrowed() as files:
+            for scene in self._scenes:
+                if not scene.outline.intersects(ground):
+                    continue
+                stored = warp_scene(scene, grid, files)
+                new = np.isfinite(stored).all(axis=0) & ~valid
+                values[:, new] = self._calibration.apply(stored, scene.bands)[:, new]
+                valid |= new
+                if valid.all():
+                    break
+        if not valid.any():
+            values[:] = np.asarray(MEAN_DN, dtype=np.float32)[:, None, None]
+        elif not valid.all():
+            fill_gaps(values, valid)
+        dn = np.rint(np.clip(values, 0, _MAX_DN)).astype(np.uint16)
+        return FramePixels(dn=dn, valid=valid)
+
+    def describe(self) -> dict[str, Any]:
+        """What the imagery is, in plain JSON types; hashes every file, so it reads them all."""
+        return {
+            "kind": "files",
+            "scenes": [_describe(scene) for scene in self._scenes],
+            "resolution_m": round(self.resolution_m, 2),
+            "dn_scale": self._calibration.scale,
+            "dn_offset": self._calibration.offset,
+            "attribution": attribution(scene.provenance.acquired for scene in self._scenes),
+            "licence": LICENCE,
+            "warnings": list(self.warnings),
+        }
+
+    def close(self) -> None:
+        """Close the files; ``read`` refuses from now on."""
+        self._pool.close()
+
+    def __enter__(self) -> LocalImagery:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_imagery(
+    path: str | Path | Sequence[str | Path],
+    *,
+    bands: tuple[str, ...] | None = None,
+    dn_offset: float = 0.0,
+    dn_scale: float = 1.0,
+) -> LocalImagery:
+    """Open Sentinel-2 imagery on disk.
+
+    Args:
+        path: A raster file, a folder to search with its subfolders, or several of either.
+        bands: The order of bands in files that hold several and do not name them, as
+            :func:`gair.bands.parse_bands` gives it.
+        dn_offset: Added to every value after scaling; -1000 for Level-2A products of processing
+            baseline 04.00 and later as ESA delivers them.
+        dn_scale: Multiplies every value; 10000 for files that hold reflectance in 0..1.
+
+    Raises:
+        BandError: Bands are missing or unnamed.
+        ImageryError: Files are missing, broken, not georeferenced, or hold no digital numbers.
+        UsageError: ``dn_scale`` or ``dn_offset`` cannot work.
+    """
+    calibration = Calibration(dn_scale, dn_offset)
+    paths = [path] if isinstance(path, str | Path) else path
+    if not paths:
+        raise ImageryError("no imagery was named: give a file or a folder")
+    return LocalImagery(find_scenes(find_rasters([Path(p) for p in paths]), bands), calibration)
+
+
+def _outline(footprint: Footprint) -> Polygon:
+    """A footprint's edges in longitude and latitude."""
+    along = np.linspace(-1.0, 1.0, 8, endpoint=False)
+    one = np.ones_like(along)
+    x = np.concatenate([along, one, -along, -one])
+    y = np.concatenate([-one, along, one, -along])
+    return Polygon(footprint.lonlat_deg(np.stack([x, y], axis=1)))
+
+
+def _describe(scene: Scene) -> dict[str, Any]:
+    acquired = scene.provenance.acquired
+    return {
+        "name": scene.name,
+        "dates": [acquired.strftime("%Y-%m-%dT%H:%M:%SZ")] if acquired else [],
+        "level": scene.provenance.level,
+        "crs": scene.bands[0].raster.crs,
+        "resolution_m": round(scene.resolution_m, 2),
+        "bands": [band.name for band in scene.bands],
+        "files": [_describe_file(scene, raster) for raster in scene.rasters],
+    }
+
+
+def _describe_file(scene: Scene, raster: RasterFile) -> dict[str, Any]:
+    try:
+        size, digest = raster.path.stat().st_size, sha256_of(raster.path)
+    except OSError as error:
+        raise ImageryError(f"cannot read {raster.path}: {error.strerror}; put it back") from error
+    return {
+        "name": raster.name,
+        "bands": [band.name for band in scene.bands if band.raster.path == raster.path],
+        "bytes": size,
+        "sha256": digest,
+    }
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} (and {len(names) - 1} more)"

@@ -1,0 +1,119 @@
+"""When and how a scene was made, as far as its files say so.
+
+Nothing here changes a pixel: in particular no offset is ever derived from a date.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from gair.bands import LAYOUTS
+from gair.errors import ImageryError
+
+LICENCE = (
+    "Copernicus Sentinel data: free, full and open access, "
+    "https://sentinels.copernicus.eu/documents/247904/690755/Sentinel_Data_Legal_Notice"
+)
+"""Terms of the data."""
+
+_STAMP = re.compile(r"(?<!\d)(\d{8}T\d{6})(?!\d)")
+_PRODUCT = re.compile(r"MSI(L1C|L2A)_|(?<![A-Z0-9])(L1C|L2A)_T\d{2}[A-Z]{3}")
+_ID_TAGS = ("PRODUCT_ID", "PRODUCT_URI", "GRANULE_ID", "DATATAKE_IDENTIFIER", "system-index")
+_MILLISECOND_TAGS = ("system-time_start", "system:time_start")
+_OFFSET = re.compile(r"<(?:BOA|RADIO)_ADD_OFFSET\b[^>]*>\s*(-?\d+)\s*<")
+_SAFE_DEPTH = 5  # PRODUCT.SAFE/GRANULE/TILE/IMG_DATA/R10m
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a scene comes from."""
+
+    acquired: datetime | None
+    """UTC; None when nothing says."""
+    level: str
+    """``L1C`` (top of atmosphere), ``L2A`` (surface reflectance) or ``unknown``."""
+    product_offset_dn: int
+    """What the product's own metadata file says must be added to its digital numbers; 0 if none."""
+
+
+def read_provenance(path: Path, tags: Mapping[str, str], bands: Collection[str]) -> Provenance:
+    """Read what a file, its name and its product's metadata tell.
+
+    Args:
+        path: A raster of the scene.
+        tags: Its tags.
+        bands: Sentinel-2 names of all bands there are, also those the model does not take.
+    """
+    metadata = _product_metadata(path)
+    return Provenance(
+        acquired=_acquired(path, tags),
+        level=_level([*_ids(tags), str(path), *(file.name for file in metadata)], bands),
+        product_offset_dn=_product_offset_dn(metadata),
+    )
+
+
+def attribution(dates: Iterable[datetime | None]) -> str:
+    """The credit line that Copernicus asks for, with the years of the data where known."""
+    years = sorted({date.year for date in dates if date is not None})
+    return " ".join(
+        ["Contains modified Copernicus Sentinel data", ", ".join(map(str, years))]
+    ).strip()
+
+
+def _acquired(path: Path, tags: Mapping[str, str]) -> datetime | None:
+    for tag in _MILLISECOND_TAGS:
+        if re.fullmatch(r"\d{1,14}", tags.get(tag, "")):
+            return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(tags[tag]))
+    products = [folder.name for folder in path.parents if _PRODUCT.search(folder.name)]
+    for text in (*_ids(tags), path.name, *products):
+        for stamp in _STAMP.findall(text):
+            if date := _parse(stamp, "%Y%m%dT%H%M%S"):
+                return date
+    # Last, because many programs write the time of the export here.
+    return _parse(tags.get("TIFFTAG_DATETIME", ""), "%Y:%m:%d %H:%M:%S")
+
+
+def _parse(text: str, pattern: str) -> datetime | None:
+    try:
+        return datetime.strptime(text, pattern).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def _ids(tags: Mapping[str, str]) -> list[str]:
+    return [tags[tag] for tag in _ID_TAGS if tag in tags]
+
+
+def _level(texts: Iterable[str], bands: Collection[str]) -> str:
+    for text in texts:
+        if match := _PRODUCT.search(text):
+            return match.group(1) or match.group(2)
+        if "MTD_MSIL" in text:
+            return text.removeprefix("MTD_MSI")[:3]
+    if "B10" in bands:  # cirrus: sees no ground, so Level-2A drops it
+        return "L1C"
+    return "L2A" if set(bands) >= set(LAYOUTS["l2a-12"]) else "unknown"
+
+
+def _product_metadata(path: Path) -> list[Path]:
+    """The metadata file of the SAFE product that a file lies in, if any."""
+    for folder in path.parents[:_SAFE_DEPTH]:
+        if found := sorted(folder.glob("MTD_MSIL*.xml")):
+            return found[:1]
+    return []
+
+
+def _product_offset_dn(metadata: Iterable[Path]) -> int:
+    for file in metadata:
+        try:
+            text = file.read_text(encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise ImageryError(f"cannot read {file}: {error.strerror}; make it readable") from error
+        for value in _OFFSET.findall(text):
+            if int(value):
+                return int(value)
+    return 0

@@ -1,0 +1,204 @@
+"""One raster file: its header, its place on the ground, and what makes it unusable."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyproj
+import rasterio
+import shapely
+from affine import Affine
+from rasterio._err import CPLE_BaseError
+from rasterio.enums import ColorInterp
+from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
+from shapely.geometry import Polygon
+
+from gair.errors import ImageryError
+
+_DTYPES = ("uint16", "int16", "uint32", "int32", "float32", "float64")
+_EDGE_POINTS = 32  # per side of an outline; a 110 km side then bends less than a metre per piece
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RasterFile:
+    """What a raster's header says."""
+
+    path: Path
+    name: str
+    """The path inside the folder it was found in, with slashes."""
+    width: int
+    height: int
+    crs: str | None
+    """``EPSG:...`` where it has a code, else WKT."""
+    transform: Affine
+    """Pixel corners to CRS coordinates; the identity when the file has none."""
+    dtypes: tuple[str, ...]
+    descriptions: tuple[str | None, ...]
+    nodata: float | None
+    scales: tuple[float, ...]
+    offsets: tuple[float, ...]
+    """Physical value = stored x scale + offset, per band."""
+    transparency: tuple[int, ...]
+    """Bands (from 1) marked as an alpha channel."""
+    tags: dict[str, str]
+
+    @property
+    def count(self) -> int:
+        """How many bands it has."""
+        return len(self.dtypes)
+
+
+@contextlib.contextmanager
+def gdal_errors(path: Path) -> Iterator[None]:
+    """Work with GDAL on one file; whatever it refuses becomes an :class:`ImageryError`.
+
+    GDAL gets one thread: with more, its JPEG 2000 driver decodes in threads of its own whose errors
+    reach nobody, and a truncated file reads as zeros (GDAL 3.10). It was no faster either.
+    """
+    try:
+        with rasterio.Env(GDAL_NUM_THREADS="1"):
+            yield
+    except (RasterioError, CRSError, CPLE_BaseError, OSError) as error:
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        reason = " ".join(str(cause).split()).rstrip(".") or type(cause).__name__
+        raise ImageryError(
+            f"cannot read {path}: {reason}; the file is broken, truncated or no GeoTIFF or "
+            "JPEG 2000: fetch it again or take it out"
+        ) from error
+
+
+def read_header(path: Path, name: str) -> RasterFile:
+    """Read a raster's header, without judging it.
+
+    Raises:
+        ImageryError: GDAL cannot open it.
+    """
+    with gdal_errors(path), warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.open(path) as dataset:
+            return RasterFile(
+                path=path,
+                name=name,
+                width=dataset.width,
+                height=dataset.height,
+                crs=dataset.crs.to_string() if dataset.crs else None,
+                transform=dataset.transform,
+                dtypes=tuple(dataset.dtypes),
+                descriptions=tuple(dataset.descriptions),
+                nodata=dataset.nodata,
+                scales=tuple(dataset.scales),
+                offsets=tuple(dataset.offsets),
+                transparency=tuple(
+                    index
+                    for index, kind in enumerate(dataset.colorinterp, start=1)
+                    if kind == ColorInterp.alpha
+                ),
+                tags=dict(dataset.tags()),
+            )
+
+
+def check_usable(raster: RasterFile) -> None:
+    """Refuse a raster that lies nowhere or does not hold digital numbers.
+
+    Raises:
+        ImageryError: No CRS, no geotransform, or a pixel type that Sentinel-2 does not come in.
+    """
+    if raster.crs is None:
+        raise ImageryError(
+            f"{raster.path} has no coordinate reference system: assign its own, for example with "
+            "gdal_edit.py -a_srs EPSG:32618 FILE"
+        )
+    if raster.transform.almost_equals(Affine.identity()):
+        raise ImageryError(
+            f"{raster.path} has no geotransform, so nothing says where it lies: export it again "
+            "with georeferencing"
+        )
+    wrong = sorted(set(raster.dtypes) - set(_DTYPES))
+    if wrong:
+        raise ImageryError(
+            f"{raster.path} has pixels of type {', '.join(wrong)}; Sentinel-2 digital numbers come "
+            f"in {', '.join(_DTYPES)}: use the original bands, not a rendered picture"
+        )
+
+
+def nodata_value(raster: RasterFile) -> float:
+    """The value that marks missing pixels: the file's own, else 0, the Sentinel-2 convention.
+
+    A value that the pixel type cannot hold counts as none.
+    """
+    value = 0.0 if raster.nodata is None else raster.nodata
+    limits = _limits(raster)
+    return value if limits is None or limits[0] <= value <= limits[1] else 0.0
+
+
+def unused_value(raster: RasterFile) -> float:
+    """A value other than 0 that stands for no ground: the largest one, or NaN."""
+    limits = _limits(raster)
+    return math.nan if limits is None else limits[1]
+
+
+def _limits(raster: RasterFile) -> tuple[float, float] | None:
+    """What an integer pixel can hold; None for floating point."""
+    dtype = np.dtype(raster.dtypes[0])
+    if not np.issubdtype(dtype, np.integer):
+        return None
+    limits = np.iinfo(dtype)
+    return float(limits.min), float(limits.max)
+
+
+def outline_lonlat(raster: RasterFile) -> Polygon:
+    """The true outline of a raster, its edges followed point by point.
+
+    Returns:
+        A polygon in longitude and latitude, degrees.
+
+    Raises:
+        ImageryError: Its CRS does not map there.
+    """
+    along = np.linspace(0.0, 1.0, _EDGE_POINTS, endpoint=False)
+    zero, one = np.zeros_like(along), np.ones_like(along)
+    columns = np.concatenate([along, one, 1 - along, zero]) * raster.width
+    rows = np.concatenate([zero, along, one, 1 - along]) * raster.height
+    lon, lat = _to_lonlat(raster, columns, rows)
+    if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
+        raise ImageryError(
+            f"{raster.path} reaches outside its CRS {raster.crs}: check its georeferencing"
+        )
+    return shapely.make_valid(Polygon(np.stack([lon, lat], axis=1)))
+
+
+def resolution_m(raster: RasterFile) -> float:
+    """Side of a square as large as the raster's central pixel on the ground, metres."""
+    column, row = raster.width / 2, raster.height / 2
+    lon, lat = _to_lonlat(
+        raster,
+        np.array([column, column + 1, column + 1, column]),
+        np.array([row, row, row + 1, row + 1]),
+    )
+    area_m2, _ = pyproj.Geod(ellps="WGS84").polygon_area_perimeter(lon, lat)
+    return float(np.sqrt(abs(area_m2)))
+
+
+def _to_lonlat(raster: RasterFile, columns: Floats, rows: Floats) -> tuple[Floats, Floats]:
+    a, b, c, d, e, f = raster.transform[:6]
+    x, y = a * columns + b * rows + c, d * columns + e * rows + f
+    try:
+        to_lonlat = pyproj.Transformer.from_crs(raster.crs, "OGC:CRS84", always_xy=True)
+    except pyproj.exceptions.ProjError as error:
+        raise ImageryError(
+            f"{raster.path} has a CRS that does not map to longitude and latitude, {raster.crs}: "
+            "reproject it, for example with gdalwarp -t_srs EPSG:3857"
+        ) from error
+    lon, lat = to_lonlat.transform(x, y)
+    return np.asarray(lon), np.asarray(lat)

@@ -1,0 +1,210 @@
+"""From raster files to scenes: ten bands of one place at one time.
+
+A raster with several bands is a scene of its own; its bands are named by its descriptions, or by
+the order a user states. Files with one band are gathered by name: what is left of ``s2_B02.tif``
+and ``s2_B8A.tif`` without the band is the same ``s2``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath, PurePosixPath
+from typing import TypeVar
+
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from gair.bands import GAIR_BANDS, LAYOUTS, band_indices, canonical_band
+from gair.errors import BandError, ImageryError
+from indexer.imagery.provenance import Provenance, read_provenance
+from indexer.imagery.rasters import RasterFile, check_usable, outline_lonlat, resolution_m
+
+_WORD = re.compile(r"[^_.\-\s]+")
+_RESOLUTION = re.compile(r"R?(?:10|20|60)m", re.IGNORECASE)
+AnyPath = TypeVar("AnyPath", bound=PurePath)
+_SAME_SIZE = 0.99  # pixels whose sides differ by less than this ratio are equally fine
+
+
+@dataclass(frozen=True)
+class SceneBand:
+    """One band and where it is stored."""
+
+    name: str
+    raster: RasterFile
+    index: int
+    """Position in the raster, counted from 1."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Ten bands of one place at one time."""
+
+    name: str
+    bands: tuple[SceneBand, ...]
+    """In the order of :data:`gair.bands.GAIR_BANDS`."""
+    outline: BaseGeometry
+    """Where all bands reach; longitude, latitude in degrees."""
+    resolution_m: float
+    """Side of the finest pixel on the ground."""
+    provenance: Provenance
+
+    @property
+    def rasters(self) -> tuple[RasterFile, ...]:
+        """The files it is read from, each once."""
+        return tuple({band.raster.path: band.raster for band in self.bands}.values())
+
+
+def find_scenes(rasters: Sequence[RasterFile], bands: Sequence[str] | None = None) -> list[Scene]:
+    """Gather raster files into scenes.
+
+    Rendered pictures, masks and other rasters without a band's name are passed over where there is
+    a scene beside them.
+
+    Args:
+        rasters: Headers of the files, in a fixed order.
+        bands: The order of bands that a user states for every file with several bands, as
+            :func:`gair.bands.parse_bands` gives it; None to go by the files' own names.
+
+    Returns:
+        Scenes, sorted by name.
+
+    Raises:
+        BandError: A scene lacks bands, or its bands have no names; no file is a scene.
+        ImageryError: A file of a scene is unusable.
+    """
+    groups: dict[tuple[Path, str], dict[str, list[RasterFile]]] = {}
+    stacks: list[RasterFile] = []
+    others: list[RasterFile] = []
+    for raster in rasters:
+        parsed = _parse_name(raster) if raster.count == 1 else None
+        if parsed is not None:
+            key, band = parsed
+            groups.setdefault(key, {}).setdefault(band, []).append(raster)
+        elif raster.count == 1 or _is_picture(raster):
+            others.append(raster)
+        else:
+            stacks.append(raster)
+    if not groups and not stacks:
+        _refuse(others, bands)
+    if bands is not None and not stacks:
+        raise BandError(
+            f"an order of {len(bands)} bands was stated, but the files of {rasters[0].path.parent} "
+            "have one band each and go by their names: leave the order out"
+        )
+    scenes = [_stacked(raster, bands) for raster in stacks]
+    scenes += [_gathered(remainder, files) for (_, remainder), files in groups.items()]
+    return sorted(scenes, key=lambda scene: (scene.name, scene.bands[0].raster.path))
+
+
+def _stacked(raster: RasterFile, stated: Sequence[str] | None) -> Scene:
+    """The scene of one file with several bands."""
+    names = _band_names(raster, stated)
+    indices = band_indices(names, what=str(raster.path))
+    check_usable(raster)
+    for band, index in zip(GAIR_BANDS, indices, strict=True):
+        if index + 1 in raster.transparency:
+            raise ImageryError(
+                f"{raster.path} marks {band} as transparency: clear the mark with "
+                f"gdal_edit.py -colorinterp_{index + 1} undefined FILE"
+            )
+    bands = [
+        SceneBand(name, raster, index + 1) for name, index in zip(GAIR_BANDS, indices, strict=True)
+    ]
+    return _scene(raster.name, bands, {canonical_band(name) for name in names if name})
+
+
+def _gathered(remainder: str, files: dict[str, list[RasterFile]]) -> Scene:
+    """The scene of several files with one band each."""
+    a_file = next(iter(files.values()))[0]
+    what = f"the scene {remainder!r} in {a_file.path.parent}" if remainder else a_file.path.parent
+    band_indices(list(files), what=str(what))
+    bands = [SceneBand(name, _finest(name, files[name]), 1) for name in GAIR_BANDS]
+    name = (_scene_folder(PurePosixPath(a_file.name)) / remainder).as_posix()
+    return _scene(name if name != "." else _scene_folder(a_file.path).name, bands, files)
+
+
+def _scene(name: str, bands: list[SceneBand], all_bands: Iterable[str | None]) -> Scene:
+    rasters = {band.raster.path: band.raster for band in bands}.values()
+    outline = shapely.intersection_all([outline_lonlat(raster) for raster in rasters])
+    if outline.area == 0:
+        raise ImageryError(
+            f"the bands of scene {name!r} have no place in common: keep bands of different places "
+            "in different folders"
+        )
+    first = bands[0].raster
+    names = {band for band in all_bands if band}
+    return Scene(
+        name=name,
+        bands=tuple(bands),
+        outline=outline,
+        resolution_m=min(resolution_m(raster) for raster in rasters),
+        provenance=read_provenance(first.path, first.tags, names),
+    )
+
+
+def _finest(band: str, files: list[RasterFile]) -> RasterFile:
+    """The file with the smallest pixels; two equally fine ones are one too many."""
+    for file in files:
+        check_usable(file)
+    if len(files) == 1:
+        return files[0]
+    best, second, *_ = sorted(files, key=resolution_m)
+    if resolution_m(best) > _SAME_SIZE * resolution_m(second):
+        raise BandError(
+            f"both {best.path} and {second.path.name} hold {band} of one scene: take one of them "
+            "out, or keep scenes in different folders"
+        )
+    return best
+
+
+def _parse_name(raster: RasterFile) -> tuple[tuple[Path, str], str] | None:
+    """What gathers a one-band file with its scene, and its band; None where it names no band."""
+    words = _WORD.findall(raster.path.stem)
+    if words[:1] == ["MSK"]:  # quality masks of SAFE products are named by band, too
+        return None
+    known = [(n, band) for n, word in enumerate(words) if (band := canonical_band(word))]
+    by_number = [(n, band) for n, band in known if words[n][0] in "Bb" and words[n][1:2].isdigit()]
+    if not known:
+        return None
+    place, band = (by_number or known)[-1]
+    rest = [
+        word
+        for n, word in enumerate(words)
+        if n != place and not (n == place + 1 and _RESOLUTION.fullmatch(word))
+    ]
+    return (_scene_folder(raster.path), "_".join(rest)), band
+
+
+def _scene_folder(file: AnyPath) -> AnyPath:
+    """The folder of a file; resolutions, as SAFE products sort by them, do not part a scene."""
+    return file.parent.parent if _RESOLUTION.fullmatch(file.parent.name) else file.parent
+
+
+def _is_picture(raster: RasterFile) -> bool:
+    """Whether a file with several bands is a rendered picture or a mask beside the real bands."""
+    named = {canonical_band(text) for text in raster.descriptions if text}
+    return set(raster.dtypes) == {"uint8"} and not named.issuperset(GAIR_BANDS)
+
+
+def _band_names(raster: RasterFile, stated: Sequence[str] | None) -> Sequence[str | None]:
+    if stated is None:
+        return raster.descriptions
+    if len(stated) != raster.count:
+        raise BandError(
+            f"{raster.path} has {raster.count} bands, but the stated order has {len(stated)} "
+            f"({', '.join(stated)}): state {raster.count}, or {', '.join(LAYOUTS)} where one fits"
+        )
+    return stated
+
+
+def _refuse(others: Sequence[RasterFile], stated: Sequence[str] | None) -> None:
+    """Say of files of which none is a scene what the first one lacks."""
+    stacks = [raster for raster in others if raster.count > 1]
+    if stacks:
+        _stacked(stacks[0], stated)
+    raise BandError(
+        f"{others[0].path} has one band and its name says not which: name the files by band, such "
+        "as s2_B02.tif, s2_B03.tif"
+    )

@@ -1,0 +1,70 @@
+"""What every source of imagery offers, whether it reads local files or a catalogue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from shapely.geometry.base import BaseGeometry
+
+from gair.geo import Footprint
+
+
+@dataclass(frozen=True)
+class FramePixels:
+    """The pixels of one frame."""
+
+    dn: npt.NDArray[np.uint16]
+    """(10, H, W) digital numbers, reflectance x 10000, bands in the order of
+    :data:`gair.bands.GAIR_BANDS`, row 0 in the north."""
+    valid: npt.NDArray[np.bool_]
+    """(H, W) True where the source has imagery in all ten bands; elsewhere ``dn`` was filled in."""
+
+    @property
+    def valid_fraction(self) -> float:
+        """Share of the pixels that are imagery, 0 to 1."""
+        return float(self.valid.mean())
+
+
+class ImagerySource(Protocol):
+    """Sentinel-2 pixels for any footprint.
+
+    ``read`` may be called from several threads at once.
+    """
+
+    @property
+    def coverage(self) -> BaseGeometry:
+        """Where there is imagery: union of the scenes' outlines, longitude/latitude in degrees.
+
+        Nodata inside an outline is not cut out. No outline may cross the antimeridian.
+        """
+        ...
+
+    @property
+    def resolution_m(self) -> float:
+        """Side of the finest pixel on the ground, metres."""
+        ...
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences a user should read before trusting what is built from this imagery."""
+        ...
+
+    def read(self, footprint: Footprint, shape: tuple[int, int]) -> FramePixels:
+        """The pixels of a footprint, resampled to its own CRS.
+
+        Args:
+            footprint: the square on the ground; it need not lie inside :attr:`coverage`.
+            shape: (H, W) pixels over the footprint.
+
+        Raises:
+            ImageryError: a file cannot be read.
+            FootprintError: the footprint's CRS is unknown.
+        """
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """Plain JSON types for a manifest: scenes with files and hashes, dates, licence."""
+        ...

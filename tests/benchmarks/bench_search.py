@@ -1,0 +1,69 @@
+"""A search of Greater London at H3 10, photo to candidates, beside the bare street-view pass."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from measuring import medians_s, report
+from shapely.geometry.base import BaseGeometry
+
+from app.demo import draw_street
+from gair.geo import Footprint
+from gair.model import Gair
+from gair.photos import open_photo
+from gair.preprocess import street_view_pixels
+from indexer import search
+from indexer.build import build_index
+from indexer.imagery.source import FramePixels
+from indexer.regions import named_region
+
+WANTED_RATIO = 1.25
+
+
+class NoiseEverywhere:
+    """An imagery source of smooth noise: here only the number of cells and vectors matters."""
+
+    resolution_m = 10.0
+    warnings = ("made-up imagery",)
+
+    def __init__(self, coverage: BaseGeometry) -> None:
+        self.coverage = coverage
+
+    def read(self, footprint: Footprint, shape: tuple[int, int]) -> FramePixels:
+        """Pixels that depend on the place alone."""
+        rng = np.random.default_rng(abs(hash(footprint.bounds_wsen)) % 2**32)
+        dn = rng.integers(500, 3500, (10, *shape)).astype(np.uint16)
+        return FramePixels(dn, np.ones(shape, dtype=bool))
+
+    def describe(self) -> dict[str, Any]:
+        """What a manifest needs."""
+        return {"scenes": [], "attribution": ""}
+
+
+def test_search_against_the_bare_pass(tmp_path: Path) -> None:
+    london = named_region("london")
+    model = Gair.untrained("base")
+    built = build_index("london", london, NoiseEverywhere(london.geometry), model, tmp_path)
+    photo = tmp_path / "photo.jpg"
+    draw_street(photo)
+    pixels = street_view_pixels([np.asarray(open_photo(photo).rgb)])
+
+    def bare() -> torch.Tensor:
+        with torch.inference_mode():
+            return model.encode_street_view(pixels)
+
+    bare_s, search_s = medians_s(
+        bare, lambda: search(photo, index="london", indexes_dir=tmp_path), rounds=31
+    )
+    ratio = search_s / bare_s
+    report(
+        f"{built.manifest.cells_indexed:,} cells x 2 kinds x 768, a 1280 x 720 JPEG",
+        f"bare street-view pass     {bare_s * 1e3:7.1f} ms",
+        f"search, file to places    {search_s * 1e3:7.1f} ms   {ratio:.2f}x "
+        f"(wanted at most {WANTED_RATIO}x)",
+    )
+    assert built.manifest.cells_indexed > 100_000
+    assert ratio <= WANTED_RATIO

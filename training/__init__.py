@@ -1,0 +1,1 @@
+"""Pretraining of GAIR with its two contrastive losses. Nothing here yet."""
