@@ -1,0 +1,1 @@
+"""The page: upload a street photo, see where it may have been taken."""

@@ -1,0 +1,138 @@
+"""The command that serves the page: quick help, one-line errors, a clean end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+from app_pages import free_port
+
+from app.cli import build_parser, main
+from app.options import ServerOptions, TileSource, is_loopback
+from gair.errors import UsageError
+
+TILES = "https://tiles.example.org/{z}/{x}/{y}.png"
+HEAVY = ("torch", "gradio", "faiss", "rasterio", "duckdb", "h3", "numpy")
+
+
+def test_help_teaches_and_loads_nothing_heavy() -> None:
+    code = f"""
+import sys
+from app.cli import main
+try:
+    main(["--help"])
+except SystemExit as end:
+    assert end.code == 0
+loaded = [name for name in {HEAVY} if name in sys.modules]
+assert not loaded, loaded
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "examples:" in done.stdout
+    assert "python -m indexer build" in done.stdout
+    for line in done.stdout.splitlines():
+        assert len(line) <= 100
+
+
+def test_every_flag_is_explained() -> None:
+    for action in build_parser()._actions:
+        assert action.help, action.option_strings
+
+
+@pytest.mark.parametrize(
+    ("argv", "status", "message"),
+    [
+        (["--index", "atlantis"], 1, "atlantis"),
+        (["--index", "toy", "--host", "0.0.0.0"], 2, "--allow-remote"),
+        (["--index", "toy", "--host", "example.org"], 2, "--allow-remote"),
+        (["--index", "toy", "--port", "0"], 2, "--port 0"),
+        (["--index", "toy", "--tiles", TILES], 2, "--tiles-attribution"),
+        (["--index", "toy", "--tiles-attribution", "me"], 2, "--tiles"),
+        (
+            ["--index", "toy", "--tiles", "file:///{z}{x}{y}", "--tiles-attribution", "me"],
+            2,
+            "file:",
+        ),
+    ],
+)
+def test_errors_are_one_line_and_set_the_exit_status(
+    argv: list[str],
+    status: int,
+    message: str,
+    tiny_index: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main([*argv, "--indexes", str(tiny_index)]) == status
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_loopback_needs_no_permission() -> None:
+    for host in ("127.0.0.1", "127.0.0.5", "localhost", "::1", "[::1]"):
+        assert is_loopback(host)
+        ServerOptions(host=host)
+    for host in ("0.0.0.0", "::", "192.168.0.2", "example.org", ""):
+        assert not is_loopback(host)
+        with pytest.raises(UsageError):
+            ServerOptions(host=host)
+        ServerOptions(host=host, allow_remote=True)
+
+
+def test_tiles_need_every_placeholder() -> None:
+    assert TileSource.from_flags(None, None) is None
+    assert TileSource.from_flags(TILES, "me") == TileSource(TILES, "me")
+    with pytest.raises(UsageError, match="tile address"):
+        TileSource("https://tiles.example.org/{z}/{x}.png", "me")
+
+
+def start(indexes: Path, port: int, folder: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "app", "--indexes", str(indexes), "--port", str(port)]
+    env = {**os.environ, "TMPDIR": str(folder)}
+    return subprocess.Popen(
+        command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def read_until_ready(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    said = ""
+    while "ready at" not in said:
+        line = process.stdout.readline()
+        assert line, process.communicate()
+        said += line
+    return said
+
+
+def test_it_says_what_it_serves_and_ends_cleanly(tiny_index: Path, tmp_path: Path) -> None:
+    """After Ctrl-C and after a polite kill."""
+    ports = free_port(), free_port()
+    signals = signal.SIGINT, signal.SIGTERM
+    with start(tiny_index, ports[0], tmp_path) as one, start(tiny_index, ports[1], tmp_path) as two:
+        for port, process, how in zip(ports, (one, two), signals, strict=True):
+            said = read_until_ready(process)
+            for text in ("index     toy (", "licence Apache", "untrained", "uncalibrated"):
+                assert text in said
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as page:
+                assert b"toy" in page.read()
+            process.send_signal(how)
+            rest, errors = process.communicate(timeout=20)
+            assert process.returncode == 0
+            assert errors == ""
+            assert "uploaded photos are deleted" in rest
+    assert not list(tmp_path.glob("gair-uploads-*"))
+
+
+def test_a_taken_port_is_found_before_anything_is_loaded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["--indexes", str(tmp_path), "--port", str(port)]) == 2
+    assert capsys.readouterr().err.startswith(f"error: cannot serve at 127.0.0.1 port {port}")
