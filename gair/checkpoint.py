@@ -98,7 +98,7 @@ def _untrained(text: str) -> Gair:
     from gair.model import Gair
 
     _, name, *rest = text.split(":")
-    if len(rest) > 1 or (rest and not rest[0].isdigit()):
+    if len(rest) > 1 or (rest and not re.fullmatch(r"[0-9]{1,9}", rest[0])):
         raise ModelError(f"{text!r} is not untrained:PRESET[:SEED], for example untrained:tiny:0")
     return Gair.untrained(name, seed=int(rest[0]) if rest else 0)
 

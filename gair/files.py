@@ -40,6 +40,8 @@ def write_whole(path: Path, content: bytes) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Make renames inside a folder survive a power cut."""
+    if os.name == "nt":  # Windows neither needs nor allows it
+        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import shapely
 
 from gair.errors import RegionError
+from gair.files import disk_errors
 from indexer.cells import Cells, cells_of
 from indexer.embed import (
     INDEXED,
@@ -194,7 +195,9 @@ def _write(folder: Path, found: _Embedded, region: Region) -> None:
         FrameRows(found.plan.bounds_wsen_m, remote.valid_fraction),
         MissingRows(cells.ids[lost], cells.lonlat_deg[lost], remote.reasons(lost)),
     )
-    (folder / REGION_FILE).write_text(json.dumps(region.to_geojson()))
+    outline = folder / REGION_FILE
+    with disk_errors(outline):
+        outline.write_bytes(json.dumps(region.to_geojson()).encode())
 
 
 def _write_vectors(

@@ -67,23 +67,23 @@ def _merge(
     merge_radius_m: float,
 ) -> list[Place]:
     points = lonlat_deg[rows]
-    open_ = np.ones(len(rows), dtype=bool)
+    nearest_m = np.full(len(rows), np.inf)  # from each cell to its nearest peak ...
+    owner = np.full(len(rows), -1)  # ... and which one that is
     peaks: list[int] = []
-    # Pick peaks from the best down, each closing the cells around it ...
     for position in range(len(rows)):
         if len(peaks) == k:
             break
-        if open_[position]:
+        if nearest_m[position] > merge_radius_m:
+            distance_m = haversine_m(points, points[position])
+            closer = distance_m < nearest_m  # of two equally near peaks, the better one
+            nearest_m[closer] = distance_m[closer]
+            owner[closer] = len(peaks)
             peaks.append(position)
-            open_ &= haversine_m(points, points[position]) > merge_radius_m
-    # ... then give every closed cell to its nearest peak.
-    distance = np.stack([haversine_m(points, points[p]) for p in peaks])  # (peaks, cells)
-    nearest = distance.argmin(axis=0)
-    within = distance.min(axis=0) <= merge_radius_m
-    places = []
-    for number, peak in enumerate(peaks):
-        mine = within & (nearest == number)
-        mine[peak] = False
-        spread = float(distance[number, mine].max()) if mine.any() else 0.0
-        places.append(Place(int(rows[peak]), int(mine.sum()), spread))
-    return places
+    within = nearest_m <= merge_radius_m
+    members = np.bincount(owner[within], minlength=len(peaks))
+    spread_m = np.zeros(len(peaks))
+    np.maximum.at(spread_m, owner[within], nearest_m[within])
+    return [
+        Place(int(rows[peak]), int(members[number]) - 1, float(spread_m[number]))
+        for number, peak in enumerate(peaks)
+    ]

@@ -7,54 +7,64 @@ by the command that needs them.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import json
+import os
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gair.errors import GairError, PhotoError
+from gair.errors import GairError, PhotoError, UsageError
+from indexer.arguments import parse
 
 if TYPE_CHECKING:
+    from gair.photos import Photo
     from indexer.answer import Answer
     from indexer.manifest import Manifest
     from indexer.regions import Region
 
 INTERRUPTED = 130
 
-_EPILOG = """\
-examples:
-  # index Greater London from a folder of Sentinel-2 files, with the released weights
-  python -m indexer build --region london --imagery sentinel2/ --model PingL/GAIR
-
-  # index everything a scene shows, with random weights, to try the machinery
-  python -m indexer build --imagery scene.tif --model untrained:tiny --name trial
-
-  # where was it?
-  python -m indexer search photo.jpg --index london -k 5
-  python -m indexer search *.jpg --index london --json > answers.json
-"""
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status (0, 1 for a failure, 2 for wrong usage)."""
-    arguments = _parser().parse_args(argv)
+    arguments = parse(argv, build=_build, search=_search, info=_info)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold any bytes
     previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
         status: int = arguments.run(arguments)
+        sys.stdout.flush()
         return status
     except GairError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _complain(error)
         return error.exit_status
     except KeyboardInterrupt:
         print("interrupted: nothing was changed", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):  # there the reader has seen enough
+            _complain(error)
+        _drop_unwritable_output()
         return 1
     finally:
         signal.signal(signal.SIGTERM, previous)
+
+
+def _complain(error: object) -> None:
+    print("error:", " ".join(str(error).splitlines()), file=sys.stderr)
+
+
+def _drop_unwritable_output() -> None:
+    """Keep the interpreter from trying once more, at its end, what could not be written."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _interrupt(*_: object) -> None:
@@ -64,8 +74,9 @@ def _interrupt(*_: object) -> None:
 def _build(arguments: argparse.Namespace) -> int:
     from gair.bands import parse_bands
     from indexer.imagery import open_imagery
+    from indexer.storage import check_name
 
-    bands = parse_bands(arguments.bands) if arguments.bands else None
+    bands = None if arguments.bands is None else parse_bands(arguments.bands)
     region = _region(arguments)
     imagery_path = Path(arguments.imagery)
     with open_imagery(
@@ -73,13 +84,15 @@ def _build(arguments: argparse.Namespace) -> int:
     ) as imagery:
         if region is None:
             region = _whole(imagery_path.stem, imagery.coverage)
-        _say(f"region {region.name}: {region.area_km2:,.1f} km2")
+        name = check_name(region.name if arguments.name is None else arguments.name)
+        if not arguments.quiet:
+            _say(f"region {region.name}: {region.area_km2:,.1f} km2")
         from gair.model import Gair
         from indexer.build import BuildOptions, build_index
 
         model = Gair.from_pretrained(arguments.model).to(_device(arguments.device))
         report = build_index(
-            arguments.name or region.name,
+            name,
             region,
             imagery,
             model,
@@ -89,10 +102,11 @@ def _build(arguments: argparse.Namespace) -> int:
                 query_mode=arguments.rs_query,
                 quiet=arguments.quiet,
             ),
-            model_source=arguments.model,
+            model_source=_findable(arguments.model),
         )
     print("\n".join(report.summary))
-    print(f"  peak memory: {_peak_memory_gb():.2f} GB")
+    if (peak_gb := _peak_memory_gb()) is not None:
+        print(f"  peak memory: {peak_gb:.2f} GB")
     print("  time: " + ", ".join(f"{k} {v:.1f} s" for k, v in report.manifest.seconds.items()))
     return 0
 
@@ -101,11 +115,11 @@ def _region(arguments: argparse.Namespace) -> Region | None:
     from indexer.regions import named_region, parse_bbox, region_from_bbox, region_from_geojson
 
     name = arguments.name
-    if arguments.region:
+    if arguments.region is not None:
         return named_region(arguments.region)
-    if arguments.bbox:
+    if arguments.bbox is not None:
         return region_from_bbox(parse_bbox(arguments.bbox), name=name or "bbox")
-    if arguments.polygon:
+    if arguments.polygon is not None:
         return region_from_geojson(arguments.polygon, name=name)
     return None
 
@@ -117,29 +131,23 @@ def _whole(name: str, coverage: Any) -> Region:  # noqa: ANN401
 
 
 def _search(arguments: argparse.Namespace) -> int:
-    from gair.photos import open_photo
-    from indexer.geolocate import Geolocator
+    from indexer.geolocate import PHOTOS_AT_ONCE, Geolocator
 
     geolocator = Geolocator.open(
         arguments.index, indexes_dir=arguments.indexes, model=arguments.model
     )
     results: list[Answer | PhotoError] = []
-    photos, positions = [], []
-    for path in arguments.photo:
-        try:
-            photos.append(open_photo(path))
-            positions.append(len(results))
-            results.append(PhotoError("not searched"))  # replaced below
-        except PhotoError as error:
-            results.append(error)
-    answers = geolocator.search(
-        photos,
-        k=arguments.k,
-        rs_weight=arguments.rs_weight,
-        location_weight=arguments.location_weight,
-    )
-    for position, answer in zip(positions, answers, strict=True):
-        results[position] = answer
+    for start in range(0, len(arguments.photo), PHOTOS_AT_ONCE):  # decoded photos are large
+        opened = [_opened(path) for path in arguments.photo[start : start + PHOTOS_AT_ONCE]]
+        answers = iter(
+            geolocator.search(
+                [photo for photo in opened if not isinstance(photo, PhotoError)],
+                k=arguments.k,
+                rs_weight=arguments.rs_weight,
+                location_weight=arguments.location_weight,
+            )
+        )
+        results += [p if isinstance(p, PhotoError) else next(answers) for p in opened]
     failed = [result for result in results if isinstance(result, PhotoError)]
     if arguments.json:
         print(json.dumps([_as_json(r, p) for r, p in zip(results, arguments.photo, strict=True)]))
@@ -148,10 +156,19 @@ def _search(arguments: argparse.Namespace) -> int:
             if not isinstance(result, PhotoError):
                 print("\n".join(answer_lines(result)))
     for failure in failed:
-        print(f"error: {failure}", file=sys.stderr)
+        _complain(failure)
     if failed and len(results) > 1:
         print(f"{len(failed)} of {len(results)} photos could not be read", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _opened(path: str) -> Photo | PhotoError:
+    from gair.photos import open_photo
+
+    try:
+        return open_photo(path)
+    except PhotoError as error:
+        return error
 
 
 def _as_json(result: Answer | PhotoError, path: str) -> dict[str, Any]:
@@ -186,7 +203,10 @@ def _info(arguments: argparse.Namespace) -> int:
 
     if arguments.index is None and len(index_names(Path(arguments.indexes))) != 1:
         names = index_names(Path(arguments.indexes))
-        print("\n".join(names) if names else f"no index in {arguments.indexes!r}")
+        if arguments.json:
+            print(json.dumps(names))
+        else:
+            print("\n".join(names) if names else f"no index in {arguments.indexes!r}")
         return 0
     folder = find_index(arguments.index, arguments.indexes)
     build, digest = read_current(folder)
@@ -202,7 +222,7 @@ def manifest_lines(manifest: Manifest) -> list[str]:
     """A manifest as lines for a terminal."""
     m = manifest
     size_mb = sum(f.size_bytes for f in m.files.values()) / 1e6
-    dates = sorted({str(d) for s in m.imagery["scenes"] for d in s.get("dates", []) if d})
+    dates = sorted({str(when)[:10] for scene in m.imagery["scenes"] for when in scene["dates"]})
     return [
         f"index {m.name}, build {m.build} of {m.created_utc}, {size_mb:,.1f} MB",
         f"  region   {m.region['name']}, {m.region['area_km2']:,.1f} km2 {m.region['attribution']}",
@@ -220,139 +240,30 @@ def _device(wanted: str) -> str:
     """The one place that decides where a command computes."""
     import torch
 
-    if wanted != "auto":
-        return wanted
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=wanted).tolist()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise UsageError(
+            f"cannot compute on --device {wanted!r} here: leave it out, or pass cpu"
+        ) from error
+    return wanted
 
 
-def _peak_memory_gb() -> float:
-    import resource
-
+def _peak_memory_gb() -> float | None:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
 
 
+def _findable(model: str) -> str:
+    """A model's source as it can be found from any folder."""
+    return str(Path(model).resolve()) if Path(model).exists() else model
+
+
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m indexer",
-        description="Index a region from Sentinel-2 imagery with GAIR, and ask the index where a "
-        "photo was taken.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_build(commands)
-    _add_search(commands)
-    _add_info(commands)
-    return parser
-
-
-def _add_build(commands: Any) -> None:  # noqa: ANN401
-    build = commands.add_parser(
-        "build",
-        help="index a region",
-        description="Index a region: cells, one vector of imagery and one of location for each. "
-        "Without --region, --bbox or --polygon everything the imagery shows is indexed.",
-    )
-    build.set_defaults(run=_build)
-    where = build.add_mutually_exclusive_group()
-    where.add_argument("--region", metavar="NAME", help="a region that ships with us: london")
-    where.add_argument("--bbox", metavar="W,S,E,N", help="degrees, for example -0.2,51.4,0.1,51.6")
-    where.add_argument("--polygon", metavar="FILE", help="a GeoJSON file, longitude and latitude")
-    build.add_argument(
-        "--imagery",
-        required=True,
-        metavar="PATH",
-        help="a Sentinel-2 file or a folder of them: GeoTIFF, COG or JP2, any CRS, ten bands "
-        "(B2 B3 B4 B5 B6 B7 B8 B8A B11 B12) found by name",
-    )
-    build.add_argument(
-        "--bands",
-        metavar="LIST",
-        help="names of the bands in files that do not name them: gair-10, l2a-12, l1c-13, or "
-        "B2,B3,...",
-    )
-    build.add_argument(
-        "--dn-scale",
-        type=float,
-        default=1.0,
-        metavar="X",
-        help="multiply pixels by this to get reflectance x 10000 (10000 for reflectance in 0..1)",
-    )
-    build.add_argument(
-        "--dn-offset",
-        type=float,
-        default=0.0,
-        metavar="X",
-        help="then add this (-1000 for ESA products of baseline 04.00 and later)",
-    )
-    build.add_argument(
-        "--model",
-        default="PingL/GAIR",
-        metavar="MODEL",
-        help="a folder, a release checkpoint file, a Hugging Face id, or untrained:base|tiny "
-        "(default: %(default)s)",
-    )
-    build.add_argument(
-        "--resolution",
-        type=int,
-        default=10,
-        metavar="R",
-        help="H3 resolution: 9 is cells of about 350 m, 10 of 130 m, 11 of 50 m "
-        "(default: %(default)s)",
-    )
-    build.add_argument(
-        "--rs-query",
-        choices=("nili", "bilinear", "bicubic", "mean"),
-        default="nili",
-        help="how a frame is read at a cell; all but nili are baselines (default: %(default)s)",
-    )
-    build.add_argument("--name", metavar="NAME", help="name of the index (default: the region's)")
-    build.add_argument(
-        "--out", default="indexes", metavar="DIR", help="folder of all indexes (default: indexes)"
-    )
-    build.add_argument("--device", default="auto", help="cpu, cuda, ... (default: the best)")
-    build.add_argument("--quiet", action="store_true", help="no progress")
-
-
-def _add_search(commands: Any) -> None:  # noqa: ANN401
-    search = commands.add_parser(
-        "search",
-        help="ask where photos were taken",
-        description="Rank the places of an index for each photo. GPS tags are never used.",
-    )
-    search.set_defaults(run=_search)
-    search.add_argument("photo", nargs="+", metavar="PHOTO", help="a street-level photo")
-    _add_index_choice(search)
-    search.add_argument("-k", type=int, default=5, help="places a photo (default: %(default)s)")
-    search.add_argument(
-        "--rs-weight", type=float, default=0.5, metavar="W", help="weight of the imagery"
-    )
-    search.add_argument(
-        "--location-weight", type=float, default=0.5, metavar="W", help="weight of the location"
-    )
-    search.add_argument("--model", metavar="MODEL", help="where the index's model is now")
-    search.add_argument("--json", action="store_true", help="print JSON, one object a photo")
-
-
-def _add_info(commands: Any) -> None:  # noqa: ANN401
-    info = commands.add_parser(
-        "info",
-        help="show what an index is made of",
-        description="Show an index's model, imagery, cells and warnings; without --index, list "
-        "the indexes.",
-    )
-    info.set_defaults(run=_info)
-    _add_index_choice(info)
-    info.add_argument("--json", action="store_true", help="print the whole manifest")
-
-
-def _add_index_choice(parser: Any) -> None:  # noqa: ANN401
-    parser.add_argument(
-        "--index", metavar="NAME", help="name or folder (default: the only one there is)"
-    )
-    parser.add_argument("--indexes", default="indexes", metavar="DIR", help="folder of all indexes")

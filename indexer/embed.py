@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from gair.errors import ModelError
 from gair.preprocess import remote_sensing_pixels
 from indexer.frames import FramePlan
 from indexer.imagery.source import FramePixels, ImagerySource
@@ -108,6 +109,10 @@ def embed_frames(
         mode: how token maps are read at the cells.
         timings: collects where the time goes.
         quiet: no progress bar.
+
+    Raises:
+        ImageryError: a file cannot be read.
+        ModelError: the model's vectors are not finite.
     """
     timings = timings or Timings()
     cells_of_frame = _group(plan)
@@ -202,6 +207,8 @@ def _embed_batch(
 def _to_half(vectors: torch.Tensor) -> npt.NDArray[np.float16]:
     import torch
 
+    if not bool(torch.isfinite(vectors).all()):
+        raise ModelError("the model gave vectors that are not finite: its weights are damaged")
     return vectors.to("cpu", torch.float16).numpy()
 
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 PHOTOS_AT_ONCE = 16
 """Photos in one encoder pass."""
+MAX_WEIGHT = 1e6
+"""Scores are float32; what matters of the weights is their ratio."""
 UNCALIBRATED = "uncalibrated: scores rank places, they are not probabilities"
 
 
@@ -130,7 +132,10 @@ class Geolocator:
             with torch.inference_mode():
                 s = self.model.encode_street_view(pixels.to(self.model.device))
             vectors.append(s.float().cpu().numpy())
-        return np.concatenate(vectors)
+        found = np.concatenate(vectors)
+        if not np.isfinite(found).all():
+            raise ModelError(f"model {self.model_name} gave vectors that are not finite: reload it")
+        return found
 
     @overload
     def search(
@@ -169,8 +174,8 @@ class Geolocator:
             image: a path, the bytes of a file, a PIL image, an array (H, W, 3), a photo from
                 :func:`gair.photos.open_photo`, or a list of them.
             k: how many places.
-            rs_weight: weight of the imagery's cosine, not negative.
-            location_weight: weight of the location embedding's cosine, not negative.
+            rs_weight: weight of the imagery's cosine, 0 to :data:`MAX_WEIGHT`.
+            location_weight: weight of the location embedding's cosine, 0 to the same.
             merge_radius_m: cells closer than this are one place; :attr:`merge_radius_m` if None.
 
         Returns:
@@ -181,25 +186,34 @@ class Geolocator:
             UsageError: k or a weight makes no sense.
         """
         _check_query(k, rs_weight, location_weight, merge_radius_m)
-        several = isinstance(image, list | tuple)
-        sources = image if isinstance(image, list | tuple) else [image]
+        radius_m = self.merge_radius_m if merge_radius_m is None else merge_radius_m
+        weights = (rs_weight, location_weight)
+        if not isinstance(image, list | tuple):
+            return self._answers([image], k, weights, radius_m)[0]
+        answers: list[Answer] = []
+        for start in range(0, len(image), PHOTOS_AT_ONCE):  # decoded photos are large
+            some = image[start : start + PHOTOS_AT_ONCE]
+            answers += self._answers(some, k, weights, radius_m)
+        return answers
+
+    def _answers(
+        self, sources: Sequence[PhotoSource], k: int, weights: tuple[float, float], radius_m: float
+    ) -> list[Answer]:
+        """Answers of photos that pass the encoder together."""
         photos = [p if isinstance(p, Photo) else open_photo(p) for p in sources]
-        if not photos:
-            return []
         s = self.embed(photos)
         rs = self.index.rs.scores(s)
         location = self.index.location.scores(s)
-        radius_m = self.merge_radius_m if merge_radius_m is None else merge_radius_m
         answers = []
         for number, photo in enumerate(photos):
-            fused = rs_weight * rs[number] + location_weight * location[number]
+            fused = weights[0] * rs[number] + weights[1] * location[number]
             places = distinct_places(fused, self.index.cells.lonlat_deg, k, radius_m)
             scored = [
                 self._candidate(rank, place, fused, rs[number], location[number])
                 for rank, place in enumerate(places, start=1)
             ]
-            answers.append(self._answer(photo, scored, rs_weight, location_weight))
-        return answers if several else answers[0]
+            answers.append(self._answer(photo, scored, *weights))
+        return answers
 
     def _candidate(
         self,
@@ -225,11 +239,7 @@ class Geolocator:
         )
 
     def _answer(
-        self,
-        photo: Photo,
-        candidates: list[Candidate],
-        rs_weight: float,
-        location_weight: float,
+        self, photo: Photo, candidates: list[Candidate], rs_weight: float, location_weight: float
     ) -> Answer:
         return Answer(
             photo=photo.name,
@@ -275,13 +285,13 @@ def _opened(folder: Path, build: str, manifest_sha256: str) -> Geolocator:
 def _check_query(
     k: int, rs_weight: float, location_weight: float, merge_radius_m: float | None
 ) -> None:
-    if k < 1:
-        raise UsageError(f"k is {k}: ask for at least one place")
+    if not isinstance(k, int) or k < 1:
+        raise UsageError(f"k is {k!r}: ask for one place or more, a whole number")
     weights = (rs_weight, location_weight)
-    if not all(np.isfinite(w) and w >= 0 for w in weights) or not any(weights):
+    if not all(0 <= w <= MAX_WEIGHT for w in weights) or not any(weights):  # NaN fails, too
         raise UsageError(
-            f"weights {rs_weight:g} (rs) and {location_weight:g} (location): both must be 0 or "
-            "more and one of them above 0"
+            f"weights {rs_weight:g} (rs) and {location_weight:g} (location): both must be 0 to "
+            f"{MAX_WEIGHT:g} and one of them above 0"
         )
     if merge_radius_m is not None and not (np.isfinite(merge_radius_m) and merge_radius_m >= 0):
         raise UsageError(f"merge radius {merge_radius_m} m: it must be 0 or more")

@@ -10,8 +10,9 @@ from typing import Any
 
 from gair.errors import IndexCorruptError, IndexNotFoundError
 from gair.files import sha256_of
-from indexer.manifest import MANIFEST_FILE, Manifest
+from indexer.manifest import MANIFEST_FILE, FileRecord, Manifest
 from indexer.storage import (
+    CURRENT_FILE,
     LOCATION_FILE,
     REGION_FILE,
     RS_FILE,
@@ -78,14 +79,8 @@ def open_index(folder: str | Path) -> Index:
     build, manifest_sha256 = read_current(folder)
     path = folder / build
     manifest = read_manifest(path, manifest_sha256)
-    for name, record in manifest.files.items():
-        file = path / name
-        if not file.is_file():
-            raise IndexCorruptError(f"{file} is missing: rebuild the index {manifest.name!r}")
-        if file.stat().st_size != record.size_bytes or sha256_of(file) != record.sha256:
-            raise IndexCorruptError(
-                f"{file} differs from what was built: rebuild the index {manifest.name!r}"
-            )
+    for name in (RS_FILE, LOCATION_FILE, TABLE_FILE, REGION_FILE):
+        _check_file(path / name, manifest)
     table = CellTable(path / TABLE_FILE)
     table.close()
     index = Index(
@@ -103,13 +98,39 @@ def open_index(folder: str | Path) -> Index:
 def read_manifest(path: Path, manifest_sha256: str) -> Manifest:
     """The manifest of a build, checked against the pointer's hash."""
     file = path / MANIFEST_FILE
+    pointer = path.parent / CURRENT_FILE
     try:
         text = file.read_bytes()
+    except FileNotFoundError:
+        raise IndexCorruptError(
+            f"{file}, which {pointer} names, is missing: rebuild the index"
+        ) from None
     except OSError as error:
-        raise IndexCorruptError(f"{file} is missing: rebuild the index") from error
+        raise _unreadable(file, error) from error
     if hashlib.sha256(text).hexdigest() != manifest_sha256:
-        raise IndexCorruptError(f"{file} differs from what was built: rebuild the index")
+        raise IndexCorruptError(f"{file} and {pointer} do not fit together: rebuild the index")
     return Manifest.from_json(text, file)
+
+
+def _check_file(file: Path, manifest: Manifest) -> None:
+    """Compare a file with its record; FAISS must not see a byte that nobody vouches for."""
+    record = manifest.files.get(file.name)
+    try:
+        found = FileRecord(sha256_of(file), file.stat().st_size)
+    except FileNotFoundError:
+        raise IndexCorruptError(f"{file} is missing: rebuild the index {manifest.name!r}") from None
+    except OSError as error:
+        raise _unreadable(file, error) from error
+    if found != record:
+        raise IndexCorruptError(
+            f"{file} differs from what was built: rebuild the index {manifest.name!r}"
+        )
+
+
+def _unreadable(file: Path, error: OSError) -> IndexCorruptError:
+    return IndexCorruptError(
+        f"cannot read {file}: {error.strerror}: make it readable, or rebuild the index"
+    )
 
 
 def _check_rows(index: Index) -> None:

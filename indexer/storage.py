@@ -8,13 +8,13 @@
 
 A build grows in a hidden folder and is renamed when its manifest is on disk; only then does
 CURRENT change. A process that has the old build open keeps it. A build that dies leaves a hidden
-folder that
-the next build of the same index removes.
+folder that the next build of the same index removes.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -24,7 +24,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gair.errors import IndexCorruptError, IndexNotFoundError, StorageError, UsageError
+from gair.errors import (
+    IndexCorruptError,
+    IndexNotFoundError,
+    SearchIndexError,
+    StorageError,
+    UsageError,
+)
 from gair.files import disk_errors, sha256_of, sync_folder, write_whole
 from indexer.manifest import MANIFEST_FILE, FileRecord
 
@@ -35,6 +41,7 @@ TABLE_FILE = "cells.duckdb"
 REGION_FILE = "region.geojson"
 
 _HIDDEN = ".building-"
+_FULL_BYTES = 64 << 20
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -54,6 +61,21 @@ def new_build_id() -> str:
 
 
 @contextlib.contextmanager
+def library_writes(path: Path, refused: type[Exception]) -> Iterator[None]:
+    """Like :func:`gair.files.disk_errors`, around a library that writes ``path`` by itself.
+
+    FAISS and DuckDB report a full disk as an error of their own kind.
+    """
+    with disk_errors(path):
+        try:
+            yield
+        except refused as error:
+            full = shutil.disk_usage(path.parent).free < _FULL_BYTES
+            reason = " ".join(str(error).split())
+            raise OSError(errno.ENOSPC if full else errno.EIO, reason) from error
+
+
+@contextlib.contextmanager
 def building(index_folder: Path, build: str) -> Iterator[Path]:
     """A hidden folder to build in; removed when anything goes wrong, Ctrl-C included.
 
@@ -64,6 +86,8 @@ def building(index_folder: Path, build: str) -> Iterator[Path]:
     with _exclusive(index_folder):
         for leftover in index_folder.glob(f"{_HIDDEN}*"):
             shutil.rmtree(leftover, ignore_errors=True)
+        for leftover in index_folder.glob(f".{CURRENT_FILE}.*.tmp"):
+            leftover.unlink(missing_ok=True)
         hidden = index_folder / f"{_HIDDEN}{build}"
         with disk_errors(hidden):
             hidden.mkdir()
@@ -74,16 +98,23 @@ def building(index_folder: Path, build: str) -> Iterator[Path]:
 
 
 def publish(hidden: Path, build: str, manifest: bytes) -> Path:
-    """Make a finished build the one that serves; returns its folder."""
+    """Make a finished build the one that serves, or leave nothing of it; returns its folder."""
+    index_folder = hidden.parent
+    final = index_folder / build
     write_whole(hidden / MANIFEST_FILE, manifest)
-    final = hidden.parent / build
-    with disk_errors(final):
+    pointer = {"build": build, "manifest_sha256": sha256_of(hidden / MANIFEST_FILE)}
+    with disk_errors(hidden):
         for file in hidden.iterdir():
             _sync(file)
-        hidden.rename(final)
-        sync_folder(final.parent)
-    pointer = {"build": build, "manifest_sha256": sha256_of(final / MANIFEST_FILE)}
-    write_whole(final.parent / CURRENT_FILE, json.dumps(pointer).encode())
+    try:
+        with disk_errors(final):
+            hidden.rename(final)
+            sync_folder(index_folder)
+        write_whole(index_folder / CURRENT_FILE, json.dumps(pointer).encode())
+    except BaseException:
+        if not _serves(index_folder, build):
+            shutil.rmtree(final, ignore_errors=True)
+        raise
     return final
 
 
@@ -110,7 +141,11 @@ def read_current(index_folder: Path) -> tuple[str, str]:
         raise IndexNotFoundError(
             f"{index_folder} has no finished build: run python -m indexer build"
         ) from None
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except OSError as error:
+        raise IndexCorruptError(
+            f"cannot read {path}: {error.strerror}: make it readable, or rebuild the index"
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
         raise IndexCorruptError(f"{path} is damaged: rebuild the index") from error
     if not isinstance(build, str) or not isinstance(digest, str) or not _NAME.fullmatch(build):
         raise IndexCorruptError(f"{path} is damaged: rebuild the index")
@@ -126,8 +161,9 @@ def index_names(indexes_dir: Path) -> list[str]:
 
 def require_space(folder: Path, needed_bytes: int) -> None:
     """Refuse to start work that cannot fit on the disk."""
-    existing = next(f for f in [folder, *folder.resolve().parents] if f.exists())
-    free = shutil.disk_usage(existing).free
+    with disk_errors(folder):
+        existing = next(f for f in [folder, *folder.resolve().parents] if f.exists())
+        free = shutil.disk_usage(existing).free
     if free < needed_bytes:
         raise StorageError(
             f"{existing} has {free / 1e6:,.0f} MB free and the index needs about "
@@ -135,8 +171,15 @@ def require_space(folder: Path, needed_bytes: int) -> None:
         )
 
 
+def _serves(index_folder: Path, build: str) -> bool:
+    try:
+        return read_current(index_folder)[0] == build
+    except SearchIndexError:
+        return False
+
+
 def _sync(file: Path) -> None:
-    with file.open("rb") as handle:
+    with file.open("r+b") as handle:  # Windows syncs only what is open for writing
         os.fsync(handle.fileno())
 
 
@@ -148,11 +191,15 @@ def _exclusive(index_folder: Path) -> Iterator[None]:
         yield
         return
     lock = index_folder / ".lock"
-    with disk_errors(lock), lock.open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StorageError(
-                f"another build of {index_folder.name!r} is running: wait for it, or pass --name"
-            ) from None
-        yield
+    with disk_errors(lock):
+        handle = lock.open("w")
+    with handle:
+        with disk_errors(lock):
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StorageError(
+                    f"another build of {index_folder.name!r} is running: wait for it, or pass "
+                    "another --name"
+                ) from None
+        yield  # what goes wrong from here on is not about the lock

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from gair.errors import IndexCorruptError, StorageError
+from gair.errors import IndexCorruptError
+from indexer.storage import library_writes
 
 Ints = npt.NDArray[np.int64]
 Ids = npt.NDArray[np.uint64]
@@ -67,7 +68,11 @@ class MissingRows:
 
 
 def write_table(path: Path, cells: CellRows, frames: FrameRows, missing: MissingRows) -> None:
-    """Write a new DuckDB file; readers of 1.0 and later can open it."""
+    """Write a new DuckDB file; readers of 1.0 and later can open it.
+
+    Raises:
+        StorageError: the disk refused.
+    """
     import duckdb
 
     tables = {
@@ -93,17 +98,14 @@ def write_table(path: Path, cells: CellRows, frames: FrameRows, missing: Missing
             "reason": np.asarray(missing.reason, dtype=object),
         },
     }
-    try:
-        with duckdb.connect() as connection:
-            connection.execute(f"ATTACH {_quoted(path)} AS out (STORAGE_VERSION 'v1.0.0')")
-            connection.execute(_SCHEMA)
-            for name, columns in tables.items():
-                connection.register("batch", columns)
-                connection.execute(f"INSERT INTO out.{name} SELECT * FROM batch")
-                connection.unregister("batch")
-            connection.execute("DETACH out")
-    except duckdb.Error as error:
-        raise StorageError(f"cannot write {path}: {_first_line(error)}") from error
+    with library_writes(path, duckdb.Error), duckdb.connect() as connection:
+        connection.execute(f"ATTACH {_quoted(path)} AS out (STORAGE_VERSION 'v1.0.0')")
+        connection.execute(_SCHEMA)
+        for name, columns in tables.items():
+            connection.register("batch", columns)
+            connection.execute(f"INSERT INTO out.{name} SELECT * FROM batch")
+            connection.unregister("batch")
+        connection.execute("DETACH out")
 
 
 class CellTable:
@@ -140,4 +142,4 @@ def _quoted(path: Path) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gair.errors import GairError, IndexCorruptError
-from gair.files import disk_errors
+from indexer.storage import library_writes
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -59,11 +59,8 @@ class FaissWriter:
     def write(self, path: Path) -> None:
         """Write the file; the caller makes it visible."""
         faiss = import_faiss()
-        with disk_errors(path):
-            try:
-                faiss.write_index(self._index, str(path))
-            except RuntimeError as error:  # FAISS reports a full disk as a short write
-                raise OSError(_errno_of_failed_write(path), str(error)) from error
+        with library_writes(path, RuntimeError):
+            faiss.write_index(self._index, str(path))
 
 
 class FaissStore:
@@ -77,8 +74,15 @@ class FaissStore:
             index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
         except RuntimeError as error:
             raise IndexCorruptError(f"{path} is not a readable FAISS index: rebuild it") from error
-        if not isinstance(index, faiss.IndexScalarQuantizer):
-            raise IndexCorruptError(f"{path} is a {type(index).__name__}; expected a flat index")
+        if (
+            not isinstance(index, faiss.IndexScalarQuantizer)
+            or index.sq.qtype != faiss.ScalarQuantizer.QT_fp16
+            or index.metric_type != faiss.METRIC_INNER_PRODUCT
+        ):
+            raise IndexCorruptError(
+                f"{path} is another kind of {type(index).__name__}; expected a flat half-precision "
+                "index of inner products: rebuild it"
+            )
         self._index = index
         size = index.ntotal * index.code_size
         codes = faiss.rev_swig_ptr(index.codes.data(), size) if size else np.empty(0, np.uint8)
@@ -100,13 +104,14 @@ class FaissStore:
         import torch
 
         q = torch.from_numpy(np.ascontiguousarray(queries, dtype=np.float32)).T  # (D, Q)
-        out = torch.empty(self.count, q.shape[1])
+        q = q[:, 0] if q.shape[1] == 1 else q  # a matrix-vector product has less overhead
+        out = torch.empty(self.count, *q.shape[1:])
         block = torch.empty(_ROWS_AT_ONCE, self.dim)
         for start in range(0, self.count, _ROWS_AT_ONCE):
             rows = self._rows[start : start + _ROWS_AT_ONCE]
             block[: len(rows)].copy_(rows)
             torch.matmul(block[: len(rows)], q, out=out[start : start + len(rows)])
-        return np.ascontiguousarray(out.T.numpy())
+        return np.ascontiguousarray(out.view(self.count, len(queries)).T.numpy())
 
     def search(self, queries: FloatArray, k: int) -> tuple[FloatArray, npt.NDArray[np.int64]]:
         """The k best rows of each query: (Q, k) scores and rows."""
@@ -129,10 +134,3 @@ def import_faiss() -> Any:  # noqa: ANN401
             "FAISS is not installed: pip install 'gair-geolocator[cpu]', or [gpu] with CUDA"
         ) from error
     return faiss
-
-
-def _errno_of_failed_write(path: Path) -> int:
-    import errno
-    import shutil
-
-    return errno.ENOSPC if shutil.disk_usage(path.parent).free < (64 << 20) else errno.EIO

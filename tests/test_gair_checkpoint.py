@@ -48,8 +48,9 @@ def test_untrained_by_name() -> None:
     assert Gair.from_pretrained("untrained:tiny:5").info.source == "untrained:tiny:5"
     with pytest.raises(ModelError, match="unknown model preset 'medium'"):
         Gair.from_pretrained("untrained:medium")
-    with pytest.raises(ModelError, match="not untrained:PRESET"):
-        Gair.from_pretrained("untrained:tiny:x")
+    for seed in ("x", "²", "9" * 30, "1:2"):
+        with pytest.raises(ModelError, match="not untrained:PRESET"):
+            Gair.from_pretrained(f"untrained:tiny:{seed}")
 
 
 def test_no_such_model(tmp_path: Path) -> None:
