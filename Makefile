@@ -32,7 +32,7 @@ check: $(VENV)/installed
 	$(BIN)/lint-imports
 
 bench: $(VENV)/installed
-	$(BIN)/python -m pytest tests/benchmarks -o "python_files=bench_*.py" -m "" -s --timeout=0
+	OMP_NUM_THREADS=$$(getconf _NPROCESSORS_ONLN) $(BIN)/python -m pytest tests/benchmarks -o "python_files=bench_*.py" -m "" -s --timeout=0
 
 # The page's tests drive a real Chromium. Where this user may not install one, they skip and say so.
 .PHONY: chromium

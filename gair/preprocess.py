@@ -53,7 +53,8 @@ def street_view_pixels(
             )
         # Bicubic weights sum to 1, so normalising after the resize equals normalising before it,
         # and touches 50,000 pixels instead of millions.
-        raw = torch.from_numpy(np.array(photo)).permute(2, 0, 1)[None].float()
+        writable = np.require(photo, requirements="W")  # torch complains of what is not
+        raw = torch.from_numpy(writable).permute(2, 0, 1)[None].float()
         small = F.interpolate(raw, size=(image_px, image_px), mode="bicubic", align_corners=False)
         squares.append((small[0] - mean) / sd)
     return torch.stack(squares).to(device or "cpu")

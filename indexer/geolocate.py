@@ -127,7 +127,7 @@ class Geolocator:
 
         vectors = []
         for start in range(0, len(photos), PHOTOS_AT_ONCE):
-            arrays = [np.asarray(p.rgb) for p in photos[start : start + PHOTOS_AT_ONCE]]
+            arrays = [np.array(p.rgb) for p in photos[start : start + PHOTOS_AT_ONCE]]
             pixels = street_view_pixels(arrays, self.model.config.sv_image_px)
             with torch.inference_mode():
                 s = self.model.encode_street_view(pixels.to(self.model.device))
