@@ -88,7 +88,7 @@ class FaissStore:
         codes = faiss.rev_swig_ptr(index.codes.data(), size) if size else np.empty(0, np.uint8)
         rows = codes.view(np.float16).reshape(index.ntotal, index.d)  # a view of the mapped file
         self._rows = torch.from_numpy(rows)
-        self._blocks = self._rows.split(_ROWS_AT_ONCE)
+        self._blocks = torch.split(self._rows, _ROWS_AT_ONCE)
 
     @property
     def count(self) -> int:
@@ -109,7 +109,7 @@ class FaissStore:
         out = torch.empty(self.count, *q.shape[1:])
         block = torch.empty(_ROWS_AT_ONCE, self.dim)
         with torch.inference_mode():  # less overhead for each of many small steps
-            for rows, found in zip(self._blocks, out.split(_ROWS_AT_ONCE), strict=True):
+            for rows, found in zip(self._blocks, torch.split(out, _ROWS_AT_ONCE), strict=True):
                 some = block if len(rows) == _ROWS_AT_ONCE else block[: len(rows)]
                 torch.matmul(some.copy_(rows), q, out=found)
         return np.ascontiguousarray(out.view(self.count, len(queries)).T.numpy())
