@@ -119,7 +119,7 @@ def _load_folder(folder: Path, cls: type[Gair]) -> Gair:
         state = load_file(folder / WEIGHTS_FILE)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"cannot read {folder / WEIGHTS_FILE}: {error}") from error
-    model = _empty(cls, config, info)
+    model = cls.without_weights(config, info)
     _check_names(folder / WEIGHTS_FILE, state, model.state_dict())
     model.load_state_dict(state, assign=True)
     return model
@@ -133,7 +133,7 @@ def _load_release(path: Path, source: str, allow_unknown: bool) -> Gair:
         raise CheckpointError(f"{path} has none of the tensors of a GAIR checkpoint")
     config = release_config(state, preset("base"))
     info = ModelInfo("GAIR (released weights)", RELEASE_LICENCE, trained=True, source=source)
-    model = _empty(Gair, config, info)
+    model = Gair.without_weights(config, info)
     converted = convert_release(state, model.state_dict(), allow_unknown=allow_unknown)
     model.load_state_dict(converted, assign=True)
     return model
@@ -174,17 +174,6 @@ def _load_hub(hub_id: str, allow_unknown: bool) -> Gair:
             f"name and the network, or download its {RELEASE_FILE} and pass the file's path"
         ) from error
     return _load_release(path, hub_id, allow_unknown)
-
-
-def _empty(cls: type[Gair], config: GairConfig, info: Any) -> Gair:  # noqa: ANN401
-    """A model without memory for its weights, except for buffers that are computed."""
-    with torch.device("meta"):
-        model = cls(config, info)
-    from gair.remote_sensing import alibi_bias
-
-    grid = (config.rs_grid, config.rs_grid)
-    model.remote_sensing.bias = alibi_bias(config.rs_heads, grid)
-    return model.eval()
 
 
 def _check_names(path: Path, state: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:

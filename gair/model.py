@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from gair.config import GairConfig, preset
 from gair.errors import FootprintError, ModelError
+from gair.initial import initial_state
 from gair.inr import QUERY_MODES, Nili, QueryMode, interpolate_tokens
 from gair.location import LocationEncoder
 from gair.remote_sensing import RemoteSensingEncoder
@@ -65,9 +66,17 @@ class Gair(nn.Module):
             trained=False,
             source=f"untrained:{preset_name}:{seed}",
         )
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return cls(config, info).eval()
+        model = cls.without_weights(config, info)
+        model.load_state_dict(initial_state(model.state_dict(), config, seed), assign=True)
+        return model
+
+    @classmethod
+    def without_weights(cls, config: GairConfig, info: ModelInfo) -> Gair:
+        """A model whose tensors have shapes and no memory, for ``load_state_dict(assign=True)``."""
+        with torch.device("meta"):
+            model = cls(config, info)
+        model.remote_sensing.compute_bias()
+        return model.eval()
 
     @classmethod
     def from_pretrained(cls, source: str | Path, *, allow_unknown: bool = False) -> Gair:

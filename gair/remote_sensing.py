@@ -82,7 +82,13 @@ class RemoteSensingEncoder(nn.Module):
             Block(config.dim, config.rs_heads) for _ in range(config.rs_depth)
         )
         self.norm = nn.LayerNorm(config.dim) if config.rs_final_norm else nn.Identity()
-        self.register_buffer("bias", alibi_bias(self.heads, self.grid_hw), persistent=False)
+        self.register_buffer("bias", None, persistent=False)
+        self.compute_bias()
+
+    def compute_bias(self) -> None:
+        """Make the bias anew; it is computed, not stored, so a model without memory lacks it."""
+        with torch.device("cpu"):
+            self.bias = alibi_bias(self.heads, self.grid_hw)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(B, C, H, W) to (B, h, w, D), not normalised."""

@@ -1,0 +1,64 @@
+"""Initial weights: the same on every machine for the same seed.
+
+Each tensor is drawn by a generator of its own, seeded by the seed and the tensor's name, so a model
+with one more layer keeps the values of all others. NumPy draws them: torch's truncated normal gives
+other last digits when memory happens to be aligned otherwise, and an index is tied to the exact
+weights that made it.
+
+====================================  ======================================
+tensor                                drawn from
+====================================  ======================================
+class token, position embedding       normal, 0.02
+weights of linear layers and patches  normal, 1 / sqrt(inputs)
+hidden layers of the location MLPs    normal, sqrt(2 / inputs), as ReLU needs
+frequencies of a capsule (frozen)     normal, its sigma
+norm weights; norm biases and biases  1; 0
+====================================  ======================================
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gair.config import GairConfig
+
+
+def initial_state(shapes: dict[str, Tensor], config: GairConfig, seed: int) -> dict[str, Tensor]:
+    """Weights for a model that has none.
+
+    Args:
+        shapes: the model's state dict; only names and shapes are used.
+        config: of the model.
+        seed: not negative.
+
+    Returns:
+        A state dict of float32 tensors.
+    """
+    return {name: _drawn(name, tuple(t.shape), config, seed) for name, t in shapes.items()}
+
+
+def _drawn(name: str, shape: tuple[int, ...], config: GairConfig, seed: int) -> Tensor:
+    sd = _standard_deviation(name, shape, config)
+    if sd == 0:
+        return torch.ones(shape) if name.endswith("weight") else torch.zeros(shape)
+    rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+    values = rng.standard_normal(shape, dtype=np.float32)
+    values *= np.float32(sd)
+    return torch.from_numpy(values)
+
+
+def _standard_deviation(name: str, shape: tuple[int, ...], config: GairConfig) -> float:
+    """Of the normal distribution a tensor is drawn from; 0 for constants."""
+    if name.endswith(("cls_token", "pos_embed")):
+        return 0.02
+    if name.endswith("frequencies"):
+        return config.location_sigmas[int(name.split(".")[-2])]
+    if not name.endswith("weight") or len(shape) < 2:
+        return 0.0
+    gain = 2.0 if ".layers." in name else 1.0
+    return math.sqrt(gain / math.prod(shape[1:]))
