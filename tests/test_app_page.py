@@ -62,7 +62,7 @@ class Visit:
         self.context = browser.new_context(**options)
         self.context.grant_permissions(["clipboard-read", "clipboard-write"])
         self.tab = self.context.new_page()
-        self.tab.set_default_timeout(15_000)
+        self.tab.set_default_timeout(30_000)
         self.url = page.url
         self.outside: list[str] = []
         self.errors: list[str] = []
