@@ -1,0 +1,169 @@
+"""GAIR's two contrastive losses, as functions of embeddings.
+
+Source: the paper (arXiv 2503.16683, section 4.4) and the release. ``s`` is a street view, ``z`` the
+imagery localised at its point, ``l`` its location; all are L2-normalised here, so raw encoder
+outputs may come in, and everything is computed in float32 or better.
+
+* INCL, implicit neural contrastive: symmetric InfoNCE between ``s`` and ``z`` of a batch.
+* SECL, spatially explicit contrastive: InfoNCE from an image to locations, once with the anchor
+  ``s`` and once with ``z``; the negatives are the encoded locations of a queue.
+* Total: (INCL + SECL of s + SECL of z) / 2, INCL being the sum of its two directions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gair.errors import ModelError
+
+TEMPERATURE = 0.07
+"""Of both losses; fixed in the release."""
+
+
+@dataclass(frozen=True)
+class GairLoss:
+    """The total and its terms; ``total`` is what is minimised."""
+
+    total: Tensor
+    incl: Tensor
+    """Sum of both directions."""
+    secl_sv: Tensor
+    """Anchor: street view."""
+    secl_rs: Tensor
+    """Anchor: localised imagery."""
+
+
+def gair_loss(
+    s: Tensor,
+    z: Tensor,
+    own_locations: Tensor,
+    queue_locations: Tensor,
+    *,
+    temperature: float | Tensor = TEMPERATURE,
+    queue_valid: Tensor | None = None,
+    in_batch_locations: bool = False,
+) -> GairLoss:
+    """The loss of one batch.
+
+    Args:
+        s: (B, D) street views.
+        z: (B, D) imagery localised at the photos' points.
+        own_locations: (B, D) encoded locations of the photos.
+        queue_locations: (Q, D) encoded locations of earlier photos; Q may be 0.
+        temperature: a number, or a learnable scalar.
+        queue_valid: (Q,) False where the queue is still empty; such entries take no part.
+        in_batch_locations: whether the other photos' locations are negatives too; in the release
+            they are not.
+    """
+    options = {
+        "temperature": temperature,
+        "negatives_valid": queue_valid,
+        "in_batch": in_batch_locations,
+    }
+    incl_term = incl(s, z, temperature=temperature)
+    secl_sv = secl(s, own_locations, queue_locations, **options)  # type: ignore[arg-type]
+    secl_rs = secl(z, own_locations, queue_locations, **options)  # type: ignore[arg-type]
+    return GairLoss((incl_term + secl_sv + secl_rs) / 2, incl_term, secl_sv, secl_rs)
+
+
+def incl(
+    s: Tensor,
+    z: Tensor,
+    *,
+    all_s: Tensor | None = None,
+    all_z: Tensor | None = None,
+    first: int = 0,
+    temperature: float | Tensor = TEMPERATURE,
+) -> Tensor:
+    """Symmetric InfoNCE between street views and localised imagery; the sum of both directions.
+
+    Args:
+        s: (B, D).
+        z: (B, D), row i from the same photo as row i of ``s``.
+        all_s: (N, D) street views of every rank, gathered with gradient; ``s`` if not given.
+        all_z: (N, D) localised imagery of every rank; ``z`` if not given.
+        first: row of ``all_s`` and ``all_z`` where this rank's batch begins.
+        temperature: of the softmax, above 0.
+
+    Returns:
+        A scalar; ``2 ln N`` when all embeddings are equal.
+    """
+    _check_pair("street views and imagery", s, z)
+    gathered_s, gathered_z = s if all_s is None else all_s, z if all_z is None else all_z
+    _check_pair("gathered street views and imagery", gathered_s, gathered_z)
+    if first < 0 or first + len(s) > len(gathered_s):
+        raise ModelError(f"rows {first} to {first + len(s)} are not among {len(gathered_s)}")
+    target = torch.arange(first, first + len(s), device=s.device)
+    to_z = _cosines(s, gathered_z) / temperature
+    to_s = _cosines(z, gathered_s) / temperature
+    return F.cross_entropy(to_z, target) + F.cross_entropy(to_s, target)
+
+
+def secl(
+    anchors: Tensor,
+    own_locations: Tensor,
+    negatives: Tensor,
+    *,
+    temperature: float | Tensor = TEMPERATURE,
+    negatives_valid: Tensor | None = None,
+    in_batch: bool = False,
+) -> Tensor:
+    """InfoNCE from images to locations.
+
+    Args:
+        anchors: (B, D) street views, or localised imagery.
+        own_locations: (B, D) the positives.
+        negatives: (Q, D) encoded locations of the queue.
+        temperature: of the softmax, above 0.
+        negatives_valid: (Q,) which of the negatives are real.
+        in_batch: whether the other rows of ``own_locations`` are negatives too.
+
+    Returns:
+        A scalar; ``ln(1 + Q)`` when all embeddings are equal.
+    """
+    _check_pair("images and locations", anchors, own_locations)
+    to_queue = _cosines(anchors, negatives) / temperature  # (B, Q)
+    if negatives_valid is not None:
+        to_queue = to_queue.masked_fill(~negatives_valid, float("-inf"))
+    if in_batch:
+        to_own = _cosines(anchors, own_locations) / temperature  # (B, B), positives on the diagonal
+        target = torch.arange(len(anchors), device=anchors.device)
+    else:
+        a, b = _unit(anchors), _unit(own_locations)
+        to_own = (a * b).sum(-1, keepdim=True) / temperature  # (B, 1)
+        target = torch.zeros(len(anchors), dtype=torch.long, device=anchors.device)
+    return F.cross_entropy(torch.cat([to_own, to_queue], dim=1), target)
+
+
+def distillation(student: Tensor, teacher: Tensor) -> Tensor:
+    """Mean negative cosine to a frozen teacher, (B, D) each; -1 when they agree.
+
+    An option of the authors' later version, with weight 0.2 for each tower.
+    """
+    _check_pair("student and teacher", student, teacher)
+    return -F.cosine_similarity(_precise(student), _precise(teacher.detach()), dim=-1).mean()
+
+
+def _cosines(a: Tensor, b: Tensor) -> Tensor:
+    """(A, D) and (B, D) to (A, B)."""
+    return _unit(a) @ _unit(b).T
+
+
+def _unit(vectors: Tensor) -> Tensor:
+    return F.normalize(_precise(vectors), dim=-1)
+
+
+def _precise(vectors: Tensor) -> Tensor:
+    """At least float32: half precision cannot tell cosines apart at this temperature."""
+    return vectors if vectors.dtype == torch.float64 else vectors.float()
+
+
+def _check_pair(what: str, a: Tensor, b: Tensor) -> None:
+    if a.dim() != 2 or a.shape != b.shape or not len(a):
+        raise ModelError(
+            f"{what} have shapes {tuple(a.shape)} and {tuple(b.shape)}; expected two equal (B, D)"
+        )
