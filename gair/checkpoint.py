@@ -37,6 +37,7 @@ WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
 CARD_FILE = "README.md"
 
+_HUB_TIMEOUT_S = 10.0
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -158,22 +159,53 @@ def read_torch_checkpoint(path: Path) -> dict[str, Tensor]:
 
 
 def _load_hub(hub_id: str, allow_unknown: bool) -> Gair:
+    """A model of the hub: one of ours if it is one, else the release's checkpoint."""
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    listed = _hub_files(hub_id)
+    for names in ((CONFIG_FILE, WEIGHTS_FILE), (RELEASE_FILE,)):
+        if listed is not None and not listed.issuperset(names):
+            continue
+        try:
+            paths = [
+                Path(hf_hub_download(hub_id, name, local_files_only=listed is None))
+                for name in names
+            ]
+        except LocalEntryNotFoundError:
+            continue  # without the hub there is only what was downloaded before
+        except (HfHubHTTPError, OSError) as error:
+            raise _no_hub(hub_id, type(error).__name__) from error
+        if len(names) == 1:
+            return _load_release(paths[0], hub_id, allow_unknown)
+        return load_pretrained(paths[0].parent)
+    if listed is None:
+        raise _no_hub(hub_id, "out of reach, and nothing was downloaded before")
+    raise ModelError(
+        f"{hub_id!r} on the Hugging Face hub holds no GAIR model: expected {CONFIG_FILE} with "
+        f"{WEIGHTS_FILE}, or {RELEASE_FILE}"
+    )
+
+
+def _hub_files(hub_id: str) -> set[str] | None:
+    """The files of a hub model, asked once and without retries; None if the hub does not answer."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import RepositoryNotFoundError
 
     try:
-        try:
-            config = Path(hf_hub_download(hub_id, CONFIG_FILE))
-            hf_hub_download(hub_id, WEIGHTS_FILE)
-            return load_pretrained(config.parent)
-        except EntryNotFoundError:
-            path = Path(hf_hub_download(hub_id, RELEASE_FILE))
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        raise ModelError(
-            f"cannot get {hub_id!r} from the Hugging Face hub ({type(error).__name__}): check the "
-            f"name and the network, or download its {RELEASE_FILE} and pass the file's path"
-        ) from error
-    return _load_release(path, hub_id, allow_unknown)
+        found = HfApi().model_info(hub_id, timeout=_HUB_TIMEOUT_S)
+    except RepositoryNotFoundError as error:
+        raise _no_hub(hub_id, "no such model, or it is private") from error
+    except Exception:  # which HTTP library fails differs between releases of the hub's client
+        return None
+    return {file.rfilename for file in found.siblings or []}
+
+
+def _no_hub(hub_id: str, reason: str) -> ModelError:
+    return ModelError(
+        f"cannot get {hub_id!r} from the Hugging Face hub ({reason}): check the name and the "
+        f"network, or download its {RELEASE_FILE} and pass the file's path"
+    )
 
 
 def _check_names(path: Path, state: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
