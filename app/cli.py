@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import signal
-import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.options import ServerOptions, TileSource, check_free
+from gair.command import complain, sigterm_as_ctrl_c
 from gair.errors import GairError
 
 if TYPE_CHECKING:
@@ -53,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _serve(args)
     except GairError as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(error)
         return error.exit_status
     except KeyboardInterrupt:
         return 0
@@ -113,7 +111,7 @@ def _serve(args: argparse.Namespace) -> int:
 
     print(f"opening {args.index or 'the index'} ...", flush=True)
     geo = Geolocator.open(args.index, indexes_dir=args.indexes, model=args.model)
-    with _sigterm_as_ctrl_c(), serving(geo, options) as url:
+    with sigterm_as_ctrl_c(), serving(geo, options) as url:
         print(ready_text(geo, url), flush=True)
         try:
             threading.Event().wait()
@@ -133,16 +131,3 @@ def ready_text(geo: Geolocator, url: str) -> str:
         f"ready at  {url}   (Ctrl-C stops)",
     ]
     return "\n".join(lines)
-
-
-@contextlib.contextmanager
-def _sigterm_as_ctrl_c() -> Iterator[None]:
-    """Let a polite kill end the command as Ctrl-C does, so that uploads are deleted."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

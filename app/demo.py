@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from gair.command import complain
 from gair.errors import GairError, UsageError
 
 NAME = "demo"
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         status = _index_and_search(arguments)
     except GairError as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(error)
         return error.exit_status
     if status or arguments.no_page:
         return status

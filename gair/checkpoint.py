@@ -25,6 +25,7 @@ from gair.release import (
     RELEASE_FILE,
     RELEASE_ID,
     RELEASE_LICENCE,
+    check_shapes,
     convert_release,
     looks_like_release,
     release_config,
@@ -212,9 +213,4 @@ def _check_names(path: Path, state: dict[str, Tensor], wanted: dict[str, Tensor]
     odd = sorted(set(state).symmetric_difference(wanted))
     if odd:
         raise CheckpointError(f"{path} has unknown or missing tensors: {', '.join(odd[:5])}")
-    for name, tensor in state.items():
-        if tensor.shape != wanted[name].shape:
-            raise CheckpointError(
-                f"{path}: tensor {name} has shape {tuple(tensor.shape)}; "
-                f"expected {tuple(wanted[name].shape)}"
-            )
+    check_shapes(state, wanted, {name: f"{name} of {path}" for name in state})

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from gair.command import INTERRUPTED, complain
 from gair.errors import GairError
 
 _EPILOG = """\
@@ -26,11 +27,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         status: int = arguments.run(arguments)
         return status
     except GairError as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(error)
         return error.exit_status
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        return 130
+        return INTERRUPTED
 
 
 def _check(arguments: argparse.Namespace) -> int:

@@ -24,9 +24,7 @@ SV_SD = (59.19978436, 59.35279219, 72.02295734)
 """Standard deviation of the same."""
 
 
-def street_view_pixels(
-    photos: Sequence[npt.NDArray[np.uint8]], image_px: int = 224, device: str | None = None
-) -> Tensor:
+def street_view_pixels(photos: Sequence[npt.NDArray[np.uint8]], image_px: int = 224) -> Tensor:
     """Photos to the input of the street-view encoder.
 
     The whole photo is squeezed into a square: the release does not keep the aspect ratio.
@@ -34,7 +32,6 @@ def street_view_pixels(
     Args:
         photos: arrays (H, W, 3), uint8, RGB, upright; sizes may differ.
         image_px: side of the square.
-        device: where the tensor goes; the CPU unless given.
 
     Returns:
         (B, 3, image_px, image_px) float32.
@@ -57,12 +54,10 @@ def street_view_pixels(
         raw = torch.from_numpy(writable).permute(2, 0, 1)[None].float()
         small = F.interpolate(raw, size=(image_px, image_px), mode="bicubic", align_corners=False)
         squares.append((small[0] - mean) / sd)
-    return torch.stack(squares).to(device or "cpu")
+    return torch.stack(squares)
 
 
-def remote_sensing_pixels(
-    dn: npt.NDArray[np.uint16], frame_px: int = 96, device: str | None = None
-) -> Tensor:
+def remote_sensing_pixels(dn: npt.NDArray[np.uint16], frame_px: int = 96) -> Tensor:
     """Sentinel-2 digital numbers to the input of the remote-sensing encoder.
 
     ``(x - (mean - 2 sd)) / (4 sd)`` to 0..255, truncated to eight bits, over 255, bicubic.
@@ -70,7 +65,6 @@ def remote_sensing_pixels(
     Args:
         dn: (B, 10, H, W) reflectance x 10000, bands in the order of ``GAIR_BANDS``.
         frame_px: side of the square the frames are resized to.
-        device: where the tensor goes; the CPU unless given.
 
     Returns:
         (B, 10, frame_px, frame_px) float32; overshoot of the bicubic kernel is kept.
@@ -88,8 +82,7 @@ def remote_sensing_pixels(
     table = _eight_bit_table()
     bands = [np.take(table[band], dn[:, band]) for band in range(len(GAIR_BANDS))]
     frames = torch.from_numpy(np.stack(bands, axis=1)) / 255
-    resized = F.interpolate(frames, size=(frame_px, frame_px), mode="bicubic", align_corners=False)
-    return resized.to(device or "cpu")
+    return F.interpolate(frames, size=(frame_px, frame_px), mode="bicubic", align_corners=False)
 
 
 @functools.cache

@@ -153,7 +153,20 @@ def _check_against(
     if missing:
         theirs = [_release_name(name) for name in missing]
         raise CheckpointError(f"checkpoint lacks {_listed('tensor', theirs)}")
-    for name, tensor in converted.items():
+    check_shapes(converted, wanted, origin)
+
+
+def check_shapes(
+    state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], origin: Mapping[str, str]
+) -> None:
+    """Refuse a tensor of another shape.
+
+    Args:
+        state: tensors to be loaded, by our names.
+        wanted: our model's state dict; it has every name of ``state``.
+        origin: what to call each of them in the error.
+    """
+    for name, tensor in state.items():
         if tensor.shape != wanted[name].shape:
             raise CheckpointError(
                 f"checkpoint tensor {origin[name]} has shape {tuple(tensor.shape)}; "

@@ -11,12 +11,12 @@ import contextlib
 import io
 import json
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gair.command import INTERRUPTED, complain, sigterm_as_ctrl_c
 from gair.errors import GairError, PhotoError, UsageError
 from indexer.arguments import parse
 
@@ -26,36 +26,28 @@ if TYPE_CHECKING:
     from indexer.manifest import Manifest
     from indexer.regions import Region
 
-INTERRUPTED = 130
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status (0, 1 for a failure, 2 for wrong usage)."""
     arguments = parse(argv, build=_build, search=_search, info=_info)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold any bytes
-    previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        status: int = arguments.run(arguments)
-        sys.stdout.flush()
+        with sigterm_as_ctrl_c():
+            status: int = arguments.run(arguments)
+            sys.stdout.flush()
         return status
     except GairError as error:
-        _complain(error)
+        complain(error)
         return error.exit_status
     except KeyboardInterrupt:
         print("interrupted: nothing was changed", file=sys.stderr)
         return INTERRUPTED
     except OSError as error:
         if not isinstance(error, BrokenPipeError):  # there the reader has seen enough
-            _complain(error)
+            complain(error)
         _drop_unwritable_output()
         return 1
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-
-
-def _complain(error: object) -> None:
-    print("error:", " ".join(str(error).splitlines()), file=sys.stderr)
 
 
 def _drop_unwritable_output() -> None:
@@ -65,10 +57,6 @@ def _drop_unwritable_output() -> None:
     except OSError:
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _build(arguments: argparse.Namespace) -> int:
@@ -156,7 +144,7 @@ def _search(arguments: argparse.Namespace) -> int:
             if not isinstance(result, PhotoError):
                 print("\n".join(answer_lines(result)))
     for failure in failed:
-        _complain(failure)
+        complain(failure)
     if failed and len(results) > 1:
         print(f"{len(failed)} of {len(results)} photos could not be read", file=sys.stderr)
     return 1 if failed else 0

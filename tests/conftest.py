@@ -39,3 +39,13 @@ def tiny_index(city_tif: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     argv = ["build", "--imagery", str(city_tif), "--model", "untrained:tiny", "--resolution", "9"]
     assert main([*argv, "--name", "toy", "--out", str(indexes), "--quiet"]) == 0
     return indexes
+
+
+@pytest.fixture(scope="module")
+def boxes(city_tif: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of indexes that holds one small box, made anew for each test file."""
+    from small_builds import build_box
+
+    folder = tmp_path_factory.mktemp("boxes")
+    build_box(city_tif, folder)
+    return folder

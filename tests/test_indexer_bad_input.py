@@ -15,20 +15,12 @@ import numpy as np
 import pytest
 from photo_samples import png
 from refusals import Capture, built, refusal
-from small_builds import build_box
 from tiny_rasters import flat_bands, write_raster
 from toy_city import photo
 
 from indexer.cli import main
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-
-
-@pytest.fixture(scope="module")
-def boxes(city_tif: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("boxes")
-    build_box(city_tif, folder)
-    return folder
 
 
 def searched(path: Path, boxes: Path, *flags: str) -> list[str]:

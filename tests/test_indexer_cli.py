@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_builds import build_box, tiny_model
+from small_builds import tiny_model
 from toy_city import photo
 
 import indexer
@@ -91,13 +91,6 @@ def test_wrong_usage(argv: list[str], words: str, capsys: pytest.CaptureFixture[
     error = capsys.readouterr().err
     assert words in error.splitlines()[-1]
     assert "usage: python -m indexer" in error
-
-
-@pytest.fixture(scope="module")
-def boxes(city_tif: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("boxes")
-    build_box(city_tif, folder)
-    return folder
 
 
 @pytest.fixture

@@ -22,13 +22,6 @@ from indexer.storage import building
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
-@pytest.fixture(scope="module")
-def boxes(city_tif: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("boxes")
-    build_box(city_tif, folder)
-    return folder
-
-
 def test_a_second_build_of_the_same_index_is_refused(
     boxes: Path, city_tif: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
