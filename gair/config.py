@@ -50,6 +50,10 @@ class GairConfig:
     """Whether a layer norm closes the remote-sensing encoder. CROMA trains with one; the released
     inference code leaves it out, so a checkpoint that carries it turns this on."""
 
+    inr_hidden: tuple[int, ...] = ()
+    """Widths of the hidden ReLU layers of NILI's decoder. Empty is the release: one affine layer.
+    LIIF has (256, 256, 256, 256) (https://arxiv.org/abs/2012.09161, section 3)."""
+
     location_sigmas: tuple[float, ...] = (1.0, 16.0, 256.0)
     """Standard deviations of the frozen Fourier frequencies, one capsule each
     (GeoCLIP, https://arxiv.org/abs/2309.16020, with 2^0, 2^4, 2^8)."""
@@ -75,6 +79,8 @@ class GairConfig:
                 f"widths must be multiples of the heads: street view {self.sv_width}"
                 f"/{self.sv_heads}, remote sensing {self.dim}/{self.rs_heads}"
             )
+        if any(width < 1 for width in self.inr_hidden):
+            raise ModelError(f"inr_hidden is {self.inr_hidden}: every width must be 1 or more")
 
     @property
     def rs_grid(self) -> int:
@@ -86,14 +92,21 @@ class GairConfig:
         return self.footprint_mercator_m * math.cos(math.radians(latitude_deg))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types, for ``config.json``."""
-        return dataclasses.asdict(self)
+        """Plain JSON types, for ``config.json``.
+
+        An affine decoder is not mentioned: such configurations, and the fingerprints made from
+        them, read as they did before there was another one.
+        """
+        values = dataclasses.asdict(self)
+        if not self.inr_hidden:
+            del values["inr_hidden"]
+        return values
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> GairConfig:
         """The inverse of :meth:`to_dict`; an unknown or missing field is refused by name."""
         known = {field.name for field in dataclasses.fields(cls)}
-        odd = sorted(known.symmetric_difference(values))
+        odd = sorted(known.symmetric_difference({"inr_hidden": (), **values}))
         if odd:
             raise ModelError(f"model config has unknown or missing fields: {', '.join(odd)}")
         arguments: dict[str, Any] = {
@@ -117,8 +130,22 @@ PRESETS: dict[str, GairConfig] = {
         rs_heads=4,
         location_hidden=256,
     ),
+    # The model that ships: 1.3 million parameters, trained on a CPU. Its frames are zoom-15 tiles,
+    # which at 38 degrees north, where the synthetic cities lie, are 96 pixels of Sentinel-2 wide.
+    "demo": GairConfig(
+        dim=128,
+        sv_image_px=96,
+        sv_width=128,
+        sv_depth=3,
+        sv_heads=4,
+        rs_depth=2,
+        rs_heads=4,
+        rs_final_norm=True,
+        location_hidden=128,
+        footprint_mercator_m=WEB_MERCATOR_CIRCUMFERENCE_M / 2**15,
+    ),
 }
-"""Named configurations: ``base`` is the release, ``tiny`` the same structure for a CPU."""
+"""Named configurations: ``base`` is the release, ``tiny`` and ``demo`` its structure for a CPU."""
 
 
 def preset(name: str) -> GairConfig:

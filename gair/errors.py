@@ -15,6 +15,8 @@
     │   ├── IndexNotFoundError    there is none of that name
     │   ├── IndexCorruptError     a file is missing or differs from what was built
     │   └── IndexMismatchError    it belongs to another model
+    ├── DatasetError              a training data set cannot be made, found or read
+    ├── TrainingError             a run cannot start, go on or be resumed
     └── StorageError              the disk refused: full, read-only, gone
 
 Messages name the bad value and the remedy, and fit on one line. The command lines print them
@@ -76,6 +78,14 @@ class IndexCorruptError(SearchIndexError):
 
 class IndexMismatchError(SearchIndexError):
     """An index and a model do not belong together."""
+
+
+class DatasetError(GairError):
+    """A training data set cannot be made, found or read."""
+
+
+class TrainingError(GairError):
+    """A training run cannot start, go on or be resumed."""
 
 
 class StorageError(GairError):

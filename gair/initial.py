@@ -11,6 +11,7 @@ tensor                                drawn from
 class token, position embedding       normal, 0.02
 weights of linear layers and patches  normal, 1 / sqrt(inputs)
 hidden layers of the location MLPs    normal, sqrt(2 / inputs), as ReLU needs
+hidden layers of NILI's decoder       the same; its last or only layer is a linear layer
 frequencies of a capsule (frozen)     normal, its sigma
 norm weights; norm biases and biases  1; 0
 ====================================  ======================================
@@ -60,5 +61,11 @@ def _standard_deviation(name: str, shape: tuple[int, ...], config: GairConfig) -
         return config.location_sigmas[int(name.split(".")[-2])]
     if not name.endswith("weight") or len(shape) < 2:
         return 0.0
-    gain = 2.0 if ".layers." in name else 1.0
+    gain = 2.0 if ".layers." in name or _is_hidden_of_nili(name, config) else 1.0
     return math.sqrt(gain / math.prod(shape[1:]))
+
+
+def _is_hidden_of_nili(name: str, config: GairConfig) -> bool:
+    """``inr.decoder.N.weight`` of a layer that a ReLU follows; N counts the ReLUs too."""
+    *stem, layer, _ = name.split(".")
+    return stem == ["inr", "decoder"] and int(layer) < 2 * len(config.inr_hidden)

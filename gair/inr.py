@@ -2,18 +2,22 @@
 
 Neural Implicit Local Interpolation is LIIF's feature unfolding and local ensemble
 (https://arxiv.org/abs/2012.09161, section 3) with one affine layer as the decoder (paper, section
-4.3; release: ``imnet``). For a query point q and each of the four nearest token centres c, the
-decoder sees the 3 x 3 neighbourhood of c and the offset of q from c; the four answers are blended
-by the area of the opposite rectangle.
+4.3; release: ``imnet``), or, as an extension, with hidden ReLU layers as LIIF itself has. For a
+query point q and each of the four nearest token centres c, the decoder sees the 3 x 3 neighbourhood
+of c and the offset of q from c; the four answers are blended by the area of the opposite rectangle.
 
-Two forms give the same values:
+Two forms give the same values, as long as the decoder is affine:
 
-* :func:`local_ensemble` is the definition. Its cost grows with the number of points.
-* :func:`dense` uses that the decoder is affine. Its part in the 3 x 3 neighbourhood does not depend
-  on q, so it is one 3 x 3 convolution of the whole token map, computed once; what is left per point
-  is a blend of four vectors and a 2 x D product for the blended offsets. Inside the grid of token
-  centres the blended offset is zero (area weights reproduce linear functions) and the blend is
-  plain bilinear interpolation; only within half a token of the frame's edge does it add something.
+* :meth:`Nili.local_ensemble` is the definition. Its cost grows with the number of points.
+* :meth:`Nili.dense` uses that the decoder is affine. Its part in the 3 x 3 neighbourhood does not
+  depend on q, so it is one 3 x 3 convolution of the whole token map, computed once; what is left
+  per point is a blend of four vectors and a 2 x D product for the blended offsets. Inside the grid
+  of token centres the blended offset is zero (area weights reproduce linear functions) and the
+  blend is plain bilinear interpolation; only within half a token of the frame's edge does it add
+  something.
+
+:meth:`Nili.at_points` is the definition again for points that lie in frames in any number, as the
+photos of a training batch do; it is the one form of a decoder with hidden layers.
 
 Coordinates are ``(x, y)`` in [-1, 1], x to the right, y down: (-1, -1) is the north-west corner.
 """
@@ -21,11 +25,13 @@ Coordinates are ``(x, y)`` in [-1, 1], x to the right, y down: (-1, -1) is the n
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from gair.errors import ModelError
 
 QueryMode = Literal["nili", "bilinear", "bicubic", "mean"]
 """How a token map is read at a point. ``mean`` ignores the point: the frame's mean token."""
@@ -36,6 +42,8 @@ EDGE = 1e-6
 """Shift and clamping margin of LIIF's nearest-centre lookup."""
 AREA_FLOOR = 1e-9
 """Keeps the blend defined where a point lies on a token centre (LIIF)."""
+_POINTS_AT_ONCE = 1 << 14
+"""Bounds the memory of a decoder with hidden layers."""
 
 
 @dataclass(frozen=True)
@@ -83,16 +91,29 @@ def _nearest(q: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 
 class Nili(nn.Module):
-    """The affine decoder of NILI and the two ways to apply it."""
+    """The decoder of NILI and the ways to apply it."""
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, hidden: tuple[int, ...] = ()) -> None:
         super().__init__()
         self.dim = dim
-        self.decoder = nn.Linear(9 * dim + 2, dim)
+        self.decoder: nn.Module = nn.Linear(9 * dim + 2, dim)
+        if hidden:
+            inputs = (9 * dim + 2, *hidden[:-1])
+            pairs = [[nn.Linear(i, o), nn.ReLU()] for i, o in zip(inputs, hidden, strict=True)]
+            self.decoder = nn.Sequential(*sum(pairs, []), nn.Linear(hidden[-1], dim))
+
+    @property
+    def first(self) -> nn.Linear:
+        """The decoder's first layer, which is all of an affine one."""
+        layer = self.decoder[0] if isinstance(self.decoder, nn.Sequential) else self.decoder
+        return cast(nn.Linear, layer)
 
     def local_ensemble(self, token_map: Tensor, xy: Tensor) -> Tensor:
         """The definition, point by point: (B, h, w, D) and (B, N, 2) to (B, N, D)."""
         batch, height, width, dim = token_map.shape
+        if isinstance(self.decoder, nn.Sequential):
+            frame = torch.arange(batch, device=xy.device).repeat_interleave(xy.shape[1])
+            return self.at_points(token_map, frame, xy.flatten(0, 1)).view(batch, -1, dim)
         unfolded = unfold_3x3(token_map)  # (B, h*w, 9 D)
         found = corners(xy, (height, width))
         out = token_map.new_zeros(batch, xy.shape[1], dim)
@@ -102,30 +123,108 @@ class Nili(nn.Module):
             out = out + found.weight[..., k, None] * self.decoder(seen)
         return out
 
+    def at_points(self, token_maps: Tensor, frame_of_point: Tensor, xy: Tensor) -> Tensor:
+        """The definition for points in any frames, without padding.
+
+        An affine decoder may be applied after the blend instead of before it, as the weights sum
+        to 1; so may the last layer of one with hidden layers.
+
+        Args:
+            token_maps: (F, h, w, D).
+            frame_of_point: (P,) which of the token maps each point lies in.
+            xy: (P, 2) in [-1, 1].
+
+        Returns:
+            (P, D).
+        """
+        if isinstance(self.decoder, nn.Sequential):
+            return self._mlp_at_points(self.decoder, token_maps, frame_of_point, xy)
+        frames, height, width, dim = token_maps.shape
+        found = corners(xy[None], (height, width))
+        index, inside = _neighbourhood(found.index[0], (height, width))  # (P, 4, 9)
+        weight = found.weight[0, ..., None].to(token_maps.dtype) * inside
+        blended = weighted_sums(
+            token_maps.reshape(-1, dim),
+            (index + (frame_of_point * (height * width))[:, None, None]).transpose(1, 2),
+            weight.transpose(1, 2),
+        )  # (P, 9, D)
+        offset = (found.weight[..., None] * found.offset).sum(-2)[0]  # (P, 2)
+        seen = [blended.transpose(1, 2).flatten(1), offset.to(token_maps.dtype)]
+        return cast(Tensor, self.decoder(torch.cat(seen, dim=1)))
+
+    def _mlp_at_points(
+        self, decoder: nn.Sequential, token_maps: Tensor, frame_of_point: Tensor, xy: Tensor
+    ) -> Tensor:
+        """The first layer's part in the tokens is computed once a token, where that is cheaper."""
+        frames, height, width, dim = token_maps.shape
+        middle, last = decoder[1:-1], decoder[-1]
+        near, by_offset = torch.tensor_split(self.first.weight, [9 * dim], dim=1)
+        found = corners(xy[None], (height, width))
+        start = frame_of_point[:, None] * (height * width)
+        if few := 4 * len(xy) < frames * height * width:
+            table = token_maps.reshape(-1, dim)
+        else:
+            table = self.convolved(token_maps).flatten(0, 2)  # (F*h*w, hidden)
+        parts = []
+        for begin in range(0, max(1, len(xy)), _POINTS_AT_ONCE):
+            at = slice(begin, begin + _POINTS_AT_ONCE)
+            index = found.index[0, at]
+            if few:
+                nine, inside = _neighbourhood(index, (height, width))
+                seen = table[nine + start[at, :, None]] * inside[..., None]  # (p, 4, 9, D)
+                before = F.linear(seen.transpose(2, 3).flatten(2), near, self.first.bias)
+            else:
+                before = table[index + start[at]]
+            offset = found.offset[0, at].to(token_maps.dtype)
+            after = middle(before + F.linear(offset, by_offset))  # (p, 4, hidden)
+            parts.append((after * found.weight[0, at, :, None].to(after.dtype)).sum(1))
+        return cast(Tensor, last(torch.cat(parts)))
+
     def convolved(self, token_map: Tensor) -> Tensor:
-        """The part of the decoder that does not depend on the point: (B, h, w, D) to itself."""
-        weight = self.decoder.weight[:, : 9 * self.dim]
-        batch, height, width, dim = token_map.shape
-        flat = F.linear(unfold_3x3(token_map), weight, self.decoder.bias)  # a 3 x 3 convolution
-        return flat.view(batch, height, width, dim)
+        """The part of the first layer that does not depend on the point.
+
+        (B, h, w, D) to (B, h, w, outputs of that layer).
+        """
+        weight = self.first.weight[:, : 9 * self.dim]
+        batch, height, width, _ = token_map.shape
+        flat = F.linear(unfold_3x3(token_map), weight, self.first.bias)  # a 3 x 3 convolution
+        return flat.view(batch, height, width, -1)
 
     def blend(self, convolved: Tensor, xy: Tensor) -> Tensor:
         """Read a :meth:`convolved` map at (B, N, 2) points: (B, N, D)."""
+        if isinstance(self.decoder, nn.Sequential):
+            raise ModelError(
+                "NILI's decoder has hidden layers, so there is no dense form: use form 'general'"
+            )
         batch, height, width, dim = convolved.shape
         found = corners(xy, (height, width))
         first = torch.arange(batch, device=xy.device)[:, None, None] * (height * width)
-        blended = F.embedding_bag(
-            (found.index + first).flatten(0, 1),
-            convolved.reshape(-1, dim),
-            per_sample_weights=found.weight.flatten(0, 1).to(convolved.dtype),
-            mode="sum",
-        ).view(batch, -1, dim)
+        weight = found.weight.to(convolved.dtype)
+        blended = weighted_sums(convolved.reshape(-1, dim), found.index + first, weight)
         offset = (found.weight[..., None] * found.offset).sum(-2)  # (B, N, 2), 0 inside the grid
-        return blended + F.linear(offset.to(convolved.dtype), self.decoder.weight[:, 9 * dim :])
+        return blended + F.linear(offset.to(convolved.dtype), self.first.weight[:, 9 * dim :])
 
     def dense(self, token_map: Tensor, xy: Tensor) -> Tensor:
         """The same values as :meth:`local_ensemble`, by one convolution and a blend."""
         return self.blend(self.convolved(token_map), xy)
+
+
+def weighted_sums(table: Tensor, index: Tensor, weight: Tensor) -> Tensor:
+    """(R, D) rows, (..., k) which of them and with what weight, to (..., D)."""
+    summed = F.embedding_bag(
+        index.flatten(0, -2), table, per_sample_weights=weight.flatten(0, -2), mode="sum"
+    )
+    return summed.view(*index.shape[:-1], -1)
+
+
+def _neighbourhood(index: Tensor, grid_hw: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """The 3 x 3 tokens around (...) tokens: (..., 9) positions, row by row, and which exist."""
+    height, width = grid_hw
+    step = torch.arange(9, device=index.device)
+    row = (index // width)[..., None] + step // 3 - 1
+    column = (index % width)[..., None] + step % 3 - 1
+    inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+    return row.clamp(0, height - 1) * width + column.clamp(0, width - 1), inside
 
 
 def unfold_3x3(token_map: Tensor) -> Tensor:

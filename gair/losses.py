@@ -95,8 +95,7 @@ def incl(
     _check_pair("street views and imagery", s, z)
     gathered_s, gathered_z = s if all_s is None else all_s, z if all_z is None else all_z
     _check_pair("gathered street views and imagery", gathered_s, gathered_z)
-    if first < 0 or first + len(s) > len(gathered_s):
-        raise ModelError(f"rows {first} to {first + len(s)} are not among {len(gathered_s)}")
+    _check_rows(first, s, gathered_s)
     target = torch.arange(first, first + len(s), device=s.device)
     to_z = _cosines(s, gathered_z) / temperature
     to_s = _cosines(z, gathered_s) / temperature
@@ -108,6 +107,8 @@ def secl(
     own_locations: Tensor,
     negatives: Tensor,
     *,
+    all_locations: Tensor | None = None,
+    first: int = 0,
     temperature: float | Tensor = TEMPERATURE,
     negatives_valid: Tensor | None = None,
     in_batch: bool = False,
@@ -118,9 +119,12 @@ def secl(
         anchors: (B, D) street views, or localised imagery.
         own_locations: (B, D) the positives.
         negatives: (Q, D) encoded locations of the queue.
+        all_locations: (N, D) own locations of every rank, gathered with gradient, for ``in_batch``;
+            ``own_locations`` if not given.
+        first: row of ``all_locations`` where this rank's batch begins.
         temperature: of the softmax, above 0.
         negatives_valid: (Q,) which of the negatives are real.
-        in_batch: whether the other rows of ``own_locations`` are negatives too.
+        in_batch: whether the other photos' locations are negatives too.
 
     Returns:
         A scalar; ``ln(1 + Q)`` when all embeddings are equal.
@@ -130,8 +134,10 @@ def secl(
     if negatives_valid is not None:
         to_queue = to_queue.masked_fill(~negatives_valid, float("-inf"))
     if in_batch:
-        to_own = _cosines(anchors, own_locations) / temperature  # (B, B), positives on the diagonal
-        target = torch.arange(len(anchors), device=anchors.device)
+        gathered = own_locations if all_locations is None else all_locations
+        _check_rows(first, anchors, gathered)
+        to_own = _cosines(anchors, gathered) / temperature  # (B, N), positives on a diagonal
+        target = torch.arange(first, first + len(anchors), device=anchors.device)
     else:
         a, b = _unit(anchors), _unit(own_locations)
         to_own = (a * b).sum(-1, keepdim=True) / temperature  # (B, 1)
@@ -167,3 +173,8 @@ def _check_pair(what: str, a: Tensor, b: Tensor) -> None:
         raise ModelError(
             f"{what} have shapes {tuple(a.shape)} and {tuple(b.shape)}; expected two equal (B, D)"
         )
+
+
+def _check_rows(first: int, own: Tensor, gathered: Tensor) -> None:
+    if first < 0 or first + len(own) > len(gathered):
+        raise ModelError(f"rows {first} to {first + len(own)} are not among {len(gathered)}")

@@ -53,7 +53,7 @@ class Gair(nn.Module):
         self.info = info
         self.street_view = StreetViewEncoder(config)
         self.remote_sensing = RemoteSensingEncoder(config)
-        self.inr = Nili(config.dim)
+        self.inr = Nili(config.dim, config.inr_hidden)
         self.location = LocationEncoder(config)
 
     @classmethod
@@ -94,7 +94,7 @@ class Gair(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return self.inr.decoder.weight.device
+        return self.inr.first.weight.device
 
     def fingerprint(self) -> str:
         """A sha256 of every tensor's name, shape, type and bytes, and of the config.
@@ -155,7 +155,8 @@ class Gair(nn.Module):
             xy: (B, N, 2) frame coordinates in [-1, 1], x right, y down, as
                 :meth:`gair.geo.Footprint.frame_xy` gives them.
             mode: ``nili``, or one of the baselines ``bilinear``, ``bicubic``, ``mean``.
-            form: which form of NILI; both give the same values.
+            form: which form of NILI; both give the same values. A decoder with hidden layers has
+                only the general one.
             normalize: whether to divide by the L2 norm.
 
         Returns:
@@ -178,6 +179,8 @@ class Gair(nn.Module):
         return _normalized(z, normalize)
 
     def _nili(self, token_maps: Tensor, xy: Tensor, form: NiliForm) -> Tensor:
+        if form == "auto" and self.config.inr_hidden:
+            form = "general"
         if form == "auto":
             # The decoder runs once a token in the dense form, four times a point in the other.
             per_frame = token_maps.shape[1] * token_maps.shape[2]

@@ -1,14 +1,19 @@
-"""NILI: both forms against a loop of the definition, and where x and y point."""
+"""NILI: its forms against a loop of the definition, and where x and y point."""
 
 from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from formulas import nili_loop
 
+from gair.config import GairConfig, preset
 from gair.errors import FootprintError, ModelError
-from gair.inr import Nili, corners
+from gair.initial import initial_state
+from gair.inr import Nili, corners, unfold_3x3
 from gair.model import Gair
 
 EDGES = [-1.0, -0.999999, -0.93, 0.0, 0.31, 0.93, 0.999999, 1.0]
@@ -148,3 +153,127 @@ def test_wrong_shapes_and_modes_are_refused(tiny: Gair) -> None:
         tiny.localize(tokens, torch.zeros(2, 1, 2))
     with pytest.raises(ModelError, match="unknown query mode 'nearest'"):
         tiny.localize(tokens, torch.zeros(1, 1, 2), mode="nearest")  # type: ignore[arg-type]
+
+
+HIDDEN = (5, 7)
+
+
+def mlp_loop(nili: Nili, token_map: torch.Tensor, xy: torch.Tensor) -> torch.Tensor:
+    """The definition with a decoder of any kind: (h, w, D) and (N, 2) to (N, D)."""
+    unfolded = unfold_3x3(token_map[None])[0]
+    found = corners(xy[None], (token_map.shape[0], token_map.shape[1]))
+    rows = []
+    for point in range(len(xy)):
+        answers = [
+            found.weight[0, point, k]
+            * nili.decoder(
+                torch.cat([unfolded[found.index[0, point, k]], found.offset[0, point, k]])
+            )
+            for k in range(4)
+        ]
+        rows.append(torch.stack(answers).sum(0))
+    return torch.stack(rows)
+
+
+@pytest.mark.parametrize("hidden", [(), HIDDEN])
+@pytest.mark.parametrize("grid", [(12, 12), (3, 7), (1, 1)])
+@pytest.mark.parametrize("count", [3, 60])
+def test_points_in_any_frames_equal_the_loop(
+    hidden: tuple[int, ...], grid: tuple[int, int], count: int
+) -> None:
+    """Few points and many: a decoder with hidden layers treats them differently."""
+    torch.manual_seed(0)
+    nili = Nili(6, hidden).double()
+    token_maps = torch.randn(3, *grid, 6, dtype=torch.float64)
+    xy = points_with_edges(count, seed=3)[0, -count:]
+    frame = torch.arange(count) % 3
+    with torch.no_grad():
+        found = nili.at_points(token_maps, frame, xy)
+        for i in range(3):
+            wanted = mlp_loop(nili, token_maps[i], xy[frame == i])
+            torch.testing.assert_close(found[frame == i], wanted)
+
+
+def test_a_decoder_with_hidden_layers_equals_the_loop_in_parts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    torch.manual_seed(0)
+    nili = Nili(6, HIDDEN).double()
+    token_maps, xy = torch.randn(2, 3, 4, 6, dtype=torch.float64), points_with_edges(20, seed=4)
+    xy = torch.cat([xy, xy.flip(1)])
+    monkeypatch.setattr("gair.inr._POINTS_AT_ONCE", 7)
+    with torch.no_grad():
+        found = nili.local_ensemble(token_maps, xy)
+        for i in range(2):
+            torch.testing.assert_close(found[i], mlp_loop(nili, token_maps[i], xy[i]))
+
+
+@pytest.mark.parametrize("points", [1, 3])
+def test_gradients_of_a_decoder_with_hidden_layers(points: int) -> None:
+    """By the tokens around each point, and by the whole map."""
+    torch.manual_seed(0)
+    nili = Nili(2, (3,)).double()
+    token_map = torch.randn(1, 2, 3, 2, dtype=torch.float64, requires_grad=True)
+    xy = torch.tensor([[[0.13, -0.41], [0.97, -0.98], [-0.2, 0.66]]], dtype=torch.float64)
+    weight = nili.first.weight.detach().clone().requires_grad_()
+
+    def run(tokens: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+        return torch.func.functional_call(
+            _Form(nili, "local_ensemble"),
+            {"nili.decoder.0.weight": w},
+            (tokens, xy[:, :points]),
+        )
+
+    assert torch.autograd.gradcheck(run, (token_map, weight))
+
+
+def model_with_hidden(*hidden: int, seed: int = 0) -> Gair:
+    config = dataclasses.replace(preset("tiny"), inr_hidden=hidden)
+    model = Gair.without_weights(config, Gair.untrained("tiny").info)
+    model.load_state_dict(initial_state(model.state_dict(), config, seed), assign=True)
+    return model
+
+
+def test_a_model_with_hidden_layers_has_no_dense_form() -> None:
+    model = model_with_hidden(32, 16)
+    token_maps, xy = torch.randn(1, 12, 12, 192), torch.rand(1, 300, 2) * 2 - 1
+    with torch.no_grad():
+        picked = model.localize(token_maps, xy)
+        assert torch.equal(picked, model.localize(token_maps, xy, form="general"))
+        with pytest.raises(ModelError, match="hidden layers, so there is no dense form"):
+            model.localize(token_maps, xy, form="dense")
+        assert model.localize(token_maps, xy[:, :0]).shape == (1, 0, 192)
+    assert model.device.type == "cpu"
+
+
+def test_hidden_layers_are_drawn_for_relu_and_leave_the_rest(tiny: Gair) -> None:
+    state = model_with_hidden(64, 64).state_dict()
+    for name, sd in (
+        ("inr.decoder.0.weight", (2 / (9 * 192 + 2)) ** 0.5),
+        ("inr.decoder.2.weight", (2 / 64) ** 0.5),
+        ("inr.decoder.4.weight", (1 / 64) ** 0.5),
+    ):
+        assert float(state[name].std()) == pytest.approx(sd, rel=0.1)
+    for name, tensor in tiny.state_dict().items():
+        assert name.startswith("inr.") or torch.equal(state[name], tensor)
+
+
+def test_hidden_layers_are_saved_and_older_configs_have_none(tmp_path: Path) -> None:
+    model = model_with_hidden(16)
+    loaded = Gair.from_pretrained(model.save_pretrained(tmp_path / "mlp"))
+    assert loaded.config.inr_hidden == (16,)
+    assert loaded.fingerprint() == model.fingerprint()
+    affine = preset("tiny").to_dict()
+    assert "inr_hidden" not in affine  # what affine models were saved with, and hashed from
+    assert GairConfig.from_dict(affine).inr_hidden == ()
+    with pytest.raises(ModelError, match="unknown or missing fields: sv_depth"):
+        GairConfig.from_dict({k: v for k, v in affine.items() if k != "sv_depth"})
+    with pytest.raises(ModelError, match=r"inr_hidden is \(16, 0\): every width"):
+        dataclasses.replace(preset("tiny"), inr_hidden=(16, 0))
+
+
+def test_the_fingerprint_of_an_affine_model_is_what_it_was(tiny: Gair) -> None:
+    """Computed before decoders could have hidden layers; indexes hold such values."""
+    assert tiny.fingerprint() == (
+        "ebdcba51a7d57d5a01bc5a890aec6562d8aacafd82393f6893d2bf83bb7d89ee"
+    )

@@ -1,0 +1,256 @@
+"""Everything that can be set about a pretraining run, and three presets.
+
+Sources: the paper (arXiv 2503.16683, section 4.4 and its supplement) for ``paper``. The docstring
+under each field is also its help text on the command line. Reading this needs no torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from gair.errors import UsageError
+
+RsQuery = Literal["nili", "bilinear", "bicubic", "mean"]
+Losses = Literal["both", "incl", "secl"]
+Autocast = Literal["off", "bf16"]
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """A pretraining run; the defaults are the paper's."""
+
+    # The model.
+    model: str = "base"
+    """Model preset to start from random weights, or a folder or checkpoint to continue from."""
+    sigmas: tuple[float, ...] = ()
+    """Scales of the location encoder, such as 1,16,256,4096; empty: the model's own."""
+    inr_hidden: tuple[int, ...] = ()
+    """Hidden layers of NILI's decoder, such as 256,256,256 (nili-mlp); empty: the model's own."""
+    init_street_view: str = ""
+    """Weights for the street-view tower: a timm ViT by name, or its file; empty: none."""
+    init_remote_sensing: str = ""
+    """Weights for the remote-sensing tower: a CROMA checkpoint file; empty: none."""
+    init_location: str = ""
+    """Weights for the location encoder: a GeoCLIP checkpoint file; empty: none."""
+    name: str = ""
+    """Name of the trained model in its card and in answers; empty: the run folder's name."""
+    licence: str = ""
+    """Licence of the trained weights, as its card states it; empty: not decided."""
+
+    # The objective.
+    losses: Losses = "both"
+    """Which losses: both, incl (street view with imagery), secl (images with locations)."""
+    rs_query: RsQuery = "nili"
+    """How a frame is read at a photo's point; all but nili are baselines."""
+    temperature: float = 0.07
+    """Softmax temperature of the losses; where it starts if it is learnable."""
+    learnable_temperature: bool = False
+    """Learn the temperature instead of keeping it fixed."""
+    gather: bool = False
+    """Use the photos of all ranks as negatives; the release uses those of the same GPU only."""
+    in_batch_locations: bool = False
+    """Use the other locations of the batch as negatives, beside the queue."""
+    queue_size: int = 4096
+    """Earlier locations that serve as negatives; 0 needs --in-batch-locations or losses incl."""
+    distill_weight: float = 0.0
+    """Weight of the distillation from frozen copies of the initial image towers; 0: off."""
+
+    # The budget and the batch.
+    epochs: float = 300.0
+    """Length of the run, passes over the photos; 0 if it is given in steps."""
+    steps: int = 0
+    """Length of the run, optimiser steps; 0 if it is given in epochs."""
+    batch_photos: int = 0
+    """Photos of one step, all ranks together; 0 if it is given for each rank."""
+    batch_per_rank: int = 256
+    """Photos of one step on each rank (GPU); 0 if it is given for all together."""
+    photos_per_footprint: int = 1
+    """Photos that are drawn together from one footprint: hard negatives, and fewer frames."""
+    chunks: int = 1
+    """Pieces a rank computes its batch in, to save memory; the contrast stays that of the batch."""
+
+    # The optimiser.
+    base_lr: float = 1.5e-6
+    """Peak learning rate for 256 photos a step; it grows with the batch."""
+    lr: float = 0.0
+    """Peak learning rate whatever the batch is; 0: from base_lr."""
+    min_lr: float = 0.0
+    """Learning rate at the end of the cosine."""
+    warmup_share: float = 10 / 300
+    """Share of the run in which the learning rate rises from 0."""
+    weight_decay: float = 0.05
+    """AdamW's weight decay; biases, norms and the temperature have none."""
+    betas: tuple[float, ...] = (0.9, 0.95)
+    """AdamW's two betas."""
+    clip_grad_norm: float = 0.0
+    """Longest gradient, as an L2 norm over all weights; 0: not clipped."""
+    ema_decay: float = 0.0
+    """Decay of the averaged weights, which are then validated and exported; 0: none."""
+
+    # The machine.
+    autocast: Autocast = "off"
+    """Arithmetic of the towers: off is float32, bf16 is bfloat16 autocast."""
+    compile: bool = False
+    """Compile the towers with torch.compile."""
+    checkpoint_activations: bool = False
+    """Recompute activations in the backward pass: less memory, a third more time."""
+    workers: int = 4
+    """Processes a rank that read and decode; 0: the training process itself."""
+    prefetch: int = 2
+    """Batches each worker prepares ahead."""
+    threads: int = 0
+    """Threads of CPU arithmetic; 0: torch's choice."""
+
+    # The augmentation.
+    flip: float = 0.5
+    """Probability of mirroring a photo. Frames are never mirrored: the point would move."""
+    photo_jitter: float = 0.2
+    """Most that a photo's brightness, contrast and saturation change; its tint by a quarter."""
+    frame_jitter: float = 0.1
+    """Most that a frame's brightness changes; each of its bands by half."""
+    skip_broken: bool = False
+    """Leave photos out that cannot be decoded, and count them, instead of stopping."""
+
+    # What is written, and how often.
+    seed: int = 0
+    """Of the initial weights, the order of the photos and the augmentation."""
+    validate_every: int = 1000
+    """Steps between validations on the split val; 0: only at the end."""
+    validation_photos: int = 1000
+    """Most photos of a validation."""
+    save_every: int = 500
+    """Steps between checkpoints; 0: only at the end."""
+    keep: int = 3
+    """Newest checkpoints that are kept, beside that of the best validation."""
+    log_every: int = 20
+    """Steps between lines of metrics.jsonl."""
+    tensorboard: bool = True
+    """Write curves for TensorBoard where it is installed."""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            _check(field.name, getattr(self, field.name))
+        for one, other in EXCLUSIVE:
+            if bool(getattr(self, one)) == bool(getattr(self, other)):
+                raise UsageError(
+                    f"{one} is {getattr(self, one)} and {other} is {getattr(self, other)}: "
+                    "exactly one of them must be above 0"
+                )
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            raise UsageError(f"betas are {self.betas}: give two numbers from 0 to below 1")
+        if self.losses != "incl" and not self.queue_size and not self.in_batch_locations:
+            raise UsageError(
+                "queue_size is 0 and in_batch_locations is off, so the losses with locations have "
+                "no negatives: turn one of them on, or pass --losses incl"
+            )
+
+    def batch_of(self, ranks: int) -> int:
+        """Photos of one step on a number of ranks, all together.
+
+        Raises:
+            UsageError: they cannot be dealt out evenly.
+        """
+        batch = self.batch_photos or self.batch_per_rank * ranks
+        if batch % ranks:
+            raise UsageError(f"batch_photos is {batch}, no multiple of the {ranks} ranks")
+        if batch // ranks % self.chunks:
+            raise UsageError(f"chunks is {self.chunks}, which does not divide {batch // ranks}")
+        return batch
+
+    def peak_lr(self, batch_photos: int) -> float:
+        """The learning rate after warm-up, for a number of photos a step."""
+        return self.lr or self.base_lr * batch_photos / 256
+
+    def total_steps(self, batches_per_epoch: int) -> int:
+        """Length of the run in steps, at least one."""
+        return self.steps or max(1, round(self.epochs * batches_per_epoch))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain YAML types."""
+        return {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in dataclasses.asdict(self).items()
+        }
+
+
+EXCLUSIVE = (("epochs", "steps"), ("batch_photos", "batch_per_rank"))
+"""Two ways to say one thing: setting one of a pair puts the other to 0."""
+
+MAY_CHANGE = frozenset(
+    "epochs steps batch_photos batch_per_rank base_lr lr min_lr warmup_share chunks autocast "
+    "compile checkpoint_activations workers prefetch threads name licence skip_broken "
+    "validate_every validation_photos save_every keep log_every tensorboard".split()
+)
+"""Fields that may differ when a run is resumed; every other one makes it another run. The two of
+the batch may, as long as the batch of all ranks stays what it was."""
+
+_LEAST = {
+    "temperature": 1e-4,
+    "photos_per_footprint": 1,
+    "chunks": 1,
+    "prefetch": 1,
+    "validation_photos": 1,
+    "keep": 1,
+    "log_every": 1,
+}
+_MOST = {"warmup_share": 1, "flip": 1, "photo_jitter": 1, "frame_jitter": 1}
+
+
+def _check(name: str, value: object) -> None:
+    """Refuse a number that is out of range; all are at least 0."""
+    numbers = value if isinstance(value, tuple) else (value,)
+    for number in numbers:
+        if isinstance(number, str | bool):
+            continue
+        least, most = _LEAST.get(name, 0), _MOST.get(name, math.inf)
+        if not math.isfinite(number) or not least <= number <= most:
+            limit = f"at least {least:g}" + (f" and at most {most:g}" if most < math.inf else "")
+            raise UsageError(f"{name} is {number}: it must be {limit}")
+    if name == "ema_decay" and numbers[0] == 1:
+        raise UsageError("ema_decay is 1: the averaged weights would never move; give less")
+
+
+PRESETS: dict[str, PretrainConfig] = {
+    "paper": PretrainConfig(),
+    "demo": PretrainConfig(
+        model="demo",
+        epochs=0,
+        steps=3000,
+        batch_per_rank=0,
+        batch_photos=128,
+        photos_per_footprint=8,
+        gather=True,
+        in_batch_locations=True,
+        queue_size=1024,
+        base_lr=1e-3,
+        min_lr=1e-6,
+        warmup_share=0.05,
+        clip_grad_norm=1.0,
+        ema_decay=0.998,
+        workers=1,
+        validate_every=500,
+        save_every=250,
+        licence="Apache-2.0",
+    ),
+    "smoke": PretrainConfig(
+        model="tiny",
+        epochs=0,
+        steps=4,
+        batch_per_rank=0,
+        batch_photos=8,
+        photos_per_footprint=2,
+        gather=True,
+        queue_size=32,
+        base_lr=1e-3,
+        workers=0,
+        validate_every=0,
+        validation_photos=16,
+        save_every=2,
+        log_every=1,
+        tensorboard=False,
+    ),
+}
+"""``paper`` is the published recipe, ``demo`` the model that ships, ``smoke`` a few seconds."""

@@ -1,0 +1,153 @@
+"""A synthetic city on the globe: where it lies, its scenes as GeoTIFFs, its photos as JPEGs.
+
+The cities float in the North Atlantic around 38 degrees north, where there is no land, so nobody
+takes one for a real place. There a zoom-15 map tile is about 960 m wide: 96 pixels of Sentinel-2.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyproj
+
+from gair.geo import WEB_MERCATOR_CIRCUMFERENCE_M
+from training.synthetic.sentinel import Scene, observe, write_scene
+from training.synthetic.street import Cameras, Weather, photograph, place_cameras
+from training.synthetic.world import World, draw_world
+
+FOOTPRINT_MERCATOR_M = WEB_MERCATOR_CIRCUMFERENCE_M / 2**15
+"""Side of a zoom-15 tile."""
+LICENCE = "CC0-1.0 (synthetic)"
+"""Of the photos and scenes: nobody's rights are touched."""
+ATTRIBUTION = "Synthetic city of GAIR Geolocator, no place on Earth"
+"""Stands where real imagery has its credit."""
+
+_PHOTOS_AT_ONCE = 64
+_CELLS_WIDE, _CELL_DEG = 40, 0.5  # cities are dealt out over a grid in the ocean
+_FIRST_LONLAT_DEG = (-48.0, 35.25)
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class City:
+    """A city and its place on the globe."""
+
+    seed: int
+    side_m: float
+
+    @property
+    def name(self) -> str:
+        """``city-`` and the seed."""
+        return f"city-{self.seed}"
+
+    @property
+    def centre_lonlat_deg(self) -> tuple[float, float]:
+        """Where it floats: seeds that differ by less than 480 never share a place."""
+        row, column = divmod(self.seed % (12 * _CELLS_WIDE), _CELLS_WIDE)
+        lon, lat = _FIRST_LONLAT_DEG
+        return lon + column * _CELL_DEG, lat + row * _CELL_DEG
+
+    @property
+    def crs(self) -> str:
+        """The UTM zone of its centre."""
+        return f"EPSG:{32601 + int((self.centre_lonlat_deg[0] + 180) // 6)}"
+
+    @property
+    def west_north_m(self) -> tuple[float, float]:
+        """The north-west corner in its CRS, on whole tens of metres."""
+        x, y = _transform("OGC:CRS84", self.crs).transform(*self.centre_lonlat_deg)
+        return round(x - self.side_m / 2, -1), round(y + self.side_m / 2, -1)
+
+    def lonlat_deg(self, x_m: npt.ArrayLike, y_m: npt.ArrayLike) -> Floats:
+        """City coordinates (metres to the east and south of its corner) to (N, 2) degrees."""
+        west, north = self.west_north_m
+        east_m, south_m = np.asarray(x_m, np.float64), np.asarray(y_m, np.float64)
+        lon, lat = _transform(self.crs, "OGC:CRS84").transform(west + east_m, north - south_m)
+        return np.stack([np.asarray(lon), np.asarray(lat)], axis=-1)
+
+    def draw(self) -> World:
+        """Its rasters."""
+        return draw_world(self.seed, self.side_m)
+
+    def write_scenes(self, world: World, folder: Path, dates: int = 2) -> list[Path]:
+        """Sentinel-2-like GeoTIFFs, one for each date, oldest first."""
+        folder.mkdir(parents=True, exist_ok=True)
+        rng = self.generator("scenes")
+        scenes = sorted((Scene.draw(rng) for _ in range(dates)), key=lambda s: s.acquired)
+        paths = []
+        for number, scene in enumerate(scenes):
+            if number and scene.acquired <= scenes[number - 1].acquired:
+                continue  # two scenes of one day would be one date
+            path = folder / f"{self.name}_{scene.acquired:%Y%m%d}.tif"
+            dn = observe(world, scene, rng)
+            paths.append(
+                write_scene(
+                    path, dn, crs=self.crs, west_north_m=self.west_north_m, acquired=scene.acquired
+                )
+            )
+        return paths
+
+    def generator(self, purpose: str) -> np.random.Generator:
+        """A generator of this city's own for one purpose, the same on every machine."""
+        return np.random.default_rng([self.seed, zlib.crc32(purpose.encode())])
+
+
+@dataclass(frozen=True)
+class StreetPhoto:
+    """A photo of a city."""
+
+    jpeg: bytes
+    lonlat_deg: tuple[float, float]
+    heading_deg: float
+    captured_at: str
+
+
+def take_photos(
+    world: World, cameras: Cameras, lonlat_deg: Floats, rng: np.random.Generator
+) -> Iterator[StreetPhoto]:
+    """Photos of given cameras, in their order.
+
+    Args:
+        world: the city.
+        cameras: (P) of them.
+        lonlat_deg: (P, 2) where they stand.
+        rng: weather, cars, noise, dates and JPEG qualities.
+    """
+    from PIL import Image
+
+    for start in range(0, len(cameras), _PHOTOS_AT_ONCE):
+        some = cameras.some(slice(start, start + _PHOTOS_AT_ONCE))
+        pictures = photograph(world, some, Weather.draw(rng, len(some)), rng)
+        for number, picture in enumerate(pictures):
+            buffer = io.BytesIO()
+            Image.fromarray(picture).save(buffer, "JPEG", quality=int(rng.integers(82, 95)))
+            lon, lat = lonlat_deg[start + number]
+            day = Scene.draw(rng).acquired + timedelta(days=int(rng.integers(-20, 20)))
+            yield StreetPhoto(
+                buffer.getvalue(),
+                (float(lon), float(lat)),
+                float(some.heading_deg[number]),
+                day.isoformat(),
+            )
+
+
+def cameras_in(
+    world: World, city: City, rng: np.random.Generator, count: int
+) -> tuple[Cameras, Floats]:
+    """Random cameras and where they stand, (count, 2) degrees."""
+    cameras = place_cameras(world, rng, count)
+    return cameras, city.lonlat_deg(cameras.x_m, cameras.y_m)
+
+
+@functools.cache
+def _transform(source: str, target: str) -> pyproj.Transformer:
+    return pyproj.Transformer.from_crs(source, target, always_xy=True)

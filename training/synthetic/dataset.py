@@ -1,0 +1,182 @@
+"""Shards of synthetic cities: the data set the demo model is trained on.
+
+Three kinds of cities: training cities, one of them (the *seen* city, larger) with blocks held out;
+a validation city; and those of the evaluation, which are not in the data set at all.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gair.geo import Footprint
+from indexer.embed import FRAME_PX_RANGE
+from indexer.imagery import LocalImagery, open_imagery
+from indexer.progress import Progress
+from training.dataset.footprints import Square, tile_squares
+from training.dataset.records import FrameRecord, PhotoRecord
+from training.synthetic.blocks import BUFFER_M, held_out
+from training.synthetic.city import (
+    ATTRIBUTION,
+    FOOTPRINT_MERCATOR_M,
+    LICENCE,
+    City,
+    cameras_in,
+    take_photos,
+)
+
+SEEN_CITY = City(seed=1, side_m=9_000.0)
+"""Trained on except for its held-out blocks."""
+VALIDATION_CITY = City(seed=2, side_m=6_080.0)
+"""For choosing the best checkpoint."""
+UNSEEN_CITY = City(seed=3, side_m=11_500.0)
+"""Kept for the evaluation and the demo: no part of it is in any training data."""
+_FIRST_TRAINING_SEED = 100
+_MIN_VALID = 0.98
+_TRIES = 3  # cameras drawn for each photo wanted: many fall into incomplete tiles
+
+
+@dataclass(frozen=True)
+class WorldOptions:
+    """How much of the world to photograph."""
+
+    cities: int = 26
+    """Training cities beside the seen one."""
+    side_m: float = 6_080.0
+    """Side of a training city, metres."""
+    photos: int = 1_900
+    """Photos of each training city; the seen city has in proportion to its area."""
+    validation_photos: int = 1_000
+    """Photos of the validation city."""
+    processes: int = 2
+    """Cities drawn at a time."""
+
+    def tasks(self) -> Iterator[tuple[str, City, int]]:
+        """(split, city, photos) for each city of the data set."""
+        per_m2 = self.photos / self.side_m**2
+        yield "train", SEEN_CITY, round(per_m2 * SEEN_CITY.side_m**2)
+        yield "val", VALIDATION_CITY, self.validation_photos
+        for number in range(self.cities):
+            yield "train", City(_FIRST_TRAINING_SEED + number, self.side_m), self.photos
+
+
+@dataclass
+class _CityShare:
+    """What one city adds to the data set."""
+
+    frames: list[FrameRecord]
+    photos: dict[str, list[PhotoRecord]]
+    left_out: Counter[str]
+
+
+def write_world(folder: Path, options: WorldOptions, *, overwrite: bool = False) -> None:
+    """Draw the cities and write their shards.
+
+    Raises:
+        UsageError: the folder holds a data set already.
+        StorageError: the disk refused.
+    """
+    from training.dataset.shards import ShardWriter
+
+    tasks = list(options.tasks())
+    total = sum(count for _, _, count in tasks)
+    with (
+        ShardWriter(
+            folder,
+            footprint_mercator_m=FOOTPRINT_MERCATOR_M,
+            synthetic=True,
+            overwrite=overwrite,
+        ) as writer,
+        ProcessPoolExecutor(options.processes) as pool,
+        Progress("synthetic photos", total, "photo") as progress,
+    ):
+        writer.facts["cities"] = {c.name: [split, c.side_m, n] for split, c, n in tasks}
+        shares = pool.map(_draw_share, *zip(*tasks, strict=True))
+        for (split, _, count), share in zip(tasks, shares, strict=True):
+            for frame in share.frames:
+                writer.add_frame(split, frame)
+            for photos in share.photos.values():
+                writer.add_photos(split, photos)
+            writer.left_out.update(share.left_out)
+            progress.advance(count)
+
+
+def _draw_share(split: str, city: City, count: int) -> _CityShare:
+    """One city's frames and photos."""
+    world = city.draw()
+    share = _CityShare([], defaultdict(list), Counter())
+    rng = city.generator("training photos")
+    cameras, lonlat_deg = cameras_in(world, city, rng, _TRIES * count)
+    if city == SEEN_CITY:
+        blocked = held_out(city.seed, cameras.x_m, cameras.y_m, grow_m=BUFFER_M)
+        cameras, lonlat_deg = cameras.some(~blocked), lonlat_deg[~blocked]
+    squares = tile_squares(
+        range(len(cameras)), lonlat_deg, [city.name] * len(cameras), FOOTPRINT_MERCATOR_M
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        scenes = city.write_scenes(world, Path(folder))
+        squares = _frames_of(scenes, squares, share)
+    kept = {number: square for square in squares for number in square.photos}
+    numbers = np.asarray(sorted(kept)[:count], dtype=np.int64)
+    numbers = numbers[np.argsort([kept[n].footprint_id for n in numbers], kind="stable")]
+    pictures = take_photos(world, cameras.some(numbers), lonlat_deg[numbers], rng)
+    for number, picture in zip(numbers.tolist(), pictures, strict=True):
+        footprint_id = kept[number].footprint_id
+        share.photos[footprint_id].append(
+            PhotoRecord(
+                photo_id=f"{city.name}-{number:05d}",
+                jpeg=picture.jpeg,
+                lonlat_deg=picture.lonlat_deg,
+                footprint_id=footprint_id,
+                place=city.name,
+                heading_deg=picture.heading_deg,
+                captured_at=picture.captured_at,
+                licence=LICENCE,
+                source=f"synthetic:{city.name}",
+            )
+        )
+    share.frames = [frame for frame in share.frames if frame.footprint_id in share.photos]
+    share.left_out["fewer places than wanted in complete tiles"] = count - len(numbers)
+    share.left_out += Counter()  # drops what is 0
+    return share
+
+
+def _frames_of(scenes: list[Path], squares: list[Square], share: _CityShare) -> list[Square]:
+    """Read each square from every scene; returns those that the scenes cover."""
+    covered = list(squares)
+    for scene in scenes:
+        with open_imagery(scene) as imagery:
+            day = str(imagery.describe()["scenes"][0]["dates"][0])
+            covered = [s for s in covered if _add_frame(imagery, day, s, share)]
+    names = {square.footprint_id for square in covered}
+    share.frames = [frame for frame in share.frames if frame.footprint_id in names]
+    return covered
+
+
+def _add_frame(imagery: LocalImagery, day: str, square: Square, share: _CityShare) -> bool:
+    footprint: Footprint = square.footprint
+    latitude_deg = footprint.lonlat_deg([[0.0, 0.0]])[0, 1]
+    ground_m = FOOTPRINT_MERCATOR_M * np.cos(np.radians(latitude_deg))
+    side_px = int(np.clip(round(ground_m / imagery.resolution_m), *FRAME_PX_RANGE))
+    pixels = imagery.read(footprint, (side_px, side_px))
+    if pixels.valid_fraction < _MIN_VALID:
+        return False
+    share.frames.append(
+        FrameRecord(
+            footprint_id=square.footprint_id,
+            place=square.place,
+            acquired=day,
+            crs=footprint.crs,
+            bounds_wsen=square.bounds_wsen,
+            dn=pixels.dn,
+            valid_fraction=pixels.valid_fraction,
+            attribution=ATTRIBUTION,
+        )
+    )
+    return True

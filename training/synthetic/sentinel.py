@@ -1,0 +1,236 @@
+"""What a Sentinel-2-like sensor sees of a city: ten bands at 10 m, as uint16 digital numbers.
+
+A pixel's reflectance is the mean over the world's pixels in it. Each kind of surface has a linear
+map from its colour to the ten bands: water is dark beyond the visible, leaves have a red edge and
+shine in the near infrared, roofs and ground brighten slowly towards the short-wave infrared.
+Buildings cast shadows. The six bands that Sentinel-2 takes at 20 m are averaged over 20 m. A
+*scene* adds what differs from date to date: the sun, the season of the leaves, haze, and noise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from gair.bands import GAIR_BANDS
+from training.synthetic.noise import Floats
+from training.synthetic.world import (
+    BUILDING,
+    GROUND,
+    HEIGHT_STEP_M,
+    LAWN,
+    PIXEL_M,
+    ROAD,
+    SIDEWALK,
+    TREE,
+    WATER,
+    World,
+)
+
+FINE = 4
+"""World pixels along the side of a Sentinel-2 pixel."""
+COARSE_BANDS = ("B5", "B6", "B7", "B8A", "B11", "B12")
+"""Bands that Sentinel-2 takes at 20 m."""
+
+_GROUPS: dict[str, tuple[int, ...]] = {
+    "roof": (BUILDING,),
+    "hard": (ROAD, SIDEWALK),
+    "open": (GROUND,),
+    "lawn": (LAWN,),
+    "leaf": (TREE,),
+    "water": (WATER,),
+}
+
+# Rows: B2 B3 B4 B5 B6 B7 B8 B8A B11 B12. Columns: red, green, blue of the surface, constant.
+_VISIBLE = [(0.0, 0.03, 0.39, 0.009), (0.03, 0.405, 0.03, 0.009), (0.42, 0.03, 0.0, 0.009)]
+_SPECTRA: dict[str, list[tuple[float, float, float, float]]] = {
+    "roof": [
+        *_VISIBLE,
+        (0.39, 0.03, 0.03, 0.018),
+        (0.33, 0.09, 0.045, 0.024),
+        (0.3, 0.12, 0.075, 0.024),
+        (0.27, 0.15, 0.09, 0.03),
+        (0.27, 0.15, 0.105, 0.03),
+        (0.45, 0.0, -0.15, 0.084),
+        (0.42, -0.09, -0.09, 0.078),
+    ],
+    "hard": [
+        *_VISIBLE,
+        (0.39, 0.03, 0.0, 0.012),
+        (0.375, 0.045, 0.0, 0.012),
+        (0.36, 0.06, 0.0, 0.018),
+        (0.36, 0.06, 0.0, 0.018),
+        (0.36, 0.06, 0.0, 0.018),
+        (0.33, 0.09, 0.0, 0.036),
+        (0.3, 0.09, 0.0, 0.036),
+    ],
+    "open": [
+        *_VISIBLE,
+        (0.33, 0.18, -0.15, 0.036),
+        (0.03, 0.75, -0.675, 0.084),
+        (-0.03, 0.87, -0.75, 0.096),
+        (-0.03, 0.9, -0.75, 0.102),
+        (0.0, 0.9, -0.75, 0.102),
+        (0.51, 0.03, -0.09, 0.06),
+        (0.54, -0.12, -0.06, 0.036),
+    ],
+    "water": [
+        *_VISIBLE,
+        (0.09, 0.15, 0.0, 0.006),
+        (0.03, 0.09, 0.0, 0.006),
+        (0.0, 0.075, 0.0, 0.006),
+        (0.0, 0.06, 0.0, 0.006),
+        (0.0, 0.06, 0.0, 0.006),
+        (0.0, 0.03, 0.0, 0.003),
+        (0.0, 0.03, 0.0, 0.003),
+    ],
+}
+_SPECTRA["lawn"] = _SPECTRA["open"]
+_SPECTRA["leaf"] = [
+    *_VISIBLE,
+    (0.21, 0.24, -0.15, 0.024),
+    (0.06, 0.69, -0.6, 0.09),
+    (0.03, 0.78, -0.75, 0.12),
+    (0.03, 0.81, -0.75, 0.132),
+    (0.03, 0.81, -0.75, 0.132),
+    (0.24, 0.33, -0.3, 0.048),
+    (0.21, 0.15, -0.18, 0.024),
+]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The conditions of one acquisition."""
+
+    acquired: date
+    sun_azimuth_deg: float
+    sun_elevation_deg: float
+    vigour: float
+    """Gain of leaves beyond the red edge; 1 in summer."""
+    haze: float
+    """Reflectance added to the blue band; less at longer waves."""
+    gain: float
+    noise_dn: float
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, year: int = 2024) -> Scene:
+        """A mostly clear day, the sun in the south-east as at Sentinel-2's mid-morning passes."""
+        day = int(rng.integers(60, 330))
+        summer = np.sin(np.pi * (day - 60) / 270)
+        return cls(
+            acquired=date(year, 1, 1) + timedelta(days=day),
+            sun_azimuth_deg=float(rng.uniform(135, 165)),
+            sun_elevation_deg=float(32 + 32 * summer),
+            vigour=float(0.75 + 0.3 * summer + rng.uniform(-0.05, 0.05)),
+            haze=float(rng.uniform(0, 0.015)),
+            gain=float(rng.uniform(0.94, 1.06)),
+            noise_dn=30.0,
+        )
+
+
+def observe(world: World, scene: Scene, rng: np.random.Generator) -> npt.NDArray[np.uint16]:
+    """The digital numbers of one scene.
+
+    Returns:
+        (10, H / 4, W / 4) reflectance x 10000, bands in the order of ``GAIR_BANDS``; never 0, which
+        means no data.
+    """
+    light = _sunlight(world, scene)
+    count = world.surface.shape[0] // FINE
+    reflectance = np.zeros((len(GAIR_BANDS), count, count), dtype=np.float32)
+    linear = (world.top.astype(np.float32) / 255) * light[..., None]
+    for group, kinds in _GROUPS.items():
+        member = np.isin(world.surface, kinds)
+        if not member.any():
+            continue
+        share = _block_mean(np.where(member, light, np.float32(0)))
+        colour = [_block_mean(np.where(member, linear[..., k], np.float32(0))) for k in range(3)]
+        for band, (red, green, blue, constant) in enumerate(_SPECTRA[group]):
+            vigour = scene.vigour if group in ("leaf", "lawn", "open") and 4 <= band <= 7 else 1.0
+            part = red * colour[0] + green * colour[1] + blue * colour[2] + constant * share
+            reflectance[band] += np.float32(vigour) * part
+    for band, name in enumerate(GAIR_BANDS):
+        if name in COARSE_BANDS:
+            reflectance[band] = _at_20_m(reflectance[band])
+        reflectance[band] += scene.haze * (1 - band / len(GAIR_BANDS)) ** 2
+    dn = reflectance * np.float32(10_000 * scene.gain)
+    dn += rng.standard_normal(dn.shape, dtype=np.float32) * np.float32(scene.noise_dn)
+    observed: npt.NDArray[np.uint16] = np.clip(dn, 1, 10_000).astype(np.uint16)
+    return observed
+
+
+def write_scene(
+    path: Path,
+    dn: npt.NDArray[np.uint16],
+    *,
+    crs: str,
+    west_north_m: tuple[float, float],
+    acquired: date,
+) -> Path:
+    """A scene as a GeoTIFF with named bands, as a real one would be handed over."""
+    import rasterio
+
+    from gair.files import disk_errors
+
+    pixel_m = PIXEL_M * FINE
+    with (
+        disk_errors(path),
+        rasterio.open(
+            path,
+            "w",
+            driver="GTiff",
+            width=dn.shape[2],
+            height=dn.shape[1],
+            count=dn.shape[0],
+            dtype="uint16",
+            crs=crs,
+            transform=rasterio.transform.from_origin(*west_north_m, pixel_m, pixel_m),
+            nodata=0,
+            tiled=True,
+            compress="deflate",
+            predictor=2,
+            zlevel=1,
+        ) as raster,
+    ):
+        raster.write(dn)
+        raster.descriptions = GAIR_BANDS
+        raster.update_tags(
+            TIFFTAG_DATETIME=acquired.strftime("%Y:%m:%d 10:30:00"),
+            TIFFTAG_IMAGEDESCRIPTION="Synthetic city, no place on Earth",
+        )
+    return path
+
+
+def _sunlight(world: World, scene: Scene) -> Floats:
+    """1 in the sun, less in the shadow of something higher, (H, W)."""
+    height = world.height.astype(np.float32) * np.float32(HEIGHT_STEP_M)
+    toward = np.radians(scene.sun_azimuth_deg)
+    slope = np.tan(np.radians(scene.sun_elevation_deg))
+    needed = height.copy()
+    shadow = np.zeros(height.shape, dtype=bool)
+    for step in range(1, 9):
+        far_m = step * 1.5 * PIXEL_M
+        rows = round(-np.cos(toward) * far_m / PIXEL_M)
+        columns = round(np.sin(toward) * far_m / PIXEL_M)
+        shifted = np.roll(height, (-rows, -columns), axis=(0, 1))
+        shadow |= shifted - np.float32(far_m * slope) > needed
+    return np.where(shadow, np.float32(0.45), np.float32(1))
+
+
+def _block_mean(values: Floats) -> Floats:
+    height, width = (n // FINE for n in values.shape)
+    blocks = values[: height * FINE, : width * FINE].reshape(height, FINE, width, FINE)
+    return np.asarray(blocks.mean(axis=(1, 3)), dtype=np.float32)
+
+
+def _at_20_m(band: Floats) -> Floats:
+    """Averaged over 2 x 2 pixels and repeated, as a reader's nearest resampling gives it back."""
+    height, width = band.shape[0] // 2 * 2, band.shape[1] // 2 * 2
+    means = band[:height, :width].reshape(height // 2, 2, width // 2, 2).mean(axis=(1, 3))
+    out = band.copy()
+    out[:height, :width] = np.repeat(np.repeat(means, 2, axis=0), 2, axis=1)
+    return out
