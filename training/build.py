@@ -26,6 +26,7 @@ from training.location_queue import LocationQueue
 from training.objective import Objective, ObjectiveOptions
 from training.optim import make_optimizer
 from training.state import TrainingState
+from training.warm_start import warm_start
 
 if TYPE_CHECKING:
     from training.config import PretrainConfig
@@ -93,6 +94,8 @@ def build_state(run: Run, model: Gair, train: ShardedDataset, ranks: Ranks) -> T
         model, objective_options(config), checkpoint_activations=config.checkpoint_activations
     )
     objective.to(ranks.device).train()
+    if config.warm_start_photos and run.resumed_step is None and ranks.is_first:
+        _warm_start(run, objective, train, batch_photos)
     broadcast_weights(objective)
     loader = PairLoader(
         train,
@@ -120,6 +123,26 @@ def build_state(run: Run, model: Gair, train: ShardedDataset, ranks: Ranks) -> T
         model.street_view.vit.compile()
         model.remote_sensing.compile()
     return state
+
+
+def _warm_start(run: Run, objective: Objective, train: ShardedDataset, batch_photos: int) -> None:
+    """Let photos and imagery agree before the first step; noted in the run's record."""
+    if run.config.model not in PRESETS:
+        raise UsageError(
+            f"warm_start_photos is {run.config.warm_start_photos} and would undo what "
+            f"{run.config.model} has learnt: pass 0, or start from a preset"
+        )
+    options = dataclasses.replace(
+        loader_options(run.config, batch_photos), augment=AugmentOptions.none(), workers=0
+    )
+    loader = PairLoader(train, options, objective.model.config)
+    wanted = min(run.config.warm_start_photos, loader.batches_per_epoch * batch_photos)
+    best = warm_start(objective, loader, wanted)[:4].tolist()
+    run.record["initial_weights"] = [
+        *run.record["initial_weights"],
+        f"canonical correlation of {wanted:,} photos, the best "
+        + ", ".join(f"{value:.2f}" for value in best),
+    ]
 
 
 def objective_options(config: PretrainConfig) -> ObjectiveOptions:

@@ -35,6 +35,9 @@ class PretrainConfig:
     """Weights for the remote-sensing tower: a CROMA checkpoint file; empty: none."""
     init_location: str = ""
     """Weights for the location encoder: a GeoCLIP checkpoint file; empty: none."""
+    warm_start_photos: int = 0
+    """Photos that a canonical correlation of random towers is computed from, to start with; 0: no
+    such start."""
     name: str = ""
     """Name of the trained model in its card and in answers; empty: the run folder's name."""
     licence: str = ""
@@ -217,23 +220,28 @@ PRESETS: dict[str, PretrainConfig] = {
     "paper": PretrainConfig(),
     "demo": PretrainConfig(
         model="demo",
+        name="gair-demo",
+        licence="Apache-2.0",
+        warm_start_photos=4096,
+        learnable_temperature=True,
+        gather=True,
+        in_batch_locations=True,
+        queue_size=256,
         epochs=0,
-        steps=3000,
+        steps=6500,
         batch_per_rank=0,
         batch_photos=128,
         photos_per_footprint=8,
-        gather=True,
-        in_batch_locations=True,
-        queue_size=1024,
-        base_lr=1e-3,
-        min_lr=1e-6,
-        warmup_share=0.05,
+        lr=3e-4,
+        min_lr=3e-6,
+        warmup_share=0.01,
         clip_grad_norm=1.0,
         ema_decay=0.998,
         workers=1,
+        photo_jitter=0.1,
         validate_every=500,
+        validation_photos=500,
         save_every=250,
-        licence="Apache-2.0",
     ),
     "smoke": PretrainConfig(
         model="tiny",

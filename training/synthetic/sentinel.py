@@ -38,8 +38,8 @@ COARSE_BANDS = ("B5", "B6", "B7", "B8A", "B11", "B12")
 
 _GROUPS: dict[str, tuple[int, ...]] = {
     "roof": (BUILDING,),
-    "hard": (ROAD, SIDEWALK),
-    "open": (GROUND,),
+    "hard": (ROAD,),
+    "open": (GROUND, SIDEWALK),
     "lawn": (LAWN,),
     "leaf": (TREE,),
     "water": (WATER,),

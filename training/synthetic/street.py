@@ -67,8 +67,8 @@ class Weather:
         cloud, warm = rng.random((count, 1)), rng.random((count, 1)) ** 3
         blue, grey = np.array([0.45, 0.65, 0.95]), np.array([0.78, 0.80, 0.82])
         sky = (blue + (grey - blue) * cloud) * (1 - 0.4 * warm * np.array([-0.3, 0.4, 1.0]))
-        gain = rng.uniform(0.72, 1.1, (count, 1)) * (1 - 0.2 * cloud)
-        tint = 1 + 0.12 * warm * np.array([1.0, 0.0, -1.0]) + rng.normal(0, 0.015, (count, 3))
+        gain = rng.uniform(0.85, 1.1, (count, 1)) * (1 - 0.1 * cloud)
+        tint = 1 + 0.08 * warm * np.array([1.0, 0.0, -1.0]) + rng.normal(0, 0.015, (count, 3))
         return cls(
             sky.astype(np.float32),
             (gain * tint).astype(np.float32),

@@ -23,13 +23,15 @@ LATENTS = (
     "trees",
     "foliage",
     "road",
+    "road_tone",
     "ground",
+    "ground_tone",
     "green",
 )
 """Names of the latent numbers, each in [0, 1]."""
 
-SCALES_M = {1300.0: 0.7, 420.0: 1.0, 170.0: 0.35}
-"""Grid steps of the smooth fields and their weights: districts, neighbourhoods, corners."""
+SCALES_M = {1300.0: 0.6, 450.0: 1.0}
+"""Grid steps of the smooth fields and their weights: districts and neighbourhoods."""
 
 
 @dataclass(frozen=True)
@@ -65,18 +67,22 @@ def foliage_rgb(kind: Floats) -> Floats:
     )
 
 
-def road_rgb(kind: Floats) -> Floats:
-    """Road surface, from asphalt over concrete to brick, (..., 3)."""
-    return _ramp(
-        kind, [(0.20, 0.20, 0.23), (0.42, 0.42, 0.42), (0.62, 0.58, 0.50), (0.52, 0.32, 0.26)]
-    )
+def road_rgb(kind: Floats, tone: Floats) -> Floats:
+    """Road surface, from asphalt over concrete to brick, each bluish to yellowish, (..., 3)."""
+    stops = [(0.18, 0.18, 0.20), (0.36, 0.36, 0.37), (0.56, 0.54, 0.50), (0.58, 0.34, 0.26)]
+    return _toned(_ramp(kind, stops), tone)
 
 
-def ground_rgb(kind: Floats) -> Floats:
+def ground_rgb(kind: Floats, tone: Floats) -> Floats:
     """Open ground, from lush grass over dry grass to gravel and red earth, (..., 3)."""
-    return _ramp(
-        kind, [(0.20, 0.42, 0.14), (0.46, 0.48, 0.20), (0.64, 0.60, 0.48), (0.62, 0.40, 0.26)]
-    )
+    stops = [(0.16, 0.40, 0.12), (0.46, 0.48, 0.16), (0.66, 0.62, 0.52), (0.62, 0.36, 0.22)]
+    return _toned(_ramp(kind, stops), tone)
+
+
+def _toned(colour: Floats, tone: Floats) -> Floats:
+    """Bluish where the tone is 0, yellowish where it is 1."""
+    gain = 1 + (tone[..., None] - 0.5) * np.array([0.45, 0.15, -0.75], dtype=np.float32)
+    return np.asarray(np.clip(colour * gain, 0, 1), dtype=np.float32)
 
 
 def _ramp(t: Floats, stops: list[tuple[float, float, float]]) -> Floats:

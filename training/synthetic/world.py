@@ -122,7 +122,7 @@ class _Strip:
     def _open_ground(self) -> None:
         grain = 0.9 + 0.2 * uniform(self._pixel_hash(1))
         self.is_park = uniform(self.ground.block, 5) < 0.03 + 0.25 * self._here("green") ** 3
-        colour = looks.ground_rgb(self._here("ground"))
+        colour = looks.ground_rgb(self._here("ground"), self._here("ground_tone"))
         self.top[:] = _bytes(colour * grain[..., None])
         self.side[:] = self.top
         self.height[:] = 0
@@ -130,12 +130,12 @@ class _Strip:
 
     def _roads(self) -> None:
         road, sidewalk = self.ground.road_m > 0, self.ground.road_m > -SIDEWALK_M
-        colour = looks.road_rgb(self._here("road", sidewalk))
-        paving = ~road[sidewalk]
-        colour[paving] = 0.6 * colour[paving] + 0.26
+        colour = looks.road_rgb(self._here("road", sidewalk), self._here("road_tone", sidewalk))
+        verge = ~road[sidewalk]
+        colour[verge] = 0.3 * colour[verge] + self.top[sidewalk][verge] * np.float32(0.7 / 255)
         grain = 0.94 + 0.12 * uniform(self._pixel_hash(2)[sidewalk])
         self.top[sidewalk] = _bytes(colour * grain[:, None])
-        self.surface[sidewalk] = np.where(paving, SIDEWALK, ROAD)
+        self.surface[sidewalk] = np.where(verge, SIDEWALK, ROAD)
 
     def _buildings(self) -> None:
         ground = self.ground
@@ -215,7 +215,7 @@ class _Strip:
 
 def _near(latent: Floats, words: Words, stream: int) -> Floats:
     """A latent number as one house or tree has it: its neighbourhood's, a little off."""
-    return np.clip(latent + 0.16 * (uniform(words, stream) - 0.5), 0, 1).astype(np.float32)
+    return np.clip(latent + 0.10 * (uniform(words, stream) - 0.5), 0, 1).astype(np.float32)
 
 
 def _bytes(colour: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
