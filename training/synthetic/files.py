@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gair.errors import UsageError
 from gair.files import disk_errors, write_whole
 from indexer.progress import Progress
 from training.synthetic.city import LICENCE, City, cameras_in, take_photos
@@ -17,7 +18,7 @@ from training.synthetic.noise import Floats
 
 IMAGERY, PHOTOS, MANIFEST = "imagery", "photos", "photos.csv"
 _COLUMNS = ("file", "lat", "lon", "heading", "captured_at", "licence", "source", "city")
-_TRIES = 8
+_TRIES = 16
 
 Wanted = Callable[[Floats, Floats], np.ndarray]
 """Which of the places (x, y metres of the city) a photo may come from."""
@@ -51,6 +52,10 @@ def write_city(
         dates: how many scenes.
         wanted: where photos may come from; anywhere if not given.
         quiet: no progress bar.
+
+    Raises:
+        UsageError: too little of the city is wanted.
+        StorageError: the disk refused.
     """
     with disk_errors(folder):
         (folder / PHOTOS).mkdir(parents=True, exist_ok=True)
@@ -60,6 +65,11 @@ def write_city(
     cameras, lonlat_deg = cameras_in(world, city, rng, photos * (_TRIES if wanted else 1))
     if wanted is not None:
         here = np.flatnonzero(wanted(cameras.x_m, cameras.y_m))[:photos]
+        if len(here) < photos:
+            raise UsageError(
+                f"only {len(here)} of {len(cameras)} places in {city.name} are where photos may "
+                f"come from, and {photos} are wanted: ask for fewer, or make the city larger"
+            )
         cameras, lonlat_deg = cameras.some(here), lonlat_deg[here]
     text = io.StringIO()
     rows = csv.writer(text)

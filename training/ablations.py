@@ -1,0 +1,58 @@
+"""The runs that the evaluation compares: the same budget, one thing changed in each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gair.errors import TrainingError
+
+if TYPE_CHECKING:
+    from gair.inr import QueryMode
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A run that differs from the demo preset in some flags."""
+
+    name: str
+    label: str
+    mode: QueryMode
+    """How its frames are read, in training and in the index."""
+    flags: tuple[str, ...] = ()
+
+
+VARIANTS = (
+    Variant("both", "NILI, both losses", "nili"),
+    Variant("incl", "NILI, INCL only", "nili", ("--losses", "incl")),
+    Variant("secl", "NILI, SECL only", "nili", ("--losses", "secl")),
+    Variant("bilinear", "bilinear, both losses", "bilinear", ("--rs-query", "bilinear")),
+    Variant("mean", "global mean, both losses", "mean", ("--rs-query", "mean")),
+)
+"""What the paper's ablation asks: what does NILI add, what does each loss add?"""
+
+
+def train_variant(variant: Variant, data: Path, runs: Path, steps: int) -> Path:
+    """Train a variant unless it is there; returns its model's folder.
+
+    A run that was interrupted goes on.
+
+    Raises:
+        TrainingError: it failed, or was stopped.
+    """
+    from training.export import MODEL
+    from training.pretrain import main as pretrain
+
+    run = runs / f"{variant.name}-{steps}"
+    if (run / MODEL / "config.json").is_file():
+        return run / MODEL
+    if (run / "config.yaml").is_file():
+        argv = ["--resume", str(run)]
+    else:
+        argv = ["--preset", "demo", "--data", str(data), "--out", str(run), "--steps", str(steps)]
+        argv += ["--validate-every", "0", "--name", f"ablation-{variant.name}", *variant.flags]
+    status = pretrain(argv)
+    if status:
+        raise TrainingError(f"the run {run} ended with status {status}: run the command again")
+    return run / MODEL

@@ -1,0 +1,146 @@
+"""Measure trained models on synthetic cities: ``python -m training.evaluate``.
+
+Two questions. On a city that no training saw, from imagery alone: how far does matching photos to
+imagery carry? On held-out blocks of a city that was trained on otherwise: what do the location
+embeddings add? Chance stands beside every number, and baselines in the same table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gair.command import INTERRUPTED, complain, sigterm_as_ctrl_c
+from gair.errors import GairError, UsageError
+
+if TYPE_CHECKING:
+    from gair.inr import QueryMode
+    from gair.model import Gair
+
+_EPILOG = """\
+examples:
+  # a model beside its own frames read bilinearly and as one mean, and beside chance
+  python -m training.evaluate runs/demo/best --out evaluation
+
+  # the ablation, too: five short runs of equal length (about eight minutes each on two cores)
+  python -m training.evaluate runs/demo/best --ablate worlds/demo --steps 1500 --out evaluation
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Evaluate, print the tables, write them; returns the exit status."""
+    arguments = _parser().parse_args(argv)
+    try:
+        with sigterm_as_ctrl_c():
+            evaluate(arguments)
+    except GairError as error:
+        complain(error)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print("interrupted: what is finished is kept in the output folder", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+def evaluate(arguments: argparse.Namespace) -> None:
+    """Gather the models, search both cities with each, write the tables."""
+    from gair.files import disk_errors, write_whole
+    from training.tables import markdown
+
+    if not arguments.models and arguments.ablate is None:
+        raise UsageError("nothing to evaluate: name model folders, or --ablate DATASET")
+    if arguments.photos < 1 or arguments.steps < 1:
+        raise UsageError("--photos and --steps must be 1 or more")
+    out: Path = arguments.out
+    with disk_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+    unseen: list[dict[str, Any]] = []
+    seen: list[dict[str, Any]] = []
+    for label, model, modes, is_ablation in _models(arguments):
+        unseen += _unseen_rows(label, model, modes, arguments)
+        seen += _seen_rows(label, model, modes[0], arguments, is_ablation)
+    text = markdown(unseen, seen)
+    write_whole(out / "evaluation.md", text.encode())
+    rows = json.dumps({"unseen": unseen, "seen": seen}, indent=1)
+    write_whole(out / "evaluation.json", rows.encode())
+    print(text)
+
+
+def _models(
+    arguments: argparse.Namespace,
+) -> Iterator[tuple[str, Gair, tuple[QueryMode, ...], bool]]:
+    """(label, model, how to read it: its own way first, whether it is of the ablation)."""
+    from gair.model import Gair
+    from training.ablations import VARIANTS, train_variant
+
+    for source in arguments.models:
+        model = Gair.from_pretrained(source)
+        yield model.info.name, model, ("nili", "bilinear", "mean"), False
+    if arguments.ablate is None:
+        return
+    for variant in VARIANTS:
+        folder = train_variant(variant, arguments.ablate, arguments.out / "runs", arguments.steps)
+        label = f"{arguments.steps:,} steps: {variant.label}"
+        yield label, Gair.from_pretrained(folder), (variant.mode,), True
+
+
+def _unseen_rows(
+    label: str, model: Gair, modes: Sequence[QueryMode], arguments: argparse.Namespace
+) -> list[dict[str, Any]]:
+    """A row for each reading of the model, from imagery alone."""
+    from training.synthetic.dataset import UNSEEN_CITY
+    from training.trials import Ground, Searched, city_files
+
+    ground = Ground(UNSEEN_CITY, only_held_out=False)
+    home = city_files(ground, arguments.out / "cities", arguments.photos)
+    rows = []
+    for number, mode in enumerate(modes):
+        searched = Searched(model, mode, home, arguments.out / "indexes")
+        read = "" if not number else f", frames read by {mode}"
+        rows.append({"label": f"{label}{read}", **searched.metrics(1, 0)})
+    return rows
+
+
+def _seen_rows(
+    label: str, model: Gair, mode: QueryMode, arguments: argparse.Namespace, brief: bool
+) -> list[dict[str, Any]]:
+    """Rows for imagery, locations and both on held-out blocks of the seen city."""
+    from training.synthetic.dataset import SEEN_CITY
+    from training.trials import Ground, Searched, city_files
+
+    ground = Ground(SEEN_CITY, only_held_out=True)
+    home = city_files(ground, arguments.out / "cities", arguments.photos)
+    searched = Searched(model, mode, home, arguments.out / "indexes")
+    weights = {"imagery": (1.0, 0.0), "location": (0.0, 1.0), "imagery + location": (0.5, 0.5)}
+    if brief:
+        del weights["location"]
+    return [{"label": f"{label}: {k}", **searched.metrics(*w)} for k, w in weights.items()]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.evaluate",
+        description=__doc__,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("models", nargs="*", metavar="MODEL", help="folders of trained models")
+    parser.add_argument(
+        "--out", type=Path, default=Path("evaluation"), metavar="DIR", help="cities and tables"
+    )
+    parser.add_argument("--photos", type=int, default=2000, help="of each city (default 2000)")
+    parser.add_argument(
+        "--ablate", type=Path, metavar="DATASET", help="train the variants on this data set, too"
+    )
+    parser.add_argument(
+        "--steps", type=int, default=1500, help="length of each variant's run (default 1500)"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
