@@ -24,7 +24,8 @@ class PretrainConfig:
 
     # The model.
     model: str = "base"
-    """Model preset to start from random weights, or a folder or checkpoint to continue from."""
+    """Model preset to start from random weights; or a folder, checkpoint or shipped:NAME to go on
+    from."""
     sigmas: tuple[float, ...] = ()
     """Scales of the location encoder, such as 1,16,256,4096; empty: the model's own."""
     inr_hidden: tuple[int, ...] = ()
@@ -228,12 +229,12 @@ PRESETS: dict[str, PretrainConfig] = {
         in_batch_locations=True,
         queue_size=256,
         epochs=0,
-        steps=6500,
+        steps=5600,
         batch_per_rank=0,
         batch_photos=128,
         photos_per_footprint=8,
-        lr=3e-4,
-        min_lr=3e-6,
+        lr=7e-4,
+        min_lr=7e-6,
         warmup_share=0.02,
         clip_grad_norm=1.0,
         autocast="bf16",

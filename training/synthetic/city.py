@@ -91,7 +91,13 @@ class City:
             dn = observe(world, scene, rng)
             paths.append(
                 write_scene(
-                    path, dn, crs=self.crs, west_north_m=self.west_north_m, acquired=scene.acquired
+                    path,
+                    dn,
+                    crs=self.crs,
+                    west_north_m=self.west_north_m,
+                    acquired=scene.acquired,
+                    credit=ATTRIBUTION,
+                    licence=LICENCE,
                 )
             )
         return paths

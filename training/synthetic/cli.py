@@ -10,6 +10,7 @@ Examples:
 from __future__ import annotations
 
 import argparse
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -55,6 +56,12 @@ def _parser() -> argparse.ArgumentParser:
     city.add_argument("--side-km", type=float, default=11.5, help="its side (default 11.5)")
     city.add_argument("--photos", type=int, default=200, help="how many photos (default 200)")
     city.add_argument("--dates", type=int, default=2, help="Sentinel-2 dates (default 2)")
+    city.add_argument(
+        "--from-held-out-blocks",
+        action="store_true",
+        help="take photos only in the fifth of the city's blocks that a training city of this seed "
+        "keeps out of its training photos: a fair test of a model that was trained on it",
+    )
     city.set_defaults(run=_city)
     return parser
 
@@ -75,6 +82,7 @@ def _world(arguments: argparse.Namespace) -> None:
 
 
 def _city(arguments: argparse.Namespace) -> None:
+    from training.synthetic.blocks import held_out
     from training.synthetic.city import City
     from training.synthetic.files import write_city
 
@@ -82,7 +90,13 @@ def _city(arguments: argparse.Namespace) -> None:
     if arguments.seed < 0:
         raise UsageError(f"--seed {arguments.seed} is negative: give 0 or more")
     city = City(arguments.seed, _side_m(arguments))
-    files = write_city(city, arguments.out, photos=arguments.photos, dates=arguments.dates)
+    files = write_city(
+        city,
+        arguments.out,
+        photos=arguments.photos,
+        dates=arguments.dates,
+        wanted=functools.partial(held_out, city.seed) if arguments.from_held_out_blocks else None,
+    )
     print(f"imagery: {files.imagery}\nphotos:  {files.manifest}")
 
 

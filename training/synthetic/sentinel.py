@@ -170,11 +170,17 @@ def write_scene(
     crs: str,
     west_north_m: tuple[float, float],
     acquired: date,
+    credit: str,
+    licence: str,
 ) -> Path:
-    """A scene as a GeoTIFF with named bands, as a real one would be handed over."""
+    """A scene as a GeoTIFF with named bands, as a real one would be handed over.
+
+    ``credit`` and ``licence`` are where readers of imagery look for them, and mark it as synthetic.
+    """
     import rasterio
 
     from gair.files import disk_errors
+    from indexer.imagery.provenance import SYNTHETIC_TAG
 
     pixel_m = PIXEL_M * FINE
     with (
@@ -200,7 +206,9 @@ def write_scene(
         raster.descriptions = GAIR_BANDS
         raster.update_tags(
             TIFFTAG_DATETIME=acquired.strftime("%Y:%m:%d 10:30:00"),
-            TIFFTAG_IMAGEDESCRIPTION="Synthetic city, no place on Earth",
+            TIFFTAG_IMAGEDESCRIPTION=credit,
+            TIFFTAG_COPYRIGHT=licence,
+            **{SYNTHETIC_TAG: credit},
         )
     return path
 

@@ -1,9 +1,9 @@
 """How a neighbourhood looks: a few latent numbers, and the colours both sensors make of them.
 
-The latent numbers vary smoothly over a city. Walls and roofs are different functions of the same
-*material*, so a street photo and a satellite that never see the same side of a house still speak of
-the same place, as brick and slate or concrete and bitumen do. The functions are the same in every
-city; only where a city has which style differs.
+The latent numbers vary smoothly over a city. Walls and roofs are of one *material*, so a street
+photo and a satellite that never see the same side of a house still speak of the same place, as in
+towns of brick, adobe or slate. The functions are the same in every city; only where a city has
+which style differs.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import numpy as np
 from training.synthetic.noise import Floats, SmoothField
 
 LATENTS = (
-    "material_a",
-    "material_b",
-    "material_c",
+    "red",
+    "green",
+    "blue",
     "height",
     "density",
     "trees",
@@ -26,7 +26,7 @@ LATENTS = (
     "road_tone",
     "ground",
     "ground_tone",
-    "green",
+    "parks",
 )
 """Names of the latent numbers, each in [0, 1]."""
 
@@ -50,51 +50,42 @@ class Style:
         return self.fields[name](x_m, y_m)
 
 
-def wall_rgb(a: Floats, b: Floats, c: Floats) -> Floats:
+def wall_rgb(red: Floats, green: Floats, blue: Floats) -> Floats:
     """Wall colour of a material, (..., 3) in [0, 1]."""
-    return _from_hue(a, 0.15 + 0.65 * b, 0.40 + 0.5 * c)
+    return np.asarray(0.22 + 0.66 * np.stack([red, green, blue], axis=-1), dtype=np.float32)
 
 
-def roof_rgb(a: Floats, b: Floats, c: Floats) -> Floats:
-    """Roof colour of the same material: another hue, more muted, its lightness turned around."""
-    return _from_hue(a * 0.8 + 0.45, 0.10 + 0.6 * b, 0.75 - 0.5 * c)
+def roof_rgb(red: Floats, green: Floats, blue: Floats) -> Floats:
+    """Roof colour of the same material: darker and more muted, (..., 3)."""
+    wall = wall_rgb(red, green, blue)
+    grey = wall.mean(axis=-1, keepdims=True)
+    return np.asarray(0.05 + 0.7 * (0.8 * wall + 0.2 * grey), dtype=np.float32)
 
 
 def foliage_rgb(kind: Floats) -> Floats:
-    """Tree crowns, from dark conifers over green to yellow and copper, (..., 3)."""
-    return _ramp(
-        kind, [(0.07, 0.22, 0.14), (0.16, 0.36, 0.10), (0.45, 0.50, 0.12), (0.50, 0.26, 0.12)]
-    )
+    """Tree crowns, from dark green to copper, (..., 3)."""
+    return _between(kind, (0.06, 0.30, 0.12), (0.56, 0.40, 0.10))
 
 
-def road_rgb(kind: Floats, tone: Floats) -> Floats:
-    """Road surface, from asphalt over concrete to brick, each bluish to yellowish, (..., 3)."""
-    stops = [(0.18, 0.18, 0.20), (0.36, 0.36, 0.37), (0.56, 0.54, 0.50), (0.58, 0.34, 0.26)]
-    return _toned(_ramp(kind, stops), tone)
+def road_rgb(light: Floats, tone: Floats) -> Floats:
+    """Road surface, from asphalt to concrete, each bluish to reddish, (..., 3)."""
+    return _toned(_between(light, (0.20, 0.20, 0.20), (0.66, 0.64, 0.60)), tone)
 
 
-def ground_rgb(kind: Floats, tone: Floats) -> Floats:
-    """Open ground, from lush grass over dry grass to gravel and red earth, (..., 3)."""
-    stops = [(0.16, 0.40, 0.12), (0.46, 0.48, 0.16), (0.66, 0.62, 0.52), (0.62, 0.36, 0.22)]
-    return _toned(_ramp(kind, stops), tone)
+def ground_rgb(dry: Floats, tone: Floats) -> Floats:
+    """Open ground, from lush grass to dry gravel, each bluish to reddish, (..., 3)."""
+    return _toned(_between(dry, (0.14, 0.40, 0.10), (0.70, 0.60, 0.46)), tone)
+
+
+def _between(
+    t: Floats, start: tuple[float, float, float], end: tuple[float, float, float]
+) -> Floats:
+    """The colour at ``t`` from 0 to 1 on the way between two."""
+    first, last = np.asarray(start, dtype=np.float32), np.asarray(end, dtype=np.float32)
+    return np.asarray(first + t[..., None] * (last - first), dtype=np.float32)
 
 
 def _toned(colour: Floats, tone: Floats) -> Floats:
-    """Bluish where the tone is 0, yellowish where it is 1."""
-    gain = 1 + (tone[..., None] - 0.5) * np.array([0.45, 0.15, -0.75], dtype=np.float32)
+    """Bluish where the tone is 0, reddish where it is 1."""
+    gain = 1 + (tone[..., None] - 0.5) * np.array([0.7, -0.1, -0.8], dtype=np.float32)
     return np.asarray(np.clip(colour * gain, 0, 1), dtype=np.float32)
-
-
-def _ramp(t: Floats, stops: list[tuple[float, float, float]]) -> Floats:
-    """Piecewise linear colours along [0, 1]."""
-    at = np.linspace(0, 1, len(stops))
-    channels = [np.interp(t, at, [stop[k] for stop in stops]) for k in range(3)]
-    return np.stack(channels, axis=-1).astype(np.float32)
-
-
-def _from_hue(hue: Floats, saturation: Floats, lightness: Floats) -> Floats:
-    """A colour by hue in turns, saturation and lightness; a smooth cousin of HSL, (..., 3)."""
-    turns = 2 * np.pi * (hue[..., None] - np.array([0.0, 1 / 3, 2 / 3], dtype=np.float32))
-    tint = 1 + saturation[..., None] * 0.5 * np.cos(turns)
-    colour: Floats = np.clip(lightness[..., None] * tint, 0, 1).astype(np.float32)
-    return colour

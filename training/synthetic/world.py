@@ -121,7 +121,7 @@ class _Strip:
 
     def _open_ground(self) -> None:
         grain = 0.9 + 0.2 * uniform(self._pixel_hash(1))
-        self.is_park = uniform(self.ground.block, 5) < 0.03 + 0.25 * self._here("green") ** 3
+        self.is_park = uniform(self.ground.block, 5) < 0.03 + 0.25 * self._here("parks") ** 3
         colour = looks.ground_rgb(self._here("ground"), self._here("ground_tone"))
         self.top[:] = _bytes(colour * grain[..., None])
         self.side[:] = self.top
@@ -157,7 +157,9 @@ class _Strip:
         tall = 4 + 22 * latent["height"] ** 1.7
         height_m = tall * (0.75 + 0.5 * uniform(lot, 3)) * np.where(uniform(lot, 4) < 0.03, 2, 1)
         self.height[where] = np.clip(height_m / HEIGHT_STEP_M, 8, 255).astype(np.uint8)
-        material = [_near(latent[f"material_{k}"], lot, 6 + n) for n, k in enumerate("abc")]
+        material = [
+            _near(latent[name], lot, 6 + n) for n, name in enumerate(("red", "green", "blue"))
+        ]
         self.top[where] = _bytes(looks.roof_rgb(*material))
         self.side[where] = _bytes(looks.wall_rgb(*material))
         self.surface[where] = BUILDING
