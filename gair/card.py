@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from gair.config import GairConfig
+from gair.errors import UsageError
 
 if TYPE_CHECKING:
     from gair.model import ModelInfo
@@ -26,7 +28,7 @@ tags: [geolocation, remote-sensing, street-view]
   width {sv_width}; remote-sensing ViT with 2D-ALiBi, {rs_depth} blocks of width {dim}, bands
   {bands}; implicit neural localisation (NILI); location encoder with scales {sigmas}.
 - **Shared space:** {dim} dimensions, compared by cosine.
-
+{stored}
 ```python
 from gair import Gair
 
@@ -35,12 +37,31 @@ model = Gair.from_pretrained("path/to/this/folder")
 """
 
 
-def model_card(config: GairConfig, info: ModelInfo) -> str:
-    """The card as Markdown with the hub's metadata block."""
+_SECTION = "## "
+"""Begins what follows the card's own text, which has no heading of this level."""
+_HALF = """\
+- **Stored as:** float16, but for the frequencies of the location encoder; loaded as float32.
+"""
+
+
+def model_card(config: GairConfig, info: ModelInfo, *, half: bool = False, about: str = "") -> str:
+    """The card as Markdown with the hub's metadata block.
+
+    Args:
+        config: of the model.
+        info: of the model.
+        half: whether the weights beside it are float16.
+        about: sections to end with, from a heading ``## ...`` on.
+    """
+    if about and not about.startswith(_SECTION):
+        start = about.splitlines()[0]
+        raise UsageError(
+            f"about begins with {start!r}: begin with a heading, such as '## Training'"
+        )
     trained = "Trained weights."
     untrained = "**Untrained: the weights are random and every result is meaningless.**"
     hub_ids = {"CC BY-NC 4.0": "cc-by-nc-4.0", "Apache-2.0": "apache-2.0"}
-    return _CARD.format(
+    card = _CARD.format(
         name=info.name,
         licence=info.licence,
         license_id=hub_ids.get(info.licence, "other"),
@@ -52,4 +73,12 @@ def model_card(config: GairConfig, info: ModelInfo) -> str:
         rs_depth=config.rs_depth,
         bands=", ".join(config.rs_bands),
         sigmas=", ".join(f"{s:g}" for s in config.location_sigmas),
+        stored=_HALF if half else "",
     )
+    return f"{card}\n{about.strip()}\n" if about else card
+
+
+def sections_of(card: str) -> str:
+    """The part of a card that was its ``about``; "" if it has none."""
+    found = re.search(rf"^{_SECTION}", card, re.MULTILINE)
+    return card[found.start() :] if found else ""

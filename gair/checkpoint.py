@@ -1,7 +1,8 @@
 """Models on disk and on the hub: find, read strictly, write whole.
 
 A saved model is a folder of three files: ``model.safetensors``, ``config.json`` (the configuration
-and what travels with the weights) and ``README.md`` (the model card).
+and what travels with the weights) and ``README.md`` (the model card). A trained one also has
+``training.json``, which nothing but people and :func:`convert` reads.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from gair.card import model_card
+from gair.card import model_card, sections_of
 from gair.config import GairConfig, preset
 from gair.errors import CheckpointError, ModelError, StorageError
 from gair.files import write_whole
@@ -25,11 +26,12 @@ from gair.release import (
     RELEASE_FILE,
     RELEASE_ID,
     RELEASE_LICENCE,
-    check_shapes,
     convert_release,
     looks_like_release,
     release_config,
 )
+from gair.shipped import PREFIX, shipped_folder
+from gair.weights import read_weights, weights_to_bytes
 
 if TYPE_CHECKING:
     from gair.model import Gair
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
 CARD_FILE = "README.md"
+FACTS_FILE = "training.json"
+"""How the weights were trained; :mod:`training.export` writes it."""
 
 _HUB_TIMEOUT_S = 10.0
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -47,24 +51,27 @@ def load_pretrained(source: str | Path, *, allow_unknown: bool = False) -> Gair:
 
     Args:
         source: a folder written by ``save_pretrained``; a release checkpoint file (``.pth``) or a
-            folder that holds one; a Hugging Face id such as ``PingL/GAIR``; or
-            ``untrained:PRESET[:SEED]`` for random weights. Local paths are looked at first.
+            folder that holds one; a Hugging Face id such as ``PingL/GAIR``; ``shipped:NAME`` for a
+            model that comes with this package, such as ``shipped:demo``; or
+            ``untrained:PRESET[:SEED]`` for random weights. Paths are looked at before the hub.
         allow_unknown: accept a release checkpoint with tensors nobody knows.
 
     Raises:
         ModelError: there is no such model, or the hub cannot be reached.
         CheckpointError: its tensors are not this architecture's.
     """
-    from gair.model import Gair
-
     text = str(source)
     if text.startswith("untrained:"):
         return _untrained(text)
+    if text.startswith(PREFIX):
+        model = _load_folder(shipped_folder(text))
+        model.info = dataclasses.replace(model.info, source=text)
+        return model
     path = Path(source)
     if path.is_file():
         return _load_release(path, text, allow_unknown)
     if (path / CONFIG_FILE).is_file() and (path / WEIGHTS_FILE).is_file():
-        return _load_folder(path, Gair)
+        return _load_folder(path)
     if (path / RELEASE_FILE).is_file():
         return _load_release(path / RELEASE_FILE, text, allow_unknown)
     if path.is_dir():
@@ -75,25 +82,61 @@ def load_pretrained(source: str | Path, *, allow_unknown: bool = False) -> Gair:
         return _load_hub(text, allow_unknown)
     raise ModelError(
         f"no model at {text!r}: give a folder, a checkpoint file, a Hugging Face id such as "
-        f"{RELEASE_ID}, or untrained:tiny"
+        f"{RELEASE_ID}, shipped:demo, or untrained:tiny"
     )
 
 
-def save_pretrained(model: Gair, folder: str | Path) -> Path:
-    """Write weights, config and card; each file appears whole or not at all."""
-    from safetensors.torch import save
+def save_pretrained(
+    model: Gair, folder: str | Path, *, half: bool = False, about: str = ""
+) -> Path:
+    """Write weights, config and card; each file appears whole or not at all.
 
+    Args:
+        model: of any float type.
+        folder: made if it is not there.
+        half: store weights as float16, except frequencies; see :mod:`gair.weights`.
+        about: Markdown for the end of the card, from a heading ``## ...`` on.
+
+    Raises:
+        ModelError: a weight is too large for float16.
+    """
+    weights = weights_to_bytes(model.state_dict(), half=half)
+    card = model_card(model.config, model.info, half=half, about=about)
     target = Path(folder)
     try:
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"cannot create {target}: {error.strerror}") from error
-    tensors = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
     described = {"gair": model.config.to_dict(), "info": dataclasses.asdict(model.info)}
-    write_whole(target / WEIGHTS_FILE, save(tensors, metadata={"format": "pt"}))
-    write_whole(target / CARD_FILE, model_card(model.config, model.info).encode())
+    write_whole(target / WEIGHTS_FILE, weights)
+    write_whole(target / CARD_FILE, card.encode())
     write_whole(target / CONFIG_FILE, json.dumps(described, indent=2).encode())
     return target
+
+
+def convert(
+    source: str | Path, folder: str | Path, *, half: bool = False, allow_unknown: bool = False
+) -> Gair:
+    """Load a model and save it as a folder; returns it.
+
+    What a folder says of the training of its weights goes along: the end of its card, and
+    ``training.json``.
+    """
+    model = load_pretrained(source, allow_unknown=allow_unknown)
+    text = str(source)
+    home = shipped_folder(text) if text.startswith(PREFIX) else Path(source)
+    card, facts = (_content(home, name) for name in (CARD_FILE, FACTS_FILE))
+    about = sections_of(card.decode(errors="replace"))
+    target = save_pretrained(model, folder, half=half, about=about)
+    if facts:
+        write_whole(target / FACTS_FILE, facts)
+    return model
+
+
+def _content(folder: Path, name: str) -> bytes:
+    """Of a file beside a saved model; nothing if it is not there, or if no such model is."""
+    ours = (folder / CONFIG_FILE).is_file() and (folder / name).is_file()
+    return (folder / name).read_bytes() if ours else b""
 
 
 def _untrained(text: str) -> Gair:
@@ -105,11 +148,8 @@ def _untrained(text: str) -> Gair:
     return Gair.untrained(name, seed=int(rest[0]) if rest else 0)
 
 
-def _load_folder(folder: Path, cls: type[Gair]) -> Gair:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    from gair.model import ModelInfo
+def _load_folder(folder: Path) -> Gair:
+    from gair.model import Gair, ModelInfo
 
     try:
         described: dict[str, Any] = json.loads((folder / CONFIG_FILE).read_text())
@@ -117,13 +157,9 @@ def _load_folder(folder: Path, cls: type[Gair]) -> Gair:
         info = ModelInfo(**described["info"])
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
         raise ModelError(f"{folder / CONFIG_FILE} is not a GAIR config: {error!r}") from error
-    try:
-        state = load_file(folder / WEIGHTS_FILE)
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"cannot read {folder / WEIGHTS_FILE}: {error}") from error
-    model = cls.without_weights(config, info)
-    _check_names(folder / WEIGHTS_FILE, state, model.state_dict())
-    model.load_state_dict(state, assign=True)
+    model = Gair.without_weights(config, info)
+    weights = read_weights(folder / WEIGHTS_FILE, model.state_dict())
+    model.load_state_dict(weights, assign=True)
     return model
 
 
@@ -207,10 +243,3 @@ def _no_hub(hub_id: str, reason: str) -> ModelError:
         f"cannot get {hub_id!r} from the Hugging Face hub ({reason}): check the name and the "
         f"network, or download its {RELEASE_FILE} and pass the file's path"
     )
-
-
-def _check_names(path: Path, state: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
-    odd = sorted(set(state).symmetric_difference(wanted))
-    if odd:
-        raise CheckpointError(f"{path} has unknown or missing tensors: {', '.join(odd[:5])}")
-    check_shapes(state, wanted, {name: f"{name} of {path}" for name in state})

@@ -1,11 +1,16 @@
 """The location encoder e: Equal Earth, Fourier features at several scales, one MLP a scale, a sum.
 
 GeoCLIP's design (https://arxiv.org/abs/2309.16020, section 3.2) with a head of GAIR's width.
+
+At sigma 256 a phase is some thousand radians: bfloat16 is off by whole turns there, TF32 by
+radians. So phases are made without a matrix product, which is what autocast and
+``torch.set_float32_matmul_precision`` change; the layers behind them may run in half precision.
 """
 
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -60,7 +65,9 @@ class Capsule(nn.Module):
 
     def forward(self, xy: Tensor) -> Tensor:
         """(N, 2) projected coordinates to (N, D)."""
-        phase = 2 * math.pi * xy @ self.frequencies.T  # (N, F)
+        x, y = (2 * math.pi * xy)[..., None].unbind(-2)  # (N, 1) each
+        along_x, along_y = self.frequencies.unbind(-1)  # (F,) each
+        phase = torch.addcmul(x * along_x, y, along_y)  # (N, F)
         features = torch.cat([torch.cos(phase), torch.sin(phase)], dim=-1)
         out: Tensor = self.head(self.layers(features))
         return out
@@ -74,6 +81,6 @@ class LocationEncoder(nn.Module):
         self.capsules = nn.ModuleList(Capsule(config, s) for s in config.location_sigmas)
 
     def forward(self, lonlat_deg: Tensor) -> Tensor:
-        """Degrees in, (N, D) out, not normalised."""
-        xy = equal_earth(lonlat_deg)
-        return torch.stack([capsule(xy) for capsule in self.capsules]).sum(0)
+        """Degrees of any float type in, (N, D) of the weights' type out, not normalised."""
+        xy = equal_earth(lonlat_deg.to(cast(Capsule, self.capsules[0]).frequencies.dtype))
+        return torch.stack([capsule(xy).to(xy.dtype) for capsule in self.capsules]).sum(0)

@@ -85,11 +85,11 @@ class Gair(nn.Module):
 
         return load_pretrained(source, allow_unknown=allow_unknown)
 
-    def save_pretrained(self, folder: str | Path) -> Path:
+    def save_pretrained(self, folder: str | Path, *, half: bool = False, about: str = "") -> Path:
         """Write weights, config and card; see :func:`gair.checkpoint.save_pretrained`."""
         from gair.checkpoint import save_pretrained
 
-        return save_pretrained(self, folder)
+        return save_pretrained(self, folder, half=half, about=about)
 
     @property
     def device(self) -> torch.device:

@@ -110,8 +110,8 @@ def _add_build(commands: Any, run: Command) -> None:  # noqa: ANN401
         "--model",
         default="PingL/GAIR",
         metavar="MODEL",
-        help="a folder, a release checkpoint file, a Hugging Face id, or untrained:base|tiny "
-        "(default: %(default)s)",
+        help="a folder, a release checkpoint file, a Hugging Face id, shipped:demo, or "
+        "untrained:base|tiny (default: %(default)s)",
     )
     build.add_argument(
         "--resolution",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 import torch
 from formulas import equal_earth_scalar
+from torch.nn import functional as F
 
 from gair.config import preset
 from gair.location import Capsule, LocationEncoder, equal_earth
@@ -44,6 +46,31 @@ def test_encoder_equals_a_loop_over_capsules_and_frequencies() -> None:
     with torch.no_grad():
         found = encoder(torch.tensor([[lon, lat]], dtype=torch.float64))[0].numpy()
     np.testing.assert_allclose(found, total, atol=1e-9)
+
+
+def test_phases_survive_half_precision() -> None:
+    """In bfloat16 a phase at sigma 256 would be off by whole turns."""
+    torch.manual_seed(0)
+    encoder = LocationEncoder(dataclasses.replace(preset("tiny"), location_sigmas=(256.0,)))
+    capsule = encoder.capsules[0]
+    assert isinstance(capsule, Capsule)
+    places = (torch.rand(64, 2) * 2 - 1) * torch.tensor([179.0, 80.0])
+    with torch.no_grad():
+        exact = encoder(places)
+        with torch.autocast("cpu", torch.bfloat16):
+            half = encoder(places)
+            phase = 2 * math.pi * equal_earth(places) @ capsule.frequencies.T
+            naive = capsule.head(capsule.layers(torch.cat([phase.cos(), phase.sin()], dim=-1)))
+    assert half.dtype == torch.float32
+    assert float(F.cosine_similarity(half, exact).min()) > 0.999
+    assert float(F.cosine_similarity(naive.float(), exact).min()) < 0.9  # so it can fail
+
+
+def test_places_of_any_float_type_are_encoded_alike() -> None:
+    torch.manual_seed(0)
+    encoder = LocationEncoder(preset("tiny"))
+    places = torch.tensor(PLACES, dtype=torch.float64)
+    assert torch.equal(encoder(places), encoder(places.float()))
 
 
 def test_the_frequencies_are_frozen_and_as_wide_as_their_sigma() -> None:

@@ -128,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("models", nargs="*", metavar="MODEL", help="folders of trained models")
+    parser.add_argument("models", nargs="*", metavar="MODEL", help="folders, or shipped:NAME")
     parser.add_argument(
         "--out", type=Path, default=Path("evaluation"), metavar="DIR", help="cities and tables"
     )

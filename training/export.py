@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gair.checkpoint import CARD_FILE
+from gair.checkpoint import FACTS_FILE
 from gair.files import disk_errors, write_whole
 from gair.model import Gair, ModelInfo
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 BEST, MODEL = "best", "model"
 """Folders in a run's: the best validated weights, and those of the last step."""
-FACTS_FILE = "training.json"
 NO_LICENCE = "not decided; mind the licences of the training data"
 
 
@@ -57,9 +56,8 @@ def export(run: Run, state: TrainingState, manifest: Mapping[str, Any], folder: 
     final, hidden = run.folder / folder, run.folder / f".{folder}.writing"
     with disk_errors(final):
         shutil.rmtree(hidden, ignore_errors=True)
-        trained_model(config, info, state.weights(), model.device).save_pretrained(hidden)
-        card = (hidden / CARD_FILE).read_text() + card_section(facts)
-        write_whole(hidden / CARD_FILE, card.encode())
+        trained = trained_model(config, info, state.weights(), model.device)
+        trained.save_pretrained(hidden, about=card_section(facts))
         write_whole(hidden / FACTS_FILE, json.dumps(facts, indent=1).encode())
         shutil.rmtree(final, ignore_errors=True)
         hidden.rename(final)
@@ -102,7 +100,6 @@ def card_section(facts: Mapping[str, Any]) -> str:
         else "photos and imagery of real places"
     )
     lines = [
-        "",
         "## Training",
         "",
         f"- **Data:** {photos:,} {kind}; sha256 of the data set `{data['sha256']}`",

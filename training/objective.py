@@ -19,7 +19,6 @@ from torch.utils.checkpoint import checkpoint
 
 from gair.errors import UsageError
 from gair.inr import QueryMode
-from gair.location import Capsule, equal_earth
 from gair.losses import TEMPERATURE
 from gair.model import Gair
 from training.queries import read_at_points
@@ -135,25 +134,10 @@ class Objective(nn.Module):
         return Embeddings(
             s=_precise(tower.projection(pooled)),
             z=_precise(z),
-            l=self.encode_locations(batch.lonlat_deg),
+            l=self.model.encode_location(batch.lonlat_deg, normalize=False),
             g=_precise(pooled) if distilled else None,
             f=_mean_tokens(token_maps, batch) if distilled else None,
         )
-
-    def encode_locations(self, lonlat_deg: Tensor) -> Tensor:
-        """(N, 2) degrees to (N, D), as :meth:`gair.model.Gair.encode_location` but not normalised.
-
-        At sigma 256 a phase is some thousand radians, which neither bfloat16 nor TF32 can hold. So
-        phases are made without a matrix product, which is all that those two settings touch.
-        """
-        capsules = [cast(Capsule, capsule) for capsule in self.model.location.capsules]
-        xy = equal_earth(lonlat_deg.to(capsules[0].frequencies))
-        outputs = []
-        for capsule in capsules:
-            phase = 2 * math.pi * (xy[:, None] * capsule.frequencies).sum(-1)  # (N, F)
-            features = torch.cat([torch.cos(phase), torch.sin(phase)], dim=-1)
-            outputs.append(_precise(capsule.head(capsule.layers(features))))
-        return torch.stack(outputs).sum(0)
 
     @torch.no_grad()
     def teach(self, batch: Batch) -> tuple[Tensor, Tensor]:

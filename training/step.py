@@ -160,7 +160,7 @@ def _losses(
         in_batch = options.in_batch_locations
         (all_own,), first = _of_all_ranks([own], options.gather and in_batch)
         with half.precision():
-            negatives = objective.encode_locations(queue.lonlat_deg)  # (filled, D)
+            negatives = objective.model.encode_location(queue.lonlat_deg, normalize=False)
         for name, anchors in (("secl_sv", s), ("secl_rs", z)):
             losses[name] = secl(
                 anchors,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 
 def medians_s(*runs: Callable[[], object], rounds: int) -> list[float]:
@@ -25,3 +26,14 @@ def report(title: str, *lines: str) -> None:
     print(f"\n== {title}")
     for line in lines:
         print(f"   {line}")
+
+
+def process_memory_gb() -> tuple[float, float]:
+    """Memory of this process now, and the most it ever had.
+
+    Read from Linux: ``getrusage`` would also count the process that this one was started by.
+    """
+    lines = Path("/proc/self/status").read_text().splitlines()
+    values = dict(line.split(":", 1) for line in lines)
+    now_kb, most_kb = (int(values[name].split()[0]) for name in ("VmRSS", "VmHWM"))
+    return now_kb * 1024 / 1e9, most_kb * 1024 / 1e9
