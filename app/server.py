@@ -38,6 +38,7 @@ def serving(geo: Geolocator, options: ServerOptions) -> Iterator[str]:
 
     Raises:
         UsageError: The address or port cannot be listened on.
+        PhotoError: An example cannot be read.
     """
     with (
         tempfile.TemporaryDirectory(prefix="gair-uploads-") as uploads,
@@ -51,7 +52,7 @@ def serving(geo: Geolocator, options: ServerOptions) -> Iterator[str]:
         # Pillow's own guard, for whatever opens an image before or besides the engine.
         PIL.Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
-        page = build_page(geo, options.tiles)
+        page = build_page(geo, options.tiles, options.examples)
         try:
             yield _launch(page, options)
         finally:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 METRIC = "inner product of L2-normalised vectors, rounded to half precision"
 CONTAINMENT = "center"
+SYNTHETIC = "synthetic"
+"""Stands in the name of a model that saw no real place in training."""
 _LIBRARIES = ("torch", "timm", "faiss-cpu", "faiss-gpu", "h3", "duckdb", "rasterio", "numpy")
 
 
@@ -105,12 +107,17 @@ def summary_lines(manifest: Manifest) -> list[str]:
 
 
 def _model_warnings(model: Gair) -> list[str]:
-    if model.info.trained:
-        return []
-    return [
-        f"the model {model.info.name} is untrained: its weights are random and the places it ranks "
-        "mean nothing"
-    ]
+    name = model.info.name
+    if not model.info.trained:
+        return [
+            f"the model {name} is untrained: its weights are random and the places it ranks mean "
+            "nothing"
+        ]
+    if SYNTHETIC in name.lower():
+        return [
+            f"the model {name} was trained on synthetic cities and knows nothing of real places"
+        ]
+    return []
 
 
 def _coverage_warnings(region: Region, cells: Cells, remote: RemoteSensingVectors) -> list[str]:

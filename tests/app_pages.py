@@ -1,7 +1,7 @@
 """A running page for the tests of the app, and the photos they show it.
 
 The page runs in a process of its own, as it does for people. Run as a script, this file is that
-process: ``python app_pages.py INDEXES PORT SEEN``.
+process: ``python app_pages.py INDEXES PORT SEEN [EXAMPLES]``.
 """
 
 from __future__ import annotations
@@ -42,12 +42,15 @@ class RunningPage:
 
 
 @contextmanager
-def running_page(indexes: Path, folder: Path) -> Iterator[RunningPage]:
+def running_page(
+    indexes: Path, folder: Path, examples: Path | None = None
+) -> Iterator[RunningPage]:
     """The page of the index ``toy`` at a free port; what it needs to write goes to ``folder``."""
     port = free_port()
     page = RunningPage(f"http://127.0.0.1:{port}/", folder / "seen.txt", folder)
     page.log.write_text("")
     command = [sys.executable, __file__, str(indexes), str(port), str(page.log)]
+    command += [str(examples)] if examples else []
     path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "tests")])
     env = {**os.environ, "PYTHONPATH": path, "TMPDIR": str(folder)}
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as process:
@@ -90,7 +93,8 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _serve(indexes: str, port: str, log: str) -> None:
+def _serve(indexes: str, port: str, log: str, *examples: str) -> None:
+    from app.examples import read_samples
     from app.options import ServerOptions
     from app.server import serving
     from indexer.geolocate import Geolocator
@@ -108,7 +112,8 @@ def _serve(indexes: str, port: str, log: str) -> None:
             return super().search(image, **options)
 
     geo = WatchedGeolocator.open("toy", indexes_dir=indexes)
-    with serving(geo, ServerOptions(port=int(port))):
+    samples = tuple(sample for source in examples for sample in read_samples(Path(source)))
+    with serving(geo, ServerOptions(port=int(port), examples=samples)):
         print("ready", flush=True)
         try:
             signal.pause()

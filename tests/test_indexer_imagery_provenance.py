@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gair.bands import GAIR_BANDS, LAYOUTS
-from indexer.imagery.provenance import attribution, read_provenance
+from indexer.imagery.provenance import LICENCE, attribution, read_provenance, terms
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,18 @@ def test_attribution_names_the_years() -> None:
     dates = [datetime(2024, 1, 1, tzinfo=UTC), None, datetime(2021, 1, 1, tzinfo=UTC)]
     assert attribution(dates) == "Contains modified Copernicus Sentinel data 2021, 2024"
     assert attribution([None]) == "Contains modified Copernicus Sentinel data"
+
+
+def test_made_up_imagery_is_credited_to_its_maker_and_never_to_copernicus() -> None:
+    made_up = {"SYNTHETIC": " Town of nobody ", "TIFFTAG_COPYRIGHT": "CC0-1.0"}
+    real = {"TIFFTAG_DATETIME": "2023:05:06 07:08:09", "TIFFTAG_COPYRIGHT": "an exporter"}
+    first, again, bare, sensor = (
+        read_provenance(Path("a.tif"), tags, [])
+        for tags in (made_up, {**made_up, **real}, {"SYNTHETIC": "Village"}, real)
+    )
+    assert sensor.synthetic is None
+    assert terms([first]) == ("Town of nobody", "CC0-1.0")
+    assert terms([first, again, bare]) == ("Town of nobody; Village", "CC0-1.0; an exporter")
+    assert terms([sensor]) == (attribution([sensor.acquired]), LICENCE)
+    credit = "Contains modified Copernicus Sentinel data 2023; Village"
+    assert terms([bare, sensor]) == (credit, LICENCE)

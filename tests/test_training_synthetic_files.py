@@ -27,6 +27,16 @@ from training.synthetic.files import write_city
 SEEN = City(seed=1, side_m=3200.0)
 
 
+def metres_of(city: City, lonlat_deg: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """East and south of the city's corner."""
+    import pyproj
+
+    west, north = city.west_north_m
+    to_crs = pyproj.Transformer.from_crs("OGC:CRS84", city.crs, always_xy=True)
+    x, y = to_crs.transform(*lonlat_deg.T)
+    return np.asarray(x) - west, north - np.asarray(y)
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("world")
@@ -63,15 +73,10 @@ def test_no_training_photo_lies_in_or_near_a_held_out_block(world: Path) -> None
     train = ShardedDataset.open(world, "train")
     in_seen = [train.places[f] == "city-1" for f in train.footprint_of_photo]
     lonlat_deg = train.lonlat_deg[np.array(in_seen)]
-    import pyproj
-
-    west, north = SEEN.west_north_m
-    x, y = pyproj.Transformer.from_crs("OGC:CRS84", SEEN.crs, always_xy=True).transform(
-        *lonlat_deg.T
-    )
+    x_m, y_m = metres_of(SEEN, lonlat_deg)
     assert len(lonlat_deg) > 20
     assert held_out(1, *np.mgrid[0:3200:200, 0:3200:200]).any()
-    assert not held_out(1, np.array(x) - west, north - np.array(y), grow_m=BUFFER_M - 1).any()
+    assert not held_out(1, x_m, y_m, grow_m=BUFFER_M - 1).any()
 
 
 def test_photos_hold_pixels_and_nothing_else(world: Path) -> None:
@@ -125,6 +130,18 @@ def test_too_small_a_city_for_its_photos_is_said(tmp_path: Path) -> None:
             wanted=lambda x, y: np.zeros(len(x), dtype=bool),
             quiet=True,
         )
+
+
+def test_photos_from_held_out_blocks_only(tmp_path: Path) -> None:
+    argv = ["city", "--seed", "1", "--side-km", "3.2", "--photos", "6", "--dates", "1"]
+    shares = []
+    for number, flags in enumerate([[], ["--from-held-out-blocks"]]):
+        assert main([*argv, *flags, "--out", str(tmp_path / str(number))]) == 0
+        with (tmp_path / str(number) / "photos.csv").open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        x_m, y_m = metres_of(SEEN, np.array([[float(r["lon"]), float(r["lat"])] for r in rows]))
+        shares.append(held_out(1, x_m, y_m).mean())
+    assert shares[0] < shares[1] == 1
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from gair.bands import GAIR_BANDS
 from gair.geo import Footprint
 from indexer.imagery import open_imagery
-from training.synthetic.city import City
+from training.synthetic.city import ATTRIBUTION, LICENCE, City
 from training.synthetic.sentinel import COARSE_BANDS, FINE, Scene, observe
 from training.synthetic.world import BUILDING, TREE, WATER, World, draw_world
 
@@ -96,6 +96,9 @@ def test_a_reader_finds_the_city_where_it_is(tmp_path: Path) -> None:
     assert early.name < late.name
     with open_imagery(late) as imagery:
         dates = imagery.describe()["scenes"][0]["dates"]
+        assert imagery.describe()["attribution"] == ATTRIBUTION
+        assert imagery.describe()["licence"] == LICENCE
+        assert "Synthetic imagery" in imagery.warnings[0]
         assert late.stem[-8:] in dates[0].replace("-", "")
         west, north = city.west_north_m
         square = Footprint(city.crs, (west + 300, north - 900, west + 800, north - 400))

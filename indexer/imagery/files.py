@@ -27,7 +27,7 @@ from gair.geo import Footprint
 from indexer.imagery.calibration import Calibration, check_reflectance
 from indexer.imagery.finding import find_rasters
 from indexer.imagery.handles import FilePool
-from indexer.imagery.provenance import LICENCE, attribution
+from indexer.imagery.provenance import terms
 from indexer.imagery.rasters import RasterFile
 from indexer.imagery.scenes import Scene, find_scenes
 from indexer.imagery.source import FramePixels
@@ -70,6 +70,11 @@ class LocalImagery:
     def warnings(self) -> tuple[str, ...]:
         """Sentences a user should read before trusting what is built from this imagery."""
         found: list[str] = []
+        made_up = [scene.name for scene in self._scenes if scene.provenance.synthetic]
+        if made_up:
+            found.append(
+                f"Synthetic imagery, {_listed(made_up)}: what it shows is no place on Earth."
+            )
         top = [scene.name for scene in self._scenes if scene.provenance.level == "L1C"]
         if top:
             found.append(
@@ -125,14 +130,15 @@ class LocalImagery:
 
     def describe(self) -> dict[str, Any]:
         """What the imagery is, in plain JSON types; hashes every file, so it reads them all."""
+        credit, licence = terms([scene.provenance for scene in self._scenes])
         return {
             "kind": "files",
             "scenes": [_describe(scene) for scene in self._scenes],
             "resolution_m": round(self.resolution_m, 2),
             "dn_scale": self._calibration.scale,
             "dn_offset": self._calibration.offset,
-            "attribution": attribution(scene.provenance.acquired for scene in self._scenes),
-            "licence": LICENCE,
+            "attribution": credit,
+            "licence": licence,
             "warnings": list(self.warnings),
         }
 

@@ -6,7 +6,7 @@ Nothing here changes a pixel: in particular no offset is ever derived from a dat
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +19,9 @@ LICENCE = (
     "https://sentinels.copernicus.eu/documents/247904/690755/Sentinel_Data_Legal_Notice"
 )
 """Terms of the data."""
+SYNTHETIC_TAG = "SYNTHETIC"
+"""GDAL metadata item of a raster whose pixels no sensor recorded; its value is the credit line. The
+licence of such a raster is in the TIFF tag for it, ``TIFFTAG_COPYRIGHT``."""
 
 _STAMP = re.compile(r"(?<!\d)(\d{8}T\d{6})(?!\d)")
 _PRODUCT = re.compile(r"MSI(L1C|L2A)_|(?<![A-Z0-9])(L1C|L2A)_T\d{2}[A-Z]{3}")
@@ -26,6 +29,16 @@ _ID_TAGS = ("PRODUCT_ID", "PRODUCT_URI", "GRANULE_ID", "DATATAKE_IDENTIFIER", "s
 _MILLISECOND_TAGS = ("system-time_start", "system:time_start")
 _OFFSET = re.compile(r"<(?:BOA|RADIO)_ADD_OFFSET\b[^>]*>\s*(-?\d+)\s*<")
 _SAFE_DEPTH = 5  # PRODUCT.SAFE/GRANULE/TILE/IMG_DATA/R10m
+
+
+@dataclass(frozen=True)
+class Synthetic:
+    """Made-up imagery, as its files describe it."""
+
+    credit: str
+    """Shown where real imagery has its attribution."""
+    licence: str
+    """Terms of the data; empty when nothing says."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +51,8 @@ class Provenance:
     """``L1C`` (top of atmosphere), ``L2A`` (surface reflectance) or ``unknown``."""
     product_offset_dn: int
     """What the product's own metadata file says must be added to its digital numbers; 0 if none."""
+    synthetic: Synthetic | None = None
+    """Whose work the pixels are if they are made up; None for Sentinel-2 data."""
 
 
 def read_provenance(path: Path, tags: Mapping[str, str], bands: Collection[str]) -> Provenance:
@@ -53,6 +68,7 @@ def read_provenance(path: Path, tags: Mapping[str, str], bands: Collection[str])
         acquired=_acquired(path, tags),
         level=_level([*_ids(tags), str(path), *(file.name for file in metadata)], bands),
         product_offset_dn=_product_offset_dn(metadata),
+        synthetic=_synthetic(tags),
     )
 
 
@@ -62,6 +78,16 @@ def attribution(dates: Iterable[datetime | None]) -> str:
     return " ".join(
         ["Contains modified Copernicus Sentinel data", ", ".join(map(str, years))]
     ).strip()
+
+
+def terms(scenes: Sequence[Provenance]) -> tuple[str, str]:
+    """Attribution and licence of imagery of several scenes: each that applies, once."""
+    made_up = [scene.synthetic for scene in scenes if scene.synthetic]
+    credits, licences = [s.credit for s in made_up], [s.licence for s in made_up if s.licence]
+    if len(made_up) < len(scenes):
+        credits.insert(0, attribution(s.acquired for s in scenes if not s.synthetic))
+        licences.insert(0, LICENCE)
+    return "; ".join(dict.fromkeys(credits)), "; ".join(dict.fromkeys(licences))
 
 
 def _acquired(path: Path, tags: Mapping[str, str]) -> datetime | None:
@@ -97,6 +123,11 @@ def _level(texts: Iterable[str], bands: Collection[str]) -> str:
     if "B10" in bands:  # cirrus: sees no ground, so Level-2A drops it
         return "L1C"
     return "L2A" if set(bands) >= set(LAYOUTS["l2a-12"]) else "unknown"
+
+
+def _synthetic(tags: Mapping[str, str]) -> Synthetic | None:
+    credit = tags.get(SYNTHETIC_TAG, "").strip()
+    return Synthetic(credit, tags.get("TIFFTAG_COPYRIGHT", "").strip()) if credit else None
 
 
 def _product_metadata(path: Path) -> list[Path]:
