@@ -88,6 +88,14 @@ def build_parser() -> argparse.ArgumentParser:
         help="photos that the page offers to try, the first 24 of a folder or of a CSV file with a "
         "column 'file'; whoever opens the page can see them",
     )
+    what.add_argument(
+        "--imagery-share",
+        default=0.5,
+        type=float,
+        metavar="X",
+        help="weight of the imagery that the page starts with, 0 to 1, the location embedding has "
+        "the rest; 1 for a region the model was not trained in (default: %(default)s)",
+    )
     where = parser.add_argument_group("where to serve")
     where.add_argument("--host", default="127.0.0.1", help="address (default: %(default)s)")
     where.add_argument("--port", default=7860, type=int, help="port (default: %(default)s)")
@@ -112,6 +120,7 @@ def _serve(args: argparse.Namespace) -> int:
         open_browser=args.open,
         allow_remote=args.allow_remote,
         tiles=TileSource.from_flags(args.tiles, args.tiles_attribution),
+        imagery_share=args.imagery_share,
         examples=tuple(read_samples(args.examples)) if args.examples else (),
     )
     check_free(options.host, options.port)

@@ -63,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     print("\n3. the same in a browser, with the sample photos to click on", flush=True)
     where = ["--index", NAME, "--indexes", arguments.out, "--port", str(arguments.port)]
+    where += ["--imagery-share", "1"]
     return serve([*where, "--examples", str(arguments.city), "--open"])
 
 
@@ -138,7 +139,10 @@ def answer_lines(geolocator: Geolocator, samples: Sequence[Sample]) -> list[str]
     from gair.geo import haversine_m
 
     truth = np.array([sample.lonlat_deg for sample in samples])
-    best = [a.candidates[0] for a in geolocator.search([s.photo for s in samples], k=1)]
+    photos = [sample.photo for sample in samples]
+    # No photo of these places was trained on, so the location embeddings have nothing to say.
+    answers = geolocator.search(photos, k=1, rs_weight=1, location_weight=0)
+    best = [answer.candidates[0] for answer in answers]
     off_m = haversine_m(truth, np.array([(c.lon_deg, c.lat_deg) for c in best]))
     chance_m = haversine_m(truth[:, None], geolocator.index.cells.lonlat_deg[None])
     near, near_by_chance = (off_m <= NEAR_M).sum(), (chance_m <= NEAR_M).mean() * len(samples)
@@ -153,7 +157,8 @@ def answer_lines(geolocator: Geolocator, samples: Sequence[Sample]) -> list[str]
         f"cells: {near_by_chance:.1f}); {len(geolocator.index.cells):,} cells",
         f"This is a demo. {geolocator.attribution}.",
         *(f"note: {warning}" for warning in geolocator.warnings),
-        f"try: python -m indexer search {samples[0].photo} --index {geolocator.index.path.parent}",
+        f"try: python -m indexer search {samples[0].photo} --index {geolocator.index.path.parent} "
+        "--rs-weight 1 --location-weight 0",
     ]
 
 

@@ -57,7 +57,10 @@ _FOOTER = (
 
 
 def build_page(
-    geo: Geolocator, tiles: TileSource | None = None, examples: Sequence[Sample] = ()
+    geo: Geolocator,
+    tiles: TileSource | None = None,
+    examples: Sequence[Sample] = (),
+    imagery_share: float = 0.5,
 ) -> gr.Blocks:
     """The page of one open index, ready to be launched.
 
@@ -65,6 +68,7 @@ def build_page(
         geo: What answers the searches.
         tiles: Background map; None for the index's outline alone.
         examples: Photos to try with one click; the first 24 are offered.
+        imagery_share: Weight of the imagery to start with, 0 to 1.
 
     Raises:
         PhotoError: An example cannot be read.
@@ -83,13 +87,13 @@ def build_page(
                 photo = _photo_box()
                 if examples:
                     _examples(examples[:MOST_EXAMPLES], photo)
-                places, imagery_share = _settings()
+                places, share = _settings(imagery_share)
                 found = _html(empty_html(KEPT_SECONDS // 60), elem_id="gair-found")
             with gr.Column(elem_id="gair-stage", scale=7, min_width=320):
                 drawn = _map(geo, tiles)
         _html(_FOOTER, elem_id="gair-footer")
         handlers = SearchHandlers(geo)
-        _search_from_page(handlers, facts, [photo, places, imagery_share], [found, drawn])
+        _search_from_page(handlers, facts, [photo, places, share], [found, drawn])
         _search_from_programs(handlers, photo)
     page.queue(max_size=MAX_WAITING)
     return page
@@ -124,18 +128,18 @@ def _examples(samples: Sequence[Sample], photo: gr.Image) -> None:
     )
 
 
-def _settings() -> tuple[gr.Slider, gr.Slider]:
+def _settings(imagery_share: float) -> tuple[gr.Slider, gr.Slider]:
     with gr.Accordion("Settings", open=False, elem_id="gair-settings"):
         places = gr.Slider(1, 20, value=5, step=1, label="Places to show")
-        imagery_share = gr.Slider(
+        share = gr.Slider(
             0,
             1,
-            value=0.5,
+            value=imagery_share,
             step=0.05,
             label="Weight of the imagery",
             info="The location embedding gets the rest. 0.5 counts both the same.",
         )
-    return places, imagery_share
+    return places, share
 
 
 def _map(geo: Geolocator, tiles: TileSource | None) -> gr.HTML:

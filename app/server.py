@@ -52,7 +52,7 @@ def serving(geo: Geolocator, options: ServerOptions) -> Iterator[str]:
         # Pillow's own guard, for whatever opens an image before or besides the engine.
         PIL.Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
-        page = build_page(geo, options.tiles, options.examples)
+        page = build_page(geo, options.tiles, options.examples, options.imagery_share)
         try:
             yield _launch(page, options)
         finally:

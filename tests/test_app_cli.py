@@ -136,3 +136,8 @@ def test_a_taken_port_is_found_before_anything_is_loaded(
         port = taken.getsockname()[1]
         assert main(["--indexes", str(tmp_path), "--port", str(port)]) == 2
     assert capsys.readouterr().err.startswith(f"error: cannot serve at 127.0.0.1 port {port}")
+
+
+def test_the_imagery_share_is_a_share() -> None:
+    with pytest.raises(UsageError, match="--imagery-share 1.5 must be from 0 to 1"):
+        ServerOptions(imagery_share=1.5)

@@ -78,7 +78,8 @@ def test_the_errors_printed_are_the_distances_to_the_truth(
     geod = pyproj.Geod(ellps="WGS84")
     off_m, chance_m = [], []
     for sample in read_samples(city):
-        best = geolocator.search(sample.photo).candidates[0]
+        answer = geolocator.search(sample.photo, rs_weight=1, location_weight=0)
+        best = answer.candidates[0]
         lon, lat = sample.lonlat_deg or (np.nan, np.nan)
         off_m.append(geod.inv(lon, lat, best.lon_deg, best.lat_deg)[2])
         cells = geolocator.index.cells.lonlat_deg

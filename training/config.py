@@ -221,7 +221,7 @@ PRESETS: dict[str, PretrainConfig] = {
     "paper": PretrainConfig(),
     "demo": PretrainConfig(
         model="demo",
-        name="gair-demo",
+        name="gair-demo (synthetic cities)",
         licence="Apache-2.0",
         warm_start_photos=4096,
         learnable_temperature=True,
