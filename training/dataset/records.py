@@ -67,7 +67,8 @@ class FrameRecord:
     bounds_wsen: tuple[float, float, float, float]
     """West, south, east, north edge, in the units of ``crs``."""
     dn: npt.NDArray[np.uint16]
-    """(10, H, W) reflectance x 10000, bands in the order of ``GAIR_BANDS``; 0 is no data."""
+    """(10, H, W) reflectance x 10000, bands in the order of ``GAIR_BANDS``. Where the
+    imagery has none, what the writer filled in; ``valid_fraction`` says how much that is."""
     valid_fraction: float
     """Share of the frame that has data."""
     attribution: str

@@ -88,8 +88,12 @@ class ShardWriter:
         with disk_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             _clear_dead_writers(self.folder)
-            for kind in (PHOTOS_FOLDER, FRAMES_FOLDER):
-                (self._hidden / kind).mkdir(parents=True)
+            try:
+                for kind in (PHOTOS_FOLDER, FRAMES_FOLDER):
+                    (self._hidden / kind).mkdir(parents=True)
+            except BaseException:  # a signal, too: the block is not entered, so nobody else cleans
+                shutil.rmtree(self._hidden, ignore_errors=True)
+                raise
         return self
 
     def __exit__(
