@@ -87,7 +87,7 @@ def test_the_demo_model_is_trained_small_and_told_of() -> None:
     folder = shipped_folder("shipped:demo")
     model = Gair.from_pretrained("shipped:demo")
     assert model.info.trained
-    assert model.info.name == "gair-demo"
+    assert model.info.name == "gair-demo (synthetic cities)"
     assert model.info.licence == "Apache-2.0"
     assert all(bool(torch.isfinite(t).all()) for t in model.state_dict().values())
     assert sum(f.stat().st_size for f in folder.iterdir()) < MOST_MB * 1e6
