@@ -151,7 +151,8 @@ def distillation(student: Tensor, teacher: Tensor) -> Tensor:
     An option of the authors' later version, with weight 0.2 for each tower.
     """
     _check_pair("student and teacher", student, teacher)
-    return -F.cosine_similarity(_precise(student), _precise(teacher.detach()), dim=-1).mean()
+    a, b = at_least_float32(student), at_least_float32(teacher.detach())
+    return -F.cosine_similarity(a, b, dim=-1).mean()
 
 
 def _cosines(a: Tensor, b: Tensor) -> Tensor:
@@ -160,11 +161,11 @@ def _cosines(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _unit(vectors: Tensor) -> Tensor:
-    return F.normalize(_precise(vectors), dim=-1)
+    return F.normalize(at_least_float32(vectors), dim=-1)
 
 
-def _precise(vectors: Tensor) -> Tensor:
-    """At least float32: half precision cannot tell cosines apart at this temperature."""
+def at_least_float32(vectors: Tensor) -> Tensor:
+    """Widen half precision, which cannot tell cosines apart at this temperature."""
     return vectors if vectors.dtype == torch.float64 else vectors.float()
 
 

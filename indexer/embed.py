@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gair.errors import ModelError
+from gair.geo import Footprint
 from gair.preprocess import remote_sensing_pixels
 from indexer.frames import FramePlan
 from indexer.imagery.source import FramePixels, ImagerySource
@@ -169,11 +170,11 @@ def embed_locations(
     return vectors
 
 
-def frame_shape_px(plan: FramePlan, frame: int, resolution_m: float) -> tuple[int, int]:
-    """Rows and columns to read a frame at: its ground size over the imagery's pixel."""
-    footprint = plan.footprint(frame)
+def frame_shape_px(footprint: Footprint, resolution_m: float) -> tuple[int, int]:
+    """Rows and columns to read a square of EPSG:3857 at: its ground size over the pixel's."""
+    west, _, east, _ = footprint.bounds_wsen
     latitude_deg = footprint.lonlat_deg([[0.0, 0.0]])[0, 1]
-    ground_m = plan.side_m * np.cos(np.radians(latitude_deg))
+    ground_m = (east - west) * np.cos(np.radians(latitude_deg))
     side = int(np.clip(round(ground_m / resolution_m), *FRAME_PX_RANGE))
     return side, side
 
@@ -268,8 +269,9 @@ class _FrameReader:
             for frame in range(len(self._plan.bounds_wsen_m)):
                 if self._stop.is_set():
                     return
-                shape = frame_shape_px(self._plan, frame, self._imagery.resolution_m)
-                pixels = self._imagery.read(self._plan.footprint(frame), shape)
+                footprint = self._plan.footprint(frame)
+                shape = frame_shape_px(footprint, self._imagery.resolution_m)
+                pixels = self._imagery.read(footprint, shape)
                 self._ready.put((frame, pixels))
             self._ready.put(None)
         except BaseException as error:  # handed to the thread that iterates

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from app_browser import Visit
+    from app_pages import RunningPage
 
 # Torch's threads wait for one another by spinning: where tests start processes of their own beside
 # it, two threads on two cores are many times slower than one.
@@ -49,3 +55,24 @@ def boxes(city_tif: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("boxes")
     build_box(city_tif, folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A real Chromium."""
+    from app_browser import chromium
+
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def visit(browser: Any, page: RunningPage) -> Iterator[Visit]:
+    """A tab on the ``page`` of the test's own file; nothing may come from outside or go wrong."""
+    import app_browser
+
+    visit = app_browser.Visit(browser, page, viewport=app_browser.DESKTOP, color_scheme="light")
+    yield visit
+    visit.context.close()
+    assert visit.outside == []
+    assert visit.errors == []

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from app_browser import BROWSER_MARKS, DESKTOP, PHONE, Visit, chromium
+from app_browser import BROWSER_MARKS, PHONE, Visit
 from app_pages import RunningPage, running_page, sha256
 from PIL import Image
 
@@ -34,21 +34,6 @@ def page(
 ) -> Iterator[RunningPage]:
     with running_page(tiny_index, tmp_path_factory.mktemp("page"), city) as page:
         yield page
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def visit(browser: Any, page: RunningPage) -> Iterator[Visit]:
-    visit = Visit(browser, page, viewport=DESKTOP, color_scheme="light")
-    yield visit
-    visit.context.close()
-    assert visit.outside == []
-    assert visit.errors == []
 
 
 def file_of(city: Path, number: int) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from app_browser import BROWSER_MARKS, DESKTOP, PHONE, UPLOAD, Visit, chromium
+from app_browser import BROWSER_MARKS, DESKTOP, PHONE, UPLOAD, Visit
 from app_pages import RunningPage, running_page, sha256, write_photos
 
 pytestmark = BROWSER_MARKS
@@ -27,21 +27,6 @@ def page(tiny_index: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return write_photos(tmp_path_factory.mktemp("photos"))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def visit(browser: Any, page: RunningPage) -> Iterator[Visit]:
-    visit = Visit(browser, page, viewport=DESKTOP, color_scheme="light")
-    yield visit
-    visit.context.close()
-    assert visit.outside == []
-    assert visit.errors == []
 
 
 def check_nothing_comes_from_outside(visit: Visit) -> None:

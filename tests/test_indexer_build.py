@@ -45,7 +45,7 @@ def test_imagery_vectors_equal_the_definition_at_their_cells(toy: Index, city_ti
         for frame in (0, 6, 15):  # a corner, an inner one, the end of the second batch
             bounds = tuple(float(v) for v in frames[frame, 1:5])
             footprint = Footprint("EPSG:3857", (bounds[0], bounds[1], bounds[2], bounds[3]))
-            pixels = imagery.read(footprint, frame_shape_px(plan, frame, 10.0))
+            pixels = imagery.read(footprint, frame_shape_px(plan.footprint(frame), 10.0))
             assert pixels.valid_fraction == pytest.approx(frames[frame, 5])
             rows = np.flatnonzero(toy.cells.frame == frame)
             xy = footprint.frame_xy(toy.cells.lonlat_deg[rows])

@@ -86,7 +86,7 @@ def token_maps(plan: FramePlan) -> list[torch.Tensor]:
     """Each frame read and encoded by itself."""
     world, maps = World(), []
     for frame in range(len(plan.bounds_wsen_m)):
-        shape = frame_shape_px(plan, frame, world.resolution_m)
+        shape = frame_shape_px(plan.footprint(frame), world.resolution_m)
         pixels = remote_sensing_pixels(world.read(plan.footprint(frame), shape).dn[None])
         with torch.inference_mode():
             maps.append(tiny_model().encode_remote_sensing(pixels))
@@ -151,7 +151,7 @@ def test_cells_no_imagery_was_promised_for_are_outside() -> None:
 def test_a_mostly_empty_frame_is_not_used_and_a_cell_without_data_is_not_indexed() -> None:
     points = np.array([[0.0, 40.0], [-0.006, 40.0], [0.006, 40.0]])
     plan = plan_frames(points, shapely.box(-1, 39, 1, 41), 2446.0)
-    side, _ = frame_shape_px(plan, 0, 10.0)
+    side, _ = frame_shape_px(plan.footprint(0), 10.0)
     x = (np.arange(side) + 0.5) / side
     for share, expected in (
         (0.6, [INDEXED, INDEXED, NO_DATA]),  # the western 60 % are imagery
@@ -169,7 +169,7 @@ def test_a_mostly_empty_frame_is_not_used_and_a_cell_without_data_is_not_indexed
 def test_the_north_of_the_mask_is_the_north_of_the_frame() -> None:
     points = np.array([[0.0, 40.005], [0.0, 39.9965]])
     plan = plan_frames(points, shapely.box(-1, 39, 1, 41), 2446.0)
-    side, _ = frame_shape_px(plan, 0, 10.0)
+    side, _ = frame_shape_px(plan.footprint(0), 10.0)
     valid = np.zeros((side, side), dtype=np.bool_)
     valid[: side // 2 + 1] = True
     found = embed_frames(tiny_model(), World(valid), plan, points, quiet=True)
@@ -200,7 +200,7 @@ def test_reasons_are_counted_apart() -> None:
 def test_frames_are_read_at_the_size_of_their_pixels() -> None:
     for lat, resolution_m, side in ((0, 10, 245), (60, 10, 122), (60, 30, 96), (0, 1, 512)):
         plan = plan_frames(np.array([[0.0, lat]]), shapely.box(-1, -1, 1, 61), 2446.0)
-        assert frame_shape_px(plan, 0, float(resolution_m)) == (side, side)
+        assert frame_shape_px(plan.footprint(0), float(resolution_m)) == (side, side)
 
 
 def reader_threads() -> list[threading.Thread]:

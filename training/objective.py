@@ -19,7 +19,7 @@ from torch.utils.checkpoint import checkpoint
 
 from gair.errors import UsageError
 from gair.inr import QueryMode
-from gair.losses import TEMPERATURE
+from gair.losses import TEMPERATURE, at_least_float32
 from gair.model import Gair
 from training.queries import read_at_points
 
@@ -125,17 +125,17 @@ class Objective(nn.Module):
         """
         tower = self.model.street_view
         pooled = tower.pooled(batch.photos)
-        token_maps = _precise(self.model.encode_remote_sensing(batch.frames))  # (F, h, w, D)
+        token_maps = at_least_float32(self.model.encode_remote_sensing(batch.frames))
         xy = batch.xy.to(token_maps.dtype)
         z = read_at_points(
             self.model.inr, token_maps, batch.frame_of_photo, xy, self.options.rs_query
         )
         distilled = bool(self.teachers)
         return Embeddings(
-            s=_precise(tower.projection(pooled)),
-            z=_precise(z),
+            s=at_least_float32(tower.projection(pooled)),
+            z=at_least_float32(z),
             l=self.model.encode_location(batch.lonlat_deg, normalize=False),
-            g=_precise(pooled) if distilled else None,
+            g=at_least_float32(pooled) if distilled else None,
             f=_mean_tokens(token_maps, batch) if distilled else None,
         )
 
@@ -143,16 +143,12 @@ class Objective(nn.Module):
     def teach(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """What the teachers make of a batch: g and f of :class:`Embeddings`."""
         sees = cast(Callable[[Tensor], Tensor], self.teachers["street_view"].pooled)
-        token_maps = _precise(self.teachers["remote_sensing"](batch.frames))
-        return _precise(sees(batch.photos)), _mean_tokens(token_maps, batch)
+        token_maps = at_least_float32(self.teachers["remote_sensing"](batch.frames))
+        return at_least_float32(sees(batch.photos)), _mean_tokens(token_maps, batch)
 
 
 def _mean_tokens(token_maps: Tensor, batch: Batch) -> Tensor:
     return token_maps.mean(dim=(1, 2))[batch.frame_of_photo]
-
-
-def _precise(tensor: Tensor) -> Tensor:
-    return tensor if tensor.dtype == torch.float64 else tensor.float()
 
 
 def _checkpoint_blocks(model: Gair) -> None:

@@ -15,13 +15,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
 from gair.geo import Footprint
 from indexer.embed import frame_shape_px
-from indexer.frames import FramePlan
 from indexer.imagery.calibration import Calibration
 from indexer.imagery.files import LocalImagery
 from indexer.imagery.finding import find_rasters
@@ -110,14 +108,7 @@ class DatedImagery:
             ImageryError: A file cannot be read.
         """
         layer = self._layer(day)
-        west, south, east, north = footprint.bounds_wsen
-        plan = FramePlan(
-            bounds_wsen_m=np.array([[west, south, east, north]]),
-            frame_of_cell=np.empty(0, dtype=np.int64),
-            side_m=east - west,
-            inner_share=1.0,
-        )
-        return layer.read(footprint, frame_shape_px(plan, 0, layer.resolution_m))
+        return layer.read(footprint, frame_shape_px(footprint, layer.resolution_m))
 
     def attribution(self, day: str) -> str:
         """The credit line of a day's imagery."""

@@ -15,8 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gair.geo import Footprint
-from indexer.embed import FRAME_PX_RANGE
+from indexer.embed import frame_shape_px
 from indexer.imagery import LocalImagery, open_imagery
 from indexer.progress import Progress
 from training.dataset.footprints import Square, tile_squares
@@ -160,11 +159,8 @@ def _frames_of(scenes: list[Path], squares: list[Square], share: _CityShare) -> 
 
 
 def _add_frame(imagery: LocalImagery, day: str, square: Square, share: _CityShare) -> bool:
-    footprint: Footprint = square.footprint
-    latitude_deg = footprint.lonlat_deg([[0.0, 0.0]])[0, 1]
-    ground_m = FOOTPRINT_MERCATOR_M * np.cos(np.radians(latitude_deg))
-    side_px = int(np.clip(round(ground_m / imagery.resolution_m), *FRAME_PX_RANGE))
-    pixels = imagery.read(footprint, (side_px, side_px))
+    footprint = square.footprint
+    pixels = imagery.read(footprint, frame_shape_px(footprint, imagery.resolution_m))
     if pixels.valid_fraction < _MIN_VALID:
         return False
     share.frames.append(

@@ -218,14 +218,13 @@ def _sunlight(world: World, scene: Scene) -> Floats:
     height = world.height.astype(np.float32) * np.float32(HEIGHT_STEP_M)
     toward = np.radians(scene.sun_azimuth_deg)
     slope = np.tan(np.radians(scene.sun_elevation_deg))
-    needed = height.copy()
     shadow = np.zeros(height.shape, dtype=bool)
     for step in range(1, 9):
         far_m = step * 1.5 * PIXEL_M
         rows = round(-np.cos(toward) * far_m / PIXEL_M)
         columns = round(np.sin(toward) * far_m / PIXEL_M)
         shifted = np.roll(height, (-rows, -columns), axis=(0, 1))
-        shadow |= shifted - np.float32(far_m * slope) > needed
+        shadow |= shifted - np.float32(far_m * slope) > height
     return np.where(shadow, np.float32(0.45), np.float32(1))
 
 
