@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from app.examples import MANIFEST, Sample, read_samples
 from app.options import ServerOptions, check_free
 from app.views.markup import coordinates, distance
-from gair.command import INTERRUPTED, complain, sigterm_as_ctrl_c
-from gair.errors import GairError, SearchIndexError, UsageError
+from gair.command import run_command
+from gair.errors import SearchIndexError, UsageError
 
 if TYPE_CHECKING:
     from gair.model import Gair
@@ -48,15 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=ServerOptions.port, help="port of the page")
     parser.add_argument("--no-page", action="store_true", help="stop before the page")
     arguments = parser.parse_args(argv)
-    try:
-        with sigterm_as_ctrl_c():
-            status = _index_and_search(arguments)
-    except GairError as error:
-        complain(error)
-        return error.exit_status
-    except KeyboardInterrupt:
-        complain("interrupted: run it again, and what is finished is not done twice")
-        return INTERRUPTED
+    status = run_command(
+        lambda: _index_and_search(arguments),
+        interrupted="interrupted: run it again, and what is finished is not done twice",
+    )
     if status or arguments.no_page:
         return status
     from app.cli import main as serve

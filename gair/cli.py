@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from gair.command import INTERRUPTED, complain
-from gair.errors import GairError
+from gair.command import run_command
 
 _EPILOG = """\
 examples:
@@ -26,15 +24,7 @@ examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status (0, 1 for a failure, 2 for wrong usage)."""
     arguments = _parser().parse_args(argv)
-    try:
-        status: int = arguments.run(arguments)
-        return status
-    except GairError as error:
-        complain(error)
-        return error.exit_status
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
+    return run_command(lambda: int(arguments.run(arguments)), interrupted="interrupted")
 
 
 def _check(arguments: argparse.Namespace) -> int:

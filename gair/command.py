@@ -3,13 +3,56 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+
+from gair.errors import GairError
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells report it."""
+
+
+def run_command(run: Callable[[], int], *, interrupted: str) -> int:
+    """Run a command; returns the exit status.
+
+    0 and what else the command says, 1 for a failure, 2 for wrong usage, 130 after Ctrl-C or a
+    polite kill. Failures are one line, without a traceback.
+
+    Args:
+        run: the command.
+        interrupted: what to say when it was stopped.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold any bytes
+    try:
+        with sigterm_as_ctrl_c():
+            status = run()
+            sys.stdout.flush()
+        return status
+    except GairError as error:
+        complain(error)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print(interrupted, file=sys.stderr)
+        return INTERRUPTED
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):  # there the reader has seen enough
+            complain(error)
+        _drop_unwritable_output()
+        return 1
+
+
+def _drop_unwritable_output() -> None:
+    """Keep the interpreter from trying once more, at its end, what could not be written."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def complain(error: object) -> None:

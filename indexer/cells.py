@@ -66,6 +66,13 @@ def cells_of(region_geometry: Polygon | MultiPolygon, resolution: int) -> Cells:
     return Cells(ids, np.ascontiguousarray(latlng[:, ::-1]), area_m2, int(resolution))
 
 
+def cells_at(lonlat_deg: npt.ArrayLike, resolution: int) -> npt.NDArray[np.uint64]:
+    """The cell that each of (Q, 2) points lies in, (Q,); 0, which is none, for NaN."""
+    points = np.asarray(lonlat_deg, dtype=np.float64).reshape(-1, 2).tolist()
+    found = (h3.latlng_to_cell(lat, lon, resolution) if lon == lon else 0 for lon, lat in points)
+    return np.fromiter(found, dtype=np.uint64, count=len(points))
+
+
 def cell_boundary_lonlat_deg(cell: int | np.uint64) -> npt.NDArray[np.float64]:
     """Corners of a cell, counter-clockwise, the first one not repeated.
 

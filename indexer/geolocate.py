@@ -16,8 +16,9 @@ from gair.photos import Photo, open_photo
 from gair.preprocess import street_view_pixels
 from indexer.answer import Answer, Candidate
 from indexer.candidates import Place, distinct_places
-from indexer.cells import cell_hex
+from indexer.cells import cell_hex, cells_at
 from indexer.index import Index, find_index, open_index
+from indexer.neighbours import CellField
 from indexer.storage import read_current
 
 if TYPE_CHECKING:
@@ -53,6 +54,24 @@ class Geolocator:
             )
         self.index = index
         self.model = model
+        try:  # TEMPORARY until indexer/calibration.py exists
+            from indexer.calibration import load_calibration
+        except ImportError:
+            self.calibration = None
+        else:
+            self.calibration = load_calibration(index.path.parent, index.manifest.build, found)
+
+    @functools.cached_property
+    def field(self) -> CellField:
+        """The index's cells as points and areas."""
+        return CellField(self.index.cells.lonlat_deg, self.index.cells.area_m2)
+
+    def cell_row(self, lonlat_deg: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """The row of the cell that contains each of (Q, 2) points; -1 outside the index."""
+        ids = cells_at(lonlat_deg, self.index.manifest.h3_resolution)
+        known = self.index.cells.h3  # ascending
+        row = np.minimum(np.searchsorted(known, ids), len(known) - 1)
+        return np.where(known[row] == ids, row, -1)
 
     @classmethod
     def open(

@@ -16,7 +16,9 @@ from small_builds import tiny_model
 from toy_city import photo
 
 import indexer
-from indexer.cli import answer_lines, main, manifest_lines
+from indexer.cli import main
+from indexer.commands.info import manifest_lines
+from indexer.commands.search import answer_lines
 from indexer.geolocate import Geolocator
 from indexer.index import open_index
 

@@ -11,6 +11,7 @@ import shapely
 from packing_samples import save_photo
 
 from gair.errors import DatasetError
+from indexer.photo_list import BROKEN, ListedPhoto
 from training.dataset.checks import (
     CONTRADICTORY,
     DUPLICATE,
@@ -24,7 +25,6 @@ from training.dataset.checks import (
     SWAPPED,
     check_photos,
 )
-from training.dataset.manifest import BROKEN, Candidate
 
 STUTTGART, SINGAPORE = (9.17, 48.77), (103.81, 1.31)
 COVERAGE = shapely.union_all(
@@ -39,7 +39,7 @@ def street(tmp_path: Path) -> Path:
 
 
 def reason(path: Path, lonlat_deg: Place) -> str:
-    (found,) = check_photos([Candidate("photo", path, "photo", lonlat_deg)], COVERAGE)
+    (found,) = check_photos([ListedPhoto("photo", path, "photo", lonlat_deg)], COVERAGE)
     assert found in ("", *REASONS)
     return found
 
@@ -70,14 +70,14 @@ def test_coordinates(street: Path, lonlat_deg: Place, expected: str) -> None:
 
 def test_a_place_whose_swap_also_shows_is_not_swapped(street: Path) -> None:
     square = shapely.box(8.0, 8.0, 10.0, 10.0)
-    assert check_photos([Candidate("p", street, "p", (9.0, 8.5))], square) == [""]
+    assert check_photos([ListedPhoto("p", street, "p", (9.0, 8.5))], square) == [""]
 
 
 def test_files(tmp_path: Path, street: Path) -> None:
     assert reason(tmp_path / "gone.jpg", STUTTGART) == FILE_MISSING
     assert reason(tmp_path, STUTTGART) == FILE_MISSING
     assert reason(tmp_path / "gone.jpg", None) == NO_COORDINATES
-    broken = Candidate("b", street, "b", STUTTGART, left_out=BROKEN)
+    broken = ListedPhoto("b", street, "b", STUTTGART, left_out=BROKEN)
     assert check_photos([broken], COVERAGE) == [BROKEN]
 
 
@@ -85,7 +85,7 @@ def photos_at(folder: Path, places: list[Place], seeds: list[int]) -> list[str]:
     candidates = []
     for number, (place, seed) in enumerate(zip(places, seeds, strict=True)):
         path = save_photo(folder / f"{number}.jpg", seed)
-        candidates.append(Candidate(path.name, path, path.name, place))
+        candidates.append(ListedPhoto(path.name, path, path.name, place))
     return check_photos(candidates, COVERAGE)
 
 
@@ -116,13 +116,13 @@ def test_files_that_differ_only_at_their_end_differ(tmp_path: Path) -> None:
     for number, end in enumerate((b"a", b"b", b"a")):
         path = tmp_path / f"{number}.jpg"
         path.write_bytes(beginning + end)
-        candidates.append(Candidate(path.name, path, path.name, STUTTGART))
+        candidates.append(ListedPhoto(path.name, path, path.name, STUTTGART))
     assert check_photos(candidates, COVERAGE) == ["", "", DUPLICATE]
 
 
 def test_ids_of_photos_in_use_are_unique(tmp_path: Path) -> None:
-    first = Candidate("a.jpg", save_photo(tmp_path / "a.jpg", 1), "x", STUTTGART)
-    second = Candidate("b.jpg", save_photo(tmp_path / "b.jpg", 2), "x", STUTTGART)
+    first = ListedPhoto("a.jpg", save_photo(tmp_path / "a.jpg", 1), "x", STUTTGART)
+    second = ListedPhoto("b.jpg", save_photo(tmp_path / "b.jpg", 2), "x", STUTTGART)
     with pytest.raises(DatasetError, match=r"a\.jpg and b\.jpg have the same id 'x'"):
         check_photos([first, second], COVERAGE)
     gone = dataclasses.replace(second, lonlat_deg=None)

@@ -24,6 +24,7 @@ from toy_city import write_city
 from gair.errors import DatasetError, GairError, UsageError
 from gair.files import sha256_of
 from indexer.imagery import open_imagery
+from indexer.photo_list import BROKEN
 from training.dataset.checks import (
     DUPLICATE,
     FILE_MISSING,
@@ -36,7 +37,6 @@ from training.dataset.checks import (
     SWAPPED,
 )
 from training.dataset.dated_imagery import SYNTHETIC_ATTRIBUTION
-from training.dataset.manifest import BROKEN
 from training.dataset.pack import PackOptions, PackReport, pack
 from training.dataset.pack_report import SplitCounts
 from training.dataset.shards import ShardedDataset

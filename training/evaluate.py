@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gair.command import INTERRUPTED, complain, sigterm_as_ctrl_c
-from gair.errors import GairError, UsageError
+from gair.command import run_command
+from gair.errors import UsageError
 
 if TYPE_CHECKING:
     from gair.inr import QueryMode
@@ -34,19 +34,13 @@ examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Evaluate, print the tables, write them; returns the exit status."""
     arguments = _parser().parse_args(argv)
-    try:
-        with sigterm_as_ctrl_c():
-            evaluate(arguments)
-    except GairError as error:
-        complain(error)
-        return error.exit_status
-    except KeyboardInterrupt:
-        print("interrupted: what is finished is kept in the output folder", file=sys.stderr)
-        return INTERRUPTED
-    return 0
+    return run_command(
+        lambda: evaluate(arguments),
+        interrupted="interrupted: what is finished is kept in the output folder",
+    )
 
 
-def evaluate(arguments: argparse.Namespace) -> None:
+def evaluate(arguments: argparse.Namespace) -> int:
     """Gather the models, search both cities with each, write the tables."""
     from gair.files import disk_errors, write_whole
     from training.tables import markdown
@@ -68,6 +62,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     rows = json.dumps({"unseen": unseen, "seen": seen}, indent=1)
     write_whole(out / "evaluation.json", rows.encode())
     print(text)
+    return 0
 
 
 def _models(

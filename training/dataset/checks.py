@@ -21,7 +21,7 @@ from shapely.geometry.base import BaseGeometry
 from gair.errors import DatasetError
 from gair.files import sha256_of
 from gair.geo import WEB_MERCATOR_MAX_LATITUDE_DEG, haversine_m
-from training.dataset.manifest import BROKEN, Candidate
+from indexer.photo_list import BROKEN, ListedPhoto
 
 NO_COORDINATES = "no coordinates"
 NULL_ISLAND = "coordinates (0, 0)"
@@ -63,11 +63,11 @@ Lonlats = npt.NDArray[np.float64]
 Key = TypeVar("Key", bound=Hashable)
 
 
-def check_photos(photos: Sequence[Candidate], coverage: BaseGeometry) -> list[str]:
+def check_photos(photos: Sequence[ListedPhoto], coverage: BaseGeometry) -> list[str]:
     """Why each photo is left out as far as its row and its file tell; empty for those in use.
 
     Args:
-        photos: as :func:`training.dataset.manifest.read_photos` gives them.
+        photos: as :func:`indexer.photo_list.read_photos` gives them.
         coverage: where there is imagery, longitude and latitude in degrees.
 
     Raises:
@@ -111,7 +111,7 @@ def _inside(lonlat_deg: Lonlats, coverage: BaseGeometry) -> npt.NDArray[np.bool_
     return inside
 
 
-def _mark_repeated(photos: Sequence[Candidate], lonlat_deg: Lonlats, reasons: list[str]) -> None:
+def _mark_repeated(photos: Sequence[ListedPhoto], lonlat_deg: Lonlats, reasons: list[str]) -> None:
     """Mark photos that come more than once, in place; the first of those in one place stays."""
     sound = [i for i, reason in enumerate(reasons) if not reason]
     for group in _equal_files(sound, photos):
@@ -125,7 +125,7 @@ def _mark_repeated(photos: Sequence[Candidate], lonlat_deg: Lonlats, reasons: li
                 reasons[i] = DUPLICATE
 
 
-def _equal_files(numbers: Sequence[int], photos: Sequence[Candidate]) -> list[list[int]]:
+def _equal_files(numbers: Sequence[int], photos: Sequence[ListedPhoto]) -> list[list[int]]:
     """Groups of two or more photos with equal bytes.
 
     Only files that agree in size are opened, and only those that agree in their beginning are read.
@@ -145,7 +145,7 @@ def _grouped(pairs: Iterable[tuple[Key, int]]) -> list[list[int]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _sha(photo: Candidate, limit: int) -> str:
+def _sha(photo: ListedPhoto, limit: int) -> str:
     """Of the beginning of a photo's file, or of all of it (-1)."""
     try:
         if limit < 0:
@@ -156,7 +156,7 @@ def _sha(photo: Candidate, limit: int) -> str:
         return f"unreadable {photo.path}"
 
 
-def _check_ids(photos: Iterable[Candidate]) -> None:
+def _check_ids(photos: Iterable[ListedPhoto]) -> None:
     names: dict[str, str] = {}
     for photo in photos:
         if photo.photo_id in names:

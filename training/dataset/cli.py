@@ -6,14 +6,12 @@ Parsing needs nothing heavy; what reads photos and rasters is imported by the co
 from __future__ import annotations
 
 import argparse
-import io
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gair.command import INTERRUPTED, complain, sigterm_as_ctrl_c
-from gair.errors import GairError, UsageError
+from gair.command import run_command
+from gair.errors import UsageError
 
 if TYPE_CHECKING:
     from training.dataset.pack_options import PackOptions
@@ -40,18 +38,9 @@ examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status (0, 1 for a failure, 2 for wrong usage)."""
     arguments = _parser().parse_args(argv)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold any bytes
-    try:
-        with sigterm_as_ctrl_c():
-            status: int = arguments.run(arguments)
-        return status
-    except GairError as error:
-        complain(error)
-        return error.exit_status
-    except KeyboardInterrupt:
-        print("interrupted: nothing was changed", file=sys.stderr)
-        return INTERRUPTED
+    return run_command(
+        lambda: int(arguments.run(arguments)), interrupted="interrupted: nothing was changed"
+    )
 
 
 def _pack(arguments: argparse.Namespace) -> int:

@@ -24,11 +24,11 @@ import numpy.typing as npt
 from gair.errors import DatasetError, PhotoError
 from gair.geo import haversine_m
 from indexer.imagery.source import FramePixels
+from indexer.photo_list import BROKEN
 from indexer.progress import Progress
 from training.dataset.checks import MOSTLY_EMPTY, NO_DATA
 from training.dataset.dated_imagery import SYNTHETIC_ATTRIBUTION, DatedImagery
 from training.dataset.footprints import Square
-from training.dataset.manifest import BROKEN
 from training.dataset.pack_options import PackOptions
 from training.dataset.pack_plan import PackPlan, plan_pack
 from training.dataset.pack_report import EXAMPLES, PackReport, SplitCounts

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from shapely.geometry.base import BaseGeometry
 
+from indexer.photo_list import ListedPhoto, read_photos
 from training.dataset.checks import IN_BUFFER, check_photos
 from training.dataset.footprints import Square, centred_squares, tile_squares
-from training.dataset.manifest import Candidate, read_photos
 from training.dataset.pack_options import PackOptions
 from training.dataset.split import SPLITS, assign_splits, block_places, city_places, too_near
 
@@ -26,7 +26,7 @@ _MUCH = 0.2  # share of photos lost in the buffer that is worth a warning
 class PackPlan:
     """What is to be written."""
 
-    photos: list[Candidate]
+    photos: list[ListedPhoto]
     """All photos there are."""
     reasons: list[str]
     """Why each photo is left out; empty for those in use. Packing adds to them."""

@@ -14,23 +14,16 @@ import functools
 from collections.abc import Sequence
 from pathlib import Path
 
-from gair.command import INTERRUPTED, complain, sigterm_as_ctrl_c
-from gair.errors import GairError, UsageError
+from gair.command import run_command
+from gair.errors import UsageError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status."""
     arguments = _parser().parse_args(argv)
-    try:
-        with sigterm_as_ctrl_c():
-            arguments.run(arguments)
-    except GairError as error:
-        complain(error)
-        return error.exit_status
-    except KeyboardInterrupt:
-        complain("interrupted; nothing was kept")
-        return INTERRUPTED
-    return 0
+    return run_command(
+        lambda: int(arguments.run(arguments)), interrupted="interrupted; nothing was kept"
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -66,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _world(arguments: argparse.Namespace) -> None:
+def _world(arguments: argparse.Namespace) -> int:
     from training.synthetic.dataset import WorldOptions, write_world
 
     _positive(arguments, "cities", "photos", "side_km", "processes")
@@ -79,9 +72,10 @@ def _world(arguments: argparse.Namespace) -> None:
     )
     write_world(arguments.out, options, overwrite=arguments.overwrite)
     print(f"{arguments.out}: look at it with python -m training.dataset info {arguments.out}")
+    return 0
 
 
-def _city(arguments: argparse.Namespace) -> None:
+def _city(arguments: argparse.Namespace) -> int:
     from training.synthetic.blocks import held_out
     from training.synthetic.city import City
     from training.synthetic.files import write_city
@@ -98,6 +92,7 @@ def _city(arguments: argparse.Namespace) -> None:
         wanted=functools.partial(held_out, city.seed) if arguments.from_held_out_blocks else None,
     )
     print(f"imagery: {files.imagery}\nphotos:  {files.manifest}")
+    return 0
 
 
 def _side_m(arguments: argparse.Namespace) -> float:

@@ -14,7 +14,7 @@ source          source, url                                optional
 place           city, place                                optional; unit of splitting
 ==============  =========================================  ======================================
 
-Nothing is judged here but what cannot even be read; :mod:`training.dataset.checks` does the rest.
+Nothing is judged here but what cannot even be read; whoever uses the photos does the rest.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ import contextlib
 import csv
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gair.errors import DatasetError, UsageError
-from training.dataset.photo_tags import parse_date, parse_heading_deg, read_tags
+from indexer.photo_tags import parse_date, parse_heading_deg, read_tags
 
 BROKEN = "photo broken or too large"
 """Why a photo of a folder is left out before anything else is asked."""
@@ -54,8 +54,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A photo that may go into a data set."""
+class ListedPhoto:
+    """A photo that a folder or a manifest lists."""
 
     name: str
     """What the folder or the manifest calls it, with slashes."""
@@ -73,23 +73,31 @@ class Candidate:
     source: str = ""
     left_out: str = ""
     """Why it cannot be used, as far as reading it has shown; empty if nothing is wrong so far."""
+    extra: Mapping[str, str] = field(default_factory=dict)
+    """What further columns of the manifest say, by the names they were asked for."""
 
 
-def read_photos(path: Path | str) -> list[Candidate]:
+def read_photos(path: Path | str, *, extra: Sequence[str] = ()) -> list[ListedPhoto]:
     """The photos of a folder, by name, or of a manifest, in its order.
+
+    Args:
+        path: a folder, or a CSV or Parquet file.
+        extra: further columns of the manifest to keep as text.
 
     Raises:
         DatasetError: There is nothing there, it cannot be read, or it lists no photo.
         UsageError: The path is neither a folder nor a manifest, or columns are missing.
     """
     path = Path(path)
+    if extra and path.is_dir():
+        raise UsageError(f"{path} is a folder, which has no column {extra[0]!r}: give a manifest")
     if not path.exists():
         raise DatasetError(f"no photos at {path}: give a folder, or a .csv or .parquet manifest")
     if path.is_dir():
         found = [_from_tags(file, path) for file in _photo_files(path)]
         nothing = f"no photo in {path}: give a folder with {', '.join(sorted(PHOTO_SUFFIXES))}"
     else:
-        found = list(_from_manifest(path))
+        found = list(_from_manifest(path, extra))
         nothing = f"{path} lists no photos: it needs a row a photo"
     if not found:
         raise DatasetError(nothing)
@@ -113,13 +121,13 @@ def _photo_files(folder: Path) -> list[Path]:
     return sorted(found, key=lambda file: file.relative_to(folder).as_posix())
 
 
-def _from_tags(file: Path, folder: Path) -> Candidate:
+def _from_tags(file: Path, folder: Path) -> ListedPhoto:
     # A file name may hold any bytes, a data set only text.
     name = os.fsencode(file.relative_to(folder).as_posix()).decode("utf-8", "backslashreplace")
     tags = read_tags(file)
     if tags is None:
-        return Candidate(name, file, name, None, left_out=BROKEN)
-    return Candidate(
+        return ListedPhoto(name, file, name, None, left_out=BROKEN)
+    return ListedPhoto(
         name=name,
         path=file,
         photo_id=name,
@@ -129,19 +137,23 @@ def _from_tags(file: Path, folder: Path) -> Candidate:
     )
 
 
-def _from_manifest(path: Path) -> Iterator[Candidate]:
+def _from_manifest(path: Path, extra: Sequence[str]) -> Iterator[ListedPhoto]:
     readers = {".csv": _csv_rows, ".tsv": _csv_rows, ".parquet": _parquet_rows}
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise UsageError(
             f"{path} is neither a folder nor a {', '.join(readers)} manifest of photos"
         )
-    header, rows = reader(path)
+    header, rows = reader(path, extra)
     columns = _columns(path, header)
+    if unknown := [name for name in extra if name not in header]:
+        raise UsageError(
+            f"{path} has no column {unknown[0]!r}: its columns are {', '.join(header)}"
+        )
     for row in rows:
         cell = {field: row.get(column) for field, column in columns.items()}
         name = _text(cell.get("file"))
-        yield Candidate(
+        yield ListedPhoto(
             name=name or "(a row without a file)",
             path=path.parent / name,
             photo_id=_text(cell.get("id")) or name,
@@ -151,6 +163,7 @@ def _from_manifest(path: Path) -> Iterator[Candidate]:
             captured_at=parse_date(cell.get("captured_at")),
             licence=_text(cell.get("licence")),
             source=_text(cell.get("source")),
+            extra={name: _text(row.get(name)) for name in extra},
         )
 
 
@@ -178,7 +191,7 @@ def _columns(path: Path, header: Iterable[str]) -> dict[str, str]:
 Row = Mapping[str, object]
 
 
-def _csv_rows(path: Path) -> tuple[list[str], Iterable[Row]]:
+def _csv_rows(path: Path, _: Sequence[str]) -> tuple[list[str], Iterable[Row]]:
     """Columns and rows; separated by commas, semicolons or tabs, whichever the first line has."""
     with _reading(path), path.open(encoding="utf-8-sig", newline="") as file:
         first_line = file.readline()
@@ -192,7 +205,7 @@ def _csv_rows(path: Path) -> tuple[list[str], Iterable[Row]]:
     return header, rows()
 
 
-def _parquet_rows(path: Path) -> tuple[list[str], Iterable[Row]]:
+def _parquet_rows(path: Path, extra: Sequence[str]) -> tuple[list[str], Iterable[Row]]:
     from pyarrow.parquet import ParquetFile
 
     known = {alias for aliases in COLUMNS.values() for alias in aliases}
@@ -200,7 +213,7 @@ def _parquet_rows(path: Path) -> tuple[list[str], Iterable[Row]]:
         header = list(file.schema_arrow.names)
 
     def rows() -> Iterator[Row]:
-        wanted = [column for column in header if column.strip().lower() in known]
+        wanted = [c for c in header if c in extra or c.strip().lower() in known]
         with _reading(path), ParquetFile(path) as file:
             for batch in file.iter_batches(columns=wanted):
                 yield from batch.to_pylist()

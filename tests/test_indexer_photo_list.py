@@ -15,8 +15,8 @@ from packing_samples import exif_at, save_photo, write_manifest
 from photo_samples import exif_with
 
 from gair.errors import DatasetError, UsageError
-from training.dataset.manifest import BROKEN, COLUMNS, Candidate, read_photos
-from training.dataset.photo_tags import parse_date, parse_heading_deg
+from indexer.photo_list import BROKEN, COLUMNS, ListedPhoto, read_photos
+from indexer.photo_tags import parse_date, parse_heading_deg
 
 HEADER = ["file", "lat", "lon", "id", "heading", "captured_at", "licence", "source", "city"]
 ROW = ["a/1.jpg", "51.5", "-0.12", "x1", "370", "2020-05-01", "CC0", "me", "London"]
@@ -24,7 +24,7 @@ ROW = ["a/1.jpg", "51.5", "-0.12", "x1", "370", "2020-05-01", "CC0", "me", "Lond
 
 def test_a_row_with_everything(tmp_path: Path) -> None:
     (photo,) = read_photos(write_manifest(tmp_path / "photos.csv", HEADER, [ROW]))
-    assert photo == Candidate(
+    assert photo == ListedPhoto(
         name="a/1.jpg",
         path=tmp_path / "a/1.jpg",
         photo_id="x1",
@@ -214,3 +214,25 @@ def test_dates(value: object, expected: str | None) -> None:
 )
 def test_headings(value: object, expected: float | None) -> None:
     assert parse_heading_deg(value) == expected
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_further_columns_are_kept_as_text_when_asked_for(tmp_path: Path, kind: str) -> None:
+    rows = [{"file": "a.jpg", "lat": 1.5, "lon": 2.5, "Weather": "fog", "floor": 3}]
+    manifest = tmp_path / f"photos.{kind}"
+    if kind == "csv":
+        manifest.write_text("file,lat,lon,Weather,floor\na.jpg,1.5,2.5,fog,3\n")
+    else:
+        pq.write_table(pa.Table.from_pylist(rows), manifest)
+    (photo,) = read_photos(manifest, extra=("Weather", "floor"))
+    assert photo.extra == {"Weather": "fog", "floor": "3"}
+    assert read_photos(manifest)[0].extra == {}
+
+
+def test_a_further_column_that_is_not_there_is_named(tmp_path: Path) -> None:
+    manifest = tmp_path / "photos.csv"
+    manifest.write_text("file,lat,lon\na.jpg,1.5,2.5\n")
+    with pytest.raises(UsageError, match=r"no column 'weather': its columns are file, lat, lon"):
+        read_photos(manifest, extra=("weather",))
+    with pytest.raises(UsageError, match="is a folder, which has no column 'weather'"):
+        read_photos(tmp_path, extra=("weather",))

@@ -1,0 +1,180 @@
+"""``python -m indexer build``: index a region."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gair.errors import UsageError
+
+if TYPE_CHECKING:
+    from indexer.regions import Region
+
+
+def add(commands: Any) -> None:  # noqa: ANN401
+    """Add the command."""
+    build = commands.add_parser(
+        "build",
+        help="index a region",
+        description="Index a region: cells, one vector of imagery and one of location for each. "
+        "Without --region, --bbox or --polygon everything the imagery shows is indexed.",
+    )
+    build.set_defaults(run=run)
+    where = build.add_mutually_exclusive_group()
+    where.add_argument("--region", metavar="NAME", help="a region that ships with us: london")
+    where.add_argument("--bbox", metavar="W,S,E,N", help="degrees, for example -0.2,51.4,0.1,51.6")
+    where.add_argument("--polygon", metavar="FILE", help="a GeoJSON file, longitude and latitude")
+    build.add_argument(
+        "--imagery",
+        required=True,
+        metavar="PATH",
+        help="a Sentinel-2 file or a folder of them: GeoTIFF, COG or JP2, any CRS, ten bands "
+        "(B2 B3 B4 B5 B6 B7 B8 B8A B11 B12) found by name",
+    )
+    build.add_argument(
+        "--bands",
+        metavar="LIST",
+        help="names of the bands in files that do not name them: gair-10, l2a-12, l1c-13, or "
+        "B2,B3,...",
+    )
+    build.add_argument(
+        "--dn-scale",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="multiply pixels by this to get reflectance x 10000 (10000 for reflectance in 0..1)",
+    )
+    build.add_argument(
+        "--dn-offset",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="then add this (-1000 for ESA products of baseline 04.00 and later)",
+    )
+    build.add_argument(
+        "--model",
+        default="PingL/GAIR",
+        metavar="MODEL",
+        help="a folder, a release checkpoint file, a Hugging Face id, shipped:demo, or "
+        "untrained:base|tiny (default: %(default)s)",
+    )
+    build.add_argument(
+        "--resolution",
+        type=int,
+        default=10,
+        metavar="R",
+        help="H3 resolution: 9 is cells of about 350 m, 10 of 130 m, 11 of 50 m "
+        "(default: %(default)s)",
+    )
+    build.add_argument(
+        "--rs-query",
+        choices=("nili", "bilinear", "bicubic", "mean"),
+        default="nili",
+        help="how a frame is read at a cell; all but nili are baselines (default: %(default)s)",
+    )
+    build.add_argument(
+        "--no-token-maps",
+        action="store_true",
+        help="do not keep the frames' token maps: a smaller index, and no answers between cells",
+    )
+    build.add_argument("--name", metavar="NAME", help="name of the index (default: the region's)")
+    build.add_argument(
+        "--out", default="indexes", metavar="DIR", help="folder of all indexes (default: indexes)"
+    )
+    build.add_argument("--device", default="auto", help="cpu, cuda, ... (default: the best)")
+    build.add_argument("--quiet", action="store_true", help="no progress")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Build an index and say what was made."""
+    from gair.bands import parse_bands
+    from indexer.imagery import open_imagery
+    from indexer.storage import check_name
+
+    bands = None if arguments.bands is None else parse_bands(arguments.bands)
+    region = _region(arguments)
+    imagery_path = Path(arguments.imagery)
+    with open_imagery(
+        imagery_path, bands=bands, dn_offset=arguments.dn_offset, dn_scale=arguments.dn_scale
+    ) as imagery:
+        if region is None:
+            region = _whole(imagery_path.stem, imagery.coverage)
+        name = check_name(region.name if arguments.name is None else arguments.name)
+        if not arguments.quiet:
+            _say(f"region {region.name}: {region.area_km2:,.1f} km2")
+        from gair.model import Gair
+        from indexer.build import BuildOptions, build_index
+
+        model = Gair.from_pretrained(arguments.model).to(_device(arguments.device))
+        report = build_index(
+            name,
+            region,
+            imagery,
+            model,
+            arguments.out,
+            options=BuildOptions(
+                resolution=arguments.resolution,
+                query_mode=arguments.rs_query,
+                quiet=arguments.quiet,
+            ),
+            model_source=_findable(arguments.model),
+        )
+    print("\n".join(report.summary))
+    if (peak_gb := _peak_memory_gb()) is not None:
+        print(f"  peak memory: {peak_gb:.2f} GB")
+    print("  time: " + ", ".join(f"{k} {v:.1f} s" for k, v in report.manifest.seconds.items()))
+    return 0
+
+
+def _region(arguments: argparse.Namespace) -> Region | None:
+    from indexer.regions import named_region, parse_bbox, region_from_bbox, region_from_geojson
+
+    name = arguments.name
+    if arguments.region is not None:
+        return named_region(arguments.region)
+    if arguments.bbox is not None:
+        return region_from_bbox(parse_bbox(arguments.bbox), name=name or "bbox")
+    if arguments.polygon is not None:
+        return region_from_geojson(arguments.polygon, name=name)
+    return None
+
+
+def _whole(name: str, coverage: Any) -> Region:  # noqa: ANN401
+    from indexer.regions import Region
+
+    return Region(name=name, geometry=coverage, attribution="")
+
+
+def _device(wanted: str) -> str:
+    """The one place that decides where a command computes."""
+    import torch
+
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=wanted).tolist()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise UsageError(
+            f"cannot compute on --device {wanted!r} here: leave it out, or pass cpu"
+        ) from error
+    return wanted
+
+
+def _peak_memory_gb() -> float | None:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+
+
+def _findable(model: str) -> str:
+    """A model's source as it can be found from any folder."""
+    return str(Path(model).resolve()) if Path(model).exists() else model
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
