@@ -30,7 +30,7 @@ demo: demo-city/$(DEMO_CITY)/photos.csv
 
 demo-city/%/photos.csv: $(wildcard training/synthetic/*.py) | $(VENV)/installed
 	rm -rf $(@D)
-	$(BIN)/python -m training.synthetic city --out $(@D) --photos 24 --dates 1 $($*)
+	$(BIN)/python -m training.synthetic city --out $(@D) --photos 24 --calibration-photos 600 --dates 1 $($*)
 
 demo-model: $(VENV)/installed
 	test -f worlds/demo/dataset.json || $(BIN)/python -m training.synthetic world --out worlds/demo

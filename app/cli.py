@@ -90,11 +90,11 @@ def build_parser() -> argparse.ArgumentParser:
     )
     what.add_argument(
         "--imagery-share",
-        default=0.5,
         type=float,
         metavar="X",
         help="weight of the imagery that the page starts with, 0 to 1, the location embedding has "
-        "the rest; 1 for a region the model was not trained in (default: %(default)s)",
+        "the rest; 1 for a region the model was not trained in (default: as the index was "
+        "calibrated, or 0.5)",
     )
     where = parser.add_argument_group("where to serve")
     where.add_argument("--host", default="127.0.0.1", help="address (default: %(default)s)")

@@ -20,13 +20,19 @@ from gair.command import run_command
 from gair.errors import SearchIndexError, UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from gair.model import Gair
+    from indexer.answer import Answer
     from indexer.geolocate import Geolocator
 
 NAME = "demo"
 MODEL = "shipped:demo"
 IMAGERY = "imagery"
 """Folder of GeoTIFFs inside a city's."""
+CALIBRATION = "calibration.csv"
+"""Manifest of the photos that an index is calibrated with, inside a city's folder."""
 SHOWN = 3
 """How many answers are printed: the first ones of the manifest, whatever they are."""
 NEAR_M = 1000.0
@@ -58,7 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     print("\n3. the same in a browser, with the sample photos to click on", flush=True)
     where = ["--index", NAME, "--indexes", arguments.out, "--port", str(arguments.port)]
-    where += ["--imagery-share", "1"]
+    if not (arguments.city / CALIBRATION).is_file():
+        where += ["--imagery-share", "1"]
     return serve([*where, "--examples", str(arguments.city), "--open"])
 
 
@@ -82,6 +89,14 @@ def _index_and_search(arguments: argparse.Namespace) -> int:
     else:
         print(f"the index {Path(out) / NAME} is of this imagery and this model already")
     geolocator = Geolocator.open(NAME, indexes_dir=out, model=model)
+    photos = arguments.city / CALIBRATION
+    if photos.is_file() and geolocator.calibration is None:
+        calibrate = ["calibrate", "--index", NAME, "--indexes", out, "--photos", str(photos)]
+        calibrate += ["--model", arguments.model]
+        print(f"no calibration yet: python -m indexer {shlex.join(calibrate)}", flush=True)
+        if status := index(calibrate):
+            return status
+        geolocator = Geolocator.open(NAME, indexes_dir=out, model=model)
     print(f"\n2. ask where its {len(samples)} sample photos were taken", flush=True)
     print("\n".join(answer_lines(geolocator, samples)), flush=True)
     return 0
@@ -136,7 +151,9 @@ def answer_lines(geolocator: Geolocator, samples: Sequence[Sample]) -> list[str]
     truth = np.array([sample.lonlat_deg for sample in samples])
     photos = [sample.photo for sample in samples]
     # No photo of these places was trained on, so the location embeddings have nothing to say.
-    answers = geolocator.search(photos, k=1, rs_weight=1, location_weight=0)
+    calibrated = geolocator.calibration is not None
+    weights: tuple[float | None, float | None] = (None, None) if calibrated else (1, 0)
+    answers = geolocator.search(photos, k=1, rs_weight=weights[0], location_weight=weights[1])
     best = [answer.candidates[0] for answer in answers]
     off_m = haversine_m(truth, np.array([(c.lon_deg, c.lat_deg) for c in best]))
     chance_m = haversine_m(truth[:, None], geolocator.index.cells.lonlat_deg[None])
@@ -150,10 +167,30 @@ def answer_lines(geolocator: Geolocator, samples: Sequence[Sample]) -> list[str]
         f"all {len(samples)}: median error {distance(float(np.median(off_m)))} (random cells: "
         f"{distance(float(np.median(chance_m)))}), {near} within {NEAR_M / 1000:g} km (random "
         f"cells: {near_by_chance:.1f}); {len(geolocator.index.cells):,} cells",
+        *_region_lines(geolocator, answers, truth),
         f"This is a demo. {geolocator.attribution}.",
         *(f"note: {warning}" for warning in geolocator.warnings),
-        f"try: python -m indexer search {samples[0].photo} --index {geolocator.index.path.parent} "
-        "--rs-weight 1 --location-weight 0",
+        f"try: python -m indexer search {samples[0].photo} --index {geolocator.index.path.parent}"
+        + ("" if calibrated else " --rs-weight 1 --location-weight 0"),
+    ]
+
+
+def _region_lines(
+    geolocator: Geolocator, answers: Sequence[Answer], truth: npt.NDArray[np.float64]
+) -> list[str]:
+    """How often the regions held the truth; nothing without a calibration."""
+    import numpy as np
+
+    if geolocator.calibration is None:
+        return []
+    cells = geolocator.cell_row(truth)
+    regions = [answer.region(0.9) for answer in answers]
+    held = sum(cell in region.rows for cell, region in zip(cells, regions, strict=True))
+    area_km2 = float(np.median([region.km2 for region in regions]))
+    return [
+        f"the 90 % regions, {area_km2:.1f} km2 in the median of "
+        f"{geolocator.index.cells.area_m2.sum() / 1e6:,.0f}, held the truth of {held} of "
+        f"{len(answers)}"
     ]
 
 

@@ -22,6 +22,9 @@ from indexer.geolocate import Geolocator
 KEPT_SECONDS = 30 * 60
 """How long the server keeps an uploaded photo, so that it can be searched with other settings."""
 
+_SAME_SHARE = 0.0051
+"""Shares closer than this are one; the page's slider rounds to a hundredth."""
+
 MOST_PLACES = 100
 """Most places that one call may ask for; the page shows up to 20."""
 
@@ -48,11 +51,12 @@ class SearchHandlers:
             return {"photo": None, "list": empty_html(KEPT_SECONDS // 60), "map": NO_PLACES}
         started = time.perf_counter()
         try:
+            rs_weight, location_weight = self._weights(imagery_share)
             answer = self.geo.search(
                 uploaded_file(photo),
                 k=int(places),
-                rs_weight=imagery_share,
-                location_weight=1 - imagery_share,
+                rs_weight=rs_weight,
+                location_weight=location_weight,
             )
         except GairError as error:
             return {"photo": photo, "list": error_html(str(error)), "map": NO_PLACES}
@@ -60,16 +64,28 @@ class SearchHandlers:
         found = places_html(answer, seconds, tuple(self.geo.warnings))
         return {"photo": photo, "list": found, "map": map_places(answer)}
 
+    def _weights(self, imagery_share: float) -> tuple[float | None, float | None]:
+        """Imagery and location; none of our own where the share is the calibrated one."""
+        calibration = self.geo.calibration
+        if calibration and abs(imagery_share - calibration.sharpness.shares[0]) <= _SAME_SHARE:
+            return None, None
+        return imagery_share, 1 - imagery_share
+
     def for_programs(
-        self, photo: str, k: float = 5, rs_weight: float = 0.5, location_weight: float = 0.5
+        self,
+        photo: str,
+        k: float = 5,
+        rs_weight: float | None = None,
+        location_weight: float | None = None,
     ) -> dict[str, Any]:
         """Find where a street photo may have been taken.
 
         Args:
             photo: The photo, as an uploaded file.
             k: How many places to return.
-            rs_weight: Weight of the similarity with the satellite imagery.
-            location_weight: Weight of the similarity with the coordinates.
+            rs_weight: Weight of the similarity with the satellite imagery; as calibrated, or half,
+                if not given.
+            location_weight: Weight of the similarity with the coordinates; the same.
 
         Returns:
             The answer: ``candidates``, best first, and what to know before believing them.
@@ -91,6 +107,13 @@ class SearchHandlers:
         except GairError as error:
             raise gr.Error(str(error), print_exception=False) from error
         return answer.to_dict()
+
+
+def share_to_start(geo: Geolocator, wanted: float | None) -> float:
+    """The weight of the imagery that the page starts with."""
+    if wanted is not None:
+        return wanted
+    return 0.5 if geo.calibration is None else round(geo.calibration.sharpness.shares[0], 2)
 
 
 @dataclass(frozen=True)

@@ -60,13 +60,14 @@ class ServerOptions:
     """Background map; None draws the index's outline only and needs no network."""
     examples: tuple[Sample, ...] = ()
     """Photos that the page offers to try."""
-    imagery_share: float = 0.5
-    """Weight of the imagery that the page starts with, 0 to 1; the location has the rest."""
+    imagery_share: float | None = None
+    """Weight of the imagery that the page starts with, 0 to 1; the location has the rest. None: as
+    the index was calibrated, or half."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.port <= 65535:
             raise UsageError(f"--port {self.port} is no TCP port; choose 1024 to 65535")
-        if not 0 <= self.imagery_share <= 1:
+        if self.imagery_share is not None and not 0 <= self.imagery_share <= 1:
             raise UsageError(f"--imagery-share {self.imagery_share:g} must be from 0 to 1")
         if not self.allow_remote and not is_loopback(self.host):
             raise UsageError(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from app.examples import MOST_EXAMPLES, Sample, thumbnail_jpeg
-from app.handlers import KEPT_SECONDS, ExampleHandler, SearchHandlers
+from app.handlers import KEPT_SECONDS, ExampleHandler, SearchHandlers, share_to_start
 from app.options import TileSource
 from app.photo import photo_box
 from app.views.examples import examples_html
@@ -60,7 +60,7 @@ def build_page(
     geo: Geolocator,
     tiles: TileSource | None = None,
     examples: Sequence[Sample] = (),
-    imagery_share: float = 0.5,
+    imagery_share: float | None = None,
 ) -> gr.Blocks:
     """The page of one open index, ready to be launched.
 
@@ -68,7 +68,7 @@ def build_page(
         geo: What answers the searches.
         tiles: Background map; None for the index's outline alone.
         examples: Photos to try with one click; the first 24 are offered.
-        imagery_share: Weight of the imagery to start with, 0 to 1.
+        imagery_share: Weight of the imagery to start with, 0 to 1; as calibrated, or half, if None.
 
     Raises:
         PhotoError: An example cannot be read.
@@ -87,7 +87,7 @@ def build_page(
                 photo = _photo_box()
                 if examples:
                     _examples(examples[:MOST_EXAMPLES], photo)
-                places, share = _settings(imagery_share)
+                places, share = _settings(share_to_start(geo, imagery_share))
                 found = _html(empty_html(KEPT_SECONDS // 60), elem_id="gair-found")
             with gr.Column(elem_id="gair-stage", scale=7, min_width=320):
                 drawn = _map(geo, tiles)
@@ -135,9 +135,10 @@ def _settings(imagery_share: float) -> tuple[gr.Slider, gr.Slider]:
             0,
             1,
             value=imagery_share,
-            step=0.05,
+            step=0.01,
             label="Weight of the imagery",
-            info="The location embedding gets the rest. 0.5 counts both the same.",
+            info="The location embedding gets the rest. Probabilities are known only for the "
+            "weight that a calibration found.",
         )
     return places, share
 
@@ -213,8 +214,8 @@ def _search_from_programs(handlers: SearchHandlers, photo: gr.Image) -> None:
         inputs=[
             photo,
             gr.Number(5, label="k", precision=0, visible=False),
-            gr.Number(0.5, label="rs_weight", visible=False),
-            gr.Number(0.5, label="location_weight", visible=False),
+            gr.Number(None, label="rs_weight", visible=False),
+            gr.Number(None, label="location_weight", visible=False),
         ],
         outputs=gr.JSON(visible=False, label="answer"),
         api_name="search",

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from indexer.build import BuildOptions as BuildOptions
     from indexer.build import build_index as build_index
     from indexer.geolocate import Geolocator as Geolocator
-    from indexer.geolocate import search as search
     from indexer.index import Index as Index
     from indexer.index import open_index as open_index
+    from indexer.opened import search as search
+    from indexer.opened import verify as verify
     from indexer.regions import Region as Region
+    from indexer.verdicts import Verdict as Verdict
 
 _HOME = {
     "Answer": "indexer.answer",
@@ -29,9 +31,11 @@ _HOME = {
     "Geolocator": "indexer.geolocate",
     "Index": "indexer.index",
     "Region": "indexer.regions",
+    "Verdict": "indexer.verdicts",
     "build_index": "indexer.build",
     "open_index": "indexer.index",
-    "search": "indexer.geolocate",
+    "search": "indexer.opened",
+    "verify": "indexer.opened",
 }
 
 __all__ = sorted(_HOME)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,8 +21,16 @@ def numbers_joined(argv: Sequence[str]) -> list[str]:
     return joined
 
 
-def add_index_choice(parser: Any) -> None:  # noqa: ANN401
-    """The flags that say which index."""
+def add_index_choice(parser: Any, *, positional: bool = False) -> None:  # noqa: ANN401
+    """The flags that say which index; ``positional`` takes it without a flag, too."""
+    if positional:
+        parser.add_argument(
+            "index",
+            nargs="?",
+            default=argparse.SUPPRESS,
+            metavar="INDEX",
+            help="the same as --index",
+        )
     parser.add_argument(
         "--index", metavar="NAME", help="name or folder (default: the only one there is)"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from indexer.storage import (
     REGION_FILE,
     RS_FILE,
     TABLE_FILE,
+    TOKENS_FILE,
     building,
     check_name,
     file_records,
@@ -39,6 +41,7 @@ from indexer.storage import (
     require_space,
 )
 from indexer.table import CellRows, FrameRows, MissingRows, write_table
+from indexer.token_maps import TokenWriter, map_bytes
 from indexer.vectors import FaissWriter
 
 if TYPE_CHECKING:
@@ -60,6 +63,8 @@ class BuildOptions:
     """Share of a frame's side that cells are read from."""
     query_mode: QueryMode = "nili"
     """How token maps are read; the others are baselines."""
+    keep_token_maps: bool = True
+    """Keep the token maps, so that places between cell centres can be read later."""
     quiet: bool = False
     """No progress bars."""
 
@@ -79,11 +84,27 @@ class BuildReport:
 
 
 @dataclass(frozen=True)
-class _Embedded:
-    """Everything computed, before anything is written."""
+class _Plan:
+    """What a build is going to compute."""
 
     cells: Cells
-    plan: FramePlan
+    frames: FramePlan
+    dim: int
+    token_shape: tuple[int, int, int, int] | None
+    """Of all token maps; None if they are not kept."""
+
+    @property
+    def needed_bytes(self) -> int:
+        """About what its files will take."""
+        cells = len(self.cells) * (4 * self.dim + _BYTES_A_CELL_BESIDE_VECTORS)
+        shape = self.token_shape
+        return cells + (shape[0] * map_bytes(shape) if shape else 0)
+
+
+@dataclass(frozen=True)
+class _Embedded:
+    """Every vector, before they are written."""
+
     remote: RemoteSensingVectors
     kept: npt.NDArray[np.int64]
     """Which cells have imagery, ascending: the rows of the index."""
@@ -121,13 +142,15 @@ def build_index(
     began = time.perf_counter()
     timings = Timings()
     index_folder = Path(out) / check_name(name)
-    cells = cells_of(region.geometry, options.resolution)
-    require_space(index_folder, len(cells) * (4 * model.config.dim + _BYTES_A_CELL_BESIDE_VECTORS))
+    plan = _plan(region, imagery, model, options)
+    require_space(index_folder, plan.needed_bytes)
     build = new_build_id()
     with building(index_folder, build) as folder:
-        found = _embed(region, cells, imagery, model, options, timings)
+        found = _embed(plan, imagery, model, folder, options, timings)
+        if not len(found.kept):
+            raise _no_overlap(region, imagery)
         since = time.perf_counter()
-        _write(folder, found, region)
+        _write(folder, plan, found, region)
         since = timings.add("writing", since)
         described, records = imagery.describe(), file_records(folder)
         timings.add("hashing", since)
@@ -140,10 +163,11 @@ def build_index(
             imagery_warnings=imagery.warnings,
             model=model,
             model_source=model_source or model.info.source,
-            cells=cells,
-            plan=found.plan,
+            cells=plan.cells,
+            plan=plan.frames,
             remote=found.remote,
             query_mode=options.query_mode,
+            token_shape=plan.token_shape,
             seconds=timings.seconds,
             files=records,
         )
@@ -151,36 +175,46 @@ def build_index(
     return BuildReport(path, manifest)
 
 
+def _plan(region: Region, imagery: ImagerySource, model: Gair, options: BuildOptions) -> _Plan:
+    cells = cells_of(region.geometry, options.resolution)
+    side_m = model.config.footprint_mercator_m
+    frames = plan_frames(cells.lonlat_deg, imagery.coverage, side_m, options.inner_share)
+    grid, dim = model.config.rs_grid, model.config.dim
+    shape = (len(frames.bounds_wsen_m), grid, grid, dim) if options.keep_token_maps else None
+    return _Plan(cells, frames, dim, shape)
+
+
 def _embed(
-    region: Region,
-    cells: Cells,
+    plan: _Plan,
     imagery: ImagerySource,
     model: Gair,
+    folder: Path,
     options: BuildOptions,
     timings: Timings,
 ) -> _Embedded:
-    """Both vectors of every cell that has imagery."""
-    side_m = model.config.footprint_mercator_m
-    plan = plan_frames(cells.lonlat_deg, imagery.coverage, side_m, options.inner_share)
-    remote = embed_frames(
-        model,
-        imagery,
-        plan,
-        cells.lonlat_deg,
-        mode=options.query_mode,
-        timings=timings,
-        quiet=options.quiet,
-    )
+    """Both vectors of every cell that has imagery; token maps go to the folder as they come."""
+    keep: contextlib.AbstractContextManager[TokenWriter | None] = contextlib.nullcontext()
+    if plan.token_shape is not None:
+        keep = TokenWriter(folder / TOKENS_FILE, plan.token_shape)
+    with keep as tokens:
+        remote = embed_frames(
+            model,
+            imagery,
+            plan.frames,
+            plan.cells.lonlat_deg,
+            mode=options.query_mode,
+            tokens=tokens,
+            timings=timings,
+            quiet=options.quiet,
+        )
     kept = np.flatnonzero(remote.status == INDEXED)
-    if not len(kept):
-        raise _no_overlap(region, imagery)
-    places = cells.lonlat_deg[kept]
+    places = plan.cells.lonlat_deg[kept]
     locations = embed_locations(model, places, timings=timings, quiet=options.quiet)
-    return _Embedded(cells, plan, remote, kept, locations)
+    return _Embedded(remote, kept, locations)
 
 
-def _write(folder: Path, found: _Embedded, region: Region) -> None:
-    cells, remote, kept = found.cells, found.remote, found.kept
+def _write(folder: Path, plan: _Plan, found: _Embedded, region: Region) -> None:
+    cells, remote, kept = plan.cells, found.remote, found.kept
     _write_vectors(folder / RS_FILE, remote.vectors, kept)
     _write_vectors(folder / LOCATION_FILE, found.locations, np.arange(len(kept)))
     lost = np.flatnonzero(remote.status != INDEXED)
@@ -190,9 +224,9 @@ def _write(folder: Path, found: _Embedded, region: Region) -> None:
             cells.ids[kept],
             cells.lonlat_deg[kept],
             cells.area_m2[kept],
-            found.plan.frame_of_cell[kept],
+            plan.frames.frame_of_cell[kept],
         ),
-        FrameRows(found.plan.bounds_wsen_m, remote.valid_fraction),
+        FrameRows(plan.frames.bounds_wsen_m, remote.valid_fraction),
         MissingRows(cells.ids[lost], cells.lonlat_deg[lost], remote.reasons(lost)),
     )
     outline = folder / REGION_FILE

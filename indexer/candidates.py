@@ -23,7 +23,7 @@ class Place:
 
 
 def distinct_places(
-    scores: npt.NDArray[np.float32],
+    scores: npt.NDArray[np.floating],
     lonlat_deg: npt.NDArray[np.float64],
     k: int,
     merge_radius_m: float,
@@ -50,7 +50,7 @@ def distinct_places(
         look = min(len(scores), 8 * look)
 
 
-def _best_rows(scores: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.int64]:
+def _best_rows(scores: npt.NDArray[np.floating], count: int) -> npt.NDArray[np.int64]:
     """Rows of the best scores, best first, ties by row."""
     rows = np.arange(len(scores))
     if count < len(scores):

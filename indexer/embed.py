@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from gair.inr import QueryMode
     from gair.model import Gair
+    from indexer.token_maps import TokenWriter
 
 FRAMES_AT_ONCE = 8
 """Frames in one encoder pass."""
@@ -97,6 +98,7 @@ def embed_frames(
     lonlat_deg: npt.NDArray[np.float64],
     *,
     mode: QueryMode = "nili",
+    tokens: TokenWriter | None = None,
     timings: Timings | None = None,
     quiet: bool = False,
 ) -> RemoteSensingVectors:
@@ -108,12 +110,14 @@ def embed_frames(
         plan: frames, and the frame of each cell.
         lonlat_deg: (N, 2) cell centres.
         mode: how token maps are read at the cells.
+        tokens: keeps the token maps; the vectors are made before these are rounded.
         timings: collects where the time goes.
         quiet: no progress bar.
 
     Raises:
         ImageryError: a file cannot be read.
         ModelError: the model's vectors are not finite.
+        StorageError: the disk refused token maps.
     """
     timings = timings or Timings()
     cells_of_frame = _group(plan)
@@ -125,7 +129,8 @@ def embed_frames(
         Progress("imagery", total=assigned, unit="cell", quiet=quiet) as progress,
         _FrameReader(imagery, plan) as reader,
     ):
-        batch: list[tuple[FramePixels, npt.NDArray[np.float64], npt.NDArray[np.int64]]] = []
+        encode = _Encoder(model, mode, vectors, tokens, timings)
+        batch: list[_Frame] = []
         for frame, pixels in reader:
             cells = cells_of_frame[frame]
             xy = plan.footprint(frame).frame_xy(lonlat_deg[cells])
@@ -134,13 +139,13 @@ def embed_frames(
             enough = pixels.valid_fraction >= MIN_VALID_SHARE
             status[cells] = np.where(here, INDEXED if enough else MOSTLY_EMPTY, NO_DATA)
             if enough and here.any():
-                batch.append((pixels, xy[here], cells[here]))
+                batch.append(_Frame(frame, pixels, xy[here], cells[here]))
             progress.advance(len(cells))
             if len(batch) == FRAMES_AT_ONCE:
-                _embed_batch(model, batch, vectors, mode, timings)
+                encode(batch)
                 batch.clear()
         if batch:
-            _embed_batch(model, batch, vectors, mode, timings)
+            encode(batch)
     timings.seconds["waiting for imagery"] = reader.waited_s
     return RemoteSensingVectors(vectors, status, valid_fraction)
 
@@ -179,30 +184,51 @@ def frame_shape_px(footprint: Footprint, resolution_m: float) -> tuple[int, int]
     return side, side
 
 
-def _embed_batch(
-    model: Gair,
-    batch: list[tuple[FramePixels, npt.NDArray[np.float64], npt.NDArray[np.int64]]],
-    vectors: npt.NDArray[np.float16],
-    mode: QueryMode,
-    timings: Timings,
-) -> None:
-    import torch
+@dataclass(frozen=True)
+class _Frame:
+    """A frame that waits to be encoded."""
 
-    since = time.perf_counter()
-    side = model.config.rs_frame_px
-    pixels = torch.cat([remote_sensing_pixels(p.dn[None], side) for p, _, _ in batch])
-    most = max(len(cells) for _, _, cells in batch)
-    xy = torch.zeros(len(batch), most, 2)
-    for number, (_, points, _) in enumerate(batch):
-        xy[number, : len(points)] = torch.from_numpy(points)
-    since = timings.add("preprocessing", since)
-    with torch.inference_mode():
-        token_maps = model.encode_remote_sensing(pixels.to(model.device))
-        since = timings.add("imagery encoder", since)
-        found = model.localize(token_maps, xy.to(model.device), mode=mode)
-        for number, (_, _, cells) in enumerate(batch):
-            vectors[cells] = _to_half(found[number, : len(cells)])
-    timings.add("dense sampling", since)
+    number: int
+    """Row of the plan."""
+    pixels: FramePixels
+    xy: npt.NDArray[np.float64]
+    """(n, 2) where its cells lie in it."""
+    cells: npt.NDArray[np.int64]
+    """(n,) which cells those are."""
+
+
+@dataclass(frozen=True)
+class _Encoder:
+    """Turns frames into the vectors of their cells."""
+
+    model: Gair
+    mode: QueryMode
+    vectors: npt.NDArray[np.float16]
+    """(N, D), filled in."""
+    tokens: TokenWriter | None
+    timings: Timings
+
+    def __call__(self, batch: list[_Frame]) -> None:
+        import torch
+
+        model, timings = self.model, self.timings
+        since = time.perf_counter()
+        side = model.config.rs_frame_px
+        pixels = torch.cat([remote_sensing_pixels(f.pixels.dn[None], side) for f in batch])
+        xy = torch.zeros(len(batch), max(len(f.cells) for f in batch), 2)
+        for row, frame in enumerate(batch):
+            xy[row, : len(frame.xy)] = torch.from_numpy(frame.xy)
+        since = timings.add("preprocessing", since)
+        with torch.inference_mode():
+            token_maps = model.encode_remote_sensing(pixels.to(model.device))
+            since = timings.add("imagery encoder", since)
+            found = model.localize(token_maps, xy.to(model.device), mode=self.mode)
+            for row, frame in enumerate(batch):
+                self.vectors[frame.cells] = _to_half(found[row, : len(frame.cells)])
+        since = timings.add("dense sampling", since)
+        if self.tokens is not None:
+            self.tokens.write([frame.number for frame in batch], token_maps)
+            timings.add("keeping token maps", since)
 
 
 def _to_half(vectors: torch.Tensor) -> npt.NDArray[np.float16]:

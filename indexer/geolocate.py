@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -14,25 +15,31 @@ import numpy.typing as npt
 from gair.errors import IndexMismatchError, ModelError, UsageError
 from gair.photos import Photo, open_photo
 from gair.preprocess import street_view_pixels
-from indexer.answer import Answer, Candidate
-from indexer.candidates import Place, distinct_places
-from indexer.cells import cell_hex, cells_at
+from indexer.answer import NOT_IN_INDEX_CLAIM, UNCALIBRATED, Answer
+from indexer.answering import Scored, answer_of, cell_posterior, membership_of
+from indexer.calibration import load_calibration
+from indexer.cells import cells_at
 from indexer.index import Index, find_index, open_index
-from indexer.neighbours import CellField
-from indexer.storage import read_current
+from indexer.neighbours import CellField, Discs
+from indexer.posterior import Sharpness
+from indexer.query import Query, QueryFields
+from indexer.token_reader import TokenReader
+from indexer.verdicts import Verdict, verify_claim
 
 if TYPE_CHECKING:
     import PIL.Image
+    from scipy.sparse import csr_array
 
     from gair.model import Gair
+    from indexer.heatmap import HeatMap, Of
+    from indexer.prior import Prior
 
     PhotoSource = str | os.PathLike[str] | bytes | PIL.Image.Image | npt.NDArray[Any] | Photo
 
 PHOTOS_AT_ONCE = 16
 """Photos in one encoder pass."""
-MAX_WEIGHT = 1e6
-"""Scores are float32; what matters of the weights is their ratio."""
-UNCALIBRATED = "uncalibrated: scores rank places, they are not probabilities"
+PAPER_SHARPNESS = Sharpness(0.5 / 0.07, 0.5 / 0.07, 0.0)
+"""Where nothing is calibrated: the temperature that GAIR was trained with, and equal weights."""
 
 
 class Geolocator:
@@ -54,17 +61,25 @@ class Geolocator:
             )
         self.index = index
         self.model = model
-        try:  # TEMPORARY until indexer/calibration.py exists
-            from indexer.calibration import load_calibration
-        except ImportError:
-            self.calibration = None
-        else:
-            self.calibration = load_calibration(index.path.parent, index.manifest.build, found)
+        self.calibration = load_calibration(index.path.parent, index.manifest.build, found)
+        self.discs = functools.lru_cache(4)(self._discs)
+        self.blur = functools.lru_cache(4)(self._blur)
 
     @functools.cached_property
     def field(self) -> CellField:
         """The index's cells as points and areas."""
         return CellField(self.index.cells.lonlat_deg, self.index.cells.area_m2)
+
+    @functools.cached_property
+    def reader(self) -> TokenReader | None:
+        """What reads the index between its cells; None where it keeps no token maps."""
+        return TokenReader(self.index, self.model, self.field) if self.index.tokens else None
+
+    def _discs(self, radius_m: float) -> Discs:
+        return self.field.discs(self.field.lonlat_deg, radius_m)
+
+    def _blur(self, spread_m: float) -> csr_array | None:
+        return self.field.blur(spread_m)
 
     def cell_row(self, lonlat_deg: npt.ArrayLike) -> npt.NDArray[np.int64]:
         """The row of the cell that contains each of (Q, 2) points; -1 outside the index."""
@@ -128,17 +143,16 @@ class Geolocator:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What to know before believing an answer."""
-        return (*self.index.manifest.warnings, UNCALIBRATED)
+        own = self.index.manifest.warnings
+        return (*own, UNCALIBRATED) if self.calibration is None else tuple(own)
 
     @property
     def merge_radius_m(self) -> float:
         """Closer cells are one place: a token of imagery, or 1.5 cells where they are coarser."""
-        cells = self.index.cells
-        spacing_m = float(np.sqrt(cells.area_m2.mean() * 2 / np.sqrt(3)))
-        latitude_deg = float(cells.lonlat_deg[:, 1].mean())
+        latitude_deg = float(self.index.cells.lonlat_deg[:, 1].mean())
         config = self.model.config
         token_m = config.footprint_ground_m(latitude_deg) / config.rs_grid
-        return max(token_m, 1.5 * spacing_m)
+        return max(token_m, 1.5 * self.field.spacing_m)
 
     def embed(self, photos: Sequence[Photo]) -> npt.NDArray[np.float32]:
         """The vectors s of photos, (P, D), unit length."""
@@ -161,156 +175,139 @@ class Geolocator:
         self,
         image: list[Any] | tuple[Any, ...],
         *,
-        k: int = ...,
-        rs_weight: float = ...,
-        location_weight: float = ...,
-        merge_radius_m: float | None = ...,
+        same_place: Literal[True],
+        **query: Unpack[QueryFields],
+    ) -> Answer: ...
+
+    @overload
+    def search(
+        self,
+        image: list[Any] | tuple[Any, ...],
+        *,
+        same_place: Literal[False] = ...,
+        **query: Unpack[QueryFields],
     ) -> list[Answer]: ...
 
     @overload
     def search(
         self,
         image: PhotoSource,
-        *,
-        k: int = ...,
-        rs_weight: float = ...,
-        location_weight: float = ...,
-        merge_radius_m: float | None = ...,
+        **query: Unpack[QueryFields],
     ) -> Answer: ...
 
     def search(
         self,
         image: PhotoSource | list[Any] | tuple[Any, ...],
         *,
-        k: int = 5,
-        rs_weight: float = 0.5,
-        location_weight: float = 0.5,
-        merge_radius_m: float | None = None,
+        same_place: bool = False,
+        **query: Unpack[QueryFields],
     ) -> Answer | list[Answer]:
         """Where a photo may have been taken.
 
         Args:
             image: a path, the bytes of a file, a PIL image, an array (H, W, 3), a photo from
                 :func:`gair.photos.open_photo`, or a list of them.
-            k: how many places.
-            rs_weight: weight of the imagery's cosine, 0 to :data:`MAX_WEIGHT`.
-            location_weight: weight of the location embedding's cosine, 0 to the same.
-            merge_radius_m: cells closer than this are one place; :attr:`merge_radius_m` if None.
+            same_place: whether the photos of a list are of one place and get one answer.
+            **query: the fields of :class:`indexer.query.Query`: ``k`` places, ``rs_weight`` and
+                ``location_weight``, ``merge_radius_m``, a ``prior`` and whether to ``refine``.
 
         Returns:
-            One answer, or a list of answers for a list.
+            One answer, or a list of answers for a list of photos of different places.
 
         Raises:
             PhotoError: a photo cannot be read; nothing is answered for a list that holds one.
-            UsageError: k or a weight makes no sense.
+            UsageError: k or a weight makes no sense, or there is no photo of the one place.
         """
-        _check_query(k, rs_weight, location_weight, merge_radius_m)
-        radius_m = self.merge_radius_m if merge_radius_m is None else merge_radius_m
-        weights = (rs_weight, location_weight)
-        if not isinstance(image, list | tuple):
-            return self._answers([image], k, weights, radius_m)[0]
+        asked = Query(**query)
+        asked.check()
+        if same_place or not isinstance(image, list | tuple):
+            return answer_of(self, self._one_place(image), asked)
         answers: list[Answer] = []
         for start in range(0, len(image), PHOTOS_AT_ONCE):  # decoded photos are large
-            some = image[start : start + PHOTOS_AT_ONCE]
-            answers += self._answers(some, k, weights, radius_m)
+            some = self.scored(image[start : start + PHOTOS_AT_ONCE])
+            answers += [answer_of(self, scored, asked) for scored in some]
         return answers
 
-    def _answers(
-        self, sources: Sequence[PhotoSource], k: int, weights: tuple[float, float], radius_m: float
-    ) -> list[Answer]:
-        """Answers of photos that pass the encoder together."""
-        photos = [p if isinstance(p, Photo) else open_photo(p) for p in sources]
-        s = self.embed(photos)
-        rs = self.index.rs.scores(s)
-        location = self.index.location.scores(s)
-        answers = []
-        for number, photo in enumerate(photos):
-            fused = weights[0] * rs[number] + weights[1] * location[number]
-            places = distinct_places(fused, self.index.cells.lonlat_deg, k, radius_m)
-            scored = [
-                self._candidate(rank, place, fused, rs[number], location[number])
-                for rank, place in enumerate(places, start=1)
-            ]
-            answers.append(self._answer(photo, scored, *weights))
-        return answers
-
-    def _candidate(
+    def verify(
         self,
-        rank: int,
-        place: Place,
-        fused: npt.NDArray[np.float32],
-        rs: npt.NDArray[np.float32],
-        location: npt.NDArray[np.float32],
-    ) -> Candidate:
-        cells = self.index.cells
-        lon_deg, lat_deg = (float(v) for v in cells.lonlat_deg[place.row])
-        return Candidate(
-            rank=rank,
-            lon_deg=lon_deg,
-            lat_deg=lat_deg,
-            h3_cell=cell_hex(int(cells.h3[place.row])),
-            row=place.row,
-            score=float(fused[place.row]),
-            rs_score=float(rs[place.row]),
-            location_score=float(location[place.row]),
-            merged_cells=place.merged,
-            spread_m=place.spread_m,
+        image: PhotoSource | list[Any] | tuple[Any, ...],
+        lon_deg: float,
+        lat_deg: float,
+        radius_m: float = 500.0,
+    ) -> Verdict:
+        """Whether a photo may have been taken where somebody says it was.
+
+        Args:
+            image: a photo as for :meth:`search`, or a list of photos of the one place.
+            lon_deg: longitude of the claimed place.
+            lat_deg: its latitude.
+            radius_m: how far from there it may have been taken.
+
+        Raises:
+            PhotoError: a photo cannot be read.
+            UsageError: the place is not on Earth, or the radius makes no sense.
+        """
+        scored = self._one_place(image)
+        sharpness = self.calibration.sharpness if self.calibration else PAPER_SHARPNESS
+        p = cell_posterior(self, scored, sharpness)
+        each = None
+        if len(scored.photos) > 1:
+            each = np.stack([cell_posterior(self, one, sharpness) for one in scored.one_by_one()])
+        verdict = verify_claim(self, p, (lon_deg, lat_deg), radius_m, each=each)
+        if self.calibration is None or membership_of(self, scored).in_index:
+            return verdict
+        return replace(verdict, note=NOT_IN_INDEX_CLAIM)
+
+    def heatmap(
+        self,
+        image: PhotoSource | list[Any] | tuple[Any, ...],
+        *,
+        of: Of = "posterior",
+        prior: Prior | None = None,
+        level: float = 0.9,
+    ) -> HeatMap:
+        """The whole index as one photo sees it, as in the paper's figure 4.
+
+        Args:
+            image: a photo as for :meth:`search`, or a list of photos of one place.
+            of: ``imagery``, ``location`` or ``posterior``.
+            prior: what is known before the photo is looked at; for the posterior only.
+            level: how often the region drawn on a posterior holds the truth.
+
+        Raises:
+            PhotoError: a photo cannot be read.
+            UsageError: there is no such map.
+        """
+        from indexer.heatmap import make_heatmap
+
+        return make_heatmap(self, self._one_place(image), of, prior=prior, level=level)
+
+    def _one_place(self, image: PhotoSource | list[Any] | tuple[Any, ...]) -> Scored:
+        """A photo, or the photos of one place."""
+        if isinstance(image, list | tuple):
+            return self._together(image)
+        (scored,) = self.scored([image])
+        return scored
+
+    def scored(self, sources: Sequence[PhotoSource]) -> list[Scored]:
+        """Photos that pass the encoder together, each scored against every cell."""
+        photos = [p if isinstance(p, Photo) else open_photo(p) for p in sources]
+        if not photos:
+            return []
+        s = self.embed(photos)
+        rs, location = self.index.rs.scores(s), self.index.location.scores(s)
+        return Scored(tuple(photos), s, rs, location).one_by_one()
+
+    def _together(self, sources: Sequence[PhotoSource]) -> Scored:
+        """Photos of one place."""
+        if not sources:
+            raise UsageError("no photos of the place: give one or more")
+        found: list[Scored] = []
+        for start in range(0, len(sources), PHOTOS_AT_ONCE):
+            found += self.scored(sources[start : start + PHOTOS_AT_ONCE])
+        return Scored(
+            tuple(photo for one in found for photo in one.photos),
+            np.concatenate([one.s for one in found]),
+            np.concatenate([one.rs for one in found]),
+            np.concatenate([one.location for one in found]),
         )
-
-    def _answer(
-        self, photo: Photo, candidates: list[Candidate], rs_weight: float, location_weight: float
-    ) -> Answer:
-        return Answer(
-            photo=photo.name,
-            candidates=tuple(candidates),
-            index=self.index.name,
-            build=self.index.manifest.build,
-            cells_searched=len(self.index.cells),
-            rs_weight=rs_weight,
-            location_weight=location_weight,
-            model=self.model_name,
-            model_licence=self.model_licence,
-            trained=self.trained,
-            attribution=self.attribution,
-            warnings=self.warnings,
-            photo_gps_lonlat_deg=photo.gps_lonlat_deg,
-        )
-
-
-def search(
-    image: PhotoSource | list[Any] | tuple[Any, ...],
-    *,
-    index: str | Path | None = None,
-    indexes_dir: str | Path = "indexes",
-    k: int = 5,
-    rs_weight: float = 0.5,
-    location_weight: float = 0.5,
-) -> Answer | list[Answer]:
-    """Where a photo may have been taken: :meth:`Geolocator.search` on an index by name.
-
-    The index and its model stay loaded between calls, until a newer build takes over.
-    """
-    folder = find_index(index, indexes_dir).resolve()
-    geolocator = _opened(folder, *read_current(folder))
-    return geolocator.search(image, k=k, rs_weight=rs_weight, location_weight=location_weight)
-
-
-@functools.lru_cache(maxsize=2)
-def _opened(folder: Path, build: str, manifest_sha256: str) -> Geolocator:
-    """A build never changes, so it can be kept; a new build has another key."""
-    return Geolocator.open(folder)
-
-
-def _check_query(
-    k: int, rs_weight: float, location_weight: float, merge_radius_m: float | None
-) -> None:
-    if not isinstance(k, int) or k < 1:
-        raise UsageError(f"k is {k!r}: ask for one place or more, a whole number")
-    weights = (rs_weight, location_weight)
-    if not all(0 <= w <= MAX_WEIGHT for w in weights) or not any(weights):  # NaN fails, too
-        raise UsageError(
-            f"weights {rs_weight:g} (rs) and {location_weight:g} (location): both must be 0 to "
-            f"{MAX_WEIGHT:g} and one of them above 0"
-        )
-    if merge_radius_m is not None and not (np.isfinite(merge_radius_m) and merge_radius_m >= 0):
-        raise UsageError(f"merge radius {merge_radius_m} m: it must be 0 or more")

@@ -17,10 +17,12 @@ from indexer.storage import (
     REGION_FILE,
     RS_FILE,
     TABLE_FILE,
+    TOKENS_FILE,
     index_names,
     read_current,
 )
-from indexer.table import CellRows, CellTable
+from indexer.table import CellRows, CellTable, FrameRows
+from indexer.token_maps import TokenMaps
 from indexer.vectors import FaissStore, VectorStore
 
 
@@ -37,6 +39,10 @@ class Index:
     """Location vectors; row i belongs to row i of ``cells``."""
     outline: dict[str, Any]
     """GeoJSON feature of the region that was indexed."""
+    frames: FrameRows
+    """The frames that cells were sampled from; ``cells.frame`` are rows of it."""
+    tokens: TokenMaps | None
+    """Token maps, a row a frame; None where the build did not keep them."""
 
     @property
     def name(self) -> str:
@@ -79,7 +85,8 @@ def open_index(folder: str | Path) -> Index:
     build, manifest_sha256 = read_current(folder)
     path = folder / build
     manifest = read_manifest(path, manifest_sha256)
-    for name in (RS_FILE, LOCATION_FILE, TABLE_FILE, REGION_FILE):
+    token_files = [TOKENS_FILE] if manifest.tokens else []
+    for name in (RS_FILE, LOCATION_FILE, TABLE_FILE, REGION_FILE, *token_files):
         _check_file(path / name, manifest)
     table = CellTable(path / TABLE_FILE)
     table.close()
@@ -90,6 +97,8 @@ def open_index(folder: str | Path) -> Index:
         rs=FaissStore(path / RS_FILE),
         location=FaissStore(path / LOCATION_FILE),
         outline=json.loads((path / REGION_FILE).read_bytes()),
+        frames=table.frames,
+        tokens=TokenMaps(path / TOKENS_FILE) if manifest.tokens else None,
     )
     _check_rows(index)
     return index
@@ -143,3 +152,9 @@ def _check_rows(index: Index) -> None:
     if len(set(counts.values())) != 1:
         listed = ", ".join(f"{name} has {count:,}" for name, count in counts.items())
         raise IndexCorruptError(f"{index.path}: the rows do not match: {listed}")
+    frames, tokens = len(index.frames.bounds_wsen_m), index.tokens
+    if tokens is not None and (tokens.count, tokens.dim) != (frames, index.rs.dim):
+        raise IndexCorruptError(
+            f"{index.path}: the frames do not match: {TABLE_FILE} has {frames:,}, and "
+            f"{TOKENS_FILE} has {tokens.count:,} of {tokens.dim} dimensions, not {index.rs.dim}"
+        )

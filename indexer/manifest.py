@@ -15,8 +15,11 @@ from typing import Any
 from gair.errors import IndexCorruptError
 
 MANIFEST_FILE = "manifest.json"
-SCHEMA_VERSION = 1
-"""Raised when an old reader could misread a new index."""
+SCHEMA_VERSION = 2
+"""Raised when an old reader could misread a new index, or could not tell why it cannot read it.
+
+1 had no token maps; such an index is still read."""
+_READABLE = (1, 2)
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,8 @@ class Manifest:
     metric: str
     vectors: dict[str, Any]
     """Kind to file, dimensions and type."""
+    tokens: dict[str, Any] | None
+    """File, shape and type of the token maps; None where they were not kept."""
     warnings: list[str]
     libraries: dict[str, str]
     seconds: dict[str, float]
@@ -86,11 +91,13 @@ class Manifest:
         try:
             values: dict[str, Any] = json.loads(text)
             version = values.get("schema_version")
-            if version != SCHEMA_VERSION:
+            if version not in _READABLE:
                 raise IndexCorruptError(
-                    f"{path} has schema version {version!r}; this program reads {SCHEMA_VERSION}: "
-                    "rebuild the index or update the program"
+                    f"{path} has schema version {version!r}; this program reads "
+                    f"{_READABLE[0]} to {_READABLE[-1]}: rebuild the index or update the program"
                 )
+            if version == 1:
+                values["tokens"] = None
             values["model"] = ModelRecord(**values["model"])
             values["files"] = {k: FileRecord(**v) for k, v in values["files"].items()}
             return cls(**values)

@@ -12,7 +12,7 @@ from indexer.embed import RemoteSensingVectors
 from indexer.frames import FramePlan
 from indexer.manifest import SCHEMA_VERSION, FileRecord, Manifest, ModelRecord
 from indexer.regions import Region
-from indexer.storage import LOCATION_FILE, RS_FILE
+from indexer.storage import LOCATION_FILE, RS_FILE, TOKENS_FILE
 
 if TYPE_CHECKING:
     from gair.model import Gair
@@ -37,6 +37,7 @@ def make_manifest(
     plan: FramePlan,
     remote: RemoteSensingVectors,
     query_mode: str,
+    token_shape: tuple[int, int, int, int] | None,
     seconds: Mapping[str, float],
     files: dict[str, FileRecord],
 ) -> Manifest:
@@ -80,6 +81,9 @@ def make_manifest(
             kind: {"file": file, "dim": model.config.dim, "type": "float16"}
             for kind, file in (("rs", RS_FILE), ("location", LOCATION_FILE))
         },
+        tokens=None
+        if token_shape is None
+        else {"file": TOKENS_FILE, "shape": list(token_shape), "type": "float16"},
         warnings=[
             *_model_warnings(model),
             *imagery_warnings,

@@ -3,8 +3,8 @@
 ::
 
     indexes/london/CURRENT                    {"build": ..., "manifest_sha256": ...}
-    indexes/london/20261123T101500Z-3f2a/     rs.faiss location.faiss cells.duckdb
-                                              region.geojson manifest.json
+    indexes/london/20261123T101500Z-3f2a/     rs.faiss location.faiss tokens.npy
+                                              cells.duckdb region.geojson manifest.json
 
 A build grows in a hidden folder and is renamed when its manifest is on disk; only then does
 CURRENT change. A process that has the old build open keeps it. A build that dies leaves a hidden
@@ -37,6 +37,7 @@ from indexer.manifest import MANIFEST_FILE, FileRecord
 CURRENT_FILE = "CURRENT"
 RS_FILE = "rs.faiss"
 LOCATION_FILE = "location.faiss"
+TOKENS_FILE = "tokens.npy"
 TABLE_FILE = "cells.duckdb"
 REGION_FILE = "region.geojson"
 

@@ -119,6 +119,10 @@ class CellTable:
             found = self._connection.execute(
                 'SELECT "row", h3, lon_deg, lat_deg, area_m2, frame FROM cells ORDER BY "row"'
             ).fetchnumpy()
+            frames = self._connection.execute(
+                "SELECT frame, west_m, south_m, east_m, north_m, valid_fraction FROM frames "
+                "ORDER BY frame"
+            ).fetchnumpy()
             missing = self._connection.execute("SELECT count(*) FROM missing").fetchone()
         except duckdb.Error as error:
             raise IndexCorruptError(f"cannot read {path}: {_first_line(error)}") from error
@@ -129,6 +133,11 @@ class CellTable:
             lonlat_deg=np.stack([found["lon_deg"], found["lat_deg"]], axis=1).astype(np.float64),
             area_m2=np.asarray(found["area_m2"], dtype=np.float64),
             frame=np.asarray(found["frame"], dtype=np.int64),
+        )
+        bounds = [frames[name] for name in ("west_m", "south_m", "east_m", "north_m")]
+        self.frames = FrameRows(
+            bounds_wsen_m=np.stack(bounds, axis=1).astype(np.float64),
+            valid_fraction=np.asarray(frames["valid_fraction"], dtype=np.float64),
         )
         self.missing_count = int(missing[0]) if missing else 0
 

@@ -99,6 +99,34 @@ def test_the_errors_printed_are_the_distances_to_the_truth(
     assert float(found[6]) == pytest.approx(PHOTOS * np.mean(np.array(chance_m) <= 1000), abs=0.15)
 
 
+def test_with_calibration_photos_the_index_is_calibrated_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    city = tmp_path / "city"
+    write_city(
+        City(seed=8, side_m=1800.0),
+        city,
+        photos=PHOTOS,
+        calibration_photos=60,
+        dates=1,
+        quiet=True,
+    )
+    assert main(arguments(city, tmp_path)) == 0
+    said = capsys.readouterr().out
+    assert "no calibration yet: python -m indexer calibrate --index demo" in said
+    geolocator = Geolocator.open("demo", indexes_dir=tmp_path)
+    assert geolocator.calibration is not None
+    held = re.search(r"held the truth of (\d) of 6", said)
+    assert held is not None
+    rows = geolocator.cell_row([sample.lonlat_deg or () for sample in read_samples(city)])
+    answers = geolocator.search([sample.photo for sample in read_samples(city)])
+    regions = [answer.region(0.9).rows for answer in answers]
+    assert int(held[1]) == sum(row in region for row, region in zip(rows, regions, strict=True))
+    assert "uncalibrated" not in said
+    assert main(arguments(city, tmp_path)) == 0
+    assert "no calibration yet" not in capsys.readouterr().out
+
+
 def test_an_index_of_this_imagery_and_model_is_kept(
     city: Path, indexes: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

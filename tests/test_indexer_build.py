@@ -89,7 +89,8 @@ def test_the_manifest_says_what_the_build_is(toy: Index, city_tif: Path) -> None
     assert manifest.region["area_km2"] == pytest.approx(16, rel=0.01)
     assert manifest.frames["count"] == 16
     assert manifest.missing == {}
-    assert set(manifest.files) == {"rs.faiss", "location.faiss", "cells.duckdb", "region.geojson"}
+    vectors = {"rs.faiss", "location.faiss", "tokens.npy"}
+    assert set(manifest.files) == {*vectors, "cells.duckdb", "region.geojson"}
     assert "untrained" in manifest.warnings[0]
     assert manifest.warnings[1].startswith("12 of 16 frames reach past the imagery")
     assert manifest.libraries["torch"] == torch.__version__
@@ -100,7 +101,7 @@ def test_the_manifest_says_what_the_build_is(toy: Index, city_tif: Path) -> None
 def test_the_same_build_twice_gives_the_same_vectors(city_tif: Path, tmp_path: Path) -> None:
     first, second = (build_box(city_tif, tmp_path) for _ in range(2))
     assert first.path != second.path
-    for name in ("rs.faiss", "location.faiss", "region.geojson"):
+    for name in ("rs.faiss", "location.faiss", "tokens.npy", "region.geojson"):
         assert first.manifest.files[name] == second.manifest.files[name]
     assert serving_build(tmp_path / "box") == second.path
     assert first.summary[0] == f"index box, build {first.path.name}"

@@ -16,9 +16,9 @@ from small_builds import tiny_model
 from toy_city import photo
 
 import indexer
+from indexer.answer_text import answer_lines
 from indexer.cli import main
 from indexer.commands.info import manifest_lines
-from indexer.commands.search import answer_lines
 from indexer.geolocate import Geolocator
 from indexer.index import open_index
 
@@ -120,7 +120,9 @@ def test_build_and_search_from_the_shell(
     assert told.out.splitlines() == answer_lines(answer)
     assert told.err == ""
     assert told.out.startswith(f"street.jpg: {len(answer.candidates)} places of 23 cells in box\n")
-    assert f"{answer.candidates[0].lat_deg:.5f}" in told.out.splitlines()[2]
+    refined = answer.candidates[0].refined_lonlat_deg
+    assert refined is not None
+    assert f"{refined[1]:.5f}" in told.out.splitlines()[2]
     assert "note: the model untrained-tiny is untrained" in told.out
     assert "uncalibrated" in told.out
     assert "licence Apache-2.0 (random weights)" in told.out

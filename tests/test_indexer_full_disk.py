@@ -79,7 +79,7 @@ def outcomes(
     """Builds onto a disk that fills up: when it did, with what left, and the error."""
     found: list[tuple[str, int, str | None]] = []
     page = 4096
-    moments = [("read", 0), ("read", 3 * page), ("read", 40 * page)]
+    moments = [("read", n * page) for n in (0, 3, 14, 40)]  # token maps take 14 pages
     moments += [("table", 0)]
     moments += [("describe", n * page) for n in range(3)]
     with small_disk(tmp_path_factory.mktemp("storage") / "disk") as disk:
@@ -115,7 +115,7 @@ def test_no_space_left_is_one_line_and_leaves_the_old_index(
 
 
 @pytest.mark.parametrize(
-    "file", ["rs.faiss", "cells.duckdb", "region.geojson", "manifest.json", "CURRENT"]
+    "file", ["tokens.npy", "rs.faiss", "cells.duckdb", "region.geojson", "manifest.json", "CURRENT"]
 )
 def test_the_disk_filled_up_at_every_file(
     outcomes: list[tuple[str, int, str | None]], file: str

@@ -207,10 +207,13 @@ def test_an_answer_carries_what_belongs_beside_it(toy: Geolocator, tiny_index: P
     assert "untrained" in answer.warnings[0]
     assert answer.warnings[-1].startswith("uncalibrated")
     values = answer.to_dict()
-    assert json.loads(json.dumps(values, allow_nan=False)) == values | {
-        "candidates": [dataclasses.asdict(c) for c in answer.candidates],
-        "warnings": list(answer.warnings),
-    }
+    assert json.loads(json.dumps(values, allow_nan=False)) == values
+    assert values["schema_version"] == 2
+    for told, candidate in zip(values["candidates"], answer.candidates, strict=True):
+        lonlat_deg = candidate.refined_lonlat_deg
+        assert told == dataclasses.asdict(candidate) | {
+            "refined_lonlat_deg": list(lonlat_deg) if lonlat_deg else None
+        }
 
 
 def test_another_model_is_refused_by_name(tiny_index: Path) -> None:

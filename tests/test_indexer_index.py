@@ -23,6 +23,7 @@ FILES = (
     "manifest.json",
     "rs.faiss",
     "location.faiss",
+    "tokens.npy",
     "cells.duckdb",
     "region.geojson",
 )
@@ -137,16 +138,19 @@ def test_a_build_that_never_finished_does_not_count(indexes: Path, city_tif: Pat
 
 
 def test_a_newer_schema_is_refused(indexes: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rewrite_manifest(indexes / "box", schema_version=2)
+    rewrite_manifest(indexes / "box", schema_version=3)
     message = refused(indexes, file_of(indexes, "manifest.json"), capsys)
-    assert "schema version 2; this program reads 1: rebuild the index or update" in message
+    assert "schema version 3; this program reads 1 to 2: rebuild the index or update" in message
     assert main(["info", "--index", "box", "--indexes", str(indexes)]) == 1
-    assert "schema version 2" in capsys.readouterr().err
+    assert "schema version 3" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     "text",
-    ["[]", "{}", "not JSON", '{"schema_version": 1}', '{"schema_version": 1, "model": {"x": 1}}'],
+    [
+        *["[]", "{}", "not JSON"],
+        *['{"schema_version": 1}', '{"schema_version": 2}', '{"schema_version": 2, "model": {}}'],
+    ],
 )
 def test_another_manifest_with_a_fitting_hash_is_refused(
     indexes: Path, text: str, capsys: pytest.CaptureFixture[str]

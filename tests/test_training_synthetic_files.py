@@ -15,6 +15,7 @@ from PIL import Image
 
 from gair.errors import UsageError
 from indexer.imagery import open_imagery
+from indexer.photo_list import read_photos
 from training.dataset.cli import main as dataset_command
 from training.dataset.shards import ShardedDataset
 from training.synthetic import dataset
@@ -103,7 +104,14 @@ def test_the_same_options_give_the_same_bytes(world: Path, tmp_path: Path) -> No
 def test_a_city_as_files_goes_through_pack(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    files = write_city(City(seed=8, side_m=2600.0), tmp_path / "city", photos=30)
+    city = City(seed=8, side_m=2600.0)
+    files = write_city(city, tmp_path / "city", photos=30, calibration_photos=8)
+    assert files.calibration is not None
+    others = read_photos(files.calibration)
+    assert len(others) == 8
+    places = {photo.lonlat_deg for photo in read_photos(files.manifest)}
+    assert len(places) == 30
+    assert places.isdisjoint(photo.lonlat_deg for photo in others)
     with files.manifest.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 30

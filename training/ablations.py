@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gair.errors import TrainingError
+from gair.errors import TrainingError, UsageError
 
 if TYPE_CHECKING:
     from gair.inr import QueryMode
@@ -31,6 +32,30 @@ VARIANTS = (
     Variant("mean", "global mean, both losses", "mean", ("--rs-query", "mean")),
 )
 """What the paper's ablation asks: what does NILI add, what does each loss add?"""
+
+NOISE_VARIANTS = tuple(
+    Variant(
+        f"noise-{noise_m}",
+        f"NILI, both losses, photos {noise_m} m off along each axis",
+        "nili",
+        ("--coordinate-noise-m", str(noise_m)),
+    )
+    for noise_m in (25, 50, 100, 200)
+)
+"""What do poor coordinates in training cost? Run by name only."""
+
+
+def variants_named(names: Sequence[str]) -> tuple[Variant, ...]:
+    """Variants by name, in the order of the names.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    known = {variant.name: variant for variant in (*VARIANTS, *NOISE_VARIANTS)}
+    for name in names:
+        if name not in known:
+            raise UsageError(f"no variant {name!r}; there are: {', '.join(known)}")
+    return tuple(known[name] for name in dict.fromkeys(names))
 
 
 def train_variant(variant: Variant, data: Path, runs: Path, steps: int) -> Path:

@@ -159,6 +159,7 @@ def loader_options(config: PretrainConfig, batch_photos: int) -> LoaderOptions:
         seed=config.seed,
         workers=config.workers,
         prefetch=config.prefetch,
+        coordinate_noise_m=config.coordinate_noise_m,
         skip_broken=config.skip_broken,
         augment=AugmentOptions(
             brightness=config.photo_jitter,

@@ -115,6 +115,9 @@ class PretrainConfig:
     """Most that a photo's brightness, contrast and saturation change; its tint by a quarter."""
     frame_jitter: float = 0.1
     """Most that a frame's brightness changes; each of its bands by half."""
+    coordinate_noise_m: float = 0.0
+    """Standard deviation of an error added to each photo's coordinates, metres along each axis, to
+    see what poor positions cost; a photo's error is the same in every epoch. 0: none."""
     skip_broken: bool = False
     """Leave photos out that cannot be decoded, and count them, instead of stopping."""
 

@@ -20,6 +20,7 @@ from gair.errors import UsageError
 if TYPE_CHECKING:
     from gair.inr import QueryMode
     from gair.model import Gair
+    from training.ablations import Variant
 
 _EPILOG = """\
 examples:
@@ -28,6 +29,9 @@ examples:
 
   # the ablation, too: five short runs of equal length (about eight minutes each on two cores)
   python -m training.evaluate runs/demo/best --ablate worlds/demo --steps 1500 --out evaluation
+
+  # what coordinates that are 100 m off along each axis cost in training
+  python -m training.evaluate --ablate worlds/demo --variants both,noise-100 --out noise
 """
 
 
@@ -47,6 +51,9 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
     if not arguments.models and arguments.ablate is None:
         raise UsageError("nothing to evaluate: name model folders, or --ablate DATASET")
+    if arguments.variants is not None and arguments.ablate is None:
+        raise UsageError("--variants says what to train: give the data set with --ablate")
+    _variants(arguments)  # a wrong name is said before hours of work
     if arguments.photos < 1 or arguments.steps < 1:
         raise UsageError("--photos and --steps must be 1 or more")
     out: Path = arguments.out
@@ -70,17 +77,25 @@ def _models(
 ) -> Iterator[tuple[str, Gair, tuple[QueryMode, ...], bool]]:
     """(label, model, how to read it: its own way first, whether it is of the ablation)."""
     from gair.model import Gair
-    from training.ablations import VARIANTS, train_variant
+    from training.ablations import train_variant
 
     for source in arguments.models:
         model = Gair.from_pretrained(source)
         yield model.info.name, model, ("nili", "bilinear", "mean"), False
     if arguments.ablate is None:
         return
-    for variant in VARIANTS:
+    for variant in _variants(arguments):
         folder = train_variant(variant, arguments.ablate, arguments.out / "runs", arguments.steps)
         label = f"{arguments.steps:,} steps: {variant.label}"
         yield label, Gair.from_pretrained(folder), (variant.mode,), True
+
+
+def _variants(arguments: argparse.Namespace) -> tuple[Variant, ...]:
+    from training.ablations import VARIANTS, variants_named
+
+    if arguments.variants is None:
+        return VARIANTS
+    return variants_named([name for name in arguments.variants.split(",") if name])
 
 
 def _unseen_rows(
@@ -130,6 +145,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--photos", type=int, default=2000, help="of each city (default 2000)")
     parser.add_argument(
         "--ablate", type=Path, metavar="DATASET", help="train the variants on this data set, too"
+    )
+    parser.add_argument(
+        "--variants",
+        metavar="NAME,...",
+        help="which variants (default both,incl,secl,bilinear,mean; also noise-25, -50, -100, "
+        "-200: photos that many metres off)",
     )
     parser.add_argument(
         "--steps", type=int, default=1500, help="length of each variant's run (default 1500)"

@@ -27,7 +27,11 @@ window.gairMap = (() => {
     map.on("blur", () => map.scrollWheelZoom.disable());
     new ResizeObserver(() => map.invalidateSize({ pan: false })).observe(box);
 
-    const show = () => draw(map, places, props.value.places);
+    const regions = L.layerGroup().addTo(map);
+    const show = () => {
+      drawRegions(regions, props.value.regions);
+      draw(map, places, props.value.places);
+    };
     watch("value", show);
     document.addEventListener("gair:pick", (event) => highlight(map, places, event.detail));
     show();
@@ -66,6 +70,16 @@ window.gairMap = (() => {
     button.textContent = text;
     button.addEventListener("click", go);
     return button;
+  }
+
+  // The largest first, so that the smaller one is drawn on top.
+  function drawRegions(group, features) {
+    group.clearLayers();
+    features.forEach((feature) => {
+      const likely = Math.round(100 * feature.properties.level);
+      const className = `gair-region gair-region-${likely}`;
+      group.addLayer(L.geoJSON(feature, { interactive: false, className, weight: 1.5 }));
+    });
   }
 
   // Worst first, so that the best place is drawn on top.

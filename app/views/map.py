@@ -9,7 +9,7 @@ from app.views.markup import coordinates, esc
 from indexer.answer import Answer, Candidate
 from indexer.cells import cell_boundary_lonlat_deg, cell_from_hex
 
-NO_PLACES: dict[str, Any] = {"places": []}
+NO_PLACES: dict[str, Any] = {"places": [], "regions": []}
 """The map before a search."""
 
 
@@ -31,21 +31,27 @@ def map_background(outline: dict[str, Any], tiles: TileSource | None) -> dict[st
 
 
 def map_places(answer: Answer) -> dict[str, Any]:
-    """The candidates of an answer.
+    """The candidates and the regions of an answer.
 
     Returns:
         ``places``: per candidate its rank, position, label (plain text), spread in metres, and the
-        corners of its cell as (latitude, longitude) pairs, the order Leaflet wants.
+        corners of its cell as (latitude, longitude) pairs, the order Leaflet wants. ``regions``:
+        the GeoJSON features of the regions, the largest first; none where nothing is calibrated.
     """
-    return {"places": [_place(candidate) for candidate in answer.candidates]}
+    levels = sorted((region["level"] for region in answer.regions), reverse=True)
+    return {
+        "places": [_place(candidate) for candidate in answer.candidates],
+        "regions": [answer.region(level).to_geojson() for level in levels],
+    }
 
 
 def _place(candidate: Candidate) -> dict[str, Any]:
     corners = cell_boundary_lonlat_deg(cell_from_hex(candidate.h3_cell))
-    where = coordinates(candidate.lon_deg, candidate.lat_deg)
+    lon_deg, lat_deg = candidate.refined_lonlat_deg or (candidate.lon_deg, candidate.lat_deg)
+    where = coordinates(lon_deg, lat_deg)
     return {
         "rank": candidate.rank,
-        "position": [candidate.lat_deg, candidate.lon_deg],
+        "position": [lat_deg, lon_deg],
         "label": f"Place {candidate.rank}: {where}, score {candidate.score:.3f}",
         "spread_m": candidate.spread_m,
         "cell": [[float(lat), float(lon)] for lon, lat in corners],

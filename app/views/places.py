@@ -58,12 +58,36 @@ def places_html(answer: Answer, seconds: float, known_warnings: tuple[str, ...] 
         '<section class="gair-panel gair-answer">'
         f"<h2>{esc(counted(len(answer.candidates), 'place'))}"
         f'<span class="gair-photo-name" title="{esc(answer.photo)}">{esc(answer.photo)}</span></h2>'
-        f"{warnings_html(fresh)}{_gps_html(answer)}"
+        f"{warnings_html(fresh)}{_gps_html(answer)}{belief_html(answer)}"
         f'<ol class="gair-places">{rows}</ol>'
         f'<p class="gair-fine">Score = {answer.rs_weight:.2f} × imagery + '
-        f"{answer.location_weight:.2f} × location, both cosines from −1 to 1. Scores rank the "
-        "places of this answer; they are not probabilities. "
+        f"{answer.location_weight:.2f} × location, both cosines from −1 to 1. "
+        f"{_meaning(answer)} "
         f"{esc(counted(answer.cells_searched, 'cell'))} in {seconds:.2f} s.</p></section>"
+    )
+
+
+def _meaning(answer: Answer) -> str:
+    if answer.calibrated:
+        return f"Likely = taken within {distance(answer.merge_radius_m)} of the place."
+    return "Scores rank the places of this answer; they are not probabilities."
+
+
+def belief_html(answer: Answer) -> str:
+    """How far to believe a calibrated answer; nothing for another."""
+    if not answer.calibrated:
+        return ""
+    near = "".join(
+        f"<li><b>{c.probability:.0%}</b><span>within {distance(c.radius_m)}</span></li>"
+        for c in answer.confidence
+    )
+    regions = "".join(
+        f"<li><b>{r['level']:.0%}</b><span>in {r['km2']:,.1f} km² on the map</span></li>"
+        for r in answer.regions
+    )
+    return (
+        '<div class="gair-belief"><h3>How likely is the best guess?</h3>'
+        f"<ul>{near}</ul><h3>Where else?</h3><ul>{regions}</ul></div>"
     )
 
 
@@ -75,7 +99,7 @@ def _gps_html(answer: Answer) -> str:
 
 
 def _row_html(candidate: Candidate) -> str:
-    place = coordinates(candidate.lon_deg, candidate.lat_deg)
+    place = coordinates(*(candidate.refined_lonlat_deg or (candidate.lon_deg, candidate.lat_deg)))
     return (
         f'<li class="gair-place" data-gair-place="{candidate.rank}">'
         f'<button type="button" class="gair-pick" data-gair-pick="{candidate.rank}" '
@@ -83,7 +107,7 @@ def _row_html(candidate: Candidate) -> str:
         f'<span class="gair-rank">{candidate.rank}</span>'
         f'<span class="gair-where"><span class="gair-lonlat">{place}</span>'
         f'<span class="gair-merged">{esc(_merged_text(candidate))}</span></span>'
-        f'<span class="gair-score"><b>{_signed(candidate.score)}</b><span>score</span></span>'
+        f"{_score_html(candidate)}"
         f'<span class="gair-parts">{_part_html("Imagery", candidate.rs_score)}'
         f"{_part_html('Location', candidate.location_score)}</span></button>"
         f'<span class="gair-actions"><button type="button" data-gair-copy="{place}" '
@@ -91,6 +115,14 @@ def _row_html(candidate: Candidate) -> str:
         f'<a href="{_map_link(candidate)}" target="_blank" rel="noopener noreferrer" '
         f'title="Opens openstreetmap.org in a new tab">OpenStreetMap&nbsp;↗</a></span></li>'
     )
+
+
+def _score_html(candidate: Candidate) -> str:
+    """The probability where there is one, else the score."""
+    shown, name = _signed(candidate.score), "score"
+    if candidate.probability is not None:
+        shown, name = f"{candidate.probability:.1%}", "likely"
+    return f'<span class="gair-score"><b>{shown}</b><span>{name}</span></span>'
 
 
 def _merged_text(candidate: Candidate) -> str:
@@ -116,5 +148,6 @@ def _signed(value: float) -> str:
 
 
 def _map_link(candidate: Candidate) -> str:
-    lat, lon = f"{candidate.lat_deg:.5f}", f"{candidate.lon_deg:.5f}"
+    lon_deg, lat_deg = candidate.refined_lonlat_deg or (candidate.lon_deg, candidate.lat_deg)
+    lat, lon = f"{lat_deg:.5f}", f"{lon_deg:.5f}"
     return f"https://www.openstreetmap.org/?mlat={lat}&amp;mlon={lon}#map=16/{lat}/{lon}"

@@ -117,6 +117,7 @@ def run(arguments: argparse.Namespace) -> int:
             options=BuildOptions(
                 resolution=arguments.resolution,
                 query_mode=arguments.rs_query,
+                keep_token_maps=not arguments.no_token_maps,
                 quiet=arguments.quiet,
             ),
             model_source=_findable(arguments.model),

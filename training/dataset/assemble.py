@@ -17,6 +17,7 @@ from torch import Tensor
 
 from gair.config import GairConfig
 from gair.errors import DatasetError, PhotoError
+from gair.geo import Footprint, haversine_m
 from gair.photos import open_photo
 from gair.preprocess import remote_sensing_pixels, street_view_pixels
 from training.dataset.augment import augment_frame, augment_photo
@@ -29,7 +30,7 @@ SPARE_FACTOR = 4
 the encoder's input: the bicubic resize that follows looks at fewer pixels than that."""
 SUBSTITUTES = 100
 """Broken photos in a row after which the data set is given up."""
-_PHOTO_STREAM, _FRAME_STREAM = 1, 2
+_PHOTO_STREAM, _FRAME_STREAM, _PLACE_STREAM = 1, 2, 3
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,9 @@ class BatchMaker:
         for row, footprint in enumerate(footprints):
             here = frame_of_photo == row
             xy[here] = self._dataset.footprints[footprint].frame_xy(lonlat_deg[here])
+            if self._options.coordinate_noise_m:
+                shape = self._dataset.footprints[footprint]
+                xy[here], lonlat_deg[here] = self._misplaced(photos[here], xy[here], shape)
         batch = Batch(
             photos=pixels,
             frames=torch.stack([self._frame(task, int(footprint)) for footprint in footprints]),
@@ -102,6 +106,17 @@ class BatchMaker:
             number=task.number,
         )
         return MadeBatch(batch, skipped)
+
+    def _misplaced(
+        self, photos: npt.NDArray[np.int64], xy: npt.NDArray[np.float64], shape: Footprint
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Frame coordinates and places with an error, which ends where the frame does."""
+        corners = shape.lonlat_deg([[-1, 0], [1, 0], [0, -1], [0, 1]])
+        side_m = haversine_m(corners[[0, 2]], corners[[1, 3]])  # (2,) along x and y
+        seeds = ([_PLACE_STREAM, self._options.seed, int(photo)] for photo in photos)
+        noise = np.array([np.random.default_rng(seed).standard_normal(2) for seed in seeds])
+        xy = np.clip(xy + 2 * self._options.coordinate_noise_m * noise / side_m, -1, 1)
+        return xy, shape.lonlat_deg(xy)
 
     def _photos(
         self, task: BatchTask, wanted: npt.NDArray[np.int64]

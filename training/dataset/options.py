@@ -23,6 +23,8 @@ class LoaderOptions:
     prefetch: int = 2
     """Batches that each worker makes ahead."""
     augment: AugmentOptions = field(default_factory=AugmentOptions)
+    coordinate_noise_m: float = 0.0
+    """Standard deviation of an error added to photos' coordinates, metres along each axis."""
     skip_broken: bool = False
     """Whether a photo that cannot be decoded is replaced by another and counted, not an error."""
 
@@ -33,7 +35,8 @@ class LoaderOptions:
             "seed": 0,
             "workers": 0,
             "prefetch": 1,
+            "coordinate_noise_m": 0,
         }
         for name, minimum in least.items():
-            if getattr(self, name) < minimum:
+            if not getattr(self, name) >= minimum:  # NaN fails, too
                 raise UsageError(f"{name} is {getattr(self, name)}: it must be {minimum} or more")

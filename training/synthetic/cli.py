@@ -48,6 +48,13 @@ def _parser() -> argparse.ArgumentParser:
     city.add_argument("--seed", type=int, default=3, help="which city (default 3)")
     city.add_argument("--side-km", type=float, default=11.5, help="its side (default 11.5)")
     city.add_argument("--photos", type=int, default=200, help="how many photos (default 200)")
+    city.add_argument(
+        "--calibration-photos",
+        type=int,
+        default=0,
+        metavar="N",
+        help="as many more, in calibration.csv, for python -m indexer calibrate (default 0)",
+    )
     city.add_argument("--dates", type=int, default=2, help="Sentinel-2 dates (default 2)")
     city.add_argument(
         "--from-held-out-blocks",
@@ -81,6 +88,8 @@ def _city(arguments: argparse.Namespace) -> int:
     from training.synthetic.files import write_city
 
     _positive(arguments, "side_km", "photos", "dates")
+    if arguments.calibration_photos < 0:
+        raise UsageError(f"--calibration-photos {arguments.calibration_photos} is negative")
     if arguments.seed < 0:
         raise UsageError(f"--seed {arguments.seed} is negative: give 0 or more")
     city = City(arguments.seed, _side_m(arguments))
@@ -88,6 +97,7 @@ def _city(arguments: argparse.Namespace) -> int:
         city,
         arguments.out,
         photos=arguments.photos,
+        calibration_photos=arguments.calibration_photos,
         dates=arguments.dates,
         wanted=functools.partial(held_out, city.seed) if arguments.from_held_out_blocks else None,
     )

@@ -9,14 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from gair.errors import UsageError
 from gair.files import disk_errors, write_whole
 from indexer.progress import Progress
-from training.synthetic.city import LICENCE, City, cameras_in, take_photos
+from training.synthetic.city import LICENCE, City, StreetPhoto, cameras_in, take_photos
 from training.synthetic.noise import Floats
+from training.synthetic.street import Cameras
+from training.synthetic.world import World
 
 IMAGERY, PHOTOS, MANIFEST = "imagery", "photos", "photos.csv"
+CALIBRATION_PHOTOS, CALIBRATION_MANIFEST = "calibration", "calibration.csv"
 _COLUMNS = ("file", "lat", "lon", "heading", "captured_at", "licence", "source", "city")
 _TRIES = 16
 
@@ -32,6 +36,8 @@ class CityFiles:
     """Folder of GeoTIFFs."""
     manifest: Path
     """CSV of the photos, beside their folder."""
+    calibration: Path | None = None
+    """CSV of further photos, to calibrate an index with."""
 
 
 def write_city(
@@ -39,6 +45,7 @@ def write_city(
     folder: Path,
     *,
     photos: int,
+    calibration_photos: int = 0,
     dates: int = 2,
     wanted: Wanted | None = None,
     quiet: bool = False,
@@ -49,6 +56,8 @@ def write_city(
         city: which.
         folder: gets ``imagery/``, ``photos/`` and ``photos.csv``.
         photos: how many.
+        calibration_photos: how many more, of other places, in ``calibration/`` and
+            ``calibration.csv``.
         dates: how many scenes.
         wanted: where photos may come from; anywhere if not given.
         quiet: no progress bar.
@@ -58,40 +67,74 @@ def write_city(
         StorageError: the disk refused.
     """
     with disk_errors(folder):
-        (folder / PHOTOS).mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     world = city.draw()
     city.write_scenes(world, folder / IMAGERY, dates)
-    rng = city.generator("evaluation photos")
-    cameras, lonlat_deg = cameras_in(world, city, rng, photos * (_TRIES if wanted else 1))
-    if wanted is not None:
-        here = np.flatnonzero(wanted(cameras.x_m, cameras.y_m))[:photos]
-        if len(here) < photos:
+    album = _Album(city, world, folder, wanted, quiet)
+    calibration = None
+    if calibration_photos:
+        calibration = album.write(
+            "calibration photos", calibration_photos, CALIBRATION_PHOTOS, CALIBRATION_MANIFEST
+        )
+    manifest = album.write("evaluation photos", photos, PHOTOS, MANIFEST)  # written last
+    return CityFiles(folder / IMAGERY, manifest, calibration)
+
+
+@dataclass(frozen=True)
+class _Album:
+    """Writes photos of a city."""
+
+    city: City
+    world: World
+    folder: Path
+    wanted: Wanted | None
+    quiet: bool
+
+    def write(self, purpose: str, count: int, subfolder: str, manifest: str) -> Path:
+        """Photos and their manifest, whose path is returned; ``purpose`` seeds the places."""
+        with disk_errors(self.folder):
+            (self.folder / subfolder).mkdir(parents=True, exist_ok=True)
+        rng = self.city.generator(purpose)
+        cameras, lonlat_deg = self._places(rng, count)
+        text = io.StringIO()
+        rows = csv.writer(text)
+        rows.writerow(_COLUMNS)
+        with Progress(subfolder, len(cameras), "photo", quiet=self.quiet) as progress:
+            taken = take_photos(self.world, cameras, lonlat_deg, rng)
+            for number, photo in enumerate(taken):
+                name = f"{subfolder}/{self.city.name}-{number:04d}.jpg"
+                with disk_errors(self.folder / name):
+                    (self.folder / name).write_bytes(photo.jpeg)
+                rows.writerow(_row(name, self.city.name, photo))
+                progress.advance(1)
+        write_whole(self.folder / manifest, text.getvalue().encode())
+        return self.folder / manifest
+
+    def _places(
+        self, rng: np.random.Generator, count: int
+    ) -> tuple[Cameras, npt.NDArray[np.float64]]:
+        """Cameras where photos may come from, and (count, 2) degrees."""
+        if self.wanted is None:
+            return cameras_in(self.world, self.city, rng, count)
+        cameras, lonlat_deg = cameras_in(self.world, self.city, rng, count * _TRIES)
+        here = np.flatnonzero(self.wanted(cameras.x_m, cameras.y_m))[:count]
+        if len(here) < count:
             raise UsageError(
-                f"only {len(here)} of {len(cameras)} places in {city.name} are where photos may "
-                f"come from, and {photos} are wanted: ask for fewer, or make the city larger"
+                f"only {len(here)} of {len(cameras)} places in {self.city.name} are where photos "
+                f"may come from, and {count} are wanted: ask for fewer, or make the city larger"
             )
-        cameras, lonlat_deg = cameras.some(here), lonlat_deg[here]
-    text = io.StringIO()
-    rows = csv.writer(text)
-    rows.writerow(_COLUMNS)
-    with Progress("photos", len(cameras), "photo", quiet=quiet) as progress:
-        for number, photo in enumerate(take_photos(world, cameras, lonlat_deg, rng)):
-            name = f"{PHOTOS}/{city.name}-{number:04d}.jpg"
-            with disk_errors(folder / name):
-                (folder / name).write_bytes(photo.jpeg)
-            lon, lat = photo.lonlat_deg
-            rows.writerow(
-                (
-                    name,
-                    f"{lat:.7f}",
-                    f"{lon:.7f}",
-                    f"{photo.heading_deg:.1f}",
-                    photo.captured_at,
-                    LICENCE,
-                    f"synthetic:{city.name}",
-                    city.name,
-                )
-            )
-            progress.advance(1)
-    write_whole(folder / MANIFEST, text.getvalue().encode())
-    return CityFiles(folder / IMAGERY, folder / MANIFEST)
+        return cameras.some(here), lonlat_deg[here]
+
+
+def _row(name: str, city: str, photo: StreetPhoto) -> tuple[str, ...]:
+    lon, lat = photo.lonlat_deg
+    return (
+        name,
+        f"{lat:.7f}",
+        f"{lon:.7f}",
+        f"{photo.heading_deg:.1f}",
+        str(photo.captured_at),
+        LICENCE,
+        f"synthetic:{city}",
+        city,
+    )

@@ -1,0 +1,110 @@
+"""``python -m indexer heatmap``: every cell coloured by what a photo says about it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from indexer.arguments import add_index_choice, add_model_choice
+
+_EPILOG = """\
+examples:
+  # where the photo was probably taken, with its 90 % region (calibrate the index first)
+  python -m indexer heatmap photo.jpg --index london --out where.png
+
+  # how well the imagery fits, for a GIS program; a pixel of 25 m
+  python -m indexer heatmap photo.jpg --index london --of imagery --out fit.tif --spacing-m 25
+
+  # several photos of one place, as GeoJSON
+  python -m indexer heatmap front.jpg side.jpg --index london --out where.geojson
+"""
+
+
+def add(commands: Any) -> None:  # noqa: ANN401
+    """Add the command."""
+    heatmap = commands.add_parser(
+        "heatmap",
+        help="map what a photo says about every cell",
+        description="Colour every cell of an index by its cosine with a photo, or by the "
+        "probability that the photo was taken there. Several photos count as photos of one place. "
+        "GPS tags are never used.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    heatmap.set_defaults(run=run)
+    heatmap.add_argument("photo", nargs="+", metavar="PHOTO", help="a street-level photo")
+    add_index_choice(heatmap)
+    add_model_choice(heatmap)
+    heatmap.add_argument(
+        "--of",
+        choices=("imagery", "location", "posterior"),
+        default="posterior",
+        help="cosine with the imagery or with the location embedding, or the posterior of a "
+        "calibrated index (default: %(default)s)",
+    )
+    heatmap.add_argument(
+        "--out",
+        required=True,
+        metavar="FILE",
+        help="what to write: .png a picture, .tif a GeoTIFF (EPSG:3857), .geojson a feature a "
+        "cell; a file that is there is replaced",
+    )
+    heatmap.add_argument(
+        "--level",
+        type=float,
+        default=0.9,
+        metavar="P",
+        help="how often the region drawn holds the truth (default: %(default)s)",
+    )
+    heatmap.add_argument(
+        "--spacing-m",
+        type=float,
+        metavar="X",
+        help="side of a GeoTIFF's pixel on the ground (default: a third of a cell's distance)",
+    )
+    heatmap.add_argument("--json", action="store_true", help="print what was written as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the map and say what is on it."""
+    from gair.errors import UsageError
+    from indexer.cells import cell_hex
+    from indexer.geolocate import Geolocator
+    from indexer.heatmap import UNITS, check_suffix
+
+    out = Path(arguments.out)
+    check_suffix(out)
+    raster = out.suffix.lower() in (".tif", ".tiff")
+    if arguments.spacing_m is not None and not raster:
+        raise UsageError(f"--spacing-m is for a GeoTIFF, and {str(out)!r} is none: leave it out")
+    geolocator = Geolocator.open(
+        arguments.index, indexes_dir=arguments.indexes, model=arguments.model
+    )
+    heat = geolocator.heatmap(arguments.photo, of=arguments.of, level=arguments.level)
+    if raster:
+        heat.write_geotiff(out, arguments.spacing_m)
+    else:
+        heat.write(out)
+    region = None if heat.region is None else heat.region.summary()
+    lon_deg, lat_deg = (float(v) for v in heat.cells.lonlat_deg[heat.best_row])
+    best = {
+        "lon_deg": lon_deg,
+        "lat_deg": lat_deg,
+        "h3_cell": cell_hex(heat.cells.h3[heat.best_row]),
+    }
+    if arguments.json:
+        written = {"file": str(out), "what": heat.what, "units": heat.units, "note": heat.note}
+        print(json.dumps({**written, "best": best, "region": region}))
+        return 0
+    print(f"{out}: {UNITS[heat.what]} of {len(heat.cells):,} cells; {heat.title}")
+    print(f"  best place: {lat_deg:.5f}, {lon_deg:.5f}")
+    if region is not None:
+        print(
+            f"  {region['level']:.0%} region: {region['km2']:,.3g} km2, {region['cells']:,} cells"
+        )
+    if heat.note:
+        print(f"note: {heat.note}", file=sys.stderr)
+    return 0

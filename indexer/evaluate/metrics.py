@@ -1,0 +1,139 @@
+"""How far answers are from the truth: errors, recalls, ranks and searched area.
+
+NumPy on plain arrays. Distances are great-circle metres on the mean sphere, and a radius includes
+its edge (``<=``). An answer that failed is infinitely far away and stays in every denominator.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from gair.geo import EARTH_RADIUS_M, haversine_m
+from indexer.neighbours import unit_vectors
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Scores = npt.NDArray[np.floating]
+
+RADII_M = (50.0, 100, 200, 500, 1e3, 2e3, 5e3, 25e3, 200e3, 750e3, 2500e3)
+"""How near counts as found; the last four are those of worldwide benchmarks, with 1 km."""
+KS = (1, 10, 100)
+"""How many of the best may be looked at."""
+WORLDWIDE_M = 2500e3
+"""An index that spans more than this is worldwide."""
+
+_GEOSCORE_SCALE_M = 1492.7e3
+
+
+def cell_floor_m(area_m2: Floats) -> float:
+    """From the centre of a mean cell to its corner: within less, even the right cell may not be.
+
+    A cell is taken for a regular hexagon. A square cell's corner is side / sqrt(2) away, which is
+    the least radius that is reported for square cells elsewhere
+    (https://github.com/fferflo/statewide-visual-geolocalization).
+    """
+    return math.sqrt(2 * float(np.mean(area_m2)) / (3 * math.sqrt(3)))
+
+
+def shown_radii(floor_m: float, radii_m: Sequence[float] = RADII_M) -> list[float]:
+    """The radii that cells of some size can be judged by."""
+    return [radius_m for radius_m in radii_m if radius_m >= floor_m]
+
+
+def span_m(lonlat_deg: Floats) -> float:
+    """How far cells reach: twice the farthest one's distance from their centre of mass, (N, 2)."""
+    x, y, z = unit_vectors(lonlat_deg).mean(axis=0)
+    if math.hypot(x, y, z) < 1e-9:  # they surround the globe
+        return math.pi * EARTH_RADIUS_M
+    centre = np.degrees([math.atan2(y, x), math.atan2(z, math.hypot(x, y))])
+    return 2 * float(haversine_m(lonlat_deg, centre).max())
+
+
+def geoscores(error_m: Floats) -> Floats:
+    """5000 exp(-error / 1492.7 km), the score of worldwide benchmarks: (P,) to (P,); 0 if failed.
+
+    Ten kilometres off still score 4967, so it says nothing about an index of a city.
+    """
+    return np.asarray(5000 * np.exp(-error_m / _GEOSCORE_SCALE_M))
+
+
+def within(distance_m: Floats, radii_m: Sequence[float]) -> npt.NDArray[np.bool_]:
+    """Whether each of (P,) distances is within each radius: (P, R); NaN is not."""
+    return np.asarray(distance_m[:, None] <= np.asarray(radii_m)[None])
+
+
+def nearest_of_first(distance_m: Floats, ks: Sequence[int]) -> Floats:
+    """The nearest of the first k, for each k: (P, K) distances in order of rank to (P, len(ks)).
+
+    Where there are fewer than k, the nearest of all.
+    """
+    if not distance_m.shape[1]:
+        return np.full((len(distance_m), len(ks)), np.inf)
+    nearest = np.minimum.accumulate(distance_m, axis=1)
+    return nearest[:, [min(k, nearest.shape[1]) - 1 for k in ks]]
+
+
+def nearest_of_best_cells(
+    scores: Scores, cell_lonlat_deg: Floats, truth_lonlat_deg: Floats, ks: Sequence[int]
+) -> Floats:
+    """How far the nearest of the k best cells is from the truth, for each k.
+
+    Args:
+        scores: (P, N), higher is better.
+        cell_lonlat_deg: (N, 2).
+        truth_lonlat_deg: (P, 2).
+        ks: ascending; all cells where there are fewer.
+
+    Returns:
+        (P, len(ks)) metres.
+    """
+    count = scores.shape[1]
+    sizes = [min(k, count) for k in ks]
+    found = np.empty((len(scores), len(ks)))
+    for photo, row in enumerate(scores):
+        best = np.argpartition(row, sorted({count - size for size in sizes}))
+        best = best[::-1][: sizes[-1]]
+        away_m = haversine_m(cell_lonlat_deg[best], truth_lonlat_deg[photo])
+        found[photo] = [away_m[:size].min() for size in sizes]
+    return found
+
+
+def rank_and_area(scores: Scores, area_m2: Floats, truth_row: Ints) -> tuple[Floats, Floats]:
+    """How many cells, and how much area, are looked at until the true cell is.
+
+    Cells are looked at from the best score down. Cells of one score come in any order: what is
+    given is the mean over all orders.
+
+    Args:
+        scores: (P, N), higher is better.
+        area_m2: (N,).
+        truth_row: (P,) the true cell; -1 where it is not in the index.
+
+    Returns:
+        (P,) ranks, 1 for the best, and (P,) square metres, the true cell's own included; infinite
+        where the true cell is not in the index.
+    """
+    rank, area = np.full(len(scores), np.inf), np.full(len(scores), np.inf)
+    for photo in np.flatnonzero(truth_row >= 0):
+        row, own = scores[photo], truth_row[photo]
+        better, equal = row > row[own], row == row[own]
+        others = np.count_nonzero(equal) - 1
+        rank[photo] = 1 + np.count_nonzero(better) + others / 2
+        area[photo] = area_m2[better].sum() + area_m2[own]
+        if others:
+            area[photo] += (area_m2[equal].sum() - area_m2[own]) / 2
+    return rank, area
+
+
+def recall_by_area(searched_km2: Floats, at_km2: Sequence[float] | Floats) -> Floats:
+    """Share of photos whose true cell is among the best cells of each area: (P,), (A,) to (A,).
+
+    Recall against area, as in https://arxiv.org/abs/2407.13862.
+    """
+    ranked = np.sort(searched_km2)
+    found = np.searchsorted(ranked, np.asarray(at_km2, dtype=np.float64), side="right")
+    return np.asarray(found / max(1, len(ranked)), dtype=np.float64)

@@ -1,0 +1,208 @@
+"""The numbers that say whether an index's probabilities can be believed.
+
+Three groups of photos count: *listed* are all; *judged* are those with a vector and a place, where
+a place outside the index makes every region miss; *inside* are those whose true cell is in the
+index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from indexer.evaluate.bootstrap import Resamples, as_json, percentiles
+from indexer.evaluate.calibration import (
+    area_under_risk,
+    auroc,
+    binomial_interval,
+    calibration_error,
+    calibration_error_by_luck,
+    log_losses,
+    reliability,
+    risk_coverage,
+)
+from indexer.evaluate.judging import Outcomes
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Numbers = dict[str, Any]
+
+LEVELS = (0.5, 0.9)
+"""Of regions."""
+_CURVE_POINTS = 200
+_FEWEST_ANSWERED = 20
+"""Photos where the curve of risk begins."""
+
+
+class Confident(Protocol):
+    """What is asked of a calibration."""
+
+    def confidence_within(self, disc_mass: Floats, radius_m: float) -> Floats:
+        """How likely a place is within a radius of the truth, from the mass around it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """Rows of the photos that count."""
+
+    judged: Ints
+    inside: Ints
+
+
+def calibration_numbers(
+    outcomes: Outcomes,
+    groups: Groups,
+    calibration: Confident,
+    radii_m: Sequence[float],
+    *,
+    seed: int,
+    resamples: int,
+) -> Numbers:
+    """Confidence, regions and likelihood of calibrated answers.
+
+    Args:
+        outcomes: with ``disc_mass`` of ``radii_m`` and ``covered`` of :data:`LEVELS`.
+        groups: which photos.
+        calibration: makes confidences of masses.
+        radii_m: that confidences are given for.
+        seed: of the resamples.
+        resamples: how many.
+    """
+    judged = outcomes.disc_mass[groups.judged]
+    confidences = confidence_of(judged, calibration, radii_m)
+    error_m = outcomes.error_m[groups.judged]
+    drawn = Resamples(len(groups.judged), resamples=resamples, seed=seed)
+    within = {
+        f"{radius_m:g}": _confidence_numbers(
+            confidences[:, column],
+            judged[:, column],
+            error_m <= radius_m,
+            drawn,
+            seed,
+        )
+        for column, radius_m in enumerate(radii_m)
+    }
+    return {
+        "measured": True,
+        "photos_judged": len(groups.judged),
+        "photos_inside": len(groups.inside),
+        "confidence_within": within,
+        "regions": [_region_numbers(outcomes, groups, i) for i in range(len(LEVELS))],
+    }
+
+
+def confidence_of(masses: Floats, calibration: Confident, radii_m: Sequence[float]) -> Floats:
+    """Confidences of (P, R) masses, as an answer gives them: never less for a larger radius."""
+    found = np.full(masses.shape, np.nan)
+    for column, radius_m in enumerate(radii_m):
+        known = np.isfinite(masses[:, column])
+        found[known, column] = calibration.confidence_within(masses[known, column], radius_m)
+    return np.asarray(np.maximum.accumulate(found, axis=1))
+
+
+def _confidence_numbers(
+    confidence: Floats, mass: Floats, right: npt.NDArray[np.bool_], drawn: Resamples, seed: int
+) -> Numbers:
+    if not len(confidence):
+        return {"measured": False, "why": "no photo could be judged"}
+    return {
+        "measured": True,
+        "said": as_json(float(confidence.mean())),
+        "right": drawn.mean(right).to_json(),
+        "ece": drawn.measure(lambda w: calibration_error(confidence, right, weights=w)).to_json(),
+        "ece_by_luck": as_json(calibration_error_by_luck(confidence, seed=seed)),
+        "disc_mass_said": as_json(float(mass.mean())),
+        "disc_mass_ece": drawn.measure(
+            lambda w: calibration_error(mass, right, weights=w)
+        ).to_json(),
+        "reliability": _groups_json(confidence, right),
+        "disc_mass_reliability": _groups_json(mass, right),
+    }
+
+
+def _groups_json(confidence: Floats, right: npt.NDArray[np.bool_]) -> Numbers:
+    found = reliability(confidence, right)
+    return {
+        "photos": found.photos.tolist(),
+        "said": found.said.tolist(),
+        "true": found.true.tolist(),
+        "low": found.low.tolist(),
+        "high": found.high.tolist(),
+    }
+
+
+def _region_numbers(outcomes: Outcomes, groups: Groups, number: int) -> Numbers:
+    area_m2 = outcomes.region_m2[groups.judged, number]
+    return {
+        "level": LEVELS[number],
+        "covered": share_of(outcomes.covered[groups.judged, number]),
+        "covered_inside": share_of(outcomes.covered[groups.inside, number]),
+        "median_km2": as_json(float(np.median(area_m2)) / 1e6 if len(area_m2) else np.nan),
+    }
+
+
+def share_of(hits: npt.NDArray[np.bool_]) -> Numbers:
+    """A share of (P,) photos with its binomial interval."""
+    if not len(hits):
+        return {"value": as_json(np.nan), "photos": 0}
+    low, high = binomial_interval(hits.sum(), len(hits))
+    return {
+        "value": float(hits.mean()),
+        "low": float(low),
+        "high": float(high),
+        "photos": len(hits),
+    }
+
+
+def likelihood_numbers(log_ps: dict[str, Floats], *, seed: int, resamples: int) -> Numbers:
+    """Mean NLL of the true cells under some posteriors, each (P,) of photos inside, in nats."""
+    numbers: Numbers = {}
+    for name, log_p in log_ps.items():
+        drawn = Resamples(len(log_p), resamples=resamples, seed=seed)
+        numbers[name] = drawn.mean(log_losses(log_p)).to_json()
+    return numbers
+
+
+def selection_numbers(
+    outcomes: Outcomes,
+    calibration: Confident,
+    radii_m: Sequence[float],
+    drawn: Resamples,
+) -> Numbers:
+    """Risk against coverage over all listed photos; what has no answer comes last and is wrong."""
+    numbers: Numbers = {}
+    confidences = confidence_of(outcomes.disc_mass, calibration, radii_m)
+    for column, radius_m in enumerate(radii_m):
+        confidence = np.where(np.isnan(confidences[:, column]), -np.inf, confidences[:, column])
+        loss = (~(outcomes.error_m <= radius_m)).astype(np.float64)
+        coverage, risk = risk_coverage(confidence, loss)
+        first = min(_FEWEST_ANSWERED, len(loss)) - 1  # of fewer, the risk is luck
+        shown = np.unique(np.linspace(first, len(loss) - 1, _CURVE_POINTS).astype(int))
+        perfect = area_under_risk(-loss, loss)
+        numbers[f"{radius_m:g}"] = {
+            "aurc": _aurc(confidence, loss, drawn),
+            "aurc_at_random": float(loss.mean()),
+            "aurc_at_best": float(perfect[0]),
+            "coverage": coverage[shown].tolist(),
+            "risk": risk[shown].tolist(),
+        }
+    return numbers
+
+
+def _aurc(confidence: Floats, loss: Floats, drawn: Resamples) -> Numbers:
+    return drawn.measure(lambda w: area_under_risk(confidence, loss, w)).to_json()
+
+
+def outside_numbers(inside: Floats, outside: Floats, *, seed: int, resamples: int) -> Numbers:
+    """How well a score parts (P,) photos of the index from (Q,) others: the AUROC."""
+    if not len(inside) or not len(outside):
+        return {"value": as_json(np.nan)}
+    one = Resamples(len(inside), resamples=resamples, seed=seed)
+    other = Resamples(len(outside), resamples=resamples, seed=seed + 1)
+    low, high = percentiles(auroc(inside, outside, one.weights, other.weights))
+    value = float(auroc(inside, outside)[0])
+    return {"value": value, "low": float(low), "high": float(high)}

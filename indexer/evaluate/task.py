@@ -1,0 +1,110 @@
+"""What an evaluation works on: options, the photos, the cells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from indexer.evaluate.bootstrap import RESAMPLES
+from indexer.evaluate.judging import Judge
+from indexer.evaluate.metrics import WORLDWIDE_M, cell_floor_m, shown_radii, span_m
+from indexer.evaluate.passes import Truths
+from indexer.evaluate.summary import Scale
+from indexer.query import Query
+
+if TYPE_CHECKING:
+    from indexer.calibration import Calibration
+    from indexer.geolocate import Geolocator
+    from indexer.photo_vectors import PhotoVectors
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """What is evaluated and how."""
+
+    rs_weight: float | None = None
+    """Weight of the imagery's cosine; None: as a search has it."""
+    location_weight: float | None = None
+    """Weight of the location's cosine; None: as a search has it."""
+    slice_by: tuple[str, ...] = ()
+    """Columns of the manifest."""
+    resamples: int = RESAMPLES
+    """Of the bootstrap."""
+    seed: int = 0
+    """Of the bootstrap."""
+    allow_calibration_photos: bool = False
+    """Evaluate even photos that the calibration rests on, and count them."""
+    thorough: bool = False
+    """Measure also what takes minutes: refined answers, and the offset test."""
+    command: str = ""
+    """What was typed, for the report."""
+    manifest: str = ""
+    """Where the photos come from, for the report."""
+    threads: int | None = None
+    """As many as there are processors if None."""
+    quiet: bool = False
+    """No progress bars."""
+
+    @property
+    def query(self) -> Query:
+        """What a search is asked."""
+        return Query(rs_weight=self.rs_weight, location_weight=self.location_weight)
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What all steps need."""
+
+    geolocator: Geolocator
+    photos: PhotoVectors
+    options: EvaluateOptions
+    truths: Truths
+    judge: Judge
+    scale: Scale
+    span_m: float
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What makes probabilities; None where there is none, or not for the weights asked for."""
+        known = self.geolocator.calibration
+        return known if self.options.query.sharpness(known) else None
+
+    @property
+    def inside(self) -> npt.NDArray[np.int64]:
+        """Rows of the photos whose true cell is in the index."""
+        rows = self.truths.rows
+        return rows[self.truths.cell_row[rows] >= 0]
+
+    @property
+    def failed(self) -> int:
+        """How many photos could not be judged."""
+        return len(self.truths.s) - len(self.truths.rows)
+
+
+def make_task(geolocator: Geolocator, photos: PhotoVectors, options: EvaluateOptions) -> Task:
+    """Find the cells that the photos were taken in, and what the cells can be judged by."""
+    cells, radius_m = geolocator.field, geolocator.merge_radius_m
+    rows = np.flatnonzero(photos.usable)
+    cell_row = np.full(len(photos), -1, dtype=np.int64)
+    if len(rows):
+        cell_row[rows] = geolocator.cell_row(photos.lonlat_deg[rows])
+    floor_m, reach_m = cell_floor_m(cells.area_m2), span_m(cells.lonlat_deg)
+    scale = Scale(
+        radii_m=tuple(shown_radii(floor_m)),
+        cells=len(cells),
+        area_m2=float(cells.area_m2.sum()),
+        worldwide=reach_m > WORLDWIDE_M,
+    )
+    return Task(
+        geolocator=geolocator,
+        photos=photos,
+        options=options,
+        truths=Truths(photos.s, photos.lonlat_deg, cell_row, rows),
+        judge=Judge(cells, radius_m, geolocator.discs(radius_m)),
+        scale=scale,
+        span_m=reach_m,
+    )

@@ -1,0 +1,252 @@
+"""Between cell centres: climb from a cell to the best point around it.
+
+Cells are samples of a continuous score,
+
+    score(x) = rs_weight * cos(s, z(x)) + location_weight * cos(s, e(x)),
+
+and with the token maps of a build it can be read anywhere. Around a start it is read on a square
+grid a quarter of a token fine, within a radius. The *peak* is then found on finer and finer grids
+around the best point; the *mean* is the mean place under exp(sharpness * score). On a synthetic
+city that the model never saw the mean is the better guess: the model is right about neighbourhoods
+rather than points. Only points in cells of the index count, so the answer stays where there is
+imagery. Nothing is random.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from gair.errors import UsageError
+from gair.geo import EARTH_RADIUS_M, haversine_m
+from indexer.token_reader import TokenReader
+
+Floats = npt.NDArray[np.float64]
+
+Estimate = Literal["peak", "mean"]
+
+RADIUS_CELLS = 1.5
+"""Least radius where none is given, in distances between neighbouring cells."""
+MEAN_RADIUS_TOKENS = 3.5
+"""Least radius of a mean where none is given, in sides of a token."""
+POINTS_A_TOKEN = 4
+"""Grid points along the side of a token, at first."""
+_FINER = 4
+_FINEST_M = 2.0
+_MOST_STEPS = 100
+"""Of the first grid, from its middle to its edge: a larger radius makes it coarser."""
+
+
+@dataclass(frozen=True)
+class RefineOptions:
+    """What to climb."""
+
+    rs_weight: float = 0.5
+    """Weight of the imagery's cosine."""
+    location_weight: float = 0.5
+    """Weight of the location's cosine."""
+    radius_m: float | None = None
+    """How far from the start; None: :func:`default_radius_m`."""
+    estimate: Estimate = "peak"
+    """The best point, or the mean place within the radius."""
+    sharpness: float = 1.0
+    """Factor of the score in the mean: 1 where the weights are those of a calibration
+    (:class:`indexer.posterior.Sharpness`), 1 / temperature of the training where there is none."""
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """The score around a start, on a square grid."""
+
+    lonlat_deg: Floats
+    """(g, g, 2); rows from north to south, columns from west to east."""
+    scores: Floats
+    """(g, g); NaN outside the radius and outside the index."""
+    spacing_m: float
+    """Between neighbouring points."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types; what is not known is None."""
+        rounded = np.round(self.scores, 6).tolist()
+        return {
+            "spacing_m": round(self.spacing_m, 3),
+            "lonlat_deg": np.round(self.lonlat_deg, 7).tolist(),
+            "scores": [[v if math.isfinite(v) else None for v in row] for row in rounded],
+        }
+
+    def to_geojson(self) -> dict[str, Any]:
+        """A FeatureCollection: a square for each point of the grid that has a score."""
+        middle = self.lonlat_deg[len(self.scores) // 2, len(self.scores) // 2]
+        half_m = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1], [-1, -1]]) * self.spacing_m / 2
+        corners = half_m / _m_per_deg(middle[1])
+        features = [
+            {
+                "type": "Feature",
+                "properties": {"score": round(float(self.scores[at]), 6)},
+                "geometry": {
+                    "type": "Polygon",
+                    "coordinates": [np.round(self.lonlat_deg[at] + corners, 7).tolist()],
+                },
+            }
+            for at in zip(*np.nonzero(np.isfinite(self.scores)), strict=True)
+        ]
+        return {"type": "FeatureCollection", "features": features}
+
+
+@dataclass(frozen=True, eq=False)
+class Refined:
+    """The place that a start was refined to."""
+
+    lon_deg: float
+    lat_deg: float
+    score: float
+    """``rs_weight * rs_score + location_weight * location_score``."""
+    rs_score: float
+    """cos(s, z) there."""
+    location_score: float
+    """cos(s, e) there."""
+    moved_m: float
+    """From the start."""
+    surface: Surface
+
+
+def refine(
+    reader: TokenReader,
+    s: npt.NDArray[np.float32],
+    lonlat_deg: npt.ArrayLike,
+    options: RefineOptions | None = None,
+) -> Refined:
+    """Refine one place of one photo.
+
+    Args:
+        reader: of the index.
+        s: (D,) the photo's vector.
+        lonlat_deg: (2,) where to start, such as a candidate's cell centre.
+        options: weights, radius and the kind of estimate.
+
+    Returns:
+        The place; the start itself if it is the best.
+
+    Raises:
+        UsageError: the start lies in no cell of the index, or the radius is not above 0.
+    """
+    options = options or RefineOptions()
+    start = np.asarray(lonlat_deg, dtype=np.float64).reshape(2)
+    radius_m = options.radius_m
+    if radius_m is None:
+        radius_m = default_radius_m(reader, options.estimate)
+    if not (np.isfinite(radius_m) and radius_m > 0):
+        raise UsageError(f"refinement radius {radius_m} m: it must be above 0")
+    if not reader.indexed(start)[0]:
+        raise UsageError(
+            f"the place at longitude {start[0]:.6f}, latitude {start[1]:.6f} lies in no cell of "
+            f"index {reader.index.name!r}: start from a cell"
+        )
+    score = _Score(reader, s, options)
+    spacing_m = max(reader.token_m / POINTS_A_TOKEN, radius_m / _MOST_STEPS)
+    steps = int(radius_m // spacing_m)
+    grid_m = _grid(steps, spacing_m)
+    within = np.hypot(*np.moveaxis(grid_m, -1, 0)) <= radius_m
+    scores = np.full(within.shape, np.nan)
+    scores[within] = score(_moved(start, grid_m[within]))
+    surface = Surface(_moved(start, grid_m), scores, spacing_m)
+    best_m = None
+    if options.estimate == "mean":
+        best_m = _mean(grid_m, options.sharpness * scores)
+    if best_m is None or not reader.indexed(_moved(start, best_m))[0]:
+        best_m = _peak(score, start, (grid_m, scores), spacing_m, radius_m)
+    return _refined(score, start, _moved(start, best_m), surface)
+
+
+def default_radius_m(reader: TokenReader, estimate: Estimate) -> float:
+    """How far to look: to the cells around, and for a mean as far as the score is wide."""
+    cells_m = RADIUS_CELLS * reader.field.spacing_m
+    return cells_m if estimate == "peak" else max(cells_m, MEAN_RADIUS_TOKENS * reader.token_m)
+
+
+def _peak(
+    score: _Score,
+    start: Floats,
+    first: tuple[Floats, Floats],
+    spacing_m: float,
+    radius_m: float,
+) -> Floats:
+    """(2,) metres east and north of the start: the best point, from coarse to fine."""
+    grid_m, scores = first
+    while True:
+        best_m = np.asarray(grid_m[np.unravel_index(np.nanargmax(scores), scores.shape)])
+        if spacing_m <= _FINEST_M:
+            return best_m
+        spacing_m /= _FINER
+        grid_m = best_m + _grid(_FINER, spacing_m)
+        scores = score(_moved(start, grid_m))
+        scores[np.hypot(*np.moveaxis(grid_m, -1, 0)) > radius_m] = np.nan
+
+
+def _mean(grid_m: Floats, scores: Floats) -> Floats:
+    """(2,) metres: the mean place under exp(score)."""
+    p = np.exp(scores - np.nanmax(scores))
+    p[np.isnan(p)] = 0
+    return np.asarray((p[..., None] * grid_m).sum(axis=(0, 1)) / p.sum())
+
+
+def _refined(score: _Score, start: Floats, best: Floats, surface: Surface) -> Refined:
+    rs, location = (float(part[0]) for part in score.parts(best[None], both=True))
+    return Refined(
+        lon_deg=float(best[0]),
+        lat_deg=float(best[1]),
+        score=score.options.rs_weight * rs + score.options.location_weight * location,
+        rs_score=rs,
+        location_score=location,
+        moved_m=float(haversine_m(start, best)),
+        surface=surface,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Score:
+    """The score of one photo at any points."""
+
+    reader: TokenReader
+    s: npt.NDArray[np.float32]
+    options: RefineOptions
+
+    def __call__(self, lonlat_deg: Floats) -> Floats:
+        """(..., 2) points to (...); NaN outside the index."""
+        points = lonlat_deg.reshape(-1, 2)
+        out = np.full(len(points), np.nan)
+        inside = self.reader.indexed(points)
+        rs, location = self.parts(points[inside])
+        out[inside] = self.options.rs_weight * rs + self.options.location_weight * location
+        return out.reshape(lonlat_deg.shape[:-1])
+
+    def parts(self, points: Floats, both: bool = False) -> tuple[Floats, Floats]:
+        """cos(s, z) and cos(s, e) of (Q, 2) points; 0 for one that has no weight."""
+        rs = location = np.zeros(len(points))
+        if both or self.options.rs_weight:
+            rs = (self.reader.localized(points) @ self.s).astype(np.float64)
+        if both or self.options.location_weight:
+            location = (self.reader.locations(points) @ self.s).astype(np.float64)
+        return rs, location
+
+
+def _grid(steps: int, spacing_m: float) -> Floats:
+    """(g, g, 2) metres east and north; rows from north to south."""
+    along = np.arange(-steps, steps + 1) * spacing_m
+    return np.stack(np.meshgrid(along, -along), axis=-1)
+
+
+def _moved(start: Floats, east_north_m: Floats) -> Floats:
+    """(..., 2) metres from a (2,) place to longitude, latitude."""
+    moved = start + east_north_m / _m_per_deg(start[1])
+    moved[..., 0] = (moved[..., 0] + 180) % 360 - 180
+    return np.asarray(moved)
+
+
+def _m_per_deg(latitude_deg: float) -> Floats:
+    """(2,) metres of a degree of longitude and of latitude."""
+    return np.array([math.cos(math.radians(latitude_deg)), 1.0]) * math.radians(EARTH_RADIUS_M)

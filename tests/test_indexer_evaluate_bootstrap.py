@@ -1,0 +1,101 @@
+"""Resamples by weights against resamples drawn photo by photo; intervals that hold."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from indexer.evaluate.bootstrap import (
+    Resamples,
+    as_json,
+    percentiles,
+    weighted_mean,
+    weighted_quantile,
+)
+
+RNG = np.random.default_rng(3)
+VALUES = RNG.lognormal(size=40)
+
+
+def listed(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Every photo as often as it was drawn."""
+    return np.repeat(values, weights.astype(int))
+
+
+def test_a_resample_has_as_many_photos_and_the_same_ones_for_a_seed() -> None:
+    drawn = Resamples(40, resamples=50, seed=4)
+    assert (drawn.weights.sum(axis=1) == 40).all()
+    assert (drawn.weights == Resamples(40, resamples=50, seed=4).weights).all()
+    assert (drawn.weights != Resamples(40, resamples=50, seed=5).weights).any()
+    # Each photo is left out of (1 - 1/40)^40 = 36 % of the resamples.
+    assert (drawn.weights == 0).mean() == pytest.approx(0.363, abs=0.02)
+
+
+def test_means_and_quantiles_are_those_of_the_photos_drawn() -> None:
+    drawn = Resamples(40, resamples=30).weights.astype(float)
+    means = weighted_mean(VALUES, drawn)
+    for row, weights in enumerate(drawn):
+        some = listed(VALUES, weights)
+        assert means[row] == pytest.approx(some.mean())
+        for share in (0.1, 0.5, 0.75, 0.9, 1.0):
+            found = weighted_quantile(VALUES, share, drawn[row : row + 1])[0]
+            assert found == np.sort(some)[math.ceil(share * len(some)) - 1]
+
+
+def test_infinity_is_never_interpolated() -> None:
+    values = np.array([1.0, 2.0, np.inf, np.inf])
+    once = np.ones((1, 4))
+    assert weighted_quantile(values, 0.5, once)[0] == 2
+    assert weighted_quantile(values, 0.51, once)[0] == np.inf
+    assert weighted_mean(values, once)[0] == np.inf
+    assert weighted_mean(values, np.array([[3.0, 1, 0, 0]]))[0] == 1.25
+
+
+def test_columns_at_once_are_columns_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    from indexer.evaluate import bootstrap
+
+    columns = RNG.random((40, 3)) < 0.4
+    together = Resamples(40, resamples=200, seed=1).means(columns)
+    monkeypatch.setattr(bootstrap, "_NUMBERS_AT_ONCE", 100)  # a few resamples at a time
+    drawn = Resamples(40, resamples=200, seed=1)
+    for column, measured in enumerate(together):
+        alone = drawn.mean(columns[:, column])
+        assert (measured.value, measured.low, measured.high) == pytest.approx(
+            (alone.value, alone.low, alone.high)
+        )
+
+
+def test_a_share_of_none_or_all_has_a_binomial_interval() -> None:
+    hits = np.stack([np.zeros(12), np.ones(12), np.arange(12) < 6], axis=1).astype(bool)
+    none, every, half = Resamples(12).shares(hits)
+    assert (none.low, every.high) == (0, 1)
+    assert (1 - none.high) ** 12 == pytest.approx(0.025)
+    assert every.low**12 == pytest.approx(0.025)
+    assert half == Resamples(12).means(hits)[2]
+    assert math.isnan(Resamples(0).shares(np.zeros((0, 1), dtype=bool))[0].value)
+
+
+def test_percentiles_of_a_thousand_numbers() -> None:
+    low, high = percentiles(RNG.permutation(np.arange(1, 1001.0)))
+    assert (low, high) == (25, 975)
+
+
+def test_intervals_hold_the_true_mean_about_as_often_as_they_say() -> None:
+    held = 0
+    for seed in range(200):
+        sample = np.random.default_rng([9, seed]).random(80) < 0.3
+        measured = Resamples(80, resamples=200, seed=seed).mean(sample)
+        held += measured.low <= 0.3 <= measured.high
+    assert 0.90 <= held / 200 <= 0.99
+
+
+def test_no_photos_give_no_number() -> None:
+    assert math.isnan(Resamples(0).mean(np.zeros(0)).value)
+    assert math.isnan(Resamples(0).means(np.zeros((0, 2)))[1].low)
+
+
+def test_json_has_no_infinity() -> None:
+    assert Resamples(2, resamples=10).mean([1.0, np.inf]).to_json()["value"] == "inf"
+    assert (as_json(-np.inf), as_json(np.nan), as_json(0.5)) == ("-inf", "not a number", 0.5)
