@@ -200,9 +200,30 @@ def test_one_in_a_hundred_cells_is_the_last_column() -> None:
 def test_one_answer_for_all_photos() -> None:
     p = RNG.random(300)
     p /= p.sum()
-    found = judge_everywhere_alike(Judge(FIELD, 300.0), p, truths())
+    judge = Judge(FIELD, 300.0)
+    found = judge_everywhere_alike(judge, p, truths())
     near = haversine_m(CELLS[:, None], CELLS[None]) <= 300
-    assert set(found.best_row[:12]) == {int(np.argmax(near @ p))}
+    places = [c.row for c in distinct_places(near @ p, CELLS, 100, 300.0)]
+    assert set(found.best_row[:12]) == {places[0]}
+    best = np.argsort(-(p / AREA), kind="stable")
+    for photo in range(12):
+        away = haversine_m(CELLS, PHOTOS[photo])
+        assert found.error_m[photo] == away[places[0]]
+        for column, k in enumerate((1, 10, 100)):
+            assert found.near_places_m[photo, column] == away[places[:k]].min()
+        for column, k in enumerate((1, 10, 100, 3)):
+            assert found.near_cells_m[photo, column] == away[best[:k]].min()
+    rank, searched = rank_and_area(np.tile(p / AREA, (12, 1)), AREA, TRUTH_ROW)
+    assert found.rank[:12].tolist() == rank.tolist()
+    assert found.searched_m2[:12] == pytest.approx(searched)
     inside = np.flatnonzero(TRUTH_ROW >= 0)
     assert found.log_p[inside] == pytest.approx(np.log(p[TRUTH_ROW[inside]]))
     assert np.isinf(found.error_m[12:]).all()
+
+
+def test_one_flat_answer_has_the_mean_rank_and_area() -> None:
+    field = CellField(CELLS, np.full(300, 2.0))
+    found = judge_everywhere_alike(Judge(field, 300.0), np.full(300, 1 / 300), truths())
+    inside = np.flatnonzero(TRUTH_ROW >= 0)
+    assert set(found.rank[inside]) == {150.5}
+    assert set(found.searched_m2[inside]) == {301.0}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from training.retrieval import KS, RADII_M, recall_name
+from indexer.evaluate.retrieval import KS, RADII_M, recall_name
 
 
 def markdown(unseen: Sequence[dict[str, Any]], seen: Sequence[dict[str, Any]]) -> str:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from gair.errors import DatasetError, PhotoError
 from gair.photos import Photo, open_photo
-from training.retrieval import KS, rank_distances, retrieval_metrics
+from indexer.evaluate.retrieval import KS, rank_distances, retrieval_metrics
 from training.synthetic.blocks import held_out
 from training.synthetic.city import ATTRIBUTION, City
 from training.synthetic.files import IMAGERY, MANIFEST, write_city

@@ -17,16 +17,16 @@ import torch
 
 from gair.errors import PhotoError
 from gair.preprocess import remote_sensing_pixels, street_view_pixels
-from indexer.frames import INNER_SHARE
-from indexer.progress import Progress
-from training.dataset.assemble import decode_photo
-from training.retrieval import (
+from indexer.evaluate.retrieval import (
     KS,
     Floats,
     nearest_first_distances,
     recall_name,
     retrieval_metrics,
 )
+from indexer.frames import INNER_SHARE
+from indexer.progress import Progress
+from training.dataset.assemble import decode_photo
 
 if TYPE_CHECKING:
     from gair.inr import QueryMode
@@ -79,7 +79,7 @@ class Validator:
         )  # (C, 2)
 
     def __call__(self, model: Gair) -> dict[str, float]:
-        """Metrics by name, see :func:`training.retrieval.retrieval_metrics`."""
+        """Metrics by name, see :func:`indexer.evaluate.retrieval.retrieval_metrics`."""
         truth = self.dataset.lonlat_deg[self.photos]
         images = len(self.photos) + len(self.dataset.footprints)
         with Progress("validation", images, "image", quiet=self.options.quiet) as progress:

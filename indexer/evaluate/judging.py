@@ -134,21 +134,20 @@ class Judge:
         rs, location = scores
         if ranking.sharpness is None:
             fused = ranking.rs_weight * rs + ranking.location_weight * location
-            self.judge_scores(fused, fused, truth, outcomes, rows)
+            self._judge_scores(fused, fused, truth, outcomes, rows)
             return
         blur = self._blurs[ranking.sharpness.spread_m]
         p = posterior(log_likelihood(rs, location, ranking.sharpness, blur), self._log_prior)
-        self.judge_posterior(p, truth, outcomes, rows)
+        by_place, by_cell = self._near.sums(p), p / self.field.area_m2
+        self._judge_scores(by_place, by_cell, truth, outcomes, rows)
         if ranking.radii_m or ranking.masses:
             self._judge_probabilities(ranking, p, truth[1], outcomes, rows)
 
-    def judge_posterior(
-        self, p: Floats, truth: tuple[Floats, Ints], outcomes: Outcomes, rows: Ints
-    ) -> None:
-        """Judge (B, N) probabilities of the cells."""
-        self.judge_scores(self._near.sums(p), p / self.field.area_m2, truth, outcomes, rows)
+    def places(self, p: Floats) -> Ints:
+        """The places that an answer lists: (N,) probabilities to at most the largest k rows."""
+        return first_places(self._near.sums(p[None])[0], self._near.matrix, max(KS))
 
-    def judge_scores(
+    def _judge_scores(
         self,
         by_place: Scores,
         by_cell: Scores,

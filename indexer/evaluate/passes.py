@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from gair.geo import haversine_m
 from indexer.evaluate.judging import Judge, Outcomes, Ranking
+from indexer.evaluate.metrics import nearest_of_first
 from indexer.progress import Progress
 
 Floats = npt.NDArray[np.float64]
@@ -97,16 +99,35 @@ def judge_all(
 
 
 def judge_everywhere_alike(judge: Judge, p: Floats, truths: Truths) -> Outcomes:
-    """Judge one answer for all photos: (N,) probabilities of the cells."""
-    ranking = Ranking(0, 0)
-    outcomes = Outcomes.failed(len(truths.s), ranking)
-    step = min(_MOST_PHOTOS, max(1, _BLOCK_NUMBERS // max(1, len(p))))
-    for start in range(0, len(truths.rows), step):
-        rows = truths.rows[start : start + step]
-        alike = np.broadcast_to(p, (len(rows), len(p)))
-        truth = truths.lonlat_deg[rows], truths.cell_row[rows]
-        judge.judge_posterior(alike, truth, outcomes, rows)
-        known = truths.cell_row[rows] >= 0
-        own = p[np.where(known, truths.cell_row[rows], 0)]
-        outcomes.log_p[rows] = np.where(known, np.log(own), -np.inf)
+    """Judge one answer for all photos: (N,) probabilities of the cells.
+
+    Places and cells are ranked once; only the truths differ.
+    """
+    outcomes = Outcomes.failed(len(truths.s), Ranking(0, 0))
+    rows, lonlat_deg = truths.rows, truths.lonlat_deg[truths.rows]
+    cells, area_m2 = judge.field.lonlat_deg, judge.field.area_m2
+    places = judge.places(p)
+    order = np.argsort(-p / area_m2, kind="stable")
+    outcomes.best_row[rows] = places[0]
+    outcomes.near_places_m[rows] = _nearest(cells[places], lonlat_deg, judge.ks[:-1])
+    outcomes.error_m[rows] = outcomes.near_places_m[rows, 0]
+    outcomes.near_cells_m[rows] = _nearest(cells[order[: max(judge.ks)]], lonlat_deg, judge.ks)
+    density = (p / area_m2)[order]
+    reached = np.concatenate([[0.0], np.cumsum(area_m2[order])])
+    inside = rows[truths.cell_row[rows] >= 0]
+    own = (p / area_m2)[truths.cell_row[inside]]
+    first, last = (np.searchsorted(-density, -own, side=side) for side in ("left", "right"))
+    outcomes.rank[inside] = (first + 1 + last) / 2
+    own_m2 = area_m2[truths.cell_row[inside]]
+    outcomes.searched_m2[inside] = (reached[first] + reached[last] + own_m2) / 2
+    outcomes.log_p[rows] = -np.inf
+    outcomes.log_p[inside] = np.log(p[truths.cell_row[inside]])
     return outcomes
+
+
+def _nearest(places_deg: Floats, lonlat_deg: Floats, ks: Sequence[int]) -> Floats:
+    """How far the nearest of the first k of (K, 2) places is from each of (P, 2) truths."""
+    found = np.empty((len(lonlat_deg), len(ks)))
+    for row, truth in enumerate(lonlat_deg):
+        found[row] = nearest_of_first(haversine_m(places_deg, truth)[None], ks)[0]
+    return found

@@ -41,7 +41,10 @@ def judge_ways(task: Task) -> tuple[dict[str, Outcomes], dict[str, str]]:
     missing: dict[str, str] = {}
     answer, imagery, location = rankings_of(task.geolocator, task.options)
     rankings = {ANSWER: answer, IMAGERY: imagery, LOCATION: location}
-    outcomes = _judged(task, rankings, index.rs.scores)
+    alike = [key for key in (IMAGERY, LOCATION) if rankings[key] == _bare(answer)]
+    some = {key: ranking for key, ranking in rankings.items() if key not in alike}
+    outcomes = _judged(task, some, index.rs.scores)
+    outcomes |= {key: outcomes[ANSWER] for key in alike}
     for mode in other_modes(index.manifest.query_mode):
         if index.tokens is None:
             missing[mode] = NO_TOKEN_MAPS

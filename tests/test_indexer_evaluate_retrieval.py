@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from gair.errors import UsageError
-from gair.geo import haversine_m
-from training import retrieval
-from training.retrieval import (
+from gair.geo import EARTH_RADIUS_M, haversine_m
+from indexer.evaluate import baselines, retrieval
+from indexer.evaluate.retrieval import (
     chance_median_error_m,
     chance_recall,
     median_error_m,
@@ -71,7 +71,8 @@ def test_blocks_of_photos_give_what_one_product_gives(monkeypatch: pytest.Monkey
     whole = nearest_first_distances(photos, cells, PHOTOS, CELLS, 5)
     assert (whole == rank_distances(photos @ cells.T, PHOTOS, CELLS, 5)).all()
     chance = chance_recall(PHOTOS, CELLS, 3, 500.0)
-    monkeypatch.setattr(retrieval, "_BLOCK_NUMBERS", 100)
+    for module in (retrieval, baselines):
+        monkeypatch.setattr(module, "_BLOCK_NUMBERS", 100)
     assert (whole == nearest_first_distances(photos, cells, PHOTOS, CELLS, 5)).all()
     assert chance == chance_recall(PHOTOS, CELLS, 3, 500.0)
 
@@ -126,8 +127,9 @@ def test_chance_with_fewer_cells_than_k_is_whether_any_is_near() -> None:
 
 def test_distances_from_chords_are_great_circles() -> None:
     cells = np.array([[13.4, 52.5], [13.4003, 52.5], [13.5, 52.5], [-166.6, -52.4]])
-    ((_, found),) = retrieval._distance_blocks(cells[:1], cells)
-    np.testing.assert_allclose(found[0], haversine_m(cells, cells[0]), rtol=1e-5, atol=0.2)
+    ((_, found),) = baselines.squared_chords(cells[:1], cells)
+    arc_m = 2 * EARTH_RADIUS_M * np.arcsin(np.sqrt(found[0]) / 2)
+    np.testing.assert_allclose(arc_m, haversine_m(cells, cells[0]), rtol=1e-5, atol=0.2)
 
 
 def test_chance_of_the_median_error_against_all_pairs() -> None:

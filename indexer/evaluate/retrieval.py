@@ -7,13 +7,15 @@ out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from gair.errors import UsageError
-from gair.geo import EARTH_RADIUS_M, haversine_m
+from gair.geo import haversine_m
+from indexer.evaluate.baselines import blind_picks, found_by_chance, squared_chords
+from indexer.neighbours import chord_of
 
 Floats = npt.NDArray[np.float64]
 
@@ -22,7 +24,6 @@ KS = (1, 10, 100)
 RADII_M = (200.0, 1000.0)
 """How near to the truth counts as found."""
 
-_BIN_M = 10.0
 _BLOCK_NUMBERS = 4 << 20
 """Numbers of a (photos, cells) matrix that are held at once."""
 
@@ -145,27 +146,15 @@ def chance_recall(
     photos, with all cells picked where there are fewer than k.
     """
     near = np.zeros(len(photo_lonlat_deg))
-    for block, distances_m in _distance_blocks(photo_lonlat_deg, cell_lonlat_deg):
-        near[block] = (distances_m <= radius_m).sum(axis=1)
-    count = len(cell_lonlat_deg)
-    missed = np.ones(len(near))
-    for picked in range(min(k, count)):  # the next pick misses, given that all before did
-        missed *= np.maximum(count - near - picked, 0) / (count - picked)
-    return float((1 - missed).mean())
+    edge = (chord_of(radius_m) * (1 + 1e-9)) ** 2
+    for block, chord_squared in squared_chords(photo_lonlat_deg, cell_lonlat_deg):
+        near[block] = (chord_squared <= edge).sum(axis=1)
+    return float(found_by_chance(near, len(cell_lonlat_deg), k).mean())
 
 
 def chance_median_error_m(photo_lonlat_deg: Floats, cell_lonlat_deg: Floats) -> float:
     """The median distance of a cell picked blindly, over all photos; to five metres."""
-    counts = np.zeros(0, dtype=np.int64)
-    for _, distances_m in _distance_blocks(photo_lonlat_deg, cell_lonlat_deg):
-        bins = (distances_m / _BIN_M).astype(np.int64)
-        found = np.bincount(bins.ravel(), minlength=len(counts))
-        found[: len(counts)] += counts
-        counts = found
-    if not counts.sum():
-        return float("inf")
-    middle = np.searchsorted(np.cumsum(counts), counts.sum() / 2)
-    return (float(middle) + 0.5) * _BIN_M
+    return blind_picks(photo_lonlat_deg, cell_lonlat_deg, ()).quantile_m(0.5)
 
 
 def retrieval_metrics(
@@ -206,25 +195,3 @@ def retrieval_metrics(
 def recall_name(k: int, radius_m: float) -> str:
     """The name of a recall in metrics: ``recall@10_200m``."""
     return f"recall@{k}_{radius_m:g}m"
-
-
-def _distance_blocks(
-    photo_lonlat_deg: Floats, cell_lonlat_deg: Floats
-) -> Iterator[tuple[slice, Floats]]:
-    """Great-circle metres of every photo to every cell, some photos at a time.
-
-    From the chord between two points of the sphere: one matrix product instead of four
-    trigonometric functions a pair, and right to a millimetre at the radii used here.
-    """
-    photos, cells = _unit_vectors(photo_lonlat_deg), _unit_vectors(cell_lonlat_deg)
-    step = max(1, _BLOCK_NUMBERS // max(1, len(cells)))
-    for start in range(0, len(photos), step):
-        block = slice(start, start + step)
-        half_chord_squared = np.clip((1 - photos[block] @ cells.T) / 2, 0.0, 1.0)
-        yield block, 2 * EARTH_RADIUS_M * np.arcsin(np.sqrt(half_chord_squared))
-
-
-def _unit_vectors(lonlat_deg: Floats) -> Floats:
-    """(N, 2) degrees to (N, 3) points of the unit sphere."""
-    lon, lat = np.radians(np.asarray(lonlat_deg, dtype=np.float64)).T
-    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
