@@ -61,7 +61,8 @@ class Candidate:
     """That the photo was taken within the answer's ``merge_radius_m`` of the cell; None where the
     index is not calibrated. No cell counts for two places."""
     refined_lonlat_deg: tuple[float, float] | None = None
-    """The best point between the centres of cells; None where it was not asked for."""
+    """The mean place under the likelihood around the cell, read between the centres of cells; None
+    where it was not asked for."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from indexer.cells import cell_hex
 from indexer.familiarity import evidence_of
 from indexer.outlines import Region, make_region
 from indexer.posterior import (
+    SHARED_ERRORS,
     Sharpness,
     area_log_prior,
     log_likelihood,
@@ -177,8 +178,9 @@ def _candidates(
     if query.refine and geo.reader is not None:
         # No farther than half way to the next place, so that no two climb to one point.
         radius_m = max(weighed.apart_m, geo.field.spacing_m) / 2
-        options = RefineOptions(*query.weights(geo.calibration), radius_m=radius_m)
-        s = scored.s.mean(axis=0)  # scores of several photos add up, and so do their vectors
+        options = _refining(geo, query, radius_m)
+        # Scores of several photos add up, and so do their vectors.
+        s = scored.s.sum(axis=0) / len(scored.s) ** SHARED_ERRORS
         found[:MOST_REFINED] = [
             _refined(geo.reader, s, candidate, options) for candidate in found[:MOST_REFINED]
         ]
@@ -204,6 +206,21 @@ def _with_belief(
         warnings=warnings,
         posterior=p,
         make_region=region,
+    )
+
+
+def _refining(geo: Geolocator, query: Query, radius_m: float) -> RefineOptions:
+    """The mean place under the likelihood: nearer to the truth than the best point, as measured."""
+    sharpness = query.sharpness(geo.calibration)
+    if sharpness is not None:
+        return RefineOptions(
+            sharpness.rs_weight, sharpness.location_weight, radius_m=radius_m, estimate="mean"
+        )
+    return RefineOptions(
+        *query.weights(geo.calibration),
+        radius_m=radius_m,
+        estimate="mean",
+        sharpness=1 / geo.model.config.temperature,
     )
 
 

@@ -61,6 +61,9 @@ class FaissWriter:
         faiss = import_faiss()
         with library_writes(path, RuntimeError):
             faiss.write_index(self._index, str(path))
+            # FAISS only prints a line when the disk is full at the very end.
+            if path.stat().st_size < self._index.ntotal * self._index.code_size:
+                raise RuntimeError(f"{path} is shorter than its vectors")
 
 
 class FaissStore:
