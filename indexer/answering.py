@@ -16,7 +16,7 @@ from indexer.answer import (
     Confidence,
     Membership,
 )
-from indexer.candidates import Place, distinct_places
+from indexer.candidates import APART_RADII, Place, distinct_places
 from indexer.cells import cell_hex
 from indexer.familiarity import evidence_of
 from indexer.outlines import Region, make_region
@@ -113,7 +113,7 @@ class _Weighed:
     @property
     def apart_m(self) -> float:
         """How far places must be apart: so far that no cell is in the discs of two."""
-        return self.radius_m if self.p is None else 2 * self.radius_m
+        return self.radius_m if self.p is None else APART_RADII * self.radius_m
 
     @property
     def order_by(self) -> Floats | Vectors:

@@ -9,6 +9,9 @@ import numpy.typing as npt
 
 from gair.geo import haversine_m
 
+APART_RADII = 2.0
+"""Likely places are this many merge radii apart, so that no cell is in the discs of two."""
+
 _FIRST_LOOK = 1024
 """Cells sorted at first; more only if they merge into too few places."""
 

@@ -122,4 +122,6 @@ def _serve(indexes: str, port: str, log: str, *examples: str) -> None:
 
 
 if __name__ == "__main__":
+    # A shell that starts tests in the background makes them deaf to it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     _serve(*sys.argv[1:])

@@ -152,7 +152,8 @@ def test_judged_photos_against_a_loop(sharpness: Sharpness | None, threads: int)
         best = int(np.argmax(by_place))
         assert outcomes.best_row[photo] == best
         assert outcomes.error_m[photo] == haversine_m(CELLS[best], PHOTOS[photo])
-        places = [c.row for c in distinct_places(by_place, CELLS, 10, 300.0)]
+        apart_m = 300.0 if sharpness is None else 600.0
+        places = [c.row for c in distinct_places(by_place, CELLS, 10, apart_m)]
         nearest = haversine_m(CELLS[places], PHOTOS[photo]).min()
         assert outcomes.near_places_m[photo, 1] == nearest
         true = TRUTH_ROW[photo]
@@ -174,6 +175,20 @@ def test_judged_photos_against_a_loop(sharpness: Sharpness | None, threads: int)
             region = region_rows(p, AREA, mass)
             assert outcomes.covered[photo, column] == (true in region)
             assert outcomes.region_m2[photo, column] == pytest.approx(AREA[region].sum())
+
+
+def test_the_cell_that_fills_a_region_up_is_in_it() -> None:
+    sharpness = Sharpness(2.0, 1.0, 0.0)
+    photo = int(np.flatnonzero(TRUTH_ROW >= 0)[0])
+    rs, location = SCORES[[photo]], SCORES[[photo]][:, ::-1]
+    p = posterior(log_likelihood(rs, location, sharpness, None), area_log_prior(AREA))[0]
+    own = p[TRUTH_ROW[photo]]
+    before = p[p / AREA > own / AREA[TRUTH_ROW[photo]]].sum()
+    ranking = Ranking(
+        2.0, 1.0, sharpness, masses=(before - own / 2, before + own / 2, before + own)
+    )
+    found = judge_all(Judge(FIELD, 300.0), {"one": ranking}, scores_of, truths(), quiet=True)["one"]
+    assert found.covered[photo].tolist() == [False, True, True]
 
 
 def test_failed_photos_stay_as_misses() -> None:
@@ -203,7 +218,7 @@ def test_one_answer_for_all_photos() -> None:
     judge = Judge(FIELD, 300.0)
     found = judge_everywhere_alike(judge, p, truths())
     near = haversine_m(CELLS[:, None], CELLS[None]) <= 300
-    places = [c.row for c in distinct_places(near @ p, CELLS, 100, 300.0)]
+    places = [c.row for c in distinct_places(near @ p, CELLS, 100, 600.0)]
     assert set(found.best_row[:12]) == {places[0]}
     best = np.argsort(-(p / AREA), kind="stable")
     for photo in range(12):

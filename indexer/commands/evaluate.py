@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 _EPILOG = """\
 examples:
   # photos of the indexed region with their places, other ones than were used to calibrate
-  python -m indexer evaluate --index london --photos test.csv --out report/
+  python -m indexer evaluate london --photos test.csv --out report/
 
   # by weather and city, columns of the manifest; and are photos from elsewhere noticed?
-  python -m indexer evaluate --index london --photos test.csv --out report/ \\
+  python -m indexer evaluate london --photos test.csv --out report/ \\
       --slice-by weather --slice-by city --out-of-index rome.csv
 """
 
@@ -40,7 +40,7 @@ def add(commands: Any) -> None:  # noqa: ANN401
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     evaluate.set_defaults(run=run)
-    add_index_choice(evaluate)
+    add_index_choice(evaluate, positional=True)
     add_model_choice(evaluate)
     evaluate.add_argument(
         "--photos",

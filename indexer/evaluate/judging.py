@@ -6,8 +6,8 @@ out depends on neither.
 
 An answer is what a search gives. Without a calibration the best cell has the best fused score. With
 one it is the cell whose disc of ``merge_radius_m`` has most probability. Further places follow in
-that order, none within that radius of a better one. Single cells are ranked by fused score or by
-probability per area.
+that order, none within that radius of a better one, with probabilities none within twice that.
+Single cells are ranked by fused score or by probability per area.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_array
 
 from gair.geo import haversine_m
+from indexer.candidates import APART_RADII
 from indexer.evaluate.metrics import KS, nearest_of_best_cells, nearest_of_first, rank_and_area
 from indexer.neighbours import CellField, Discs
 from indexer.posterior import Sharpness, area_log_prior, log_likelihood, posterior
@@ -104,6 +105,7 @@ class Judge:
         self.field = field
         self.merge_radius_m = merge_radius_m
         self._near = near or field.discs(field.lonlat_deg, merge_radius_m)
+        self._apart: csr_array | None = None
         self._log_prior = area_log_prior(field.area_m2)
         self._blurs: dict[float, csr_array | None] = {}
         self.ks = (*KS, max(1, round(len(field) / 100)))
@@ -113,6 +115,14 @@ class Judge:
         if ranking.sharpness is not None:
             spread_m = ranking.sharpness.spread_m
             self._blurs.setdefault(spread_m, self.field.blur(spread_m))
+            self._apart_places()
+
+    def _apart_places(self) -> csr_array:
+        """Which cells are too near to each to be another likely place."""
+        if self._apart is None:
+            radius_m = APART_RADII * self.merge_radius_m
+            self._apart = self.field.discs(self.field.lonlat_deg, radius_m).matrix
+        return self._apart
 
     def judge(
         self,
@@ -134,32 +144,35 @@ class Judge:
         rs, location = scores
         if ranking.sharpness is None:
             fused = ranking.rs_weight * rs + ranking.location_weight * location
-            self._judge_scores(fused, fused, truth, outcomes, rows)
+            self._judge_scores((fused, self._near.matrix), fused, truth, outcomes, rows)
             return
         blur = self._blurs[ranking.sharpness.spread_m]
         p = posterior(log_likelihood(rs, location, ranking.sharpness, blur), self._log_prior)
-        by_place, by_cell = self._near.sums(p), p / self.field.area_m2
-        self._judge_scores(by_place, by_cell, truth, outcomes, rows)
+        by_place = self._near.sums(p), self._apart_places()
+        self._judge_scores(by_place, p / self.field.area_m2, truth, outcomes, rows)
         if ranking.radii_m or ranking.masses:
             self._judge_probabilities(ranking, p, truth[1], outcomes, rows)
 
     def places(self, p: Floats) -> Ints:
         """The places that an answer lists: (N,) probabilities to at most the largest k rows."""
-        return first_places(self._near.sums(p[None])[0], self._near.matrix, max(KS))
+        return first_places(self._near.sums(p[None])[0], self._apart_places(), max(KS))
 
     def _judge_scores(
         self,
-        by_place: Scores,
+        by_place: tuple[Scores, csr_array],
         by_cell: Scores,
         truth: tuple[Floats, Ints],
         outcomes: Outcomes,
         rows: Ints,
     ) -> None:
-        """Judge places in the order of (B, N) scores, and cells in the order of others."""
+        """Judge places in the order of (B, N) scores, and cells in the order of others.
+
+        With the places' scores goes which cells are too near to each to be another place.
+        """
         lonlat_deg, truth_row = truth
         away_m = np.full((len(rows), max(KS)), np.inf)
         for number, row in enumerate(rows):
-            places = first_places(by_place[number], self._near.matrix, max(KS))
+            places = first_places(by_place[0][number], by_place[1], max(KS))
             outcomes.best_row[row] = places[0]
             cells = self.field.lonlat_deg[places]
             away_m[number, : len(places)] = haversine_m(cells, lonlat_deg[number])

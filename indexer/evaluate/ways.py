@@ -64,8 +64,11 @@ def judge_ways(task: Task) -> tuple[dict[str, Outcomes], dict[str, str]]:
 def _judged(
     task: Task, rankings: dict[str, Ranking], rs_scores: Callable[[Vectors], Vectors]
 ) -> dict[str, Outcomes]:
+    weighed = any(ranking.location_weight for ranking in rankings.values())
+
     def scores_of(s: Vectors) -> tuple[Vectors, Vectors]:
-        return rs_scores(s), task.geolocator.index.location.scores(s)
+        rs = rs_scores(s)
+        return rs, task.geolocator.index.location.scores(s) if weighed else np.zeros_like(rs)
 
     threads, quiet = task.options.threads, task.options.quiet
     return judge_all(task.judge, rankings, scores_of, task.truths, threads=threads, quiet=quiet)
