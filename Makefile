@@ -10,6 +10,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO_PORT ?= 7860
+TEST_PROCESSES ?= 2
 # The model that ships knows nothing of the city "unseen"; in "seen" it was trained, except for the
 # blocks that the demo's photos are from.
 DEMO_CITY ?= unseen
@@ -39,7 +40,7 @@ demo-model: $(VENV)/installed
 	$(BIN)/python -m gair convert runs/demo/best gair/data/demo --half
 
 test: $(VENV)/installed chromium
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
 
 check: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -116,15 +116,16 @@ def test_croma_without_the_two_bands_that_gair_lacks(tmp_path: Path) -> None:
     model = micro_model(rs_final_norm=True)
     (line,) = initialise_towers(model, remote_sensing=saved(tmp_path, state))
     bands = LAYOUTS["l2a-12"]
-    pixels = torch.rand(1, 12, 32, 32)
+    pixels = torch.rand(1, 12, 32, 32, dtype=torch.float64)
     pixels[:, [bands.index("B1"), bands.index("B9")]] = 0
     patches = pixels.view(1, 12, 4, 8, 4, 8).permute(0, 2, 4, 1, 3, 5).reshape(1, 16, 12 * 64)
     encoder = state["s2_encoder"]
-    wanted = patches @ encoder["linear_input.weight"].T + encoder["linear_input.bias"]
+    weight, bias = encoder["linear_input.weight"], encoder["linear_input.bias"]
+    wanted = patches @ weight.double().T + bias.double()
     ours = [i for i, band in enumerate(bands) if band not in ("B1", "B9")]
     ten = pixels[:, ours].view(1, 10, 4, 8, 4, 8).permute(0, 2, 4, 1, 3, 5).reshape(1, 16, 640)
     with torch.no_grad():
-        found = model.remote_sensing.patch_embed(ten)
+        found = model.remote_sensing.patch_embed.double()(ten)
     torch.testing.assert_close(found, wanted)
     block = cast(Any, model.remote_sensing.blocks[1])
     assert torch.equal(block.fc2.weight, encoder["transformer.layers.1.1.net.3.weight"])
