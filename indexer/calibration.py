@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import numpy.typing as npt
 
 from gair.errors import IndexCorruptError, IndexMismatchError, UsageError
 from gair.files import write_whole
-from indexer.confidence import chance
+from indexer.confidence import Curve, expit
 from indexer.conformal import conformal_mass
 from indexer.familiarity import Familiarity
 from indexer.posterior import Sharpness
@@ -48,8 +49,8 @@ class Calibration:
     """How scores become likelihoods."""
     masses: Floats
     """(n,) the mass that regions need to reach the truth, ascending; of photos not used to fit."""
-    confidence: dict[float, tuple[float, float]]
-    """Radius in metres to slope and intercept of the logistic on the logit of a disc's mass."""
+    confidence: dict[float, Curve]
+    """Radius in metres to the curve from a disc's mass to the chance that it holds the truth."""
     familiarity: Familiarity
     """What photos of the index look like."""
     claims: dict[float, Floats]
@@ -76,16 +77,17 @@ class Calibration:
 
         Args:
             disc_mass: (...) posterior mass of the disc around it.
-            radius_m: of that disc. Between the calibrated radii the logistic is interpolated in the
-                radius' logarithm; beyond them the nearest one is used.
+            radius_m: of that disc. Between the calibrated radii the logits are interpolated in the
+                radius' logarithm; beyond them the nearest curve is used.
 
         Returns:
             (...) probabilities; more mass never means less.
         """
-        radii = np.array(sorted(self.confidence))
-        lines = np.array([self.confidence[radius] for radius in radii])
-        slope, intercept = (np.interp(np.log(radius_m), np.log(radii), line) for line in lines.T)
-        return chance(disc_mass, float(slope), float(intercept))
+        radii = sorted(self.confidence)
+        place = float(np.interp(np.log(radius_m), np.log(radii), np.arange(len(radii))))
+        below, above = (self.confidence[radii[int(f(place))]] for f in (np.floor, np.ceil))
+        share = place % 1
+        return expit((1 - share) * below.logit_at(disc_mass) + share * above.logit_at(disc_mass))
 
     def save(self, path: Path) -> None:
         """Write the file.
@@ -164,7 +166,7 @@ def _header(calibration: Calibration) -> dict[str, Any]:
         "photos": calibration.photos,
         "left_out": calibration.left_out,
         "sharpness": asdict(calibration.sharpness),
-        "confidence": [[r, *line] for r, line in sorted(calibration.confidence.items())],
+        "confidence": [[r, asdict(c)] for r, c in sorted(calibration.confidence.items())],
         "familiarity": {
             "evidence": known.evidence,
             "likeness": known.likeness,
@@ -215,10 +217,18 @@ def _from_parts(header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> 
         left_out=header["left_out"],
         sharpness=Sharpness(**header["sharpness"]),
         masses=arrays["masses"],
-        confidence={float(r): (float(a), float(b)) for r, a, b in header["confidence"]},
+        confidence={float(r): _curve(**fields) for r, fields in header["confidence"]},
         familiarity=familiarity,
         claims={radius: arrays[f"claims_{radius!r}"] for radius in radii},
         false_claims={radius: arrays[f"false_claims_{radius!r}"] for radius in radii},
         photo_lonlat_deg=arrays["photo_lonlat_deg"],
         measured=header["measured"],
     )
+
+
+def _curve(
+    slope: float, intercept: float, knots: Sequence[float], shifts: Sequence[float]
+) -> Curve:
+    if len(knots) != len(shifts):
+        raise ValueError("a curve with more knots than shifts, or fewer")
+    return Curve(float(slope), float(intercept), tuple(knots), tuple(shifts))

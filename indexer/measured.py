@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from indexer.claims import share_as_bad, share_as_good
-from indexer.confidence import chance, fit_confidence
+from indexer.confidence import fit_confidence
 from indexer.conformal import conformal_mass
 from indexer.held_back import CONFIDENCE_RADII_M, Examiner, Findings, HeldBack
 from indexer.verdicts import CONSISTENT, UNLIKELY, rate_name, verdict_of
@@ -72,7 +72,7 @@ def _confidence(found: Findings, radius_m: float) -> Callable[[Ints, Ints], Floa
     mass, inside = found.disc_mass[radius_m], found.miss_m <= radius_m
 
     def judge(some: Ints, others: Ints) -> Floats:
-        return chance(mass[some], *fit_confidence(mass[others], inside[others]))
+        return fit_confidence(mass[others], inside[others]).chance(mass[some])
 
     return judge
 

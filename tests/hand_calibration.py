@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from indexer.calibration import SCHEMA_VERSION, Calibration, calibration_path
+from indexer.confidence import Curve
 from indexer.familiarity import Familiarity
 from indexer.index import open_index
 from indexer.posterior import Sharpness
@@ -31,7 +32,7 @@ def hand_calibration(index_folder: Path, **changes: Any) -> Calibration:
         "left_out": {},
         "sharpness": SHARPNESS,
         "masses": MASSES,
-        "confidence": {200.0: (1.0, 0.0), 1000.0: (1.0, 0.0)},
+        "confidence": {200.0: Curve(1.0, 0.0), 1000.0: Curve(1.0, 0.0)},
         "familiarity": Familiarity(
             s=(s / np.linalg.norm(s, axis=1, keepdims=True)).astype(np.float16),
             evidence=(0.0, 1.0),

@@ -14,6 +14,7 @@ from model_city import calibrated_city
 
 from gair.errors import IndexCorruptError, IndexMismatchError, SearchIndexError, UsageError
 from indexer.calibration import Calibration, calibration_path, load_calibration
+from indexer.confidence import Curve
 
 BUILD, MODEL = "20260101T000000Z-0000", "f" * 64
 
@@ -158,7 +159,7 @@ def test_regions_take_the_conformal_mass() -> None:
 
 
 def test_confidence_is_interpolated_between_radii_and_never_falls_with_mass() -> None:
-    lines = {200.0: (1.0, 0.0), 800.0: (2.0, 1.0)}
+    lines = {200.0: Curve(1.0, 0.0), 800.0: Curve(2.0, 1.0)}
     found = dataclasses.replace(known(), confidence=lines)
     mass = np.linspace(0, 1, 21)
     inside = mass[1:-1]

@@ -19,6 +19,7 @@ from gair.errors import UsageError
 from gair.geo import haversine_m
 from indexer.calibration import SCHEMA_VERSION, Calibration, calibration_path
 from indexer.commands.evaluate import headlines
+from indexer.confidence import Curve
 from indexer.evaluate.familiar import known_photos
 from indexer.evaluate.report import html_of, write_report
 from indexer.evaluate.run import evaluate
@@ -77,7 +78,7 @@ def calibration_of(geolocator: Geolocator, photos: PhotoVectors) -> Calibration:
         left_out={},
         sharpness=Sharpness(12.0, 5.0, 150.0),
         masses=np.linspace(0.05, 0.95, 30),
-        confidence={500.0: (1.1, 0.2), 2000.0: (0.9, 0.1)},
+        confidence={500.0: Curve(1.1, 0.2), 2000.0: Curve(0.9, 0.1)},
         familiarity=fit_familiarity(photos.s[rows], np.arange(len(rows)), np.arange(len(rows)) / 9),
         claims={},
         false_claims={},

@@ -10,8 +10,9 @@ from model_city import ModelCity, calibrated_city, listed, unit
 
 from gair.errors import UsageError
 from indexer import sharpening
-from indexer.confidence import chance, fit_confidence
+from indexer.confidence import Curve, fit_confidence
 from indexer.conformal import mass_to_reach
+from indexer.evaluate.calibration import calibration_error
 from indexer.fitting import calibrate, fit_sharpness
 from indexer.posterior import Sharpness, area_log_prior, log_likelihood, posterior
 
@@ -139,19 +140,41 @@ def test_a_calibration_says_what_it_rests_on() -> None:
 def test_the_confidence_of_a_right_posterior_is_its_mass() -> None:
     rng = np.random.default_rng(1)
     mass = rng.beta(1, 4, 5000)
-    slope, intercept = fit_confidence(mass, rng.random(5000) < mass)
-    assert slope == pytest.approx(1, abs=0.1)
-    assert intercept == pytest.approx(0, abs=0.15)
+    found = fit_confidence(mass, rng.random(5000) < mass)
+    assert found.slope == pytest.approx(1, abs=0.1)
+    assert found.intercept == pytest.approx(0, abs=0.15)
+    assert found.chance([0.1, 0.3, 0.6]) == pytest.approx([0.1, 0.3, 0.6], abs=0.05)
     over = fit_confidence(mass, rng.random(5000) < mass**2)
-    assert chance(0.5, *over) == pytest.approx(0.25, abs=0.05)
+    assert over.chance(0.5) == pytest.approx(0.25, abs=0.05)
+
+
+def test_confidence_bends_where_no_logistic_does() -> None:
+    """Never right below a threshold and half the time above it: no logistic fits that."""
+    rng = np.random.default_rng(2)
+    mass = rng.random(8000)
+    inside = (mass > 0.6) & (rng.random(8000) < 0.5)
+    found = fit_confidence(mass[:4000], inside[:4000])
+    straight = Curve(found.slope, found.intercept)
+    off, off_straight = (
+        float(calibration_error(curve.chance(mass[4000:]), inside[4000:])[0])
+        for curve in (found, straight)
+    )
+    assert off < 0.6 * off_straight
+
+
+def test_a_few_photos_hardly_bend_the_logistic() -> None:
+    mass = np.linspace(0.05, 0.95, 25)
+    found = fit_confidence(mass, mass > 0.6)
+    assert np.abs(found.shifts).max() < 0.5
 
 
 def test_confidence_is_finite_and_never_falls() -> None:
     mass = np.linspace(0, 1, 101)
-    for inside in (mass < 0.5, mass < 2, mass > 2):  # falling, always, never
-        slope, intercept = fit_confidence(mass, inside)
-        said = chance(mass, slope, intercept)
-        assert slope >= 0
+    zigzag = np.arange(101) % 20 < 10
+    for inside in (mass < 0.5, mass < 2, mass > 2, zigzag):  # falling, always, never, both
+        found = fit_confidence(mass, inside)
+        said = found.chance(mass)
+        assert found.slope >= 0
         assert ((said >= 0) & (said <= 1) & np.isfinite(said)).all()
         assert (np.diff(said) >= 0).all()
 

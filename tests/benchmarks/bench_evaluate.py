@@ -18,6 +18,7 @@ from measuring import process_memory_gb, report
 
 from indexer.calibration import SCHEMA_VERSION, Calibration
 from indexer.cells import Cells, cells_of
+from indexer.confidence import Curve
 from indexer.evaluate import ways
 from indexer.evaluate.report import write_report
 from indexer.evaluate.run import evaluate
@@ -92,7 +93,7 @@ class London(Geolocator):
             left_out={},
             sharpness=Sharpness(150.0, 50.0, 65.0),
             masses=np.linspace(0.01, 0.99, PHOTOS),
-            confidence={r: (1.0, 0.0) for r in (200.0, 500.0, 1000.0, 2000.0, 5000.0)},
+            confidence={r: Curve(1.0, 0.0) for r in (200.0, 500.0, 1000.0, 2000.0, 5000.0)},
             familiarity=fit_familiarity(unit(rng, PHOTOS), np.arange(500), rng.normal(size=500)),
             claims={},
             false_claims={},
