@@ -17,7 +17,9 @@
     │   └── IndexMismatchError    it belongs to another model
     ├── DatasetError              a training data set cannot be made, found or read
     ├── TrainingError             a run cannot start, go on or be resumed
-    └── StorageError              the disk refused: full, read-only, gone
+    ├── StorageError              the disk refused: full, read-only, gone
+    ├── ResourceError             the machine ran out of memory, or lost a worker too often
+    └── UnfinishedError           stopped as asked before the end, exit status 3
 
 Messages name the bad value and the remedy, and fit on one line. The command lines print them
 without a traceback; library users catch :class:`GairError` or a branch of it.
@@ -90,3 +92,13 @@ class TrainingError(GairError):
 
 class StorageError(GairError):
     """The disk refused a write: full, read-only or gone."""
+
+
+class ResourceError(GairError):
+    """The machine ran out of memory, or lost workers too often."""
+
+
+class UnfinishedError(GairError):
+    """Work was stopped as asked before its end; what is done stays, and can be gone on with."""
+
+    exit_status = 3

@@ -1,38 +1,29 @@
-"""Journey 1, a region becomes an index: cells, frames, vectors, files, CURRENT."""
+"""Journey 1, a region becomes an index: cells, frames, units, files, CURRENT."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
 import shapely
 
-from gair.errors import RegionError
-from gair.files import disk_errors
-from indexer.cells import Cells, cells_of
-from indexer.embed import (
-    INDEXED,
-    RemoteSensingVectors,
-    Timings,
-    embed_frames,
-    embed_locations,
-)
-from indexer.frames import INNER_SHARE, FramePlan, plan_frames
+from gair.errors import RegionError, ResourceError, UnfinishedError, UsageError
+from indexer.cells import cells_of
+from indexer.content import content_sha256
+from indexer.engines import Engine, Job, LocalEngine
+from indexer.finalise import gather_outcome, write_files
+from indexer.fingerprint import what_vectors_depend_on
+from indexer.frames import INNER_SHARE, plan_frames
 from indexer.manifest import Manifest
+from indexer.outcome import Outcome
+from indexer.recipe import Recipe, WantedPrecision, choose_frames_at_once, choose_precision
 from indexer.records import make_manifest, summary_lines
 from indexer.regions import Region
 from indexer.storage import (
-    LOCATION_FILE,
-    REGION_FILE,
-    RS_FILE,
-    TABLE_FILE,
-    TOKENS_FILE,
     building,
     check_name,
     file_records,
@@ -40,17 +31,29 @@ from indexer.storage import (
     publish,
     require_space,
 )
-from indexer.table import CellRows, FrameRows, MissingRows, write_table
-from indexer.token_maps import TokenWriter, map_bytes
-from indexer.vectors import FaissWriter
+from indexer.timings import Timings
+from indexer.token_maps import map_bytes
+from indexer.unit_files import UnitFolder
+from indexer.unit_parquet import embedding_metadata
+from indexer.units import FRAMES_A_UNIT, BuildPlan, Unit, plan_units
+from indexer.work import (
+    forget,
+    forget_all,
+    mention_others,
+    open_work,
+    own_work,
+    size_bytes,
+    unfinished,
+)
 
 if TYPE_CHECKING:
     from gair.inr import QueryMode
     from gair.model import Gair
     from indexer.imagery.source import ImagerySource
 
-_ROWS_AT_ONCE = 65536
 _BYTES_A_CELL_BESIDE_VECTORS = 96
+_HALVES_A_CELL = 5
+"""Two vectors a cell in the units, the same in the index, and one on its way between them."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,16 @@ class BuildOptions:
     """How token maps are read; the others are baselines."""
     keep_token_maps: bool = True
     """Keep the token maps, so that places between cell centres can be read later."""
+    precision: WantedPrecision = "auto"
+    """Type that the imagery encoder computes in; see :func:`indexer.recipe.choose_precision`."""
+    force: bool = False
+    """Start over: forget the units of builds of this index that were not finished."""
+    limit: int | None = None
+    """Stop after so many new units."""
+    keep_units: bool = False
+    """Leave the units in place when the index is made."""
+    frames_a_unit: int = FRAMES_A_UNIT
+    """About the most frames of a unit: what is lost when a build is killed."""
     quiet: bool = False
     """No progress bars."""
 
@@ -83,33 +96,69 @@ class BuildReport:
         return summary_lines(self.manifest)
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """What a build is going to compute."""
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """One build: what of, from what, by what."""
 
-    cells: Cells
-    frames: FramePlan
-    dim: int
-    token_shape: tuple[int, int, int, int] | None
-    """Of all token maps; None if they are not kept."""
+    name: str
+    region: Region
+    imagery: ImagerySource
+    described: dict[str, Any]
+    """What the imagery is."""
+    model: Gair
+    model_source: str
+    model_fingerprint: str
+    options: BuildOptions
+    plan: BuildPlan
+
+    @property
+    def token_shape(self) -> tuple[int, int, int, int] | None:
+        """Of all token maps; None if they are not kept."""
+        grid, dim = self.model.config.rs_grid, self.model.config.dim
+        frames = len(self.plan.frames.bounds_wsen_m)
+        return (frames, grid, grid, dim) if self.options.keep_token_maps else None
 
     @property
     def needed_bytes(self) -> int:
-        """About what its files will take."""
-        cells = len(self.cells) * (4 * self.dim + _BYTES_A_CELL_BESIDE_VECTORS)
+        """About what units and index take together."""
+        halves = _HALVES_A_CELL * self.model.config.dim
+        cells = len(self.plan.cells) * (2 * halves + 2 * _BYTES_A_CELL_BESIDE_VECTORS)
         shape = self.token_shape
-        return cells + (shape[0] * map_bytes(shape) if shape else 0)
+        return cells + (2 * shape[0] * map_bytes(shape) if shape else 0)
 
+    def facts(self) -> dict[str, Any]:
+        """What the vectors depend on."""
+        options = self.options
+        return what_vectors_depend_on(
+            self.plan,
+            polygon_sha256=self.region.sha256,
+            imagery=self.described,
+            model_fingerprint=self.model_fingerprint,
+            device=self.model.device.type,
+            query_mode=options.query_mode,
+            keep_token_maps=options.keep_token_maps,
+            precision=options.precision,
+        )
 
-@dataclass(frozen=True)
-class _Embedded:
-    """Every vector, before they are written."""
+    def choose(self) -> Recipe:
+        """How a new build computes."""
+        return Recipe(
+            query_mode=self.options.query_mode,
+            precision=choose_precision(self.options.precision, self.model),
+            frames_at_once=choose_frames_at_once(self.model),
+            keep_token_maps=self.options.keep_token_maps,
+        )
 
-    remote: RemoteSensingVectors
-    kept: npt.NDArray[np.int64]
-    """Which cells have imagery, ascending: the rows of the index."""
-    locations: npt.NDArray[np.float16]
-    """(len(kept), D)."""
+    def emb(self, recipe: Recipe) -> dict[str, Any]:
+        """What units say about their vectors."""
+        return embedding_metadata(
+            self.model.info,
+            self.model_fingerprint,
+            self.model_source,
+            self.model.config.dim,
+            self.described,
+            recipe.precision,
+        )
 
 
 def build_index(
@@ -121,8 +170,12 @@ def build_index(
     *,
     options: BuildOptions | None = None,
     model_source: str | None = None,
+    engine: Engine | None = None,
 ) -> BuildReport:
     """Index a region and make the result the build that serves.
+
+    Whatever ends a build early, the units it finished stay: the same call goes on from them, and
+    the index it makes is the same to the byte.
 
     Args:
         name: name of the index, a folder under ``out``.
@@ -133,114 +186,157 @@ def build_index(
         options: resolution and the like.
         model_source: what to load the model from when the index is opened; ``model.info.source``
             unless given.
+        engine: who computes the units; this process unless given.
 
     Raises:
         RegionError: no cell of the region has imagery.
         StorageError: the disk refused; nothing changes for readers.
+        ResourceError: the memory was not enough; nothing changes for readers.
+        UnfinishedError: ``options.limit`` units were done and others are left.
     """
-    options = options or BuildOptions()
-    began = time.perf_counter()
-    timings = Timings()
+    options, engine = options or BuildOptions(), engine or LocalEngine()
+    began, timings = time.perf_counter(), Timings()
     index_folder = Path(out) / check_name(name)
-    plan = _plan(region, imagery, model, options)
-    require_space(index_folder, plan.needed_bytes)
+    task = _plan(name, region, imagery, model, options, model_source, timings)
+    facts = task.facts()
+    there_bytes = sum(size_bytes(f) for f in own_work(index_folder, facts, every=options.force))
+    require_space(index_folder, task.needed_bytes - there_bytes)
     build = new_build_id()
     with building(index_folder, build) as folder:
-        found = _embed(plan, imagery, model, folder, options, timings)
-        if not len(found.kept):
-            raise _no_overlap(region, imagery)
-        since = time.perf_counter()
-        _write(folder, plan, found, region)
-        since = timings.add("writing", since)
-        described, records = imagery.describe(), file_records(folder)
-        timings.add("hashing", since)
-        timings.seconds["total"] = time.perf_counter() - began
-        manifest = make_manifest(
-            name=name,
-            build=build,
-            region=region,
-            imagery=described,
-            imagery_warnings=imagery.warnings,
-            model=model,
-            model_source=model_source or model.info.source,
-            cells=plan.cells,
-            plan=plan.frames,
-            remote=found.remote,
-            query_mode=options.query_mode,
-            token_shape=plan.token_shape,
-            seconds=timings.seconds,
-            files=records,
-        )
-        path = publish(folder, build, manifest.to_json())
+        if options.force:
+            forget_all(index_folder)
+        work, recipe = open_work(index_folder, facts, task.choose, task.emb)
+        mention_others(index_folder, work, quiet=options.quiet)
+        with _kept(work, task.plan), _memory_errors():
+            todo = unfinished(work, task.plan.units, quiet=options.quiet)
+            computed = {
+                **recipe.to_dict(),
+                "device": model.device.type,
+                "engine": engine.name,
+                "unit_resolution": task.plan.unit_resolution,
+                "units": len(task.plan.units),
+                "units_resumed": len(task.plan.units) - len(todo),
+            }
+            job = Job(task.plan, imagery, model, recipe, work, options.quiet)
+            _compute(job, todo, engine, options.limit, timings)
+            outcome = gather_outcome(task.plan, work)
+            if not len(outcome.kept):
+                forget(work)
+                raise _no_overlap(region, imagery)
+            manifest = _finalise(folder, build, task, work, outcome, computed, timings, began)
+            path = publish(folder, build, manifest.to_json())
+        if not options.keep_units:
+            forget(work)
     return BuildReport(path, manifest)
 
 
-def _plan(region: Region, imagery: ImagerySource, model: Gair, options: BuildOptions) -> _Plan:
+def _plan(
+    name: str,
+    region: Region,
+    imagery: ImagerySource,
+    model: Gair,
+    options: BuildOptions,
+    model_source: str | None,
+    timings: Timings,
+) -> _Task:
+    """Cells, frames and units; refuses what cannot work before anything is written."""
+    if options.limit is not None and options.limit < 1:
+        raise UsageError(f"limit {options.limit} is not 1 or more: leave it out to do all units")
+    since = time.perf_counter()
     cells = cells_of(region.geometry, options.resolution)
     side_m = model.config.footprint_mercator_m
     frames = plan_frames(cells.lonlat_deg, imagery.coverage, side_m, options.inner_share)
-    grid, dim = model.config.rs_grid, model.config.dim
-    shape = (len(frames.bounds_wsen_m), grid, grid, dim) if options.keep_token_maps else None
-    return _Plan(cells, frames, dim, shape)
+    plan = plan_units(cells, frames, options.frames_a_unit)
+    if not plan.units:
+        raise _no_overlap(region, imagery)
+    fingerprint = model.fingerprint()
+    since = timings.add("planning", since)
+    described = imagery.describe()
+    timings.add("identifying the imagery", since)
+    source = model_source or model.info.source
+    return _Task(name, region, imagery, described, model, source, fingerprint, options, plan)
 
 
-def _embed(
-    plan: _Plan,
-    imagery: ImagerySource,
-    model: Gair,
-    folder: Path,
-    options: BuildOptions,
-    timings: Timings,
-) -> _Embedded:
-    """Both vectors of every cell that has imagery; token maps go to the folder as they come."""
-    keep: contextlib.AbstractContextManager[TokenWriter | None] = contextlib.nullcontext()
-    if plan.token_shape is not None:
-        keep = TokenWriter(folder / TOKENS_FILE, plan.token_shape)
-    with keep as tokens:
-        remote = embed_frames(
-            model,
-            imagery,
-            plan.frames,
-            plan.cells.lonlat_deg,
-            mode=options.query_mode,
-            tokens=tokens,
-            timings=timings,
-            quiet=options.quiet,
-        )
-    kept = np.flatnonzero(remote.status == INDEXED)
-    places = plan.cells.lonlat_deg[kept]
-    locations = embed_locations(model, places, timings=timings, quiet=options.quiet)
-    return _Embedded(remote, kept, locations)
-
-
-def _write(folder: Path, plan: _Plan, found: _Embedded, region: Region) -> None:
-    cells, remote, kept = plan.cells, found.remote, found.kept
-    _write_vectors(folder / RS_FILE, remote.vectors, kept)
-    _write_vectors(folder / LOCATION_FILE, found.locations, np.arange(len(kept)))
-    lost = np.flatnonzero(remote.status != INDEXED)
-    write_table(
-        folder / TABLE_FILE,
-        CellRows(
-            cells.ids[kept],
-            cells.lonlat_deg[kept],
-            cells.area_m2[kept],
-            plan.frames.frame_of_cell[kept],
-        ),
-        FrameRows(plan.frames.bounds_wsen_m, remote.valid_fraction),
-        MissingRows(cells.ids[lost], cells.lonlat_deg[lost], remote.reasons(lost)),
-    )
-    outline = folder / REGION_FILE
-    with disk_errors(outline):
-        outline.write_bytes(json.dumps(region.to_geojson()).encode())
-
-
-def _write_vectors(
-    path: Path, vectors: npt.NDArray[np.float16], rows: npt.NDArray[np.int64]
+def _compute(
+    job: Job, todo: Sequence[Unit], engine: Engine, limit: int | None, timings: Timings
 ) -> None:
-    writer = FaissWriter(vectors.shape[1])
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
-        writer.append(vectors[rows[start : start + _ROWS_AT_ONCE]].astype(np.float32))
-    writer.write(path)
+    """Do the units that are left, or the first ones of them."""
+    engine.run(job, todo[:limit], timings)
+    if limit is not None and limit < len(todo):
+        raise UnfinishedError(f"stopped after {limit:,} new units, as --limit asks")
+
+
+@contextlib.contextmanager
+def _kept(work: UnitFolder, plan: BuildPlan) -> Iterator[None]:
+    """Tell whoever catches what ends a build early how much of it stays."""
+    try:
+        yield
+    except BaseException as error:
+        done = sum(work.has(unit) for unit in plan.units)
+        if done:
+            error.add_note(
+                f"{done:,} of {len(plan.units):,} units are done and kept: the same command goes "
+                "on from them"
+            )
+        else:
+            forget(work)
+        raise
+
+
+@contextlib.contextmanager
+def _memory_errors() -> Iterator[None]:
+    """Turn the refusals of Python, FAISS and torch to find memory into :class:`ResourceError`."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        said = str(error)  # torch has a type of its own for GPUs, and for a CPU only a text
+        known = "out of memory" in said or "can't allocate memory" in said
+        if not (isinstance(error, MemoryError) or known):
+            raise
+        raise ResourceError(
+            "out of memory: stop other programs or build a smaller region"
+        ) from error
+
+
+def _finalise(
+    folder: Path,
+    build: str,
+    task: _Task,
+    work: UnitFolder,
+    outcome: Outcome,
+    computed: dict[str, Any],
+    timings: Timings,
+    began: float,
+) -> Manifest:
+    """Units become the files of the build."""
+    dim, shape = task.model.config.dim, task.token_shape
+    write_files(
+        folder, task.plan, work, outcome, task.region, dim=dim, token_shape=shape, timings=timings
+    )
+    since = time.perf_counter()
+    records = file_records(folder)
+    content = content_sha256(folder, records)
+    timings.add("hashing", since)
+    timings.seconds["total"] = time.perf_counter() - began
+    return make_manifest(
+        name=task.name,
+        build=build,
+        region=task.region,
+        imagery=task.described,
+        imagery_warnings=task.imagery.warnings,
+        model=task.model,
+        model_source=task.model_source,
+        model_fingerprint=task.model_fingerprint,
+        cells=task.plan.cells,
+        plan=task.plan.frames,
+        outcome=outcome,
+        query_mode=task.options.query_mode,
+        token_shape=shape,
+        seconds=timings.seconds,
+        files=records,
+        computed=computed,
+        content_sha256=content,
+    )
 
 
 def _no_overlap(region: Region, imagery: ImagerySource) -> RegionError:

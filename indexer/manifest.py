@@ -15,11 +15,11 @@ from typing import Any
 from gair.errors import IndexCorruptError
 
 MANIFEST_FILE = "manifest.json"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised when an old reader could misread a new index, or could not tell why it cannot read it.
 
-1 had no token maps; such an index is still read."""
-_READABLE = (1, 2)
+1 had no token maps, 1 and 2 did not say how they were computed; such indexes are still read."""
+_READABLE = (1, 2, 3)
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,11 @@ class Manifest:
     seconds: dict[str, float]
     """Where the time of the build went."""
     files: dict[str, FileRecord]
+    computed: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """How: precision, device, frames in a pass, engine, units and how many were there already."""
+    content_sha256: str = ""
+    """Of what the index holds, see :mod:`indexer.content`: the same for the same build made again.
+    Empty where it was not recorded."""
 
     def to_json(self) -> bytes:
         """Canonical JSON."""

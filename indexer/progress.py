@@ -10,6 +10,12 @@ from typing import Self
 _LINE_EVERY_S = 15.0
 
 
+def say(text: str, *, quiet: bool = False) -> None:
+    """One line for people about what is going on."""
+    if not quiet:
+        print(text, file=sys.stderr, flush=True)
+
+
 class Progress:
     """Counts units of work. On a terminal it draws a bar; in a log it prints a line now and then.
 

@@ -8,9 +8,9 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from indexer.cells import Cells
-from indexer.embed import RemoteSensingVectors
 from indexer.frames import FramePlan
 from indexer.manifest import SCHEMA_VERSION, FileRecord, Manifest, ModelRecord
+from indexer.outcome import Outcome
 from indexer.regions import Region
 from indexer.storage import LOCATION_FILE, RS_FILE, TOKENS_FILE
 
@@ -33,16 +33,19 @@ def make_manifest(
     imagery_warnings: Sequence[str],
     model: Gair,
     model_source: str,
+    model_fingerprint: str,
     cells: Cells,
     plan: FramePlan,
-    remote: RemoteSensingVectors,
+    outcome: Outcome,
     query_mode: str,
     token_shape: tuple[int, int, int, int] | None,
     seconds: Mapping[str, float],
     files: dict[str, FileRecord],
+    computed: dict[str, Any],
+    content_sha256: str,
 ) -> Manifest:
     """The manifest of a build whose files are all written."""
-    missing = remote.missing()
+    missing = outcome.missing()
     return Manifest(
         schema_version=SCHEMA_VERSION,
         name=name,
@@ -53,7 +56,7 @@ def make_manifest(
             source=model_source,
             licence=model.info.licence,
             trained=model.info.trained,
-            fingerprint=model.fingerprint(),
+            fingerprint=model_fingerprint,
         ),
         region={
             "name": region.name,
@@ -72,7 +75,7 @@ def make_manifest(
             "crs": "EPSG:3857",
             "side_m": plan.side_m,
             "inner_share": plan.inner_share,
-            "incomplete": remote.incomplete_frames,
+            "incomplete": outcome.incomplete_frames,
         },
         imagery=imagery,
         query_mode=query_mode,
@@ -87,11 +90,13 @@ def make_manifest(
         warnings=[
             *_model_warnings(model),
             *imagery_warnings,
-            *_coverage_warnings(region, cells, remote),
+            *_coverage_warnings(region, cells, outcome),
         ],
         libraries=_library_versions(),
         seconds={part: round(s, 3) for part, s in seconds.items()},
         files=files,
+        computed=computed,
+        content_sha256=content_sha256,
     )
 
 
@@ -99,11 +104,13 @@ def summary_lines(manifest: Manifest) -> list[str]:
     """A finished build as lines for a terminal."""
     m = manifest
     total_s = m.seconds["total"]
+    speed = f"({m.cells_indexed / total_s:,.0f} cells/s)"
+    if resumed := m.computed.get("units_resumed", 0):
+        speed = f"({resumed:,} of {m.computed['units']:,} units were there)"
     return [
         f"index {m.name}, build {m.build}",
         f"  {m.cells_indexed:,} of {m.cells_in_region:,} cells at H3 resolution "
-        f"{m.h3_resolution}, {m.frames['count']:,} frames, {total_s:,.1f} s "
-        f"({m.cells_indexed / total_s:,.0f} cells/s)",
+        f"{m.h3_resolution}, {m.frames['count']:,} frames, {total_s:,.1f} s {speed}",
         f"  model {m.model.name}, licence {m.model.licence}",
         f"  imagery: {m.imagery['attribution']}",
         *[f"  note: {warning}" for warning in m.warnings],
@@ -124,16 +131,16 @@ def _model_warnings(model: Gair) -> list[str]:
     return []
 
 
-def _coverage_warnings(region: Region, cells: Cells, remote: RemoteSensingVectors) -> list[str]:
+def _coverage_warnings(region: Region, cells: Cells, outcome: Outcome) -> list[str]:
     found = []
-    for reason, count in sorted(remote.missing().items()):
-        share = cells.area_m2[remote.lost_for(reason)].sum() / cells.area_m2.sum()
+    for reason, count in sorted(outcome.missing().items()):
+        share = cells.area_m2[outcome.lost_for(reason)].sum() / cells.area_m2.sum()
         found.append(
             f"{count:,} cells ({share:.1%} of the area of {region.name}) are not indexed: {reason}"
         )
-    if remote.incomplete_frames:
+    if outcome.incomplete_frames:
         found.append(
-            f"{remote.incomplete_frames:,} of {len(remote.valid_fraction):,} frames reach past "
+            f"{outcome.incomplete_frames:,} of {len(outcome.valid_fraction):,} frames reach past "
             "the imagery; the missing pixels were filled from their neighbours"
         )
     return found

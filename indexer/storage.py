@@ -5,10 +5,12 @@
     indexes/london/CURRENT                    {"build": ..., "manifest_sha256": ...}
     indexes/london/20261123T101500Z-3f2a/     rs.faiss location.faiss tokens.npy
                                               cells.duckdb region.geojson manifest.json
+    indexes/london/.work-3f2a81c09d5e/        finished units of a build that is not
 
 A build grows in a hidden folder and is renamed when its manifest is on disk; only then does
 CURRENT change. A process that has the old build open keeps it. A build that dies leaves a hidden
-folder that the next build of the same index removes.
+folder that the next build of the same index removes, and its finished units, which the same build
+goes on from (:mod:`indexer.unit_files`).
 """
 
 from __future__ import annotations
@@ -42,6 +44,8 @@ TABLE_FILE = "cells.duckdb"
 REGION_FILE = "region.geojson"
 
 _HIDDEN = ".building-"
+WORK = ".work-"
+"""Begins the names of folders with the finished units of a build."""
 _FULL_BYTES = 64 << 20
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -96,6 +100,11 @@ def building(index_folder: Path, build: str) -> Iterator[Path]:
             yield hidden
         finally:
             shutil.rmtree(hidden, ignore_errors=True)  # after publish() there is none
+
+
+def work_folders(index_folder: Path) -> list[Path]:
+    """The folders with units of builds that are not finished, or whose units were kept."""
+    return sorted(index_folder.glob(f"{WORK}*"))
 
 
 def publish(hidden: Path, build: str, manifest: bytes) -> Path:

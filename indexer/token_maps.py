@@ -83,26 +83,16 @@ class TokenWriter:
             self._start = self._file.tell()
         return self
 
-    def write(self, frames: npt.ArrayLike, token_maps: torch.Tensor) -> None:
-        """Keep the (B, h, w, D) maps of (B,) frames.
+    def write(self, frames: npt.ArrayLike, maps: npt.NDArray[np.float16]) -> None:
+        """Keep the (B, h, w, D) maps of (B,) frames, as :func:`half_maps` gives them.
 
         Raises:
-            ModelError: a value is too large for half precision.
             StorageError: the disk refused.
         """
-        import torch
-
-        halves = token_maps.to("cpu", torch.float16)
-        if not bool(torch.isfinite(halves).all()):
-            raise ModelError(
-                f"token maps reach {float(token_maps.abs().max()):g}, too much for half precision: "
-                "build without them (--no-token-maps)"
-            )
-        content = halves.numpy().astype(TOKEN_TYPE, copy=False)
         with disk_errors(self._path):
-            for frame, one in zip(np.asarray(frames, dtype=np.int64), content, strict=True):
+            for frame, one in zip(np.asarray(frames, dtype=np.int64), maps, strict=True):
                 self._file.seek(self._start + int(frame) * self._map_bytes)
-                self._file.write(one.tobytes())
+                self._file.write(one.astype(TOKEN_TYPE, copy=False).tobytes())
 
     def __exit__(
         self,
@@ -121,6 +111,23 @@ class TokenWriter:
         finally:
             with contextlib.suppress(OSError):
                 self._file.close()
+
+
+def half_maps(token_maps: torch.Tensor) -> npt.NDArray[np.float16]:
+    """Token maps as they are kept.
+
+    Raises:
+        ModelError: a value is too large for half precision.
+    """
+    import torch
+
+    halves = token_maps.to("cpu", torch.float16)
+    if not bool(torch.isfinite(halves).all()):
+        raise ModelError(
+            f"token maps reach {float(token_maps.abs().max()):g}, too much for half precision: "
+            "build without them (--no-token-maps)"
+        )
+    return halves.numpy()
 
 
 def map_bytes(shape: tuple[int, int, int, int]) -> int:

@@ -20,21 +20,14 @@ from toy_city import write_city
 from gair.errors import ImageryError, ModelError
 from gair.geo import Footprint
 from gair.inr import QueryMode
+from gair.model import Gair
 from gair.preprocess import remote_sensing_pixels
-from indexer.embed import (
-    FRAMES_AHEAD,
-    INDEXED,
-    MOSTLY_EMPTY,
-    NO_DATA,
-    OUTSIDE,
-    RemoteSensingVectors,
-    Timings,
-    embed_frames,
-    embed_locations,
-    frame_shape_px,
-)
+from indexer.embed import embed_frames, embed_locations
 from indexer.frames import FramePlan, plan_frames
 from indexer.imagery import FramePixels, open_imagery
+from indexer.outcome import INDEXED, MOSTLY_EMPTY, NO_DATA, OUTSIDE, Outcome
+from indexer.reading import FRAMES_AHEAD, frame_shape_px
+from indexer.timings import Timings
 
 HALF_ULP = 2.0**-12
 """Half precision rounds a number in [0.5, 1) by at most this; unit vectors have smaller parts."""
@@ -192,7 +185,7 @@ def test_a_hole_of_a_real_raster_is_no_data(tmp_path: Path) -> None:
 
 def test_reasons_are_counted_apart() -> None:
     status = np.array([INDEXED, OUTSIDE, NO_DATA, NO_DATA, MOSTLY_EMPTY], dtype=np.uint8)
-    found = RemoteSensingVectors(np.zeros((5, 2), np.float16), status, np.array([1.0, 0.99]))
+    found = Outcome(status, np.array([1.0, 0.99]))
     assert list(found.missing().values()) == [1, 2, 1]
     assert found.incomplete_frames == 1
 
@@ -204,7 +197,7 @@ def test_frames_are_read_at_the_size_of_their_pixels() -> None:
 
 
 def reader_threads() -> list[threading.Thread]:
-    return [t for t in threading.enumerate() if t.name == "frame-reader"]
+    return [t for t in threading.enumerate() if t.name.startswith("frame-reader")]
 
 
 def test_a_broken_file_ends_the_work_with_its_own_error() -> None:
@@ -222,11 +215,21 @@ class Stopping(World):
         return FramePixels(pixels.dn[:9], pixels.valid)
 
 
-def test_when_the_consumer_fails_the_reader_stops_early() -> None:
+def broken_model() -> Gair:
+    model = copy.deepcopy(tiny_model())
+    with torch.no_grad():
+        model.inr.decoder.bias[0] = torch.nan
+        next(model.location.parameters()).fill_(torch.inf)
+    return model
+
+
+@pytest.mark.parametrize("what", ["pixels", "model"])
+def test_when_the_consumer_fails_the_reader_stops_early(what: str) -> None:
     plan, points = row_of_frames(200, cells_a_frame=1)
-    world = Stopping()
-    with pytest.raises(ImageryError, match="10, height, width"):
-        embed_frames(tiny_model(), world, plan, points, quiet=True)
+    world = Stopping() if what == "pixels" else World()
+    model = broken_model() if what == "model" else tiny_model()
+    with pytest.raises((ImageryError, ModelError), match="10, height, width|not finite"):
+        embed_frames(model, world, plan, points, quiet=True)
     assert not reader_threads()
     read = len(world.reads)
     assert read <= 8 + 2 * FRAMES_AHEAD + 2
@@ -239,22 +242,19 @@ def test_time_is_accounted_for() -> None:
     timings = Timings()
     began = time.perf_counter()
     embed_frames(tiny_model(), World(), plan, points, timings=timings, quiet=True)
-    embed_locations(tiny_model(), points, timings=timings, quiet=True)
+    embed_locations(tiny_model(), points, timings=timings)
     total = time.perf_counter() - began
-    assert set(timings.seconds) == {
-        "preprocessing",
-        "imagery encoder",
-        "dense sampling",
-        "location encoder",
-        "waiting for imagery",
-    }
-    assert 0.5 * total < sum(timings.seconds.values()) <= total
+    own = {"waiting for imagery", "imagery encoder", "dense sampling", "location encoder"}
+    beside = {"reading (beside)", "preprocessing (beside)"}
+    assert set(timings.seconds) == own | beside
+    assert 0.5 * total < sum(timings.seconds[part] for part in own) <= total
+    assert 0 < sum(timings.seconds[part] for part in beside) <= total
 
 
 def test_locations_in_several_passes_equal_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("indexer.embed.LOCATIONS_AT_ONCE", 4)
     places = np.random.default_rng(0).uniform((-180, -85), (180, 85), (10, 2))
-    found = embed_locations(tiny_model(), places, quiet=True)
+    found = embed_locations(tiny_model(), places)
     with torch.inference_mode():
         wanted = torch.cat(
             [tiny_model().encode_location(torch.tensor(p[None]).float()) for p in places]
@@ -263,12 +263,9 @@ def test_locations_in_several_passes_equal_one_by_one(monkeypatch: pytest.Monkey
 
 
 def test_a_model_that_gives_no_numbers_is_refused() -> None:
-    model = copy.deepcopy(tiny_model())
-    with torch.no_grad():
-        model.inr.decoder.bias[0] = torch.nan
-        next(model.location.parameters()).fill_(torch.inf)
+    model = broken_model()
     plan, points = row_of_frames(1)
     with pytest.raises(ModelError, match="not finite"):
         embed_frames(model, World(), plan, points, quiet=True)
     with pytest.raises(ModelError, match="not finite"):
-        embed_locations(model, points, quiet=True)
+        embed_locations(model, points)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from resumable import finished_units
 from small_builds import build_box, fill_disk, small_disk, snapshot
 
+import indexer.build
+import indexer.finalise
 from gair.errors import StorageError
 from gair.geo import Footprint
 from indexer.cli import main
 from indexer.imagery import FramePixels, LocalImagery, open_imagery
 from indexer.index import open_index
-from indexer.table import write_table
+from indexer.storage import work_folders
 
 
 def test_a_build_that_cannot_fit_is_refused_before_it_starts(
@@ -31,72 +36,68 @@ def test_a_build_that_cannot_fit_is_refused_before_it_starts(
 
 
 class FillingImagery:
-    """Real imagery that fills the disk at a chosen moment of the build."""
+    """Real imagery that fills the disk when its first frame is read."""
 
-    def __init__(self, inner: LocalImagery, disk: Path, moment: str, leave_bytes: int) -> None:
+    def __init__(self, inner: LocalImagery, disk: Path, leave_bytes: int | None) -> None:
         self._inner = inner
         self._disk = disk
-        self._moment = moment
         self._leave_bytes = leave_bytes
-
-    @property
-    def coverage(self) -> Any:
-        return self._inner.coverage
-
-    @property
-    def resolution_m(self) -> float:
-        return self._inner.resolution_m
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        return self._inner.warnings
-
-    def _reached(self, moment: str) -> None:
-        if moment == self._moment:
-            fill_disk(self._disk, self._leave_bytes)
+        self.coverage = inner.coverage
+        self.resolution_m = inner.resolution_m
+        self.warnings = inner.warnings
+        self.describe = inner.describe
 
     def read(self, footprint: Footprint, shape: tuple[int, int]) -> FramePixels:
-        self._reached("read")
+        if self._leave_bytes is not None:
+            fill_disk(self._disk, self._leave_bytes)
         return self._inner.read(footprint, shape)
 
-    def describe(self) -> dict[str, Any]:
-        self._reached("describe")
-        return self._inner.describe()
+
+def and_fill(function: Callable[..., Any], disk: Path, leave_bytes: int) -> Callable[..., Any]:
+    """A function after which the disk is full."""
+
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        found = function(*arguments, **keywords)
+        fill_disk(disk, leave_bytes)
+        return found
+
+    return call
 
 
-def write_table_and_fill(disk: Path) -> Callable[..., None]:
-    def write(*arguments: Any) -> None:
-        write_table(*arguments)
-        fill_disk(disk, 0)
-
-    return write
+Outcome = tuple[str, int, str | None]
 
 
 @pytest.fixture(scope="module")
-def outcomes(
-    city_tif: Path, tmp_path_factory: pytest.TempPathFactory
-) -> list[tuple[str, int, str | None]]:
+def outcomes(city_tif: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Outcome]:
     """Builds onto a disk that fills up: when it did, with what left, and the error."""
-    found: list[tuple[str, int, str | None]] = []
+    found: list[Outcome] = []
     page = 4096
-    moments = [("read", n * page) for n in (0, 3, 14, 40)]  # token maps take 14 pages
-    moments += [("table", 0)]
-    moments += [("describe", n * page) for n in range(3)]
+    moments = [("read", n * page) for n in (0, 9, 20, 21, 22, 23, 24)]  # around a unit
+    moments += [("gather_outcome", n * page) for n in (0, 4, 9, 24)]
+    moments += [("write_table", 0)]
+    moments += [("content_sha256", n * page) for n in range(3)]
     with small_disk(tmp_path_factory.mktemp("storage") / "disk") as disk:
         build_box(city_tif, disk)
         for moment, leave in moments:
             before = snapshot(disk)
             with open_imagery(city_tif) as imagery, pytest.MonkeyPatch.context() as patch:
-                if moment == "table":
-                    patch.setattr("indexer.build.write_table", write_table_and_fill(disk))
+                if moment != "read":
+                    home = indexer.finalise if moment == "write_table" else indexer.build
+                    patch.setattr(home, moment, and_fill(getattr(home, moment), disk, leave))
+                leave_bytes = leave if moment == "read" else None
                 try:
-                    build_box(FillingImagery(imagery, disk, moment, leave), disk)
+                    build_box(FillingImagery(imagery, disk, leave_bytes), disk)
                     error = None
                 except StorageError as caught:
                     error = str(caught)
             (disk / "filler").unlink()
             open_index(disk / "box")
             if error is not None:
+                kept = bool(finished_units(disk / "box"))
+                assert kept or moment == "read", (moment, leave)
+                assert kept == bool(work_folders(disk / "box"))  # one unit, or nothing
+                for folder in work_folders(disk / "box"):
+                    shutil.rmtree(folder)
                 assert snapshot(disk) == before, (moment, leave)
                 assert not list((disk / "box").glob(".*building*"))
                 assert not list((disk / "box").glob("*.tmp"))
@@ -104,22 +105,29 @@ def outcomes(
     return found
 
 
-def test_no_space_left_is_one_line_and_leaves_the_old_index(
-    outcomes: list[tuple[str, int, str | None]],
-) -> None:
+def test_no_space_left_is_one_line_and_leaves_the_old_index(outcomes: list[Outcome]) -> None:
     failures = [error for _, _, error in outcomes if error is not None]
     for error in failures:
         assert "\n" not in error
         assert error.startswith("cannot write ")
-    assert len(failures) >= 5
+    assert len(failures) >= 8
 
 
 @pytest.mark.parametrize(
-    "file", ["tokens.npy", "rs.faiss", "cells.duckdb", "region.geojson", "manifest.json", "CURRENT"]
+    "file",
+    [
+        ".parquet",
+        "units/.*.tokens.npy",
+        "ffff.json",
+        "/tokens.npy",
+        "rs.faiss",
+        "cells.duckdb",
+        "region.geojson",
+        "manifest.json",
+        "CURRENT",
+    ],
 )
-def test_the_disk_filled_up_at_every_file(
-    outcomes: list[tuple[str, int, str | None]], file: str
-) -> None:
-    errors = [error for _, _, error in outcomes if error and file in error]
+def test_the_disk_filled_up_at_every_file(outcomes: list[Outcome], file: str) -> None:
+    errors = [error for _, _, error in outcomes if error and re.search(file, error)]
     assert errors, outcomes
     assert all("no space left on the device: free some" in error for error in errors)

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from resumable import finished_units, start, wait_for_units
 from small_builds import build_box, serving_build, snapshot, tiny_model
 from toy_city import photo
 
 from gair.files import sha256_of
 from indexer.cli import main
 from indexer.geolocate import Geolocator
-from indexer.storage import building
-
-REPOSITORY = Path(__file__).resolve().parents[1]
+from indexer.storage import building, work_folders
 
 
 def test_a_second_build_of_the_same_index_is_refused(
@@ -45,6 +42,11 @@ class Stopped:
     out: str
     err: str
 
+    @property
+    def serving(self) -> dict[str, str]:
+        """Every file now, but for what unfinished builds left."""
+        return {f: h for f, h in snapshot(self.indexes).items() if "/." not in f}
+
 
 SIGNALS = {"Ctrl-C": signal.SIGINT, "kill": signal.SIGTERM, "kill -9": signal.SIGKILL}
 
@@ -61,28 +63,13 @@ def stopped(
             indexes = tmp_path_factory.mktemp("stopped") / "indexes"
             shutil.copytree(boxes, indexes)
             argv = ["build", "--imagery", str(city_tif), "--model", "untrained:tiny"]
-            argv += ["--resolution", "11", "--name", "box", "--out", str(indexes)]
-            started[name] = (
-                indexes,
-                subprocess.Popen(
-                    [sys.executable, "-m", "indexer", *argv],
-                    cwd=REPOSITORY,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    text=True,
-                ),
-            )
+            argv += ["--resolution", "11", "--unit-frames", "3"]
+            started[name] = (indexes, start([*argv, "--name", "box", "--out", str(indexes)]))
     finally:
         signal.signal(signal.SIGINT, handler)
-    deadline = time.monotonic() + 120
-    waiting = set(started)
-    while waiting and time.monotonic() < deadline:
-        for name in sorted(waiting):
-            indexes, process = started[name]
-            if process.poll() is not None or list((indexes / "box").glob(".building-*")):
-                process.send_signal(SIGNALS[name])
-                waiting.discard(name)
-        time.sleep(0.005)
+    for name, (indexes, process) in started.items():
+        wait_for_units(indexes / "box", 1, process)
+        process.send_signal(SIGNALS[name])
     found = {}
     for name, (indexes, process) in started.items():
         out, err = process.communicate(timeout=60)
@@ -91,18 +78,20 @@ def stopped(
 
 
 @pytest.mark.parametrize("how", ["Ctrl-C", "kill"])
-def test_a_stopped_build_changes_nothing_and_says_so(stopped: dict[str, Stopped], how: str) -> None:
+def test_a_stopped_build_changes_nothing_that_serves_and_says_what_it_keeps(
+    stopped: dict[str, Stopped], how: str
+) -> None:
     build = stopped[how]
     assert build.status == 130
     assert build.out == ""
-    assert build.err.splitlines() == [
-        "region city: 16.0 km2",
-        "interrupted: nothing was changed",
-    ]
-    assert snapshot(build.indexes) == build.before
-    assert sorted(p.name for p in (build.indexes / "box").iterdir()) == sorted(
-        [".lock", "CURRENT", serving_build(build.indexes / "box").name]
-    )
+    region, last = build.err.splitlines()
+    assert region == "region city: 16.0 km2"
+    done = len(finished_units(build.indexes / "box"))
+    assert done >= 1
+    said = rf"interrupted: the index was not changed; {done} of \d+ units are done and kept: the "
+    assert re.match(said + "same command goes on from them$", last)
+    assert build.serving == build.before
+    assert not list((build.indexes / "box").glob(".building-*"))
 
 
 @pytest.mark.parametrize("how", SIGNALS)
@@ -122,7 +111,26 @@ def test_what_a_killed_build_leaves_is_cleared_by_the_next(
     old = serving_build(box)
     assert len(list(box.glob(".building-*"))) == 1
     assert sha256_of(box / "CURRENT") == build.before["box/CURRENT"]
+    (work,) = work_folders(box)  # of the whole city, which the box does not go on from
     report = build_box(city_tif, build.indexes)
     assert sorted(p.name for p in box.iterdir()) == sorted(
-        [".lock", "CURRENT", old.name, report.path.name]
+        [".lock", work.name, "CURRENT", old.name, report.path.name]
     )
+
+
+def test_before_anything_is_done_there_is_nothing_to_keep(
+    boxes: Path, city_tif: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    indexes = Path(shutil.copytree(boxes, tmp_path / "indexes"))
+    before = snapshot(indexes)
+    argv = ["build", "--imagery", str(city_tif), "--model", "untrained:tiny", "--name", "box"]
+    with pytest.MonkeyPatch.context() as patch:
+
+        def press_ctrl_c(*_: object, **__: object) -> None:
+            raise KeyboardInterrupt
+
+        patch.setattr("indexer.build.unfinished", press_ctrl_c)
+        assert main([*argv, "--out", str(indexes), "--quiet"]) == 130
+    assert capsys.readouterr().err.splitlines() == ["interrupted: nothing was changed"]
+    assert snapshot(indexes) == before
+    assert not work_folders(indexes / "box")

@@ -24,12 +24,13 @@ from gair.files import sha256_of
 from gair.geo import Footprint
 from gair.preprocess import remote_sensing_pixels
 from indexer.build import BuildOptions, build_index
-from indexer.embed import embed_frames, frame_shape_px
+from indexer.embed import embed_frames
 from indexer.frames import FramePlan
 from indexer.imagery import open_imagery
 from indexer.index import Index, open_index
+from indexer.reading import frame_shape_px
 from indexer.regions import region_from_bbox
-from indexer.token_maps import TokenMaps, TokenWriter
+from indexer.token_maps import TokenMaps, TokenWriter, half_maps
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,7 @@ def test_a_build_keeps_what_the_encoder_gave(toy: Index, city_tif: Path) -> None
 def test_the_file_is_plain_numpy_and_the_manifest_vouches_for_it(toy: Index) -> None:
     maps = np.load(toy.path / "tokens.npy", mmap_mode="r")
     assert (maps.shape, maps.dtype) == ((16, 12, 12, 192), np.float16)
-    assert toy.manifest.schema_version == 2
+    assert toy.manifest.schema_version == 3
     assert toy.manifest.tokens == {
         "file": "tokens.npy",
         "shape": [16, 12, 12, 192],
@@ -92,7 +93,7 @@ def test_cell_vectors_do_not_depend_on_whether_maps_are_kept(
     assert (bare.manifest.tokens, bare.tokens) == (None, None)
     assert not (bare.path / "tokens.npy").exists()
     assert set(kept.manifest.files) - set(bare.manifest.files) == {"tokens.npy"}
-    assert needed["with"] - needed["without"] == 1 * 12 * 12 * 192 * 2
+    assert needed["with"] - needed["without"] == 2 * (1 * 12 * 12 * 192 * 2)  # units, index
 
 
 def test_an_index_from_before_token_maps_opens(city_tif: Path, tmp_path: Path) -> None:
@@ -115,8 +116,8 @@ def test_an_index_from_before_token_maps_opens(city_tif: Path, tmp_path: Path) -
 def test_maps_come_in_any_order_and_frames_that_are_not_used_are_zero(tmp_path: Path) -> None:
     maps = torch.randn(5, 3, 2, 4, generator=torch.Generator().manual_seed(0))
     with TokenWriter(tmp_path / "t.npy", (5, 3, 2, 4)) as writer:
-        writer.write([3, 0], maps[[3, 0]])
-        writer.write([1], maps[1:2])
+        writer.write([3, 0], half_maps(maps[[3, 0]]))
+        writer.write([1], half_maps(maps[1:2]))
     found = TokenMaps(tmp_path / "t.npy")
     assert (found.count, found.grid_hw, found.dim) == (5, (3, 2), 4)
     torch.testing.assert_close(found.frame([0, 1, 3]), maps[[0, 1, 3]], rtol=2**-11, atol=1e-7)
@@ -142,12 +143,9 @@ def test_a_mostly_empty_frame_is_not_kept(city_tif: Path, tmp_path: Path) -> Non
     ]
 
 
-def test_values_past_half_precision_are_refused(tmp_path: Path) -> None:
-    with (
-        pytest.raises(ModelError, match=r"token maps reach 70000.*\(--no-token-maps\)"),
-        TokenWriter(tmp_path / "t.npy", (1, 1, 1, 2)) as writer,
-    ):
-        writer.write([0], torch.tensor([1.0, 70_000.0]).view(1, 1, 1, 2))
+def test_values_past_half_precision_are_refused() -> None:
+    with pytest.raises(ModelError, match=r"token maps reach 70000.*\(--no-token-maps\)"):
+        half_maps(torch.tensor([1.0, 70_000.0]).view(1, 1, 1, 2))
 
 
 def test_a_full_disk_is_an_error_of_one_line(tmp_path: Path) -> None:
@@ -158,7 +156,7 @@ def test_a_full_disk_is_an_error_of_one_line(tmp_path: Path) -> None:
             pytest.raises(StorageError, match="cannot write .*t.npy: no space left"),
             TokenWriter(disk / "t.npy", shape) as writer,
         ):
-            writer.write(range(40), torch.ones(shape))
+            writer.write(range(40), np.ones(shape, np.float16))
 
 
 def spoil_text(file: Path) -> None:

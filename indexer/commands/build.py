@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gair.errors import UsageError
+from gair.command import INTERRUPTED
+from gair.errors import GairError, UnfinishedError, UsageError
 
 if TYPE_CHECKING:
+    from indexer.build import BuildReport
     from indexer.regions import Region
 
 
@@ -79,6 +81,37 @@ def add(commands: Any) -> None:  # noqa: ANN401
         action="store_true",
         help="do not keep the frames' token maps: a smaller index, and no answers between cells",
     )
+    build.add_argument(
+        "--precision",
+        choices=("auto", "float32", "bfloat16"),
+        default="auto",
+        help="type that the imagery encoder computes in; auto takes bfloat16 where this CPU "
+        "multiplies in it and the model gains (default: %(default)s)",
+    )
+    build.add_argument(
+        "--force",
+        action="store_true",
+        help="start over: forget what interrupted builds of this index have done",
+    )
+    build.add_argument(
+        "--limit",
+        type=int,
+        metavar="N",
+        help="stop after N new units, with exit status 3; the same command goes on from there",
+    )
+    build.add_argument(
+        "--unit-frames",
+        type=int,
+        default=100,
+        metavar="N",
+        help="about the most frames of a unit, the piece that is lost when a build is killed "
+        "(default: %(default)s)",
+    )
+    build.add_argument(
+        "--keep-units",
+        action="store_true",
+        help="leave the units, GeoParquet files of vectors, in .work-* beside the index",
+    )
     build.add_argument("--name", metavar="NAME", help="name of the index (default: the region's)")
     build.add_argument(
         "--out", default="indexes", metavar="DIR", help="folder of all indexes (default: indexes)"
@@ -108,25 +141,47 @@ def run(arguments: argparse.Namespace) -> int:
         from indexer.build import BuildOptions, build_index
 
         model = Gair.from_pretrained(arguments.model).to(_device(arguments.device))
-        report = build_index(
-            name,
-            region,
-            imagery,
-            model,
-            arguments.out,
-            options=BuildOptions(
-                resolution=arguments.resolution,
-                query_mode=arguments.rs_query,
-                keep_token_maps=not arguments.no_token_maps,
-                quiet=arguments.quiet,
-            ),
-            model_source=_findable(arguments.model),
+        options = BuildOptions(
+            resolution=arguments.resolution,
+            query_mode=arguments.rs_query,
+            keep_token_maps=not arguments.no_token_maps,
+            precision=arguments.precision,
+            force=arguments.force,
+            limit=arguments.limit,
+            keep_units=arguments.keep_units,
+            frames_a_unit=arguments.unit_frames,
+            quiet=arguments.quiet,
         )
+        source = _findable(arguments.model)
+        try:
+            report = build_index(
+                name, region, imagery, model, arguments.out, options=options, model_source=source
+            )
+        except (GairError, KeyboardInterrupt) as error:
+            return _ended_early(error)
+    _report(report)
+    return 0
+
+
+def _ended_early(error: GairError | KeyboardInterrupt) -> int:
+    """Say what of a build stays, and how to go on; returns the exit status or passes it on."""
+    kept = "; ".join(getattr(error, "__notes__", ()))
+    if isinstance(error, UnfinishedError):
+        _say(f"{error}: {kept}")
+        return error.exit_status
+    if isinstance(error, KeyboardInterrupt) and kept:
+        _say(f"interrupted: the index was not changed; {kept}")
+        return INTERRUPTED
+    if kept:
+        _say(kept)
+    raise error
+
+
+def _report(report: BuildReport) -> None:
     print("\n".join(report.summary))
     if (peak_gb := _peak_memory_gb()) is not None:
         print(f"  peak memory: {peak_gb:.2f} GB")
     print("  time: " + ", ".join(f"{k} {v:.1f} s" for k, v in report.manifest.seconds.items()))
-    return 0
 
 
 def _region(arguments: argparse.Namespace) -> Region | None:

@@ -1,0 +1,146 @@
+"""Frames from imagery, read and prepared ahead of the encoder in threads of their own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from gair.geo import Footprint
+from gair.preprocess import remote_sensing_pixels
+from indexer.frames import FramePlan
+from indexer.imagery.source import FramePixels, ImagerySource
+from indexer.outcome import INDEXED, MOSTLY_EMPTY, NO_DATA
+from indexer.timings import Timings
+from indexer.units import Unit
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FRAMES_AHEAD = 16
+"""Frames that are read before they are needed."""
+READERS = 1
+"""Threads that read. With more, rasterio's switching of Python's warnings off and on around itself
+is felt from one in the other."""
+MIN_VALID_SHARE = 0.5
+"""A frame with less imagery than this is not used."""
+FRAME_PX_RANGE = (96, 512)
+"""Least and most pixels a frame is read at, before it is resized to the encoder's input."""
+
+
+@dataclass(frozen=True)
+class ReadyFrame:
+    """A frame that only has to be encoded."""
+
+    frame: int
+    """Row of the frame plan."""
+    cells: npt.NDArray[np.int64]
+    """(n,) its cells, as positions in ``unit.cells``."""
+    xy: npt.NDArray[np.float64]
+    """(n, 2) where they lie in it."""
+    status: npt.NDArray[np.uint8]
+    """(n,) what becomes of them."""
+    valid_fraction: float
+    """Share of the frame that the imagery covers."""
+    pixels: Tensor | None
+    """(1, C, H, W) input of the encoder; None where no cell would be read from it."""
+
+
+class FrameReader:
+    """Reads the frames of units, in their order. The ``with`` block ends its threads."""
+
+    def __init__(
+        self,
+        imagery: ImagerySource,
+        plan: FramePlan,
+        lonlat_deg: npt.NDArray[np.float64],
+        units: Sequence[Unit],
+        frame_px: int,
+        timings: Timings,
+    ) -> None:
+        self._imagery = imagery
+        self._plan = plan
+        self._lonlat_deg = lonlat_deg
+        self._units = units
+        self._frame_px = frame_px
+        self._timings = timings
+        self._stop = threading.Event()
+
+    def __enter__(self) -> FrameReader:
+        self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="frame-reader")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def __iter__(self) -> Iterator[ReadyFrame]:
+        """The frames of the first unit, then of the next one, and so on."""
+        waiting: deque[Future[ReadyFrame]] = deque()
+        for unit in self._units:
+            own = _cells_of_frames(unit, self._plan)
+            for frame, cells in zip(unit.frames.tolist(), own, strict=True):
+                at = self._lonlat_deg[unit.cells[cells]]
+                waiting.append(self._pool.submit(self._ready, frame, cells, at))
+                if len(waiting) > FRAMES_AHEAD:
+                    yield self._next(waiting)
+        while waiting:
+            yield self._next(waiting)
+
+    def _next(self, waiting: deque[Future[ReadyFrame]]) -> ReadyFrame:
+        since = time.perf_counter()
+        ready = waiting.popleft().result()
+        self._timings.add("waiting for imagery", since)
+        return ready
+
+    def _ready(
+        self, frame: int, cells: npt.NDArray[np.int64], lonlat_deg: npt.NDArray[np.float64]
+    ) -> ReadyFrame:
+        since = time.perf_counter()
+        footprint = self._plan.footprint(frame)
+        pixels = self._imagery.read(
+            footprint, frame_shape_px(footprint, self._imagery.resolution_m)
+        )
+        since = self._timings.add_beside("reading", since)
+        xy = footprint.frame_xy(lonlat_deg)
+        here = _valid_at(pixels, xy)
+        enough = pixels.valid_fraction >= MIN_VALID_SHARE
+        status = np.where(here, INDEXED if enough else MOSTLY_EMPTY, NO_DATA).astype(np.uint8)
+        prepared = None
+        if enough and here.any() and not self._stop.is_set():
+            prepared = remote_sensing_pixels(pixels.dn[None], self._frame_px)
+        self._timings.add_beside("preprocessing", since)
+        return ReadyFrame(frame, cells, xy, status, pixels.valid_fraction, prepared)
+
+
+def frame_shape_px(footprint: Footprint, resolution_m: float) -> tuple[int, int]:
+    """Rows and columns to read a square of EPSG:3857 at: its ground size over the pixel's."""
+    west, _, east, _ = footprint.bounds_wsen
+    latitude_deg = footprint.lonlat_deg([[0.0, 0.0]])[0, 1]
+    ground_m = (east - west) * np.cos(np.radians(latitude_deg))
+    side = int(np.clip(round(ground_m / resolution_m), *FRAME_PX_RANGE))
+    return side, side
+
+
+def _cells_of_frames(unit: Unit, plan: FramePlan) -> list[npt.NDArray[np.int64]]:
+    """The cells of each frame of a unit, as positions in ``unit.cells``."""
+    frame_of_cell = plan.frame_of_cell[unit.cells]
+    order = np.argsort(frame_of_cell, kind="stable")
+    begin = np.searchsorted(frame_of_cell[order], unit.frames)
+    end = np.searchsorted(frame_of_cell[order], unit.frames, side="right")
+    return [order[a:b] for a, b in zip(begin, end, strict=True)]
+
+
+def _valid_at(pixels: FramePixels, xy: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Whether the pixel under each frame coordinate is real imagery."""
+    height, width = pixels.valid.shape
+    column = np.clip(((xy[:, 0] + 1) / 2 * width).astype(int), 0, width - 1)
+    row = np.clip(((xy[:, 1] + 1) / 2 * height).astype(int), 0, height - 1)
+    return np.asarray(pixels.valid[row, column])

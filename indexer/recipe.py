@@ -1,0 +1,115 @@
+"""How vectors are computed: what may change their bits, chosen once a build.
+
+A build that is resumed takes the choices of its first run, whatever the machine looks like now.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from gair.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gair.inr import QueryMode
+    from gair.model import Gair
+
+Precision = Literal["float32", "bfloat16"]
+WantedPrecision = Literal["auto", "float32", "bfloat16"]
+PRECISIONS: tuple[WantedPrecision, ...] = ("auto", "float32", "bfloat16")
+
+MOST_FRAMES_AT_ONCE = {"cpu": 8, "cuda": 64}
+"""Frames in one encoder pass. On a CPU more gain nothing."""
+_FRAMES_AT_ONCE_ELSEWHERE = 8
+_WIDE = 512
+"""From this width on a CPU gains by half precision; narrower models spend their time elsewhere."""
+_SHARE_OF_MEMORY = 0.25
+_ACTIVATIONS = 40
+"""Numbers a token and dimension that an encoder pass holds at the same time, generously."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How units are computed."""
+
+    query_mode: QueryMode = "nili"
+    """How token maps are read at cells."""
+    precision: Precision = "float32"
+    """Type that the imagery encoder computes in; everything behind it is float32."""
+    frames_at_once: int = 8
+    """Frames in one encoder pass, of the same unit."""
+    keep_token_maps: bool = True
+    """Whether token maps go into the units."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return dataclasses.asdict(self)
+
+
+def choose_precision(wanted: WantedPrecision, model: Gair) -> Precision:
+    """The type that the imagery encoder computes in.
+
+    ``auto`` is bfloat16 where the CPU has instructions for it and the model is wide enough to gain;
+    anywhere else, GPUs included, it is float32.
+    """
+    if wanted not in PRECISIONS:
+        raise UsageError(f"precision {wanted!r} is none of {', '.join(PRECISIONS)}: choose one")
+    if wanted != "auto":
+        return wanted
+    wide = model.config.dim >= _WIDE
+    return "bfloat16" if model.device.type == "cpu" and wide and has_bfloat16() else "float32"
+
+
+def has_bfloat16() -> bool:
+    """Whether this CPU multiplies in bfloat16 by itself (AVX512-BF16, AMX)."""
+    import torch
+
+    known = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # from torch 2.6 on
+    return any(bool(getattr(torch.cpu, name, bool)()) for name in known)
+
+
+def choose_frames_at_once(model: Gair) -> int:
+    """How many frames fit in a quarter of the memory that is free now, up to what helps."""
+    config, device = model.config, model.device
+    most = MOST_FRAMES_AT_ONCE.get(device.type, _FRAMES_AT_ONCE_ELSEWHERE)
+    free_bytes = _free_bytes(device.type)
+    if free_bytes is None:
+        return most
+    tokens = config.rs_grid**2
+    scores = config.rs_heads * tokens * tokens
+    frame_bytes = 4 * (_ACTIVATIONS * tokens * config.dim + 2 * scores)
+    return int(min(max(_SHARE_OF_MEMORY * free_bytes / frame_bytes, 1), most))
+
+
+def _free_bytes(device: str) -> int | None:
+    """Memory that can be had, None where nothing says."""
+    if device == "cuda":
+        import torch
+
+        return int(torch.cuda.mem_get_info()[0])
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            line = next(line for line in file if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        return None
+    return int(line.split()[1]) * 1024
+
+
+def imagery_encoder(model: Gair, precision: Precision) -> Callable[[Tensor], Tensor]:
+    """Frames (B, C, H, W) to float32 token maps (B, h, w, D), computed in a precision."""
+    if precision == "float32":
+        return model.encode_remote_sensing
+    import torch
+
+    low = copy.deepcopy(model.remote_sensing).to(torch.bfloat16)
+
+    def encode(pixels: Tensor) -> Tensor:
+        found: Tensor = low(pixels.to(torch.bfloat16)).float()
+        return found
+
+    return encode
