@@ -9,18 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import shapely
-
-from gair.errors import RegionError, ResourceError, UnfinishedError, UsageError
-from indexer.cells import cells_of
+from gair.errors import ResourceError, UnfinishedError
+from indexer.build_task import BuildOptions as BuildOptions
+from indexer.build_task import BuildTask, no_overlap, plan_build
 from indexer.content import content_sha256
 from indexer.engines import Engine, Job, LocalEngine
 from indexer.finalise import gather_outcome, write_files
-from indexer.fingerprint import what_vectors_depend_on
-from indexer.frames import INNER_SHARE, plan_frames
 from indexer.manifest import Manifest
 from indexer.outcome import Outcome
-from indexer.recipe import Recipe, WantedPrecision, choose_frames_at_once, choose_precision
 from indexer.records import make_manifest, summary_lines
 from indexer.regions import Region
 from indexer.storage import (
@@ -32,10 +28,8 @@ from indexer.storage import (
     require_space,
 )
 from indexer.timings import Timings
-from indexer.token_maps import map_bytes
 from indexer.unit_files import UnitFolder
-from indexer.unit_parquet import embedding_metadata
-from indexer.units import FRAMES_A_UNIT, BuildPlan, Unit, plan_units
+from indexer.units import BuildPlan, Unit
 from indexer.work import (
     forget,
     forget_all,
@@ -47,39 +41,8 @@ from indexer.work import (
 )
 
 if TYPE_CHECKING:
-    from gair.inr import QueryMode
     from gair.model import Gair
     from indexer.imagery.source import ImagerySource
-
-_BYTES_A_CELL_BESIDE_VECTORS = 96
-_HALVES_A_CELL = 5
-"""Two vectors a cell in the units, the same in the index, and one on its way between them."""
-
-
-@dataclass(frozen=True)
-class BuildOptions:
-    """How to build; every default is what the paper's model expects."""
-
-    resolution: int = 10
-    """H3 resolution of the cells; 10 is about 130 m from centre to centre."""
-    inner_share: float = INNER_SHARE
-    """Share of a frame's side that cells are read from."""
-    query_mode: QueryMode = "nili"
-    """How token maps are read; the others are baselines."""
-    keep_token_maps: bool = True
-    """Keep the token maps, so that places between cell centres can be read later."""
-    precision: WantedPrecision = "auto"
-    """Type that the imagery encoder computes in; see :func:`indexer.recipe.choose_precision`."""
-    force: bool = False
-    """Start over: forget the units of builds of this index that were not finished."""
-    limit: int | None = None
-    """Stop after so many new units."""
-    keep_units: bool = False
-    """Leave the units in place when the index is made."""
-    frames_a_unit: int = FRAMES_A_UNIT
-    """About the most frames of a unit: what is lost when a build is killed."""
-    quiet: bool = False
-    """No progress bars."""
 
 
 @dataclass(frozen=True)
@@ -94,71 +57,6 @@ class BuildReport:
     def summary(self) -> list[str]:
         """Lines for people."""
         return summary_lines(self.manifest)
-
-
-@dataclass(frozen=True, eq=False)
-class _Task:
-    """One build: what of, from what, by what."""
-
-    name: str
-    region: Region
-    imagery: ImagerySource
-    described: dict[str, Any]
-    """What the imagery is."""
-    model: Gair
-    model_source: str
-    model_fingerprint: str
-    options: BuildOptions
-    plan: BuildPlan
-
-    @property
-    def token_shape(self) -> tuple[int, int, int, int] | None:
-        """Of all token maps; None if they are not kept."""
-        grid, dim = self.model.config.rs_grid, self.model.config.dim
-        frames = len(self.plan.frames.bounds_wsen_m)
-        return (frames, grid, grid, dim) if self.options.keep_token_maps else None
-
-    @property
-    def needed_bytes(self) -> int:
-        """About what units and index take together."""
-        halves = _HALVES_A_CELL * self.model.config.dim
-        cells = len(self.plan.cells) * (2 * halves + 2 * _BYTES_A_CELL_BESIDE_VECTORS)
-        shape = self.token_shape
-        return cells + (2 * shape[0] * map_bytes(shape) if shape else 0)
-
-    def facts(self) -> dict[str, Any]:
-        """What the vectors depend on."""
-        options = self.options
-        return what_vectors_depend_on(
-            self.plan,
-            polygon_sha256=self.region.sha256,
-            imagery=self.described,
-            model_fingerprint=self.model_fingerprint,
-            device=self.model.device.type,
-            query_mode=options.query_mode,
-            keep_token_maps=options.keep_token_maps,
-            precision=options.precision,
-        )
-
-    def choose(self) -> Recipe:
-        """How a new build computes."""
-        return Recipe(
-            query_mode=self.options.query_mode,
-            precision=choose_precision(self.options.precision, self.model),
-            frames_at_once=choose_frames_at_once(self.model),
-            keep_token_maps=self.options.keep_token_maps,
-        )
-
-    def emb(self, recipe: Recipe) -> dict[str, Any]:
-        """What units say about their vectors."""
-        return embedding_metadata(
-            self.model.info,
-            self.model_fingerprint,
-            self.model_source,
-            self.model.config.dim,
-            self.described,
-            recipe.precision,
-        )
 
 
 def build_index(
@@ -197,7 +95,7 @@ def build_index(
     options, engine = options or BuildOptions(), engine or LocalEngine()
     began, timings = time.perf_counter(), Timings()
     index_folder = Path(out) / check_name(name)
-    task = _plan(name, region, imagery, model, options, model_source, timings)
+    task = plan_build(name, region, imagery, model, options, model_source, timings)
     facts = task.facts()
     there_bytes = sum(size_bytes(f) for f in own_work(index_folder, facts, every=options.force))
     require_space(index_folder, task.needed_bytes - there_bytes)
@@ -222,39 +120,12 @@ def build_index(
             outcome = gather_outcome(task.plan, work)
             if not len(outcome.kept):
                 forget(work)
-                raise _no_overlap(region, imagery)
+                raise no_overlap(region, imagery)
             manifest = _finalise(folder, build, task, work, outcome, computed, timings, began)
             path = publish(folder, build, manifest.to_json())
         if not options.keep_units:
             forget(work)
     return BuildReport(path, manifest)
-
-
-def _plan(
-    name: str,
-    region: Region,
-    imagery: ImagerySource,
-    model: Gair,
-    options: BuildOptions,
-    model_source: str | None,
-    timings: Timings,
-) -> _Task:
-    """Cells, frames and units; refuses what cannot work before anything is written."""
-    if options.limit is not None and options.limit < 1:
-        raise UsageError(f"limit {options.limit} is not 1 or more: leave it out to do all units")
-    since = time.perf_counter()
-    cells = cells_of(region.geometry, options.resolution)
-    side_m = model.config.footprint_mercator_m
-    frames = plan_frames(cells.lonlat_deg, imagery.coverage, side_m, options.inner_share)
-    plan = plan_units(cells, frames, options.frames_a_unit)
-    if not plan.units:
-        raise _no_overlap(region, imagery)
-    fingerprint = model.fingerprint()
-    since = timings.add("planning", since)
-    described = imagery.describe()
-    timings.add("identifying the imagery", since)
-    source = model_source or model.info.source
-    return _Task(name, region, imagery, described, model, source, fingerprint, options, plan)
 
 
 def _compute(
@@ -301,7 +172,7 @@ def _memory_errors() -> Iterator[None]:
 def _finalise(
     folder: Path,
     build: str,
-    task: _Task,
+    task: BuildTask,
     work: UnitFolder,
     outcome: Outcome,
     computed: dict[str, Any],
@@ -323,7 +194,7 @@ def _finalise(
         build=build,
         region=task.region,
         imagery=task.described,
-        imagery_warnings=task.imagery.warnings,
+        imagery_warnings=_imagery_warnings(task, work),
         model=task.model,
         model_source=task.model_source,
         model_fingerprint=task.model_fingerprint,
@@ -339,11 +210,7 @@ def _finalise(
     )
 
 
-def _no_overlap(region: Region, imagery: ImagerySource) -> RegionError:
-    def text(bounds: tuple[float, ...]) -> str:
-        return ",".join(f"{v:.4f}" for v in bounds)
-
-    return RegionError(
-        f"no cell of {region.name} (bbox {text(region.bbox_wsen_deg)}) has imagery (bbox "
-        f"{text(shapely.total_bounds(imagery.coverage))}): check --imagery and the region"
-    )
+def _imagery_warnings(task: BuildTask, work: UnitFolder) -> list[str]:
+    """What the imagery has to say, and said in earlier runs, each once."""
+    earlier = (warning for unit in task.plan.units for warning in work.warnings(unit))
+    return list(dict.fromkeys([*task.imagery.warnings, *earlier]))

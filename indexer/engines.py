@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from indexer.embed import UnitVectors, embed_units
 from indexer.progress import Progress
-from indexer.recipe import Recipe
+from indexer.recipe import Recipe, torch_threads
 from indexer.timings import Timings
 from indexer.unit_files import UnitFolder
 from indexer.units import BuildPlan, Unit
@@ -69,6 +69,7 @@ class LocalEngine:
         cells = sum(len(unit.cells) for unit in units)
         plan = job.plan
         with (
+            torch_threads(job.recipe.threads),
             Progress("cells", total=cells, unit="cell", quiet=job.quiet) as progress,
             UnitWriter(job, timings) as writer,
             contextlib.closing(
@@ -130,7 +131,7 @@ class UnitWriter:
                 continue
             since = time.perf_counter()
             try:
-                self._job.work.write(self._job.plan, found)
+                self._job.work.write(self._job.plan, found, self._job.imagery.warnings)
             except BaseException as error:  # handed to the thread that computes
                 self._error = error
             self._timings.add_beside("writing units", since)

@@ -31,11 +31,12 @@ def what_vectors_depend_on(
     query_mode: QueryMode,
     keep_token_maps: bool,
     precision: WantedPrecision,
+    threads: int | None,
 ) -> dict[str, Any]:
     """Plain JSON types; two builds whose units may be mixed have equal ones.
 
-    The precision is the wanted one: what ``auto`` chose is kept beside the units. Neither the
-    number of threads nor that of frames in a pass changes a vector.
+    The precision and the threads are the wanted ones: what was chosen where none was wanted is
+    kept beside the units, with the number of frames in a pass.
     """
     frames = plan.frames
     return {
@@ -51,6 +52,7 @@ def what_vectors_depend_on(
         "query_mode": query_mode,
         "keep_token_maps": keep_token_maps,
         "precision": precision,
+        "threads": threads,
         "machine": machine(device),
     }
 

@@ -5,9 +5,10 @@ A build that is resumed takes the choices of its first run, whatever the machine
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -43,6 +44,9 @@ class Recipe:
     """Type that the imagery encoder computes in; everything behind it is float32."""
     frames_at_once: int = 8
     """Frames in one encoder pass, of the same unit."""
+    threads: int = 0
+    """Threads that torch computes with on a CPU: how a sum is shared out shows in its last bits. 0
+    leaves it to torch."""
     keep_token_maps: bool = True
     """Whether token maps go into the units."""
 
@@ -84,6 +88,19 @@ def choose_frames_at_once(model: Gair) -> int:
     scores = config.rs_heads * tokens * tokens
     frame_bytes = 4 * (_ACTIVATIONS * tokens * config.dim + 2 * scores)
     return int(min(max(_SHARE_OF_MEMORY * free_bytes / frame_bytes, 1), most))
+
+
+@contextlib.contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Let torch compute with so many threads for a while; 0 leaves it as it is."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _free_bytes(device: str) -> int | None:

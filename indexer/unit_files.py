@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,8 +54,8 @@ class UnitFolder:
         """Where the files are."""
         return self.path / UNITS_FOLDER
 
-    def write(self, plan: BuildPlan, found: UnitVectors) -> None:
-        """Keep a unit.
+    def write(self, plan: BuildPlan, found: UnitVectors, warnings: Sequence[str] = ()) -> None:
+        """Keep a unit, and what the imagery had to say while it was read.
 
         Raises:
             StorageError: the disk refused; the unit does not count as done.
@@ -67,6 +67,7 @@ class UnitFolder:
         record = {
             "fingerprint": self.fingerprint,
             "valid_fraction": found.valid_fraction.tolist(),
+            "warnings": list(warnings),
             "files": {file: hashlib.sha256(content).hexdigest() for file, content in files.items()},
         }
         for file, content in files.items():
@@ -100,6 +101,10 @@ class UnitFolder:
     def valid_fraction(self, unit: Unit) -> npt.NDArray[np.float64]:
         """(F,) share of each of its frames that the imagery covers."""
         return np.array(self._record(unit)["valid_fraction"])
+
+    def warnings(self, unit: Unit) -> list[str]:
+        """What the imagery had to say when a finished unit was written."""
+        return [str(warning) for warning in self._record(unit)["warnings"]]
 
     def vectors(self, unit: Unit, kind: Kind) -> npt.NDArray[np.float16]:
         """(n, D) the vectors of its indexed cells, by H3 index."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,8 @@ from gair.errors import GairError, UnfinishedError, UsageError
 
 if TYPE_CHECKING:
     from indexer.build import BuildReport
+    from indexer.engines import Engine
+    from indexer.imagery.source import ImagerySource
     from indexer.regions import Region
 
 
@@ -89,6 +93,25 @@ def add(commands: Any) -> None:  # noqa: ANN401
         "multiplies in it and the model gains (default: %(default)s)",
     )
     build.add_argument(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="threads that torch computes with, in each worker of --engine ray (default: all)",
+    )
+    build.add_argument(
+        "--engine",
+        default="local",
+        metavar="ENGINE",
+        help="who computes: local is this process, ray a Ray cluster of this machine's own, "
+        "ray:ADDRESS a running one that sees the same folders (default: %(default)s)",
+    )
+    build.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="workers of --engine ray (default: as many as it has room for)",
+    )
+    build.add_argument(
         "--force",
         action="store_true",
         help="start over: forget what interrupted builds of this index have done",
@@ -129,9 +152,15 @@ def run(arguments: argparse.Namespace) -> int:
     bands = None if arguments.bands is None else parse_bands(arguments.bands)
     region = _region(arguments)
     imagery_path = Path(arguments.imagery)
-    with open_imagery(
-        imagery_path, bands=bands, dn_offset=arguments.dn_offset, dn_scale=arguments.dn_scale
-    ) as imagery:
+    reopen = functools.partial(
+        open_imagery,
+        imagery_path.resolve(),
+        bands=bands,
+        dn_offset=arguments.dn_offset,
+        dn_scale=arguments.dn_scale,
+    )
+    engine = _engine(arguments, reopen)
+    with reopen() as imagery:
         if region is None:
             region = _whole(imagery_path.stem, imagery.coverage)
         name = check_name(region.name if arguments.name is None else arguments.name)
@@ -146,6 +175,7 @@ def run(arguments: argparse.Namespace) -> int:
             query_mode=arguments.rs_query,
             keep_token_maps=not arguments.no_token_maps,
             precision=arguments.precision,
+            threads=arguments.threads,
             force=arguments.force,
             limit=arguments.limit,
             keep_units=arguments.keep_units,
@@ -155,12 +185,36 @@ def run(arguments: argparse.Namespace) -> int:
         source = _findable(arguments.model)
         try:
             report = build_index(
-                name, region, imagery, model, arguments.out, options=options, model_source=source
+                name,
+                region,
+                imagery,
+                model,
+                arguments.out,
+                options=options,
+                model_source=source,
+                engine=engine,
             )
         except (GairError, KeyboardInterrupt) as error:
             return _ended_early(error)
     _report(report)
     return 0
+
+
+def _engine(arguments: argparse.Namespace, reopen: Callable[[], ImagerySource]) -> Engine | None:
+    """The engine that was asked for; ``reopen`` opens the imagery in its workers."""
+    kind, _, address = arguments.engine.partition(":")
+    if arguments.engine not in ("local", "ray") and not (kind == "ray" and address):
+        raise UsageError(f"--engine {arguments.engine!r} is none: choose local, ray or ray:ADDRESS")
+    if arguments.workers is not None and (arguments.workers < 1 or kind != "ray"):
+        raise UsageError(
+            f"--workers {arguments.workers} needs --engine ray and 1 or more: leave it out"
+        )
+    if kind == "local":
+        return None
+    from indexer.engines_ray import RayEngine, import_ray
+
+    import_ray()
+    return RayEngine(reopen, address=address or None, workers=arguments.workers)
 
 
 def _ended_early(error: GairError | KeyboardInterrupt) -> int:
