@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,9 +17,10 @@ from indexer.imagery.source import ImagerySource
 from indexer.outcome import INDEXED, OUTSIDE, Outcome
 from indexer.progress import Progress
 from indexer.reading import FrameReader, ReadyFrame
-from indexer.recipe import Recipe, imagery_encoder
+from indexer.recipe import Recipe
 from indexer.timings import Timings
 from indexer.token_maps import half_maps
+from indexer.towers import Towers
 from indexer.units import Unit
 
 if TYPE_CHECKING:
@@ -88,12 +89,12 @@ def embed_units(
         ModelError: the model's vectors are not finite.
     """
     timings = timings or Timings()
-    encode = imagery_encoder(model, recipe.precision)
+    towers = Towers(model, recipe)
     side = model.config.rs_frame_px
     with FrameReader(imagery, plan, lonlat_deg, units, side, timings) as reader:
         frames = iter(reader)
         for unit in units:
-            work = _UnitWork(model, encode, recipe, unit, timings)
+            work = _UnitWork(towers, recipe, unit, timings)
             for ready in itertools.islice(frames, len(unit.frames)):
                 work.take(ready)
                 if progress is not None:
@@ -102,7 +103,7 @@ def embed_units(
             if locations:
                 kept = np.flatnonzero(work.status == INDEXED)
                 places = lonlat_deg[unit.cells[kept]]
-                work.location[kept] = embed_locations(model, places, timings=timings)
+                work.location[kept] = embed_locations(towers, places, timings=timings)
             yield work.result()
 
 
@@ -146,19 +147,18 @@ def embed_frames(
 
 
 def embed_locations(
-    model: Gair, lonlat_deg: npt.NDArray[np.float64], *, timings: Timings | None = None
+    towers: Towers, lonlat_deg: npt.NDArray[np.float64], *, timings: Timings | None = None
 ) -> Halves:
     """The location embedding of each place: (N, 2) degrees to (N, D) unit vectors."""
     import torch
 
     timings = timings or Timings()
-    vectors = np.zeros((len(lonlat_deg), model.config.dim), dtype=np.float16)
+    vectors = np.zeros((len(lonlat_deg), towers.model.config.dim), dtype=np.float16)
     for start in range(0, len(lonlat_deg), LOCATIONS_AT_ONCE):
         since = time.perf_counter()
         places = lonlat_deg[start : start + LOCATIONS_AT_ONCE]
         with torch.inference_mode():
-            batch = torch.from_numpy(places).to(model.device, torch.float32)
-            found = model.encode_location(batch)
+            found = towers.at_places(torch.from_numpy(places).to(torch.float32))
         vectors[start : start + len(places)] = _to_half(found)
         timings.add("location encoder", since)
     return vectors
@@ -169,15 +169,14 @@ class _UnitWork:
 
     def __init__(
         self,
-        model: Gair,
-        encode: Callable[[torch.Tensor], torch.Tensor],
+        towers: Towers,
         recipe: Recipe,
         unit: Unit,
         timings: Timings,
     ) -> None:
-        grid, dim = model.config.rs_grid, model.config.dim
-        self._model = model
-        self._encode = encode
+        config = towers.model.config
+        grid, dim = config.rs_grid, config.dim
+        self._towers = towers
         self._recipe = recipe
         self._unit = unit
         self._timings = timings
@@ -206,7 +205,7 @@ class _UnitWork:
         batch, self._batch = self._batch, []
         if not batch:
             return
-        model, timings = self._model, self._timings
+        towers, timings = self._towers, self._timings
         since = time.perf_counter()
         here = [frame.status == INDEXED for frame in batch]
         xy = torch.zeros(len(batch), max(int(which.sum()) for which in here), 2)
@@ -214,9 +213,9 @@ class _UnitWork:
             xy[row, : which.sum()] = torch.from_numpy(frame.xy[which])
         pixels = torch.cat([frame.pixels for frame in batch if frame.pixels is not None])
         with torch.inference_mode():
-            token_maps = self._encode(pixels.to(model.device))
+            token_maps = towers.token_maps(pixels)
             since = timings.add("imagery encoder", since)
-            found = model.localize(token_maps, xy.to(model.device), mode=self._recipe.query_mode)
+            found = towers.at_points(token_maps, xy)
             for row, (frame, which) in enumerate(zip(batch, here, strict=True)):
                 self._remote[frame.cells[which]] = _to_half(found[row, : which.sum()])
         since = timings.add("dense sampling", since)

@@ -141,7 +141,8 @@ class UnitWorker:
         self._model = Gair.without_weights(config, info)
         self._model.load_state_dict(tensors, assign=True)
         self._model.to(task.device)
-        self._imagery = open_imagery()
+        self._open_imagery = open_imagery
+        self._imagery: ImagerySource | None = None
 
     def compute(self, unit: Unit) -> dict[str, float]:
         """Compute and write a unit; returns where the time went."""
@@ -151,6 +152,8 @@ class UnitWorker:
                 f"worker {platform.node()} has {self._own_machine} and this machine has "
                 f"{task.machine}: their vectors would differ; use machines of one kind"
             )
+        if self._imagery is None:  # here, where errors reach the driver as they are
+            self._imagery = self._open_imagery()
         plan = task.plan
         with torch_threads(task.recipe.threads):
             (found,) = embed_units(

@@ -6,17 +6,14 @@ A build that is resumed takes the choices of its first run, whatever the machine
 from __future__ import annotations
 
 import contextlib
-import copy
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from gair.errors import UsageError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from gair.inr import QueryMode
     from gair.model import Gair
 
@@ -41,7 +38,7 @@ class Recipe:
     query_mode: QueryMode = "nili"
     """How token maps are read at cells."""
     precision: Precision = "float32"
-    """Type that the imagery encoder computes in; everything behind it is float32."""
+    """Type that matrix products are computed in; what they are made into is float32."""
     frames_at_once: int = 8
     """Frames in one encoder pass, of the same unit."""
     threads: int = 0
@@ -56,7 +53,7 @@ class Recipe:
 
 
 def choose_precision(wanted: WantedPrecision, model: Gair) -> Precision:
-    """The type that the imagery encoder computes in.
+    """The type that matrix products are computed in.
 
     ``auto`` is bfloat16 where the CPU has instructions for it and the model is wide enough to gain;
     anywhere else, GPUs included, it is float32.
@@ -115,18 +112,3 @@ def _free_bytes(device: str) -> int | None:
     except (OSError, StopIteration):
         return None
     return int(line.split()[1]) * 1024
-
-
-def imagery_encoder(model: Gair, precision: Precision) -> Callable[[Tensor], Tensor]:
-    """Frames (B, C, H, W) to float32 token maps (B, h, w, D), computed in a precision."""
-    if precision == "float32":
-        return model.encode_remote_sensing
-    import torch
-
-    low = copy.deepcopy(model.remote_sensing).to(torch.bfloat16)
-
-    def encode(pixels: Tensor) -> Tensor:
-        found: Tensor = low(pixels.to(torch.bfloat16)).float()
-        return found
-
-    return encode

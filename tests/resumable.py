@@ -63,7 +63,7 @@ def build_city(
     with open_imagery(city) as inner:
         imagery = Watched(inner, before_read)
         chosen = BuildOptions(
-            resolution=resolution, frames_a_unit=UNIT_FRAMES, quiet=quiet, **options
+            resolution=resolution, quiet=quiet, **{"frames_a_unit": UNIT_FRAMES, **options}
         )
         report = build_index(
             name, city_region(), imagery, tiny_model(), out, options=chosen, engine=engine

@@ -27,7 +27,9 @@ from indexer.frames import FramePlan, plan_frames
 from indexer.imagery import FramePixels, open_imagery
 from indexer.outcome import INDEXED, MOSTLY_EMPTY, NO_DATA, OUTSIDE, Outcome
 from indexer.reading import FRAMES_AHEAD, frame_shape_px
+from indexer.recipe import Recipe
 from indexer.timings import Timings
+from indexer.towers import Towers
 
 HALF_ULP = 2.0**-12
 """Half precision rounds a number in [0.5, 1) by at most this; unit vectors have smaller parts."""
@@ -242,7 +244,7 @@ def test_time_is_accounted_for() -> None:
     timings = Timings()
     began = time.perf_counter()
     embed_frames(tiny_model(), World(), plan, points, timings=timings, quiet=True)
-    embed_locations(tiny_model(), points, timings=timings)
+    embed_locations(Towers(tiny_model(), Recipe()), points, timings=timings)
     total = time.perf_counter() - began
     own = {"waiting for imagery", "imagery encoder", "dense sampling", "location encoder"}
     beside = {"reading (beside)", "preprocessing (beside)"}
@@ -254,7 +256,7 @@ def test_time_is_accounted_for() -> None:
 def test_locations_in_several_passes_equal_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("indexer.embed.LOCATIONS_AT_ONCE", 4)
     places = np.random.default_rng(0).uniform((-180, -85), (180, 85), (10, 2))
-    found = embed_locations(tiny_model(), places)
+    found = embed_locations(Towers(tiny_model(), Recipe()), places)
     with torch.inference_mode():
         wanted = torch.cat(
             [tiny_model().encode_location(torch.tensor(p[None]).float()) for p in places]
@@ -268,4 +270,4 @@ def test_a_model_that_gives_no_numbers_is_refused() -> None:
     with pytest.raises(ModelError, match="not finite"):
         embed_frames(model, World(), plan, points, quiet=True)
     with pytest.raises(ModelError, match="not finite"):
-        embed_locations(model, points)
+        embed_locations(Towers(model, Recipe()), points)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import subprocess
@@ -13,8 +14,11 @@ from pathlib import Path
 import pytest
 from resumable import build_argv, build_city, content, finished_units, start, wait_for_units
 
+from gair.errors import ImageryError
 from indexer.build import BuildReport
 from indexer.cli import main
+from indexer.engines_ray import RayEngine
+from indexer.imagery import open_imagery
 from indexer.index import open_index
 
 
@@ -74,16 +78,10 @@ def test_one_engine_goes_on_from_the_units_of_another(city_tif: Path, tmp_path: 
 
 @pytest.mark.slow
 def test_what_goes_wrong_in_a_worker_arrives_as_one_line(city_tif: Path, tmp_path: Path) -> None:
-    broken = tmp_path / "broken.tif"
-    broken.write_bytes(city_tif.read_bytes()[: city_tif.stat().st_size * 2 // 3])
-    argv = build_argv(broken, tmp_path, "--engine", "ray", "--workers", "1", "--threads", "1")
-    process = start(argv)
-    _, err = process.communicate(timeout=200)
-    assert process.returncode == 1
-    kept, last = err.splitlines()[-2:]
-    assert "units are done and kept: the same command goes on from them" in kept
-    assert last.startswith("error: cannot read ")
-    assert "broken.tif" in last
+    gone = RayEngine(functools.partial(open_imagery, tmp_path / "gone.tif"), workers=1)
+    with pytest.raises(ImageryError, match=r"no file or folder .*gone.tif: check the path$"):
+        build_city(city_tif, tmp_path, threads=1, engine=gone)
+    assert list((tmp_path / "city").iterdir()) == [tmp_path / "city" / ".lock"]
 
 
 @pytest.mark.parametrize(
