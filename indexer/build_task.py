@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -141,18 +142,21 @@ def plan_build(
     if options.threads is not None and options.threads < 1:
         raise UsageError(f"{options.threads} threads are not 1 or more: leave it out to use all")
     since = time.perf_counter()
-    cells = cells_of(region.geometry, options.resolution)
-    side_m = model.config.footprint_mercator_m
-    frames = plan_frames(cells.lonlat_deg, imagery.coverage, side_m, options.inner_share)
-    plan = plan_units(cells, frames, options.frames_a_unit)
-    if not plan.units:
-        raise no_overlap(region, imagery)
-    fingerprint = model.fingerprint()
+    with ThreadPoolExecutor(1) as beside:  # half a gigabyte is hashed while cells are counted
+        fingerprint = beside.submit(model.fingerprint)
+        cells = cells_of(region.geometry, options.resolution)
+        side_m = model.config.footprint_mercator_m
+        frames = plan_frames(cells.lonlat_deg, imagery.coverage, side_m, options.inner_share)
+        plan = plan_units(cells, frames, options.frames_a_unit)
+        if not plan.units:
+            raise no_overlap(region, imagery)
     since = timings.add("planning", since)
     described = imagery.describe()
     timings.add("identifying the imagery", since)
     source = model_source or model.info.source
-    return BuildTask(name, region, imagery, described, model, source, fingerprint, options, plan)
+    return BuildTask(
+        name, region, imagery, described, model, source, fingerprint.result(), options, plan
+    )
 
 
 def no_overlap(region: Region, imagery: ImagerySource) -> RegionError:

@@ -18,17 +18,19 @@ if TYPE_CHECKING:
 class Towers:
     """Frames, points and places to float32; matrix products in the precision of a recipe.
 
-    In bfloat16 the imagery encoder is a copy whose weights are rounded once. The other two keep
-    their weights and round them on the way: the phases of the location encoder need float32
-    (:mod:`gair.location`), and so do NILI's weights of the four corners.
+    In bfloat16 the imagery encoder and NILI's convolution are copies whose weights are rounded
+    once. The location encoder keeps its weights and rounds them on the way, as its phases need
+    float32 (:mod:`gair.location`); so do NILI's weights of the four corners.
     """
 
     def __init__(self, model: Gair, recipe: Recipe) -> None:
         self.model = model
         self._mode: QueryMode = recipe.query_mode
         self._low: nn.Module | None = None
+        self._low_inr = model.inr
         if recipe.precision == "bfloat16":
             self._low = copy.deepcopy(model.remote_sensing).to(torch.bfloat16)
+            self._low_inr = copy.deepcopy(model.inr).to(torch.bfloat16)
 
     def token_maps(self, pixels: Tensor) -> Tensor:
         """(B, C, H, W) pixels to (B, h, w, D)."""
@@ -44,8 +46,7 @@ class Towers:
         many = 4 * xy.shape[1] >= token_maps.shape[1] * token_maps.shape[2]
         if self._low is None or self._mode != "nili" or model.config.inr_hidden or not many:
             return model.localize(token_maps, xy, mode=self._mode)
-        with self._lower():
-            convolved = model.inr.convolved(token_maps)
+        convolved = self._low_inr.convolved(token_maps.to(torch.bfloat16))
         return nn.functional.normalize(model.inr.blend(convolved.float(), xy), dim=-1)
 
     def at_places(self, lonlat_deg: Tensor) -> Tensor:
