@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import socket
 import subprocess
@@ -19,9 +20,17 @@ import numpy.typing as npt
 import pyproj
 import pytest
 import rasterio
+from file_server import Served, serving
+from rasterio.enums import Resampling
+from rasterio.vrt import WarpedVRT
+from toy_city import NORTH_M, WEST_M, write_city
 
 from gair.bands import GAIR_BANDS
+from gair.geo import Footprint
+from indexer.imagery.stac import StacImagery, open_stac
+from indexer.imagery.stac_query import Patience, StacQuery
 from indexer.imagery.stac_scenes import FINE_BANDS
+from indexer.regions import Region, region_from_bbox
 
 COLLECTION = "sentinel-2-c1-l2a"
 ASSETS = {
@@ -180,3 +189,75 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
             break
         time.sleep(0.05)
     pytest.fail(f"no STAC server: {log.read_text()}")
+
+
+REGION = region_from_bbox((-0.115, 51.5, -0.100, 51.51), name="riverside")
+FRAME = Footprint.web_mercator_square((-0.1075, 51.505), 2446)
+SHAPE = (153, 153)
+DATES = "2024-05-01/2024-07-31"
+HASTE = Patience(tries=3, first_pause_s=0.05, silence_s=1.0)
+
+
+@dataclass
+class World:
+    """Scenes that are published, and how to open them."""
+
+    folder: Path
+    files: Served
+    url: str
+
+    def query(self, **changes: object) -> StacQuery:
+        query = StacQuery(dates=DATES, url=self.url, patience=HASTE)
+        return dataclasses.replace(query, **changes)  # type: ignore[arg-type]
+
+    def open(self, cache: Path, region: Region = REGION, **changes: object) -> StacImagery:
+        return open_stac(region, self.query(**changes), cache=cache)
+
+
+def toy_pixels(folder: Path) -> Pixels:
+    with rasterio.open(write_city(folder / "city.tif")) as raster:
+        return np.asarray(raster.read())
+
+
+def scene(name: str, day: str, dn: Pixels, **changes: object) -> FakeScene:
+    made = FakeScene(
+        name, f"{day}T11:06:00Z", dn, clear_classes(dn), "EPSG:32630", (WEST_M, NORTH_M)
+    )
+    return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
+
+
+def brighter(dn: Pixels, by: int) -> Pixels:
+    return (dn + by).astype(np.uint16)
+
+
+@contextlib.contextmanager
+def published(folder: Path, scenes: list[FakeScene]) -> Iterator[World]:
+    cogs = folder / "cogs"
+    cogs.mkdir()
+    with serving(cogs) as files:
+        items = [publish(each, cogs, files.url) for each in scenes]
+        with stac_api(items, folder / "api") as url:
+            yield World(folder, files, url)
+
+
+def resampled(world: World, name: str) -> npt.NDArray[np.float32]:
+    """What GDAL gives for the frame from one scene's files: (10, H, W) digital numbers."""
+    west, _, east, north = FRAME.bounds_wsen
+    pixel = (east - west) / SHAPE[1]
+    layers = []
+    for band in GAIR_BANDS:
+        with (
+            rasterio.open(world.folder / "cogs" / name / f"{band}.tif") as raster,
+            WarpedVRT(
+                raster,
+                crs=FRAME.crs,
+                transform=rasterio.transform.from_origin(west, north, pixel, pixel),
+                height=SHAPE[0],
+                width=SHAPE[1],
+                resampling=Resampling.bilinear,
+                tolerance=1e-6,
+                dtype="float32",
+            ) as warped,
+        ):
+            layers.append(warped.read(1) - 1000)
+    return np.stack(layers)

@@ -57,6 +57,11 @@ class Look:
         """Whether there is anything to judge by."""
         return int(self.clear.sum()) >= LEAST_PIXELS
 
+    @property
+    def darkest(self) -> float:
+        """Reflectance of the darkest clear ground, in the band where it is lowest."""
+        return float(np.percentile(self.reflectance[:, self.clear], 2, axis=1).min())
+
 
 def fault_alone(look: Look) -> str | None:
     """What is wrong with a scene by itself; None for nothing."""
@@ -82,27 +87,41 @@ def fault_alone(look: Look) -> str | None:
 def fault_beside(look: Look, others: Sequence[Look]) -> str | None:
     """What is wrong with a scene beside others of the same window; None for nothing.
 
-    Of two scenes that differ by the offset in all bands alike, the brighter one is wrong where it
-    has nothing dark in any band; else the darker one is.
+    Where a scene differs from others by the offset in all bands alike, the minority is wrong; where
+    there is none, the brighter one is, unless it has something dark in any band.
     """
-    for other in others:
-        both = look.clear & other.clear
-        if int(both.sum()) < LEAST_PIXELS:
-            continue
-        shift = np.median(look.reflectance[:, both] - other.reflectance[:, both], axis=1)  # (6,)
-        even = np.ptp(shift) < _EVEN and _SHIFT[0] < abs(shift.mean()) < _SHIFT[1]
-        if not even:
-            continue
-        brighter = look if shift.mean() > 0 else other
-        dark = np.percentile(brighter.reflectance[:, brighter.clear], 2, axis=1).min()
-        wrong = brighter if dark > 0.8 * OFFSET else (other if brighter is look else look)
-        if wrong is look:
-            how = "brighter" if shift.mean() > 0 else "darker"
-            return (
-                f"it is {abs(shift.mean()):.2f} of reflectance {how} than {other.scene.name} in "
-                f"all bands alike: the offset of {_offset(look):g} in its metadata is not its own"
-            )
-    return None
+    shifts = [(other, shift) for other in others if (shift := _shift(look, other)) is not None]
+    apart = [(other, shift) for other, shift in shifts if abs(shift) > _SHIFT[0]]
+    alike = 1 + len(shifts) - len(apart)  # itself, too
+    if not apart or len(apart) < alike:
+        return None
+    other, shift = apart[0]
+    if len(apart) == alike:
+        brighter = look if shift > 0 else other
+        lifted = brighter.darkest > 0.8 * OFFSET
+        if lifted != (brighter is look):
+            return None
+    return (
+        f"it is {abs(shift):.2f} of reflectance {'brighter' if shift > 0 else 'darker'} than "
+        f"{other.scene.name} in all bands alike: the offset of {_offset(look):g} in its metadata "
+        "is not its own"
+    )
+
+
+def _shift(look: Look, other: Look) -> float | None:
+    """By how much a scene is brighter, in all bands alike: about the offset or about 0, else None.
+
+    Also None where too little ground is clear in both.
+    """
+    both = look.clear & other.clear
+    if int(both.sum()) < LEAST_PIXELS:
+        return None
+    bands = np.median(look.reflectance[:, both] - other.reflectance[:, both], axis=1)  # (6,)
+    shift = float(bands.mean())
+    if np.ptp(bands) >= _EVEN:
+        return None
+    near_none, near_offset = abs(shift) < _EVEN, _SHIFT[0] < abs(shift) < _SHIFT[1]
+    return shift if near_none or near_offset else None
 
 
 def _offset(look: Look) -> float:

@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 import numpy as np
 import rasterio
 from affine import Affine
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import RasterioError
 
 from gair.errors import ImageryError
 from indexer.imagery.stac_cache import Pixels, WindowCache, WindowPlace
@@ -103,7 +105,7 @@ class Windows:
             try:
                 with rasterio.Env(**self._options(scene, again)):
                     return _fetch(scene, names, box)
-            except Exception as error:  # odc-stac lets rasterio's, GDAL's and its own through
+            except (RasterioError, CPLE_BaseError, OSError) as error:
                 pause_s = next(pauses, None)
                 if pause_s is None or not _worth_another_try(error):
                     raise self._given_up(scene, error) from error
