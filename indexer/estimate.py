@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 FRAMES_MEASURED = 8
 LOCATIONS_MEASURED = 1024
-BYTES_A_CELL = 40
+BYTES_A_CELL = 24
 """Of the cell table, beside the vectors; measured on indexes of 100,000 cells."""
 _NUMBER_BYTES = 2  # float16
 _FIXED_BYTES = 800_000  # an empty table, the outline, the manifest

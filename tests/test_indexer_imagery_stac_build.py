@@ -204,6 +204,20 @@ def test_a_dry_run_says_what_it_would_be_and_does_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_dry_run_downloads_no_weights(
+    clouded: World, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    argv = command(clouded, tmp_path, "--dry-run")
+    at = argv.index("--model")
+    del argv[at : at + 2]
+    assert main(argv) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[1].startswith("disk: ")  # 4 frames of 12 x 12 tokens of 768 halves
+    assert said[1].endswith(" and 885 kB of token maps")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_second_build_in_another_process_fetches_nothing(
     clouded: World, tmp_path: Path, capsys: Capture
 ) -> None:

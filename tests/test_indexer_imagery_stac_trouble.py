@@ -10,7 +10,6 @@ import pytest
 from stac_world import (
     CLOUD,
     FRAME,
-    REGION,
     SHAPE,
     World,
     brighter,
@@ -176,7 +175,3 @@ def test_a_further_date_fills_what_clouds_hide(tmp_path: Path) -> None:
     assert "km2 of the region on all dates" in warning
     assert full.valid.all()
     assert used == {"S2A_1", "S2A_2", "S2A_3"}  # the fourth was not needed
-
-
-def test_the_region_of_these_tests_is_in_the_scene() -> None:
-    assert REGION.area_km2 == pytest.approx(1.16, abs=0.02)

@@ -20,7 +20,6 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-import pyproj
 import shapely
 from shapely.geometry.base import BaseGeometry
 
@@ -28,6 +27,7 @@ from gair.bands import GAIR_BANDS
 from gair.errors import ImageryError
 from gair.geo import Footprint
 from indexer.antimeridian import grown, polygons_of, unwrapped, wrapped
+from indexer.imagery.projections import transformer
 from indexer.imagery.provenance import LICENCE, attribution
 from indexer.imagery.sampling import bilinear
 from indexer.imagery.source import FramePixels
@@ -231,7 +231,7 @@ def _sampled(tile: Tile, footprint: Footprint, shape: tuple[int, int]) -> Any:  
     x = west + (np.arange(width) + 0.5) / width * (east - west)
     y = north - (np.arange(height) + 0.5) / height * (north - south)
     grid = tile.grid
-    to_grid = pyproj.Transformer.from_crs(footprint.crs, grid.crs, always_xy=True)
+    to_grid = transformer(footprint.crs, grid.crs)
     px, py = to_grid.transform(*np.meshgrid(x, y))
     column, row = (px - grid.west) / grid.pixel, (grid.north - py) / grid.pixel  # (H, W)
     extent = extent_in(tile, footprint)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyproj
 import shapely
 
 from gair.geo import Footprint
 from indexer.antimeridian import polygons_of, unwrapped, wrapped
+from indexer.imagery.projections import transformer
 from indexer.imagery.stac_cache import WindowPlace
 from indexer.imagery.stac_scenes import MASK, StacScene
 from indexer.imagery.stac_tiles import Extent, Tile
@@ -58,7 +58,7 @@ def extent_in(tile: Tile, footprint: Footprint) -> Extent:
     """The smallest extent of a tile that holds all a frame is sampled from."""
     west, south, east, north = footprint.bounds_wsen
     x, y = np.meshgrid(np.linspace(west, east, 9), np.linspace(south, north, 9))
-    to_grid = pyproj.Transformer.from_crs(footprint.crs, tile.grid.crs, always_xy=True)
+    to_grid = transformer(footprint.crs, tile.grid.crs)
     px, py = to_grid.transform(x, y)
     column = (px - tile.grid.west) / tile.grid.pixel
     row = (tile.grid.north - py) / tile.grid.pixel

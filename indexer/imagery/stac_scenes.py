@@ -15,13 +15,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyproj
 import shapely
 from shapely.geometry import MultiPolygon, Polygon, shape
 
 from gair.bands import GAIR_BANDS, canonical_band
 from gair.errors import BandError, ImageryError
 from indexer.antimeridian import polygons_of, unwrapped, wrapped
+from indexer.imagery.projections import transformer
 from indexer.imagery.stac_query import cloud_percent
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class TileGrid:
         zero, one = np.zeros_like(along), np.ones_like(along)
         x = left + np.concatenate([along, one, 1 - along, zero]) * (right - left)
         y = top + np.concatenate([zero, along, one, 1 - along]) * (bottom - top)
-        to_lonlat = pyproj.Transformer.from_crs(self.crs, "OGC:CRS84", always_xy=True)
+        to_lonlat = transformer(self.crs, "OGC:CRS84")
         lon, lat = to_lonlat.transform(self.west + x * self.pixel, self.north - y * self.pixel)
         ring = np.stack([np.unwrap(lon, period=360), lat], axis=1)
         return wrapped(Polygon(ring))

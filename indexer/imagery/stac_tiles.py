@@ -9,13 +9,13 @@ from math import floor
 
 import numpy as np
 import numpy.typing as npt
-import pyproj
 import shapely
 from affine import Affine
 from rasterio.features import rasterize
 from shapely.geometry import MultiPolygon, Polygon
 
 from indexer.antimeridian import polygons_of
+from indexer.imagery.projections import transformer
 from indexer.imagery.stac_cache import Pixels, WindowPlace
 from indexer.imagery.stac_compose import CoarseWindow, Composer, Day
 from indexer.imagery.stac_composite import MISSING
@@ -144,7 +144,7 @@ class Tile:
         if place not in self.wanted:
             return np.zeros(shape, dtype=np.bool_)
         part = shapely.intersection(self.wanted[place], self.outline)
-        to_crs = pyproj.Transformer.from_crs("OGC:CRS84", self.grid.crs, always_xy=True)
+        to_crs = transformer("OGC:CRS84", self.grid.crs)
         ground = shapely.transform(part, lambda p: np.stack(to_crs.transform(*p.T), axis=1))
         pixel = self.grid.pixel * STEP["coarse"]
         corner = (self.grid.west + left * pixel, self.grid.north - top * pixel)
