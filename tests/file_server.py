@@ -20,8 +20,8 @@ class Served:
     url: str = ""
     log: list[tuple[str, str, int, int]] = field(default_factory=list)
     """(method, path, status, bytes of content) of every request."""
-    trouble: list[int | str] = field(default_factory=list)
-    """For the next requests, one each: a status, ``stall`` or ``close``."""
+    trouble: list[int | str | None] = field(default_factory=list)
+    """For the next requests, one each: a status, ``stall``, ``close``, or None for none."""
     always: int | str | None = None
     """Trouble of every request, once ``trouble`` is used up."""
     stall_s: float = 3.0

@@ -7,9 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from file_server import serving
+from small_builds import tiny_model
 from stac_world import (
     CLOUD,
+    DATES,
     FRAME,
+    HASTE,
+    REGION,
     SHAPE,
     World,
     brighter,
@@ -21,6 +26,10 @@ from stac_world import (
 )
 
 from gair.errors import ImageryError
+from indexer.build import BuildOptions, BuildReport, build_index
+from indexer.imagery.stac import open_stac
+from indexer.imagery.stac_query import StacQuery
+from indexer.regions import region_from_bbox
 
 
 @pytest.fixture
@@ -175,3 +184,50 @@ def test_a_further_date_fills_what_clouds_hide(tmp_path: Path) -> None:
     assert "km2 of the region on all dates" in warning
     assert full.valid.all()
     assert used == {"S2A_1", "S2A_2", "S2A_3"}  # the fourth was not needed
+
+
+@pytest.mark.parametrize(
+    ("trouble", "says"),
+    [
+        (429, "too many 429 error responses"),
+        (503, "too many 503 error responses"),
+        ("stall", "no answer within 1 s"),
+        ("close", "hung up without an answer"),
+        (403, "does not answer as a STAC API"),
+    ],
+)
+def test_a_catalogue_that_fails(tmp_path: Path, trouble: int | str, says: str) -> None:
+    with serving(tmp_path) as files:
+        files.always, files.stall_s = trouble, 1.5
+        query = StacQuery(dates=DATES, url=files.url, patience=HASTE)
+        with pytest.raises(ImageryError) as caught:
+            open_stac(REGION, query, cache=tmp_path / "cache")
+        text = str(caught.value)
+        assert says in text
+        assert files.url in text
+        assert "Traceback" not in text
+        assert len(text) < 400
+        if trouble != 403:
+            assert "tried 3 times: try again later, or give local files" in text
+            assert len(files.log) >= 3
+
+
+def test_a_server_that_goes_away_in_a_build_leaves_the_index_as_it_was(
+    one_scene: World, tmp_path: Path
+) -> None:
+    region = region_from_bbox((-0.120, 51.495, -0.090, 51.512), "box")
+    options = BuildOptions(resolution=9, quiet=True)
+
+    def build() -> BuildReport:
+        with one_scene.open(tmp_path / "cache", region=region) as imagery:
+            return build_index(
+                "box", region, imagery, tiny_model(), tmp_path / "indexes", options=options
+            )
+
+    one_scene.files.trouble, one_scene.files.always = [None] * 16, "close"
+    with pytest.raises(ImageryError, match="run the same command again to go on from there"):
+        build()
+    assert not (tmp_path / "indexes" / "box" / "CURRENT").exists()
+    one_scene.files.always = None
+    report = build()
+    assert report.manifest.missing == {}

@@ -142,8 +142,8 @@ def _open(query: StacQuery) -> Client:
         status_forcelist=_RETRIED,
         allowed_methods=None,  # a search is a POST that changes nothing
     )
-    io = StacApiIO(max_retries=retry, timeout=query.patience.silence_s)
-    return Client.open(query.url, stac_io=io)
+    io = StacApiIO(max_retries=retry)
+    return Client.open(query.url, stac_io=io, timeout=query.patience.silence_s)
 
 
 def _require_collection(client: Client, query: StacQuery) -> None:
@@ -241,6 +241,8 @@ def _unreachable(query: StacQuery, error: object) -> ImageryError:
         reason = "its name cannot be resolved; is there a network?"
     elif "too many" in reason.lower():
         reason = reason[reason.lower().index("too many") :].rstrip(")'\"")
+    elif "remote" in reason.lower() or "reset" in reason.lower():
+        reason = "it hung up without an answer"
     return ImageryError(
         f"cannot reach the catalogue {query.url} ({reason[:160]}), tried {query.patience.tries} "
         "times: try again later, or give local files with --imagery PATH"
