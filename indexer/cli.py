@@ -19,6 +19,10 @@ examples:
   # index Greater London from a folder of Sentinel-2 files, with the released weights
   python -m indexer build --region london --imagery sentinel2/ --model PingL/GAIR
 
+  # the same from Earth Search, cloud-free of the last twelve months; first say how much it would be
+  python -m indexer build --region london --imagery stac --dry-run
+  python -m indexer build --region london --imagery stac
+
   # index everything a scene shows, with random weights, to try the machinery
   python -m indexer build --imagery scene.tif --model untrained:tiny --name trial
 

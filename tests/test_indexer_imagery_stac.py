@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from stac_world import (
     published,
     resampled,
     scene,
+    stac_api,
     toy_pixels,
 )
 
@@ -25,6 +28,7 @@ from gair.bands import GAIR_BANDS
 from gair.errors import ImageryError
 from gair.geo import Footprint
 from indexer.imagery.stac import open_stac
+from indexer.imagery.stac_query import last_twelve_months, search
 from indexer.imagery.stac_scenes import FINE_BANDS
 from indexer.regions import region_from_bbox
 
@@ -159,6 +163,25 @@ def test_addresses_that_are_no_catalogue(five_dates: World, tmp_path: Path) -> N
         five_dates.open(tmp_path, url="http://127.0.0.1:9")
     with pytest.raises(ImageryError, match="does not answer as a STAC API .* check the URL"):
         five_dates.open(tmp_path, url=five_dates.files.url)
+
+
+def test_answers_of_many_pages_are_read_to_the_end(five_dates: World, tmp_path: Path) -> None:
+    published_items = json.loads((five_dates.folder / "api" / "items.json").read_text())
+    first = published_items["features"][0]
+    items = []
+    for number in range(230):
+        when = f"2024-06-{1 + number % 28:02d}T{number // 28:02d}:00:00Z"
+        changed = {**first["properties"], "datetime": when, "eo:cloud_cover": number / 10}
+        items.append({**first, "id": f"S2_{number:03d}", "properties": changed})
+    with stac_api(items, tmp_path / "api") as url:
+        found = search(five_dates.query(url=url), REGION.geometry, "riverside")
+    assert [item.id for item in found] == [f"S2_{n:03d}" for n in range(201)]  # to 20.0 %
+
+
+def test_the_last_twelve_months_are_whole_ones() -> None:
+    assert last_twelve_months(date(2026, 11, 24)) == "2025-11-01/2026-10-31"
+    assert last_twelve_months(date(2024, 3, 1)) == "2023-03-01/2024-02-29"
+    assert last_twelve_months(date(2025, 1, 31)) == "2024-01-01/2024-12-31"
 
 
 def test_fine_bands_are_those_of_ten_metres() -> None:

@@ -97,7 +97,7 @@ def _median(dates: tuple[Pixels, ...]) -> Pixels:
     count = sum((layer != MISSING).astype(np.intp) for layer in dates)
     ordered = np.stack(layers)  # (dates, H, W), missing ones last
     lower = np.take_along_axis(ordered, np.maximum(count - 1, 0)[None] // 2, axis=0)[0]
-    upper = np.take_along_axis(ordered, np.minimum(count, len(layers) - 1)[None] // 2, axis=0)[0]
+    upper = np.take_along_axis(ordered, count[None] // 2, axis=0)[0]
     middle = np.rint((lower.astype(np.float32) + upper) / 2)
     median: Pixels = middle.astype(np.uint16)
     median[count == 0] = MISSING
