@@ -15,6 +15,7 @@ import numpy as np
 
 from indexer.cells import cells_of
 from indexer.frames import INNER_SHARE, FramePlan, plan_frames
+from indexer.recipe import Precision, WantedPrecision, choose_precision, imagery_encoder
 from indexer.token_maps import map_bytes
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def estimate(
     *,
     resolution: int,
     keep_token_maps: bool = True,
-    inner_share: float = INNER_SHARE,
+    precision: WantedPrecision = "auto",
 ) -> Estimate:
     """Plan a build and time the model; reads no pixels.
 
@@ -95,14 +96,16 @@ def estimate(
         UsageError: The resolution is none, or makes too many cells.
     """
     cells = cells_of(region.geometry, resolution)
-    plan = plan_frames(
-        cells.lonlat_deg, imagery.coverage, model.config.footprint_mercator_m, inner_share
-    )
+    side_m = model.config.footprint_mercator_m
+    plan = plan_frames(cells.lonlat_deg, imagery.coverage, side_m, INNER_SHARE)
     frames = len(plan.bounds_wsen_m)
     indexed = int((plan.frame_of_cell >= 0).sum())
     grid, dim = model.config.rs_grid, model.config.dim
     vectors = 2 * _NUMBER_BYTES * dim
-    speed = measured_speed(model, max(1, round(indexed / max(frames, 1)))) if frames else None
+    speed = None
+    if frames:
+        cells_a_frame = max(1, round(indexed / frames))
+        speed = measured_speed(model, cells_a_frame, choose_precision(precision, model))
     return Estimate(
         name=region.name,
         area_km2=region.area_km2,
@@ -117,8 +120,8 @@ def estimate(
     )
 
 
-def measured_speed(model: Gair, cells_a_frame: int) -> Speed:
-    """Time one batch of each encoder, after one to warm up."""
+def measured_speed(model: Gair, cells_a_frame: int, precision: Precision) -> Speed:
+    """Time one batch of each encoder, after a frame to warm up."""
     import torch
 
     config = model.config
@@ -127,8 +130,10 @@ def measured_speed(model: Gair, cells_a_frame: int) -> Speed:
     xy = torch.rand(FRAMES_MEASURED, cells_a_frame, 2, device=model.device) * 1.5 - 0.75
     places = torch.rand(LOCATIONS_MEASURED, 2, device=model.device) * 60
 
+    encode = imagery_encoder(model, precision)
+
     def frames(count: int) -> None:
-        model.localize(model.encode_remote_sensing(pixels[:count]), xy[:count]).cpu()
+        model.localize(encode(pixels[:count]), xy[:count]).cpu()
 
     with torch.inference_mode():
         frames(1)
