@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -125,6 +126,18 @@ def test_a_damaged_window_is_fetched_again(five_dates: World, tmp_path: Path) ->
     with five_dates.open(tmp_path, dates_a_place=1) as imagery:
         np.testing.assert_array_equal(imagery.read(FRAME, SHAPE).dn, frame.dn)
         assert imagery.windows.fetched_bytes > 0
+
+
+def test_another_process_opens_the_same_scenes_unasked(five_dates: World, tmp_path: Path) -> None:
+    with five_dates.open(tmp_path, dates_a_place=1) as imagery:
+        frame = imagery.read(FRAME, SHAPE)
+        told, packed = imagery.describe(), pickle.dumps(imagery.opener())
+    asked = len(five_dates.files.log)
+    with pickle.loads(packed)() as again:
+        assert again.describe() == told
+        np.testing.assert_array_equal(again.read(FRAME, SHAPE).dn, frame.dn)
+    assert len(five_dates.files.log) == asked
+    assert len(packed) < 100_000
 
 
 def test_little_memory_gives_the_same_pixels(five_dates: World, tmp_path: Path) -> None:

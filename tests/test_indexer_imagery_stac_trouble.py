@@ -180,8 +180,7 @@ def test_a_further_date_fills_what_clouds_hide(tmp_path: Path) -> None:
             assert imagery.warnings == ()
         used = {path.parent.name[:5] for path in (tmp_path / "b").rglob("fine-*.tif")}
     assert 0.05 < 1 - bare.valid_fraction < 0.5
-    assert warning.startswith("Clouds or gaps hide 0.")
-    assert "km2 of the region on all dates" in warning
+    assert warning.startswith("Clouds or gaps hide a part of the region on all dates")
     assert full.valid.all()
     assert used == {"S2A_1", "S2A_2", "S2A_3"}  # the fourth was not needed
 

@@ -14,7 +14,8 @@ question only.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -66,6 +67,7 @@ class StacImagery:
         memory_bytes: int = MEMORY_BYTES,
     ) -> None:
         self.query = query
+        self._made_of = (tuple(scenes), region, query, cache, memory_bytes)
         self.windows = Windows(cache, query.patience)
         store = Store(memory_bytes)
         grids = defaultdict(list)
@@ -101,11 +103,11 @@ class StacImagery:
             )
         for name, reason in sorted(self._faults.items()):
             found.append(f"The scene {name} was left out: {reason}.")
-        hidden = sum(count for tile in self.tiles for count in tile.hidden.values())
-        if hidden_km2 := hidden * (2 * self.resolution_m) ** 2 / 1e6:
+        if any(count for tile in self.tiles for count in tile.hidden.values()):
+            # How much is told by the cells that are missing; parts of a build join these sentences.
             found.append(
-                f"Clouds or gaps hide {hidden_km2:,.2f} km2 of the region on all dates that were "
-                "looked at: widen --dates or raise --max-cloud to see it."
+                "Clouds or gaps hide a part of the region on all dates that were looked at: widen "
+                "--dates or raise --max-cloud to see it."
             )
         return tuple(found)
 
@@ -162,6 +164,10 @@ class StacImagery:
             "attribution": "; ".join(credits),
             "licence": LICENCE if real else "",
         }
+
+    def opener(self) -> Callable[[], StacImagery]:
+        """Opens the same scenes again, in any process, without asking the catalogue; picklable."""
+        return partial(StacImagery, *self._made_of)
 
     def close(self) -> None:
         """Stop fetching."""

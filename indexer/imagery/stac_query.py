@@ -168,12 +168,21 @@ def _items(
         pages = client.search(
             collections=[query.collection], bbox=box, datetime=query.dates, limit=_PAGE, **asked
         )
-        found |= {item.id: item for item in pages.items()}
+        found |= {item.id: _alone(item) for item in pages.items()}
     return [
         item
         for _, item in sorted(found.items())
         if max_cloud is None or cloud_percent(item) <= max_cloud
     ]
+
+
+def _alone(item: Item) -> Item:
+    """An item without its way back to the client, so that it can go to another process."""
+    from pystac import Item
+
+    plain = item.to_dict(include_self_link=True, transform_hrefs=False)
+    plain["links"] = [link for link in plain["links"] if link["rel"] == "self"]
+    return Item.from_dict(plain, preserve_dict=False)
 
 
 def cloud_percent(item: Item) -> float:
