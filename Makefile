@@ -23,7 +23,7 @@ unseen := --seed 3 --side-km 11.5
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt "torch" # first, so that nothing else picks another build
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[cpu,dev]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[cpu,stac,dev]"
 	touch $@
 
 demo: demo-city/$(DEMO_CITY)/photos.csv

@@ -241,5 +241,6 @@ def _hub_files(hub_id: str) -> set[str] | None:
 def _no_hub(hub_id: str, reason: str) -> ModelError:
     return ModelError(
         f"cannot get {hub_id!r} from the Hugging Face hub ({reason}): check the name and the "
-        f"network, or download its {RELEASE_FILE} and pass the file's path"
+        f"network; or download its {RELEASE_FILE} from https://huggingface.co/{hub_id} elsewhere, "
+        "and give the file's path instead of the name"
     )

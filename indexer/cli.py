@@ -12,12 +12,16 @@ from collections.abc import Sequence
 
 from gair.command import run_command
 from indexer.arguments import numbers_joined
-from indexer.commands import build, calibrate, evaluate, heatmap, info, search, verify
+from indexer.commands import build, calibrate, evaluate, heatmap, info, regions, search, verify
 
 _EPILOG = """\
 examples:
   # index Greater London from a folder of Sentinel-2 files, with the released weights
   python -m indexer build --region london --imagery sentinel2/ --model PingL/GAIR
+
+  # the same from Earth Search, cloud-free of the last twelve months; first say how much it would be
+  python -m indexer build --region london --imagery stac --dry-run
+  python -m indexer build --region london --imagery stac
 
   # index everything a scene shows, with random weights, to try the machinery
   python -m indexer build --imagery scene.tif --model untrained:tiny --name trial
@@ -27,7 +31,7 @@ examples:
   python -m indexer search *.jpg --index london --json > answers.json
 """
 
-_COMMANDS = (build, search, verify, heatmap, calibrate, evaluate, info)
+_COMMANDS = (build, search, verify, heatmap, calibrate, evaluate, info, regions)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

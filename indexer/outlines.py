@@ -19,6 +19,7 @@ import shapely
 from shapely.geometry import MultiPolygon, Polygon
 from shapely.geometry.polygon import orient
 
+from indexer.antimeridian import wrapped
 from indexer.conformal import region_rows
 from indexer.table import CellRows
 
@@ -180,18 +181,9 @@ def _cut(rings: Iterable[Floats]) -> list[Polygon]:
         pole_deg = 90.0 * _winding(ring)
         if pole_deg:
             ends = [(ring[-1, 0], pole_deg), (ring[0, 0], pole_deg)]
-            area &= _home(Polygon([*ring, *ends]))
+            area &= wrapped(Polygon([*ring, *ends]))
         elif shapely.is_ccw(shapely.LinearRing(ring)):
-            area &= _home(Polygon(ring))
+            area &= wrapped(Polygon(ring))
         else:
-            area -= _home(Polygon(ring))
+            area -= wrapped(Polygon(ring))
     return [part for part in shapely.get_parts(area) if part.geom_type == "Polygon"]
-
-
-def _home(polygon: Polygon) -> Polygon | MultiPolygon:
-    """A polygon that reaches past 180 degrees, with what lies beyond moved to the other side."""
-    west, _, east, _ = polygon.bounds
-    world = shapely.box(-180, -90, 180, 90)
-    turns = range(int(np.floor((west + 180) / 360)), int(np.ceil((east + 180) / 360)))
-    moved = [shapely.transform(polygon, lambda p, t=t: p - [360 * t, 0]) & world for t in turns]
-    return shapely.union_all(moved, grid_size=1e-10)

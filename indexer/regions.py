@@ -30,6 +30,7 @@ from shapely.geometry.base import BaseGeometry
 from shapely.geometry.polygon import orient
 
 from gair.errors import RegionError, UsageError
+from indexer.antimeridian import polygons_of, wrapped
 from indexer.geojson import check_area, parse_area
 
 _MAX_EDGE_DEG = 0.1  # edges are cut to this before the geodesic area, so that they stay straight
@@ -123,7 +124,8 @@ def named_region(name: str) -> Region:
     if key not in files:
         raise RegionError(
             f"unknown region {name!r}; there is: {', '.join(sorted(files))}. "
-            "For any other place pass --polygon FILE.geojson or --bbox=W,S,E,N"
+            "For any other place pass --polygon FILE.geojson, --bbox=W,S,E,N, or --place NAME, "
+            "which asks a geocoder"
         )
     return _region_from_text(files[key].read_text(encoding="utf-8"), files[key].name, key)
 
@@ -132,7 +134,8 @@ def region_from_bbox(bbox_wsen_deg: Sequence[float], name: str = "bbox") -> Regi
     """A rectangle in longitude and latitude.
 
     Args:
-        bbox_wsen_deg: West, south, east, north edge, degrees.
+        bbox_wsen_deg: West, south, east, north edge, degrees. A west edge above the east one means
+            a box over the antimeridian (RFC 7946, section 5.2), which comes in two parts.
         name: What to call it.
 
     Raises:
@@ -147,13 +150,16 @@ def region_from_bbox(bbox_wsen_deg: Sequence[float], name: str = "bbox") -> Regi
         if not math.isfinite(value) or abs(value) > limit:
             raise RegionError(f"{side} {value:g} is not in -{limit}..{limit} degrees (W, S, E, N)")
     west, south, east, north = edges
-    if west >= east:
-        raise RegionError(
-            f"west {west:g} is not less than east {east:g}; for the antimeridian build each side"
-        )
     if south >= north:
         raise RegionError(f"south {south:g} is not less than north {north:g} (order: W, S, E, N)")
-    return Region(name, shapely.box(west, south, east, north), "")
+    if west < east:
+        return Region(name, shapely.box(west, south, east, north), "")
+    if west == east or east + 360 - west > 180:
+        raise RegionError(
+            f"west {west:g} is not less than east {east:g} (order: W, S, E, N); only a box over "
+            "the antimeridian, of at most 180 degrees, starts further east than it ends"
+        )
+    return Region(name, polygons_of(wrapped(shapely.box(west, south, east + 360, north))), "")
 
 
 def parse_bbox(text: str) -> tuple[float, float, float, float]:

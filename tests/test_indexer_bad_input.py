@@ -99,7 +99,7 @@ BUILDS = [
     (["--bbox=-0.1,51.6,0.1,51.4"], 1, "south 51.6 is not less than north 51.4"),
     (["--bbox", "-0.1,51.4,0.1"], 2, "--bbox '-0.1,51.4,0.1' has 3 values, not 4"),
     (["--bbox=10,50,10.01,50.01"], 1, "no cell of bbox (bbox 10.0000,50.0000,10.0100,50.0100) has"),
-    (["--region", "atlantis"], 1, "unknown region 'atlantis'; there is: london"),
+    (["--region", "atlantis"], 1, "unknown region 'atlantis'; there is: bangkok, berlin, "),
     (["--polygon", "README.md"], 1, "README.md"),
     (["--polygon", "/no/such.geojson"], 1, "cannot read /no/such.geojson: No such file"),
     (["--resolution", "16"], 2, "H3 has no resolution 16; choose 0 (coarsest) to 15"),
@@ -242,3 +242,25 @@ def test_a_model_of_the_hub_without_a_network(city_tif: Path, tmp_path: Path) ->
     [error] = done.stderr.splitlines()
     assert error.startswith("error: cannot get 'nobody/no-such-model' from the Hugging Face hub")
     assert "check the name and the network" in error
+
+
+def test_the_released_weights_are_the_default_and_where_to_get_them_is_said(
+    city_tif: Path, tmp_path: Path
+) -> None:
+    argv = built(city_tif, tmp_path)
+    at = argv.index("--model")
+    del argv[at : at + 2]
+    closed = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "hub")}
+    environment = {k: v for k, v in os.environ.items() if k != "HF_HUB_OFFLINE"} | closed
+    done = subprocess.run(
+        [sys.executable, "-m", "indexer", *argv],
+        cwd=REPOSITORY,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    [error] = done.stderr.splitlines()
+    assert error.startswith("error: cannot get 'PingL/GAIR' from the Hugging Face hub")
+    assert "download its checkpoint.pth from https://huggingface.co/PingL/GAIR elsewhere" in error

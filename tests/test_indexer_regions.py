@@ -6,11 +6,13 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import shapely
 from shapely.geometry import MultiPolygon, shape
 
 from gair.errors import RegionError, UsageError
+from indexer.cells import cells_of
 from indexer.regions import (
     Region,
     geodesic_area_km2,
@@ -21,10 +23,23 @@ from indexer.regions import (
     region_names,
 )
 
+# Official areas in km2, the town hall or so, a place outside, and how far the outline may be off.
+CAPITALS = {
+    "bangkok": (1568.7, (100.5018, 13.7563), (100.25, 13.75), 0.01),
+    "berlin": (891.1, (13.4050, 52.5200), (13.0645, 52.3906), 0.01),
+    "brussels": (162.4, (4.3517, 50.8503), (4.7005, 50.8798), 0.02),
+    "budapest": (525.1, (19.0402, 47.4979), (18.63, 47.55), 0.03),
+    "delhi": (1483.0, (77.2090, 28.6139), (77.0266, 28.4595), 0.01),
+    "prague": (496.2, (14.4378, 50.0755), (14.10, 50.14), 0.05),
+    "tokyo": (1784.0, (139.6917, 35.6895), (139.6380, 35.4437), 0.01),
+    "vienna": (414.8, (16.3738, 48.2082), (16.2333, 48.0167), 0.02),
+    "washington": (177.0, (-77.0369, 38.9072), (-77.0910, 38.8816), 0.02),
+}
+
 
 def test_london() -> None:
     london = named_region("London")
-    assert region_names() == ["london"]
+    assert region_names() == sorted([*CAPITALS, "london"])
     assert london.name == "london"
     assert london.geometry.geom_type == "Polygon"
     assert london.area_km2 == pytest.approx(1574, abs=1)
@@ -37,6 +52,36 @@ def test_london() -> None:
         assert london.geometry.contains(shapely.Point(lonlat)) == (place in inside), place
 
 
+@pytest.mark.parametrize("name", CAPITALS)
+def test_a_capital_lies_where_it_is_and_has_its_size(name: str) -> None:
+    km2, inside, outside, within = CAPITALS[name]
+    region = named_region(name)
+    assert region.area_km2 == pytest.approx(km2, rel=within)
+    assert region.geometry.contains(shapely.Point(inside))
+    assert not region.geometry.contains(shapely.Point(outside))
+    path = Path(__file__).parents[1] / "indexer" / "data" / f"{name}.geojson"
+    assert path.stat().st_size < 10_000
+    properties = json.loads(path.read_text("utf-8"))["properties"]
+    assert properties["licence"].startswith("Public domain")
+    assert "sha256" in properties["source"]
+    assert "kilometre" in properties["derivation"]
+    assert region.attribution in ("Made with Natural Earth", "U.S. Census Bureau")
+
+
+def test_a_box_over_the_antimeridian_has_a_part_on_each_side() -> None:
+    fiji = region_from_bbox((176.8, -19.3, -178.2, -15.7))
+    west, east = sorted(part.bounds for part in fiji.geometry.geoms)
+    assert west == pytest.approx((-180, -19.3, -178.2, -15.7))
+    assert east == pytest.approx((176.8, -19.3, 180, -15.7))
+    halves = (
+        region_from_bbox((176.8, -19.3, 180, -15.7)),
+        region_from_bbox((-180, -19.3, -178.2, -15.7)),
+    )
+    assert fiji.area_km2 == pytest.approx(sum(half.area_km2 for half in halves), rel=1e-9)
+    together = np.union1d(*(cells_of(half.geometry, 6).ids for half in halves))
+    np.testing.assert_array_equal(cells_of(fiji.geometry, 6).ids, together)
+
+
 def test_the_shipped_file_is_small_and_says_where_it_is_from() -> None:
     path = Path(__file__).parents[1] / "indexer" / "data" / "london.geojson"
     assert path.stat().st_size < 60_000
@@ -46,7 +91,9 @@ def test_the_shipped_file_is_small_and_says_where_it_is_from() -> None:
 
 
 def test_an_unknown_name_says_what_there_is() -> None:
-    with pytest.raises(RegionError, match=r"unknown region 'atlantis'; there is: london.*--bbox="):
+    with pytest.raises(
+        RegionError, match=r"unknown region 'atlantis'; there is: .*london.*--bbox="
+    ):
         named_region("atlantis")
 
 
@@ -111,7 +158,7 @@ def test_a_bounding_box() -> None:
 @pytest.mark.parametrize(
     ("bbox", "words"),
     [
-        ((10, 0, 5, 1), "west 10 is not less than east 5; for the antimeridian build each side"),
+        ((10, 0, 5, 1), "west 10 is not less than east 5 .* over the antimeridian, of at most 180"),
         ((5, 0, 5, 1), "west 5 is not less than east 5"),
         ((0, 2, 1, 1), "south 2 is not less than north 1"),
         ((0, 1, 1, 1), "south 1 is not less than north 1"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from gair.command import INTERRUPTED
 from gair.errors import GairError, UnfinishedError, UsageError
+from indexer.commands.imagery_choice import add_imagery_choice, opened_imagery
+from indexer.commands.region_choice import add_region_choice, chosen_region
 
 if TYPE_CHECKING:
+    from gair.model import Gair
     from indexer.build import BuildReport
     from indexer.engines import Engine
     from indexer.imagery.source import ImagerySource
@@ -25,46 +27,17 @@ def add(commands: Any) -> None:  # noqa: ANN401
         "build",
         help="index a region",
         description="Index a region: cells, one vector of imagery and one of location for each. "
-        "Without --region, --bbox or --polygon everything the imagery shows is indexed.",
+        "Without --region, --bbox, --polygon or --place everything the imagery shows is indexed.",
     )
     build.set_defaults(run=run)
-    where = build.add_mutually_exclusive_group()
-    where.add_argument("--region", metavar="NAME", help="a region that ships with us: london")
-    where.add_argument("--bbox", metavar="W,S,E,N", help="degrees, for example -0.2,51.4,0.1,51.6")
-    where.add_argument("--polygon", metavar="FILE", help="a GeoJSON file, longitude and latitude")
-    build.add_argument(
-        "--imagery",
-        required=True,
-        metavar="PATH",
-        help="a Sentinel-2 file or a folder of them: GeoTIFF, COG or JP2, any CRS, ten bands "
-        "(B2 B3 B4 B5 B6 B7 B8 B8A B11 B12) found by name",
-    )
-    build.add_argument(
-        "--bands",
-        metavar="LIST",
-        help="names of the bands in files that do not name them: gair-10, l2a-12, l1c-13, or "
-        "B2,B3,...",
-    )
-    build.add_argument(
-        "--dn-scale",
-        type=float,
-        default=1.0,
-        metavar="X",
-        help="multiply pixels by this to get reflectance x 10000 (10000 for reflectance in 0..1)",
-    )
-    build.add_argument(
-        "--dn-offset",
-        type=float,
-        default=0.0,
-        metavar="X",
-        help="then add this (-1000 for ESA products of baseline 04.00 and later)",
-    )
+    add_region_choice(build)
+    add_imagery_choice(build)
     build.add_argument(
         "--model",
         default="PingL/GAIR",
         metavar="MODEL",
         help="a folder, a release checkpoint file, a Hugging Face id, shipped:demo, or "
-        "untrained:base|tiny (default: %(default)s)",
+        "untrained:base|tiny (default: the released weights, %(default)s)",
     )
     build.add_argument(
         "--resolution",
@@ -140,36 +113,33 @@ def add(commands: Any) -> None:  # noqa: ANN401
         "--out", default="indexes", metavar="DIR", help="folder of all indexes (default: indexes)"
     )
     build.add_argument("--device", default="auto", help="cpu, cuda, ... (default: the best)")
+    build.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="say how many cells, frames, bytes and minutes it would be, and stop",
+    )
     build.add_argument("--quiet", action="store_true", help="no progress")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Build an index and say what was made."""
-    from gair.bands import parse_bands
-    from indexer.imagery import open_imagery
     from indexer.storage import check_name
 
-    bands = None if arguments.bands is None else parse_bands(arguments.bands)
-    region = _region(arguments)
-    imagery_path = Path(arguments.imagery)
-    reopen = functools.partial(
-        open_imagery,
-        imagery_path.resolve(),
-        bands=bands,
-        dn_offset=arguments.dn_offset,
-        dn_scale=arguments.dn_scale,
-    )
-    engine = _engine(arguments, reopen)
-    with reopen() as imagery:
+    region = chosen_region(arguments)
+    with opened_imagery(arguments, region) as (imagery, reopen):
+        engine = _engine(arguments, reopen)
         if region is None:
-            region = _whole(imagery_path.stem, imagery.coverage)
+            region = _whole(Path(arguments.imagery).stem, imagery.coverage)
         name = check_name(region.name if arguments.name is None else arguments.name)
-        if not arguments.quiet:
-            _say(f"region {region.name}: {region.area_km2:,.1f} km2")
-        from gair.model import Gair
         from indexer.build import BuildOptions, build_index
 
-        model = Gair.from_pretrained(arguments.model).to(_device(arguments.device))
+        model = _model(arguments).to(_device(arguments.device))
+        if arguments.dry_run or not arguments.quiet:
+            lines = _estimate(arguments, region, imagery, model)
+            if arguments.dry_run:
+                print("\n".join(lines))
+                return 0
+            _say("\n".join(lines))
         options = BuildOptions(
             resolution=arguments.resolution,
             query_mode=arguments.rs_query,
@@ -238,17 +208,29 @@ def _report(report: BuildReport) -> None:
     print("  time: " + ", ".join(f"{k} {v:.1f} s" for k, v in report.manifest.seconds.items()))
 
 
-def _region(arguments: argparse.Namespace) -> Region | None:
-    from indexer.regions import named_region, parse_bbox, region_from_bbox, region_from_geojson
+def _model(arguments: argparse.Namespace) -> Gair:
+    """The model; to time the released one its architecture is enough, and nothing is downloaded."""
+    from gair.model import Gair
+    from gair.release import RELEASE_ID
 
-    name = arguments.name
-    if arguments.region is not None:
-        return named_region(arguments.region)
-    if arguments.bbox is not None:
-        return region_from_bbox(parse_bbox(arguments.bbox), name=name or "bbox")
-    if arguments.polygon is not None:
-        return region_from_geojson(arguments.polygon, name=name)
-    return None
+    if arguments.dry_run and arguments.model == RELEASE_ID:
+        return Gair.untrained("base")
+    return Gair.from_pretrained(arguments.model)
+
+
+def _estimate(
+    arguments: argparse.Namespace, region: Region, imagery: ImagerySource, model: Gair
+) -> list[str]:
+    from indexer.estimate import estimate
+
+    return estimate(
+        region,
+        imagery,
+        model,
+        resolution=arguments.resolution,
+        keep_token_maps=not arguments.no_token_maps,
+        precision=arguments.precision,
+    ).lines
 
 
 def _whole(name: str, coverage: Any) -> Region:  # noqa: ANN401

@@ -17,10 +17,9 @@ from typing import Any
 
 import numpy as np
 import shapely
-from shapely.geometry import Polygon
 from shapely.geometry.base import BaseGeometry
 
-from gair.bands import GAIR_BANDS, MEAN_DN
+from gair.bands import GAIR_BANDS
 from gair.errors import ImageryError
 from gair.files import sha256_of
 from gair.geo import Footprint
@@ -31,9 +30,7 @@ from indexer.imagery.provenance import terms
 from indexer.imagery.rasters import RasterFile
 from indexer.imagery.scenes import Scene, find_scenes
 from indexer.imagery.source import FramePixels
-from indexer.imagery.warping import Grid, fill_gaps, warp_scene
-
-_MAX_DN = 65535
+from indexer.imagery.warping import Grid, filled, outline_of, warp_scene
 
 
 class LocalImagery:
@@ -108,7 +105,7 @@ class LocalImagery:
             FootprintError: the footprint's CRS is unknown.
         """
         grid = Grid.of(footprint, shape)
-        ground = _outline(footprint)
+        ground = outline_of(footprint)
         values = np.zeros((len(GAIR_BANDS), grid.height, grid.width), dtype=np.float32)
         valid = np.zeros((grid.height, grid.width), dtype=np.bool_)
         with self._pool.borrowed() as files:
@@ -121,12 +118,7 @@ class LocalImagery:
                 valid |= new
                 if valid.all():
                     break
-        if not valid.any():
-            values[:] = np.asarray(MEAN_DN, dtype=np.float32)[:, None, None]
-        elif not valid.all():
-            fill_gaps(values, valid)
-        dn = np.rint(np.clip(values, 0, _MAX_DN)).astype(np.uint16)
-        return FramePixels(dn=dn, valid=valid)
+        return filled(values, valid)
 
     def describe(self) -> dict[str, Any]:
         """What the imagery is, in plain JSON types; hashes every file, so it reads them all."""
@@ -185,15 +177,6 @@ def open_imagery(
     if not paths:
         raise ImageryError("no imagery was named: give a file or a folder")
     return LocalImagery(find_scenes(find_rasters([Path(p) for p in paths]), bands), calibration)
-
-
-def _outline(footprint: Footprint) -> Polygon:
-    """A footprint's edges in longitude and latitude."""
-    along = np.linspace(-1.0, 1.0, 8, endpoint=False)
-    one = np.ones_like(along)
-    x = np.concatenate([along, one, -along, -one])
-    y = np.concatenate([-one, along, one, -along])
-    return Polygon(footprint.lonlat_deg(np.stack([x, y], axis=1)))
 
 
 def _describe(scene: Scene) -> dict[str, Any]:

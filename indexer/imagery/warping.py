@@ -15,16 +15,20 @@ from rasterio.enums import Resampling
 from rasterio.errors import CRSError
 from rasterio.fill import fillnodata
 from rasterio.vrt import WarpedVRT
+from shapely.geometry import Polygon
 
+from gair.bands import MEAN_DN
 from gair.errors import FootprintError, ImageryError
 from gair.geo import Footprint
 from indexer.imagery.handles import OpenFiles
 from indexer.imagery.rasters import RasterFile, gdal_errors, nodata_value, unused_value
 from indexer.imagery.scenes import Scene
+from indexer.imagery.source import FramePixels
 
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
+_MAX_DN = 65535
 _FRINGE_PX = 3  # a pixel of the 20 m bands, and one to spare, at the native 10 m
 
 
@@ -116,6 +120,31 @@ def _fringe(missing: Mask, partly: Mask) -> Mask:
         grown = grown[:-2, 1:-1] | grown[2:, 1:-1] | grown[1:-1, :-2] | grown[1:-1, 2:]
         rim = rim | (grown & partly)
     return rim
+
+
+def outline_of(footprint: Footprint) -> Polygon:
+    """A footprint's edges in longitude and latitude."""
+    along = np.linspace(-1.0, 1.0, 8, endpoint=False)
+    one = np.ones_like(along)
+    x = np.concatenate([along, one, -along, -one])
+    y = np.concatenate([-one, along, one, -along])
+    return Polygon(footprint.lonlat_deg(np.stack([x, y], axis=1)))
+
+
+def filled(values: Floats, valid: Mask) -> FramePixels:
+    """A frame from what imagery gave for it.
+
+    Args:
+        values: (10, H, W) digital numbers, changed in place.
+        valid: (H, W) True where they are real; the others are filled in from around, or with the
+            model's mean where there is nothing.
+    """
+    if not valid.any():
+        values[:] = np.asarray(MEAN_DN, dtype=np.float32)[:, None, None]
+    elif not valid.all():
+        fill_gaps(values, valid)
+    dn = np.rint(np.clip(values, 0, _MAX_DN)).astype(np.uint16)
+    return FramePixels(dn=dn, valid=valid)
 
 
 def fill_gaps(values: Floats, valid: Mask) -> None:

@@ -1,0 +1,141 @@
+"""Pixels that were fetched before: one GeoTIFF for each window of a scene, on the local disk.
+
+::
+
+    <cache>/<collection>/<scene>-<hash of where its bands are>/coarse-0003-0002.tif
+
+A window is as the server holds it, unscaled and with its clouds, so any later build, whatever its
+dates or composite, can use it. Files appear whole or not at all, and several builds may share a
+cache. Nothing is ever deleted; delete what you like.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from affine import Affine
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+
+from gair.files import disk_errors
+from indexer.imagery.stac_scenes import StacScene
+
+CACHE_VARIABLE = "GAIR_IMAGERY_CACHE"
+"""Environment variable that names the cache's folder."""
+
+Pixels = npt.NDArray[np.uint16]
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def default_cache() -> Path:
+    """Where fetched imagery is kept unless somebody says otherwise."""
+    if named := os.environ.get(CACHE_VARIABLE):
+        return Path(named)
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "gair" / "imagery"
+
+
+@dataclass(frozen=True)
+class WindowPlace:
+    """Which window of a scene: all bands of one pixel size, in one square."""
+
+    kind: str
+    """``fine`` (10 m) or ``coarse`` (20 m)."""
+    row: int
+    column: int
+
+
+class WindowCache:
+    """Windows on disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, scene: StacScene, place: WindowPlace) -> Path:
+        """Where a window is, or would be."""
+        places = [urlsplit(b.href)._replace(query="").geturl() for b in scene.bands.values()]
+        digest = hashlib.sha256("\n".join(sorted(places)).encode()).hexdigest()[:10]
+        collection = _UNSAFE.sub("_", scene.item.collection_id or "items")
+        folder = self.folder / collection / f"{_UNSAFE.sub('_', scene.name)}-{digest}"
+        return folder / f"{place.kind}-{place.row:04d}-{place.column:04d}.tif"
+
+    def holds(self, scene: StacScene, place: WindowPlace) -> bool:
+        """Whether a window was fetched before."""
+        return self.path(scene, place).is_file()
+
+    def get(self, scene: StacScene, place: WindowPlace) -> Pixels | None:
+        """A window, (B, H, W); None where there is none, or one that is damaged."""
+        path = self.path(scene, place)
+        if not path.is_file():
+            return None
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", NotGeoreferencedWarning)
+                with rasterio.open(path) as raster:
+                    return np.asarray(raster.read())
+        except (RasterioError, OSError):
+            path.unlink(missing_ok=True)
+            return None
+
+    def put(
+        self,
+        scene: StacScene,
+        place: WindowPlace,
+        pixels: Pixels,
+        names: tuple[str, ...],
+        transform: Affine,
+    ) -> int:
+        """Keep a window; returns its size on disk, bytes.
+
+        Raises:
+            StorageError: The disk refused.
+        """
+        path = self.path(scene, place)
+        temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp.tif")
+        with disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                _write(temporary, pixels, names, scene.grid.crs, transform)
+                with temporary.open("r+b") as file:
+                    os.fsync(file.fileno())
+                temporary.replace(path)
+                return path.stat().st_size
+            finally:
+                temporary.unlink(missing_ok=True)
+
+    def size_bytes(self) -> int:
+        """All that is kept, whoever fetched it."""
+        return sum(file.stat().st_size for file in self.folder.rglob("*.tif"))
+
+
+def _write(path: Path, pixels: Pixels, names: tuple[str, ...], crs: str, transform: Affine) -> None:
+    try:
+        with rasterio.open(
+            path,
+            "w",
+            driver="GTiff",
+            count=pixels.shape[0],
+            height=pixels.shape[1],
+            width=pixels.shape[2],
+            dtype=pixels.dtype,
+            crs=crs,
+            transform=transform,
+            nodata=0,
+            compress="deflate",
+            predictor=2,
+            zlevel=1,
+            tiled=True,
+            interleave="band",
+        ) as raster:
+            raster.write(pixels)
+            raster.descriptions = names
+    except RasterioError as error:
+        raise OSError(5, " ".join(str(error).split())) from error

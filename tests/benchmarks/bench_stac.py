@@ -1,0 +1,71 @@
+"""Greater London from a STAC catalogue on loopback, with synthetic imagery laid over it.
+
+The build runs as its own process, so its memory is its own: once with an empty cache, once with a
+full one. ``GAIR_BENCH_MODEL=untrained:base`` takes the released architecture instead of a small one
+that leaves imagery the larger share of the work.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from file_server import Served
+from measuring import report
+from stac_london import london_scenes
+from stac_world import published
+
+DAYS = ("2024-06-01", "2024-06-11", "2024-07-01")
+# What ru_maxrss tells includes the parent, which holds all scenes while it publishes them.
+PROGRAM = """
+import sys
+from indexer.cli import main
+status = main(sys.argv[1:])
+most = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(f"most memory: {int(most.split()[1]) * 1024 / 1e9:.2f} GB")
+sys.exit(status)
+"""
+
+
+def test_london_from_a_catalogue(tmp_path: Path) -> None:
+    with published(tmp_path, london_scenes(DAYS)) as world:
+        runs = [_build(world.url, world.files, tmp_path) for _ in range(2)]
+    for name, (seconds, megabytes, requests, manifest, said) in zip(
+        ("empty cache", "full cache"), runs, strict=True
+    ):
+        spent = manifest["seconds"]
+        report(
+            f"london, {manifest['cells_indexed']:,} cells, {manifest['frames']['count']} frames, "
+            f"{manifest['model']['name']}, {name}",
+            f"wall {seconds:.0f} s, of it waiting for imagery "
+            f"{spent.get('waiting for imagery', float('nan')):.0f} s",
+            f"{megabytes:,.0f} MB in {requests:,} requests for pixels",
+            *said,
+        )
+    assert runs[1][2] == 0
+    assert runs[0][3]["missing"] == runs[1][3]["missing"] == {}
+
+
+def _build(url: str, files: Served, folder: Path) -> tuple[float, float, int, Any, list[str]]:
+    model = os.environ.get("GAIR_BENCH_MODEL", "untrained:tiny")
+    requests, sent = len(files.log), files.bytes_sent
+    flags = ["--region", "london", "--imagery", f"stac:{url}", "--dates", "2024-05-01/2024-07-31"]
+    flags += ["--imagery-cache", str(folder / "cache"), "--out", str(folder), "--model", model]
+    since = time.perf_counter()
+    run = subprocess.run(
+        [sys.executable, "-c", PROGRAM, "build", *flags],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    seconds = time.perf_counter() - since
+    info = [sys.executable, "-m", "indexer", "info", "--json", "--indexes", str(folder)]
+    manifest = json.loads(subprocess.run(info, check=True, capture_output=True).stdout)
+    told = [line.strip() for line in run.stdout.splitlines() if line.startswith("most memory")]
+    told += [f"said before: {line}" for line in run.stderr.splitlines() if "about" in line]
+    return seconds, (files.bytes_sent - sent) / 1e6, len(files.log) - requests, manifest, told
