@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gair.command import INTERRUPTED
 from gair.errors import GairError, UnfinishedError, UsageError
+from indexer.arguments import add_index_type
 
 if TYPE_CHECKING:
     from indexer.build import BuildReport
@@ -135,6 +136,7 @@ def add(commands: Any) -> None:  # noqa: ANN401
         action="store_true",
         help="leave the units, GeoParquet files of vectors, in .work-* beside the index",
     )
+    add_index_type(build)
     build.add_argument("--name", metavar="NAME", help="name of the index (default: the region's)")
     build.add_argument(
         "--out", default="indexes", metavar="DIR", help="folder of all indexes (default: indexes)"
@@ -179,6 +181,7 @@ def run(arguments: argparse.Namespace) -> int:
             force=arguments.force,
             limit=arguments.limit,
             keep_units=arguments.keep_units,
+            index_type=arguments.index_type,
             frames_a_unit=arguments.unit_frames,
             quiet=arguments.quiet,
         )
