@@ -84,9 +84,7 @@ class InvertedLists:
         except RuntimeError as error:
             raise IndexCorruptError(f"{path} is not a readable FAISS index: rebuild it") from error
         if (
-            not isinstance(
-                self._index, faiss.IndexIVFScalarQuantizer | faiss.IndexIVFPQFastScan
-            )
+            not isinstance(self._index, faiss.IndexIVFScalarQuantizer | faiss.IndexIVFPQFastScan)
             or self._index.metric_type != faiss.METRIC_INNER_PRODUCT
         ):
             raise IndexCorruptError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ _ID_BYTES = 8
 
 def list_count(rows: int) -> int:
     """How many lists: a power of two near the square root, each with rows enough to train it."""
-    near = 1 << max(round(np.log2(max(rows, 1)) / 2), 0)
+    near = 1 << max(round(math.log2(max(rows, 1)) / 2), 0)
     while near > 1 and near * ROWS_A_LIST > rows:
         near //= 2
     return min(near, _MOST_LISTS)
@@ -91,7 +92,8 @@ def _trained(store: FaissStore, kind: IndexType, seed: int, quiet: bool) -> Any:
 
 def _codes(dim: int) -> int:
     """Parts of a vector that get a code each: an even number that divides the dimensions."""
-    return next(n for n in range(max(dim // _DIMS_A_CODE, 1), 0, -1) if dim % n == 0)
+    most = max(dim // _DIMS_A_CODE, 1)
+    return next(n for n in range(most, 0, -1) if dim % n == 0)
 
 
 def _write_packed(path: Path, store: FaissStore, index: Any, quiet: bool) -> None:  # noqa: ANN401
@@ -126,13 +128,12 @@ def _write_mapped(path: Path, store: FaissStore, index: Any, quiet: bool) -> Non
                 codes = _encoded(store, index, start, some)
                 order = np.argsort(some, kind="stable")
                 used, first = np.unique(some[order], return_index=True)
-                ids = (start + order).astype("<i8")
-                for number, rows in zip(used, np.split(np.arange(len(order)), first[1:]), strict=True):
+                for number, own in zip(used, np.split(order, first[1:]), strict=True):
                     at = begin[number] + done[number] * index.code_size
-                    _write_at(file, codes[order[rows]], int(at))
+                    _write_at(file, codes[own], int(at))
                     at = begin[number] + sizes[number] * index.code_size + done[number] * _ID_BYTES
-                    _write_at(file, ids[rows], int(at))
-                    done[number] += len(rows)
+                    _write_at(file, (start + own).astype("<i8"), int(at))
+                    done[number] += len(own)
                 progress.advance(len(some))
 
 
@@ -181,7 +182,7 @@ def _reserve(file: int, size: int) -> None:
 
 
 def _write_at(file: io.FileIO, values: npt.NDArray[Any], at: int) -> None:
-    content = memoryview(np.ascontiguousarray(values)).cast("B")
+    content = memoryview(values.tobytes())
     file.seek(at)
     while content:
         content = content[file.write(content) :]

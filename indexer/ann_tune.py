@@ -21,7 +21,6 @@ from indexer.ann import (
     LOCATION_LISTS,
     RS_LISTS,
     SHORTLIST,
-    IndexType,
     InvertedLists,
     index_type_for,
 )

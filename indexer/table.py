@@ -47,6 +47,10 @@ class CellRows:
     def __len__(self) -> int:
         return len(self.h3)
 
+    def taken(self, rows: Ints) -> CellRows:
+        """Some of them, in the order of ``rows``."""
+        return CellRows(self.h3[rows], self.lonlat_deg[rows], self.area_m2[rows], self.frame[rows])
+
 
 @dataclass(frozen=True)
 class FrameRows:
