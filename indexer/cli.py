@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from gair.command import run_command
 from indexer.arguments import numbers_joined
-from indexer.commands import build, calibrate, evaluate, heatmap, info, search, verify
+from indexer.commands import add, build, calibrate, evaluate, heatmap, info, merge, search, verify
 
 _EPILOG = """\
 examples:
@@ -27,7 +27,7 @@ examples:
   python -m indexer search *.jpg --index london --json > answers.json
 """
 
-_COMMANDS = (build, search, verify, heatmap, calibrate, evaluate, info)
+_COMMANDS = (build, add, merge, search, verify, heatmap, calibrate, evaluate, info)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -150,7 +150,6 @@ def test_a_newer_schema_is_refused(indexes: Path, capsys: pytest.CaptureFixture[
     [
         *["[]", "{}", "not JSON"],
         *['{"schema_version": 1}', '{"schema_version": 2}', '{"schema_version": 2, "model": {}}'],
-        '{"schema_version": 3}',
     ],
 )
 def test_another_manifest_with_a_fitting_hash_is_refused(

@@ -29,6 +29,35 @@ def add(commands: Any) -> None:  # noqa: ANN401
         "Without --region, --bbox or --polygon everything the imagery shows is indexed.",
     )
     build.set_defaults(run=run)
+    add_flags(build, "PingL/GAIR")
+    build.add_argument(
+        "--resolution",
+        type=int,
+        default=10,
+        metavar="R",
+        help="H3 resolution: 9 is cells of about 350 m, 10 of 130 m, 11 of 50 m "
+        "(default: %(default)s)",
+    )
+    build.add_argument(
+        "--rs-query",
+        choices=("nili", "bilinear", "bicubic", "mean"),
+        default="nili",
+        help="how a frame is read at a cell; all but nili are baselines (default: %(default)s)",
+    )
+    build.add_argument(
+        "--no-token-maps",
+        action="store_true",
+        help="do not keep the frames' token maps: a smaller index, and no answers between cells",
+    )
+    add_index_type(build)
+    build.add_argument("--name", metavar="NAME", help="name of the index (default: the region's)")
+    build.add_argument(
+        "--out", default="indexes", metavar="DIR", help="folder of all indexes (default: indexes)"
+    )
+
+
+def add_flags(build: Any, model: str | None) -> None:  # noqa: ANN401
+    """The flags that say what to build from; ``add`` has them, too, and its index's ``model``."""
     where = build.add_mutually_exclusive_group()
     where.add_argument("--region", metavar="NAME", help="a region that ships with us: london")
     where.add_argument("--bbox", metavar="W,S,E,N", help="degrees, for example -0.2,51.4,0.1,51.6")
@@ -62,29 +91,10 @@ def add(commands: Any) -> None:  # noqa: ANN401
     )
     build.add_argument(
         "--model",
-        default="PingL/GAIR",
+        default=model,
         metavar="MODEL",
         help="a folder, a release checkpoint file, a Hugging Face id, shipped:demo, or "
-        "untrained:base|tiny (default: %(default)s)",
-    )
-    build.add_argument(
-        "--resolution",
-        type=int,
-        default=10,
-        metavar="R",
-        help="H3 resolution: 9 is cells of about 350 m, 10 of 130 m, 11 of 50 m "
-        "(default: %(default)s)",
-    )
-    build.add_argument(
-        "--rs-query",
-        choices=("nili", "bilinear", "bicubic", "mean"),
-        default="nili",
-        help="how a frame is read at a cell; all but nili are baselines (default: %(default)s)",
-    )
-    build.add_argument(
-        "--no-token-maps",
-        action="store_true",
-        help="do not keep the frames' token maps: a smaller index, and no answers between cells",
+        f"untrained:base|tiny (default: {model or 'where the index has it from'})",
     )
     build.add_argument(
         "--precision",
@@ -135,11 +145,6 @@ def add(commands: Any) -> None:  # noqa: ANN401
         "--keep-units",
         action="store_true",
         help="leave the units, GeoParquet files of vectors, in .work-* beside the index",
-    )
-    add_index_type(build)
-    build.add_argument("--name", metavar="NAME", help="name of the index (default: the region's)")
-    build.add_argument(
-        "--out", default="indexes", metavar="DIR", help="folder of all indexes (default: indexes)"
     )
     build.add_argument("--device", default="auto", help="cpu, cuda, ... (default: the best)")
     build.add_argument("--quiet", action="store_true", help="no progress")
