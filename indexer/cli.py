@@ -12,7 +12,19 @@ from collections.abc import Sequence
 
 from gair.command import run_command
 from indexer.arguments import numbers_joined
-from indexer.commands import add, build, calibrate, evaluate, heatmap, info, merge, search, verify
+from indexer.commands import (
+    add,
+    build,
+    calibrate,
+    evaluate,
+    heatmap,
+    info,
+    merge,
+    prune,
+    search,
+    verify,
+    verify_index,
+)
 
 _EPILOG = """\
 examples:
@@ -27,7 +39,12 @@ examples:
   python -m indexer search *.jpg --index london --json > answers.json
 """
 
-_COMMANDS = (build, add, merge, search, verify, heatmap, calibrate, evaluate, info)
+_COMMANDS = (
+    *(build, add, merge),
+    *(search, verify, heatmap),
+    *(calibrate, evaluate),
+    *(info, verify_index, prune),
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
