@@ -1,4 +1,4 @@
-"""Millions of vectors, flat beside inverted lists: recall, latency, memory and time to build.
+r"""Millions of vectors, flat beside inverted lists: recall, latency, memory and time to build.
 
 Where there are not so many real embeddings, there are real ones turned: a synthetic city is drawn
 and indexed at H3 11 by the demo model, each copy of its imagery vectors is turned by a random
@@ -8,10 +8,10 @@ turned like one of the copies; half of them tune, the other half measure.
 
 A million is part of ``make bench``. Other sizes::
 
-    PYTHONPATH=.:tests/benchmarks .venv/bin/python tests/benchmarks/bench_vectors.py \\
+    PYTHONPATH=.:tests/benchmarks .venv/bin/python tests/benchmarks/bench_vectors.py \
         --count 10000000 --folder /a/disk/with/26/GB
 
-It leaves nothing in the folder. Ten million take about 2.4 kB each on the disk.
+It leaves nothing in the folder. A vector takes 2.4 kB of the disk.
 """
 
 from __future__ import annotations
