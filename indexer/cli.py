@@ -17,6 +17,7 @@ from indexer.commands import (
     build,
     calibrate,
     evaluate,
+    export,
     heatmap,
     info,
     merge,
@@ -43,7 +44,7 @@ _COMMANDS = (
     *(build, add, merge),
     *(search, verify, heatmap),
     *(calibrate, evaluate),
-    *(info, verify_index, prune),
+    *(info, verify_index, prune, export),
 )
 
 

@@ -24,6 +24,7 @@ from indexer.neighbours import CellField, Discs, spacing_m
 from indexer.posterior import Sharpness
 from indexer.query import Query, QueryFields
 from indexer.shortlist import sample_of, shortlist_answer
+from indexer.stores import with_store
 from indexer.token_reader import TokenReader
 from indexer.verdicts import Verdict, verify_claim
 
@@ -116,6 +117,7 @@ class Geolocator:
         *,
         indexes_dir: str | Path = "indexes",
         model: Gair | str | None = None,
+        store: str | None = None,
     ) -> Geolocator:
         """Open an index by name or path and load its model.
 
@@ -123,10 +125,13 @@ class Geolocator:
             index: name of the index, or path of its folder; the only one there is if not given.
             indexes_dir: folder of all indexes.
             model: a loaded model or where to load it from; what the manifest names if not given.
+            store: where the vectors are, if not in the index's own files (:mod:`indexer.stores`).
         """
         from gair.model import Gair as GairModel
 
         opened = open_index(find_index(index, indexes_dir))
+        if store is not None:
+            opened = with_store(opened, store)
         if model is None:
             source = opened.manifest.model.source
             try:

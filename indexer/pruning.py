@@ -18,7 +18,7 @@ from gair.files import disk_errors
 from indexer.calibration import calibration_path
 from indexer.locks import can_lock, seize
 from indexer.manifest import MANIFEST_FILE
-from indexer.storage import CURRENT_FILE, alone, read_current
+from indexer.storage import CURRENT_FILE, WORK, alone, read_current
 
 _DEAD = {".building-*": "unfinished build", f".{CURRENT_FILE}.*.tmp": "unfinished pointer"}
 _BUILD = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{4}")
@@ -94,7 +94,7 @@ def _dead(folder: Path, units: bool) -> list[Leftover]:
         for path in sorted(folder.glob(pattern)):
             found.append(Leftover((path,), _size([path]), what))
     adding = folder.parent / f".adding-{folder.name}"
-    resumable = [*sorted(folder.glob(".work-*")), *([adding] if adding.exists() else [])]
+    resumable = [*sorted(folder.glob(f"{WORK}*")), *([adding] if adding.exists() else [])]
     kept = "" if units else "the same build goes on from it; --units removes it"
     for path in resumable:
         found.append(Leftover((path,), _size([path]), "units of an unfinished build", kept))
