@@ -44,10 +44,11 @@ DIM = 768
 NOISE = 0.1
 """Length of the noise that copies are moved by, beside vectors of length 1."""
 BEST = 10
+MOST_SERVING_S = 120.0
+"""For how long each kind is asked."""
 SHORTLIST = 10_000
 MOST_RSS = 1.1
 """Memory that serving takes, as a multiple of what it touches of the mapped files."""
-_FLAT_BYTES_A_SECOND = 0.3e9  # for how many flat queries there is time, where the disk is read
 _ROWS_AT_ONCE = 16_384
 
 
@@ -89,7 +90,7 @@ class Turned:
             rng = np.random.default_rng((self.seed, copy, 1))
             turned = self.cells[: count - done] @ self.rotation(copy)
             noise = rng.standard_normal(turned.shape, dtype=np.float32)
-            turned += noise * (NOISE / np.sqrt(turned.shape[1]))
+            turned += noise * float(NOISE / np.sqrt(turned.shape[1]))
             turned /= np.linalg.norm(turned, axis=1, keepdims=True)
             yield turned @ self.lift
             done, copy = done + len(turned), copy + 1
@@ -148,7 +149,7 @@ def tuned(store: FaissStore, path: Path, s: Floats) -> int:
         probes *= 2
 
 
-def serve(folder: Path, kind: str, probes: int, queries: int) -> dict[str, Any]:
+def serve(folder: Path, kind: str, probes: int) -> dict[str, Any]:
     """What a process that only serves needs: seconds a query, and memory."""
     store_path, lists_path = folder / "rs.faiss", folder / "rs.ann.faiss"
     s = np.load(folder / "queries.npy")[QUERIES:]
@@ -161,10 +162,12 @@ def serve(folder: Path, kind: str, probes: int, queries: int) -> dict[str, Any]:
         lists = InvertedLists(lists_path, probes)
         run = lambda one: listed_search(store, lists, one)  # noqa: E731
     times, found = [], []
-    for one in s[: queries + 1]:
+    for one in s:
         since = time.perf_counter()
         found.append(run(one))
         times.append(time.perf_counter() - since)
+        if len(times) > 5 and sum(times) > MOST_SERVING_S:
+            break
     after, touched = _memory(), _resident([store_path, lists_path])
     held = after["RssAnon"] - before["RssAnon"] + touched
     return {
@@ -229,19 +232,17 @@ def measure(count: int, folder: Path) -> dict[str, dict[str, Any]]:
             "probes": probes,
         },
     }
-    flat_queries = int(np.clip(60 * _FLAT_BYTES_A_SECOND / rs.stat().st_size, 5, QUERIES - 1))
     for name, facts in found.items():
-        queries = flat_queries if name == "flat" else QUERIES - 1
-        facts |= _served(folder, name, probes, queries)
+        facts |= _served(folder, name, probes)
         hits = [np.isin(t, f).mean() for t, f in zip(truth, facts.pop("rows"), strict=False)]
         facts["recall"] = float(np.mean(hits))
         _say(f"{name}: {json.dumps(facts)}")
     return found
 
 
-def _served(folder: Path, kind: str, probes: int, queries: int) -> dict[str, Any]:
+def _served(folder: Path, kind: str, probes: int) -> dict[str, Any]:
     command = [sys.executable, __file__, "--serve", kind, "--folder", str(folder)]
-    command += ["--probes", str(probes), "--queries", str(queries)]
+    command += ["--probes", str(probes)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return answer
@@ -297,10 +298,9 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where there is space (default: a temporary)")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     parser.add_argument("--probes", type=int, default=1, help=argparse.SUPPRESS)
-    parser.add_argument("--queries", type=int, default=1, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.serve:
-        print(json.dumps(serve(args.folder, args.serve, args.probes, args.queries)))
+        print(json.dumps(serve(args.folder, args.serve, args.probes)))
         return
     with tempfile.TemporaryDirectory(dir=args.folder, prefix="bench-vectors-") as folder:
         found = measure(args.count, Path(folder))
