@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gair.errors import IndexCorruptError, UsageError
+from indexer.gpu import on_gpu
 from indexer.vectors import FloatArray, import_faiss
 
 Ints = npt.NDArray[np.int64]
@@ -80,34 +81,39 @@ class InvertedLists:
     def __init__(self, path: Path, probes: int) -> None:
         faiss = import_faiss()
         try:
-            self._index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+            index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
         except RuntimeError as error:
             raise IndexCorruptError(f"{path} is not a readable FAISS index: rebuild it") from error
-        if (
-            not isinstance(self._index, faiss.IndexIVFScalarQuantizer | faiss.IndexIVFPQFastScan)
-            or self._index.metric_type != faiss.METRIC_INNER_PRODUCT
-        ):
+        known = faiss.IndexIVFScalarQuantizer | faiss.IndexIVFPQFastScan
+        if not isinstance(index, known) or index.metric_type != faiss.METRIC_INNER_PRODUCT:
             raise IndexCorruptError(
-                f"{path} is another kind of {type(self._index).__name__}; expected inverted lists "
-                "of inner products: rebuild it"
+                f"{path} is another kind of {type(index).__name__}; expected inverted lists of "
+                "inner products: rebuild it"
             )
+        self.faiss_index = index
+        """What FAISS read."""
         self.probes = probes
         """Lists that a search looks into."""
 
     @property
     def count(self) -> int:
         """Number of rows."""
-        return int(self._index.ntotal)
+        return int(self.faiss_index.ntotal)
 
     @property
     def dim(self) -> int:
         """Number of dimensions."""
-        return int(self._index.d)
+        return int(self.faiss_index.d)
+
+    @property
+    def scalar(self) -> bool:
+        """Whether its codes are a byte a dimension."""
+        return isinstance(self.faiss_index, import_faiss().IndexIVFScalarQuantizer)
 
     @property
     def lists(self) -> int:
         """Number of lists."""
-        return int(self._index.nlist)
+        return int(self.faiss_index.nlist)
 
     def shortlist(self, queries: FloatArray, k: int, allowed: Bools | None = None) -> Ints:
         """About the k best rows of each query: (Q, D) to (Q, k); -1 where there are fewer."""
@@ -122,7 +128,7 @@ class InvertedLists:
         if allowed is not None:
             bits = np.packbits(allowed, bitorder="little")
             options["sel"] = faiss.IDSelectorBitmap(bits)
-        _, rows = self._index.search(
+        _, rows = self.faiss_index.search(
             np.ascontiguousarray(queries, dtype=np.float32),
             min(k, max(self.count, 1)),
             params=faiss.SearchParametersIVF(**options),
@@ -155,12 +161,16 @@ def open_shortlists(folder: Path, search: dict[str, Any]) -> Shortlists | None:
     if search["type"] == "flat":
         return None
     probes, size = int(search["probes"]), int(search["shortlist"])
+    rs, location = (
+        on_gpu(InvertedLists(folder / name, probes)) for name in (RS_LISTS, LOCATION_LISTS)
+    )
+    where = "" if isinstance(rs, InvertedLists) else " on the GPU"
     return Shortlists(
-        rs=InvertedLists(folder / RS_LISTS, probes),
-        location=InvertedLists(folder / LOCATION_LISTS, probes),
+        rs=rs,
+        location=location,
         size=size,
-        description=f"{search['type']}, recall {search['recall']:.3f} of the ten best cells, "
-        f"measured with {search['queries']}",
+        description=f"{search['type']}{where}, recall {search['recall']:.3f} of the ten best "
+        f"cells, measured with {search['queries']}",
     )
 
 

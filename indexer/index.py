@@ -11,6 +11,7 @@ from typing import Any
 from gair.errors import IndexCorruptError, IndexNotFoundError
 from gair.files import sha256_of
 from indexer.ann import InvertedLists, Shortlists, list_files, open_shortlists
+from indexer.gpu import GpuLists
 from indexer.locks import BuildLock, hold
 from indexer.manifest import MANIFEST_FILE, FileRecord, Manifest
 from indexer.storage import (
@@ -165,7 +166,7 @@ def _check_rows(index: Index) -> None:
             (index.shortlists.rs, index.shortlists.location),
             strict=True,
         )
-        counts |= {name: s.count for name, s in pairs if isinstance(s, InvertedLists)}
+        counts |= {name: s.count for name, s in pairs if isinstance(s, InvertedLists | GpuLists)}
     if len(set(counts.values())) != 1:
         listed = ", ".join(f"{name} has {count:,}" for name, count in counts.items())
         raise IndexCorruptError(f"{index.path}: the rows do not match: {listed}")

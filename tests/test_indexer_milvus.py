@@ -32,6 +32,12 @@ lite = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::Resourc
 
 
 @pytest.fixture
+def server() -> None:
+    """Skips where the extra is not installed."""
+    pytest.importorskip("pymilvus", reason="the extra milvus is not installed")
+
+
+@pytest.fixture
 def toy(tiny_index: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(tiny_index / "toy", tmp_path / "toy"))
 
@@ -66,6 +72,7 @@ def test_without_the_extra_the_error_says_what_to_install(
 
 @slow
 @lite
+@pytest.mark.usefixtures("server")
 def test_the_answers_are_those_of_faiss(toy: Path, tmp_path: Path, capsys: Capture) -> None:
     calibrate_by_hand(toy)
     address = f"milvus://{tmp_path / 'toy.db'}"
@@ -110,6 +117,7 @@ def test_the_answers_are_those_of_faiss(toy: Path, tmp_path: Path, capsys: Captu
 
 @slow
 @lite
+@pytest.mark.usefixtures("server")
 def test_the_command_line_searches_there(toy: Path, tmp_path: Path, capsys: Capture) -> None:
     photo(3).save(tmp_path / "p.jpg")
     address = f"milvus://{tmp_path / 'toy.db'}"
@@ -126,6 +134,7 @@ def test_the_command_line_searches_there(toy: Path, tmp_path: Path, capsys: Capt
 
 @slow
 @lite
+@pytest.mark.usefixtures("server")
 def test_a_build_that_is_not_there_is_refused(city_tif: Path, toy: Path, tmp_path: Path) -> None:
     address = f"milvus://{tmp_path / 'toy.db'}"
     with pytest.raises(SearchIndexError, match="does not hold index 'toy', build .* export toy --"):
@@ -140,6 +149,7 @@ def test_a_build_that_is_not_there_is_refused(city_tif: Path, toy: Path, tmp_pat
 
 @slow
 @lite
+@pytest.mark.usefixtures("server")
 def test_a_server_that_does_not_answer_is_one_line(toy: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
