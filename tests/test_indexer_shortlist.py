@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from toy_city import photo
 
 from gair.errors import UsageError
 from gair.model import Gair
+from indexer import shortlist
 from indexer.geolocate import Geolocator
 from indexer.index import open_index
 from indexer.posterior import Sharpness
@@ -23,6 +25,14 @@ from indexer.shortlist import find_part, sample_of
 
 SHARP = Sharpness(rs_weight=12.0, location_weight=2.0, spread_m=40.0)
 PHOTOS = [photo(seed) for seed in range(12)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_sample() -> Iterator[None]:
+    """Fewer cells than there are off the lists, as in a large index."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shortlist, "SAMPLE", 800)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +138,8 @@ def test_the_sample_stands_for_exactly_what_is_left_out(sure: dict[str, Geolocat
     (scored,) = geo.scored(PHOTOS[:1])
     part = find_part(geo, scored.s, Query(), None)
     assert part.stands_for.sum() == pytest.approx(3506)
+    assert part.stands_for.max() > 1
+    assert len(part.rows) < 3506
     assert (np.diff(part.rows) > 0).all()
     np.testing.assert_allclose(part.rs[0], scored.rs[0, part.rows], rtol=0, atol=1e-6)
     np.testing.assert_allclose(part.location[0], scored.location[0, part.rows], rtol=0, atol=1e-6)
