@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from indexer.geolocate import Geolocator as Geolocator
     from indexer.index import Index as Index
     from indexer.index import open_index as open_index
+    from indexer.merging import merge_indexes as merge_indexes
     from indexer.opened import search as search
     from indexer.opened import verify as verify
     from indexer.regions import Region as Region
+    from indexer.serving import LiveGeolocator as LiveGeolocator
     from indexer.verdicts import Verdict as Verdict
 
 _HOME = {
@@ -30,9 +32,11 @@ _HOME = {
     "Candidate": "indexer.answer",
     "Geolocator": "indexer.geolocate",
     "Index": "indexer.index",
+    "LiveGeolocator": "indexer.serving",
     "Region": "indexer.regions",
     "Verdict": "indexer.verdicts",
     "build_index": "indexer.build",
+    "merge_indexes": "indexer.merging",
     "open_index": "indexer.index",
     "search": "indexer.opened",
     "verify": "indexer.opened",

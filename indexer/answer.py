@@ -101,6 +101,7 @@ class Answer:
     build: str
     """Identifier of the build that answered."""
     cells_searched: int
+    """Cells that were scored: all of the index, or what :mod:`indexer.shortlist` took of it."""
     rs_weight: float
     location_weight: float
     model: str
@@ -132,7 +133,8 @@ class Answer:
     prior: str = ""
     """What was known before the photo was looked at; empty for nothing."""
     posterior: npt.NDArray[np.float64] | None = field(default=None, repr=False, compare=False)
-    """(N,) probability of each row of the index; not part of the JSON."""
+    """(N,) probability of each row of the index; None where scores are all there is, or where the
+    index was searched by shortlist. Not part of the JSON."""
     make_region: Callable[[float], Region] | None = field(default=None, repr=False, compare=False)
 
     def region(self, level: float) -> Region:

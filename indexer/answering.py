@@ -87,7 +87,7 @@ def cell_posterior(
     )
     if len(scored.s) > 1:
         likelihoods = same_place(likelihoods)
-    prior = area_log_prior(geo.index.cells.area_m2)
+    prior = area_log_prior(geo.area_m2)
     if log_prior is not None:
         prior = prior + log_prior
     return np.asarray(posterior(likelihoods, prior)[0])
@@ -159,7 +159,7 @@ def _weigh(geo: Geolocator, scored: Scored, query: Query) -> _Weighed:
     p = place_mass = None
     if sharpness is not None:
         p = cell_posterior(geo, scored, sharpness, log_weight)
-        place_mass = geo.discs(radius_m).sums(p[None])[0]
+        place_mass = geo.discs(radius_m).sums(geo.each_cell(p)[None])[0]
     elif log_weight is not None:  # scores cannot be weighed with a prior, only left out
         fused = np.where(np.isfinite(log_weight), fused, -np.inf).astype(np.float32)
     return _Weighed(rs, location, fused, radius_m, p, place_mass)
@@ -257,7 +257,7 @@ def _confidence(geo: Geolocator, p: Floats, row: int) -> tuple[Confidence, ...]:
     best = geo.index.cells.lonlat_deg[[row]]
     found, least = [], 0.0
     for radius_m in sorted(geo.calibration.confidence):
-        mass = geo.field.discs(best, radius_m).sums(p[None])[0, 0]
+        mass = geo.field.discs(best, radius_m).sums(geo.each_cell(p)[None])[0, 0]
         least = max(least, float(geo.calibration.confidence_within(mass, radius_m)))
         found.append(Confidence(radius_m, least))
     return tuple(found)
@@ -266,14 +266,15 @@ def _confidence(geo: Geolocator, p: Floats, row: int) -> tuple[Confidence, ...]:
 def _region(geo: Geolocator, p: Floats, promised: bool, level: float) -> Region:
     assert geo.calibration is not None
     mass = geo.calibration.region_mass(level)
-    return make_region(p, geo.index.cells, level, mass, promised)
+    cells = replace(geo.index.cells, area_m2=geo.area_m2)
+    return make_region(p, cells, level, mass, promised)
 
 
 def membership_of(geo: Geolocator, scored: Scored) -> Membership:
     """Whether the photos are of this index; of several, the strangest one decides."""
     assert geo.calibration is not None
     known, sharpness = geo.calibration.familiarity, geo.calibration.sharpness
-    evidence = evidence_of(scored.rs, scored.location, sharpness, geo.index.cells.area_m2)
+    evidence = evidence_of(scored.rs, scored.location, sharpness, geo.area_m2)
     p_values = known.p_value(known.score(scored.s, evidence))
     p_value = min(1.0, float(p_values.min()) * len(p_values))
     return Membership(p_value, known.level, p_value >= known.level, known.miss_rate)

@@ -40,3 +40,14 @@ def add_index_choice(parser: Any, *, positional: bool = False) -> None:  # noqa:
 def add_model_choice(parser: Any) -> None:  # noqa: ANN401
     """The flag for a model that is not where the index says."""
     parser.add_argument("--model", metavar="MODEL", help="where the index's model is now")
+
+
+def add_index_type(parser: Any) -> None:  # noqa: ANN401
+    """The flag that overrides the choice of an index type by size."""
+    parser.add_argument(
+        "--index-type",
+        choices=("auto", "flat", "ivf-sq8", "ivf-pq"),
+        default="auto",
+        help="flat scores every cell; the others score a shortlist exactly (default: auto, flat "
+        "up to 2 million cells, ivf-sq8 up to 50 million, ivf-pq above)",
+    )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gair.errors import ResourceError, UnfinishedError
+from indexer.ann_tune import calibration_photos, make_search
 from indexer.build_task import BuildOptions as BuildOptions
 from indexer.build_task import BuildTask, no_overlap, plan_build
 from indexer.content import content_sha256
@@ -185,6 +186,9 @@ def _finalise(
         folder, task.plan, work, outcome, task.region, dim=dim, token_shape=shape, timings=timings
     )
     since = time.perf_counter()
+    photos = calibration_photos(folder.parent, task.model_fingerprint)
+    search = make_search(folder, task.options.index_type, photos, quiet=task.options.quiet)
+    since = timings.add("index type", since)
     records = file_records(folder)
     content = content_sha256(folder, records)
     timings.add("hashing", since)
@@ -207,6 +211,7 @@ def _finalise(
         files=records,
         computed=computed,
         content_sha256=content,
+        search=search,
     )
 
 

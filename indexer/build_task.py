@@ -54,6 +54,8 @@ class BuildOptions:
     """Leave the units in place when the index is made."""
     frames_a_unit: int = FRAMES_A_UNIT
     """About the most frames of a unit: what is lost when a build is killed."""
+    index_type: str = "auto"
+    """How the index is searched: by its size, or one of :data:`indexer.ann.WANTED`."""
     quiet: bool = False
     """No progress bars."""
 

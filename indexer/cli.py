@@ -12,7 +12,21 @@ from collections.abc import Sequence
 
 from gair.command import run_command
 from indexer.arguments import numbers_joined
-from indexer.commands import build, calibrate, evaluate, heatmap, info, regions, search, verify
+from indexer.commands import (
+    add,
+    build,
+    calibrate,
+    evaluate,
+    export,
+    heatmap,
+    info,
+    merge,
+    prune,
+    regions,
+    search,
+    verify,
+    verify_index,
+)
 
 _EPILOG = """\
 examples:
@@ -31,7 +45,12 @@ examples:
   python -m indexer search *.jpg --index london --json > answers.json
 """
 
-_COMMANDS = (build, search, verify, heatmap, calibrate, evaluate, info, regions)
+_COMMANDS = (
+    *(build, add, merge),
+    *(search, verify, heatmap),
+    *(calibrate, evaluate),
+    *(info, verify_index, prune, export, regions),
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

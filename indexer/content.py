@@ -1,7 +1,8 @@
 """One hash of what an index holds: equal for equal builds, whenever and however they were made.
 
 Files are hashed as they are, but for the cell table: DuckDB leaves bytes that mean nothing in its
-pages, so its rows count instead.
+pages, so its rows count instead. The lists of a large index do not count: they hold nothing that
+its vectors do not.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from gair.errors import IndexCorruptError
+from indexer.ann import LOCATION_LISTS, RS_LISTS
 from indexer.manifest import MANIFEST_FILE, FileRecord
 from indexer.storage import TABLE_FILE
 
@@ -30,7 +32,8 @@ def content_sha256(folder: Path, files: Mapping[str, FileRecord]) -> str:
         folder: of the build.
         files: the hashes of its files.
     """
-    digests = {name: record.sha256 for name, record in files.items() if name != MANIFEST_FILE}
+    aside = (MANIFEST_FILE, RS_LISTS, LOCATION_LISTS)
+    digests = {name: record.sha256 for name, record in files.items() if name not in aside}
     digests[TABLE_FILE] = table_sha256(folder / TABLE_FILE)
     text = "".join(f"{digest}  {name}\n" for name, digest in sorted(digests.items()))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -26,7 +26,7 @@ from indexer.token_maps import TokenWriter
 from indexer.unit_files import UnitFolder
 from indexer.unit_parquet import Kind
 from indexer.units import BuildPlan
-from indexer.vectors import FaissWriter
+from indexer.vectors import FlatWriter
 
 _ROWS_AT_ONCE = 16384
 _VECTOR_FILES: tuple[tuple[Kind, str], ...] = (("rs", RS_FILE), ("location", LOCATION_FILE))
@@ -91,12 +91,11 @@ def _write_vectors(
     rows_file = path.with_name(f".{path.name}.rows")
     try:
         _put_rows(rows_file, plan, work, outcome, kind, dim)
-        writer = FaissWriter(dim)
-        for vectors in _blocks(rows_file, dim):
-            writer.append(vectors)
+        with FlatWriter(path, dim) as writer:
+            for vectors in _blocks(rows_file, dim):
+                writer.append(vectors)
     finally:
         rows_file.unlink(missing_ok=True)
-    writer.write(path)
 
 
 def _put_rows(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
@@ -20,9 +20,11 @@ from indexer.answering import Scored, answer_of, cell_posterior, membership_of
 from indexer.calibration import load_calibration
 from indexer.cells import cells_at
 from indexer.index import Index, find_index, open_index
-from indexer.neighbours import CellField, Discs
+from indexer.neighbours import CellField, Discs, spacing_m
 from indexer.posterior import Sharpness
 from indexer.query import Query, QueryFields
+from indexer.shortlist import sample_of, shortlist_answer
+from indexer.stores import with_store
 from indexer.token_reader import TokenReader
 from indexer.verdicts import Verdict, verify_claim
 
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 
     PhotoSource = str | os.PathLike[str] | bytes | PIL.Image.Image | npt.NDArray[Any] | Photo
 
+Vectors = npt.NDArray[np.float32]
+
 PHOTOS_AT_ONCE = 16
 """Photos in one encoder pass."""
 PAPER_SHARPNESS = Sharpness(0.5 / 0.07, 0.5 / 0.07, 0.0)
@@ -45,9 +49,11 @@ PAPER_SHARPNESS = Sharpness(0.5 / 0.07, 0.5 / 0.07, 0.0)
 class Geolocator:
     """A verified index with the model that made it; safe to share between threads.
 
-    Scores are exact: every cell is scored against the photo's one vector s, as
-    ``rs_weight * cos(s, z) + location_weight * cos(s, l)``. Both cosines are inner products with
-    the same s, so the weights can change from query to query without encoding anything again.
+    Scores are exact: a cell is scored against the photo's one vector s, as
+    ``rs_weight * cos(s, z) + location_weight * cos(s, l)``. Every cell is, unless the index is so
+    large that a search looks at the likely ones only (:mod:`indexer.shortlist`). Both cosines are
+    inner products with the same s, so the weights can change from query to query without encoding
+    anything again.
     """
 
     def __init__(self, index: Index, model: Gair) -> None:
@@ -62,6 +68,7 @@ class Geolocator:
         self.index = index
         self.model = model
         self.calibration = load_calibration(index.path.parent, index.manifest.build, found)
+        self.stands_for: npt.NDArray[np.float64] | None = None
         self.discs = functools.lru_cache(4)(self._discs)
         self.blur = functools.lru_cache(4)(self._blur)
 
@@ -74,6 +81,21 @@ class Geolocator:
     def reader(self) -> TokenReader | None:
         """What reads the index between its cells; None where it keeps no token maps."""
         return TokenReader(self.index, self.model, self.field) if self.index.tokens else None
+
+    @functools.cached_property
+    def sample(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any], npt.NDArray[Any]]:
+        """Cells that stand for others where an answer looks at a part of the index."""
+        return sample_of(self.index)
+
+    @property
+    def area_m2(self) -> npt.NDArray[np.float64]:
+        """(N,) the area that each row stands for: its own, unless this is a part of an index."""
+        own = self.index.cells.area_m2
+        return own if self.stands_for is None else own * self.stands_for
+
+    def each_cell(self, p: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """(N,) probabilities of what rows stand for, as those of the rows' own cells."""
+        return p if self.stands_for is None else p / self.stands_for
 
     def _discs(self, radius_m: float) -> Discs:
         return self.field.discs(self.field.lonlat_deg, radius_m)
@@ -95,6 +117,7 @@ class Geolocator:
         *,
         indexes_dir: str | Path = "indexes",
         model: Gair | str | None = None,
+        store: str | None = None,
     ) -> Geolocator:
         """Open an index by name or path and load its model.
 
@@ -102,10 +125,13 @@ class Geolocator:
             index: name of the index, or path of its folder; the only one there is if not given.
             indexes_dir: folder of all indexes.
             model: a loaded model or where to load it from; what the manifest names if not given.
+            store: where the vectors are, if not in the index's own files (:mod:`indexer.stores`).
         """
         from gair.model import Gair as GairModel
 
         opened = open_index(find_index(index, indexes_dir))
+        if store is not None:
+            opened = with_store(opened, store)
         if model is None:
             source = opened.manifest.model.source
             try:
@@ -146,13 +172,13 @@ class Geolocator:
         own = self.index.manifest.warnings
         return (*own, UNCALIBRATED) if self.calibration is None else tuple(own)
 
-    @property
+    @functools.cached_property
     def merge_radius_m(self) -> float:
         """Closer cells are one place: a token of imagery, or 1.5 cells where they are coarser."""
         latitude_deg = float(self.index.cells.lonlat_deg[:, 1].mean())
         config = self.model.config
         token_m = config.footprint_ground_m(latitude_deg) / config.rs_grid
-        return max(token_m, 1.5 * self.field.spacing_m)
+        return max(token_m, 1.5 * spacing_m(self.index.cells.area_m2))
 
     def embed(self, photos: Sequence[Photo]) -> npt.NDArray[np.float32]:
         """The vectors s of photos, (P, D), unit length."""
@@ -221,11 +247,18 @@ class Geolocator:
         asked = Query(**query)
         asked.check()
         if same_place or not isinstance(image, list | tuple):
-            return answer_of(self, self._one_place(image), asked)
+            photos, s = self._one_place(image)
+            if self.index.shortlists is not None:
+                return shortlist_answer(self, photos, s, asked)
+            return answer_of(self, self._exactly(photos, s), asked)
         answers: list[Answer] = []
-        for start in range(0, len(image), PHOTOS_AT_ONCE):  # decoded photos are large
-            some = self.scored(image[start : start + PHOTOS_AT_ONCE])
-            answers += [answer_of(self, scored, asked) for scored in some]
+        for photos, s in self._seen(image):
+            if self.index.shortlists is not None:
+                pairs = zip(photos, s, strict=True)
+                answers += [shortlist_answer(self, (p,), v[None], asked) for p, v in pairs]
+            else:
+                some = self._exactly(photos, s).one_by_one()
+                answers += [answer_of(self, scored, asked) for scored in some]
         return answers
 
     def verify(
@@ -247,7 +280,7 @@ class Geolocator:
             PhotoError: a photo cannot be read.
             UsageError: the place is not on Earth, or the radius makes no sense.
         """
-        scored = self._one_place(image)
+        scored = self._exactly(*self._one_place(image))
         sharpness = self.calibration.sharpness if self.calibration else PAPER_SHARPNESS
         p = cell_posterior(self, scored, sharpness)
         each = None
@@ -280,34 +313,31 @@ class Geolocator:
         """
         from indexer.heatmap import make_heatmap
 
-        return make_heatmap(self, self._one_place(image), of, prior=prior, level=level)
+        scored = self._exactly(*self._one_place(image))
+        return make_heatmap(self, scored, of, prior=prior, level=level)
 
-    def _one_place(self, image: PhotoSource | list[Any] | tuple[Any, ...]) -> Scored:
-        """A photo, or the photos of one place."""
-        if isinstance(image, list | tuple):
-            return self._together(image)
-        (scored,) = self.scored([image])
-        return scored
+    def _seen(self, sources: Sequence[PhotoSource]) -> Iterator[tuple[tuple[Photo, ...], Vectors]]:
+        """Photos and their (P, D) vectors, some at a time: decoded photos are large."""
+        for start in range(0, len(sources), PHOTOS_AT_ONCE):
+            some = sources[start : start + PHOTOS_AT_ONCE]
+            photos = tuple(p if isinstance(p, Photo) else open_photo(p) for p in some)
+            yield photos, self.embed(photos)
+
+    def _one_place(
+        self, image: PhotoSource | list[Any] | tuple[Any, ...]
+    ) -> tuple[tuple[Photo, ...], Vectors]:
+        """A photo, or the photos of one place, and their (M, D) vectors."""
+        sources = image if isinstance(image, list | tuple) else [image]
+        if not sources:
+            raise UsageError("no photos of the place: give one or more")
+        parts = list(self._seen(sources))
+        photos = tuple(photo for some, _ in parts for photo in some)
+        return photos, np.concatenate([s for _, s in parts])
+
+    def _exactly(self, photos: tuple[Photo, ...], s: Vectors) -> Scored:
+        """Every cell scored."""
+        return Scored(photos, s, self.index.rs.scores(s), self.index.location.scores(s))
 
     def scored(self, sources: Sequence[PhotoSource]) -> list[Scored]:
         """Photos that pass the encoder together, each scored against every cell."""
-        photos = [p if isinstance(p, Photo) else open_photo(p) for p in sources]
-        if not photos:
-            return []
-        s = self.embed(photos)
-        rs, location = self.index.rs.scores(s), self.index.location.scores(s)
-        return Scored(tuple(photos), s, rs, location).one_by_one()
-
-    def _together(self, sources: Sequence[PhotoSource]) -> Scored:
-        """Photos of one place."""
-        if not sources:
-            raise UsageError("no photos of the place: give one or more")
-        found: list[Scored] = []
-        for start in range(0, len(sources), PHOTOS_AT_ONCE):
-            found += self.scored(sources[start : start + PHOTOS_AT_ONCE])
-        return Scored(
-            tuple(photo for one in found for photo in one.photos),
-            np.concatenate([one.s for one in found]),
-            np.concatenate([one.rs for one in found]),
-            np.concatenate([one.location for one in found]),
-        )
+        return [one for some in self._seen(sources) for one in self._exactly(*some).one_by_one()]

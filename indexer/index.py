@@ -10,6 +10,9 @@ from typing import Any
 
 from gair.errors import IndexCorruptError, IndexNotFoundError
 from gair.files import sha256_of
+from indexer.ann import InvertedLists, Shortlists, list_files, open_shortlists
+from indexer.gpu import GpuLists
+from indexer.locks import BuildLock, hold
 from indexer.manifest import MANIFEST_FILE, FileRecord, Manifest
 from indexer.storage import (
     CURRENT_FILE,
@@ -43,6 +46,10 @@ class Index:
     """The frames that cells were sampled from; ``cells.frame`` are rows of it."""
     tokens: TokenMaps | None
     """Token maps, a row a frame; None where the build did not keep them."""
+    shortlists: Shortlists | None = None
+    """What finds the cells that a search scores; None where it scores all."""
+    held: BuildLock | None = None
+    """Keeps the build from being pruned while it is open."""
 
     @property
     def name(self) -> str:
@@ -84,10 +91,12 @@ def open_index(folder: str | Path) -> Index:
     folder = Path(folder)
     build, manifest_sha256 = read_current(folder)
     path = folder / build
+    held = hold(path)
     manifest = read_manifest(path, manifest_sha256)
     token_files = [TOKENS_FILE] if manifest.tokens else []
-    for name in (RS_FILE, LOCATION_FILE, TABLE_FILE, REGION_FILE, *token_files):
-        _check_file(path / name, manifest)
+    lists = list_files(manifest.search)
+    for name in (RS_FILE, LOCATION_FILE, TABLE_FILE, REGION_FILE, *token_files, *lists):
+        check_file(path / name, manifest)
     table = CellTable(path / TABLE_FILE)
     table.close()
     index = Index(
@@ -99,6 +108,8 @@ def open_index(folder: str | Path) -> Index:
         outline=json.loads((path / REGION_FILE).read_bytes()),
         frames=table.frames,
         tokens=TokenMaps(path / TOKENS_FILE) if manifest.tokens else None,
+        shortlists=open_shortlists(path, manifest.search),
+        held=held,
     )
     _check_rows(index)
     return index
@@ -121,7 +132,7 @@ def read_manifest(path: Path, manifest_sha256: str) -> Manifest:
     return Manifest.from_json(text, file)
 
 
-def _check_file(file: Path, manifest: Manifest) -> None:
+def check_file(file: Path, manifest: Manifest) -> None:
     """Compare a file with its record; FAISS must not see a byte that nobody vouches for."""
     record = manifest.files.get(file.name)
     try:
@@ -149,6 +160,13 @@ def _check_rows(index: Index) -> None:
         LOCATION_FILE: index.location.count,
         MANIFEST_FILE: index.manifest.cells_indexed,
     }
+    if index.shortlists is not None:
+        pairs = zip(
+            list_files(index.manifest.search),
+            (index.shortlists.rs, index.shortlists.location),
+            strict=True,
+        )
+        counts |= {name: s.count for name, s in pairs if isinstance(s, InvertedLists | GpuLists)}
     if len(set(counts.values())) != 1:
         listed = ", ".join(f"{name} has {count:,}" for name, count in counts.items())
         raise IndexCorruptError(f"{index.path}: the rows do not match: {listed}")

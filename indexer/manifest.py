@@ -18,8 +18,11 @@ MANIFEST_FILE = "manifest.json"
 SCHEMA_VERSION = 3
 """Raised when an old reader could misread a new index, or could not tell why it cannot read it.
 
-1 had no token maps, 1 and 2 did not say how they were computed; such indexes are still read."""
+1 had no token maps, 1 and 2 did not say how they were computed and knew no index types and no
+merged builds; such indexes are still read."""
 _READABLE = (1, 2, 3)
+FLAT = {"type": "flat", "wanted": "flat", "note": ""}
+"""The field ``search`` of an index whose cells are all scored."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,10 @@ class Manifest:
     content_sha256: str = ""
     """Of what the index holds, see :mod:`indexer.content`: the same for the same build made again.
     Empty where it was not recorded."""
+    search: dict[str, Any] = dataclasses.field(default_factory=lambda: dict(FLAT))
+    """The index type; where it is not flat, how it was tuned and its measured recall."""
+    merged: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    """The builds that this one was put together from: index, build, created_utc, cells taken."""
 
     def to_json(self) -> bytes:
         """Canonical JSON."""

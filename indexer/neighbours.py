@@ -19,7 +19,7 @@ from gair.geo import EARTH_RADIUS_M
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-_REACH = 3.0
+BLUR_REACH = 3.0
 """A Gaussian neighbourhood ends at this many standard deviations."""
 
 _POINTS_AT_ONCE = 4096
@@ -35,6 +35,11 @@ def unit_vectors(lonlat_deg: npt.ArrayLike) -> Floats:
 def chord_of(arc_m: float) -> float:
     """The straight line, in Earth radii, between the ends of a great-circle arc."""
     return float(2 * np.sin(min(arc_m / EARTH_RADIUS_M, np.pi) / 2))
+
+
+def spacing_m(area_m2: Floats) -> float:
+    """Mean distance between the centres of neighbouring cells of (N,) areas."""
+    return float(np.sqrt(area_m2.mean() * 2 / np.sqrt(3)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +74,7 @@ class CellField:
     @property
     def spacing_m(self) -> float:
         """Mean distance between the centres of neighbouring cells."""
-        return float(np.sqrt(self.area_m2.mean() * 2 / np.sqrt(3)))
+        return spacing_m(self.area_m2)
 
     def nearest(self, lonlat_deg: npt.ArrayLike) -> tuple[Ints, Floats]:
         """The nearest centre to each of (Q, 2) points: rows and metres."""
@@ -106,7 +111,7 @@ class CellField:
         if spread_m <= 0:
             return None
         blocks = []
-        for near in self._near(np.asarray(self._tree.data), _REACH * spread_m):
+        for near in self._near(np.asarray(self._tree.data), BLUR_REACH * spread_m):
             weight = np.exp(-0.5 * (_arc_m(near.data) / spread_m) ** 2)
             weight *= self.area_m2[near.indices]
             total = np.add.reduceat(weight, near.indptr[:-1])  # each cell is near itself

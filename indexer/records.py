@@ -43,6 +43,7 @@ def make_manifest(
     files: dict[str, FileRecord],
     computed: dict[str, Any],
     content_sha256: str,
+    search: dict[str, Any],
 ) -> Manifest:
     """The manifest of a build whose files are all written."""
     missing = outcome.missing()
@@ -97,6 +98,7 @@ def make_manifest(
         files=files,
         computed=computed,
         content_sha256=content_sha256,
+        search=search,
     )
 
 

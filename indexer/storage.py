@@ -181,6 +181,17 @@ def require_space(folder: Path, needed_bytes: int) -> None:
         )
 
 
+@contextlib.contextmanager
+def alone(index_folder: Path) -> Iterator[None]:
+    """Keep builds of an index from beginning; refuses while one runs.
+
+    Raises:
+        StorageError: a build runs.
+    """
+    with _exclusive(index_folder):
+        yield
+
+
 def _serves(index_folder: Path, build: str) -> bool:
     try:
         return read_current(index_folder)[0] == build

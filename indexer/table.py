@@ -47,6 +47,10 @@ class CellRows:
     def __len__(self) -> int:
         return len(self.h3)
 
+    def taken(self, rows: Ints) -> CellRows:
+        """Some of them, in the order of ``rows``."""
+        return CellRows(self.h3[rows], self.lonlat_deg[rows], self.area_m2[rows], self.frame[rows])
+
 
 @dataclass(frozen=True)
 class FrameRows:
@@ -106,6 +110,28 @@ def write_table(path: Path, cells: CellRows, frames: FrameRows, missing: Missing
             connection.execute(f"INSERT INTO out.{name} SELECT * FROM batch")
             connection.unregister("batch")
         connection.execute("DETACH out")
+
+
+def read_missing(path: Path) -> MissingRows:
+    """The cells that a build could not index.
+
+    Raises:
+        IndexCorruptError: it is no cell table.
+    """
+    import duckdb
+
+    try:
+        with duckdb.connect(str(path), read_only=True) as connection:
+            found = connection.execute(
+                "SELECT h3, lon_deg, lat_deg, reason FROM missing ORDER BY h3"
+            ).fetchnumpy()
+    except duckdb.Error as error:
+        raise IndexCorruptError(f"cannot read {path}: {_first_line(error)}") from error
+    return MissingRows(
+        np.asarray(found["h3"], dtype=np.uint64),
+        np.stack([found["lon_deg"], found["lat_deg"]], axis=1).astype(np.float64),
+        [str(reason) for reason in found["reason"]],
+    )
 
 
 class CellTable:

@@ -60,7 +60,11 @@ class TokenMaps:
         """The maps of some frames: (R,) frames to (R, h, w, D) float32."""
         import torch
 
-        return torch.from_numpy(self._maps[np.asarray(rows, dtype=np.int64)].astype(np.float32))
+        return torch.from_numpy(self.halves(rows).astype(np.float32))
+
+    def halves(self, rows: npt.ArrayLike) -> npt.NDArray[np.float16]:
+        """The same as they are stored, (R, h, w, D)."""
+        return np.asarray(self._maps[np.asarray(rows, dtype=np.int64)])
 
 
 class TokenWriter:

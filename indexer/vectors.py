@@ -6,17 +6,21 @@ of float32, and memory-mapped without a copy, so opening costs nothing and proce
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from gair.errors import GairError, IndexCorruptError
-from indexer.storage import library_writes
+from gair.errors import GairError, IndexCorruptError, ModelError
+from gair.files import disk_errors
 
 FloatArray = npt.NDArray[np.float32]
 
+_COUNT_AT = 8
+"""Where FAISS keeps the number of rows: after the kind and the dimensions, four bytes each."""
 _ROWS_AT_ONCE = 512
 """Rows converted to float32 at a time: 1.5 MB at 768 dimensions, so they stay in the L2 cache."""
 
@@ -42,28 +46,67 @@ class VectorStore(Protocol):
         """The vectors of some rows, (R, D)."""
 
 
-class FaissWriter:
-    """Collects vectors row by row and writes them as one flat half-precision FAISS index."""
+class FlatWriter:
+    """Writes a flat half-precision FAISS index row by row, in bounded memory.
 
-    def __init__(self, dim: int) -> None:
-        faiss = import_faiss()
-        self._index = faiss.IndexScalarQuantizer(
-            dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
-        )
-        self._index.is_trained = True
+    The file is what ``faiss.write_index`` would make of the same rows, byte for byte. It is whole
+    when the block ends without an error. Plain writes: a full disk is an error there, no crash.
+    """
 
-    def append(self, vectors: FloatArray) -> None:
-        """Add (N, D) unit vectors after the rows already there."""
-        self._index.add(np.ascontiguousarray(vectors, dtype=np.float32))
+    def __init__(self, path: Path, dim: int) -> None:
+        """Take the path of a new file and the number of dimensions."""
+        self._path = path
+        self._dim = dim
+        self._head = _empty_flat(dim)
+        self.count = 0
 
-    def write(self, path: Path) -> None:
-        """Write the file; the caller makes it visible."""
-        faiss = import_faiss()
-        with library_writes(path, RuntimeError):
-            faiss.write_index(self._index, str(path))
-            # FAISS only prints a line when the disk is full at the very end.
-            if path.stat().st_size < self._index.ntotal * self._index.code_size:
-                raise RuntimeError(f"{path} is shorter than its vectors")
+    def __enter__(self) -> Self:
+        with disk_errors(self._path):
+            self._file = self._path.open("wb")
+            self._file.write(self._head)
+        return self
+
+    def append(self, vectors: npt.NDArray[np.floating]) -> None:
+        """Add (N, D) unit vectors after the rows already there; halves are taken as they are.
+
+        Raises:
+            ModelError: a value is not finite in half precision.
+            StorageError: the disk refused.
+        """
+        halves = np.ascontiguousarray(vectors, dtype="<f2")
+        if halves.ndim != 2 or halves.shape[1] != self._dim:
+            raise ValueError(f"vectors of shape {vectors.shape}; expected (N, {self._dim})")
+        if not np.isfinite(halves).all():
+            raise ModelError(f"vectors for {self._path.name} are not finite: reload the model")
+        with disk_errors(self._path):
+            self._file.write(halves.data)
+        self.count += len(halves)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            with contextlib.suppress(OSError):  # what went wrong first is what counts
+                self._file.close()
+            return
+        with disk_errors(self._path), self._file:
+            self._file.seek(_COUNT_AT)
+            self._file.write(self.count.to_bytes(8, "little"))
+            self._file.seek(len(self._head) - 8)
+            self._file.write((self.count * 2 * self._dim).to_bytes(8, "little"))
+
+
+def _empty_flat(dim: int) -> bytes:
+    """The bytes before the first row; the last eight are the number of bytes that follow."""
+    faiss = import_faiss()
+    index = faiss.IndexScalarQuantizer(
+        dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
+    )
+    index.is_trained = True
+    return bytes(faiss.serialize_index(index))
 
 
 class FaissStore:
@@ -90,8 +133,8 @@ class FaissStore:
         size = index.ntotal * index.code_size
         codes = faiss.rev_swig_ptr(index.codes.data(), size) if size else np.empty(0, np.uint8)
         rows = codes.view(np.float16).reshape(index.ntotal, index.d)  # a view of the mapped file
-        self._rows = torch.from_numpy(rows)
-        self._blocks = torch.split(self._rows, _ROWS_AT_ONCE)
+        self._halves = rows
+        self._blocks = torch.split(torch.from_numpy(rows), _ROWS_AT_ONCE)
 
     @property
     def count(self) -> int:
@@ -124,9 +167,12 @@ class FaissStore:
 
     def vectors(self, rows: npt.NDArray[np.int64]) -> FloatArray:
         """The vectors of some rows, (R, D) float32."""
-        import torch
+        return self.halves(rows).astype(np.float32)
 
-        return self._rows[torch.from_numpy(np.asarray(rows, dtype=np.int64))].float().numpy()
+    def halves(self, rows: npt.NDArray[np.int64] | slice) -> npt.NDArray[np.float16]:
+        """The vectors of some rows as they are stored, (R, D)."""
+        found: npt.NDArray[np.float16] = self._halves[rows]
+        return found
 
 
 def import_faiss() -> Any:  # noqa: ANN401

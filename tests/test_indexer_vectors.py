@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from gair.errors import IndexCorruptError, StorageError
-from indexer.vectors import FaissStore, FaissWriter
+from gair.errors import IndexCorruptError, ModelError, StorageError
+from indexer.vectors import FaissStore, FlatWriter
 
 Floats = npt.NDArray[np.float32]
 
@@ -23,11 +23,31 @@ def unit(count: int, dim: int, seed: int = 0) -> Floats:
 
 
 def write(path: Path, vectors: Floats, at_once: int = 300) -> Path:
-    writer = FaissWriter(vectors.shape[1])
-    for start in range(0, len(vectors), at_once):
-        writer.append(vectors[start : start + at_once])
-    writer.write(path)
+    with FlatWriter(path, vectors.shape[1]) as writer:
+        for start in range(0, len(vectors), at_once):
+            writer.append(vectors[start : start + at_once])
     return path
+
+
+@pytest.mark.parametrize("count", [0, 1, 700])
+def test_the_file_is_what_faiss_writes(tmp_path: Path, count: int) -> None:
+    quantizer = faiss.ScalarQuantizer
+    theirs = faiss.IndexScalarQuantizer(12, quantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
+    theirs.is_trained = True
+    theirs.add(unit(count, 12))
+    path = write(tmp_path / "v.faiss", unit(count, 12))
+    assert path.read_bytes() == faiss.serialize_index(theirs).tobytes()
+    halves = write(tmp_path / "h.faiss", unit(count, 12).astype(np.float16))
+    assert halves.read_bytes() == path.read_bytes()
+
+
+def test_what_is_not_finite_or_of_another_shape_is_refused(tmp_path: Path) -> None:
+    bad = unit(5, 8)
+    bad[3, 3] = np.nan
+    with pytest.raises(ModelError, match=r"vectors for v\.faiss are not finite"):
+        write(tmp_path / "v.faiss", bad)
+    with pytest.raises(ValueError, match=r"expected \(N, 8\)"), FlatWriter(tmp_path / "w", 8) as w:
+        w.append(unit(5, 9))
 
 
 @pytest.mark.parametrize("count", [1, 511, 512, 513, 1300])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gair.command import INTERRUPTED
 from gair.errors import GairError, UnfinishedError, UsageError
+from indexer.arguments import add_index_type
 from indexer.commands.imagery_choice import add_imagery_choice, opened_imagery
 from indexer.commands.region_choice import add_region_choice, chosen_region
 
@@ -30,15 +31,7 @@ def add(commands: Any) -> None:  # noqa: ANN401
         "Without --region, --bbox, --polygon or --place everything the imagery shows is indexed.",
     )
     build.set_defaults(run=run)
-    add_region_choice(build)
-    add_imagery_choice(build)
-    build.add_argument(
-        "--model",
-        default="PingL/GAIR",
-        metavar="MODEL",
-        help="a folder, a release checkpoint file, a Hugging Face id, shipped:demo, or "
-        "untrained:base|tiny (default: the released weights, %(default)s)",
-    )
+    add_flags(build, "PingL/GAIR")
     build.add_argument(
         "--resolution",
         type=int,
@@ -57,6 +50,24 @@ def add(commands: Any) -> None:  # noqa: ANN401
         "--no-token-maps",
         action="store_true",
         help="do not keep the frames' token maps: a smaller index, and no answers between cells",
+    )
+    add_index_type(build)
+    build.add_argument("--name", metavar="NAME", help="name of the index (default: the region's)")
+    build.add_argument(
+        "--out", default="indexes", metavar="DIR", help="folder of all indexes (default: indexes)"
+    )
+
+
+def add_flags(build: Any, model: str | None) -> None:  # noqa: ANN401
+    """The flags that say what to build from; ``add`` has them, too, and its index's ``model``."""
+    add_region_choice(build)
+    add_imagery_choice(build)
+    build.add_argument(
+        "--model",
+        default=model,
+        metavar="MODEL",
+        help="a folder, a release checkpoint file, a Hugging Face id, shipped:demo, or "
+        f"untrained:base|tiny (default: {model or 'where the index has it from'})",
     )
     build.add_argument(
         "--precision",
@@ -108,10 +119,6 @@ def add(commands: Any) -> None:  # noqa: ANN401
         action="store_true",
         help="leave the units, GeoParquet files of vectors, in .work-* beside the index",
     )
-    build.add_argument("--name", metavar="NAME", help="name of the index (default: the region's)")
-    build.add_argument(
-        "--out", default="indexes", metavar="DIR", help="folder of all indexes (default: indexes)"
-    )
     build.add_argument("--device", default="auto", help="cpu, cuda, ... (default: the best)")
     build.add_argument(
         "--dry-run",
@@ -149,6 +156,7 @@ def run(arguments: argparse.Namespace) -> int:
             force=arguments.force,
             limit=arguments.limit,
             keep_units=arguments.keep_units,
+            index_type=arguments.index_type,
             frames_a_unit=arguments.unit_frames,
             quiet=arguments.quiet,
         )

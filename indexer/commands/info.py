@@ -63,5 +63,21 @@ def manifest_lines(manifest: Manifest) -> list[str]:
         f"  imagery  {len(m.imagery['scenes'])} scenes, {', '.join(dates) or 'dates unknown'}; "
         f"{m.imagery['attribution']}",
         f"  vectors  {m.vectors['rs']['dim']} dimensions; {m.metric}",
+        f"  search   {_search_line(m.search)}",
+        *[
+            f"  merged   {part['cells']:,} cells of {part['index']}, build {part['build']}"
+            for part in m.merged
+        ],
         *[f"  note     {warning}" for warning in m.warnings],
     ]
+
+
+def _search_line(search: dict[str, Any]) -> str:
+    """How an index is searched, and how good that was measured to be."""
+    if search["type"] == "flat":
+        return f"flat: every cell is scored{'; ' if search['note'] else ''}{search['note']}"
+    return (
+        f"{search['type']}, {search['lists']:,} lists, {search['probes']} looked into, "
+        f"{search['shortlist']:,} cells a kind scored; recall of the ten best cells "
+        f"{search['recall']:.1%} (gate {search['gate']:.0%}), with {search['queries']}"
+    )

@@ -46,6 +46,11 @@ def add(commands: Any) -> None:  # noqa: ANN401
     search.add_argument("photo", nargs="+", metavar="PHOTO", help="a street-level photo")
     add_index_choice(search)
     add_model_choice(search)
+    search.add_argument(
+        "--store",
+        metavar="ADDRESS",
+        help="search vectors that export put elsewhere: milvus://PATH.db or milvus://HOST:PORT",
+    )
     search.add_argument("-k", type=int, default=5, help="places a photo (default: %(default)s)")
     search.add_argument(
         "--same-place", action="store_true", help="the photos are of one place: one answer"
@@ -95,7 +100,10 @@ def run(arguments: argparse.Namespace) -> int:
     from indexer.geolocate import Geolocator
 
     geolocator = Geolocator.open(
-        arguments.index, indexes_dir=arguments.indexes, model=arguments.model
+        arguments.index,
+        indexes_dir=arguments.indexes,
+        model=arguments.model,
+        store=arguments.store,
     )
     query: QueryFields = {
         "k": arguments.k,

@@ -30,7 +30,7 @@ from indexer.photo_list import ListedPhoto
 from indexer.photo_vectors import PhotoVectors
 from indexer.posterior import Sharpness
 from indexer.regions import named_region
-from indexer.vectors import FaissStore, FaissWriter
+from indexer.vectors import FaissStore, FlatWriter
 
 PHOTOS = 2000
 DIM = 768
@@ -46,10 +46,9 @@ def unit(rng: np.random.Generator, count: int) -> Vectors:
 
 
 def store(path: Path, rng: np.random.Generator, count: int) -> FaissStore:
-    writer = FaissWriter(DIM)
-    for start in range(0, count, 10_000):
-        writer.append(unit(rng, min(10_000, count - start)))
-    writer.write(path)
+    with FlatWriter(path, DIM) as writer:
+        for start in range(0, count, 10_000):
+            writer.append(unit(rng, min(10_000, count - start)))
     return FaissStore(path)
 
 

@@ -1,0 +1,33 @@
+"""Vector stores beside the index's own files: :class:`indexer.vectors.VectorStore` elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gair.errors import UsageError
+
+if TYPE_CHECKING:
+    from indexer.index import Index
+
+MILVUS = "milvus://"
+
+
+def is_store_address(text: str) -> bool:
+    """Whether a text names a store and not a file."""
+    return text.startswith(MILVUS)
+
+
+def with_store(index: Index, address: str) -> Index:
+    """The same index with its vectors in a store that ``export --to`` has filled.
+
+    Raises:
+        UsageError: there is no such kind of store.
+        SearchIndexError: the store cannot be reached, or does not hold this build.
+    """
+    if not is_store_address(address):
+        raise UsageError(f"--store {address!r}: write milvus://PATH.db or milvus://HOST:PORT")
+    from indexer.stores.milvus import open_milvus
+
+    rs, location, shortlists = open_milvus(index, address)
+    return replace(index, rs=rs, location=location, shortlists=shortlists)

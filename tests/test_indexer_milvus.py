@@ -1,0 +1,165 @@
+"""Vectors in Milvus: the same answers as from the index's own files.
+
+What runs milvus-lite is slow to start and marked so; the rest runs without it.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hand_calibration import calibrate_by_hand
+from refusals import refusal
+from small_builds import build_box, tiny_model
+from toy_city import photo
+
+from gair.errors import GairError, SearchIndexError, UsageError
+from indexer.cli import main
+from indexer.geolocate import Geolocator
+from indexer.index import open_index
+from indexer.prior import build_prior
+from indexer.stores import is_store_address, with_store
+from indexer.stores.milvus import collection_name, milvus_uri, open_milvus, push_index
+
+Capture = pytest.CaptureFixture[str]
+slow = pytest.mark.slow
+lite = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+
+
+@pytest.fixture
+def server() -> None:
+    """Skips where the extra is not installed."""
+    pytest.importorskip("pymilvus", reason="the extra milvus is not installed")
+
+
+@pytest.fixture
+def toy(tiny_index: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_index / "toy", tmp_path / "toy"))
+
+
+def test_addresses() -> None:
+    assert is_store_address("milvus://x.db")
+    assert not is_store_address("x.parquet")
+    assert milvus_uri("milvus:///data/x.db") == "/data/x.db"
+    assert milvus_uri("milvus://x.db") == str(Path("x.db").absolute())
+    assert milvus_uri("milvus://db.example.org") == "http://db.example.org:19530"
+    assert milvus_uri("milvus://localhost:1234/") == "http://localhost:1234"
+    assert milvus_uri("milvus://[::1]:1234") == "http://[::1]:1234"
+    for wrong in ("milvus://", "milvus://a b", "milvus://host:port"):
+        with pytest.raises(UsageError, match="write milvus://PATH.db or milvus://HOST:PORT"):
+            milvus_uri(wrong)
+
+
+def test_another_address_is_refused(toy: Path) -> None:
+    with pytest.raises(UsageError, match="--store 'redis://x': write milvus://PATH.db or"):
+        with_store(open_index(toy), "redis://x")
+
+
+def test_without_the_extra_the_error_says_what_to_install(
+    toy: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setitem(sys.modules, "pymilvus", None)
+    with pytest.raises(GairError, match=r"needs pymilvus: pip install 'gair-geolocator\[milvus\]'"):
+        push_index(open_index(toy), "milvus://x.db")
+    argv = ["search", "any.jpg", "--index", str(toy), "--store", "milvus://x.db"]
+    assert "pip install 'gair-geolocator[milvus]'" in refusal(argv, capsys)
+
+
+@slow
+@lite
+@pytest.mark.usefixtures("server")
+def test_the_answers_are_those_of_faiss(toy: Path, tmp_path: Path, capsys: Capture) -> None:
+    calibrate_by_hand(toy)
+    address = f"milvus://{tmp_path / 'toy.db'}"
+    assert main(["export", "--index", str(toy), "--to", address, "--quiet"]) == 0
+    index = open_index(toy)
+    told = capsys.readouterr().out.splitlines()
+    assert told == [
+        f"{address}: {collection_name(index, kind)}, 171 vectors of 192 dimensions"
+        for kind in ("rs", "location")
+    ]
+    rs, location, lists = open_milvus(index, address)
+    queries = index.rs.vectors(np.array([5, 70])) * 0.6 + index.rs.vectors(np.array([9, 80])) * 0.5
+    for ours, theirs in ((index.rs, rs), (index.location, location)):
+        assert (theirs.count, theirs.dim) == (ours.count, ours.dim)
+        rows = np.array([170, 0, 3, 3])
+        np.testing.assert_array_equal(theirs.vectors(rows), ours.vectors(rows))
+        np.testing.assert_allclose(theirs.scores(queries), ours.scores(queries), atol=1e-5)
+        scores, found = theirs.search(queries, 10)
+        wanted_scores, wanted = ours.search(queries, 10)
+        np.testing.assert_array_equal(found, wanted)
+        np.testing.assert_allclose(scores, wanted_scores, atol=1e-4)
+    allowed = np.zeros(171, dtype=bool)
+    allowed[[4, 90]] = True
+    assert set(lists.rs.shortlist(queries[:1], 50, allowed)[0].tolist()) - {-1} == {4, 90}
+    flat = Geolocator(index, tiny_model())
+    milvus = Geolocator.open(toy, model=tiny_model(), store=address)
+    for seed in range(4):
+        a, b = flat.search(photo(seed), k=5), milvus.search(photo(seed), k=5)
+        assert [c.row for c in a.candidates] == [c.row for c in b.candidates]
+        for one, other in zip(a.candidates, b.candidates, strict=True):
+            assert other.score == pytest.approx(one.score, abs=1e-5)
+            assert other.probability == pytest.approx(one.probability, abs=1e-5)
+        assert [r["cells"] for r in a.regions] == [r["cells"] for r in b.regions]
+        assert any("found by Milvus at milvus://" in warning for warning in b.warnings)
+    prior = build_prior(index, where="lat_deg > 51.51")
+    a, b = (geo.search(photo(1), prior=prior, k=3) for geo in (flat, milvus))
+    assert [c.row for c in a.candidates] == [c.row for c in b.candidates]
+    assert (
+        flat.verify(photo(0), -0.1, 51.51).verdict == milvus.verify(photo(0), -0.1, 51.51).verdict
+    )
+
+
+@slow
+@lite
+@pytest.mark.usefixtures("server")
+def test_the_command_line_searches_there(toy: Path, tmp_path: Path, capsys: Capture) -> None:
+    photo(3).save(tmp_path / "p.jpg")
+    address = f"milvus://{tmp_path / 'toy.db'}"
+    assert main(["export", "--index", str(toy), "--to", address, "--quiet"]) == 0
+    argv = ["search", str(tmp_path / "p.jpg"), "--index", str(toy), "--json"]
+    capsys.readouterr()
+    assert main(argv) == 0
+    here = json.loads(capsys.readouterr().out)
+    assert main([*argv, "--store", address]) == 0
+    there = json.loads(capsys.readouterr().out)
+    places = [[(c["row"], c["h3_cell"]) for c in a[0]["candidates"]] for a in (here, there)]
+    assert places[0] == places[1]
+
+
+@slow
+@lite
+@pytest.mark.usefixtures("server")
+def test_a_build_that_is_not_there_is_refused(city_tif: Path, toy: Path, tmp_path: Path) -> None:
+    address = f"milvus://{tmp_path / 'toy.db'}"
+    with pytest.raises(SearchIndexError, match="does not hold index 'toy', build .* export toy --"):
+        open_milvus(open_index(toy), address)
+    push_index(open_index(toy), address, quiet=True)
+    push_index(open_index(toy), address, quiet=True)  # again: replaced, not doubled
+    assert open_milvus(open_index(toy), address)[0].count == 171
+    build_box(city_tif, tmp_path, name="toy", resolution=9)
+    with pytest.raises(SearchIndexError, match="does not hold index 'toy', build"):
+        open_milvus(open_index(toy), address)
+
+
+@slow
+@lite
+@pytest.mark.usefixtures("server")
+def test_a_server_that_does_not_answer_is_one_line(toy: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with pytest.raises(SearchIndexError, match=f"Milvus refuses milvus://127.0.0.1:{port}: ") as e:
+        open_milvus(open_index(toy), f"milvus://127.0.0.1:{port}")
+    assert "\n" not in str(e.value)
+
+
+def test_a_folder_that_is_not_there_is_named(toy: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pymilvus", reason="the extra milvus is not installed")
+    with pytest.raises(SearchIndexError, match="there is no folder .*gone: make it first"):
+        open_milvus(open_index(toy), f"milvus://{tmp_path}/gone/x.db")
