@@ -15,7 +15,7 @@ import numpy as np
 
 from indexer.cells import cells_of
 from indexer.frames import INNER_SHARE, FramePlan, plan_frames
-from indexer.recipe import Precision, WantedPrecision, choose_precision, imagery_encoder
+from indexer.recipe import Recipe, WantedPrecision, choose_precision
 from indexer.token_maps import map_bytes
 
 if TYPE_CHECKING:
@@ -105,7 +105,8 @@ def estimate(
     speed = None
     if frames:
         cells_a_frame = max(1, round(indexed / frames))
-        speed = measured_speed(model, cells_a_frame, choose_precision(precision, model))
+        recipe = Recipe(precision=choose_precision(precision, model))
+        speed = measured_speed(model, cells_a_frame, recipe)
     return Estimate(
         name=region.name,
         area_km2=region.area_km2,
@@ -120,27 +121,26 @@ def estimate(
     )
 
 
-def measured_speed(model: Gair, cells_a_frame: int, precision: Precision) -> Speed:
+def measured_speed(model: Gair, cells_a_frame: int, recipe: Recipe) -> Speed:
     """Time one batch of each encoder, after a frame to warm up."""
     import torch
 
-    config = model.config
-    side = config.rs_frame_px
-    pixels = torch.rand(FRAMES_MEASURED, len(config.rs_bands), side, side, device=model.device)
-    xy = torch.rand(FRAMES_MEASURED, cells_a_frame, 2, device=model.device) * 1.5 - 0.75
-    places = torch.rand(LOCATIONS_MEASURED, 2, device=model.device) * 60
+    from indexer.towers import Towers
 
-    encode = imagery_encoder(model, precision)
+    towers, side = Towers(model, recipe), model.config.rs_frame_px
+    pixels = torch.rand(FRAMES_MEASURED, len(model.config.rs_bands), side, side)
+    xy = torch.rand(FRAMES_MEASURED, cells_a_frame, 2) * 1.5 - 0.75
+    places = torch.rand(LOCATIONS_MEASURED, 2) * 60
 
     def frames(count: int) -> None:
-        model.localize(encode(pixels[:count]), xy[:count]).cpu()
+        towers.at_points(towers.token_maps(pixels[:count]), xy[:count]).cpu()
 
     with torch.inference_mode():
         frames(1)
         since = time.perf_counter()
         frames(FRAMES_MEASURED)
         between = time.perf_counter()
-        model.encode_location(places).cpu()
+        towers.at_places(places).cpu()
         end = time.perf_counter()
     return Speed((between - since) / FRAMES_MEASURED, (end - between) / LOCATIONS_MEASURED)
 

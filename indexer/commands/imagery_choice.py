@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,24 +33,29 @@ def add_imagery_choice(parser: Any) -> None:  # noqa: ANN401
     _add_catalogue(parser)
 
 
+Opened = tuple["ImagerySource", Callable[[], "ImagerySource"]]
+"""Imagery, and what opens it anew in another process."""
+
+
 @contextmanager
-def opened_imagery(arguments: argparse.Namespace, region: Region | None) -> Iterator[ImagerySource]:
+def opened_imagery(arguments: argparse.Namespace, region: Region | None) -> Iterator[Opened]:
     """The imagery that was chosen; with a catalogue, of this region."""
     if _catalogue_url(arguments) is not None:
-        with _opened_catalogue(arguments, region) as imagery:
-            yield imagery
+        with _opened_catalogue(arguments, region) as opened:
+            yield opened
         return
     from gair.bands import parse_bands
     from indexer.imagery import open_imagery
 
-    bands = None if arguments.bands is None else parse_bands(arguments.bands)
-    with open_imagery(
-        Path(arguments.imagery),
-        bands=bands,
+    reopen = partial(
+        open_imagery,
+        Path(arguments.imagery).resolve(),
+        bands=None if arguments.bands is None else parse_bands(arguments.bands),
         dn_offset=arguments.dn_offset,
         dn_scale=arguments.dn_scale,
-    ) as imagery:
-        yield imagery
+    )
+    with reopen() as imagery:
+        yield imagery, reopen
 
 
 def _add_files(parser: Any) -> None:  # noqa: ANN401
@@ -126,9 +132,7 @@ def _catalogue_url(arguments: argparse.Namespace) -> str | None:
 
 
 @contextmanager
-def _opened_catalogue(
-    arguments: argparse.Namespace, region: Region | None
-) -> Iterator[ImagerySource]:
+def _opened_catalogue(arguments: argparse.Namespace, region: Region | None) -> Iterator[Opened]:
     from datetime import UTC, datetime
 
     from indexer.imagery.stac_packages import require_packages
@@ -157,7 +161,7 @@ def _opened_catalogue(
     )
     cache = Path(arguments.imagery_cache) if arguments.imagery_cache else None
     with open_stac(region, query, cache=cache) as imagery:
-        yield imagery
+        yield imagery, imagery.opener()
         if not (arguments.quiet or arguments.dry_run):
             kept = imagery.windows.cache
             print(
