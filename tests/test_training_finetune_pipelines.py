@@ -11,7 +11,7 @@ import torch
 from micro_training import micro_model
 
 from gair.bands import GAIR_BANDS
-from gair.errors import DatasetError
+from gair.errors import DatasetError, TrainingError
 from training.finetune import location, remote_sensing, species, street_view
 from training.finetune.encoders import Photos
 from training.finetune.fitting import Budget
@@ -214,6 +214,15 @@ def test_larger_scenes_are_cropped_to_fit_and_read_whole_to_test() -> None:
     assert (mask == numbered[0, 0, top : top + 32, left : left + 32]).all()
     with pytest.raises(DatasetError, match="a scene is 16 x 40 pixels, narrower"):
         remote_sensing.crop(np.zeros((1, 10, 16, 40), np.float32), np.zeros((16, 40), int), 32, rng)
+
+
+def test_a_single_scene_is_too_few_for_batch_norms() -> None:
+    scenes = OneBatch(2)
+    data = SceneData(("low", "mid", "high"), scenes, scenes)
+    with pytest.raises(TrainingError, match="1 scenes in batches of 4: its batch norms"):
+        remote_sensing.run(
+            lambda seed: frame_encoder(micro_model(seed)), data, "probe", FEW, [0], channels=4
+        )
 
 
 def test_labels_that_do_not_fit_are_refused() -> None:

@@ -48,7 +48,7 @@ def write_photo(path: Path) -> None:
 
 
 def write_burn_scars(folder: Path) -> Path:
-    for split, tiles in (("training", ("T10SDH", "T11SKU")), ("validation", ("T12STE",))):
+    for split, tiles in (("training", ("T10SDH", "T10TEK", "T11SKU")), ("validation", ("T12STE",))):
         for tile in tiles:
             stem = f"subsetted_512x512_HLS.S30.{tile}.2020248.v1.4"
             image = RNG.uniform(0, 0.4, (6, SIDE, SIDE)).astype(np.float32)
@@ -61,12 +61,12 @@ def write_burn_scars(folder: Path) -> Path:
     return folder
 
 
-SMALL = {"training": 2, "validation": 1}
+SMALL = {"training": 3, "validation": 1}
 
 
 def test_burn_scars(tmp_path: Path) -> None:
     data = burn_scars.read(write_burn_scars(tmp_path), SMALL)
-    assert (len(data.train), len(data.test), data.val, data.dates) == (2, 1, None, 1)
+    assert (len(data.train), len(data.test), data.val, data.dates) == (3, 1, None, 1)
     dn, mask = data.test.read(0)
     assert dn.shape == (1, 6, SIDE, SIDE)
     assert dn[0, :, 0, 0].max() == 0
@@ -78,7 +78,7 @@ def test_burn_scars(tmp_path: Path) -> None:
 
 def test_burn_scars_that_are_not_as_published(tmp_path: Path) -> None:
     folder = write_burn_scars(tmp_path)
-    with pytest.raises(DatasetError, match=r"training: files \*_merged.tif: 2 found, 540 are pub"):
+    with pytest.raises(DatasetError, match=r"training: files \*_merged.tif: 3 found, 540 are pub"):
         burn_scars.read(folder)
     mask = next((folder / "validation").glob("*.mask.tif"))
     content = mask.read_bytes()

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gair.errors import DatasetError
+from gair.errors import DatasetError, TrainingError
 from training.finetune import metrics
 from training.finetune.encoders import Encoder, Frames
 from training.finetune.fitting import Budget, Rows, fit, held_back
@@ -188,6 +188,10 @@ def _fit(
     advance: Callable[[int], None],
 ) -> None:
     chosen, aside, aside_of = _choices(data, seed)
+    if min(len(chosen), budget.batch) < 2:
+        raise TrainingError(
+            f"{len(chosen)} scenes in batches of {budget.batch}: its batch norms need 2 or more"
+        )
     rng = np.random.default_rng([seed, 41])
     remembered: dict[int, tuple[Tensor, Masks]] = {}
     side = model.encoder.side_px
