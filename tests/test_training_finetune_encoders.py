@@ -108,6 +108,11 @@ def test_timm_models_encode_photos_and_plain_transformers_frames() -> None:
     pixels = encoder.prepare([photo, photo])
     assert pixels.shape == (2, 3, encoder.side_px, encoder.side_px)
     assert encoder.encode(pixels).shape == (2, encoder.width)
+    first, again, other = (
+        open_encoder("scratch:timm:test_efficientnet", "photo", seed) for seed in (1, 1, 2)
+    )
+    assert torch.equal(first.encode(pixels), again.encode(pixels))
+    assert not torch.equal(first.encode(pixels), other.encode(pixels))
     vit = timm_frame_encoder("test_vit", pretrained=False)
     maps = vit.encode(vit.prepare(frames(side_hw=(vit.side_px, vit.side_px))))
     assert maps.shape[:3] == (2, 4, vit.width)

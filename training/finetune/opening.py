@@ -9,7 +9,7 @@ from gair.errors import ModelError, UsageError
 from training.finetune.encoders import Adapted, Kind
 
 SCRATCH = "scratch:"
-"""Before a GAIR model: its shape with random weights, to be trained on the labels alone."""
+"""Before a GAIR or timm model: its shape, random weights, to be trained on the labels alone."""
 
 NAMED: dict[Kind, tuple[str, ...]] = {
     "photo": ("timm:NAME", "dinov2", "efficientnet-lite"),
@@ -24,8 +24,8 @@ def open_encoder(source: str, kind: Kind, seed: int = 0) -> Adapted[Any]:
 
     Args:
         source: a GAIR model (a folder, a checkpoint, a hub id, ``shipped:NAME``,
-            ``untrained:PRESET``); ``scratch:`` and one, for its shape with random weights; or a
-            baseline of :data:`NAMED`.
+            ``untrained:PRESET``); a baseline of :data:`NAMED`; or ``scratch:`` before a GAIR or
+            timm model, for its shape with random weights.
         kind: what it must encode.
         seed: of random weights.
 
@@ -35,6 +35,8 @@ def open_encoder(source: str, kind: Kind, seed: int = 0) -> Adapted[Any]:
     """
     name, _, rest = source.partition(":")
     known = {n.partition(":")[0] for names in NAMED.values() for n in names}
+    if source.startswith(f"{SCRATCH}timm:"):
+        return _timm(source.removeprefix(f"{SCRATCH}timm:"), kind, seed)
     if name in known:
         return _baseline(name, rest, kind, seed)
     from gair.model import Gair
@@ -57,12 +59,7 @@ def _baseline(name: str, rest: str, kind: Kind, seed: int) -> Adapted[Any]:
             f"{name} encodes no {kind}s; there are: GAIR models, {', '.join(NAMED[kind])}"
         )
     if name in ("timm", "dinov2"):
-        from training.finetune.timm_encoders import timm_frame_encoder, timm_photo_encoder
-
-        if name == "timm" and not rest:
-            raise ModelError("timm: needs a name, such as timm:resnet50")
-        model = rest if name == "timm" else "dinov2"
-        return timm_photo_encoder(model) if kind == "photo" else timm_frame_encoder(model)
+        return _timm(rest if name == "timm" else name, kind)
     if name == "efficientnet-lite":
         from training.finetune.efficientnet_lite import efficientnet_lite_encoder
 
@@ -82,3 +79,24 @@ def _baseline(name: str, rest: str, kind: Kind, seed: int) -> Adapted[Any]:
     from training.finetune.satclip import satclip_encoder
 
     return satclip_encoder(rest)
+
+
+def _timm(name: str, kind: Kind, random_seed: int | None = None) -> Adapted[Any]:
+    """A timm model with its weights, or with random ones where a seed is given."""
+    import torch
+
+    from training.finetune.timm_encoders import timm_frame_encoder, timm_photo_encoder
+
+    if not name:
+        raise ModelError("timm: needs a name, such as timm:resnet50")
+    if kind == "location":
+        raise UsageError(f"timm encodes no locations; there are: {', '.join(NAMED[kind])}")
+    adapt = timm_photo_encoder if kind == "photo" else timm_frame_encoder
+    if random_seed is None:
+        return adapt(name)
+    state = torch.random.get_rng_state()
+    torch.manual_seed(random_seed)
+    try:
+        return adapt(name, pretrained=False)
+    finally:
+        torch.random.set_rng_state(state)

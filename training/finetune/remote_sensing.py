@@ -1,9 +1,11 @@
 """Remote sensing: a frozen encoder f under a UPerNet that labels every pixel.
 
-PANGAEA's protocol (https://arxiv.org/abs/2412.04204): AdamW, batches of 8, random crops of the
-encoder's own input size without resizing, tiles of that size at the test, mean IoU over all test
-pixels with pixels that have no label left out. Of several dates each is encoded alone and the maps
-are mixed by learned weights. *finetune* lets the encoder learn too, as a scratch baseline must.
+PANGAEA's protocol (https://arxiv.org/abs/2412.04204): AdamW for 80 epochs in batches of 8, random
+crops of the encoder's own input size without resizing, tiles of that size at the test, the weights
+that did best on validation scenes, mean IoU over all test pixels; pixels without a label do not
+count. Of several dates each is encoded alone and the maps are mixed by learned weights (its
+"linear" strategy). Ours differs in that the learning rate falls along a cosine, not in steps.
+*finetune* lets the encoder learn too, as a scratch baseline must.
 """
 
 from __future__ import annotations
