@@ -8,6 +8,7 @@ ALiBi's, https://arxiv.org/abs/2108.12409, section 3).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -97,6 +98,18 @@ class RemoteSensingEncoder(nn.Module):
 
     def before_norm(self, pixels: Tensor) -> Tensor:
         """The tokens as they leave the last block: (B, C, H, W) to (B, h, w, D)."""
+        return self.after_blocks(pixels, (len(self.blocks),))[0]
+
+    def after_blocks(self, pixels: Tensor, counts: Sequence[int]) -> list[Tensor]:
+        """The tokens after some numbers of blocks, for heads that read several depths.
+
+        Args:
+            pixels: (B, C, H, W).
+            counts: how many blocks each answer has passed, not decreasing; 0 is the embedding.
+
+        Returns:
+            (B, h, w, D) for each, before the closing norm.
+        """
         batch, channels, height, width = pixels.shape
         p = self.patch_px
         h, w = height // p, width // p
@@ -107,7 +120,11 @@ class RemoteSensingEncoder(nn.Module):
         bias = self.bias
         if (h, w) != self.grid_hw:
             bias = alibi_bias(self.heads, (h, w)).to(tokens.device)
-        for block in self.blocks:
-            tokens = block(tokens, bias)
-        grid: Tensor = tokens.view(batch, h, w, -1)
-        return grid
+        found: list[Tensor] = []
+        done = 0
+        for count in counts:
+            for block in list(self.blocks)[done:count]:
+                tokens = block(tokens, bias)
+            done = count
+            found.append(tokens.view(batch, h, w, -1))
+        return found

@@ -61,9 +61,8 @@ def draw_world(seed: int, side_m: float, *, threads: int = 2) -> World:
     strips = int(np.ceil(side_m / (STRIP_ROWS * PIXEL_M)))
     count = strips * STRIP_ROWS
     side_m = count * PIXEL_M
-    rng = np.random.default_rng([seed, 7])
-    layout = Layout.draw(rng, seed, side_m)
-    style = _style_grid(looks.Style.draw(rng, side_m), side_m)
+    layout, looks_of_city = draw_plan(seed, side_m)
+    style = _style_grid(looks_of_city, side_m)
     world = World(
         seed,
         np.empty((count, count), np.uint8),
@@ -75,6 +74,17 @@ def draw_world(seed: int, side_m: float, *, threads: int = 2) -> World:
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(lambda strip: _Strip(world, layout, style, strip).draw(), range(strips)))
     return world
+
+
+def draw_plan(seed: int, side_m: float) -> tuple[Layout, looks.Style]:
+    """Where streets are and how neighbourhoods look, which a city's rasters are drawn from.
+
+    Args:
+        seed: of the city.
+        side_m: of its world, :attr:`World.side_m`.
+    """
+    rng = np.random.default_rng([seed, 7])
+    return Layout.draw(rng, seed, side_m), looks.Style.draw(rng, side_m)
 
 
 def _style_grid(style: looks.Style, side_m: float) -> dict[str, Floats]:

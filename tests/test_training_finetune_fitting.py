@@ -1,0 +1,129 @@
+"""The loop and the linear maps, the latter against scikit-learn's."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression, Ridge
+from torch import nn
+
+from gair.errors import TrainingError, UsageError
+from training.finetune import linear
+from training.finetune.fitting import Budget, batches, fit, held_back
+
+
+def test_batches_are_full_shuffled_and_the_same_for_a_seed() -> None:
+    first = list(itertools.islice(batches(10, 4, seed=3), 5))
+    assert all(len(batch) == 4 for batch in first)
+    assert sorted(np.concatenate(first)) == sorted([*range(10)] * 2)
+    again = list(itertools.islice(batches(10, 4, seed=3), 5))
+    assert all((a == b).all() for a, b in zip(first, again, strict=True))
+    other = next(batches(10, 4, seed=4))
+    assert (other != first[0]).any()
+    assert len(next(batches(3, 8, seed=0))) == 3
+
+
+def test_rows_held_back_part_the_rows() -> None:
+    fitted, aside = held_back(20, 0.2, seed=1)
+    assert len(aside) == 4
+    assert sorted([*fitted, *aside]) == [*range(20)]
+    assert (held_back(20, 0.2, seed=2)[1] != aside).any()
+    assert [len(part) for part in held_back(2, 0.01, seed=0)] == [1, 1]
+    with pytest.raises(TrainingError, match="1 labelled examples: at least two"):
+        held_back(1, 0.2, seed=0)
+
+
+def test_the_best_weights_on_the_way_are_kept() -> None:
+    module = nn.Linear(1, 1)
+    found: list[float] = []
+
+    def score() -> float:
+        found.append(float(module.weight.detach()))
+        return [1.0, 3.0, 2.0][len(found) - 1]
+
+    budget = Budget(steps=9, batch=2, lr=0.1, checks=3)
+    best = fit(module, lambda _rows: module.weight.sum(), 4, budget, seed=0, score=score)
+    assert best == 3.0
+    assert float(module.weight.detach()) == found[1] != found[2]
+    assert not module.training
+
+
+def test_frozen_weights_stay_and_steps_are_told() -> None:
+    module = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1))
+    module[0].requires_grad_(False)
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    steps: list[int] = []
+
+    def loss_of(rows: np.ndarray) -> torch.Tensor:
+        return module(torch.ones(len(rows), 1)).square().sum()
+
+    fit(module, loss_of, 3, Budget(steps=5, batch=2), seed=0, advance=steps.append)
+    after = module.state_dict()
+    assert torch.equal(before["0.weight"], after["0.weight"])
+    assert not torch.equal(before["1.weight"], after["1.weight"])
+    assert sum(steps) == 5
+
+
+def test_a_loss_that_is_not_finite_stops_with_a_remedy() -> None:
+    module = nn.Linear(1, 1)
+    with pytest.raises(TrainingError, match="the loss is nan at step 0: lower the rate"):
+        fit(module, lambda _rows: module.weight.sum() * torch.nan, 4, Budget(steps=2), seed=0)
+    with pytest.raises(TrainingError, match="nothing to fit"):
+        fit(module, lambda _rows: module.weight.sum(), 0, Budget(steps=2), seed=0)
+    with pytest.raises(UsageError, match="steps is 0"):
+        Budget(steps=0)
+    with pytest.raises(UsageError, match="the learning rate is -1"):
+        Budget(lr=-1)
+
+
+def examples(seed: int, count: int = 60) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(2, [1, 5, 0.1, 1, 1], size=(count, 5))
+    y = x @ rng.normal(size=(5, 2)) + rng.normal(size=(count, 2))
+    return torch.from_numpy(x), y, rng.integers(0, 3, count)
+
+
+def standardised(x: torch.Tensor) -> np.ndarray:
+    return ((x - x.mean(0)) / x.std(0)).numpy()
+
+
+@pytest.mark.parametrize("strength", [0.01, 100.0])
+def test_ridge_equals_scikit_learn(strength: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear, "RIDGES", (strength,))
+    x, y, _ = examples(0)
+    found = linear.solve_linear((x, y), (x, y), goal="regression", outputs=2)
+    wanted = Ridge(alpha=strength).fit(standardised(x), y)
+    np.testing.assert_allclose(found(x).numpy(), wanted.predict(standardised(x)), atol=1e-8)
+
+
+@pytest.mark.parametrize("decay", [0.1, 0.001])
+def test_logistic_regression_equals_scikit_learn(
+    decay: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linear, "DECAYS", (decay,))
+    x, _, labels = examples(1)
+    found = linear.solve_linear((x, labels), (x, labels), goal="classification", outputs=3)
+    wanted = LogisticRegression(C=1 / (decay * len(x)), tol=1e-8, max_iter=1000)
+    wanted.fit(standardised(x), labels)
+    np.testing.assert_allclose(
+        found(x).softmax(1).numpy(), wanted.predict_proba(standardised(x)), atol=2e-3
+    )
+
+
+def test_the_strength_that_does_best_aside_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    x, noise = torch.from_numpy(rng.normal(size=(12, 10))), rng.normal(size=(12, 1))
+    monkeypatch.setattr(linear, "RIDGES", (1e-6, 1e6))
+    aside = torch.from_numpy(rng.normal(size=(50, 10))), np.zeros((50, 1))
+    found = linear.solve_linear((x, noise), aside, goal="regression", outputs=1)
+    assert float(found.weight.abs().max()) < 1e-3  # noise is best not learned
+
+
+def test_a_feature_that_stands_still_is_harmless() -> None:
+    x, y, _ = examples(2)
+    x[:, 1] = 7
+    found = linear.solve_linear((x, y), (x, y), goal="regression", outputs=2)
+    assert bool(torch.isfinite(found(x)).all())

@@ -1,0 +1,134 @@
+"""Readers of sightings: iNaturalist, the two bird sets, YFCC100M-GEO100."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from gair.errors import DatasetError
+from training.finetune.readers import sightings
+
+CLASSES = 4
+
+
+def predictions(path: Path, rows: int, classes: int = CLASSES) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = np.eye(classes, dtype=np.float32)[np.arange(rows) % classes]
+    if path.suffix == ".npz":
+        sparse.save_npz(path, sparse.csr_matrix(values))
+    else:
+        np.save(path, values)
+
+
+def write_inat(folder: Path, year: int = 2018) -> Path:
+    for split, first, count in (("train", 0, 6), ("val", 100, 3)):
+        ids = [first + number for number in range(count)]
+        content: dict[str, Any] = {
+            "images": [{"id": number, "file_name": f"{number}.jpg"} for number in ids],
+            "annotations": [
+                {"image_id": number, "category_id": number % CLASSES} for number in reversed(ids)
+            ],
+        }
+        places = [
+            {"id": n, "lon": None if n == first else 10.0 + n, "lat": None if n == first else 5.0}
+            for n in ids
+        ]
+        (folder / f"{split}{year}.json").write_text(json.dumps(content))
+        (folder / f"{split}{year}_locations.json").write_text(json.dumps(places[::-1]))
+    predictions(folder / "features_inception" / f"inat{year}_val_preds_sparse.npz", 3)
+    return folder
+
+
+def write_birds(folder: Path, name: str = "birdsnap") -> Path:
+    def photo(label: int, lon: float | None, valid: bool = True) -> dict[str, Any]:
+        lat = None if lon is None else 40.0
+        return {
+            "valid_image": valid,
+            "class_id": label,
+            "im_path": "x.jpg",
+            "ebird_meta": {"lon": lon, "lat": lat, "user_id": 1, "date": 0.1},
+            "orig_meta": {"lon": 0.0, "lat": 0.0, "user_id": 1, "date": 0.1},
+        }
+
+    content = {
+        "classes": ["wren", "owl", "crow", "kite"],
+        "train": [photo(0, -100), photo(1, None), photo(2, -90), photo(3, -80, valid=False)],
+        "valid": [],
+        "test": [photo(3, -70), photo(2, None)],
+    }
+    (folder / f"{name}_with_loc_2019.json").write_text(json.dumps(content))
+    predictions(folder / "features_inception" / f"{name}_test_preds_sparse.npz", 2)
+    return folder
+
+
+def write_yfcc(folder: Path) -> Path:
+    rows = ["lon,lat,class,split", "1,2,0,train", "3,4,3,train", "5,6,1,val", "7,8,2,test"]
+    (folder / "train_test_split.csv").write_text("\n".join(rows) + "\n")
+    predictions(folder / "features_inception" / "YFCC_test_preds.npy", 1)
+    return folder
+
+
+@pytest.mark.parametrize("year", [2017, 2018])
+def test_inat(tmp_path: Path, year: int) -> None:
+    data = sightings.read_inat(write_inat(tmp_path, year), year, CLASSES)
+    assert data.train_labels.tolist() == [1, 2, 3, 0, 1]  # the first has no place
+    assert data.train_lonlat_deg[0].tolist() == [11, 5]
+    assert data.test_labels.tolist() == [0, 1, 2]
+    assert np.isnan(data.test_lonlat_deg[0]).all()
+    assert data.test_lonlat_deg[2].tolist() == [112, 5]
+    assert data.test_probabilities.argmax(axis=1).tolist() == [0, 1, 2]
+
+
+def test_inat_that_is_not_as_published(tmp_path: Path) -> None:
+    folder = write_inat(tmp_path)
+    with pytest.raises(DatasetError, match="preds_sparse.npz: classes: 4 found, 8,142 are pub"):
+        sightings.read_inat(folder, 2018)
+    with pytest.raises(
+        DatasetError, match="classes of the train photos .* 0 to 3; expected 0 to 1"
+    ):
+        sightings.read_inat(folder, 2018, 2)
+    predictions(folder / "features_inception" / "inat2018_val_preds_sparse.npz", 2)
+    with pytest.raises(DatasetError, match="rows: 2 found, 3 are published"):
+        sightings.read_inat(folder, 2018, CLASSES)
+    places = json.loads((folder / "val2018_locations.json").read_text())
+    (folder / "val2018_locations.json").write_text(json.dumps(places[1:]))
+    with pytest.raises(DatasetError, match=r"val2018_locations.json lacks image 102 and 0 more"):
+        sightings.read_inat(folder, 2018, CLASSES)
+    (folder / "val2018.json").write_text('{"images": [')
+    with pytest.raises(DatasetError, match=r"val2018\.json is not JSON"):
+        sightings.read_inat(folder, 2018, CLASSES)
+    (folder / "val2018.json").write_text('{"images": []}')
+    with pytest.raises(DatasetError, match=r"val2018\.json .* is not as published: .*annotations"):
+        sightings.read_inat(folder, 2018, CLASSES)
+
+
+@pytest.mark.parametrize("name", ["birdsnap", "nabirds"])
+def test_birds(tmp_path: Path, name: str) -> None:
+    data = sightings.read_birds(write_birds(tmp_path, name), name, CLASSES)
+    assert data.train_labels.tolist() == [0, 2]
+    assert data.train_lonlat_deg.tolist() == [[-100, 40], [-90, 40]]
+    assert data.test_labels.tolist() == [3, 2]
+    assert np.isnan(data.test_lonlat_deg[1]).all()
+    with pytest.raises(DatasetError, match="classes: 4 found, 5"):
+        sightings.read_birds(tmp_path, name)
+    (tmp_path / "features_inception" / f"{name}_test_preds_sparse.npz").write_bytes(b"cut")
+    with pytest.raises(DatasetError, match=f"cannot read .*{name}_test_preds_sparse.npz"):
+        sightings.read_birds(tmp_path, name, CLASSES)
+
+
+def test_yfcc(tmp_path: Path) -> None:
+    data = sightings.read_yfcc(write_yfcc(tmp_path), CLASSES)
+    assert data.train_lonlat_deg.tolist() == [[1, 2], [3, 4]]
+    assert data.train_labels.tolist() == [0, 3]
+    assert data.test_labels.tolist() == [2]
+    assert data.test_probabilities.shape == (1, CLASSES)
+    with pytest.raises(DatasetError, match="YFCC_test_preds.npy: classes: 4 found, 100 are"):
+        sightings.read_yfcc(tmp_path)
+    (tmp_path / "features_inception" / "YFCC_test_preds.npy").unlink()
+    with pytest.raises(DatasetError, match=r"YFCC_test_preds\.npy is missing"):
+        sightings.read_yfcc(tmp_path, CLASSES)

@@ -1,0 +1,113 @@
+"""The scores that the tasks are published with, from truth and prediction.
+
+They agree with scikit-learn's of the same name. Nothing is dropped: a prediction that is not finite
+makes the score infinitely bad instead of disappearing from the count.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from gair.errors import TrainingError
+
+Array = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.int64]
+
+
+def r2(truth: npt.ArrayLike, predicted: npt.ArrayLike) -> float:
+    """Share of the variance explained, a mean over the targets; (N,) or (N, T) each.
+
+    A target that does not vary counts 1 if it is met exactly and 0 if not.
+    """
+    t, p = _pair(truth, predicted)
+    if not np.isfinite(p).all():
+        return float("-inf")
+    residual = ((t - p) ** 2).sum(axis=0)
+    total = ((t - t.mean(axis=0)) ** 2).sum(axis=0)
+    still = total == 0
+    score = 1 - residual / np.where(still, 1, total)
+    return float(np.where(still, (residual == 0).astype(np.float64), score).mean())
+
+
+def mae(truth: npt.ArrayLike, predicted: npt.ArrayLike) -> float:
+    """Mean absolute error, a mean over the targets."""
+    t, p = _pair(truth, predicted)
+    return float(np.abs(t - p).mean()) if np.isfinite(p).all() else float("inf")
+
+
+def rmse(truth: npt.ArrayLike, predicted: npt.ArrayLike) -> float:
+    """Root of the mean squared error of each target, then a mean over the targets."""
+    t, p = _pair(truth, predicted)
+    if not np.isfinite(p).all():
+        return float("inf")
+    return float(np.sqrt(((t - p) ** 2).mean(axis=0)).mean())
+
+
+def accuracy(truth: Labels, predicted: Labels) -> float:
+    """Share of labels that are right."""
+    _same_length(truth, predicted)
+    return float((np.asarray(truth) == np.asarray(predicted)).mean())
+
+
+def macro_f1(truth: Labels, predicted: Labels) -> float:
+    """F1 of each class that occurs in the truth or the prediction, a plain mean over them."""
+    _same_length(truth, predicted)
+    scores = []
+    for label in np.union1d(truth, predicted):
+        is_it, said_so = np.asarray(truth) == label, np.asarray(predicted) == label
+        both = int((is_it & said_so).sum())
+        scores.append(2 * both / (int(is_it.sum()) + int(said_so.sum())))
+    return float(np.mean(scores))
+
+
+def top_k(truth: Labels, scores: npt.NDArray[np.floating], k: int) -> float:
+    """Share of rows whose true class is among the ``k`` highest scores.
+
+    Of equal scores the later classes count as higher, so a constant gains nothing by ties beyond
+    what ``k`` classes get.
+
+    Args:
+        truth: (N,).
+        scores: (N, C); NaN is below everything.
+        k: at least 1.
+    """
+    _same_length(truth, scores)
+    clean = np.nan_to_num(scores, nan=-np.inf)
+    best = np.argsort(clean, axis=1, kind="stable")[:, -k:]
+    return float((best == np.asarray(truth)[:, None]).any(axis=1).mean())
+
+
+def confusion(truth: Labels, predicted: Labels, classes: int, *, ignore: int = -1) -> Labels:
+    """Counts (C, C) of pixels by true class (row) and predicted class; arrays of one shape."""
+    t, p = np.asarray(truth).ravel(), np.asarray(predicted).ravel()
+    _same_length(t, p)
+    counted = t != ignore
+    t, p = t[counted], p[counted]
+    if t.size and not (0 <= t.min() and t.max() < classes and 0 <= p.min() and p.max() < classes):
+        raise TrainingError(
+            f"classes run from {min(t.min(), p.min())} to {max(t.max(), p.max())} and there are "
+            f"{classes}: check the masks"
+        )
+    pairs = np.bincount(t.astype(np.int64) * classes + p, minlength=classes * classes)
+    return np.asarray(pairs.reshape(classes, classes), dtype=np.int64)
+
+
+def mean_iou(counts: Labels) -> float:
+    """Intersection over union, a mean over the classes that occur in truth or prediction."""
+    both = np.diag(counts).astype(np.float64)
+    either = counts.sum(axis=0) + counts.sum(axis=1) - np.diag(counts)
+    seen = either > 0
+    return float((both[seen] / either[seen]).mean()) if seen.any() else float("nan")
+
+
+def _pair(truth: npt.ArrayLike, predicted: npt.ArrayLike) -> tuple[Array, Array]:
+    t, p = np.asarray(truth, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
+    if t.shape != p.shape or not t.size:
+        raise TrainingError(f"truth has shape {t.shape} and the prediction {p.shape}")
+    return t, p
+
+
+def _same_length(truth: npt.NDArray[np.generic], predicted: npt.NDArray[np.generic]) -> None:
+    if len(truth) != len(predicted) or not len(truth):
+        raise TrainingError(f"{len(truth)} labels and {len(predicted)} predictions")

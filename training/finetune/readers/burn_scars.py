@@ -1,0 +1,70 @@
+"""HLS Burn Scars: 804 scenes of 512 x 512 pixels, burnt or not (CC BY 4.0).
+
+https://huggingface.co/datasets/ibm-nasa-geospatial/hls_burn_scars, unpacked::
+
+    training/subsetted_512x512_HLS.S30.T10SDH.2020248.v1.4_merged.tif    six bands of reflectance
+    training/subsetted_512x512_HLS.S30.T10SDH.2020248.v1.4.mask.tif      1 burnt, 0 not, -1 no data
+    validation/...
+
+As in PANGAEA, ``validation`` is the test and a tenth of ``training`` is held back to choose by.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from gair.errors import DatasetError
+from training.finetune.readers.checking import check_count, check_sums, needed, read_raster
+from training.finetune.remote_sensing import Masks, SceneData
+
+BANDS = ("B2", "B3", "B4", "B8A", "B11", "B12")
+CLASSES = ("not burned", "burn scar")
+COUNTS = {"training": 540, "validation": 264}
+_NO_DATA = 9999
+_IMAGE, _MASK = "_merged.tif", ".mask.tif"
+
+
+class BurnScars:
+    """The scenes of one folder."""
+
+    bands = BANDS
+
+    def __init__(self, folder: Path, published: int | None) -> None:
+        if not folder.is_dir():
+            raise DatasetError(f"{folder} is missing: unpack the whole archive")
+        self.images = sorted(folder.glob(f"*{_IMAGE}"))
+        check_count(f"{folder}: files *{_IMAGE}", len(self.images), published)
+        self.masks = [
+            needed(image.with_name(image.name.removesuffix(_IMAGE) + _MASK))
+            for image in self.images
+        ]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def read(self, number: int) -> tuple[npt.NDArray[np.float32], Masks]:
+        """(1, 6, H, W) reflectance x 10000, and (H, W) classes."""
+        image = read_raster(self.images[number]).astype(np.float32)
+        if image.shape[0] != len(BANDS):
+            raise DatasetError(f"{self.images[number]} has {image.shape[0]} bands; expected 6")
+        image[image == _NO_DATA] = 0
+        return image[None] * 10_000, read_raster(self.masks[number])[0].astype(np.int64)
+
+
+def read(folder: Path, counts: dict[str, int] | None = None) -> SceneData:
+    """The task.
+
+    Args:
+        folder: with ``training`` and ``validation``.
+        counts: scenes of each, if not those published.
+
+    Raises:
+        DatasetError: files are missing, too many or damaged.
+    """
+    check_sums(folder)
+    counts = COUNTS if counts is None else counts
+    train, test = (BurnScars(folder / name, counts[name]) for name in ("training", "validation"))
+    return SceneData(CLASSES, train, test)

@@ -1,0 +1,139 @@
+"""What every reader checks: files are there, readable, as many as published, and unchanged."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gair.errors import DatasetError
+from gair.files import sha256_of
+
+CHECKSUMS = "checksums.sha256"
+
+
+def check_sums(folder: Path) -> None:
+    """Compare files with a list of their sha256, where the folder has one.
+
+    Raises:
+        DatasetError: a file differs or is missing, or the list is malformed.
+    """
+    listing = folder / CHECKSUMS
+    if not listing.is_file():
+        return
+    for number, line in enumerate(listing.read_text().splitlines(), start=1):
+        if not line.strip():
+            continue
+        wanted, _, name = line.partition(" ")
+        name = name.strip().lstrip("*")
+        if len(wanted) != 64 or not name:
+            raise DatasetError(f"{listing}, line {number}: expected a sha256 and a file name")
+        found = sha256_of(needed(folder / name))
+        if found != wanted.lower():
+            raise DatasetError(
+                f"{folder / name} has sha256 {found[:12]}..., and {CHECKSUMS} says "
+                f"{wanted[:12]}...: download it again"
+            )
+
+
+def check_count(what: str, found: int, published: int | None) -> None:
+    """Refuse another number than the authors publish; None where that is not known.
+
+    Raises:
+        DatasetError: it differs.
+    """
+    if published is not None and found != published:
+        raise DatasetError(f"{what}: {found:,} found, {published:,} are published; download again")
+
+
+def needed(path: Path) -> Path:
+    """The path of a file that must be there.
+
+    Raises:
+        DatasetError: it is not.
+    """
+    if not path.is_file():
+        raise DatasetError(f"{path} is missing: download the data set again, whole")
+    return path
+
+
+def read_json(path: Path) -> Any:  # noqa: ANN401
+    """A JSON file's content.
+
+    Raises:
+        DatasetError: it is missing or no JSON.
+    """
+    try:
+        return json.loads(needed(path).read_text())
+    except ValueError as error:
+        raise DatasetError(f"{path} is not JSON ({error}): download it again") from error
+
+
+def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """The rows of a CSV file.
+
+    Raises:
+        DatasetError: it is missing, empty, or lacks a column.
+    """
+    with needed(path).open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        lacking = [name for name in columns if name not in (reader.fieldnames or ())]
+        if lacking:
+            there = ", ".join(reader.fieldnames or ()) or "nothing"
+            raise DatasetError(f"{path} has no column {', '.join(lacking)}; it has {there}")
+        rows = list(reader)
+    if not rows:
+        raise DatasetError(f"{path} has no rows: download it again")
+    return rows
+
+
+def numbers(path: Path, rows: Sequence[dict[str, str]], column: str) -> npt.NDArray[np.float64]:
+    """A column of numbers.
+
+    Raises:
+        DatasetError: a value is none; its row is named.
+    """
+    found = np.empty(len(rows))
+    for i, row in enumerate(rows):
+        try:
+            found[i] = float(row[column])
+        except (TypeError, ValueError) as error:
+            raise DatasetError(
+                f"{path}, row {i + 1}: {column} is {row[column]!r}, no number"
+            ) from error
+    return found
+
+
+def read_arrays(path: Path, *names: str) -> list[npt.NDArray[Any]]:
+    """Arrays of an ``.npz`` file by name.
+
+    Raises:
+        DatasetError: the file is missing, damaged, or lacks one.
+    """
+    try:
+        with needed(path).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return [arrays[name] for name in names]
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise DatasetError(f"cannot read {', '.join(names)} of {path}: {error}") from error
+    except Exception as error:  # zipfile has errors of its own
+        raise DatasetError(f"{path} is damaged ({type(error).__name__}): download it") from error
+
+
+def read_raster(path: Path) -> npt.NDArray[Any]:
+    """All bands of a GeoTIFF, (C, H, W).
+
+    Raises:
+        DatasetError: it is missing or damaged.
+    """
+    import rasterio
+
+    try:
+        with rasterio.open(needed(path)) as raster:
+            return np.asarray(raster.read())
+    except rasterio.errors.RasterioError as error:
+        raise DatasetError(f"cannot read {path} ({error}): download it again") from error

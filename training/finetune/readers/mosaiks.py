@@ -1,0 +1,57 @@
+"""MOSAIKS' labels of places, as TorchSpatial publishes them.
+
+https://github.com/seai-lab/TorchSpatial: ``Y_population.csv``, ``Y_elevation.csv``,
+``Y_forest_cover.csv`` and ``Y_nightlights.csv`` in one folder, each with the columns ``lon``,
+``lat``, ``split`` (train, val, test) and its own name.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from gair.errors import DatasetError
+from training.finetune.location import PlaceData
+from training.finetune.readers.checking import check_sums, needed, numbers, read_csv
+from training.finetune.supervised import Labelled
+
+VARIABLES = ("population", "elevation", "forest_cover", "nightlights")
+
+
+def read(folder: Path, variable: str) -> PlaceData:
+    """One variable; the split val is fitted with train.
+
+    TorchSpatial names the column of ``Y_forest_cover.csv`` like its file, or by the first word.
+
+    Raises:
+        DatasetError: the file is missing or damaged, or a split is empty.
+    """
+    check_sums(folder)
+    path = needed(folder / f"Y_{variable}.csv")
+    rows = read_csv(path, ("lon", "lat", "split"))
+    column = variable if variable in rows[0] else variable.split("_")[0]
+    rows = read_csv(path, ("lon", "lat", "split", column))
+    is_test = np.array([row["split"] == "test" for row in rows])
+    for name, here in (("test", is_test), ("train", ~is_test)):
+        if not here.any():
+            raise DatasetError(f"{path} has no row of the split {name}")
+    places = lonlat_deg(path, rows)
+    values = numbers(path, rows, column)[:, None]
+    train, test = (Labelled(places[here], values[here]) for here in (~is_test, is_test))
+    return PlaceData("regression", (variable,), train, test)
+
+
+def lonlat_deg(path: Path, rows: list[dict[str, str]]) -> npt.NDArray[np.float64]:
+    """The columns ``lon`` and ``lat``, (N, 2).
+
+    Raises:
+        DatasetError: a place is none; its row is named.
+    """
+    places = np.stack([numbers(path, rows, "lon"), numbers(path, rows, "lat")], axis=1)
+    wrong = np.flatnonzero((np.abs(places) > (180.0, 90.0)).any(axis=1) | np.isnan(places).any(1))
+    if len(wrong):
+        lon, lat = places[wrong[0]]
+        raise DatasetError(f"{path}, row {wrong[0] + 1}: longitude {lon}, latitude {lat}")
+    return places

@@ -1,0 +1,144 @@
+"""Where species and scenes were photographed, with an image classifier's predictions.
+
+The layout of Mac Aodha's geo prior (https://github.com/macaodha/geo_prior) and TorchSpatial::
+
+    train2018.json, val2018.json                   images: id; annotations: image_id, category_id
+    train2018_locations.json, val2018_locations.json       id, lon, lat (null where unknown)
+    features_inception/inat2018_val_preds_sparse.npz       (photos, classes) probabilities
+
+and likewise 2017; ``birdsnap_with_loc_2019.json`` and ``nabirds_with_loc_2019.json`` (classes,
+train, test; of each photo ``valid_image``, ``class_id``, ``ebird_meta``: lon, lat) with
+``features_inception/birdsnap_test_preds_sparse.npz``; and YFCC100M-GEO100's
+``train_test_split.csv`` (lon, lat, class, split) with ``features_inception/YFCC_test_preds.npy``.
+Of the birds' two sets of places those of eBird are taken.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gair.errors import DatasetError
+from training.finetune.readers.checking import (
+    check_count,
+    check_sums,
+    needed,
+    numbers,
+    read_csv,
+    read_json,
+)
+from training.finetune.readers.mosaiks import lonlat_deg
+from training.finetune.species import PriorData
+
+CLASSES = {"inat2017": 5089, "inat2018": 8142, "birdsnap": 500, "nabirds": 555, "yfcc": 100}
+_META = "ebird_meta"
+
+Places = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.int64]
+
+
+def read_inat(folder: Path, year: int, classes: int | None = None) -> PriorData:
+    """The iNaturalist competition of 2017 or 2018, tested on its split val.
+
+    Args:
+        folder: of the files above.
+        year: 2017 or 2018.
+        classes: how many, if not those published.
+
+    Raises:
+        DatasetError: a file is missing or damaged, or counts differ.
+    """
+    check_sums(folder)
+    train, labels = _inat_split(folder, f"train{year}")
+    known = np.isfinite(train).all(axis=1)
+    test, truth = _inat_split(folder, f"val{year}")
+    count = CLASSES[f"inat{year}"] if classes is None else classes
+    predictions = folder / "features_inception" / f"inat{year}_val_preds_sparse.npz"
+    return _prior(count, train[known], labels[known], test, truth, predictions)
+
+
+def read_birds(folder: Path, name: str, classes: int | None = None) -> PriorData:
+    """``birdsnap`` or ``nabirds``, tested on its split test; arguments as above."""
+    check_sums(folder)
+    path = folder / f"{name}_with_loc_2019.json"
+    content = read_json(path)
+    splits = {}
+    try:
+        for split in ("train", "test"):
+            photos = [photo for photo in content[split] if photo["valid_image"]]
+            places = [(photo[_META]["lon"], photo[_META]["lat"]) for photo in photos]
+            labels = np.array([photo["class_id"] for photo in photos], dtype=np.int64)
+            splits[split] = np.array(places, dtype=np.float64).reshape(-1, 2), labels
+        listed = len(content["classes"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise DatasetError(f"{path} is not as published: {error!r}") from error
+    count = CLASSES[name] if classes is None else classes
+    check_count(f"{path}: classes", listed, count)
+    (train, labels), (test, truth) = splits["train"], splits["test"]
+    known = np.isfinite(train).all(axis=1)
+    predictions = folder / "features_inception" / f"{name}_test_preds_sparse.npz"
+    return _prior(count, train[known], labels[known], test, truth, predictions)
+
+
+def read_yfcc(folder: Path, classes: int | None = None) -> PriorData:
+    """YFCC100M-GEO100, tested on its split test; arguments as above."""
+    check_sums(folder)
+    path = folder / "train_test_split.csv"
+    rows = read_csv(path, ("lon", "lat", "class", "split"))
+    places, labels = lonlat_deg(path, rows), numbers(path, rows, "class").astype(np.int64)
+    train, test = (np.array([row["split"] == s for row in rows]) for s in ("train", "test"))
+    count = CLASSES["yfcc"] if classes is None else classes
+    predictions = folder / "features_inception" / "YFCC_test_preds.npy"
+    return _prior(count, places[train], labels[train], places[test], labels[test], predictions)
+
+
+def _inat_split(folder: Path, split: str) -> tuple[Places, Labels]:
+    """Places (NaN where unknown) and classes, in the order of the images."""
+    path, places_path = folder / f"{split}.json", folder / f"{split}_locations.json"
+    content, places = read_json(path), read_json(places_path)
+    try:
+        category = {a["image_id"]: a["category_id"] for a in content["annotations"]}
+        ids = [image["id"] for image in content["images"]]
+        labels = np.array([category[number] for number in ids], dtype=np.int64)
+        of = {place["id"]: place for place in places}
+    except (KeyError, TypeError) as error:
+        raise DatasetError(
+            f"{path} or {places_path.name} is not as published: {error!r}"
+        ) from error
+    lost = [number for number in ids if number not in of]
+    if lost:
+        raise DatasetError(f"{places_path} lacks image {lost[0]} and {len(lost) - 1} more")
+    pairs: list[Any] = [(of[number]["lon"], of[number]["lat"]) for number in ids]
+    return np.array(pairs, dtype=np.float64).reshape(-1, 2), labels
+
+
+def _prior(
+    classes: int, train: Places, labels: Labels, test: Places, truth: Labels, predictions: Path
+) -> PriorData:
+    for what, found in (("train", labels), ("test", truth)):
+        if not len(found) or found.min() < 0 or found.max() >= classes:
+            seen = f"{found.min()} to {found.max()}" if len(found) else "none"
+            raise DatasetError(
+                f"classes of the {what} photos beside {predictions.parent} are {seen}; expected 0 "
+                f"to {classes - 1}"
+            )
+    probabilities = _probabilities(predictions)
+    check_count(f"{predictions}: rows", probabilities.shape[0], len(truth))
+    check_count(f"{predictions}: classes", probabilities.shape[1], classes)
+    return PriorData(classes, train, labels, test, truth, probabilities)
+
+
+def _probabilities(path: Path) -> npt.NDArray[np.float32]:
+    """(photos, classes), from a sparse ``.npz`` or a plain ``.npy``."""
+    needed(path)
+    try:
+        if path.suffix == ".npz":
+            from scipy.sparse import load_npz
+
+            return np.asarray(load_npz(path).todense(), dtype=np.float32)
+        return np.asarray(np.load(path, allow_pickle=False), dtype=np.float32)
+    except Exception as error:  # scipy and zipfile have many kinds
+        raise DatasetError(f"cannot read {path} ({error}): download it again") from error

@@ -1,0 +1,260 @@
+"""Remote sensing: a frozen encoder f under a UPerNet that labels every pixel.
+
+PANGAEA's protocol (https://arxiv.org/abs/2412.04204): AdamW for 80 epochs in batches of 8, random
+crops of the encoder's own input size without resizing, tiles of that size at the test, the weights
+that did best on validation scenes, mean IoU over all test pixels; pixels without a label do not
+count. Of several dates each is encoded alone and the maps are mixed by learned weights (its
+"linear" strategy). Ours differs in that the learning rate falls along a cosine, not in steps.
+*finetune* lets the encoder learn too, as a scratch baseline must.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gair.errors import DatasetError, TrainingError
+from training.finetune import metrics
+from training.finetune.encoders import Encoder, Frames
+from training.finetune.fitting import Budget, Rows, fit, held_back
+from training.finetune.supervised import Mode
+from training.finetune.upernet import UPerNet
+
+IGNORED = -1
+"""Marks pixels without a label."""
+CHANNELS = 512
+"""Of the UPerNet, as in PANGAEA's configuration."""
+_CHOOSE_SHARE = 0.1  # PANGAEA's for HLS Burn Scars
+
+Masks = npt.NDArray[np.int64]
+
+
+class Scenes(Protocol):
+    """Labelled imagery, read one at a time."""
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """Sentinel-2 names of the bands."""
+        ...
+
+    def __len__(self) -> int:
+        """How many."""
+        ...
+
+    def read(self, number: int) -> tuple[npt.NDArray[np.float32], Masks]:
+        """(T, C, H, W) reflectance x 10000 of T dates, and (H, W) classes or ``IGNORED``."""
+        ...
+
+
+@dataclass(frozen=True)
+class SceneData:
+    """A segmentation task."""
+
+    classes: tuple[str, ...]
+    train: Scenes
+    test: Scenes
+    val: Scenes | None = None
+    """Where its authors give one; else a tenth of ``train``."""
+    dates: int = 1
+
+
+class Segmenter(nn.Module):
+    """Encoder, weights over dates, and UPerNet; scores at the size of the crops."""
+
+    def __init__(
+        self, encoder: Encoder[Frames], data: SceneData, mode: Mode, channels: int, seed: int
+    ) -> None:
+        super().__init__()
+        self.frozen = mode == "probe"
+        self.encoder = encoder
+        self.body = encoder.module
+        self.body.requires_grad_(not self.frozen)
+        state = torch.random.get_rng_state()
+        torch.manual_seed(seed)
+        self.head = UPerNet(encoder.width, len(data.classes), channels)
+        torch.random.set_rng_state(state)
+        self.of_date = nn.Parameter(torch.full((data.dates,), 1 / data.dates))
+
+    def train(self, mode: bool = True) -> Segmenter:
+        """Training mode of what learns; a frozen encoder stays in evaluation mode."""
+        super().train(mode)
+        if self.frozen:
+            self.body.eval()
+        return self
+
+    def maps(self, dn: npt.NDArray[np.float32], bands: tuple[str, ...]) -> Tensor:
+        """(B, T, C, H, W) to the maps of all dates, (B, T, 4, width, h, w)."""
+        batch, dates = dn.shape[:2]
+        pixels = self.encoder.prepare(Frames(dn.reshape(-1, *dn.shape[2:]), bands))
+        pixels = _at_least(pixels, self.encoder.side_px)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            maps = self.encoder.encode(pixels)
+        return maps.view(batch, dates, *maps.shape[1:])
+
+    def forward(self, maps: Tensor, size_hw: tuple[int, int]) -> Tensor:
+        """The maps of all dates to (B, classes, H, W)."""
+        mixed = torch.einsum("btkdhw,t->bkdhw", maps, self.of_date)
+        scores: Tensor = F.interpolate(
+            self.head(mixed), size=size_hw, mode="bilinear", align_corners=False
+        )
+        return scores
+
+
+def run(
+    make: Callable[[int], Encoder[Frames]],
+    data: SceneData,
+    mode: Mode,
+    budget: Budget,
+    seeds: Sequence[int],
+    *,
+    channels: int = CHANNELS,
+    advance: Callable[[int], None] = lambda _count: None,
+) -> list[dict[str, float]]:
+    """Mean IoU for each seed; arguments as of the street-view pipeline, ``channels`` of UPerNet."""
+    results = []
+    for seed in seeds:
+        encoder = make(seed if mode == "finetune" else 0)
+        model = Segmenter(encoder, data, mode, channels, seed)
+        _fit(model, data, budget, seed, advance)
+        counts = evaluate(model, data.test, range(len(data.test)), len(data.classes))
+        results.append({"mIoU": metrics.mean_iou(counts)})
+    return results
+
+
+def evaluate(
+    model: Segmenter, scenes: Scenes, numbers: Sequence[int], classes: int
+) -> metrics.Labels:
+    """Counts of pixels by true and predicted class over whole scenes, tile by tile."""
+    counts = np.zeros((classes, classes), dtype=np.int64)
+    with torch.inference_mode():
+        for number in numbers:
+            dn, mask = scenes.read(number)
+            for tile in tiles(mask.shape, model.encoder.side_px):
+                part = dn[None, :, :, tile.rows, tile.columns]
+                height, width = part.shape[-2:]
+                out = model(model.maps(part, scenes.bands), (height, width))
+                best = out.argmax(1)[0].numpy()[tile.fresh]
+                truth = mask[tile.rows, tile.columns][tile.fresh]
+                counts += metrics.confusion(truth, best, classes, ignore=IGNORED)
+    return counts
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A window of an image."""
+
+    rows: slice
+    columns: slice
+    fresh: tuple[slice, slice]
+    """The part of the window that no tile before it has."""
+
+
+def tiles(shape_hw: tuple[int, ...], side_px: int) -> list[Tile]:
+    """Windows of ``side_px`` whose fresh parts cover every pixel exactly once.
+
+    Where the side does not divide the image, the last window overlaps the one before it.
+    """
+    rows, columns = (_starts(length, side_px) for length in shape_hw)
+    return [
+        Tile(
+            slice(top, top + side_px),
+            slice(left, left + side_px),
+            (slice(fresh_top, None), slice(fresh_left, None)),
+        )
+        for top, fresh_top in rows
+        for left, fresh_left in columns
+    ]
+
+
+def _starts(length: int, side_px: int) -> list[tuple[int, int]]:
+    """Along one axis: where windows start, and how much of each was covered before."""
+    whole = [(start, 0) for start in range(0, length - side_px + 1, side_px)]
+    rest = length - len(whole) * side_px
+    if not whole:
+        return [(0, 0)]
+    return [*whole, (length - side_px, side_px - rest)] if rest else whole
+
+
+def _fit(
+    model: Segmenter,
+    data: SceneData,
+    budget: Budget,
+    seed: int,
+    advance: Callable[[int], None],
+) -> None:
+    chosen, aside, aside_of = _choices(data, seed)
+    if min(len(chosen), budget.batch) < 2:
+        raise TrainingError(
+            f"{len(chosen)} scenes in batches of {budget.batch}: its batch norms need 2 or more"
+        )
+    rng = np.random.default_rng([seed, 41])
+    remembered: dict[int, tuple[Tensor, Masks]] = {}
+    side = model.encoder.side_px
+
+    def example(number: int) -> tuple[Tensor, Masks]:
+        if number in remembered:
+            return remembered[number]
+        dn, mask = data.train.read(number)
+        whole = max(mask.shape) <= side
+        if not whole:
+            dn, mask = crop(dn, mask, side, rng)
+        maps = model.maps(dn[None], data.train.bands)
+        if whole and model.frozen:  # the same crop each time, so the same maps
+            remembered[number] = maps, mask
+        return maps, mask
+
+    def loss_of(rows: Rows) -> Tensor:
+        examples = [example(int(number)) for number in chosen[rows]]
+        shape = examples[0][1].shape
+        out: Tensor = model(torch.cat([maps for maps, _ in examples]), (shape[0], shape[1]))
+        truth = torch.from_numpy(np.stack([mask for _, mask in examples]))
+        if not bool((truth != IGNORED).any()):
+            return out.sum() * 0
+        return F.cross_entropy(out, truth, ignore_index=IGNORED)
+
+    def score() -> float:
+        numbers = [int(number) for number in aside]
+        return metrics.mean_iou(evaluate(model, aside_of, numbers, len(data.classes)))
+
+    fit(model, loss_of, len(chosen), budget, seed=seed, score=score, advance=advance)
+
+
+def _choices(data: SceneData, seed: int) -> tuple[Rows, Rows, Scenes]:
+    """Scenes to fit, scenes to choose by, and whose scenes those are."""
+    if data.val is not None and len(data.val):
+        return np.arange(len(data.train)), np.arange(len(data.val)), data.val
+    fitted, aside = held_back(len(data.train), _CHOOSE_SHARE, seed)
+    return fitted, aside, data.train
+
+
+def crop(
+    dn: npt.NDArray[np.float32], mask: Masks, side_px: int, rng: np.random.Generator
+) -> tuple[npt.NDArray[np.float32], Masks]:
+    """A random window of ``side_px`` squared, from images that are at least that large."""
+    height, width = mask.shape
+    if min(height, width) < side_px:
+        raise DatasetError(
+            f"a scene is {height} x {width} pixels, narrower than the encoder's {side_px} and "
+            "longer: cut the scenes into squares"
+        )
+    top = int(rng.integers(0, height - side_px + 1))
+    left = int(rng.integers(0, width - side_px + 1))
+    rows, columns = slice(top, top + side_px), slice(left, left + side_px)
+    return dn[:, :, rows, columns], mask[rows, columns]
+
+
+def _at_least(pixels: Tensor, side_px: int) -> Tensor:
+    """Smaller images are enlarged to the encoder's input, bilinearly, as PANGAEA does."""
+    if tuple(pixels.shape[-2:]) == (side_px, side_px):
+        return pixels
+    enlarged: Tensor = F.interpolate(
+        pixels, size=(side_px, side_px), mode="bilinear", align_corners=False
+    )
+    return enlarged

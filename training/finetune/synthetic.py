@@ -1,0 +1,223 @@
+"""The tasks on synthetic cities, whose labels come free with the world.
+
+None of the cities of the street-view and remote-sensing tasks was in any pretraining. The location
+tasks are in the city that the demo model saw: a location encoder knows only places it was taught.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gair.bands import GAIR_BANDS
+from training.finetune.encoders import Photos
+from training.finetune.location import PlaceData
+from training.finetune.remote_sensing import Masks, SceneData
+from training.finetune.species import PriorData
+from training.finetune.street_view import PhotoData
+from training.finetune.supervised import Labelled, Vectors, solve
+from training.synthetic.city import City, cameras_in
+from training.synthetic.dataset import SEEN_CITY
+from training.synthetic.labels import (
+    COVERS,
+    KIND_LATENTS,
+    cover_at_10m,
+    cover_share,
+    looks_along,
+    neighbourhood_kind,
+    street_axis_deg,
+)
+from training.synthetic.sentinel import Scene, observe
+from training.synthetic.street import Cameras, Weather, photograph
+from training.synthetic.world import World
+
+FRAME_PX = 96
+SHARES = ("building", "tree")
+"""Land covers whose share around a place is to be told."""
+_PHOTOS_AT_ONCE = 64
+KINDS = tuple(
+    " ".join(
+        f"{'high' if kind >> bit & 1 else 'low'} {name}" for bit, name in enumerate(KIND_LATENTS)
+    )
+    for kind in range(2 ** len(KIND_LATENTS))
+)
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of the world the tasks are made of."""
+
+    train_cities: tuple[int, ...] = (300, 301, 302)
+    test_cities: tuple[int, ...] = (310, 311)
+    """Seeds; none is that of a pretraining city."""
+    side_m: float = 4_000.0
+    train_photos: int = 500
+    """Of each city."""
+    test_photos: int = 400
+    home: City = SEEN_CITY
+    """The city of the location tasks."""
+    train_places: int = 2_000
+    test_places: int = 1_000
+    prior_photos: int = 600
+    """Photos of ``home`` that the species prior is tested on."""
+
+
+@dataclass(frozen=True)
+class StreetTasks:
+    """The photos of all cities once, and what is asked of them."""
+
+    surroundings: PhotoData
+    """Shares of :data:`SHARES` around the camera."""
+    view_direction: PhotoData
+    kind: PhotoData
+    """Of neighbourhood, one of :data:`KINDS`."""
+
+
+class CityScenes:
+    """Frames of 96 Sentinel-2 pixels squared with the cover of each pixel."""
+
+    bands = GAIR_BANDS
+
+    def __init__(self, dn: npt.NDArray[np.float32], masks: Masks) -> None:
+        self._dn, self._masks = dn, masks
+
+    def __len__(self) -> int:
+        return len(self._masks)
+
+    def read(self, number: int) -> tuple[npt.NDArray[np.float32], Masks]:
+        """(1, 10, 96, 96) reflectance x 10000, and (96, 96) classes of ``COVERS``."""
+        return self._dn[number][None], self._masks[number]
+
+
+def street_tasks(size: Size) -> StreetTasks:
+    """Photos of the training and test cities with three kinds of labels."""
+    train = _street(size.train_cities, size.side_m, size.train_photos)
+    test = _street(size.test_cities, size.side_m, size.test_photos)
+
+    def task(goal: Any, names: tuple[str, ...], key: str) -> PhotoData:  # noqa: ANN401
+        return PhotoData(
+            goal,
+            names,
+            Labelled[Photos](train["photos"], train[key]),
+            Labelled[Photos](test["photos"], test[key]),
+        )
+
+    return StreetTasks(
+        task("regression", SHARES, "shares"),
+        task("classification", ("side", "front/back"), "along"),
+        task("classification", KINDS, "kind"),
+    )
+
+
+def segmentation_task(size: Size) -> SceneData:
+    """Frames that tile the cities: two dates of those for training, one of those for the test."""
+    return SceneData(
+        tuple(COVERS),
+        CityScenes(*_frames(size.train_cities, size.side_m, dates=2)),
+        CityScenes(*_frames(size.test_cities, size.side_m, dates=1)),
+    )
+
+
+def place_task(size: Size) -> PlaceData:
+    """Shares of land cover at places of a city, half of them seen in training."""
+    world = size.home.draw()
+    cameras, places = cameras_in(
+        world, size.home, size.home.generator("places"), size.train_places + size.test_places
+    )
+    shares = _shares(world, cameras)
+    train = size.train_places
+    return PlaceData(
+        "regression",
+        SHARES,
+        Labelled(places[:train], shares[:train]),
+        Labelled(places[train:], shares[train:]),
+    )
+
+
+def prior_photos(size: Size) -> tuple[Photos, PriorData]:
+    """Photos of a city, and where kinds of neighbourhoods are in it.
+
+    The predictions of an image classifier are still to be put in, see :func:`with_predictions`.
+    """
+    world = size.home.draw()
+    rng = size.home.generator("prior")
+    cameras, places = cameras_in(world, size.home, rng, size.train_places + size.prior_photos)
+    kind = neighbourhood_kind(size.home.seed, world.side_m, cameras.x_m, cameras.y_m)
+    train = size.train_places
+    photos = _photos(world, cameras.some(slice(train, None)), rng)
+    even = np.full((len(photos), len(KINDS)), 1 / len(KINDS), dtype=np.float32)
+    return photos, PriorData(
+        len(KINDS), places[:train], kind[:train], places[train:], kind[train:], even
+    )
+
+
+def with_predictions(
+    prior: PriorData, vectors: Vectors, kinds: PhotoData, seed: int = 0
+) -> PriorData:
+    """The prior's task with P(kind | photo) of a linear map that other cities taught.
+
+    Args:
+        prior: of :func:`prior_photos`.
+        vectors: ``train`` of the photos of ``kinds``, ``test`` of the prior's photos.
+        kinds: photos of other cities with their kinds.
+        seed: of the choices.
+    """
+    chosen = solve(vectors.train, kinds, seed)
+    probabilities = chosen(vectors.test).softmax(1).float().numpy()
+    return PriorData(
+        prior.classes,
+        prior.train_lonlat_deg,
+        prior.train_labels,
+        prior.test_lonlat_deg,
+        prior.test_labels,
+        probabilities,
+    )
+
+
+def _street(seeds: tuple[int, ...], side_m: float, count: int) -> dict[str, Any]:
+    found: dict[str, list[Any]] = {"photos": [], "shares": [], "along": [], "kind": []}
+    for seed in seeds:
+        city = City(seed, side_m)
+        world, rng = city.draw(), city.generator("labelled photos")
+        cameras, _ = cameras_in(world, city, rng, count)
+        axis = street_axis_deg(world, cameras.x_m, cameras.y_m)
+        found["photos"] += _photos(world, cameras, rng)
+        found["shares"].append(_shares(world, cameras))
+        found["along"].append(looks_along(cameras.heading_deg, axis).astype(np.int64))
+        found["kind"].append(neighbourhood_kind(seed, world.side_m, cameras.x_m, cameras.y_m))
+    joined: dict[str, Any] = {k: np.concatenate(v) for k, v in found.items() if k != "photos"}
+    return {"photos": found["photos"], **joined}
+
+
+def _shares(world: World, cameras: Cameras) -> npt.NDArray[np.float64]:
+    return np.stack([cover_share(world, c, cameras.x_m, cameras.y_m) for c in SHARES], axis=1)
+
+
+def _photos(
+    world: World, cameras: Cameras, rng: np.random.Generator
+) -> list[npt.NDArray[np.uint8]]:
+    found: list[npt.NDArray[np.uint8]] = []
+    for start in range(0, len(cameras), _PHOTOS_AT_ONCE):
+        some = cameras.some(slice(start, start + _PHOTOS_AT_ONCE))
+        found += list(photograph(world, some, Weather.draw(rng, len(some)), rng))
+    return found
+
+
+def _frames(
+    seeds: tuple[int, ...], side_m: float, dates: int
+) -> tuple[npt.NDArray[np.float32], Masks]:
+    frames, masks = [], []
+    for seed in seeds:
+        city = City(seed, side_m)
+        world, rng = city.draw(), city.generator("labelled frames")
+        cover = cover_at_10m(world).astype(np.int64)
+        starts = range(0, len(cover) - FRAME_PX + 1, FRAME_PX)
+        windows = [(slice(r, r + FRAME_PX), slice(c, c + FRAME_PX)) for r in starts for c in starts]
+        for _ in range(dates):
+            dn = observe(world, Scene.draw(rng), rng).astype(np.float32)
+            frames += [dn[:, rows, columns] for rows, columns in windows]
+            masks += [cover[rows, columns] for rows, columns in windows]
+    return np.stack(frames), np.stack(masks)

@@ -1,0 +1,123 @@
+"""What a synthetic city knows of itself: labels for models that are taught to see it.
+
+Everything is read from the rasters and the plan that the pictures are drawn from, so labels are
+exact: what covers the ground at 10 m, which share of a place's surroundings each cover has, along
+which axis a street runs, and what kind of neighbourhood a place is in.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from training.synthetic.noise import Floats
+from training.synthetic.sentinel import FINE
+from training.synthetic.world import (
+    BUILDING,
+    GROUND,
+    LAWN,
+    PIXEL_M,
+    ROAD,
+    SIDEWALK,
+    TREE,
+    WATER,
+    World,
+    draw_plan,
+)
+
+COVERS: dict[str, tuple[int, ...]] = {
+    "building": (BUILDING,),
+    "road": (ROAD, SIDEWALK),
+    "tree": (TREE,),
+    "open": (GROUND, LAWN),
+    "water": (WATER,),
+}
+"""Classes of land cover, by what covers a pixel."""
+KIND_LATENTS = ("height", "trees", "red")
+"""The latent numbers that a kind of neighbourhood is made of: each low or high."""
+
+_AXES, _AXIS_REACH_M = 36, 60.0
+
+Ints = npt.NDArray[np.int64]
+
+
+def cover_at_10m(world: World) -> npt.NDArray[np.uint8]:
+    """The class that covers most of each Sentinel-2 pixel: (H / 4, W / 4), in ``COVERS``' order."""
+    count = world.surface.shape[0] // FINE
+    votes = np.stack(
+        [
+            np.isin(world.surface, kinds).reshape(count, FINE, count, FINE).sum(axis=(1, 3))
+            for kinds in COVERS.values()
+        ]
+    )
+    return np.asarray(votes.argmax(axis=0), dtype=np.uint8)
+
+
+def cover_share(
+    world: World, cover: str, x_m: Floats, y_m: Floats, reach_m: float = 60.0
+) -> npt.NDArray[np.float64]:
+    """Which share of the square around each place a class covers.
+
+    Args:
+        world: the city.
+        cover: a key of :data:`COVERS`.
+        x_m: (N,) metres to the east of the corner.
+        y_m: (N,) metres to the south of it.
+        reach_m: half the square's side; squares are cut at the city's edge.
+
+    Returns:
+        (N,) from 0 to 1.
+    """
+    member = np.isin(world.surface, COVERS[cover])
+    total = np.zeros((member.shape[0] + 1, member.shape[1] + 1), dtype=np.int64)
+    total[1:, 1:] = member.cumsum(axis=0, dtype=np.int64).cumsum(axis=1)
+    side, reach = member.shape[0], round(reach_m / PIXEL_M)
+    row = (np.asarray(y_m) / PIXEL_M).astype(np.int64)
+    column = (np.asarray(x_m) / PIXEL_M).astype(np.int64)
+    top, bottom = np.clip(row - reach, 0, side), np.clip(row + reach + 1, 0, side)
+    left, right = np.clip(column - reach, 0, side), np.clip(column + reach + 1, 0, side)
+    inside = total[bottom, right] - total[top, right] - total[bottom, left] + total[top, left]
+    return np.asarray(inside / ((bottom - top) * (right - left)), dtype=np.float64)
+
+
+def street_axis_deg(world: World, x_m: Floats, y_m: Floats) -> npt.NDArray[np.float64]:
+    """The direction in which a carriageway goes on farthest from each place.
+
+    Returns:
+        (N,) clockwise from north, from 0 to below 180: a street has two ways.
+    """
+    axes_deg = np.arange(_AXES) * 180.0 / _AXES
+    steps_m = np.arange(PIXEL_M, _AXIS_REACH_M, PIXEL_M)
+    east, south = np.sin(np.radians(axes_deg)), -np.cos(np.radians(axes_deg))
+    length = np.zeros((len(np.atleast_1d(x_m)), _AXES), dtype=np.int64)
+    side = world.surface.shape[0]
+    for way in (-1.0, 1.0):
+        far = way * steps_m
+        x = np.asarray(x_m)[:, None, None] + east[:, None] * far  # (N, axes, steps)
+        y = np.asarray(y_m)[:, None, None] + south[:, None] * far
+        column = np.clip((x / PIXEL_M).astype(np.int64), 0, side - 1)
+        row = np.clip((y / PIXEL_M).astype(np.int64), 0, side - 1)
+        length += (world.surface[row, column] == ROAD).cumprod(axis=2).sum(axis=2)
+    return np.asarray(axes_deg[length.argmax(axis=1)], dtype=np.float64)
+
+
+def looks_along(heading_deg: Floats, axis_deg: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Whether cameras look along their street (within 45 degrees, either way) or at its side."""
+    apart = np.abs((np.asarray(heading_deg, dtype=np.float64) - axis_deg + 90) % 180 - 90)
+    return np.asarray(apart < 45)
+
+
+def neighbourhood_kind(seed: int, side_m: float, x_m: Floats, y_m: Floats) -> Ints:
+    """Which of ``2 ** len(KIND_LATENTS)`` kinds of neighbourhood each place is in, (N,).
+
+    Args:
+        seed: of the city.
+        side_m: of its world, :attr:`World.side_m`.
+        x_m: (N,) metres to the east of the corner.
+        y_m: (N,) metres to the south of it.
+    """
+    _, style = draw_plan(seed, side_m)
+    kind = np.zeros(np.shape(x_m), dtype=np.int64)
+    for bit, name in enumerate(KIND_LATENTS):
+        kind |= (style.at(name, np.asarray(x_m), np.asarray(y_m)) > 0.5).astype(np.int64) << bit
+    return kind
