@@ -33,9 +33,10 @@ class Build:
         self.out = folder / out
         self.argv = [
             "streetscapes", "--tables", str(folder / "tables"),
-            "--imagery", str(folder / "imagery"), "--dates", "2", "--out", str(self.out),
-            "--per-cell", str(per_cell), "--concurrency", "6", "--pause-s", "0.01",
-            "--footprint-m", "600", "--buffer-m", "100", "--shares", "0.5,0.25,0.25", "--quiet",
+            "--imagery", str(folder / "imagery"), "--dates-per-footprint", "2",
+            "--out", str(self.out), "--per-cell", str(per_cell), "--concurrency", "6",
+            "--pause-s", "0.01", "--footprint-m", "600", "--buffer-m", "100",
+            "--shares", "0.5,0.25,0.25", "--quiet",
             *server.flags(),
         ]  # fmt: skip
         self.process: subprocess.Popen[str] | None = None

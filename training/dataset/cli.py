@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gair.command import run_command
-from training.dataset.streetscapes.command import add_streetscapes
+from training.dataset.streetscapes.flags import add_streetscapes
 
 if TYPE_CHECKING:
     from training.dataset.pack_options import PackOptions

@@ -1,4 +1,4 @@
-"""Where the frames of a data set come from: local files today, a catalogue as well.
+"""Where the frames of a data set come from: local files or a catalogue.
 
 A source knows on which days it may show a footprint, and reads it as of a day. :class:`FewDays`
 takes a few of them, far apart in time, so that a data set has several dates and not all there are.
@@ -70,7 +70,7 @@ class FewDays:
             UsageError: that is none.
         """
         if most < 1:
-            raise UsageError(f"--dates {most} is below 1: a data set needs imagery")
+            raise UsageError(f"--dates-per-footprint {most} is below 1: a data set needs imagery")
         self._source = source
         self._most = most
 

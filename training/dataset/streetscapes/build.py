@@ -13,6 +13,7 @@ come, which asks nobody for anything.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections import Counter
 from collections.abc import Sequence
@@ -20,13 +21,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gair.errors import DownloadError, UsageError
-from training.dataset.dated_imagery import DatedImagery
-from training.dataset.frame_source import FewDays, FrameSource
 from training.dataset.pack import pack_with
 from training.dataset.schema import DATASET_FILE, read_manifest
 from training.dataset.streetscapes.card import write_card
 from training.dataset.streetscapes.choosing import begin, chosen, token, wanted_photos
 from training.dataset.streetscapes.fetching import Fetched, fetch_all
+from training.dataset.streetscapes.frames import open_catalogue, open_files
 from training.dataset.streetscapes.journal import Journal
 from training.dataset.streetscapes.manifest import Manifest, write_manifest
 from training.dataset.streetscapes.options import StreetscapesOptions
@@ -80,13 +80,14 @@ def build(options: StreetscapesOptions) -> BuildReport:
     if _is_complete(options):
         _finish(options)
         return BuildReport(options, was_complete=True)
-    with (
-        open_frames(options) as frames,  # before anything is fetched: it may not work
-        Journal(options.work) as journal,
-        Web(options.patience, connections=options.fetch.concurrency) as web,
-    ):
+    with contextlib.ExitStack() as opened:
+        # Imagery first, before anybody is asked for photos: it may not be usable.
+        files = None if options.catalogue else opened.enter_context(open_files(options))
+        journal = opened.enter_context(Journal(options.work))
+        web = opened.enter_context(Web(options.patience, connections=options.fetch.concurrency))
         begin(options)
         selection = chosen(options, web)
+        frames = files or opened.enter_context(open_catalogue(options, selection))
         wanted = wanted_photos(selection)
         fetched = _fetch(options, wanted, web, journal)
         cities = selection.photos["city"].to_pylist()
@@ -107,18 +108,6 @@ def build(options: StreetscapesOptions) -> BuildReport:
         complaints=manifest.complaints,
         packed=tuple(report.lines),
     )
-
-
-def open_frames(options: StreetscapesOptions) -> FrameSource:
-    """The imagery of a build.
-
-    Raises:
-        ImageryError: it cannot be used.
-        UsageError: there is none.
-    """
-    if not options.imagery:
-        raise UsageError("no imagery: pass Sentinel-2 files or folders with --imagery")
-    return FewDays(DatedImagery(options.imagery, options.reading), options.dates)
 
 
 def _fetch(

@@ -1,9 +1,9 @@
 """Which scenes of Places365 are inside buildings or vehicles.
 
 The list is that of the data set's authors, all with a 1 in
-https://github.com/CSAILVision/places365/blob/master/IO_places365.txt. Global Streetscapes gives a
-scene for each photo, some without what comes after the slash: such a name counts as indoors only if
-all scenes of the name are.
+https://github.com/CSAILVision/places365/blob/master/IO_places365.txt but ``swimming_hole``. Global
+Streetscapes gives a scene for each photo, some without what comes after the slash: such a name
+counts as indoors only if all scenes of the name are.
 """
 
 from __future__ import annotations

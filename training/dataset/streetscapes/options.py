@@ -13,6 +13,7 @@ from gair.errors import UsageError
 from training.dataset.dated_imagery import ImageryOptions
 from training.dataset.pack_options import PackOptions
 from training.dataset.split import SplitOptions
+from training.dataset.stac_frames import CatalogueOptions
 from training.dataset.streetscapes.photo_fetch import FetchOptions
 from training.dataset.streetscapes.providers import Endpoints
 from training.dataset.streetscapes.selection import SelectionOptions
@@ -49,6 +50,8 @@ class StreetscapesOptions:
     imagery: tuple[Path, ...] = ()
     """Sentinel-2 files and folders."""
     reading: ImageryOptions = ImageryOptions()
+    catalogue: CatalogueOptions | None = None
+    """Imagery from there instead of files."""
     dates: int = 4
     """Most dates of imagery for each footprint."""
     selection: SelectionOptions = SelectionOptions()
@@ -68,7 +71,9 @@ class StreetscapesOptions:
 
     def __post_init__(self) -> None:
         if self.dates < 1:
-            raise UsageError(f"--dates {self.dates} is below 1: a data set needs imagery")
+            raise UsageError(
+                f"--dates-per-footprint {self.dates} is below 1: a data set needs imagery"
+            )
         self.packing(Path())
 
     @property
@@ -111,6 +116,7 @@ class StreetscapesOptions:
         recipe = {
             **self.photos_recipe(),
             "imagery": [path.name for path in self.imagery],
+            "catalogue": self._catalogue(),
             "dates": self.dates,
             "footprint_m": self.footprint_m,
             "min_valid": self.min_valid,
@@ -120,6 +126,11 @@ class StreetscapesOptions:
             "accept_missing": self.accept_missing,
         }
         return dict(json.loads(json.dumps(recipe)))
+
+    def _catalogue(self) -> dict[str, Any] | None:
+        if self.catalogue is None:
+            return None
+        return {**dataclasses.asdict(self.catalogue), "cache": None}
 
 
 def _contents(folder: Path) -> list[list[object]]:
