@@ -64,7 +64,7 @@ def test_rows_as_they_are_published(tmp_path: Path) -> None:
         "lon_deg": 9.1716206073761,
         "lat_deg": 48.76894355452018,
         "city": "",
-        "captured_at": "2024-07-09T03:24:18.913000+02:00",
+        "captured_at": "2024-07-09 03:24:18.913000+02:00",
         "heading_deg": 29.87899474976217,
         "panorama": True,
         "indoor": None,

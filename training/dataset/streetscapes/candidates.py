@@ -17,7 +17,7 @@ SCHEMA = pa.schema(
         pa.field("lon_deg", pa.float64()),  # null where there is none or it is no number
         pa.field("lat_deg", pa.float64()),
         pa.field("city", pa.string(), nullable=False),  # "" where nobody says
-        pa.field("captured_at", pa.string()),  # ISO 8601
+        pa.field("captured_at", pa.string()),  # ISO 8601, or a blank instead of the T
         pa.field("heading_deg", pa.float64()),
         pa.field("panorama", pa.bool_()),  # null where nobody says, as in the next three
         pa.field("indoor", pa.bool_()),

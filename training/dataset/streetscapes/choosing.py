@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from gair.errors import DatasetError, UsageError
 from gair.files import write_whole
+from indexer.photo_tags import parse_date
 from training.dataset.streetscapes.areas import parse_area
 from training.dataset.streetscapes.candidates import KARTAVIEW, MAPILLARY, joined
 from training.dataset.streetscapes.listings import Lister
@@ -98,7 +99,7 @@ def wanted_photos(selection: Selection) -> list[Wanted]:
             image_id=row["image_id"],
             lonlat_deg=(row["lon_deg"], row["lat_deg"]),
             heading_deg=row["heading_deg"],
-            captured_at=row["captured_at"],
+            captured_at=parse_date(row["captured_at"]) if row["captured_at"] else None,
         )
         for row in selection.photos.to_pylist()
     ]

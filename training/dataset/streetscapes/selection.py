@@ -9,13 +9,13 @@ the whole is capped.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from gair.errors import UsageError
 from gair.geo import WEB_MERCATOR_MAX_LATITUDE_DEG
@@ -37,7 +37,7 @@ ENOUGH = "beyond the cap of the whole"
 
 _CITYLESS_RESOLUTION = 4  # photos of no known city share the cap of such a cell, 1,770 km2
 _ZERO_DEG = 1e-6
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")  # it becomes part of a file's name
+_ID = r"^[A-Za-z0-9_-]{1,64}$"  # it becomes part of a file's name
 
 Ints = npt.NDArray[np.int64]
 
@@ -102,23 +102,22 @@ def select(table: pa.Table, options: SelectionOptions) -> Selection:
     """
     total = len(table)
     reasons = np.full(total, "", dtype=object)
-    cities = table["city"].to_numpy(zero_copy_only=False)
+    city_of, cities = _coded(table["city"])
     _mark_unusable(table, reasons, options)
-    _mark_other_cities(cities, reasons, options)
+    _mark_other_cities(city_of, cities, reasons, options)
     draw = _draws(table, options.seed)
     lonlat_deg = _lonlat_deg(table)
-    months = table["captured_at"].to_numpy(zero_copy_only=False)
+    month_of, months = _coded(pc.utf8_slice_codeunits(table["captured_at"].fill_null(""), 0, 7))
 
     left = np.flatnonzero(reasons == "")
     cell = _numbered(cells_at(lonlat_deg[left], options.cell_resolution))
-    month = _numbered([str(months[i] or "")[:7] for i in left])
-    in_month = _ranks(_numbered(zip(cell, month, strict=True)), draw[left])
+    in_month = _ranks(cell * len(months) + month_of[left], draw[left])
     in_cell = _ranks(cell, draw[left], in_month)
     reasons[left[in_cell >= options.per_cell]] = CELL_FULL
 
     kept = in_cell < options.per_cell
     left, in_cell = left[kept], in_cell[kept]
-    city = _numbered(_caps(cities[left], lonlat_deg[left]))
+    city = _capped_together(city_of[left], cities, lonlat_deg[left])
     in_city = _ranks(city, draw[left], in_cell)
     reasons[left[in_city >= options.per_city]] = CITY_FULL
 
@@ -137,14 +136,15 @@ def select(table: pa.Table, options: SelectionOptions) -> Selection:
 def _mark_unusable(table: pa.Table, reasons: npt.NDArray[np.object_], o: SelectionOptions) -> None:
     lonlat = _lonlat_deg(table)
     size = np.nan_to_num(table["longest_px"].to_numpy(zero_copy_only=False).astype(float), nan=1e9)
-    source = table["source"].to_numpy(zero_copy_only=False)
-    image_id = table["image_id"].to_numpy(zero_copy_only=False)
+    source, image_id = table["source"].combine_chunks(), table["image_id"].combine_chunks()
     again = np.zeros(len(table), dtype=bool)
-    again[1:] = (source[1:] == source[:-1]) & (image_id[1:] == image_id[:-1])
+    again[1:] = _flags(
+        pc.and_(pc.equal(source[1:], source[:-1]), pc.equal(image_id[1:], image_id[:-1]))
+    )
     with np.errstate(invalid="ignore"):
         checks = [
-            (OTHER_SOURCE, ~np.isin(source.astype(str), o.sources)),
-            (ODD_ID, ~np.array([bool(_ID.fullmatch(text)) for text in image_id], dtype=bool)),
+            (OTHER_SOURCE, ~_flags(pc.is_in(source, pa.array(o.sources)))),
+            (ODD_ID, ~_flags(pc.match_substring_regex(image_id, _ID))),
             (LISTED_TWICE, again),
             (NO_COORDINATES, ~np.isfinite(lonlat).all(axis=1)),
             (NULL_ISLAND, (np.abs(lonlat) < _ZERO_DEG).all(axis=1)),
@@ -160,9 +160,9 @@ def _mark_unusable(table: pa.Table, reasons: npt.NDArray[np.object_], o: Selecti
 
 
 def _mark_other_cities(
-    cities: npt.NDArray[np.object_], reasons: npt.NDArray[np.object_], o: SelectionOptions
+    city_of: Ints, cities: list[str], reasons: npt.NDArray[np.object_], o: SelectionOptions
 ) -> None:
-    there = sorted({str(city) for city in cities[reasons == ""]})
+    there = sorted(cities[number] for number in np.unique(city_of[reasons == ""]))
     if o.cities:
         asked = {name.casefold() for name in o.cities}
         chosen = {c for c in there if {c.casefold(), c.rsplit(", ", 1)[0].casefold()} & asked}
@@ -177,14 +177,28 @@ def _mark_other_cities(
     if o.most_cities is not None:
         named = [city for city in there if city]
         there = sorted(named, key=lambda city: _number(f"{o.seed}:city:{city}"))[: o.most_cities]
-    other = ~np.isin(cities.astype(str), there)
+    other = ~np.isin(city_of, [number for number, city in enumerate(cities) if city in set(there)])
     reasons[other & (reasons == "")] = OTHER_CITY
 
 
-def _caps(cities: npt.NDArray[np.object_], lonlat_deg: npt.NDArray[np.float64]) -> list[str]:
-    """What shares a city's cap: the city, or a large cell for photos of none."""
-    around = cells_at(lonlat_deg, _CITYLESS_RESOLUTION).tolist()
-    return [city or f"around {cell}" for city, cell in zip(cities.tolist(), around, strict=True)]
+def _capped_together(city_of: Ints, cities: list[str], lonlat_deg: npt.NDArray[np.float64]) -> Ints:
+    """(N,) a number for what shares a cap: a city, or a large cell for photos of none."""
+    group = city_of.copy()
+    if "" in cities:
+        nowhere = city_of == cities.index("")
+        around = _numbered(cells_at(lonlat_deg[nowhere], _CITYLESS_RESOLUTION))
+        group[nowhere] = len(cities) + around
+    return group
+
+
+def _coded(column: pa.ChunkedArray) -> tuple[Ints, list[str]]:
+    """(N,) numbers of a column's values, and the values."""
+    coded = pa.chunked_array(column).combine_chunks().dictionary_encode()
+    return coded.indices.to_numpy().astype(np.int64), coded.dictionary.to_pylist()
+
+
+def _flags(column: pa.Array) -> npt.NDArray[np.bool_]:
+    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=bool)
 
 
 def _lonlat_deg(table: pa.Table) -> npt.NDArray[np.float64]:
@@ -198,25 +212,26 @@ def _lonlat_deg(table: pa.Table) -> npt.NDArray[np.float64]:
 
 
 def _true(table: pa.Table, column: str) -> npt.NDArray[np.bool_]:
-    return np.asarray(table[column].fill_null(False).to_numpy(zero_copy_only=False), dtype=bool)
+    return _flags(table[column].fill_null(False))
 
 
 def _draws(table: pa.Table, seed: int) -> npt.NDArray[np.uint64]:
     """A number for each photo that depends on the seed and its id only."""
-    ids = zip(table["source"].to_pylist(), table["image_id"].to_pylist(), strict=True)
-    return np.array([_number(f"{seed}:{key_of(*pair)}") for pair in ids], dtype=np.uint64)
+    drawn = np.empty(len(table), dtype=np.uint64)
+    at = 0
+    for batch in table.select(["source", "image_id"]).to_batches(max_chunksize=100_000):
+        ids = zip(batch["source"].to_pylist(), batch["image_id"].to_pylist(), strict=True)
+        drawn[at : at + len(batch)] = [_number(f"{seed}:{key_of(*pair)}") for pair in ids]
+        at += len(batch)
+    return drawn
 
 
 def _number(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 
-def _numbered(values: object) -> Ints:
-    numbers: dict[object, int] = {}
-    return np.array(
-        [numbers.setdefault(value, len(numbers)) for value in values],  # type: ignore[attr-defined]
-        dtype=np.int64,
-    )
+def _numbered(cells: npt.NDArray[np.uint64]) -> Ints:
+    return np.unique(cells, return_inverse=True)[1].astype(np.int64)
 
 
 def _ranks(group: Ints, draw: npt.NDArray[np.uint64], first: Ints | None = None) -> Ints:

@@ -24,7 +24,6 @@ from typing import Any
 import pyarrow as pa
 
 from gair.errors import DatasetError, UsageError
-from indexer.photo_tags import parse_date
 from training.dataset.streetscapes.candidates import SCHEMA
 from training.dataset.streetscapes.indoor import INDOOR_SCENES
 
@@ -103,7 +102,7 @@ def osv5m(path: Path) -> pa.Table:
         SELECT 'mapillary' AS source, m.id AS image_id, try_cast(m.longitude AS DOUBLE) AS lon_deg,
             try_cast(m.latitude AS DOUBLE) AS lat_deg,
             coalesce({m["city"]} || coalesce(', ' || {m["country"]}, ''), '') AS city,
-            {m["captured_at"]} AS captured_at, NULL AS heading_deg, NULL AS panorama,
+            {_iso(m["captured_at"])} AS captured_at, NULL AS heading_deg, NULL AS panorama,
             NULL AS indoor, NULL AS poor, NULL AS longest_px
         FROM {_rows(path)} m WHERE m.id IS NOT NULL
     """
@@ -154,12 +153,12 @@ def _candidates(connection: Any, query: str, path: Path) -> pa.Table:  # noqa: A
         table = connection.sql(query).to_arrow_table()
     except Exception as error:  # DuckDB has a dozen kinds over broken files
         raise _unreadable(path, error) from error
-    dates = [
-        None if text is None else parse_date(text) for text in table["captured_at"].to_pylist()
-    ]
-    at = table.schema.get_field_index("captured_at")
-    table = table.set_column(at, "captured_at", pa.array(dates, pa.string()))
     return table.cast(SCHEMA)
+
+
+def _iso(milliseconds: str) -> str:
+    """Milliseconds since 1970 as ISO 8601, in SQL."""
+    return f"strftime(epoch_ms(try_cast({milliseconds} AS BIGINT)), '%Y-%m-%dT%H:%M:%S+00:00')"
 
 
 def _run(connection: Any, query: str, path: Path) -> Any:  # noqa: ANN401
