@@ -28,9 +28,9 @@ from shapely.geometry.base import BaseGeometry
 from gair.errors import UsageError
 from gair.files import disk_errors, write_whole
 from gair.geo import Footprint
-from indexer.embed import frame_shape_px
 from indexer.imagery.provenance import attribution
 from indexer.imagery.source import FramePixels
+from indexer.reading import frame_shape_px
 from indexer.regions import Region
 
 _OPEN_LAYERS = 8
