@@ -67,6 +67,17 @@ def test_a_server_is_given_up_after_some_tries() -> None:
         assert server.asked["graph"] == 3
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_failure_in_the_body_of_a_200_passes_too(status: int) -> None:
+    with street_server(one_photo(source="kartaview")) as server, Web(QUICK) as web:
+        server.kartaview_answer = status
+        with pytest.raises(DownloadError, match="gave no usable answer in 3 tries"):
+            look_up(server, web, "kartaview")
+        assert server.asked["kartaview"] == 3
+        server.kartaview_answer = 200
+        assert look_up(server, web, "kartaview") is not None
+
+
 def test_all_threads_keep_the_pause_that_a_server_asks_for() -> None:
     with street_server(one_photo(trouble="429")) as server, Web(QUICK) as web:
         server.retry_after = "1"

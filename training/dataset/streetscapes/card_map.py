@@ -40,6 +40,7 @@ def draw_map(photos: pa.Table) -> bytes:
         axes.set_title(f"{name}: {counts[name]:,}", fontsize=9)
         axes.set_aspect(1 / max(np.cos(np.radians(lonlat[here, 1].mean())), 0.05), "datalim")
         axes.tick_params(labelsize=7)
+        axes.ticklabel_format(useOffset=False)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
@@ -69,4 +70,4 @@ def _points(axes: Any, lonlat: Any, split: Any) -> None:  # noqa: ANN401
     step = max(1, len(lonlat) // _MOST_POINTS)
     for name, colour in COLOURS.items():
         x, y = lonlat[split == name][::step].T
-        axes.scatter(x, y, s=3, c=colour, linewidths=0)
+        axes.scatter(x, y, s=min(max(2000 / len(lonlat), 3), 20), c=colour, linewidths=0)

@@ -31,7 +31,12 @@ from indexer.progress import Progress
 from indexer.regions import Region
 from training.dataset.streetscapes.areas import ZOOM, Tile, tiles_of
 from training.dataset.streetscapes.candidates import KARTAVIEW, MAPILLARY, SCHEMA
-from training.dataset.streetscapes.providers import Endpoints, refuse_kartaview, refuse_mapillary
+from training.dataset.streetscapes.providers import (
+    Endpoints,
+    kartaview_passes_by,
+    refuse_kartaview,
+    refuse_mapillary,
+)
 from training.dataset.streetscapes.vector_tiles import points_of
 from training.dataset.streetscapes.web import Web
 
@@ -123,7 +128,7 @@ class Lister:
         found: list[Any] = []
         for page in range(1, _MOST_PAGES + 1):
             form = {**box, "ipp": str(_PAGE), "page": str(page)}
-            reply = self.web.get(url, form=form)
+            reply = self.web.get(url, form=form, pass_by=kartaview_passes_by)
             refuse_kartaview(reply)
             try:
                 items = json.loads(reply.content).get("currentPageItems") or []

@@ -124,7 +124,8 @@ class KartaView:
 
     def look_up(self, image_id: str) -> PhotoFacts | None:
         """See :class:`Provider`."""
-        reply = self._web.get(f"{self._base_url}/2.0/photo/", {"id": image_id})
+        url = f"{self._base_url}/2.0/photo/"
+        reply = self._web.get(url, {"id": image_id}, pass_by=kartaview_passes_by)
         body = _json(reply)
         if refuse_kartaview(reply):
             return None
@@ -180,6 +181,12 @@ def refuse_mapillary(reply: Reply) -> bool:
     raise DownloadError(f"Mapillary refuses ({message}, code {code}): run again later")
 
 
+def kartaview_passes_by(reply: Reply) -> bool:
+    """Whether KartaView's body says that it failed, or has had enough for now."""
+    code = _kartaview_status(reply)
+    return code == 429 or code >= 500
+
+
 def refuse_kartaview(reply: Reply) -> bool:
     """Whether KartaView says that something is not there.
 
@@ -188,7 +195,7 @@ def refuse_kartaview(reply: Reply) -> bool:
     """
     status = _json(reply).get("status")
     said = status if isinstance(status, Mapping) else {}
-    code = _whole(said.get("httpCode")) or reply.status
+    code = _kartaview_status(reply)
     if code in (401, 403):
         message = " ".join(str(said.get("apiMessage") or said.get("httpMessage") or "").split())
         raise DownloadError(
@@ -197,6 +204,12 @@ def refuse_kartaview(reply: Reply) -> bool:
             for_all=True,
         )
     return code >= 400
+
+
+def _kartaview_status(reply: Reply) -> int:
+    status = _json(reply).get("status")
+    code = str(status.get("httpCode")) if isinstance(status, Mapping) else ""
+    return int(code) if code.isdigit() else reply.status
 
 
 def _passes_by(reply: Reply) -> bool:
@@ -233,8 +246,3 @@ def _numbers(lon: object, lat: object) -> tuple[float, float] | None:
         return float(str(lon)), float(str(lat))
     except ValueError:
         return None
-
-
-def _whole(value: object) -> int | None:
-    text = str(value)
-    return int(text) if text.isdigit() else None
