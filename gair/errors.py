@@ -16,6 +16,7 @@
     │   ├── IndexCorruptError     a file is missing or differs from what was built
     │   └── IndexMismatchError    it belongs to another model
     ├── DatasetError              a training data set cannot be made, found or read
+    │   └── DownloadError         a server does not give what a data set needs
     ├── TrainingError             a run cannot start, go on or be resumed
     ├── StorageError              the disk refused: full, read-only, gone
     ├── ResourceError             the machine ran out of memory, or lost a worker too often
@@ -84,6 +85,15 @@ class IndexMismatchError(SearchIndexError):
 
 class DatasetError(GairError):
     """A training data set cannot be made, found or read."""
+
+
+class DownloadError(DatasetError):
+    """A server does not answer, refuses, or wants to be asked later."""
+
+    def __init__(self, message: str, *, for_all: bool = False) -> None:
+        """Say what went wrong, and whether it would be so for whatever else was asked, too."""
+        super().__init__(message)
+        self.for_all = for_all
 
 
 class TrainingError(GairError):

@@ -11,6 +11,7 @@ heading         heading, compass_angle                     optional; degrees clo
 capture date    captured_at, date, timestamp               optional; ISO 8601 or milliseconds
 licence         licence, license                           optional
 source          source, url                                optional
+credit          attribution, credit                        optional; shown with the photo
 place           city, place                                optional; unit of splitting
 ==============  =========================================  ======================================
 
@@ -47,6 +48,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "captured_at": ("captured_at", "date", "timestamp"),
     "licence": ("licence", "license"),
     "source": ("source", "url"),
+    "attribution": ("attribution", "credit"),
     "place": ("city", "place"),
 }
 """What a manifest may say of a photo, and the column names for it; the first that is there counts.
@@ -71,6 +73,8 @@ class ListedPhoto:
     """ISO 8601."""
     licence: str = ""
     source: str = ""
+    attribution: str = ""
+    """Credit that the licence asks for."""
     left_out: str = ""
     """Why it cannot be used, as far as reading it has shown; empty if nothing is wrong so far."""
     extra: Mapping[str, str] = field(default_factory=dict)
@@ -163,6 +167,7 @@ def _from_manifest(path: Path, extra: Sequence[str]) -> Iterator[ListedPhoto]:
             captured_at=parse_date(cell.get("captured_at")),
             licence=_text(cell.get("licence")),
             source=_text(cell.get("source")),
+            attribution=_text(cell.get("attribution")),
             extra={name: _text(row.get(name)) for name in extra},
         )
 

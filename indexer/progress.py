@@ -28,6 +28,8 @@ class Progress:
         self.total = total
         self.unit = unit
         self.done = 0
+        self.note = ""
+        self._skipped = 0
         self.started = time.monotonic()
         self._last_line = self.started
         self._bar = None
@@ -39,10 +41,22 @@ class Progress:
                 total=total, desc=what, unit=f" {unit}s", unit_scale=True, dynamic_ncols=True
             )
 
-    def advance(self, count: int) -> None:
-        """Record finished units."""
+    def skip(self, count: int) -> None:
+        """Record units that an earlier run finished: they say nothing about the rate."""
         self.done += count
+        self._skipped += count
         if self._bar is not None:
+            self._bar.initial = self._skipped
+            self._bar.n = self.done
+            self._bar.refresh()
+
+    def advance(self, count: int, note: str = "") -> None:
+        """Record finished units; a note is shown beside them, such as the bytes so far."""
+        self.done += count
+        self.note = note or self.note
+        if self._bar is not None:
+            if note:
+                self._bar.set_postfix_str(note, refresh=False)
             self._bar.update(count)
         elif not self._quiet and time.monotonic() - self._last_line >= _LINE_EVERY_S:
             self._last_line = time.monotonic()
@@ -51,12 +65,13 @@ class Progress:
     @property
     def rate(self) -> float:
         """Units a second since the start."""
-        return self.done / max(time.monotonic() - self.started, 1e-9)
+        return (self.done - self._skipped) / max(time.monotonic() - self.started, 1e-9)
 
     def _line(self) -> str:
         left_s = (self.total - self.done) / max(self.rate, 1e-9)
         return (
             f"{self.what}: {self.done:,} of {self.total:,} {self.unit}s, "
+            f"{f'{self.note}, ' if self.note else ''}"
             f"{self.rate:,.0f} {self.unit}s/s, {left_s:,.0f} s left"
         )
 

@@ -18,8 +18,8 @@ from gair.errors import DatasetError, UsageError
 from indexer.photo_list import BROKEN, COLUMNS, ListedPhoto, read_photos
 from indexer.photo_tags import parse_date, parse_heading_deg
 
-HEADER = ["file", "lat", "lon", "id", "heading", "captured_at", "licence", "source", "city"]
-ROW = ["a/1.jpg", "51.5", "-0.12", "x1", "370", "2020-05-01", "CC0", "me", "London"]
+HEADER = "file lat lon id heading captured_at licence source attribution city".split()
+ROW = ["a/1.jpg", "51.5", "-0.12", "x1", "370", "2020-05-01", "CC0", "me", "by me", "London"]
 
 
 def test_a_row_with_everything(tmp_path: Path) -> None:
@@ -34,6 +34,7 @@ def test_a_row_with_everything(tmp_path: Path) -> None:
         captured_at="2020-05-01",
         licence="CC0",
         source="me",
+        attribution="by me",
     )
 
 

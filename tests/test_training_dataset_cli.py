@@ -17,6 +17,7 @@ from toy_city import write_city
 from training.dataset import cli
 from training.dataset.cli import main
 from training.dataset.pack_options import PackOptions
+from training.dataset.streetscapes import command as streetscapes
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 Capture = pytest.CaptureFixture[str]
@@ -60,9 +61,12 @@ def test_help_is_quick_and_teaches() -> None:
         "    heavy = {'torch', 'pyarrow', 'rasterio', 'numpy', 'PIL'} & set(sys.modules)\n"
         "    assert not heavy, heavy\n"
     )
-    for words in (["--help"], ["pack", "--help"], ["info", "--help"]):
+    for words in ([], ["pack"], ["streetscapes"], ["info"]):
         done = subprocess.run(
-            [sys.executable, "-c", code, *words], cwd=REPOSITORY, capture_output=True, text=True
+            [sys.executable, "-c", code, *words, "--help"],
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
         )
         assert (done.returncode, done.stderr) == (0, "")
         assert "usage: python -m training.dataset" in done.stdout
@@ -71,11 +75,13 @@ def test_help_is_quick_and_teaches() -> None:
 def test_the_examples_of_the_help_parse() -> None:
     text = cli._EPILOG.replace("\\\n", " ")
     commands = re.findall(r"python -m training\.dataset (.*)", text)
-    assert len(commands) == 4
+    assert len(commands) == 5
     for command in commands:
         arguments = cli._parser().parse_args(shlex.split(command))
         if arguments.run is cli._pack:
             cli.pack_options(arguments)
+        elif arguments.run is streetscapes.run:
+            streetscapes.streetscapes_options(arguments)
 
 
 def test_defaults_are_those_of_the_library() -> None:

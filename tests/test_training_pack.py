@@ -89,6 +89,7 @@ def test_everything_a_row_says_is_kept(city_tif: Path, tmp_path: Path) -> None:
     save_photo(tmp_path / "a.jpg")
     header = ["id", "path", "latitude", "longitude", "compass_angle", "date", "license", "source"]
     row = ["one", "a.jpg", lat, lon, -90, "2020-05-01T10:00:00Z", "CC BY-SA 4.0", "Mapillary"]
+    header, row = [*header, "credit"], [*row, "by someone"]
     write_manifest(tmp_path / "photos.csv", header, [row])
     pack_quietly(tmp_path / "photos.csv", city_tif, tmp_path / "out", licence="CC0", source="me")
     (found,) = pq.read_table(tmp_path / "out/photos/train-00000.parquet").to_pylist()
@@ -96,6 +97,7 @@ def test_everything_a_row_says_is_kept(city_tif: Path, tmp_path: Path) -> None:
     assert found["heading_deg"] == 270.0
     assert found["captured_at"] == "2020-05-01T10:00:00+00:00"
     assert (found["licence"], found["source"]) == ("CC BY-SA 4.0", "Mapillary")
+    assert found["attribution"] == "by someone"
     assert found["place"] == f"around {lat:.4f} {lon:.4f}"
     assert column(tmp_path / "out", "frames", "place") == [found["place"]]
 

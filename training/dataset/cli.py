@@ -1,4 +1,4 @@
-"""The command line: ``python -m training.dataset pack | info``.
+"""The command line: ``python -m training.dataset pack | streetscapes | info``.
 
 Parsing needs nothing heavy; what reads photos and rasters is imported by the command that does.
 """
@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gair.command import run_command
-from gair.errors import UsageError
+from training.dataset.streetscapes.flags import add_streetscapes
 
 if TYPE_CHECKING:
     from training.dataset.pack_options import PackOptions
 
+_UNCHANGED = "interrupted: nothing was changed"
 _EPILOG = """\
 examples:
   # a folder of photos with GPS tags, and a folder of Sentinel-2 files
@@ -30,6 +31,10 @@ examples:
   python -m training.dataset pack --photos photos.csv --imagery city.tif --out dataset \\
       --split-by block --block-m 4000 --buffer-m 500 --shares 0.7,0.15,0.15
 
+  # public photos of two cities: what will it take? then, without --dry-run, make it
+  python -m training.dataset streetscapes --tables global-streetscapes/data --imagery sentinel2/ \\
+      --city "Singapore, SG" --city "Stuttgart, DE" --out dataset --dry-run
+
   # what is in it, and is it undamaged?
   python -m training.dataset info dataset --verify
 """
@@ -38,9 +43,7 @@ examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status (0, 1 for a failure, 2 for wrong usage)."""
     arguments = _parser().parse_args(argv)
-    return run_command(
-        lambda: int(arguments.run(arguments)), interrupted="interrupted: nothing was changed"
-    )
+    return run_command(lambda: int(arguments.run(arguments)), interrupted=arguments.interrupted)
 
 
 def _pack(arguments: argparse.Namespace) -> int:
@@ -62,7 +65,7 @@ def pack_options(arguments: argparse.Namespace) -> PackOptions:
     from gair.config import GairConfig
     from training.dataset.dated_imagery import ImageryOptions
     from training.dataset.pack_options import PackOptions
-    from training.dataset.split import SplitOptions
+    from training.dataset.split import SplitOptions, parse_shares
 
     side_m = arguments.footprint_m
     return PackOptions(
@@ -80,7 +83,7 @@ def pack_options(arguments: argparse.Namespace) -> PackOptions:
         min_valid=arguments.min_valid,
         split=SplitOptions(
             by=arguments.split_by,
-            shares=_shares(arguments.shares),
+            shares=parse_shares(arguments.shares),
             buffer_m=arguments.buffer_m,
             block_m=arguments.block_m,
             join_km=arguments.join_km,
@@ -93,15 +96,6 @@ def pack_options(arguments: argparse.Namespace) -> PackOptions:
         overwrite=arguments.overwrite,
         quiet=arguments.quiet,
     )
-
-
-def _shares(text: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise UsageError(
-            f"--shares {text!r} are no numbers: give, for example, 0.8,0.1,0.1"
-        ) from None
 
 
 def _info(arguments: argparse.Namespace) -> int:
@@ -127,12 +121,13 @@ def _parser() -> argparse.ArgumentParser:
         "and why. GPS and all other tags are taken out of the photos; what is larger than --max-px "
         "is shrunk.",
     )
-    pack.set_defaults(run=_pack)
+    pack.set_defaults(run=_pack, interrupted=_UNCHANGED)
     _add_sources(pack)
     _add_footprints(pack)
     _add_split(pack)
+    add_streetscapes(commands)
     info = commands.add_parser("info", help="show what a data set holds")
-    info.set_defaults(run=_info)
+    info.set_defaults(run=_info, interrupted=_UNCHANGED)
     info.add_argument("dataset", metavar="DATASET", help="folder of the data set")
     info.add_argument(
         "--verify", action="store_true", help="read every file and compare it with what was written"

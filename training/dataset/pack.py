@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -29,6 +29,7 @@ from indexer.progress import Progress
 from training.dataset.checks import MOSTLY_EMPTY, NO_DATA
 from training.dataset.dated_imagery import SYNTHETIC_ATTRIBUTION, DatedImagery
 from training.dataset.footprints import Square
+from training.dataset.frame_source import FrameSource
 from training.dataset.pack_options import PackOptions
 from training.dataset.pack_plan import PackPlan, plan_pack
 from training.dataset.pack_report import EXAMPLES, PackReport, SplitCounts
@@ -55,32 +56,62 @@ def pack(options: PackOptions) -> PackReport:
         UsageError: An option cannot work, or the folder holds a data set.
         StorageError: The disk refused.
     """
-    writer = ShardWriter(
+    _writer(options)  # refuses before anything is opened
+    with DatedImagery(options.imagery, options.reading) as imagery:
+        return pack_with(options, imagery)
+
+
+def pack_with(
+    options: PackOptions,
+    imagery: FrameSource,
+    *,
+    left_out: Mapping[str, int] | None = None,
+    facts: Mapping[str, object] | None = None,
+) -> PackReport:
+    """Make a data set with frames of a source of one's own.
+
+    Args:
+        options: their imagery is not looked at.
+        imagery: where frames come from; open, and left open.
+        left_out: what was left out before, by reason, to be counted in ``dataset.json``.
+        facts: what else to keep there.
+
+    Raises:
+        DatasetError: as :func:`pack`.
+        StorageError: as :func:`pack`.
+        UsageError: as :func:`pack`.
+    """
+    writer = _writer(options)
+    packing = _Packing(options, imagery, plan_pack(options, imagery.coverage), writer)
+    with writer:
+        packing.run()
+        report = packing.report()
+        if not report.photos_packed:
+            raise DatasetError(
+                f"none of {report.photos_in:,} photos can be used: {report.reasons_in_words()}"
+            )
+        writer.left_out.update(left_out or {})
+        writer.left_out.update(report.left_out)
+        writer.facts.update(_facts(options, imagery))
+        writer.facts.update(facts or {})
+    size_bytes = sum(file.stat().st_size for file in options.out.rglob("*") if file.is_file())
+    return dataclasses.replace(report, size_bytes=size_bytes)
+
+
+def _writer(options: PackOptions) -> ShardWriter:
+    return ShardWriter(
         options.out,
         footprint_mercator_m=options.footprint_m,
         synthetic=options.synthetic,
         overwrite=options.overwrite,
     )
-    with DatedImagery(options.imagery, options.reading) as imagery:
-        packing = _Packing(options, imagery, plan_pack(options, imagery.coverage), writer)
-        with writer:
-            packing.run()
-            report = packing.report()
-            if not report.photos_packed:
-                raise DatasetError(
-                    f"none of {report.photos_in:,} photos can be used: {report.reasons_in_words()}"
-                )
-            writer.left_out.update(report.left_out)
-            writer.facts.update(_facts(options, imagery))
-    size_bytes = sum(file.stat().st_size for file in options.out.rglob("*") if file.is_file())
-    return dataclasses.replace(report, size_bytes=size_bytes)
 
 
 class _Packing:
     """Writes what a plan says, and counts."""
 
     def __init__(
-        self, options: PackOptions, imagery: DatedImagery, plan: PackPlan, writer: ShardWriter
+        self, options: PackOptions, imagery: FrameSource, plan: PackPlan, writer: ShardWriter
     ) -> None:
         self._options = options
         self._imagery = imagery
@@ -205,6 +236,7 @@ class _Packing:
             captured_at=photo.captured_at,
             licence=photo.licence or options.licence or UNKNOWN,
             source=photo.source or options.source or UNKNOWN,
+            attribution=photo.attribution,
         )
 
     def _frame(self, day: str, pixels: FramePixels, square: Square) -> FrameRecord:
@@ -236,7 +268,7 @@ def _seen(frames: Iterable[FramePixels], xy: npt.NDArray[np.float64]) -> npt.NDA
     return seen
 
 
-def _facts(options: PackOptions, imagery: DatedImagery) -> dict[str, Any]:
+def _facts(options: PackOptions, imagery: FrameSource) -> dict[str, Any]:
     """How the data set was made, without paths: they tell nothing to others."""
     return {
         "made_by": "python -m training.dataset pack",

@@ -18,7 +18,7 @@ from PIL import Image
 
 from gair.errors import PhotoError
 from gair.exif import upright_transpose
-from gair.photos import open_photo
+from gair.photos import Photo, open_photo
 
 QUALITY = 90
 """JPEG quality of photos that are written anew."""
@@ -57,8 +57,19 @@ def photo_bytes(path: Path, name: str, max_px: int) -> PhotoBytes:
     except OSError as error:
         raise PhotoError(f"cannot read {name}: {error.strerror}; make it readable") from error
     photo = open_photo(content, name=name)
+    return PhotoBytes(kept_bytes(content, photo, max_px), photo.gps_lonlat_deg)
+
+
+def kept_bytes(content: bytes, photo: Photo, max_px: int) -> bytes:
+    """The JPEG bytes that a data set keeps of a photo.
+
+    Args:
+        content: its file.
+        photo: the same, opened.
+        max_px: longest side; larger photos are shrunk to it.
+    """
     kept = _without_metadata(content) if _keeps_its_pixels(content, max_px) else None
-    return PhotoBytes(kept or _encoded(photo.rgb, max_px), photo.gps_lonlat_deg)
+    return kept or _encoded(photo.rgb, max_px)
 
 
 def _keeps_its_pixels(content: bytes, max_px: int) -> bool:

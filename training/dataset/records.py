@@ -38,6 +38,8 @@ class PhotoRecord:
     """Licence of the photo, to be shown with it."""
     source: str
     """Where it came from: a collection, a URL, a folder."""
+    attribution: str = ""
+    """Credit that its licence asks for, with the author's name; empty where none is."""
 
     def __post_init__(self) -> None:
         lon, lat = self.lonlat_deg

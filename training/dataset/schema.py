@@ -44,6 +44,7 @@ PHOTO_SCHEMA = pa.schema(
         pa.field("captured_at", pa.string()),
         pa.field("licence", pa.string(), nullable=False),
         pa.field("source", pa.string(), nullable=False),
+        pa.field("attribution", pa.string(), nullable=False),
     ]
 )
 FRAME_SCHEMA = pa.schema(

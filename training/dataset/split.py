@@ -67,6 +67,20 @@ class SplitOptions:
             raise UsageError(f"--seed {self.seed} is below 0: give 0 or more")
 
 
+def parse_shares(text: str) -> tuple[float, ...]:
+    """The value of ``--shares``: numbers with commas between.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(
+            f"--shares {text!r} are no numbers: give, for example, 0.8,0.1,0.1"
+        ) from None
+
+
 def city_places(lonlat_deg: Floats, cities: Sequence[str], join_km: float) -> list[str]:
     """The place of each photo: its city, or for those without one, its group.
 

@@ -1,0 +1,173 @@
+r"""From lists of photos to a data set.
+
+::
+
+    options = StreetscapesOptions(Lists(tables=(Path("streetscapes/"),)), Path("dataset"),
+                                  imagery=(Path("sentinel2/"),))
+    print("\n".join(build(options).lines))
+
+A build that is killed goes on where it was when it is started again, with what has been fetched by
+then; what it makes in the end is the same, byte for byte. Photos are packed only when all have
+come, which asks nobody for anything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gair.errors import DownloadError, UsageError
+from training.dataset.pack import pack_with
+from training.dataset.schema import DATASET_FILE, read_manifest
+from training.dataset.streetscapes.card import write_card
+from training.dataset.streetscapes.choosing import begin, chosen, token, wanted_photos
+from training.dataset.streetscapes.fetching import Fetched, fetch_all
+from training.dataset.streetscapes.frames import open_catalogue, open_files
+from training.dataset.streetscapes.journal import Journal
+from training.dataset.streetscapes.manifest import Manifest, write_manifest
+from training.dataset.streetscapes.options import StreetscapesOptions
+from training.dataset.streetscapes.photo_fetch import PhotoFetcher, Wanted
+from training.dataset.streetscapes.providers import providers
+from training.dataset.streetscapes.selection import Selection
+from training.dataset.streetscapes.web import Web
+
+FACTS = "streetscapes"
+"""Key of what this module notes in ``dataset.json``, under ``facts``."""
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What became of the photos that were listed."""
+
+    options: StreetscapesOptions
+    candidates: int = 0
+    chosen: int = 0
+    fetched: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
+    """Before packing, by reason."""
+    complaints: tuple[str, ...] = ()
+    packed: tuple[str, ...] = ()
+    """What packing reports."""
+    was_complete: bool = False
+
+    @property
+    def lines(self) -> list[str]:
+        """The report for a terminal."""
+        if self.was_complete:
+            return [f"data set {self.options.out} is complete: there is nothing to do"]
+        lines = [
+            f"data set {self.options.out}",
+            f"listed: {self.candidates:,} photos, {self.chosen:,} chosen, {self.fetched:,} fetched",
+            *(f"  {count:9,}  {reason}" for reason, count in self.left_out.most_common()),
+        ]
+        return [*lines, *self.packed]
+
+
+def build(options: StreetscapesOptions) -> BuildReport:
+    """Make a data set, or go on with one.
+
+    Raises:
+        DatasetError: lists cannot be read, or no photo can be used.
+        DownloadError: a provider does not answer or refuses, or some photos cannot be had now.
+        ImageryError: the imagery cannot be used.
+        UsageError: an option cannot work, there is no token, or the folder holds another data set.
+        StorageError: the disk refused.
+    """
+    if _is_complete(options):
+        _finish(options)
+        return BuildReport(options, was_complete=True)
+    with contextlib.ExitStack() as opened:
+        # Imagery first, before anybody is asked for photos: it may not be usable.
+        files = None if options.catalogue else opened.enter_context(open_files(options))
+        journal = opened.enter_context(Journal(options.work))
+        web = opened.enter_context(Web(options.patience, connections=options.fetch.concurrency))
+        begin(options)
+        selection = chosen(options, web)
+        frames = files or opened.enter_context(open_catalogue(options, selection))
+        wanted = wanted_photos(selection)
+        fetched = _fetch(options, wanted, web, journal)
+        cities = selection.photos["city"].to_pylist()
+        manifest = write_manifest(options.work, wanted, cities, fetched.outcomes)
+        report = pack_with(
+            options.packing(manifest.path),
+            frames,
+            left_out=selection.left_out + manifest.left_out,
+            facts={FACTS: _facts(options, selection, manifest)},
+        )
+    _finish(options)
+    return BuildReport(
+        options,
+        candidates=selection.candidates,
+        chosen=len(wanted),
+        fetched=manifest.photos,
+        left_out=selection.left_out + manifest.left_out,
+        complaints=manifest.complaints,
+        packed=tuple(report.lines),
+    )
+
+
+def _fetch(
+    options: StreetscapesOptions, wanted: Sequence[Wanted], web: Web, journal: Journal
+) -> Fetched:
+    known = journal.outcomes()
+    sources = {photo.source for photo in wanted if photo.key not in known}
+    asked = providers(web, options.endpoints, token(options, sources), options.fetch.max_px)
+    fetcher = PhotoFetcher(web, asked, options.work, options.fetch)
+    fetched = fetch_all(
+        wanted,
+        fetcher,
+        web,
+        journal,
+        concurrency=options.fetch.concurrency,
+        quiet=options.quiet,
+    )
+    if fetched.failures and not options.accept_missing:
+        raise DownloadError(
+            f"{len(fetched.failures):,} of {len(wanted):,} photos cannot be had now, such as "
+            f"{fetched.failures[0]}; run the same command to ask for them again, or pass "
+            "--accept-missing to go on without them"
+        )
+    return fetched
+
+
+def _is_complete(options: StreetscapesOptions) -> bool:
+    """Whether the folder holds the data set that is asked for.
+
+    Raises:
+        UsageError: it holds another, and may not be replaced.
+    """
+    if not (options.out / DATASET_FILE).exists():
+        return False
+    facts = read_manifest(options.out)[0].get("facts", {}).get(FACTS, {})
+    if facts.get("recipe") == options.recipe():
+        return True
+    if not options.overwrite:
+        raise UsageError(
+            f"{options.out} holds another data set: pass --overwrite, or name another folder"
+        )
+    return False
+
+
+def _finish(options: StreetscapesOptions) -> None:
+    """What is left to do for a data set that is there: its card, and clearing up."""
+    write_card(options.out)
+    if not options.keep_photos:
+        shutil.rmtree(options.work, ignore_errors=True)
+
+
+def _facts(
+    options: StreetscapesOptions, selection: Selection, manifest: Manifest
+) -> dict[str, Any]:
+    return {
+        "made_by": "python -m training.dataset streetscapes",
+        "recipe": options.recipe(),
+        "candidates": selection.candidates,
+        "chosen": len(selection.photos),
+        "fetched": manifest.photos,
+        "left_out_choosing": dict(sorted(selection.left_out.items())),
+        "left_out_fetching": dict(sorted(manifest.left_out.items())),
+    }

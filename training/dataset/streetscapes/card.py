@@ -1,0 +1,166 @@
+"""The card of a data set: what is in it, whose it is, what is not in it and why.
+
+``README.md`` and ``map.png`` beside the shards; both follow from the data set alone, so writing
+them again changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gair.files import write_whole
+from training.dataset.schema import PHOTOS_FOLDER, read_manifest
+from training.dataset.streetscapes.card_map import draw_map
+from training.dataset.streetscapes.providers import LICENCE
+
+CARD_FILE, MAP_FILE = "README.md", "map.png"
+
+_MOST_CITIES = 60
+_COLUMNS = ["lon_deg", "lat_deg", "place", "captured_at", "licence", "source"]
+
+
+def write_card(folder: Path) -> None:
+    """Write the card of a data set that is complete.
+
+    Raises:
+        DatasetError: it cannot be read.
+        StorageError: the disk refused.
+    """
+    manifest, _ = read_manifest(folder)
+    photos = photos_of(folder, manifest)
+    write_whole(folder / MAP_FILE, draw_map(photos))
+    write_whole(folder / CARD_FILE, card(manifest, photos).encode())
+
+
+def photos_of(folder: Path, manifest: Mapping[str, Any]) -> pa.Table:
+    """A row a photo, with its split, in the order of the shards."""
+    tables = []
+    for name in sorted(manifest["shards"]):
+        if name.startswith(f"{PHOTOS_FOLDER}/"):
+            table = pq.read_table(folder / name, columns=_COLUMNS)
+            split = Path(name).name.split("-")[0]
+            tables.append(table.append_column("split", pa.array([split] * len(table))))
+    return pa.concat_tables(tables)
+
+
+def card(manifest: Mapping[str, Any], photos: pa.Table) -> str:
+    """The card as Markdown."""
+    facts = manifest["facts"]
+    made = facts.get("streetscapes", {})
+    return "\n".join(
+        [
+            "# Street photos and Sentinel-2 frames",
+            "",
+            *(["**SYNTHETIC: made up, of no real place.**", ""] if manifest["synthetic"] else []),
+            f"{len(photos):,} photos of {len(set(photos['place'].to_pylist())):,} places, made by "
+            "`python -m training.dataset streetscapes`; read it with `training.dataset.shards`.",
+            "",
+            f"![Where the photos were taken]({MAP_FILE})",
+            "",
+            *_splits(manifest),
+            *_counted("City", Counter(photos["place"].to_pylist()), most=_MOST_CITIES),
+            *_counted("Year of capture", _years(photos), by_name=True),
+            *_counted("Source", Counter(photos["source"].to_pylist())),
+            *_counted("Licence of the photo", Counter(photos["licence"].to_pylist())),
+            *_imagery(manifest, facts),
+            *_left_out(manifest, made),
+            *_terms(),
+            "## How it was made",
+            "",
+            "```json",
+            json.dumps(made.get("recipe", {}), indent=1, sort_keys=True),
+            "```",
+            "",
+        ]
+    )
+
+
+def _splits(manifest: Mapping[str, Any]) -> list[str]:
+    lines = ["| split | photos | footprints | frames | places |", "|---|---:|---:|---:|---:|"]
+    for name, counts in manifest["splits"].items():
+        cells = (f"{counts[key]:,}" for key in ("photos", "footprints", "frames", "places"))
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return [
+        *lines,
+        "",
+        "Whole cities are in one split, and footprints of different splits keep the distance that "
+        "the recipe below says.",
+        "",
+    ]
+
+
+def _years(photos: pa.Table) -> Counter[str]:
+    return Counter(text[:4] if text else "unknown" for text in photos["captured_at"].to_pylist())
+
+
+def _counted(
+    title: str, counts: Counter[str], *, most: int | None = None, by_name: bool = False
+) -> list[str]:
+    """A table of counts, the most frequent first or by name."""
+    ordered = sorted(counts.items(), key=lambda item: (0 if by_name else -item[1], item[0]))
+    shown = ordered[:most]
+    lines = [f"| {title} | photos |", "|---|---:|"]
+    lines += [f"| {_plain(name)} | {count:,} |" for name, count in shown]
+    if rest := ordered[len(shown) :]:
+        lines.append(f"| {len(rest):,} others | {sum(count for _, count in rest):,} |")
+    return [*lines, ""]
+
+
+def _imagery(manifest: Mapping[str, Any], facts: Mapping[str, Any]) -> list[str]:
+    days = [layer["day"] for layer in facts.get("imagery", []) if layer.get("day")]
+    span = f"of {min(days)} to {max(days)}" if days else "of unknown days"
+    return [
+        "## Imagery",
+        "",
+        f"Sentinel-2, ten bands, {span}; footprints of {manifest['footprint_mercator_m']:,.0f} "
+        "Web-Mercator metres. "
+        + " ".join(f"{_plain(credit)}." for credit in manifest["attributions"]),
+        "",
+    ]
+
+
+def _left_out(manifest: Mapping[str, Any], made: Mapping[str, Any]) -> list[str]:
+    """Every photo that was listed and is not here, by stage and reason."""
+    choosing = Counter(made.get("left_out_choosing", {}))
+    fetching = Counter(made.get("left_out_fetching", {}))
+    packing = Counter(manifest["left_out"]) - choosing - fetching
+    lines = [
+        "## What was left out",
+        "",
+        f"{made.get('candidates', 0):,} photos were listed, {made.get('chosen', 0):,} chosen and "
+        f"{made.get('fetched', 0):,} fetched in good order.",
+        "",
+        "| while | reason | photos |",
+        "|---|---|---:|",
+    ]
+    for stage, counts in (("choosing", choosing), ("fetching", fetching), ("packing", packing)):
+        lines += [
+            f"| {stage} | {_plain(reason)} | {count:,} |"
+            for reason, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        ]
+    return [*lines, ""]
+
+
+def _terms() -> list[str]:
+    return [
+        "## Terms",
+        "",
+        f"Photos of Mapillary and KartaView are {LICENCE} "
+        "(https://creativecommons.org/licenses/by-sa/4.0/): name the credit in the column "
+        "`attribution` with every photo that you show, and share what you adapt under the same "
+        "licence. Providers blur faces and number plates; cameras' tags were taken out here. A "
+        "photo that its author takes back is found by its id: `photo_id` ends with the provider's.",
+        "",
+    ]
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown takes as it is, in a table too."""
+    return "".join(f"\\{c}" if c in "\\`*_[]<>|#" else c for c in " ".join(str(text).split()))

@@ -1,0 +1,177 @@
+"""Photos that the providers themselves list in an area, tile by tile.
+
+*Mapillary*: the layer ``image`` of the z14 coverage tiles, a point a photo with its id,
+``captured_at``, ``compass_angle`` and ``is_pano``; 50,000 tiles a day at most
+(https://www.mapillary.com/developer/api-documentation, "Rate limits").
+
+*KartaView*: ``/1.0/list/nearby-photos/`` in a box, page by page
+(http://api.openstreetcam.org/api/doc.html).
+
+Every answer is kept in the working folder, so a build that dies asks for no tile twice, and what it
+chose from does not change under it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import shapely
+
+from gair.errors import DownloadError
+from gair.files import disk_errors, write_whole
+from indexer.photo_tags import parse_date, parse_heading_deg
+from indexer.progress import Progress
+from indexer.regions import Region
+from training.dataset.streetscapes.areas import ZOOM, Tile, tiles_of
+from training.dataset.streetscapes.candidates import KARTAVIEW, MAPILLARY, SCHEMA
+from training.dataset.streetscapes.providers import (
+    Endpoints,
+    kartaview_passes_by,
+    refuse_kartaview,
+    refuse_mapillary,
+)
+from training.dataset.streetscapes.vector_tiles import points_of
+from training.dataset.streetscapes.web import Web
+
+_PAGE = 500
+_MOST_PAGES = 400
+
+
+@dataclass(frozen=True)
+class Lister:
+    """Lists photos; its answers are kept in a folder."""
+
+    web: Web
+    endpoints: Endpoints
+    token: str
+    folder: Path
+    concurrency: int
+    quiet: bool
+
+    def mapillary(self, regions: Sequence[Region]) -> list[pa.Table]:
+        """What Mapillary has in some areas, a table each.
+
+        Raises:
+            DownloadError: it does not answer, or refuses.
+        """
+        return self._listed(regions, MAPILLARY, self._mapillary_tile, _mapillary_rows)
+
+    def kartaview(self, regions: Sequence[Region]) -> list[pa.Table]:
+        """What KartaView has in some areas, a table each.
+
+        Raises:
+            DownloadError: it does not answer, or refuses.
+        """
+        return self._listed(regions, KARTAVIEW, self._kartaview_tile, _kartaview_rows)
+
+    def _listed(
+        self,
+        regions: Sequence[Region],
+        source: str,
+        ask: Callable[[Tile], bytes],
+        rows_of: Callable[[Tile, bytes], Iterable[dict[str, Any]]],
+    ) -> list[pa.Table]:
+        tiles = {region.name: tiles_of(region) for region in regions}
+        total = sum(map(len, tiles.values()))
+
+        def content(tile: Tile) -> bytes:
+            path = self.folder / "listings" / source / f"{ZOOM}-{tile.x}-{tile.y}"
+            if path.is_file():
+                return path.read_bytes()
+            answer = ask(tile)
+            with disk_errors(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, answer)
+            return answer
+
+        tables = []
+        with (
+            Progress(f"listing {source}", total, "tile", quiet=self.quiet) as progress,
+            ThreadPoolExecutor(self.concurrency, thread_name_prefix="list") as pool,
+        ):
+            try:
+                for region in regions:
+                    shapely.prepare(region.geometry)
+                    rows: list[dict[str, Any]] = []
+                    here = tiles[region.name]
+                    for tile, answer in zip(here, pool.map(content, here), strict=True):
+                        rows += _inside(region, source, rows_of(tile, answer))
+                        progress.advance(1, f"{self.web.traffic.bytes_in / 1e6:,.1f} MB")
+                    tables.append(pa.Table.from_pylist(rows, schema=SCHEMA))
+            except BaseException:
+                self.web.stop()
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+        return tables
+
+    def _mapillary_tile(self, tile: Tile) -> bytes:
+        url = f"{self.endpoints.mapillary_tiles.rstrip('/')}/{ZOOM}/{tile.x}/{tile.y}"
+        reply = self.web.get(url, {"access_token": self.token})
+        if reply.status == 204 or refuse_mapillary(reply):
+            return b""
+        if reply.status != 200:
+            raise DownloadError(f"{url} answers with status {reply.status}: run again later")
+        content = reply.content
+        return gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
+
+    def _kartaview_tile(self, tile: Tile) -> bytes:
+        (west, north), (east, south) = tile.lonlat_deg(0, 0), tile.lonlat_deg(1, 1)
+        url = f"{self.endpoints.kartaview.rstrip('/')}/1.0/list/nearby-photos/"
+        box = {"bbTopLeft": f"{north:.6f},{west:.6f}", "bbBottomRight": f"{south:.6f},{east:.6f}"}
+        found: list[Any] = []
+        for page in range(1, _MOST_PAGES + 1):
+            form = {**box, "ipp": str(_PAGE), "page": str(page)}
+            reply = self.web.get(url, form=form, pass_by=kartaview_passes_by)
+            refuse_kartaview(reply)
+            try:
+                items = json.loads(reply.content).get("currentPageItems") or []
+            except (ValueError, AttributeError) as error:
+                raise DownloadError(f"{url} answers with no list: run again later") from error
+            found += items
+            if len(items) < _PAGE:
+                break
+        return json.dumps(found).encode()
+
+
+def _inside(
+    region: Region, source: str, rows: Iterable[dict[str, Any]]
+) -> Iterable[dict[str, Any]]:
+    for row in rows:
+        if shapely.intersects_xy(region.geometry, row["lon_deg"], row["lat_deg"]):
+            yield {**row, "source": source, "city": region.name}
+
+
+def _mapillary_rows(tile: Tile, content: bytes) -> Iterable[dict[str, Any]]:
+    for x, y, properties in points_of(content, "image", f"tile {ZOOM}/{tile.x}/{tile.y}"):
+        lon, lat = tile.lonlat_deg(x, y)
+        panorama = properties.get("is_pano")
+        yield {
+            "image_id": str(properties.get("id", "")),
+            "lon_deg": lon,
+            "lat_deg": lat,
+            "captured_at": parse_date(properties.get("captured_at")),
+            "heading_deg": parse_heading_deg(properties.get("compass_angle")),
+            "panorama": panorama if isinstance(panorama, bool) else None,
+        }
+
+
+def _kartaview_rows(tile: Tile, content: bytes) -> Iterable[dict[str, Any]]:
+    for item in json.loads(content):
+        try:
+            lon, lat = float(item["lng"]), float(item["lat"])
+        except (KeyError, TypeError, ValueError):
+            lon, lat = float("nan"), float("nan")
+        yield {
+            "image_id": str(item.get("id", "")),
+            "lon_deg": lon,
+            "lat_deg": lat,
+            "captured_at": parse_date(item.get("shot_date")),
+            "heading_deg": parse_heading_deg(item.get("heading")),
+        }

@@ -1,0 +1,148 @@
+"""What can be set about a data set of street photos."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gair.config import GairConfig
+from gair.errors import UsageError
+from training.dataset.dated_imagery import ImageryOptions
+from training.dataset.pack_options import PackOptions
+from training.dataset.split import SplitOptions
+from training.dataset.stac_frames import CatalogueOptions
+from training.dataset.streetscapes.photo_fetch import FetchOptions
+from training.dataset.streetscapes.providers import Endpoints
+from training.dataset.streetscapes.selection import SelectionOptions
+from training.dataset.streetscapes.web import Patience
+
+
+@dataclass(frozen=True)
+class Lists:
+    """Where to learn which photos there are."""
+
+    tables: tuple[Path, ...] = ()
+    """Folders with the tables of Global Streetscapes."""
+    osv5m: tuple[Path, ...] = ()
+    """Tables of OSV-5M."""
+    mapillary_areas: tuple[str, ...] = ()
+    """Areas to ask Mapillary about, as :func:`.areas.parse_area` reads them."""
+    kartaview_areas: tuple[str, ...] = ()
+    """Areas to ask KartaView about."""
+
+    def __post_init__(self) -> None:
+        if not any(dataclasses.astuple(self)):
+            raise UsageError(
+                "nothing says which photos there are: pass --tables, --osv5m, --mapillary-area or "
+                "--kartaview-area"
+            )
+
+
+@dataclass(frozen=True)
+class StreetscapesOptions:
+    """What goes into a data set, and how."""
+
+    lists: Lists
+    out: Path
+    imagery: tuple[Path, ...] = ()
+    """Sentinel-2 files and folders."""
+    reading: ImageryOptions = ImageryOptions()
+    catalogue: CatalogueOptions | None = None
+    """Imagery from there instead of files."""
+    dates: int = 4
+    """Most dates of imagery for each footprint."""
+    selection: SelectionOptions = SelectionOptions()
+    fetch: FetchOptions = FetchOptions()
+    endpoints: Endpoints = Endpoints()
+    patience: Patience = Patience()
+    split: SplitOptions = SplitOptions()
+    footprint_m: float = GairConfig.footprint_mercator_m
+    min_valid: float = 0.5
+    synthetic: bool = False
+    overwrite: bool = False
+    accept_missing: bool = False
+    """Whether photos that cannot be had now are left out and counted, not an error."""
+    keep_photos: bool = False
+    """Whether the fetched files stay once the data set is complete."""
+    quiet: bool = False
+
+    def __post_init__(self) -> None:
+        if self.dates < 1:
+            raise UsageError(
+                f"--dates-per-footprint {self.dates} is below 1: a data set needs imagery"
+            )
+        self.packing(Path())
+
+    @property
+    def work(self) -> Path:
+        """Folder of a build that is not complete, beside the data set's."""
+        return self.out.with_name(f"{self.out.name}.unfinished")
+
+    def packing(self, manifest: Path) -> PackOptions:
+        """How the fetched photos are packed."""
+        return PackOptions(
+            photos=manifest,
+            imagery=self.imagery,
+            out=self.out,
+            reading=self.reading,
+            footprint_m=self.footprint_m,
+            min_valid=self.min_valid,
+            split=self.split,
+            max_px=self.fetch.max_px,
+            synthetic=self.synthetic,
+            overwrite=self.overwrite,
+            quiet=self.quiet,
+        )
+
+    def photos_recipe(self) -> dict[str, Any]:
+        """What decides which photos are fetched and how they are kept; plain JSON, no paths."""
+        fetch = dataclasses.asdict(self.fetch)
+        fetch.pop("concurrency")
+        recipe = {
+            "tables": [_contents(folder) for folder in self.lists.tables],
+            "osv5m": [[path.name, _size(path)] for path in self.lists.osv5m],
+            "mapillary_areas": [_without_folder(text) for text in self.lists.mapillary_areas],
+            "kartaview_areas": [_without_folder(text) for text in self.lists.kartaview_areas],
+            "selection": dataclasses.asdict(self.selection),
+            "fetch": fetch,
+        }
+        return dict(json.loads(json.dumps(recipe)))
+
+    def recipe(self) -> dict[str, Any]:
+        """What decides the whole data set, but for the imagery's own contents."""
+        recipe = {
+            **self.photos_recipe(),
+            "imagery": [path.name for path in self.imagery],
+            "catalogue": self._catalogue(),
+            "dates": self.dates,
+            "footprint_m": self.footprint_m,
+            "min_valid": self.min_valid,
+            "split": dataclasses.asdict(self.split),
+            "reading": dataclasses.asdict(self.reading),
+            "synthetic": self.synthetic,
+            "accept_missing": self.accept_missing,
+        }
+        return dict(json.loads(json.dumps(recipe)))
+
+    def _catalogue(self) -> dict[str, Any] | None:
+        if self.catalogue is None:
+            return None
+        return {**dataclasses.asdict(self.catalogue), "cache": None}
+
+
+def _contents(folder: Path) -> list[list[object]]:
+    """Tables of a folder by name and size: reading gigabytes to hash them would take too long."""
+    files = [*folder.glob("*.csv"), *folder.glob("*.parquet")] if folder.is_dir() else []
+    return sorted([path.name, _size(path)] for path in files)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
+
+
+def _without_folder(area: str) -> str:
+    name, equals, where = area.partition("=")
+    return f"{name}{equals}{Path(where).name}"

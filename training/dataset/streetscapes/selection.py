@@ -1,0 +1,246 @@
+"""Which photos to have: chosen cities, few from each cell, spread over places and months.
+
+Every candidate that is not taken is counted under the first reason that holds. The choice depends
+on the seed and on the candidates, not on their order: each photo draws a number from its own id.
+In a cell, photos of different months take turns; in a city, cells take turns; and cities do, where
+the whole is capped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gair.errors import UsageError
+from gair.geo import WEB_MERCATOR_MAX_LATITUDE_DEG
+from indexer.cells import cells_at
+from training.dataset.checks import IMPOSSIBLE, NO_COORDINATES, NULL_ISLAND, POLAR
+from training.dataset.streetscapes.candidates import SOURCES, key_of
+
+OTHER_SOURCE = "of a source that was not asked for"
+ODD_ID = "an id that is none"
+LISTED_TWICE = "listed twice"
+OTHER_CITY = "in a city that was not chosen"
+PANORAMA = "a panorama"
+INDOOR = "indoors, by its table"
+POOR = "of very poor quality, by its table"
+TINY = "too small"
+CELL_FULL = "beyond the cap of its cell"
+CITY_FULL = "beyond the cap of its city"
+ENOUGH = "beyond the cap of the whole"
+
+_CITYLESS_RESOLUTION = 4  # photos of no known city share the cap of such a cell, 1,770 km2
+_ZERO_DEG = 1e-6
+_ID = r"^[A-Za-z0-9_-]{1,64}$"  # it becomes part of a file's name
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class SelectionOptions:
+    """Which photos to have."""
+
+    sources: tuple[str, ...] = SOURCES
+    """Whose photos to take."""
+    cities: tuple[str, ...] = ()
+    """Names, with or without the country (``Paris`` or ``Paris, FR``); empty for all."""
+    most_cities: int | None = None
+    """Cities to draw at random from those; None for all."""
+    per_city: int = 5000
+    """Most photos of a city."""
+    per_cell: int = 4
+    """Most photos of a cell."""
+    cell_resolution: int = 9
+    """H3 resolution of such a cell; 9 is 0.1 km2."""
+    photos: int | None = None
+    """Most photos of all."""
+    panoramas: bool = False
+    """Whether to take photos that look all around."""
+    min_px: int = 480
+    """Least length of a photo's longer side."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if unknown := set(self.sources) - set(SOURCES):
+            raise UsageError(f"unknown source {min(unknown)!r}: there are {', '.join(SOURCES)}")
+        for name in ("most_cities", "per_city", "per_cell", "photos"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(f"--{name.replace('_', '-')} {value} is below 1")
+        if not 0 <= self.cell_resolution <= 15:
+            raise UsageError(f"--cell-resolution {self.cell_resolution} is not in 0..15: try 9")
+        if self.min_px < 1 or self.seed < 0:
+            raise UsageError("--min-px must be 1 or more, and --seed 0 or more")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What was chosen."""
+
+    photos: pa.Table
+    """Chosen candidates, by city and id."""
+    candidates: int
+    left_out: Counter[str]
+    """The others, by reason."""
+
+
+def select(table: pa.Table, options: SelectionOptions) -> Selection:
+    """Choose photos.
+
+    Args:
+        table: candidates as :func:`.candidates.joined` gives them.
+        options: how.
+
+    Raises:
+        UsageError: a city that was asked for is not there.
+    """
+    total = len(table)
+    reasons = np.full(total, "", dtype=object)
+    city_of, cities = _coded(table["city"])
+    _mark_unusable(table, reasons, options)
+    _mark_other_cities(city_of, cities, reasons, options)
+    draw = _draws(table, options.seed)
+    lonlat_deg = _lonlat_deg(table)
+    month_of, months = _coded(pc.utf8_slice_codeunits(table["captured_at"].fill_null(""), 0, 7))
+
+    left = np.flatnonzero(reasons == "")
+    cell = _numbered(cells_at(lonlat_deg[left], options.cell_resolution))
+    in_month = _ranks(cell * len(months) + month_of[left], draw[left])
+    in_cell = _ranks(cell, draw[left], in_month)
+    reasons[left[in_cell >= options.per_cell]] = CELL_FULL
+
+    kept = in_cell < options.per_cell
+    left, in_cell = left[kept], in_cell[kept]
+    city = _capped_together(city_of[left], cities, lonlat_deg[left])
+    in_city = _ranks(city, draw[left], in_cell)
+    reasons[left[in_city >= options.per_city]] = CITY_FULL
+
+    kept = in_city < options.per_city
+    left, in_city = left[kept], in_city[kept]
+    if options.photos is not None:
+        in_all = _ranks(np.zeros(len(left), dtype=np.int64), draw[left], in_city)
+        reasons[left[in_all >= options.photos]] = ENOUGH
+        left = left[in_all < options.photos]
+    chosen = table.take(pa.array(np.sort(left))).sort_by(
+        [("city", "ascending"), ("source", "ascending"), ("image_id", "ascending")]
+    )
+    return Selection(chosen, total, Counter(str(reason) for reason in reasons if reason))
+
+
+def _mark_unusable(table: pa.Table, reasons: npt.NDArray[np.object_], o: SelectionOptions) -> None:
+    lonlat = _lonlat_deg(table)
+    size = np.nan_to_num(table["longest_px"].to_numpy(zero_copy_only=False).astype(float), nan=1e9)
+    source, image_id = table["source"].combine_chunks(), table["image_id"].combine_chunks()
+    again = np.zeros(len(table), dtype=bool)
+    again[1:] = _flags(
+        pc.and_(pc.equal(source[1:], source[:-1]), pc.equal(image_id[1:], image_id[:-1]))
+    )
+    with np.errstate(invalid="ignore"):
+        checks = [
+            (OTHER_SOURCE, ~_flags(pc.is_in(source, pa.array(o.sources)))),
+            (ODD_ID, ~_flags(pc.match_substring_regex(image_id, _ID))),
+            (LISTED_TWICE, again),
+            (NO_COORDINATES, ~np.isfinite(lonlat).all(axis=1)),
+            (NULL_ISLAND, (np.abs(lonlat) < _ZERO_DEG).all(axis=1)),
+            (IMPOSSIBLE, ~(np.abs(lonlat) <= (180.0, 90.0)).all(axis=1)),
+            (POLAR, np.abs(lonlat[:, 1]) > WEB_MERCATOR_MAX_LATITUDE_DEG),
+            (PANORAMA, _true(table, "panorama") & (not o.panoramas)),
+            (INDOOR, _true(table, "indoor")),
+            (POOR, _true(table, "poor")),
+            (TINY, size < o.min_px),
+        ]
+    for reason, holds in reversed(checks):
+        reasons[holds] = reason
+
+
+def _mark_other_cities(
+    city_of: Ints, cities: list[str], reasons: npt.NDArray[np.object_], o: SelectionOptions
+) -> None:
+    there = sorted(cities[number] for number in np.unique(city_of[reasons == ""]))
+    if o.cities:
+        asked = {name.casefold() for name in o.cities}
+        chosen = {c for c in there if {c.casefold(), c.rsplit(", ", 1)[0].casefold()} & asked}
+        found = {n for c in chosen for n in (c.casefold(), c.rsplit(", ", 1)[0].casefold())}
+        if missing := [name for name in o.cities if name.casefold() not in found]:
+            some = ", ".join(repr(c) for c in there[:8] if c)
+            raise UsageError(
+                f"no usable photo is of a city {missing[0]!r}: there are {len(there):,} cities "
+                f"({some}{', ...' if len(there) > 8 else ''})"
+            )
+        there = sorted(chosen)
+    if o.most_cities is not None:
+        named = [city for city in there if city]
+        there = sorted(named, key=lambda city: _number(f"{o.seed}:city:{city}"))[: o.most_cities]
+    other = ~np.isin(city_of, [number for number, city in enumerate(cities) if city in set(there)])
+    reasons[other & (reasons == "")] = OTHER_CITY
+
+
+def _capped_together(city_of: Ints, cities: list[str], lonlat_deg: npt.NDArray[np.float64]) -> Ints:
+    """(N,) a number for what shares a cap: a city, or a large cell for photos of none."""
+    group = city_of.copy()
+    if "" in cities:
+        nowhere = city_of == cities.index("")
+        around = _numbered(cells_at(lonlat_deg[nowhere], _CITYLESS_RESOLUTION))
+        group[nowhere] = len(cities) + around
+    return group
+
+
+def _coded(column: pa.ChunkedArray) -> tuple[Ints, list[str]]:
+    """(N,) numbers of a column's values, and the values."""
+    coded = pa.chunked_array(column).combine_chunks().dictionary_encode()
+    return coded.indices.to_numpy().astype(np.int64), coded.dictionary.to_pylist()
+
+
+def _flags(column: pa.Array) -> npt.NDArray[np.bool_]:
+    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=bool)
+
+
+def _lonlat_deg(table: pa.Table) -> npt.NDArray[np.float64]:
+    return np.stack(
+        [
+            table[name].to_numpy(zero_copy_only=False).astype(float)
+            for name in ("lon_deg", "lat_deg")
+        ],
+        axis=1,
+    )
+
+
+def _true(table: pa.Table, column: str) -> npt.NDArray[np.bool_]:
+    return _flags(table[column].fill_null(False))
+
+
+def _draws(table: pa.Table, seed: int) -> npt.NDArray[np.uint64]:
+    """A number for each photo that depends on the seed and its id only."""
+    drawn = np.empty(len(table), dtype=np.uint64)
+    at = 0
+    for batch in table.select(["source", "image_id"]).to_batches(max_chunksize=100_000):
+        ids = zip(batch["source"].to_pylist(), batch["image_id"].to_pylist(), strict=True)
+        drawn[at : at + len(batch)] = [_number(f"{seed}:{key_of(*pair)}") for pair in ids]
+        at += len(batch)
+    return drawn
+
+
+def _number(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+
+
+def _numbered(cells: npt.NDArray[np.uint64]) -> Ints:
+    return np.unique(cells, return_inverse=True)[1].astype(np.int64)
+
+
+def _ranks(group: Ints, draw: npt.NDArray[np.uint64], first: Ints | None = None) -> Ints:
+    """(N,) place of each in its group, by ``first`` and then by lot."""
+    first = np.zeros(len(group), dtype=np.int64) if first is None else first
+    order = np.lexsort((draw, first, group))
+    begins = np.flatnonzero(np.diff(group[order], prepend=-1))
+    start = np.zeros(len(group), dtype=np.int64)
+    start[begins] = begins
+    ranks = np.empty(len(group), dtype=np.int64)
+    ranks[order] = np.arange(len(group)) - np.maximum.accumulate(start)
+    return ranks

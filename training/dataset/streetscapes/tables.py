@@ -1,0 +1,173 @@
+"""Lists of photos that researchers published: Global Streetscapes and OSV-5M.
+
+Global Streetscapes (https://huggingface.co/datasets/NUS-UAL/global-streetscapes, 10 million photos,
+CC BY-SA 4.0) is a folder of tables that share the column ``uuid``. Read are::
+
+    metadata_common_attributes  uuid, source, orig_id, lat, lon, datetime_local, width, height,
+                                heading, projection_type                              needed
+    simplemaps                  uuid, city_ascii (or city), iso2                      the city
+    places365                   uuid, place                                           indoor scenes
+    contextual                  uuid, quality, pano_status                            bad photos
+
+OSV-5M (https://huggingface.co/datasets/osv5m/osv5m, 5 million photos of Mapillary, CC BY-SA 4.0) is
+one table, ``train.csv`` or ``test.csv``: id, latitude, longitude, captured_at, city, country.
+
+Both may be CSV or Parquet under the same names. Tables are read by DuckDB, which needs no memory
+for columns and rows that nobody asks for.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from gair.errors import DatasetError, UsageError
+from training.dataset.streetscapes.candidates import SCHEMA
+from training.dataset.streetscapes.indoor import INDOOR_SCENES
+
+MAIN_TABLE = "metadata_common_attributes"
+_MAIN = ("uuid", "source", "orig_id", "lat", "lon")
+_MAIN_OPTIONAL = ("datetime_local", "width", "height", "heading", "projection_type")
+_OSV5M = ("id", "latitude", "longitude")
+_OSV5M_OPTIONAL = ("captured_at", "city", "country")
+_READERS = {".csv": "read_csv", ".parquet": "read_parquet"}
+_ROUND = ("spherical", "equirectangular", "sphere", "360")  # projections of both providers
+_UNUSABLE = "very poor"  # of: good, slightly poor, very poor
+
+
+def global_streetscapes(folder: Path) -> pa.Table:
+    """The photos of a folder with Global Streetscapes' tables.
+
+    Raises:
+        DatasetError: a table cannot be read.
+        UsageError: the main table or a column is missing.
+    """
+    connection = _connection()
+    main = _table(folder, MAIN_TABLE)
+    if main is None:
+        raise UsageError(
+            f"{folder} has no {MAIN_TABLE}.csv or .parquet: download the tables of Global "
+            "Streetscapes there (huggingface.co/datasets/NUS-UAL/global-streetscapes, data/)"
+        )
+    has = _columns(connection, main, _MAIN)
+    m = {name: f"m.{name}" if name in has else "NULL" for name in _MAIN_OPTIONAL}
+    joins, city, scene, quality, pano = "", "''", "NULL", "NULL", "NULL"
+    if cities := _table(folder, "simplemaps"):
+        columns = _columns(connection, cities, ("uuid",))
+        name = next((c for c in ("city_ascii", "city") if c in columns), None)
+        if name is None:
+            raise UsageError(f"{cities} has no column city_ascii or city: download it again")
+        country = "coalesce(', ' || s.iso2, '')" if "iso2" in columns else "''"
+        city = f"coalesce(s.{name} || {country}, '')"
+        joins += f" LEFT JOIN {_once(cities)} s USING (uuid)"
+    if scenes := _table(folder, "places365"):
+        _columns(connection, scenes, ("uuid", "place"))
+        joins += f" LEFT JOIN {_once(scenes)} p USING (uuid)"
+        scene = "p.place"
+    if context := _table(folder, "contextual"):
+        columns = _columns(connection, context, ("uuid",))
+        joins += f" LEFT JOIN {_once(context)} c USING (uuid)"
+        quality = "c.quality" if "quality" in columns else "NULL"
+        pano = "c.pano_status" if "pano_status" in columns else "NULL"
+    width, height = (f"try_cast({m[side]} AS DOUBLE)" for side in ("width", "height"))
+    query = f"""
+        SELECT lower(m.source) AS source, m.orig_id AS image_id,
+            try_cast(m.lon AS DOUBLE) AS lon_deg, try_cast(m.lat AS DOUBLE) AS lat_deg,
+            {city} AS city, {m["datetime_local"]} AS captured_at,
+            try_cast({m["heading"]} AS DOUBLE) AS heading_deg,
+            lower({m["projection_type"]}) IN {_ROUND}
+                OR coalesce({width} >= 2 * {height}, false)
+                OR coalesce(lower({pano}) = 'true', false) AS panorama,
+            {scene} IN {tuple(sorted(INDOOR_SCENES))} AS indoor, {quality} = '{_UNUSABLE}' AS poor,
+            try_cast(greatest({width}, {height}) AS BIGINT) AS longest_px
+        FROM {_rows(main)} m {joins}
+        WHERE m.orig_id IS NOT NULL AND m.source IS NOT NULL
+    """
+    return _candidates(connection, query, main)
+
+
+def osv5m(path: Path) -> pa.Table:
+    """The photos of OSV-5M's train or test table; all are Mapillary's.
+
+    Raises:
+        DatasetError: it cannot be read.
+        UsageError: a column is missing.
+    """
+    connection = _connection()
+    has = _columns(connection, path, _OSV5M)
+    m = {name: f'm."{name}"' if name in has else "NULL" for name in _OSV5M_OPTIONAL}
+    query = f"""
+        SELECT 'mapillary' AS source, m.id AS image_id, try_cast(m.longitude AS DOUBLE) AS lon_deg,
+            try_cast(m.latitude AS DOUBLE) AS lat_deg,
+            coalesce({m["city"]} || coalesce(', ' || {m["country"]}, ''), '') AS city,
+            {_iso(m["captured_at"])} AS captured_at, NULL AS heading_deg, NULL AS panorama,
+            NULL AS indoor, NULL AS poor, NULL AS longest_px
+        FROM {_rows(path)} m WHERE m.id IS NOT NULL
+    """
+    return _candidates(connection, query, path)
+
+
+def _connection() -> Any:  # noqa: ANN401
+    import duckdb
+
+    connection = duckdb.connect()
+    connection.execute("SET enable_progress_bar = false")
+    return connection
+
+
+def _table(folder: Path, name: str) -> Path | None:
+    found = [folder / f"{name}{suffix}" for suffix in reversed(_READERS)]
+    return next((path for path in found if path.is_file()), None)
+
+
+def _rows(path: Path) -> str:
+    """The rows of a file in SQL, every value as text."""
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise UsageError(f"{path} is neither a .csv nor a .parquet table of photos")
+    quoted = str(path).replace("'", "''")
+    if reader == "read_csv":
+        return f"read_csv('{quoted}', header=true, all_varchar=true)"
+    return f"(SELECT columns(*)::VARCHAR FROM read_parquet('{quoted}'))"
+
+
+def _once(path: Path) -> str:
+    """One row for each photo, should a table have several."""
+    return f"(SELECT DISTINCT ON (uuid) * FROM {_rows(path)} ORDER BY ALL)"
+
+
+def _columns(connection: Any, path: Path, needed: tuple[str, ...]) -> set[str]:  # noqa: ANN401
+    description = _run(connection, f"DESCRIBE SELECT * FROM {_rows(path)}", path)
+    found = [str(row[0]) for row in description.fetchall()]
+    if missing := [name for name in needed if name not in found]:
+        raise UsageError(
+            f"{path} has no column {', '.join(missing)}: its columns are {', '.join(found)}"
+        )
+    return set(found)
+
+
+def _candidates(connection: Any, query: str, path: Path) -> pa.Table:  # noqa: ANN401
+    try:
+        table = connection.sql(query).to_arrow_table()
+    except Exception as error:  # DuckDB has a dozen kinds over broken files
+        raise _unreadable(path, error) from error
+    return table.cast(SCHEMA)
+
+
+def _iso(milliseconds: str) -> str:
+    """Milliseconds since 1970 as ISO 8601, in SQL."""
+    return f"strftime(epoch_ms(try_cast({milliseconds} AS BIGINT)), '%Y-%m-%dT%H:%M:%S+00:00')"
+
+
+def _run(connection: Any, query: str, path: Path) -> Any:  # noqa: ANN401
+    try:
+        return connection.execute(query)
+    except Exception as error:  # DuckDB has a dozen kinds over broken files
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> DatasetError:
+    reason = " ".join(str(error).split())[:200]
+    return DatasetError(f"cannot read {path} or a table beside it ({reason}): download it again")
