@@ -9,20 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 import shapely
+from stac_world import brighter, published, resampled, scene, toy_pixels
 from street_samples import listed_photos, write_tables
 from street_servers import TOKEN, street_server
+from test_training_streetscapes_build import files_of
 
-pytest.importorskip("rustac")
-pytest.importorskip("indexer.imagery.stac")
-
-from stac_world import brighter, published, resampled, scene, toy_pixels  # noqa: E402
-from test_training_streetscapes_build import files_of  # noqa: E402
-
-from gair.geo import Footprint  # noqa: E402
-from training.dataset.cli import main  # noqa: E402
-from training.dataset.shards import ShardedDataset  # noqa: E402
-from training.dataset.stac_frames import CatalogueOptions, StacFrames  # noqa: E402
-from training.dataset.streetscapes.providers import TOKEN_VARIABLE  # noqa: E402
+from gair.geo import Footprint
+from training.dataset.cli import main
+from training.dataset.shards import ShardedDataset
+from training.dataset.stac_frames import CatalogueOptions, StacFrames
+from training.dataset.streetscapes.providers import TOKEN_VARIABLE
 
 FRAME = Footprint.web_mercator_square((-0.1075, 51.505), 2446)
 

@@ -10,8 +10,8 @@ seen less well than among other days.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-import importlib
 import json
 from collections import OrderedDict, defaultdict
 from collections.abc import Mapping
@@ -30,10 +30,16 @@ from gair.files import disk_errors, write_whole
 from gair.geo import Footprint
 from indexer.imagery.provenance import attribution
 from indexer.imagery.source import FramePixels
+from indexer.imagery.stac import StacImagery
+from indexer.imagery.stac_cache import WindowCache, default_cache
+from indexer.imagery.stac_packages import require_packages
+from indexer.imagery.stac_query import StacQuery, search
+from indexer.imagery.stac_scenes import StacScene, scenes_of
 from indexer.reading import frame_shape_px
 from indexer.regions import Region
 
 _OPEN_LAYERS = 8
+_LAYER_BYTES = 128 << 20  # in memory; what is more is composed again from the cache
 _ALL = 1 - 1e-9
 
 
@@ -67,22 +73,27 @@ class StacFrames:
             kept: folder for the catalogue's answers.
 
         Raises:
-            ImageryError: the catalogue refuses, or has no such scene.
-            UsageError: an option cannot work, or catalogues cannot be read here.
+            ImageryError: packages are missing, or the catalogue refuses or has no such scene.
+            UsageError: an option cannot work.
         """
-        self._stac = _modules()
+        require_packages()
         self._options = options
         self._most = most
-        query = {"dates": options.dates, "max_cloud": options.max_cloud, "composite": "best"}
-        query |= {"dates_a_place": 1, "spare_dates": 0}
-        query |= {name: getattr(options, name) for name in ("url", "collection")
-                  if getattr(options, name)}  # fmt: skip
-        self._query = self._stac["query"].StacQuery(**query)
+        usual = StacQuery(options.dates)
+        self._query = dataclasses.replace(
+            usual,
+            url=options.url or usual.url,
+            collection=options.collection or usual.collection,
+            max_cloud=options.max_cloud,
+            composite="best",
+            dates_a_place=1,
+            spare_dates=0,
+        )
         self._areas = {name: _polygons(area) for name, area in places.items()}
-        self._layers: dict[str, dict[str, list[Any]]] = {}
+        self._layers: dict[str, dict[str, list[StacScene]]] = {}
         for name, area in self._areas.items():
             self._layers[name] = self._by_day(name, area, kept)
-        self._open: OrderedDict[tuple[str, str], Any] = OrderedDict()
+        self._open: OrderedDict[tuple[str, str], StacImagery] = OrderedDict()
         self._warnings: dict[str, None] = {}
         self._names = list(self._areas)
         self._tree = shapely.STRtree(list(self._areas.values()))
@@ -121,13 +132,11 @@ class StacFrames:
             ImageryError: they cannot be fetched.
         """
         layer = self._layer(self._place_of(footprint), day)
-        pixels: FramePixels = layer.read(footprint, frame_shape_px(footprint, layer.resolution_m))
-        return pixels
+        return layer.read(footprint, frame_shape_px(footprint, layer.resolution_m))
 
     def attribution(self, day: str) -> str:
         """The credit line of a day's imagery."""
-        credit: str = attribution([datetime.fromisoformat(day)])
-        return credit
+        return attribution([datetime.fromisoformat(day)])
 
     def describe(self) -> list[dict[str, Any]]:
         """The scenes there are, by day."""
@@ -158,21 +167,24 @@ class StacFrames:
         while self._open:
             self._close(self._open.popitem()[1])
 
-    def _by_day(self, name: str, area: Polygon | MultiPolygon, kept: Path) -> dict[str, list[Any]]:
+    def _by_day(
+        self, name: str, area: Polygon | MultiPolygon, kept: Path
+    ) -> dict[str, list[StacScene]]:
         """The scenes of a place by the day there, as the catalogue said when it was asked."""
+        from pystac import Item
+
         asked = f"{name}\n{self._query!r}\n{area.wkt}"
         path = kept / f"{hashlib.sha256(asked.encode()).hexdigest()[:24]}.json"
-        item_class = importlib.import_module("pystac").Item
         if path.is_file():
-            items = [item_class.from_dict(item) for item in json.loads(path.read_bytes())]
+            items = [Item.from_dict(item) for item in json.loads(path.read_bytes())]
         else:
-            items = self._stac["query"].search(self._query, area, name)
+            items = search(self._query, area, name)
             with disk_errors(path):
                 kept.mkdir(parents=True, exist_ok=True)
             said = [item.to_dict(include_self_link=False, transform_hrefs=False) for item in items]
             write_whole(path, json.dumps(said).encode())
-        by_day: defaultdict[str, list[Any]] = defaultdict(list)
-        for scene in self._stac["scenes"].scenes_of(items):
+        by_day: defaultdict[str, list[StacScene]] = defaultdict(list)
+        for scene in scenes_of(items):
             if scene.outline.intersects(area):
                 by_day[scene.solar_day.isoformat()].append(scene)
         return dict(sorted(by_day.items()))
@@ -186,38 +198,25 @@ class StacFrames:
         shared = [self._areas[self._names[i]].intersection(ground).area for i in near]
         return self._names[int(near[shared.index(max(shared))])]
 
-    def _layer(self, place: str, day: str) -> Any:  # noqa: ANN401
+    def _layer(self, place: str, day: str) -> StacImagery:
         key = (place, day)
         if key not in self._open:
             while len(self._open) >= _OPEN_LAYERS:
                 self._close(self._open.popitem(last=False)[1])
-            cache = self._stac["cache"]
-            folder = self._options.cache or cache.default_cache()
-            self._open[key] = self._stac["source"].StacImagery(
+            folder = self._options.cache or default_cache()
+            self._open[key] = StacImagery(
                 self._layers[place][day],
                 Region(place, self._areas[place], ""),
                 self._query,
-                cache.WindowCache(folder),
+                WindowCache(folder),
+                _LAYER_BYTES,
             )
         self._open.move_to_end(key)
         return self._open[key]
 
-    def _close(self, layer: Any) -> None:  # noqa: ANN401
+    def _close(self, layer: StacImagery) -> None:
         self._warnings.update(dict.fromkeys(layer.warnings))
         layer.close()
-
-
-def _modules() -> dict[str, Any]:
-    """What reads catalogues; found by name, as it may not be there."""
-    parts = {"source": "stac", "query": "stac_query", "scenes": "stac_scenes"}
-    parts |= {"cache": "stac_cache"}
-    try:
-        return {key: importlib.import_module(f"indexer.imagery.{n}") for key, n in parts.items()}
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"--imagery stac cannot be used here ({error}): pip install 'gair-geolocator[stac]', "
-            "or give local files with --imagery PATH"
-        ) from error
 
 
 def _ground(footprint: Footprint) -> Polygon:
