@@ -6,6 +6,7 @@ some requests, so a client that does the right thing gets every photo in the end
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import threading
@@ -32,6 +33,7 @@ TROUBLES = ("429", "500", "expired", "truncated", "cut", "transient", "limit")
 connection, and Mapillary's errors in the body for "try again" and "limit reached"."""
 
 
+@functools.cache
 def street_photo(seed: int, size: tuple[int, int] = (500, 320)) -> bytes:
     """A sharp JPEG."""
     coarse = np.asarray(photo(seed, size), dtype=np.int16)

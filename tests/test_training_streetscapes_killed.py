@@ -161,6 +161,7 @@ def test_a_build_of_hundreds_that_is_killed_at_random_moments(tmp_path: Path) ->
     check_killed_build(tmp_path, 360, kills.tolist(), per_cell=40)
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_polite(tmp_path: Path) -> None:
     rows = prepare(tmp_path, 40)
     with street_server(*(row.served for row in rows)) as server:

@@ -29,9 +29,10 @@ def draw_map(photos: pa.Table) -> bytes:
     counts = Counter(place.tolist())
     largest = sorted(counts, key=lambda name: (-counts[name], name))[:_LARGEST]
     rows = -(-len(largest) // 3)
-    figure = Figure(figsize=(12, 6 + 3.6 * rows), dpi=100, layout="constrained")
+    figure = Figure(figsize=(12, 6 + 3.6 * rows), dpi=100)
     FigureCanvasAgg(figure)
-    grid = figure.add_gridspec(1 + rows, 3, height_ratios=[6, *[3.6] * rows])
+    edges = {"left": 0.06, "right": 0.98, "bottom": 0.04, "top": 0.96, "hspace": 0.25}
+    grid = figure.add_gridspec(1 + rows, 3, height_ratios=[6, *[3.6] * rows], **edges)
     _world(figure.add_subplot(grid[0, :]), lonlat, place, split, counts)
     for number, name in enumerate(largest):
         axes = figure.add_subplot(grid[1 + number // 3, number % 3])
