@@ -84,8 +84,9 @@ def test_a_stopped_build_changes_nothing_that_serves_and_says_what_it_keeps(
     build = stopped[how]
     assert build.status == 130
     assert build.out == ""
-    region, last = build.err.splitlines()
-    assert region == "region city: 16.0 km2"
+    region, *estimate, last = build.err.splitlines()
+    assert region.startswith("region city: 16.0 km2, 8,293 cells")
+    assert [line.partition(":")[0] for line in estimate[-2:]] == ["disk", "time"]
     done = len(finished_units(build.indexes / "box"))
     assert done >= 1
     said = rf"interrupted: the index was not changed; {done} of \d+ units are done and kept: the "
