@@ -118,8 +118,9 @@ def test_workers_outlive_sigterm_and_end_with_a_process_that_forgot_them(script:
 
 def test_a_dead_worker_is_one_line(script: list[str]) -> None:
     run = subprocess.run(
-        [*script, "kill-workers"], capture_output=True, text=True, check=True, timeout=60
+        [*script, "kill-workers"], capture_output=True, text=True, check=False, timeout=60
     )
+    assert run.returncode == 0, run.stderr
     assert run.stdout.startswith("TrainingError an input worker died (")
     assert "/dev/shm" in run.stdout
     assert run.stdout.count("\n") == 1
