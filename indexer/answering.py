@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -76,6 +77,16 @@ class Scored:
             Scored((photo,), self.s[[n]], self.rs[[n]], self.location[[n]])
             for n, photo in enumerate(self.photos)
         ]
+
+    @staticmethod
+    def together(found: Sequence[Scored]) -> Scored:
+        """One place, of which each is a photo or several."""
+        return Scored(
+            tuple(photo for one in found for photo in one.photos),
+            np.concatenate([one.s for one in found]),
+            np.concatenate([one.rs for one in found]),
+            np.concatenate([one.location for one in found]),
+        )
 
 
 def cell_posterior(
