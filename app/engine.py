@@ -42,7 +42,7 @@ PhotoInput: TypeAlias = str | os.PathLike[str] | bytes | Upload
 class Load:
     """What the engine is busy with."""
 
-    waiting: int
+    inside: int
     """Questions in the engine, those being answered counted."""
     most: int
     """More are refused."""
@@ -203,6 +203,11 @@ class Engine:
                 self._batcher.batches,
                 self._batcher.photos,
             )
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it refuses questions because it is being closed."""
+        return self._stopping
 
     def sweep(self) -> None:
         """Let go of photos and scores that were kept long enough; called now and then."""

@@ -36,6 +36,19 @@ class Indexes:
 
         return index_names(self.folder)
 
+    def choose(self, name: str | None) -> str:
+        """The name of an index that is there; without one, of the only one there is.
+
+        Raises:
+            IndexNotFoundError: there is none of that name, or the choice is not clear.
+        """
+        from indexer.index import find_index
+
+        if name is None:
+            return find_index(None, self.folder).name
+        self._serving(name)
+        return name
+
     def open_now(self) -> dict[str, Geolocator]:
         """What has been opened so far."""
         with self._lock:

@@ -13,10 +13,12 @@ uploads. What a photo claims to be (its file name, its declared type) is never b
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import threading
 import time
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -93,7 +95,10 @@ def pixels_of(upload: Upload, limits: Limits) -> float:
     import PIL.Image
 
     try:
-        with PIL.Image.open(io.BytesIO(upload.content), formats=_FORMATS) as image:
+        with (
+            warnings.catch_warnings(action="ignore"),
+            PIL.Image.open(io.BytesIO(upload.content), formats=_FORMATS) as image,
+        ):
             return float(image.size[0] * image.size[1])
     except Exception:  # the decoder says what is wrong
         return float(limits.max_pixels)
@@ -181,8 +186,19 @@ class Uploads:
             try:
                 if file.is_file() and file.stat().st_mtime < oldest:
                     file.unlink()
+                    self._remove_if_empty(file.parent)
             except OSError:
                 continue  # somebody else was faster
+
+    def on_disk(self) -> int:
+        """Bytes of uploads that nobody asked about yet."""
+        total = 0
+        for file in self.folder.rglob("*"):
+            try:
+                total += file.stat().st_size if file.is_file() else 0
+            except OSError:
+                continue
+        return total
 
     @property
     def kept(self) -> int:
@@ -197,11 +213,18 @@ class Uploads:
             with file.open("rb") as handle:
                 content = handle.read(self._limits.max_upload_bytes + 1)
             file.unlink()
+            self._remove_if_empty(file.parent)
         except OSError as error:
             raise PhotoError(GONE) from error
         if len(content) > self._limits.max_upload_bytes:
             raise PhotoSizeError(f"{name} is larger than {self._limits.max_upload_mb:g} MB")
         return Upload(name, content)
+
+    def _remove_if_empty(self, folder: Path) -> None:
+        """Gradio makes a folder for each content."""
+        if folder.resolve() != self.folder:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
     def _keep(self, key: str, upload: Upload) -> None:
         self._kept[key] = _Kept(upload, self._clock() + self._kept_s)

@@ -55,6 +55,15 @@ def tiny_index(city_tif: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     return indexes
 
 
+@pytest.fixture(scope="session")
+def server(tiny_index: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPage]:
+    """The server of the index ``toy`` as programs meet it, MCP included."""
+    from app_pages import running_page
+
+    with running_page(tiny_index, tmp_path_factory.mktemp("server"), mcp=True) as server:
+        yield server
+
+
 @pytest.fixture(scope="module")
 def boxes(city_tif: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of indexes that holds one small box, made anew for each test file."""

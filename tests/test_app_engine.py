@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from app_pages import wait_for
 from photo_samples import encode, png
 from toy_city import photo
 
@@ -55,14 +55,6 @@ def slowly(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> tuple[threading.E
     return go, sizes
 
 
-def wait_for(condition: Any) -> None:
-    for _ in range(400):
-        if condition():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it never happened")
-
-
 def test_answers_are_those_of_the_index(engine: Engine, tiny_index: Path) -> None:
     geo = Geolocator.open("toy", indexes_dir=tiny_index)
     one, two = jpeg(1), jpeg(2)
@@ -82,7 +74,7 @@ def test_answers_are_those_of_the_index(engine: Engine, tiny_index: Path) -> Non
     )
     assert engine.compare("toy", one, one) == pytest.approx(1, abs=1e-5)
     s = geo.scored([one, two])
-    assert engine.compare("toy", one, two) == pytest.approx(float(s[0].s @ s[1].s.T), abs=1e-5)
+    assert engine.compare("toy", one, two) == pytest.approx((s[0].s @ s[1].s.T).item(), abs=1e-5)
     assert engine.names() == ["toy"]
 
 
@@ -126,7 +118,7 @@ def test_too_many_questions_and_too_much_time_are_refused(
     go, _ = slowly(engine, monkeypatch)
     with ThreadPoolExecutor(2) as pool:
         asked = [pool.submit(engine.search, "toy", [jpeg(n)]) for n in (40, 41)]
-        wait_for(lambda: engine.load.waiting == 2)
+        wait_for(lambda: engine.load.inside == 2)
         with pytest.raises(BusyError, match="2 questions wait already"):
             engine.search("toy", [jpeg(42)])
         for one in asked:
@@ -136,7 +128,7 @@ def test_too_many_questions_and_too_much_time_are_refused(
     engine.limits = Limits()
     assert engine.search("toy", [jpeg(42)]).candidates
     load = engine.load
-    assert (load.waiting, load.answered, load.refused) == (0, 1, 1)
+    assert (load.inside, load.answered, load.refused) == (0, 1, 1)
     engine.close()
     with pytest.raises(UnavailableError, match="stopping"):
         engine.search("toy", [jpeg(42)])
@@ -149,7 +141,7 @@ def test_what_is_being_answered_when_the_server_stops_is_finished(
     go, _ = slowly(engine, monkeypatch)
     with ThreadPoolExecutor(2) as pool:
         asked = pool.submit(engine.search, "toy", [jpeg(43)])
-        wait_for(lambda: engine.load.waiting == 1)
+        wait_for(lambda: engine.load.inside == 1)
         closing = pool.submit(engine.close)
         wait_for(lambda: engine._stopping)
         go.set()
