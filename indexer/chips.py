@@ -21,7 +21,7 @@ from PIL import Image
 from gair.bands import GAIR_BANDS
 from gair.errors import IndexCorruptError
 from gair.files import disk_errors
-from gair.geo import Footprint
+from gair.geo import Footprint, lonlat_to_web_mercator
 
 if TYPE_CHECKING:
     from indexer.index import Index
@@ -109,12 +109,14 @@ class Chips:
             self._zip = zipfile.ZipFile(path)
         except (OSError, zipfile.BadZipFile) as error:
             raise IndexCorruptError(f"{path} is not a readable zip file: rebuild it") from error
-        self._names = frozenset(self._zip.namelist())
+        names = [name.partition(".")[0] for name in self._zip.namelist()]
+        self.frames = np.array(
+            sorted(int(name) for name in names if name.isdigit()), dtype=np.int64
+        )
+        """Which frames there are pictures of, ascending."""
 
-    def frame(self, frame: int) -> Image.Image | None:
-        """The whole picture of a frame; None where it was not encoded."""
-        if _member(frame) not in self._names:
-            return None
+    def frame(self, frame: int) -> Image.Image:
+        """The whole picture of one of :attr:`frames`."""
         try:
             picture = Image.open(io.BytesIO(self._zip.read(_member(frame))))
             picture.load()
@@ -130,7 +132,8 @@ def chip_at(
 ) -> Chip | None:
     """What the imagery shows around a cell, or around a place near it.
 
-    The square is moved, where it would reach past the frame that the cell was sampled from.
+    It is cut from the frame that holds the place most centrally, and moved where it would reach
+    past that.
 
     Args:
         index: an open index.
@@ -141,14 +144,16 @@ def chip_at(
     Returns:
         None where the build kept no pictures.
     """
-    frame = int(index.cells.frame[row])
-    picture = None if index.chips is None else index.chips.frame(frame)
-    if picture is None:
+    if index.chips is None or not len(index.chips.frames):
         return None
-    west, south, east, north = (float(v) for v in index.frames.bounds_wsen_m[frame])
-    middle = lonlat_deg or tuple(float(v) for v in index.cells.lonlat_deg[row])
-    x, y = Footprint("EPSG:3857", (west, south, east, north)).frame_xy([middle])[0]
-    ground_m = (east - west) * float(np.cos(np.radians(middle[1])))
+    lon, lat = lonlat_deg or (float(v) for v in index.cells.lonlat_deg[row])
+    bounds = index.frames.bounds_wsen_m[index.chips.frames]
+    away = np.abs((bounds[:, :2] + bounds[:, 2:]) / 2 - lonlat_to_web_mercator([(lon, lat)]))
+    nearest = int(away.max(axis=1).argmin())
+    picture = index.chips.frame(int(index.chips.frames[nearest]))
+    west, south, east, north = (float(v) for v in bounds[nearest])
+    x, y = Footprint("EPSG:3857", (west, south, east, north)).frame_xy([(lon, lat)])[0]
+    ground_m = (east - west) * float(np.cos(np.radians(lat)))
     share = min(1.0, side_m / ground_m)
     at = np.clip((np.array([x, y]) + 1) / 2, 0, 1)
     corner = np.clip(at - share / 2, 0, 1 - share)
