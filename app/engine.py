@@ -14,16 +14,17 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
 from app.budget import Budget
+from app.door import Door, Load
 from app.indexes import Indexes
 from app.limits import MOST_PHOTOS, MOST_PLACES, Limits
-from app.scores import STOPPING, Batcher, ScoreCache, without_pixels
+from app.scores import Batcher, ScoreCache, without_pixels
 from app.uploads import Upload, Uploads, check_upload, pixels_of, plain_name
-from gair.errors import BusyError, PhotoError, UnavailableError, UsageError
+from gair.errors import PhotoError, UsageError
 
 if TYPE_CHECKING:
     from indexer.answer import Answer
@@ -36,23 +37,6 @@ if TYPE_CHECKING:
 
 PhotoInput: TypeAlias = str | os.PathLike[str] | bytes | Upload
 """A photo: the path of an upload, the bytes of a file, or those with a name."""
-
-
-@dataclass(frozen=True)
-class Load:
-    """What the engine is busy with."""
-
-    inside: int
-    """Questions in the engine, those being answered counted."""
-    most: int
-    """More are refused."""
-    answered: int
-    refused: int
-    """Questions there was no room for."""
-    batches: int
-    """Encoder passes."""
-    photos: int
-    """Photos that passed the encoder."""
 
 
 class Engine:
@@ -79,9 +63,7 @@ class Engine:
         self._cache = ScoreCache(self.limits.scored_mb * 1e6)
         self._workers = threading.BoundedSemaphore(self.limits.workers)
         self._budget = Budget(self.limits.decoded_pixels)
-        self._room = threading.Condition()
-        self._inside = self._answered = self._refused = 0
-        self._stopping = False
+        self._door = Door(self.limits.max_waiting, self.limits.timeout_s)
 
     @classmethod
     def open(
@@ -122,7 +104,7 @@ class Engine:
             raise UsageError(f"k is {query['k']}: ask for {MOST_PLACES} places or fewer")
         if not same_place:
             raise UsageError("the photos of one question are of one place: ask for each by itself")
-        with self._question() as deadline:
+        with self._door.question() as deadline:
             geo = self.geo(name)
             scored = self._scored(geo, photos, deadline)
             with self._working(deadline):
@@ -144,7 +126,7 @@ class Engine:
         from indexer.verdicts import check_claim
 
         check_claim((lon_deg, lat_deg), radius_m)
-        with self._question() as deadline:
+        with self._door.question() as deadline:
             geo = self.geo(name)
             scored = self._scored(geo, photos, deadline)
             with self._working(deadline):
@@ -162,7 +144,7 @@ class Engine:
         Raises:
             GairError: as for :meth:`search`.
         """
-        with self._question() as deadline:
+        with self._door.question() as deadline:
             geo = self.geo(name)
             scored = self._scored(geo, photos, deadline)
             with self._working(deadline):
@@ -174,7 +156,7 @@ class Engine:
         Raises:
             GairError: as for :meth:`search`.
         """
-        with self._question() as deadline:
+        with self._door.question() as deadline:
             both = self._scored(self.geo(name), [photo_a, photo_b], deadline)
             return float(both.s[0] @ both.s[1])
 
@@ -194,20 +176,17 @@ class Engine:
     @property
     def load(self) -> Load:
         """What it is busy with now."""
-        with self._room:
-            return Load(
-                self._inside,
-                self.limits.max_waiting,
-                self._answered,
-                self._refused,
-                self._batcher.batches,
-                self._batcher.photos,
-            )
+        return self._door.load
+
+    @property
+    def encoded(self) -> tuple[int, int]:
+        """Encoder passes so far, and the photos in them."""
+        return self._batcher.batches, self._batcher.photos
 
     @property
     def stopping(self) -> bool:
         """Whether it refuses questions because it is being closed."""
-        return self._stopping
+        return self._door.closed
 
     def sweep(self) -> None:
         """Let go of photos and scores that were kept long enough; called now and then."""
@@ -217,33 +196,8 @@ class Engine:
 
     def close(self, patience_s: float = 10.0) -> None:
         """Refuse new questions, and finish those that are being answered."""
-        with self._room:
-            self._stopping = True
-            self._room.wait_for(lambda: not self._inside, patience_s)
+        self._door.close(patience_s)
         self._batcher.close()
-
-    @contextmanager
-    def _question(self) -> Iterator[float]:
-        """Room for one question; gives the time by which it must be answered."""
-        with self._room:
-            if self._stopping:
-                raise UnavailableError(STOPPING)
-            if self._inside >= self.limits.max_waiting:
-                self._refused += 1
-                raise BusyError(f"{self._inside} questions wait already; ask again in a moment")
-            self._inside += 1
-        try:
-            yield time.monotonic() + self.limits.timeout_s
-            self._answered += 1
-        except TimeoutError as error:
-            raise UnavailableError(
-                f"no answer within {self.limits.timeout_s:g} s, too much is going on; "
-                "ask again in a moment"
-            ) from error
-        finally:
-            with self._room:
-                self._inside -= 1
-                self._room.notify_all()
 
     @contextmanager
     def _working(self, deadline: float) -> Iterator[None]:

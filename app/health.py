@@ -30,6 +30,7 @@ class Health:
         if not trusted:
             return brief
         load = self.engine.load
+        passes, photos = self.engine.encoded
         opened = self.engine.indexes.open_now()
         return {
             **brief,
@@ -48,7 +49,7 @@ class Health:
             ],
             "queue": {"inside": load.inside, "most": load.most, "refused": load.refused},
             "answered": load.answered,
-            "encoder": {"passes": load.batches, "photos": load.photos},
+            "encoder": {"passes": passes, "photos": photos},
         }
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.door import STOPPING
 from app.limits import KEPT_SECONDS
 from gair.errors import UnavailableError
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from gair.photos import Photo
     from indexer.answering import Scored
     from indexer.geolocate import Geolocator
-
-STOPPING = "the server is stopping; ask again later"
 
 
 @dataclass(frozen=True)

@@ -151,6 +151,7 @@ class Uploads:
             if found := self._kept.get(key):
                 found.until = self._clock() + self._kept_s
                 self._kept.move_to_end(key)
+                self._delete(key)  # equal photos come to one path; this one came again
                 return found.upload
             upload = self._read(key)
             self._keep(key, upload)
@@ -171,9 +172,10 @@ class Uploads:
             return False
 
     def forget(self, path: str | os.PathLike[str]) -> None:
-        """Let one photo go."""
+        """Let one photo go, in memory and in the folder."""
         with self._lock:
             self._drop(os.fspath(path))
+            self._delete(os.fspath(path))
 
     def sweep(self) -> None:
         """Let go what was kept long enough, in memory and in the folder."""
@@ -185,8 +187,7 @@ class Uploads:
         for file in self.folder.rglob("*"):
             try:
                 if file.is_file() and file.stat().st_mtime < oldest:
-                    file.unlink()
-                    self._remove_if_empty(file.parent)
+                    self._delete(str(file))
             except OSError:
                 continue  # somebody else was faster
 
@@ -212,19 +213,21 @@ class Uploads:
         try:
             with file.open("rb") as handle:
                 content = handle.read(self._limits.max_upload_bytes + 1)
-            file.unlink()
-            self._remove_if_empty(file.parent)
         except OSError as error:
             raise PhotoError(GONE) from error
+        self._delete(path)
         if len(content) > self._limits.max_upload_bytes:
             raise PhotoSizeError(f"{name} is larger than {self._limits.max_upload_mb:g} MB")
         return Upload(name, content)
 
-    def _remove_if_empty(self, folder: Path) -> None:
-        """Gradio makes a folder for each content."""
-        if folder.resolve() != self.folder:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+    def _delete(self, path: str) -> None:
+        """Delete a file of the uploads, and the folder that Gradio made for its content."""
+        if not self.holds(path):
+            return
+        with contextlib.suppress(OSError):  # somebody else was faster
+            Path(path).unlink()
+            if Path(path).parent.resolve() != self.folder:
+                Path(path).parent.rmdir()
 
     def _keep(self, key: str, upload: Upload) -> None:
         self._kept[key] = _Kept(upload, self._clock() + self._kept_s)

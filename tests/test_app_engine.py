@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from collections.abc import Iterator
@@ -125,7 +126,7 @@ def test_too_many_questions_and_too_much_time_are_refused(
             with pytest.raises(UnavailableError, match="within 1 s"):
                 one.result()
     go.set()
-    engine.limits = Limits()
+    engine._door._timeout_s = 20
     assert engine.search("toy", [jpeg(42)]).candidates
     load = engine.load
     assert (load.inside, load.answered, load.refused) == (0, 1, 1)
@@ -143,7 +144,7 @@ def test_what_is_being_answered_when_the_server_stops_is_finished(
         asked = pool.submit(engine.search, "toy", [jpeg(43)])
         wait_for(lambda: engine.load.inside == 1)
         closing = pool.submit(engine.close)
-        wait_for(lambda: engine._stopping)
+        wait_for(lambda: engine.stopping)
         go.set()
         assert asked.result().candidates
         closing.result()
@@ -205,6 +206,9 @@ def test_uploads_leave_the_disk_at_once_and_memory_after_a_while(tmp_path: Path)
     assert not paths[0].exists()
     now[0] = 59
     assert len(uploads.take(str(paths[0])).content) == 403
+    paths[0].write_bytes(b"\xff\xd8\xff" + bytes(400))  # the same photo, uploaded again
+    uploads.take(paths[0])
+    assert not paths[0].exists()
     now[0] = 118
     uploads.sweep()
     assert uploads.take(paths[0])
@@ -216,6 +220,17 @@ def test_uploads_leave_the_disk_at_once_and_memory_after_a_while(tmp_path: Path)
     assert uploads.kept == 0
     with pytest.raises(PhotoError, match="deleted"):
         uploads.take(paths[1])
+    paths[1].write_bytes(b"x")
+    uploads.forget(paths[1])
+    assert not paths[1].exists()
+    os.utime(_written(paths[2]), (1, 1))  # never asked about
+    uploads.sweep()
+    assert not paths[2].exists()
+
+
+def _written(path: Path) -> Path:
+    path.write_bytes(b"x")
+    return path
 
 
 def test_paths_lead_nowhere_but_to_uploads(tmp_path: Path) -> None:
