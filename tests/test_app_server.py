@@ -234,25 +234,24 @@ def test_too_many_questions_at_once_are_refused_and_the_rest_answered(
 
 
 def test_questions_that_are_being_answered_are_finished_when_it_stops(
-    tiny_index: Path, photos: dict[str, Path], tmp_path: Path
+    http: httpx.Client, page: RunningPage, photos: dict[str, Path]
 ) -> None:
-    with running_page(tiny_index, tmp_path) as page:
-        with httpx.Client(base_url=page.url, timeout=30) as http:
-            found: list[httpx.Response] = []
-            asking = threading.Thread(
-                target=lambda: found.append(http.post("search", **form(photos["slow"])))
-            )
-            asking.start()
-            (uploads,) = tmp_path.glob("gair-uploads-*")
-            wait_for(lambda: http.get("health").json()["queue"]["inside"])
-            assert page.process is not None
-            page.process.send_signal(signal.SIGINT)
-            wait_for(lambda: http.get("health").json()["status"] == "stopping")
-            late = http.post("search", **form(photos["street"]))
-            assert (late.status_code, late.headers["retry-after"]) == (503, "5")
-            assert "stopping" in late.json()["error"]
-            asking.join(20)
-            assert page.process.wait(20) == 0
-        assert [len(one.json()["candidates"]) for one in found] == [5]
-        wait_for(lambda: not uploads.exists())
-        assert page.errors() == ""
+    """The last test here: it stops the server of the others."""
+    (uploads,) = page.uploads.glob("gair-uploads-*")
+    found: list[httpx.Response] = []
+    asking = threading.Thread(
+        target=lambda: found.append(http.post("search", **form(photos["slow"])))
+    )
+    asking.start()
+    wait_for(lambda: http.get("health").json()["queue"]["inside"])
+    assert page.process is not None
+    page.process.send_signal(signal.SIGINT)
+    wait_for(lambda: http.get("health").json()["status"] == "stopping")
+    late = http.post("search", **form(photos["street"]))
+    assert (late.status_code, late.headers["retry-after"]) == (503, "5")
+    assert "stopping" in late.json()["error"]
+    asking.join(20)
+    assert page.process.wait(20) == 0
+    assert [len(one.json()["candidates"]) for one in found] == [5]
+    assert not uploads.exists()
+    assert page.errors() == ""
