@@ -149,9 +149,9 @@ class Desk:
 
     def compare(self, question: Asked) -> Reply:
         """How alike two photos are."""
+        if len(question.paths) != 2:
+            raise UsageError(f"{len(question.paths)} photos: choose two to compare")
         photos = question.photos
-        if len(photos) != 2:
-            raise UsageError(f"{len(photos)} photos: choose two to compare")
         cosine = self.engine.compare(question.index, photos[0], photos[1])
         first, second = (facts.name for facts in described_photos(photos))
         return {"comparison": comparison_html(first, second, cosine)}

@@ -1,9 +1,9 @@
 """The page: one piece of HTML that asks one function. Gradio carries both, uploads and the API.
 
-Gradio's own events are not used between page and server: an event that fires while the chain before
-it is still running is dropped (``trigger_mode="once"`` on a chain's first step), so on a busy
-machine clicks were lost. The page's script (``static/desk.js``) asks :meth:`app.handlers.Desk.ask`
-directly, and of two answers shows the one to the later question.
+Gradio's own events are not used between page and server: one that fires while another of its chain
+is pending is dropped (``trigger_mode="once"``), and chains have no order between them, so on a busy
+machine a click could be lost. The page's script (``static/desk.js``) asks
+:meth:`app.handlers.Desk.ask` directly, and of two answers shows the one to the later question.
 """
 
 from __future__ import annotations

@@ -83,6 +83,23 @@ def browser() -> Iterator[Any]:
         yield browser
 
 
+@pytest.fixture(scope="session")
+def page(tiny_index: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPage]:
+    """The page over three small indexes, with examples; shared by the files that make none."""
+    from app_site import running_site
+
+    with running_site(tiny_index, tmp_path_factory.mktemp("site")) as page:
+        yield page
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Photos by what is special about them: :func:`app_pages.write_photos`."""
+    from app_pages import write_photos
+
+    return write_photos(tmp_path_factory.mktemp("photos"))
+
+
 @pytest.fixture
 def visit(browser: Any, page: RunningPage) -> Iterator[Visit]:
     """A tab on the ``page`` of the test's own file; nothing may come from outside or go wrong."""

@@ -92,30 +92,32 @@ def test_the_page_shows_the_answer(visit: Visit, street: Path, answer: Answer) -
     visit.upload(street)
     rows = visit.tab.locator(".gair-score b").all_inner_texts()
     assert rows == [f"{c.probability:.1%}" for c in answer.candidates]
-    belief = visit.tab.inner_text(".gair-belief")
+    belief = visit.text(".gair-belief")
     for region in answer.regions:
-        assert f"in {region['km2']:,.1f} km²" in belief
+        assert f"region, {region['km2']:,.1f} km²" in belief
     for c in answer.confidence:
         assert f"{c.probability:.0%}" in belief
     lonlat_deg = answer.candidates[0].refined_lonlat_deg
     assert lonlat_deg is not None
-    assert f"{lonlat_deg[1]:.5f}, {lonlat_deg[0]:.5f}" in visit.tab.inner_text(".gair-places")
+    assert visit.text(".gair-best-where") == f"{lonlat_deg[1]:.5f}, {lonlat_deg[0]:.5f}"
     assert visit.count("path.gair-region-50") >= 1
     assert visit.count("path.gair-region-90") >= 1
-    assert "not probabilities" not in visit.tab.inner_text("#gair-found")
-    visit.keep("desktop-calibrated", whole=True)
+    assert "not probabilities" not in visit.text("#gair-found")
+    visit.seen(".gair-legend >> text=probability a km²")
+    visit.keep("desktop-calibrated")
 
 
 @pytest.mark.browser
 @BROWSER_MARKS[1]
 def test_other_weights_take_the_probabilities_away(visit: Visit, street: Path) -> None:
     visit.upload(street)
-    visit.tab.click("#gair-settings button")
-    share = visit.tab.get_by_label("number input for Weight of the imagery")
+    visit.settings()
+    share = visit.tab.locator("input[type=number][data-gair-setting='share']")
     assert float(share.input_value()) == 0.75
-    share.fill("0.2")
-    share.blur()
-    notice = visit.tab.wait_for_selector("#gair-found .gair-notice")
+    visit.set("share", "0.2")
+    notice = visit.seen("#gair-found .gair-notice")
     assert "weights of your own" in notice.inner_text().lower()
     assert visit.count(".gair-belief") == 0
     assert visit.count("path.gair-region-90") == 0
+    visit.set("share", "0.75")
+    visit.seen(".gair-belief")

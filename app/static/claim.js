@@ -82,7 +82,7 @@ window.gairClaim = (() => {
       event.preventDefault();
       check();
     });
-    radius().addEventListener("change", () => state.claim && check());
+    radius().addEventListener("change", () => text().value.trim() && check());
     hear("photos", again);
     hear("index", again);
     hear("tab", again);

@@ -41,12 +41,13 @@ window.gairDesk = (() => {
   async function answered(question) {
     let asked = { index: state.index, ...question };
     for (let attempt = 0; ; attempt += 1) {
-      let reply;
+      let reply = null;
       try {
-        reply = await server.ask(asked);
+        reply = await server.ask(asked); // undefined where the server failed
       } catch {
-        return { error: UNFINISHED };
+        reply = null;
       }
+      if (!reply) return { error: UNFINISHED };
       if (!reply.gone || attempt > 0) return reply;
       // The server lets photos go after a while: send them once more and ask again.
       const photos = await window.gairPhotos.sentAgain(asked.photos || []);

@@ -10,6 +10,7 @@ window.gairMap = (() => {
   let map = null;
   let drawing = null; // gives up drawing, while there is any
   let wanted = null; // the view that the address asks for, until it was shown
+  let held = false; // nothing moves that view before somebody does something
 
   const hear = (name, handler) => document.addEventListener(`gair:${name}`, (e) => handler(e.detail));
   const tell = (name, detail) => document.dispatchEvent(new CustomEvent(`gair:${name}`, { detail }));
@@ -39,11 +40,14 @@ window.gairMap = (() => {
     box.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && event.target === box && !drawing) clicked(map.getCenter());
     });
-    new ResizeObserver(() => map.invalidateSize({ pan: false })).observe(box);
+    new ResizeObserver(() => map.invalidateSize({ animate: false })).observe(box);
     listen();
   }
 
   function listen() {
+    const release = () => { held = false; };
+    ["pointerdown", "keydown"].forEach((kind) => document.addEventListener(kind, release, true));
+    hear("sending", release);
     hear("index", showIndex);
     hear("answer", (answer) => {
       layers.looked.clearLayers();
@@ -88,6 +92,7 @@ window.gairMap = (() => {
     drawArea();
     if (wanted) map.setView([wanted[0], wanted[1]], wanted[2]);
     else map.fitBounds(layers.region.getBounds(), WHOLE);
+    held = Boolean(wanted);
     wanted = null;
   }
 
@@ -113,7 +118,7 @@ window.gairMap = (() => {
   function drawPlaces(places) {
     layers.places.clearLayers();
     [...places].sort((a, b) => b.rank - a.rank).forEach((place) => layers.places.addLayer(layerOf(place)));
-    if (places.length && !wanted) map.flyToBounds(layers.places.getBounds(), { ...FIT, duration: 0.5 });
+    if (places.length && !held) map.flyToBounds(layers.places.getBounds(), { ...FIT, duration: 0.5 });
   }
 
   function layerOf(place) {
@@ -160,7 +165,7 @@ window.gairMap = (() => {
     const icon = L.divIcon({ className: "gair-claim-mark", iconSize: [18, 18] });
     const words = `The claimed place: ${claim.at.map((v) => v.toFixed(5)).join(", ")}`;
     layers.claim.addLayer(L.marker(claim.at, { icon, alt: words, title: words, keyboard: false }));
-    if (!wanted && !map.getBounds().contains(circle.getBounds())) {
+    if (!held && !map.getBounds().contains(circle.getBounds())) {
       map.flyToBounds(circle.getBounds(), { ...FIT, duration: 0.5 });
     }
   }

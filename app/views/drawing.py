@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from app.views.markup import distance, esc
+from app.views.markup import esc
 
 _WIDTH, _HEIGHT, _PAD = 720.0, 460.0, 26.0
 _M_PER_DEG = 111_195.0
@@ -117,5 +117,9 @@ def _scale(view: _View) -> str:
     return (
         f'<path class="scale" d="M{x:.1f} {y - 5:g}v5h{width:.1f}v-5"/>'
         f'<text class="scale-text" x="{x + width / 2:.1f}" y="{y - 7:g}" text-anchor="middle">'
-        f"{distance(length_m)}</text>"
+        f"{_length(length_m)}</text>"
     )
+
+
+def _length(metres: float) -> str:
+    return f"{metres:g} m" if metres < 1000 else f"{metres / 1000:g} km"
