@@ -128,6 +128,7 @@ class Visit:
 
     def settled(self) -> None:
         """Wait until the map has come to rest."""
+        self.tab.evaluate("window.restedAt = null")
         self.tab.wait_for_function(
             "() => { const now = document.querySelector('.leaflet-map-pane').style.transform"
             " + document.querySelector('.leaflet-proxy').style.transform;"

@@ -26,7 +26,11 @@ def test_an_address_brings_back_the_view_but_never_the_photo(
     visit.tab.select_option("#gair-claim-radius", "1000")
     visit.seen(".gair-verdict")
     visit.settled()
+    before = visit.hash()["view"]
     visit.tab.click(".leaflet-control-zoom-in")
+    visit.tab.wait_for_function(
+        "before => new URLSearchParams(location.hash.slice(1)).get('view') !== before", arg=before
+    )
     visit.settled()
     address = visit.tab.url.removeprefix(page.url)
     assert "street" not in address

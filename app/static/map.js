@@ -4,8 +4,8 @@
 "use strict";
 
 window.gairMap = (() => {
-  const FIT = { padding: [48, 48], maxZoom: 14 };
-  const WHOLE = { padding: [24, 24] };
+  const FIT = { paddingTopLeft: [48, 84], paddingBottomRight: [48, 48], maxZoom: 14 }; // under the buttons
+  const WHOLE = { paddingTopLeft: [24, 56], paddingBottomRight: [24, 24] };
   const layers = {};
   let map = null;
   let drawing = null; // gives up drawing, while there is any
