@@ -51,6 +51,9 @@ LOGIN_PAUSE_S = 1.0
 """What a wrong password costs."""
 MOST_WRONG = 20
 """Wrong passwords that are waited for at once; more are refused without a look."""
+MOST_UPLOADS = 16
+"""Uploads that are written to disk at once."""
+
 FILE = "/gradio_api/file="
 UPLOAD = "/gradio_api/upload"
 HEALTH = "/health"
@@ -101,7 +104,7 @@ class Guard:
         self._headers = security_headers(options)
         self._hosts = {"127.0.0.1", "localhost", "::1", options.host.strip("[]").lower()}
         self._hosts |= {name.lower() for name in options.public_hosts}
-        self._wrong = 0
+        self._wrong = self._uploading = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer it here."""
@@ -119,7 +122,15 @@ class Guard:
                 return await _send_photo(out, upload.content, scope["method"] == "HEAD")
             if not self._uploads.holds(shown):
                 return await refuse(out, Refusal(404, "there is no such file"), receive)
-        await self._with_body(scope, receive, out, self._largest(path))
+        if path != UPLOAD:
+            return await self._with_body(scope, receive, out, self._largest(path))
+        if self._uploading >= MOST_UPLOADS:
+            return await refuse(out, Refusal(429, "too many uploads at once; wait", RETRY), receive)
+        self._uploading += 1
+        try:
+            await self._with_body(scope, receive, out, self._largest(path))
+        finally:
+            self._uploading -= 1
 
     async def _refusal(self, scope: Scope, path: str) -> Refusal | None:
         """Why a request is not let through; None if it is."""

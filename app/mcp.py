@@ -18,6 +18,7 @@ import anyio.to_thread
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
+from app.bodies import Bodies
 from app.health import app_version
 from app.limits import MOST_PHOTOS
 from app.questions import Question, SearchQuestion, VerifyQuestion, read_question
@@ -46,20 +47,25 @@ TOOLS: dict[str, tuple[type[Question], str]] = {
 }
 
 
-def mcp_router(engine: Engine, start: str) -> APIRouter:
+def mcp_router(engine: Engine, start: str, bodies: Bodies) -> APIRouter:
     """The one route of the protocol.
 
     Args:
         engine: what answers.
         start: the index that is asked where a call names none.
+        bodies: memory for what is sent.
     """
     router = APIRouter()
     threads = anyio.CapacityLimiter(engine.limits.max_waiting + 8)
 
     @router.post("/mcp", include_in_schema=False)
     async def message(request: Request) -> Response:
+        with bodies.holding(request) as stream:
+            return await _answer(b"".join([piece async for piece in stream]))
+
+    async def _answer(body: bytes) -> Response:
         try:
-            called = json.loads(await request.body())
+            called = json.loads(body)
         except (ValueError, RecursionError):
             return _failed(None, _PARSE, "the body is no JSON")
         if not isinstance(called, dict) or called.get("jsonrpc") != "2.0":

@@ -12,7 +12,6 @@ with the answer. Nothing that is sent is a path or an address.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +22,8 @@ from fastapi.responses import JSONResponse
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import ClientDisconnect
 
+from app.bodies import Bodies
 from app.health import Health, app_version
 from app.limits import MOST_PHOTOS
 from app.questions import Question, SearchQuestion, VerifyQuestion, read_question
@@ -47,8 +46,6 @@ if TYPE_CHECKING:
 
 FIELD_BYTES = 250_000
 """Largest field of a form that is no photo."""
-BODIES_BYTES = 400_000_000
-"""Memory for the bodies of all requests that are being read or answered."""
 STATUS: tuple[tuple[type[GairError], int], ...] = (
     (BusyError, 429),
     (UnavailableError, 503),
@@ -84,38 +81,13 @@ class FormParser(MultiPartParser):
     spool_max_size = 1 << 40
 
 
-class Bodies:
-    """How many bytes of bodies are in memory."""
-
-    def __init__(self, most: int = BODIES_BYTES) -> None:
-        self._most, self._held = most, 0
-
-    @contextlib.contextmanager
-    def holding(self, request: Request) -> Any:  # noqa: ANN401 - a context manager of a stream
-        """The body of a request, counted for as long as the block lasts."""
-        mine = 0
-
-        async def counted() -> AsyncGenerator[bytes, None]:
-            nonlocal mine
-            async for piece in request.stream():
-                if self._held + len(piece) > self._most:
-                    raise BusyError("too many photos are being sent at once; ask again in a moment")
-                mine += len(piece)
-                self._held += len(piece)
-                yield piece
-
-        try:
-            yield counted()
-        finally:
-            self._held -= mine
-
-
-def api_app(engine: Engine, start: str) -> FastAPI:
+def api_app(engine: Engine, start: str, bodies: Bodies) -> FastAPI:
     """The application with all routes but the page's.
 
     Args:
         engine: what answers.
         start: the index that is asked where a question names none.
+        bodies: memory for what is sent.
     """
     app = FastAPI(
         title="GAIR Geolocator",
@@ -125,7 +97,7 @@ def api_app(engine: Engine, start: str) -> FastAPI:
         redoc_url=None,
     )
     router = APIRouter()
-    bodies, threads = Bodies(), anyio.CapacityLimiter(engine.limits.max_waiting + 8)
+    threads = anyio.CapacityLimiter(engine.limits.max_waiting + 8)
 
     def add(path: str, kind: type[Question], model: Any, summary: str) -> None:  # noqa: ANN401
         async def ask(request: Request) -> JSONResponse:
@@ -186,8 +158,6 @@ async def read_form(
     except (MultiPartException, KeyError, ValueError, AssertionError) as error:
         reason = getattr(error, "message", None) or "it is damaged"
         raise HTTPException(400, f"the form cannot be read: {reason}") from error
-    except ClientDisconnect:
-        raise HTTPException(400, "the request ended too early") from None
     photos: list[Upload] = []
     values: dict[str, Any] = {}
     try:

@@ -35,7 +35,7 @@ STARTING_S = 30.0
 """How long the port may take to open."""
 FINISHING_S = 10.0
 """How long questions that are being answered when the server stops have."""
-MOST_CONNECTIONS = 1000
+MOST_CONNECTIONS = 400
 """Connections at once; more get 503."""
 
 EngineMaker = Callable[..., Engine]
@@ -81,16 +81,18 @@ def _application(engine: Engine, uploads: Uploads, options: ServerOptions, start
     import gradio as gr
     from starlette.staticfiles import StaticFiles
 
+    from app.bodies import Bodies
     from app.guard import Guard
     from app.page import STATIC_ROUTE, build_page
     from app.routes import api_app
     from app.theme import THEME_HEAD, theme
 
-    app = api_app(engine, start)
+    bodies = Bodies()
+    app = api_app(engine, start, bodies)
     if options.mcp:
         from app.mcp import mcp_router
 
-        app.include_router(mcp_router(engine, start))
+        app.include_router(mcp_router(engine, start, bodies))
     app.mount(f"/{STATIC_ROUTE}", StaticFiles(directory=STATIC_DIR))
     page = build_page(
         engine,

@@ -286,6 +286,29 @@ def test_clients_that_vanish_leave_nothing_behind(
     wait_for(lambda: http.get("health").json()["queue"]["inside"] == 0)
 
 
+@pytest.mark.usefixtures("alive")
+def test_uploads_at_once_are_counted(http: httpx.Client, server: RunningPage) -> None:
+    """Twenty that do not end: sixteen are waited for, the others refused at once."""
+    where = urlsplit(server.url)
+    head = (
+        f"POST /gradio_api/upload HTTP/1.1\r\nHost: {where.netloc}\r\n"
+        "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 900000\r\n\r\n--x\r\n"
+    ).encode()
+    open_now = [
+        socket.create_connection((where.hostname or "", where.port or 0)) for _ in range(20)
+    ]
+    for client in open_now:
+        client.sendall(head)
+    wait_for(lambda: upload_code(http) == 429)
+    for client in open_now:
+        client.close()
+    wait_for(lambda: upload_code(http) == 200)
+
+
+def upload_code(http: httpx.Client) -> int:
+    return http.post("gradio_api/upload", files={"files": ("a.jpg", b"x")}).status_code
+
+
 def test_no_endpoint_takes_a_path_or_an_address(http: httpx.Client) -> None:
     """Nothing that programs are told of asks for one."""
     document = json.dumps(http.get("openapi.json").json())
