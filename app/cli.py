@@ -84,7 +84,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     what = parser.add_argument_group("what to search")
     what.add_argument(
-        "--index", metavar="NAME", help="name of the index (default: the only one there is)"
+        "--index",
+        metavar="NAME",
+        help="name of the index to start with (default: the only one there is); the others of "
+        "--indexes can be chosen on the page and by programs",
     )
     what.add_argument(
         "--indexes",
