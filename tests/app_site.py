@@ -22,11 +22,10 @@ EXAMPLES = 26
 
 
 @contextmanager
-def running_site(tiny_index: Path, folder: Path) -> Iterator[RunningPage]:
+def running_site(indexes: Path, folder: Path) -> Iterator[RunningPage]:
     """The page over all three indexes; it starts with ``toy``."""
     write_examples(folder / "examples")
     (folder / "run").mkdir()
-    indexes = make_indexes(tiny_index, folder)
     with running_page(indexes, folder / "run", folder / "examples") as page:
         yield page
 

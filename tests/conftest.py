@@ -84,11 +84,19 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def page(tiny_index: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPage]:
-    """The page over three small indexes, with examples; shared by the files that make none."""
+def site_indexes(tiny_index: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of three small indexes: see :mod:`app_site`. Copy one before changing anything."""
+    from app_site import make_indexes
+
+    return make_indexes(tiny_index, tmp_path_factory.mktemp("site-indexes"))
+
+
+@pytest.fixture(scope="session")
+def page(site_indexes: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPage]:
+    """The page over these indexes, with examples; shared by the files that make none."""
     from app_site import running_site
 
-    with running_site(tiny_index, tmp_path_factory.mktemp("site")) as page:
+    with running_site(site_indexes, tmp_path_factory.mktemp("site")) as page:
         yield page
 
 

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 from app_pages import BERLIN
-from app_site import make_indexes
 from photo_samples import encode, gps_jpeg
 from toy_city import photo
 
@@ -30,14 +29,14 @@ EXIF_MARK = b"Exif"
 
 
 @pytest.fixture(scope="module")
-def desk(tiny_index: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+def desk(site_indexes: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     folder = tmp_path_factory.mktemp("desk")
     (folder / "uploads").mkdir()
     sample = folder / "sample.jpg"
     photo(3).save(sample)
     limits = Limits()
     uploads = Uploads(folder / "uploads", limits)
-    engine = Engine(Indexes(make_indexes(tiny_index, folder)), limits, uploads)
+    engine = Engine(Indexes(site_indexes), limits, uploads)
     yield Desk(engine, uploads, (Sample(sample), Sample(folder / "gone.jpg")))
     engine.close()
 
