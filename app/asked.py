@@ -5,6 +5,7 @@ Programs ask by :mod:`app.questions`; the page asks more, and in smaller pieces.
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
@@ -57,7 +58,7 @@ class Asked:
         """Name of the index."""
         return self.text("index")
 
-    @property
+    @functools.cached_property
     def photos(self) -> list[Upload]:
         """The photos of the one place, one or more.
 

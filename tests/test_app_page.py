@@ -187,10 +187,13 @@ def test_the_answer_belongs_to_the_photo_that_is_shown(
     visit.upload(photos["slow"], then=".gair-busy")
     visit.seen(".gair-strip li")
     visit.keep("desktop-busy")
+    visit.upload(photos["other"], then=".gair-answer >> text=other.png")
+    visit.tab.wait_for_timeout(2000)
+    visit.upload(photos["slow"], then=".gair-busy >> text=Searching")
     visit.tab.click(".gair-strip [aria-label='Remove slow.jpg']")
     visit.seen(".gair-empty")
-    visit.upload(photos["other"])
-    visit.tab.wait_for_timeout(1500)
+    visit.tab.wait_for_timeout(2000)
+    assert visit.count("#gair-found .gair-empty") == 1
     assert set(visit.tab.evaluate("window.named")) == {"other.png"}
 
 
