@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import socket
@@ -294,15 +295,12 @@ def test_uploads_at_once_are_counted(http: httpx.Client, server: RunningPage) ->
         f"POST /gradio_api/upload HTTP/1.1\r\nHost: {where.netloc}\r\n"
         "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 900000\r\n\r\n--x\r\n"
     ).encode()
-    open_now = [
-        socket.create_connection((where.hostname or "", where.port or 0)) for _ in range(20)
-    ]
-    for client in open_now:
-        client.sendall(head)
-    wait_for(lambda: upload_code(http) == 429)
-    for client in open_now:
-        client.close()
-    wait_for(lambda: upload_code(http) == 200)
+    with contextlib.ExitStack() as clients:
+        for _ in range(20):
+            address = where.hostname or "", where.port or 0
+            clients.enter_context(socket.create_connection(address)).sendall(head)
+        wait_for(lambda: upload_code(http) == 429, seconds=30)
+    wait_for(lambda: upload_code(http) == 200, seconds=30)
 
 
 def upload_code(http: httpx.Client) -> int:
