@@ -21,10 +21,13 @@ developers. Only the routes of :data:`ROUTES` are let through; everything else i
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
+
+from starlette.requests import ClientDisconnect
 
 from app.headers import security_headers
 from app.limits import Limits
@@ -208,9 +211,12 @@ class Guard:
         body = Body(receive, send, largest, time.monotonic() + self._limits.timeout_s)
         try:
             await self._app(scope, body.receive, body.send)
+        except ClientDisconnect:
+            return  # nobody is there to be told
         except Exception:
-            if body.refusal is None:
-                raise
+            if body.refusal is None:  # a mistake of ours or of Gradio's
+                logging.getLogger("uvicorn.error").exception("%s failed", scope["path"])
+                body.refusal = Refusal(500, "something went wrong in the server; its log says what")
         if body.refusal and not body.started:
             await refuse(send, body.refusal, receive)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import json
 import re
 import socket
@@ -20,8 +20,10 @@ from mutations import mutated
 from photo_samples import encode, exif_with, png
 from toy_city import photo
 
+from app.guard import MOST_UPLOADS, UPLOAD, Guard
 from app.limits import Limits
-from app.uploads import Upload, check_upload, pixels_of
+from app.options import ServerOptions
+from app.uploads import Upload, Uploads, check_upload, pixels_of
 from gair.errors import PhotoError
 from gair.photos import open_photo
 
@@ -287,24 +289,38 @@ def test_clients_that_vanish_leave_nothing_behind(
     wait_for(lambda: http.get("health").json()["queue"]["inside"] == 0)
 
 
-@pytest.mark.usefixtures("alive")
-def test_uploads_at_once_are_counted(http: httpx.Client, server: RunningPage) -> None:
-    """Twenty that do not end: sixteen are waited for, the others refused at once."""
-    where = urlsplit(server.url)
-    head = (
-        f"POST /gradio_api/upload HTTP/1.1\r\nHost: {where.netloc}\r\n"
-        "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 900000\r\n\r\n--x\r\n"
-    ).encode()
-    with contextlib.ExitStack() as clients:
-        for _ in range(20):
-            address = where.hostname or "", where.port or 0
-            clients.enter_context(socket.create_connection(address)).sendall(head)
-        wait_for(lambda: upload_code(http) == 429, seconds=30)
-    wait_for(lambda: upload_code(http) == 200, seconds=30)
+def test_uploads_at_once_are_counted(tmp_path: Path) -> None:
+    """Sixteen that do not end are waited for, the next one is refused, and later all is well."""
 
+    async def attack() -> list[int]:
+        done = asyncio.Event()
 
-def upload_code(http: httpx.Client) -> int:
-    return http.post("gradio_api/upload", files={"files": ("a.jpg", b"x")}).status_code
+        async def slow(scope: Any, receive: Any, send: Any) -> None:
+            await done.wait()
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+
+        async def ask() -> int:
+            sent: list[Any] = []
+
+            async def send(message: Any) -> None:
+                sent.append(message)
+
+            async def receive() -> Any:
+                return {"type": "http.request", "body": b"", "more_body": False}
+
+            headers = [(b"host", b"localhost")]
+            scope = {"type": "http", "method": "POST", "path": UPLOAD, "headers": headers}
+            await guard(scope, receive, send)
+            return int(sent[0]["status"])
+
+        guard = Guard(slow, ServerOptions(), Uploads(tmp_path, Limits()), lambda: False)
+        waiting = [asyncio.create_task(ask()) for _ in range(MOST_UPLOADS)]
+        await asyncio.sleep(0)
+        codes = [await ask()]
+        done.set()
+        return [*codes, *[await one for one in waiting], await ask()]
+
+    assert asyncio.run(attack()) == [429, *[200] * MOST_UPLOADS, 200]
 
 
 def test_no_endpoint_takes_a_path_or_an_address(http: httpx.Client) -> None:
