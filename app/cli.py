@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import os
 import threading
+import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.examples import read_samples
-from app.options import ServerOptions, TileSource, check_free
+from app.limits import Limits
+from app.options import Credentials, ServerOptions, TileSource, check_free
 from gair.command import complain, sigterm_as_ctrl_c
 from gair.errors import GairError
 
 if TYPE_CHECKING:
+    from app.uploads import Uploads
     from indexer.geolocate import Geolocator
 
 DESCRIPTION = """\
@@ -29,15 +33,26 @@ examples:
   python -m app --index london --open                the same, and open it in a browser
   python -m app --index toy --indexes /data/indexes  an index kept elsewhere
   python -m app --index london --examples photos/    photos to try with one click
+  python -m app --index london --host 0.0.0.0 --auth @secret.txt
+                                                     for other machines, with a password
+  python -m app --index london --root-path /gair --public-host maps.example.org
+                                                     behind a reverse proxy that strips /gair
   python -m app --index london --port 8000 \\
       --tiles 'https://tiles.example.org/{z}/{x}/{y}.png' --tiles-attribution '© Example'
                                                      a background map; browsers then fetch tiles
 
 Build an index first: python -m indexer build --help
 
-From Python, with the page running:
+With the page running, over plain HTTP (/openapi.json describes it) and from Python:
+  curl -F photo=@photo.jpg -F k=3 http://127.0.0.1:7860/search
+  curl -F photo=@photo.jpg -F lat_deg=51.5 -F lon_deg=-0.12 http://127.0.0.1:7860/verify
   from gradio_client import Client, handle_file
-  Client("http://127.0.0.1:7860").predict(handle_file("photo.jpg"), api_name="/search")"""
+  Client("http://127.0.0.1:7860").predict(handle_file("photo.jpg"), api_name="/search")
+
+An uploaded photo's file is deleted when the first question about it is asked; the photo stays in
+memory for 10 minutes, to be asked about again. Photos sent to /search and /verify are never
+written to disk. HTTP is not encrypted: put a proxy with TLS in front where that matters.
+/health says whether the server is up, how busy it is, and what it serves."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -69,7 +84,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     what = parser.add_argument_group("what to search")
     what.add_argument(
-        "--index", metavar="NAME", help="name of the index (default: the only one there is)"
+        "--index",
+        metavar="NAME",
+        help="name of the index to start with (default: the only one there is); the others of "
+        "--indexes can be chosen on the page and by programs",
     )
     what.add_argument(
         "--indexes",
@@ -96,15 +114,42 @@ def build_parser() -> argparse.ArgumentParser:
         "the rest; 1 for a region the model was not trained in (default: as the index was "
         "calibrated, or 0.5)",
     )
-    where = parser.add_argument_group("where to serve")
+    where = parser.add_argument_group("where to serve, and to whom")
     where.add_argument("--host", default="127.0.0.1", help="address (default: %(default)s)")
     where.add_argument("--port", default=7860, type=int, help="port (default: %(default)s)")
     where.add_argument("--open", action="store_true", help="open the page in a browser")
     where.add_argument(
-        "--allow-remote",
-        action="store_true",
-        help="allow a --host that other machines reach; there is no password",
+        "--auth",
+        metavar="USER:PASSWORD",
+        help="ask everybody for this name and password; @FILE reads them from a file's first line, "
+        "where other users of this machine do not see them",
     )
+    where.add_argument(
+        "--no-auth-i-know",
+        action="store_true",
+        help="serve at a --host that other machines reach although there is no password",
+    )
+    where.add_argument(
+        "--root-path",
+        default="",
+        metavar="PATH",
+        help="path that a reverse proxy serves this under, and strips, like /gair",
+    )
+    where.add_argument(
+        "--public-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="name that browsers know this server by, as behind a reverse proxy; at a loopback "
+        "address, requests under other names are refused; may be given again",
+    )
+    where.add_argument(
+        "--mcp",
+        action="store_true",
+        help="let language models ask at /mcp (Model Context Protocol); photos come as base64, "
+        "never as addresses",
+    )
+    _add_limits(parser)
     tiles = parser.add_argument_group("background map (default: none, the page works offline)")
     tiles.add_argument("--tiles", metavar="URL", help="tiles, with {z}, {x} and {y} in the URL")
     tiles.add_argument(
@@ -113,30 +158,78 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _serve(args: argparse.Namespace) -> int:
-    options = ServerOptions(
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("limits; what is beyond them is refused, in words")
+    for flag, kind, about in (
+        ("--max-upload-mb", float, "largest photo file, megabytes"),
+        ("--max-waiting", int, "questions in the server at once"),
+        ("--timeout-s", float, "seconds that a question may take, waiting included"),
+        ("--workers", int, "photos decoded and answers ranked at a time"),
+        ("--batch-photos", int, "most photos in one encoder pass; 1 for one after the other"),
+    ):
+        name = flag.removeprefix("--").replace("-", "_")
+        default = getattr(Limits, name)
+        text = f"{about} (default: {default:g})"
+        group.add_argument(flag, type=kind, default=default, metavar="N", help=text)
+
+
+def _options(args: argparse.Namespace) -> ServerOptions:
+    return ServerOptions(
         host=args.host,
         port=args.port,
         open_browser=args.open,
-        allow_remote=args.allow_remote,
+        auth=Credentials.from_flag(args.auth),
+        no_auth=args.no_auth_i_know,
+        root_path=args.root_path,
+        public_hosts=tuple(args.public_host),
         tiles=TileSource.from_flags(args.tiles, args.tiles_attribution),
         imagery_share=args.imagery_share,
         examples=tuple(read_samples(args.examples)) if args.examples else (),
+        mcp=args.mcp,
+        limits=Limits(
+            max_upload_mb=args.max_upload_mb,
+            max_waiting=args.max_waiting,
+            timeout_s=args.timeout_s,
+            workers=args.workers,
+            batch_photos=args.batch_photos,
+        ),
     )
+
+
+def _serve(args: argparse.Namespace) -> int:
+    options = _options(args)
     check_free(options.host, options.port)
     # Heavy imports come after every check that needs none of them.
+    from app.engine import Engine
+    from app.indexes import Indexes
     from app.server import serving
-    from indexer.geolocate import Geolocator
 
-    print(f"opening {args.index or 'the index'} ...", flush=True)
-    geo = Geolocator.open(args.index, indexes_dir=args.indexes, model=args.model)
-    with sigterm_as_ctrl_c(), serving(geo, options) as url:
-        print(ready_text(geo, url), flush=True)
+    folder, name = _folder_and_name(args.indexes, args.index)
+    indexes = Indexes(folder, args.model)
+    start = indexes.choose(name)
+    print(f"opening {start} ...", flush=True)
+
+    def engine_of(uploads: Uploads) -> Engine:
+        return Engine(indexes, options.limits, uploads)
+
+    with sigterm_as_ctrl_c(), serving(engine_of, options, start) as (url, engine):
+        print(ready_text(engine.geo(start), url), flush=True)
+        if options.open_browser:
+            webbrowser.open(url)
         try:
             threading.Event().wait()
         except KeyboardInterrupt:
-            print("\nstopped; uploaded photos are deleted")
+            print("\nstopping: questions that are being answered are finished ...", flush=True)
+    print("stopped; uploaded photos are deleted", flush=True)
     return 0
+
+
+def _folder_and_name(folder: Path, index: str | None) -> tuple[Path, str | None]:
+    """``--index`` may be the path of an index, too: its folder is then the folder of indexes."""
+    if index is None or not {"/", os.sep} & set(index):
+        return folder, index
+    path = Path(index)
+    return path.parent, path.name
 
 
 def ready_text(geo: Geolocator, url: str) -> str:

@@ -81,6 +81,12 @@ def _of_row(row: dict[str, str | None], manifest: Path) -> Sample:
     return Sample(manifest.parent / name, place, synthetic)
 
 
+def stem_of(name: str) -> str:
+    """A file name without its suffix, safe as part of another file name."""
+    stem = "".join(c if c.isalnum() or c in "-_" else "-" for c in Path(name).stem)
+    return stem.strip("-")[:60] or "photo"
+
+
 def thumbnail_jpeg(photo: Path) -> bytes:
     """A small upright picture of a photo, without metadata.
 

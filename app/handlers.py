@@ -1,139 +1,187 @@
-"""What happens when a photo comes in: one search, shown on the page or returned as JSON.
+"""What the page asks and what it is answered: one function, one question at a time, no state.
 
-An example is a photo that comes in, too: its handler only says which file it is.
+The browser sends a question as JSON (:class:`app.asked.Asked`) and gets JSON back: pieces of
+HTML made by the views, and data for the map. Whatever is wrong comes back as ``error``, in words.
+Questions stand by themselves, so one that was overtaken by the next one can be forgotten.
 """
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import gradio as gr
-
+from app.answers import (
+    answered_query,
+    chips_of,
+    described_photos,
+    downloaded,
+    heat_of,
+    looked_at,
+    preview_uri,
+)
+from app.asked import Asked
 from app.examples import Sample
-from app.photo import uploaded_file
-from app.views.map import NO_PLACES, map_places
-from app.views.places import empty_html, error_html, places_html
-from gair.errors import GairError, UsageError
-from indexer.geolocate import Geolocator
+from app.uploads import GONE
+from app.views.claim import verdict_html
+from app.views.explore import comparison_html, explore_html
+from app.views.facts import facts_html
+from app.views.header import IndexFacts, facts_line_html, standing_warnings_html
+from app.views.map import index_background, map_places
+from app.views.markup import coordinates
+from app.views.places import places_html
+from gair.errors import GairError, PhotoError, UsageError
 
-KEPT_SECONDS = 30 * 60
-"""How long the server keeps an uploaded photo, so that it can be searched with other settings."""
+if TYPE_CHECKING:
+    from app.engine import Engine
+    from app.uploads import Uploads
 
-_SAME_SHARE = 0.0051
-"""Shares closer than this are one; the page's slider rounds to a hundredth."""
-
-MOST_PLACES = 100
-"""Most places that one call may ask for; the page shows up to 20."""
+Reply = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class SearchHandlers:
-    """The two ways to search: for the page and for programs."""
+class Desk:
+    """Answers the questions of the page."""
 
-    geo: Geolocator
+    engine: Engine
+    uploads: Uploads
+    """Where the paths of photos lead, and copies of examples go."""
+    samples: Sequence[Sample] = ()
+    """Photos that the page offers to try."""
+    replies: Mapping[str, Callable[[Asked], Reply]] = field(init=False)
 
-    def for_page(self, photo: str | None, places: float, imagery_share: float) -> dict[str, Any]:
-        """The list and the map for a photo.
+    def __post_init__(self) -> None:
+        replies = {
+            "index": self.index,
+            "locate": self.locate,
+            "heat": self.heat,
+            "cell": self.cell,
+            "verify": self.verify,
+            "compare": self.compare,
+            "save": self.save,
+            "place": self.place,
+            "example": self.example,
+            "preview": self.preview,
+            "forget": self.forget,
+        }
+        object.__setattr__(self, "replies", replies)
+
+    def ask(self, asked: object) -> Reply:
+        """Answer one question; the page's only way to the server.
 
         Args:
-            photo: Path of the uploaded file; None once it was removed.
-            places: How many places to show.
-            imagery_share: Weight of the imagery, 0 to 1; the location gets the rest.
+            asked: a JSON object with ``do``, the kind of question, and what that one needs.
 
         Returns:
-            ``photo``, the path again; ``list``, HTML; ``map``, data. A photo that cannot be
-            searched gives an error to read instead of a list.
+            What the kind of question says; or ``error``, a sentence, and ``gone``, whether a photo
+            has to be uploaded once more.
         """
-        if photo is None:
-            return {"photo": None, "list": empty_html(KEPT_SECONDS // 60), "map": NO_PLACES}
+        try:
+            question = Asked.of(asked, self.uploads)
+            reply = self.replies.get(question.what)
+            if reply is None:
+                raise UsageError(f"the page has no question {question.what[:40]!r}")
+            return reply(question)
+        except GairError as error:
+            return {"error": str(error), "gone": str(error) == GONE}
+
+    def index(self, question: Asked) -> Reply:
+        """An index to look at: facts, warnings, outline, holes, and how it starts."""
+        geo = self.engine.geo(question.index)
+        facts = IndexFacts.of(geo)
+        calibration = geo.calibration
+        return {
+            "name": facts.name,
+            "build": facts.build,
+            "cells": facts.cells,
+            "share": 0.5 if calibration is None else round(calibration.sharpness.shares[0], 2),
+            "calibrated": calibration is not None,
+            "facts": facts_line_html(facts),
+            "warnings": standing_warnings_html(facts),
+            "explore": explore_html(geo.index, calibration),
+            **index_background(geo.index),
+        }
+
+    def locate(self, question: Asked) -> Reply:
+        """Ranked places of the photos, as a list and on the map."""
         started = time.perf_counter()
-        try:
-            rs_weight, location_weight = self._weights(imagery_share)
-            answer = self.geo.search(
-                uploaded_file(photo),
-                k=int(places),
-                rs_weight=rs_weight,
-                location_weight=location_weight,
-            )
-        except GairError as error:
-            return {"photo": photo, "list": error_html(str(error)), "map": NO_PLACES}
+        geo, answer = answered_query(self.engine, question)
+        chips = chips_of(geo, answer)
+        facts = described_photos(question.photos, answer)
         seconds = time.perf_counter() - started
-        found = places_html(answer, seconds, tuple(self.geo.warnings))
-        return {"photo": photo, "list": found, "map": map_places(answer)}
+        return {
+            "list": places_html(answer, seconds, tuple(geo.warnings), chips),
+            "map": map_places(answer),
+            "facts": facts_html(facts),
+            "said": f"{len(answer.candidates)} places found in {seconds:.1f} seconds",
+        }
 
-    def _weights(self, imagery_share: float) -> tuple[float | None, float | None]:
-        """Imagery and location; none of our own where the share is the calibrated one."""
-        calibration = self.geo.calibration
-        if calibration and abs(imagery_share - calibration.sharpness.shares[0]) <= _SAME_SHARE:
-            return None, None
-        return imagery_share, 1 - imagery_share
+    def heat(self, question: Asked) -> Reply:
+        """A colour for every cell."""
+        return heat_of(self.engine, question, question.layer)
 
-    def for_programs(
-        self,
-        photo: str,
-        k: float = 5,
-        rs_weight: float | None = None,
-        location_weight: float | None = None,
-    ) -> dict[str, Any]:
-        """Find where a street photo may have been taken.
+    def cell(self, question: Asked) -> Reply:
+        """What the cell at a point says."""
+        return looked_at(self.engine, question, question.lonlat_deg)
 
-        Args:
-            photo: The photo, as an uploaded file.
-            k: How many places to return.
-            rs_weight: Weight of the similarity with the satellite imagery; as calibrated, or half,
-                if not given.
-            location_weight: Weight of the similarity with the coordinates; the same.
+    def verify(self, question: Asked) -> Reply:
+        """A verdict on a claimed place."""
+        lon_deg, lat_deg = question.claim
+        photos = question.photos
+        verdict = self.engine.verify(question.index, photos, lon_deg, lat_deg, question.radius_m)
+        facts = described_photos(photos)
+        gps = next((f.gps_lonlat_deg for f in facts if f.gps_lonlat_deg), None)
+        return {
+            "verdict": verdict_html(verdict, facts[0].name, gps),
+            "facts": facts_html(facts),
+            "claim": [lat_deg, lon_deg],
+            "said": verdict.sentence,
+        }
 
-        Returns:
-            The answer: ``candidates``, best first, and what to know before believing them.
+    def place(self, question: Asked) -> Reply:
+        """Typed coordinates as a point on the map."""
+        lon_deg, lat_deg = question.claim
+        return {"claim": [lat_deg, lon_deg], "text": coordinates(lon_deg, lat_deg)}
 
-        Raises:
-            gr.Error: The photo or an argument cannot be used; the message says why.
-        """
-        if photo is None:
-            raise gr.Error("no photo was given; pass one as handle_file(path)")
-        try:
-            if k > MOST_PLACES:
-                raise UsageError(f"k is {k:.0f}: ask for {MOST_PLACES} places or fewer")
-            answer = self.geo.search(
-                uploaded_file(photo),
-                k=int(k),
-                rs_weight=rs_weight,
-                location_weight=location_weight,
-            )
-        except GairError as error:
-            raise gr.Error(str(error), print_exception=False) from error
-        return answer.to_dict()
+    def compare(self, question: Asked) -> Reply:
+        """How alike two photos are."""
+        if len(question.paths) != 2:
+            raise UsageError(f"{len(question.paths)} photos: choose two to compare")
+        photos = question.photos
+        cosine = self.engine.compare(question.index, photos[0], photos[1])
+        first, second = (facts.name for facts in described_photos(photos))
+        return {"comparison": comparison_html(first, second, cosine)}
 
+    def save(self, question: Asked) -> Reply:
+        """An answer as a file."""
+        return downloaded(self.engine, question, question.kind)
 
-def share_to_start(geo: Geolocator, wanted: float | None) -> float:
-    """The weight of the imagery that the page starts with."""
-    if wanted is not None:
-        return wanted
-    return 0.5 if geo.calibration is None else round(geo.calibration.sharpness.shares[0], 2)
+    def example(self, question: Asked) -> Reply:
+        """A copy of an example among the uploads, and a picture of it."""
+        number = int(question.number("number", 1, max(1, len(self.samples))))
+        if number > len(self.samples):
+            raise UsageError(f"there is no example {number}")
+        sample = self.samples[number - 1]
+        if not sample.photo.is_file():
+            raise PhotoError(f"example photo {number} is gone")
+        folder = Path(tempfile.mkdtemp(prefix="example-", dir=self.uploads.folder))
+        path = str(shutil.copy(sample.photo, folder / sample.photo.name))
+        return {
+            "path": path,
+            "name": sample.photo.name,
+            "preview": preview_uri(self.uploads.take(path)),
+        }
 
+    def preview(self, question: Asked) -> Reply:
+        """A picture of an upload that the browser itself cannot show."""
+        return {"preview": preview_uri(question.photos[0])}
 
-@dataclass(frozen=True)
-class ExampleHandler:
-    """Puts an example where an upload goes."""
-
-    samples: Sequence[Sample]
-    box: gr.Image
-    """Where photos are uploaded."""
-
-    def chosen(self, event: gr.EventData) -> str:
-        """A copy of the example that was clicked, among the uploads.
-
-        Raises:
-            gr.Error: The photo is gone, or there is no such example; only programs ask for one.
-        """
-        number = event._data.get("number") if isinstance(event._data, dict) else None
-        if not isinstance(number, int) or not 1 <= number <= len(self.samples):
-            raise gr.Error(f"there is no example {number!r}", print_exception=False)
-        photo = self.samples[number - 1].photo
-        if not photo.is_file():
-            raise gr.Error(f"example photo {number} is gone", print_exception=False)
-        return str(self.box.move_resource_to_block_cache(photo))
+    def forget(self, question: Asked) -> Reply:
+        """Let photos go now."""
+        for path in question.paths:
+            self.uploads.forget(path)
+        return {}

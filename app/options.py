@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import ipaddress
+import os
+import re
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from app.examples import Sample
+from app.limits import Limits
 from gair.errors import UsageError
+
+SHORTEST_PASSWORD = 8
+"""Characters."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +54,50 @@ class TileSource:
 
 
 @dataclass(frozen=True)
+class Credentials:
+    """The one name and password that open everything the server has, by HTTP Basic.
+
+    They are never printed.
+    """
+
+    user: str
+    password: str = field(repr=False)
+
+    @classmethod
+    def from_flag(cls, text: str | None) -> Credentials | None:
+        """What ``--auth`` says: ``user:password``, or ``@FILE`` with that in its first line.
+
+        Raises:
+            UsageError: it is neither, or others may read the file.
+        """
+        if text is None:
+            return None
+        if text.startswith("@"):
+            text = _first_line(Path(text[1:]))
+        user, colon, password = text.partition(":")
+        if not (user and colon and password):
+            raise UsageError("--auth must be user:password, or @FILE with that in its first line")
+        if len(password) < SHORTEST_PASSWORD:
+            raise UsageError(
+                f"the password of --auth has {len(password)} characters; "
+                f"take {SHORTEST_PASSWORD} or more"
+            )
+        return cls(user, password)
+
+    def match(self, header: str) -> bool:
+        """Whether the value of an ``Authorization`` header is right, in constant time."""
+        scheme, _, encoded = header.partition(" ")
+        try:
+            found = base64.b64decode(encoded.strip(), validate=True)
+        except ValueError:
+            return False
+        expected = f"{self.user}:{self.password}".encode()
+        return hmac.compare_digest(found, expected) and scheme.lower() == "basic"
+
+
+@dataclass(frozen=True)
 class ServerOptions:
-    """Where the page is served, and to whom."""
+    """Where the page is served, to whom, and how much of it."""
 
     host: str = "127.0.0.1"
     """Address to listen on."""
@@ -54,8 +105,14 @@ class ServerOptions:
     """TCP port, 1 to 65535."""
     open_browser: bool = False
     """Open the page in the default browser once it is ready."""
-    allow_remote: bool = False
+    auth: Credentials | None = None
+    """Who may ask; None for everybody who can reach the address."""
+    no_auth: bool = False
     """Listen on an address that other machines reach, although there is no password."""
+    root_path: str = ""
+    """Path that a reverse proxy serves the page under, like ``/gair``; empty for none."""
+    public_hosts: tuple[str, ...] = ()
+    """Further names that a browser may know this server by, as behind a reverse proxy."""
     tiles: TileSource | None = None
     """Background map; None draws the index's outline only and needs no network."""
     examples: tuple[Sample, ...] = ()
@@ -63,17 +120,34 @@ class ServerOptions:
     imagery_share: float | None = None
     """Weight of the imagery that the page starts with, 0 to 1; the location has the rest. None: as
     the index was calibrated, or half."""
+    mcp: bool = False
+    """Answer programs that speak the Model Context Protocol, at ``/mcp``."""
+    limits: Limits = Limits()
+    """How much the server takes on."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.port <= 65535:
             raise UsageError(f"--port {self.port} is no TCP port; choose 1024 to 65535")
         if self.imagery_share is not None and not 0 <= self.imagery_share <= 1:
             raise UsageError(f"--imagery-share {self.imagery_share:g} must be from 0 to 1")
-        if not self.allow_remote and not is_loopback(self.host):
+        if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)*", self.root_path):
             raise UsageError(
-                f"--host {self.host} lets other machines in, and the page has no password; "
-                "add --allow-remote if that is what you want"
+                f"--root-path {self.root_path!r} must start with / and end without, like /gair"
             )
+        if self.auth is None and not self.no_auth and not is_loopback(self.host):
+            raise UsageError(
+                f"--host {self.host} lets other machines in: set a password with --auth "
+                "user:password, or add --no-auth-i-know if everybody may ask"
+            )
+
+
+def _first_line(file: Path) -> str:
+    try:
+        if os.name == "posix" and file.stat().st_mode & 0o077:
+            raise UsageError(f"others may read {file}, which holds a password: chmod 600 {file}")
+        return (file.read_text(encoding="utf-8").splitlines() or [""])[0]
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--auth: cannot read {file}: name a text file you may read") from error
 
 
 def is_loopback(host: str) -> bool:

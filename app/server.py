@@ -1,108 +1,203 @@
-"""Serving the page: on this machine, without telemetry, with uploads in a folder of their own."""
+"""Serving the page and the API: warm before the port opens, finished with before it closes.
+
+One process, one event loop for requests, a bounded pool of threads for photos. Gradio's page is
+mounted into an application of our own, so that everything it serves passes :mod:`app.guard` first.
+There is no telemetry, and uploads live in a folder that only this user can read and that goes with
+the server.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from app.engine import Engine
 from app.options import ServerOptions
 from gair.errors import UsageError
 
 if TYPE_CHECKING:
-    import gradio as gr
+    import uvicorn
 
-    from indexer.geolocate import Geolocator
+    from app.guard import Guard
+    from app.uploads import Uploads
 
 STATIC_DIR = Path(__file__).parent / "static"
+SWEEP_S = 15.0
+"""How often uploads that were kept long enough are looked for."""
+STARTING_S = 30.0
+"""How long the port may take to open."""
+FINISHING_S = 10.0
+"""How long questions that are being answered when the server stops have."""
+MOST_CONNECTIONS = 400
+"""Connections at once; more get 503."""
 
-MAX_UPLOAD = "20mb"
-"""Largest photo file that the server takes."""
+EngineMaker = Callable[..., Engine]
 
 
 @contextmanager
-def serving(geo: Geolocator, options: ServerOptions) -> Iterator[str]:
+def serving(
+    engine_of: EngineMaker, options: ServerOptions, start: str
+) -> Iterator[tuple[str, Engine]]:
     """Serve the page until the block ends.
 
-    Uploads live in a temporary folder that only this user can read and that goes with the server.
-
     Args:
-        geo: What answers the searches.
-        options: Where to listen.
+        engine_of: makes the engine; called with ``uploads``, the folder of uploads being new.
+        options: where to listen.
+        start: the index that the page starts with; it is warm before the port opens.
 
     Yields:
-        The address of the page.
+        The address of the page, and the engine behind it.
 
     Raises:
         UsageError: The address or port cannot be listened on.
         PhotoError: An example cannot be read.
+        GairError: The index or its model cannot be used.
     """
-    with (
-        tempfile.TemporaryDirectory(prefix="gair-uploads-") as uploads,
-        _environment(GRADIO_TEMP_DIR=uploads, GRADIO_ANALYTICS_ENABLED="False"),
-    ):
+    with tempfile.TemporaryDirectory(prefix="gair-uploads-") as folder, _gradio_settings(folder):
         import PIL.Image
 
-        from app.page import build_page
-        from gair.photos import MAX_PIXELS
+        from app.uploads import Uploads
 
         # Pillow's own guard, for whatever opens an image before or besides the engine.
-        PIL.Image.MAX_IMAGE_PIXELS = MAX_PIXELS
-
-        page = build_page(geo, options.tiles, options.examples, options.imagery_share)
-        try:
-            yield _launch(page, options)
-        finally:
-            page.close(verbose=False)
-
-
-def _launch(page: gr.Blocks, options: ServerOptions) -> str:
-    from app.page import STATIC_ROUTE
-    from app.theme import THEME_HEAD, theme
-
-    host = f"[{options.host.strip('[]')}]" if ":" in options.host else options.host
-    try:
-        _, url, _ = page.launch(
-            server_name=host,
-            server_port=options.port,
-            inbrowser=options.open_browser,
-            theme=theme(),
-            head=THEME_HEAD,
-            css_paths=[STATIC_DIR / "page.css", STATIC_DIR / "map.css"],
-            favicon_path=STATIC_DIR / "favicon.png",
-            app_kwargs={"routes": [_static_route(STATIC_ROUTE)]},
-            max_file_size=MAX_UPLOAD,
-            footer_links=["api"],
-            prevent_thread_lock=True,
-            quiet=True,
-            share=False,
-            ssr_mode=False,
-            mcp_server=False,
-            pwa=False,
-            run_history=False,
-            enable_monitoring=False,
-            show_error=False,
-        )
-    except OSError as error:
-        raise UsageError(
-            f"cannot serve at {options.host} port {options.port}; choose another --port or --host"
-        ) from error
-    return str(url)
+        PIL.Image.MAX_IMAGE_PIXELS = options.limits.max_pixels
+        uploads = Uploads(Path(folder), options.limits)
+        engine = engine_of(uploads=uploads)
+        with contextlib.closing(engine):
+            engine.warm(start)
+            app = _application(engine, uploads, options, start)
+            with _sweeping(engine), _listening(app, options, engine):
+                yield _address(options), engine
 
 
-def _static_route(route: str) -> Any:  # noqa: ANN401 - a Starlette route
-    from starlette.routing import Mount
+def _application(engine: Engine, uploads: Uploads, options: ServerOptions, start: str) -> Guard:
+    import anyio
+    import gradio as gr
     from starlette.staticfiles import StaticFiles
 
-    return Mount(f"/{route}", app=StaticFiles(directory=STATIC_DIR))
+    from app.bodies import Bodies
+    from app.guard import Guard
+    from app.page import STATIC_ROUTE, build_page
+    from app.routes import api_app
+    from app.theme import THEME_HEAD, theme
+
+    bodies = Bodies()
+    app = api_app(engine, start, bodies)
+    if options.mcp:
+        from app.mcp import mcp_router
+
+        app.include_router(mcp_router(engine, start, bodies))
+    app.mount(f"/{STATIC_ROUTE}", StaticFiles(directory=STATIC_DIR))
+    page = build_page(
+        engine,
+        uploads,
+        start=start,
+        tiles=options.tiles,
+        examples=options.examples,
+        imagery_share=options.imagery_share,
+    )
+    page.queue(max_size=options.limits.max_waiting, default_concurrency_limit=None)
+    # Threads of its own, so that photos never keep the rest of the page waiting.
+    threads = anyio.CapacityLimiter(options.limits.max_waiting + 8)
+    page.limiter = threads  # type: ignore[assignment]  # declared as None
+    page.has_launched = True  # only then does Gradio check where files lie
+    gr.mount_gradio_app(
+        app,
+        page,
+        path="/",
+        server_name=options.host,
+        server_port=options.port,
+        root_path=options.root_path or None,
+        theme=theme(),
+        head=THEME_HEAD,
+        favicon_path=str(STATIC_DIR / "favicon.png"),
+        max_file_size=options.limits.max_upload_bytes,
+        allowed_paths=[],
+        footer_links=["api"],
+        show_error=False,
+        ssr_mode=False,
+        mcp_server=False,
+        pwa=False,
+        run_history=False,
+        enable_monitoring=False,
+    )
+    return Guard(app, options, uploads, lambda: engine.stopping)
 
 
 @contextmanager
-def _environment(**values: str) -> Iterator[None]:
+def _listening(app: Guard, options: ServerOptions, engine: Engine) -> Iterator[None]:
+    import uvicorn
+
+    config = uvicorn.Config(
+        app,
+        host=options.host.strip("[]"),
+        port=options.port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        limit_concurrency=MOST_CONNECTIONS,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=2,
+        ws="none",
+        proxy_headers=False,
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, name="http", daemon=True)
+    thread.start()
+    try:
+        _wait_until_open(server, thread, options)
+        yield
+    finally:
+        engine.close(FINISHING_S)
+        server.should_exit = True
+        thread.join(FINISHING_S)
+
+
+def _wait_until_open(
+    server: uvicorn.Server, thread: threading.Thread, options: ServerOptions
+) -> None:
+    until = time.monotonic() + STARTING_S
+    while thread.is_alive() and time.monotonic() < until:
+        if server.started:
+            return
+        time.sleep(0.02)
+    raise UsageError(
+        f"cannot serve at {options.host} port {options.port}; choose another --port or --host"
+    )
+
+
+@contextmanager
+def _sweeping(engine: Engine) -> Iterator[None]:
+    done = threading.Event()
+
+    def sweep() -> None:
+        while not done.wait(SWEEP_S):
+            engine.sweep()
+
+    thread = threading.Thread(target=sweep, name="sweeper", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _address(options: ServerOptions) -> str:
+    host = options.host.strip("[]")
+    return f"http://{f'[{host}]' if ':' in host else host}:{options.port}{options.root_path}/"
+
+
+@contextmanager
+def _gradio_settings(folder: str) -> Iterator[None]:
     """Set environment variables for a while: Gradio reads some settings from nowhere else."""
+    values = {"GRADIO_TEMP_DIR": folder, "GRADIO_ANALYTICS_ENABLED": "False"}
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

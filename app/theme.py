@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import gradio as gr
 
+from app.page import HEAD
+
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif")
 MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Liberation Mono", "monospace")
 
-THEME_HEAD = """\
+THEME_HEAD = f"""\
 <meta name="color-scheme" content="light dark">
-<meta name="referrer" content="no-referrer">"""
+<meta name="referrer" content="no-referrer">
+{HEAD}"""
 
 
 def theme() -> gr.themes.Base:

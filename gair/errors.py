@@ -5,6 +5,8 @@
     GairError                     one line for people, exit status 1
     ├── UsageError                the call itself is off: a bad flag or argument, exit status 2
     ├── PhotoError                a photo cannot be read, or must not be
+    │   ├── PhotoTypeError        it is no photo of a kind that is read here
+    │   └── PhotoSizeError        it has too many bytes or pixels
     ├── ImageryError              a raster cannot be used
     │   └── BandError             its bands are not the ones the model needs
     ├── RegionError               a region or bounding box makes no sense
@@ -20,7 +22,9 @@
     ├── TrainingError             a run cannot start, go on or be resumed
     ├── StorageError              the disk refused: full, read-only, gone
     ├── ResourceError             the machine ran out of memory, or lost a worker too often
-    └── UnfinishedError           stopped as asked before the end, exit status 3
+    ├── UnfinishedError           stopped as asked before the end, exit status 3
+    └── UnavailableError          a server cannot answer now: it stops, or time is up
+        └── BusyError             too many questions wait already
 
 Messages name the bad value and the remedy, and fit on one line. The command lines print them
 without a traceback; library users catch :class:`GairError` or a branch of it.
@@ -41,6 +45,14 @@ class UsageError(GairError):
 
 class PhotoError(GairError):
     """A photo is broken, is no image, or is too large to be decoded safely."""
+
+
+class PhotoTypeError(PhotoError):
+    """A file is no photo of a kind that is read here."""
+
+
+class PhotoSizeError(PhotoError):
+    """A photo has more bytes or pixels than are read here."""
 
 
 class ImageryError(GairError):
@@ -112,3 +124,11 @@ class UnfinishedError(GairError):
     """Work was stopped as asked before its end; what is done stays, and can be gone on with."""
 
     exit_status = 3
+
+
+class UnavailableError(GairError):
+    """A server cannot answer now: it is stopping, or the time is up."""
+
+
+class BusyError(UnavailableError):
+    """A server has as many questions waiting as it takes."""

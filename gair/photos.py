@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from gair.errors import PhotoError
+from gair.errors import PhotoError, PhotoSizeError, PhotoTypeError
 from gair.exif import gps_lonlat_deg, upright_transpose
 from gair.pixels import image_of_array, to_rgb
 
@@ -69,7 +69,8 @@ def open_photo(
         name: What to call the photo instead of its file name.
 
     Raises:
-        PhotoError: The source is missing, no image, broken, truncated or too large.
+        PhotoError: The source is missing, no image (:class:`PhotoTypeError`), broken, truncated or
+            too large (:class:`PhotoSizeError`).
     """
     if isinstance(source, Image.Image):
         return _photo(source, name or "photo", max_pixels)
@@ -111,9 +112,9 @@ def _read(file: BinaryIO, name: str, max_pixels: int) -> Photo:
         try:
             image = Image.open(file, formats=[f for f in _FORMATS if f in Image.OPEN])
         except Image.DecompressionBombError as error:
-            raise PhotoError(_too_large(name, str(error), max_pixels)) from error
+            raise PhotoSizeError(_too_large(name, str(error), max_pixels)) from error
         except UnidentifiedImageError as error:
-            raise PhotoError(_unknown(name, start)) from error
+            raise PhotoTypeError(_unknown(name, start)) from error
         except Exception as error:  # Pillow raises a dozen kinds over broken headers
             raise PhotoError(
                 f"{name} has a broken header ({_reason(error)}); export it again"
@@ -129,7 +130,7 @@ def _photo(image: Image.Image, name: str, max_pixels: int) -> Photo:
         raise PhotoError(f"{name} is {width} x {height} pixels: there is nothing to see in it")
     if width * height > max_pixels:
         size = f"{width} x {height} = {width * height:,} pixels"
-        raise PhotoError(_too_large(name, size, max_pixels))
+        raise PhotoSizeError(_too_large(name, size, max_pixels))
     with _quiet_pillow():
         try:
             image.load()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ from indexer.posterior import (
     same_place,
 )
 from indexer.query import Query
-from indexer.refine import RefineOptions, refine
+from indexer.refine import RefineOptions, refine_places
 
 if TYPE_CHECKING:
     from gair.photos import Photo
@@ -76,6 +77,16 @@ class Scored:
             Scored((photo,), self.s[[n]], self.rs[[n]], self.location[[n]])
             for n, photo in enumerate(self.photos)
         ]
+
+    @staticmethod
+    def together(found: Sequence[Scored]) -> Scored:
+        """One place, of which each is a photo or several."""
+        return Scored(
+            tuple(photo for one in found for photo in one.photos),
+            np.concatenate([one.s for one in found]),
+            np.concatenate([one.rs for one in found]),
+            np.concatenate([one.location for one in found]),
+        )
 
 
 def cell_posterior(
@@ -181,9 +192,7 @@ def _candidates(
         options = _refining(geo, query, radius_m)
         # Scores of several photos add up, and so do their vectors.
         s = scored.s.sum(axis=0) / len(scored.s) ** SHARED_ERRORS
-        found[:MOST_REFINED] = [
-            _refined(geo.reader, s, candidate, options) for candidate in found[:MOST_REFINED]
-        ]
+        found[:MOST_REFINED] = _refined(geo.reader, s, found[:MOST_REFINED], options)
     return tuple(found)
 
 
@@ -244,11 +253,15 @@ def _candidate(geo: Geolocator, rank: int, place: Place, weighed: _Weighed) -> C
 
 
 def _refined(
-    reader: TokenReader, s: Vectors, candidate: Candidate, options: RefineOptions
-) -> Candidate:
-    """With the best point around it."""
-    found = refine(reader, s, np.array([candidate.lon_deg, candidate.lat_deg]), options)
-    return replace(candidate, refined_lonlat_deg=(found.lon_deg, found.lat_deg))
+    reader: TokenReader, s: Vectors, candidates: Sequence[Candidate], options: RefineOptions
+) -> list[Candidate]:
+    """With the best point around each."""
+    centres = np.array([(c.lon_deg, c.lat_deg) for c in candidates]).reshape(-1, 2)
+    found = refine_places(reader, s, centres, options) if len(centres) else []
+    return [
+        replace(candidate, refined_lonlat_deg=(place.lon_deg, place.lat_deg))
+        for candidate, place in zip(candidates, found, strict=True)
+    ]
 
 
 def _confidence(geo: Geolocator, p: Floats, row: int) -> tuple[Confidence, ...]:

@@ -11,6 +11,7 @@ import shapely
 
 from gair.errors import RegionError, UsageError
 from indexer.cells import cells_of
+from indexer.chips import CHIP_BYTES
 from indexer.fingerprint import what_vectors_depend_on
 from indexer.frames import INNER_SHARE, plan_frames
 from indexer.recipe import Recipe, WantedPrecision, choose_frames_at_once, choose_precision
@@ -88,7 +89,8 @@ class BuildTask:
         halves = _HALVES_A_CELL * self.model.config.dim
         cells = len(self.plan.cells) * (2 * halves + 2 * _BYTES_A_CELL_BESIDE_VECTORS)
         shape = self.token_shape
-        return cells + (2 * shape[0] * map_bytes(shape) if shape else 0)
+        pictures = 2 * len(self.plan.frames.bounds_wsen_m) * CHIP_BYTES
+        return cells + pictures + (2 * shape[0] * map_bytes(shape) if shape else 0)
 
     def facts(self) -> dict[str, Any]:
         """What the vectors depend on."""

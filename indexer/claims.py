@@ -107,6 +107,14 @@ def standing(
     return Standing(mass, as_good.sum(axis=1), counts, apart.shape[1] - counts)
 
 
+def masses_elsewhere(p: Floats, lonlat_deg: Floats, among: Background) -> Floats:
+    """What one posterior (N,) gives those discs of the background that do not overlap a claim's.
+
+    They are what :func:`standing` compares the claim's own mass with.
+    """
+    return np.asarray(among.discs.sums(p[None])[0][_apart(lonlat_deg.reshape(1, 2), among)[0]])
+
+
 def _apart(lonlat_deg: Floats, among: Background) -> npt.NDArray[np.bool_]:
     """(P, C) which discs of the background do not overlap each claim's."""
     cosine = unit_vectors(lonlat_deg) @ among.points.T

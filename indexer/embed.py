@@ -47,6 +47,8 @@ class UnitVectors(Outcome):
     """(N, D) unit vectors of the places; zero where a cell is not indexed."""
     tokens: Halves | None
     """(F, h, w, D) token maps, zero where a frame was not encoded; None if they are not kept."""
+    pictures: dict[int, bytes]
+    """Frame to JPEG, of the frames that were encoded."""
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,7 @@ class _UnitWork:
         self._batch: list[ReadyFrame] = []
         self.status = np.full(len(unit.cells), OUTSIDE, dtype=np.uint8)
         self.location = np.zeros((len(unit.cells), dim), dtype=np.float16)
+        self._pictures: dict[int, bytes] = {}
         self._remote = np.zeros((len(unit.cells), dim), dtype=np.float16)
         self._valid_fraction = np.zeros(len(unit.frames))
         self._tokens = None
@@ -195,6 +198,8 @@ class _UnitWork:
         self.status[ready.cells] = ready.status
         if ready.pixels is not None:
             self._batch.append(ready)
+        if ready.picture is not None:
+            self._pictures[ready.frame] = ready.picture
         if len(self._batch) == self._recipe.frames_at_once:
             self.flush()
 
@@ -233,6 +238,7 @@ class _UnitWork:
             remote=self._remote,
             location=self.location,
             tokens=self._tokens,
+            pictures=self._pictures,
         )
 
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from gair.errors import StorageError
 from gair.files import disk_errors
+from indexer.chips import CHIPS_FILE, write_chips
 from indexer.outcome import OUTSIDE, Outcome
 from indexer.regions import Region
 from indexer.storage import LOCATION_FILE, REGION_FILE, RS_FILE, TABLE_FILE, TOKENS_FILE
@@ -67,6 +68,8 @@ def write_files(
             for unit in plan.units:
                 tokens.write(unit.frames, work.tokens(unit))
         since = timings.add("token maps", since)
+    write_chips(folder / CHIPS_FILE, (work.pictures(unit) for unit in plan.units))
+    since = timings.add("pictures", since)
     cells, kept, lost = plan.cells, outcome.kept, outcome.lost
     write_table(
         folder / TABLE_FILE,

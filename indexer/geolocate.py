@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from indexer.prior import Prior
 
     PhotoSource = str | os.PathLike[str] | bytes | PIL.Image.Image | npt.NDArray[Any] | Photo
+    OnePlace = PhotoSource | Scored | list[Any] | tuple[Any, ...]
 
 Vectors = npt.NDArray[np.float32]
 
@@ -217,13 +218,13 @@ class Geolocator:
     @overload
     def search(
         self,
-        image: PhotoSource,
+        image: PhotoSource | Scored,
         **query: Unpack[QueryFields],
     ) -> Answer: ...
 
     def search(
         self,
-        image: PhotoSource | list[Any] | tuple[Any, ...],
+        image: OnePlace,
         *,
         same_place: bool = False,
         **query: Unpack[QueryFields],
@@ -232,7 +233,8 @@ class Geolocator:
 
         Args:
             image: a path, the bytes of a file, a PIL image, an array (H, W, 3), a photo from
-                :func:`gair.photos.open_photo`, or a list of them.
+                :func:`gair.photos.open_photo`, or a list of them; or what :meth:`scored` made
+                of the photos of one place.
             same_place: whether the photos of a list are of one place and get one answer.
             **query: the fields of :class:`indexer.query.Query`: ``k`` places, ``rs_weight`` and
                 ``location_weight``, ``merge_radius_m``, a ``prior`` and whether to ``refine``.
@@ -247,10 +249,9 @@ class Geolocator:
         asked = Query(**query)
         asked.check()
         if same_place or not isinstance(image, list | tuple):
-            photos, s = self._one_place(image)
             if self.index.shortlists is not None:
-                return shortlist_answer(self, photos, s, asked)
-            return answer_of(self, self._exactly(photos, s), asked)
+                return shortlist_answer(self, *self._one_place(image), asked)
+            return answer_of(self, self._all_scored(image), asked)
         answers: list[Answer] = []
         for photos, s in self._seen(image):
             if self.index.shortlists is not None:
@@ -263,7 +264,7 @@ class Geolocator:
 
     def verify(
         self,
-        image: PhotoSource | list[Any] | tuple[Any, ...],
+        image: OnePlace,
         lon_deg: float,
         lat_deg: float,
         radius_m: float = 500.0,
@@ -280,7 +281,7 @@ class Geolocator:
             PhotoError: a photo cannot be read.
             UsageError: the place is not on Earth, or the radius makes no sense.
         """
-        scored = self._exactly(*self._one_place(image))
+        scored = self._all_scored(image)
         sharpness = self.calibration.sharpness if self.calibration else PAPER_SHARPNESS
         p = cell_posterior(self, scored, sharpness)
         each = None
@@ -293,7 +294,7 @@ class Geolocator:
 
     def heatmap(
         self,
-        image: PhotoSource | list[Any] | tuple[Any, ...],
+        image: OnePlace,
         *,
         of: Of = "posterior",
         prior: Prior | None = None,
@@ -313,8 +314,7 @@ class Geolocator:
         """
         from indexer.heatmap import make_heatmap
 
-        scored = self._exactly(*self._one_place(image))
-        return make_heatmap(self, scored, of, prior=prior, level=level)
+        return make_heatmap(self, self._all_scored(image), of, prior=prior, level=level)
 
     def _seen(self, sources: Sequence[PhotoSource]) -> Iterator[tuple[tuple[Photo, ...], Vectors]]:
         """Photos and their (P, D) vectors, some at a time: decoded photos are large."""
@@ -323,16 +323,20 @@ class Geolocator:
             photos = tuple(p if isinstance(p, Photo) else open_photo(p) for p in some)
             yield photos, self.embed(photos)
 
-    def _one_place(
-        self, image: PhotoSource | list[Any] | tuple[Any, ...]
-    ) -> tuple[tuple[Photo, ...], Vectors]:
+    def _one_place(self, image: OnePlace) -> tuple[tuple[Photo, ...], Vectors]:
         """A photo, or the photos of one place, and their (M, D) vectors."""
+        if isinstance(image, Scored):
+            return image.photos, image.s
         sources = image if isinstance(image, list | tuple) else [image]
         if not sources:
             raise UsageError("no photos of the place: give one or more")
         parts = list(self._seen(sources))
         photos = tuple(photo for some, _ in parts for photo in some)
         return photos, np.concatenate([s for _, s in parts])
+
+    def _all_scored(self, image: OnePlace) -> Scored:
+        """The same, with every cell scored; what is scored already is not scored again."""
+        return image if isinstance(image, Scored) else self._exactly(*self._one_place(image))
 
     def _exactly(self, photos: tuple[Photo, ...], s: Vectors) -> Scored:
         """Every cell scored."""

@@ -11,6 +11,7 @@ from typing import Any
 from gair.errors import IndexCorruptError, IndexNotFoundError
 from gair.files import sha256_of
 from indexer.ann import InvertedLists, Shortlists, list_files, open_shortlists
+from indexer.chips import CHIPS_FILE, Chips
 from indexer.gpu import GpuLists
 from indexer.locks import BuildLock, hold
 from indexer.manifest import MANIFEST_FILE, FileRecord, Manifest
@@ -50,6 +51,8 @@ class Index:
     """What finds the cells that a search scores; None where it scores all."""
     held: BuildLock | None = None
     """Keeps the build from being pruned while it is open."""
+    chips: Chips | None = None
+    """A picture of each frame; None where the build did not keep any."""
 
     @property
     def name(self) -> str:
@@ -93,9 +96,10 @@ def open_index(folder: str | Path) -> Index:
     path = folder / build
     held = hold(path)
     manifest = read_manifest(path, manifest_sha256)
-    token_files = [TOKENS_FILE] if manifest.tokens else []
-    lists = list_files(manifest.search)
-    for name in (RS_FILE, LOCATION_FILE, TABLE_FILE, REGION_FILE, *token_files, *lists):
+    kept = [TOKENS_FILE] if manifest.tokens else []
+    kept += [CHIPS_FILE] if CHIPS_FILE in manifest.files else []
+    kept += list_files(manifest.search)
+    for name in (RS_FILE, LOCATION_FILE, TABLE_FILE, REGION_FILE, *kept):
         check_file(path / name, manifest)
     table = CellTable(path / TABLE_FILE)
     table.close()
@@ -110,6 +114,7 @@ def open_index(folder: str | Path) -> Index:
         tokens=TokenMaps(path / TOKENS_FILE) if manifest.tokens else None,
         shortlists=open_shortlists(path, manifest.search),
         held=held,
+        chips=Chips(path / CHIPS_FILE) if CHIPS_FILE in kept else None,
     )
     _check_rows(index)
     return index

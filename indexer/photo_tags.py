@@ -13,6 +13,7 @@ import warnings
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import ExifTags, Image
 
@@ -31,15 +32,23 @@ class Tags:
     heading_deg: float | None
     captured_at: str | None
     """ISO 8601, with an offset from UTC only where the camera wrote one."""
+    size_px: tuple[int, int]
+    """Width and height as stored, before it is turned upright."""
 
 
-def read_tags(path: Path) -> Tags | None:
-    """A photo's tags, without decoding its pixels; None if it is no image that can be opened."""
+def read_tags(path: Path | BinaryIO) -> Tags | None:
+    """A photo's tags, without decoding its pixels; None if it is no image that can be opened.
+
+    Args:
+        path: A file, or where one lies.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
         try:
             with Image.open(path) as image:
-                return Tags(gps_lonlat_deg(image), _heading_deg(image), _captured_at(image))
+                return Tags(
+                    gps_lonlat_deg(image), _heading_deg(image), _captured_at(image), image.size
+                )
         except Exception:  # Pillow raises a dozen kinds over broken headers
             return None
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from gair.geo import Footprint
 from gair.preprocess import remote_sensing_pixels
+from indexer.chips import jpeg_of
 from indexer.frames import FramePlan
 from indexer.imagery.source import FramePixels, ImagerySource
 from indexer.outcome import INDEXED, MOSTLY_EMPTY, NO_DATA
@@ -51,6 +52,8 @@ class ReadyFrame:
     """Share of the frame that the imagery covers."""
     pixels: Tensor | None
     """(1, C, H, W) input of the encoder; None where no cell would be read from it."""
+    picture: bytes | None
+    """JPEG for people (:mod:`indexer.chips`); None where the frame is not encoded."""
 
 
 class FrameReader:
@@ -113,11 +116,12 @@ class FrameReader:
         here = _valid_at(pixels, xy)
         enough = pixels.valid_fraction >= MIN_VALID_SHARE
         status = np.where(here, INDEXED if enough else MOSTLY_EMPTY, NO_DATA).astype(np.uint8)
-        prepared = None
+        prepared = picture = None
         if enough and here.any() and not self._stop.is_set():
             prepared = remote_sensing_pixels(pixels.dn[None], self._frame_px)
+            picture = jpeg_of(pixels.dn)
         self._timings.add_beside("preprocessing", since)
-        return ReadyFrame(frame, cells, xy, status, pixels.valid_fraction, prepared)
+        return ReadyFrame(frame, cells, xy, status, pixels.valid_fraction, prepared, picture)
 
 
 def frame_shape_px(footprint: Footprint, resolution_m: float) -> tuple[int, int]:

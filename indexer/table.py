@@ -112,8 +112,8 @@ def write_table(path: Path, cells: CellRows, frames: FrameRows, missing: Missing
         connection.execute("DETACH out")
 
 
-def read_missing(path: Path) -> MissingRows:
-    """The cells that a build could not index.
+def read_missing(path: Path, most: int | None = None) -> MissingRows:
+    """The cells that a build could not index; the first ``most`` of them, if given.
 
     Raises:
         IndexCorruptError: it is no cell table.
@@ -124,6 +124,7 @@ def read_missing(path: Path) -> MissingRows:
         with duckdb.connect(str(path), read_only=True) as connection:
             found = connection.execute(
                 "SELECT h3, lon_deg, lat_deg, reason FROM missing ORDER BY h3"
+                + ("" if most is None else f" LIMIT {int(most)}")
             ).fetchnumpy()
     except duckdb.Error as error:
         raise IndexCorruptError(f"cannot read {path}: {_first_line(error)}") from error

@@ -5,6 +5,7 @@
     indexes/london/.work-3f2a81c09d5e/plan.json
                                       units/86194ad37ffffff.parquet
                                             86194ad37ffffff.tokens.npy
+                                            86194ad37ffffff.chips.zip
                                             86194ad37ffffff.json
 
 Each file is written whole. The small ``.json`` comes last and holds the sha256 of the others, so a
@@ -27,6 +28,7 @@ import numpy.typing as npt
 
 from gair.errors import StorageError
 from gair.files import disk_errors, write_whole
+from indexer.chips import unzipped, zipped
 from indexer.token_maps import TOKEN_TYPE
 from indexer.unit_parquet import Kind, read_status, read_vectors, unit_parquet
 
@@ -64,6 +66,7 @@ class UnitFolder:
         files = {f"{name}.parquet": unit_parquet(plan, found, self.emb)}
         if found.tokens is not None:
             files[f"{name}.tokens.npy"] = _npy(found.tokens)
+        files[f"{name}.chips.zip"] = zipped(found.pictures)
         record = {
             "fingerprint": self.fingerprint,
             "valid_fraction": found.valid_fraction.tolist(),
@@ -115,6 +118,11 @@ class UnitFolder:
         maps: npt.NDArray[np.float16]
         maps = np.load(io.BytesIO(self._bytes(f"{unit.name}.tokens.npy")), allow_pickle=False)
         return maps
+
+    def pictures(self, unit: Unit) -> dict[int, bytes]:
+        """Frame to JPEG, of its frames; nothing where the unit was done before there were any."""
+        file = f"{unit.name}.chips.zip"
+        return unzipped(self._bytes(file)) if file in self._record(unit)["files"] else {}
 
     def _record(self, unit: Unit) -> dict[str, Any]:
         record: dict[str, Any] = json.loads(self._bytes(f"{unit.name}.json"))

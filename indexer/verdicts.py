@@ -23,7 +23,7 @@ former, and the rate of true claims holds. A claim beyond the largest is never c
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -35,6 +35,7 @@ from indexer.claims import (
     Standing,
     background,
     calibrated_radius_m,
+    masses_elsewhere,
     share_as_bad,
     share_as_good,
     standing,
@@ -107,10 +108,12 @@ class Verdict:
     """Measured shares of true and of random false claims that get each verdict."""
     note: str = ""
     """What to know before believing it; empty for nothing."""
+    masses_elsewhere: Floats | None = field(default=None, repr=False, compare=False)
+    """(``compared``,) posterior mass of each other place; not part of the JSON."""
 
     def to_dict(self) -> dict[str, Any]:
         """The verdict as plain JSON types."""
-        return asdict(self)
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.compare}
 
 
 def verify_claim(
@@ -140,10 +143,12 @@ def verify_claim(
     row = ground.cell_row(point)
     if row[0] < 0 and ground.field.nearest(point)[1][0] > radius_m:
         return _verdict(OUTSIDE, point[0], radius_m, None, _Shares(None, None, None, None, {}))
-    found = standing(p[None], ground.field, point, row, background(ground.field, radius_m))
+    among = background(ground.field, radius_m)
+    found = standing(p[None], ground.field, point, row, among)
     shares = _shares(ground, p[None] if each is None else each, point, row, radius_m, found)
     word = verdict_of(shares.p_elsewhere, shares.p_false, shares.p_true)
-    return _verdict(word, point[0], radius_m, found, shares)
+    verdict = _verdict(word, point[0], radius_m, found, shares)
+    return replace(verdict, masses_elsewhere=masses_elsewhere(p, point, among))
 
 
 def verdict_of(p_elsewhere: float | None, p_false: float | None, p_true: float | None) -> str:

@@ -1,21 +1,23 @@
 """A running page for the tests of the app, and the photos they show it.
 
 The page runs in a process of its own, as it does for people. Run as a script, this file is that
-process: ``python app_pages.py INDEXES PORT SEEN [EXAMPLES]``.
+process: ``python app_pages.py '{"indexes": ..., "port": ..., "seen": ...}'``.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,16 @@ class RunningPage:
     log: Path
     uploads: Path
     """Folder that the folder of uploads lies in."""
+    process: subprocess.Popen[str] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def errors(self) -> str:
+        """What the server wrote to its log."""
+        return (self.uploads / "errors.txt").read_text()
 
     def seen(self) -> list[str]:
         """The sha256 of every file that reached the engine."""
@@ -43,24 +55,52 @@ class RunningPage:
 
 @contextmanager
 def running_page(
-    indexes: Path, folder: Path, examples: Path | None = None
+    indexes: Path,
+    folder: Path,
+    examples: Path | None = None,
+    *,
+    limits: dict[str, float] | None = None,
+    **options: Any,
 ) -> Iterator[RunningPage]:
-    """The page of the index ``toy`` at a free port; what it needs to write goes to ``folder``."""
+    """The page of the index ``toy`` at a free port; what it needs to write goes to ``folder``.
+
+    Args:
+        indexes: folder of the indexes.
+        folder: for uploads and the log.
+        examples: photos that the page offers.
+        limits: fields of :class:`app.limits.Limits`.
+        **options: further fields of :class:`app.options.ServerOptions`; ``auth`` as its flag.
+    """
     port = free_port()
     page = RunningPage(f"http://127.0.0.1:{port}/", folder / "seen.txt", folder)
     page.log.write_text("")
-    command = [sys.executable, __file__, str(indexes), str(port), str(page.log)]
-    command += [str(examples)] if examples else []
+    told = {"indexes": str(indexes), "port": port, "seen": str(page.log)}
+    told |= {"examples": str(examples) if examples else None, "limits": limits or {}}
+    command = [sys.executable, __file__, json.dumps({**told, "options": options})]
     path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "tests")])
     env = {**os.environ, "PYTHONPATH": path, "TMPDIR": str(folder)}
-    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as process:
+    with (
+        (folder / "errors.txt").open("w") as errors,
+        subprocess.Popen(
+            command, env=env, stdout=subprocess.PIPE, stderr=errors, text=True
+        ) as process,
+    ):
         try:
             assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-            yield page
+            if process.stdout.readline() != "ready\n":
+                raise AssertionError((folder / "errors.txt").read_text())
+            yield replace(page, process=process)
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(timeout=20)
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 8.0) -> None:
+    """Wait until something is so."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it never happened"
+        time.sleep(0.02)
 
 
 def free_port() -> int:
@@ -93,27 +133,42 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _serve(indexes: str, port: str, log: str, *examples: str) -> None:
+def _serve(told: dict[str, Any]) -> None:
+    from app.engine import Engine
     from app.examples import read_samples
-    from app.options import ServerOptions
+    from app.indexes import Indexes
+    from app.limits import Limits
+    from app.options import Credentials, ServerOptions
     from app.server import serving
-    from indexer.geolocate import Geolocator
+    from app.uploads import Upload
 
-    class WatchedGeolocator(Geolocator):
+    class WatchedEngine(Engine):
         """The real thing, except that it notes its photos, and what it does to two of them."""
 
-        def search(self, image: Any, **options: Any) -> Any:
-            with Path(log).open("a") as seen:
-                seen.write(sha256(Path(image)) + "\n")
-            if Path(image).name == "slow.jpg":
-                time.sleep(1.5)
-            if Path(image).name == "bug.jpg":
-                raise RuntimeError("a bug, for the sake of the test")
-            return super().search(image, **options)
+        slow = threading.local()
 
-    geo = WatchedGeolocator.open("toy", indexes_dir=indexes)
-    samples = tuple(sample for source in examples for sample in read_samples(Path(source)))
-    with serving(geo, ServerOptions(port=int(port), examples=samples)):
+        def _scored(self, *args: Any) -> Any:
+            if vars(self.slow).pop("searching", False):
+                time.sleep(1.5)
+            return super()._scored(*args)
+
+        def search(self, name: str, photos: Any, **options: Any) -> Any:
+            for upload in photos:
+                assert isinstance(upload, Upload)
+                with Path(told["seen"]).open("a") as seen:
+                    seen.write(hashlib.sha256(upload.content).hexdigest() + "\n")
+                self.slow.searching = upload.name == "slow.jpg"
+                if upload.name == "bug.jpg":
+                    raise RuntimeError("a bug, for the sake of the test")
+            return super().search(name, photos, **options)
+
+    indexes, limits = Indexes(Path(told["indexes"])), Limits(**told["limits"])
+    samples = tuple(read_samples(Path(told["examples"]))) if told["examples"] else ()
+    chosen = dict(told["options"])
+    chosen["auth"] = Credentials.from_flag(chosen.get("auth"))
+    chosen["public_hosts"] = tuple(chosen.get("public_hosts", ()))
+    options = ServerOptions(port=told["port"], examples=samples, limits=limits, **chosen)
+    with serving(lambda uploads: WatchedEngine(indexes, limits, uploads), options, "toy"):
         print("ready", flush=True)
         try:
             signal.pause()
@@ -124,4 +179,4 @@ def _serve(indexes: str, port: str, log: str, *examples: str) -> None:
 if __name__ == "__main__":
     # A shell that starts tests in the background makes them deaf to it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    _serve(*sys.argv[1:])
+    _serve(json.loads(sys.argv[1]))

@@ -55,6 +55,15 @@ def tiny_index(city_tif: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     return indexes
 
 
+@pytest.fixture(scope="session")
+def server(tiny_index: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPage]:
+    """The server of the index ``toy`` as programs meet it, MCP included."""
+    from app_pages import running_page
+
+    with running_page(tiny_index, tmp_path_factory.mktemp("server"), mcp=True) as server:
+        yield server
+
+
 @pytest.fixture(scope="module")
 def boxes(city_tif: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of indexes that holds one small box, made anew for each test file."""
@@ -72,6 +81,31 @@ def browser() -> Iterator[Any]:
 
     with chromium() as browser:
         yield browser
+
+
+@pytest.fixture(scope="session")
+def site_indexes(tiny_index: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of three small indexes: see :mod:`app_site`. Copy one before changing anything."""
+    from app_site import make_indexes
+
+    return make_indexes(tiny_index, tmp_path_factory.mktemp("site-indexes"))
+
+
+@pytest.fixture(scope="session")
+def page(site_indexes: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPage]:
+    """The page over these indexes, with examples; shared by the files that make none."""
+    from app_site import running_site
+
+    with running_site(site_indexes, tmp_path_factory.mktemp("site")) as page:
+        yield page
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Photos by what is special about them: :func:`app_pages.write_photos`."""
+    from app_pages import write_photos
+
+    return write_photos(tmp_path_factory.mktemp("photos"))
 
 
 @pytest.fixture

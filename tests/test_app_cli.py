@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import signal
 import socket
@@ -14,7 +15,7 @@ import pytest
 from app_pages import free_port
 
 from app.cli import build_parser, main
-from app.options import ServerOptions, TileSource, is_loopback
+from app.options import Credentials, ServerOptions, TileSource, is_loopback
 from gair.errors import UsageError
 
 TILES = "https://tiles.example.org/{z}/{x}/{y}.png"
@@ -48,8 +49,15 @@ def test_every_flag_is_explained() -> None:
     ("argv", "status", "message"),
     [
         (["--index", "atlantis"], 1, "atlantis"),
-        (["--index", "toy", "--host", "0.0.0.0"], 2, "--allow-remote"),
-        (["--index", "toy", "--host", "example.org"], 2, "--allow-remote"),
+        (["--index", "../toy"], 1, "toy"),
+        (["--index", "toy", "--host", "0.0.0.0"], 2, "--auth"),
+        (["--index", "toy", "--host", "example.org"], 2, "--no-auth-i-know"),
+        (["--index", "toy", "--auth", "alice"], 2, "user:password"),
+        (["--index", "toy", "--auth", "alice:short"], 2, "5 characters"),
+        (["--index", "toy", "--auth", "@/does/not/exist"], 2, "/does/not/exist"),
+        (["--index", "toy", "--root-path", "gair/"], 2, "--root-path 'gair/'"),
+        (["--index", "toy", "--max-upload-mb", "nan"], 2, "--max-upload-mb nan"),
+        (["--index", "toy", "--max-waiting", "0"], 2, "--max-waiting 0"),
         (["--index", "toy", "--port", "0"], 2, "--port 0"),
         (["--index", "toy", "--tiles", TILES], 2, "--tiles-attribution"),
         (["--index", "toy", "--tiles-attribution", "me"], 2, "--tiles"),
@@ -82,7 +90,36 @@ def test_loopback_needs_no_permission() -> None:
         assert not is_loopback(host)
         with pytest.raises(UsageError):
             ServerOptions(host=host)
-        ServerOptions(host=host, allow_remote=True)
+        ServerOptions(host=host, no_auth=True)
+        ServerOptions(host=host, auth=Credentials("alice", "wonderland"))
+
+
+def test_a_password_comes_from_a_file_that_nobody_else_may_read(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("alice:wonder:land\nmore\n")
+    file.chmod(0o644)
+    with pytest.raises(UsageError, match="chmod 600"):
+        Credentials.from_flag(f"@{file}")
+    file.chmod(0o600)
+    found = Credentials.from_flag(f"@{file}")
+    assert found == Credentials("alice", "wonder:land")
+    assert "wonder" not in repr(found)
+    assert Credentials.from_flag(None) is None
+
+
+def test_a_password_matches_itself_only() -> None:
+    wanted = Credentials("alice", "wonderland")
+
+    def header(text: str, scheme: str = "Basic") -> str:
+        return f"{scheme} {base64.b64encode(text.encode()).decode()}"
+
+    assert wanted.match(header("alice:wonderland"))
+    assert wanted.match(header("alice:wonderland", "basic"))
+    assert not wanted.match(header("alice:wonderland", "Bearer"))
+    for wrong in ("alice:wonderlan", "alice:wonderland ", "bob:wonderland", "", "alice", "é:ü"):
+        assert not wanted.match(header(wrong))
+    for wrong in ("", "Basic", "Basic ###", "Basic \xff"):
+        assert not wanted.match(wrong)
 
 
 def test_tiles_need_every_placeholder() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from app.demo import main, why_to_build
 from app.examples import read_samples
-from app.views.header import IndexFacts, header_html
+from app.views.header import IndexFacts, facts_line_html, standing_warnings_html
 from gair.model import Gair, ModelInfo
 from indexer.geolocate import Geolocator
 from indexer.index import open_index
@@ -175,8 +175,9 @@ def test_a_model_of_synthetic_cities_says_so_wherever_it_is_used(
         capsys.readouterr().out.count(f"note: the model small (synthetic cities) {sentence}") == 2
     )
     geolocator = Geolocator.open("demo", indexes_dir=tmp_path)
-    head = header_html(IndexFacts.of(geolocator))
-    for fact in (sentence, "small (synthetic cities)", "licence: Apache-2.0", ATTRIBUTION):
+    facts = IndexFacts.of(geolocator)
+    head = facts_line_html(facts) + standing_warnings_html(facts)
+    for fact in (sentence, "small (synthetic cities)", "Licence Apache-2.0", ATTRIBUTION):
         assert fact in head
 
 

@@ -7,7 +7,6 @@ import io
 import re
 from pathlib import Path
 
-import gradio as gr
 import pytest
 from app_pages import BERLIN
 from photo_samples import encode, gps_jpeg
@@ -15,9 +14,7 @@ from PIL import Image
 from toy_city import photo
 
 from app.cli import main
-from app.examples import Sample, read_samples, thumbnail_jpeg
-from app.handlers import ExampleHandler
-from app.photo import photo_box
+from app.examples import Sample, read_samples, stem_of, thumbnail_jpeg
 from app.views.examples import examples_html
 from gair.errors import PhotoError, UsageError
 
@@ -95,21 +92,9 @@ def test_each_picture_is_a_button_with_a_name() -> None:
     assert "no place on Earth" not in examples_html(pictures, synthetic=False)
 
 
-def test_the_chosen_example_lies_among_the_uploads_byte_for_byte(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
-    files = [tmp_path / "a.jpg", tmp_path / "b.jpg"]
-    for number, file in enumerate(files):
-        file.write_bytes(encode(photo(seed=number), "JPEG"))
-    handler = ExampleHandler([Sample(file) for file in files], photo_box())
-    copy = Path(handler.chosen(gr.EventData(None, {"number": 2})))
-    assert copy.name == "b.jpg"
-    assert copy.is_relative_to(tmp_path / "uploads")
-    assert copy.read_bytes() == files[1].read_bytes()
-    for wrong in ({"number": 0}, {"number": 3}, {"number": "1"}, {}, None, [1]):
-        with pytest.raises(gr.Error, match="there is no example"):
-            handler.chosen(gr.EventData(None, wrong))
-    files[0].unlink()
-    with pytest.raises(gr.Error, match="example photo 1 is gone"):
-        handler.chosen(gr.EventData(None, {"number": 1}))
+def test_a_file_name_becomes_part_of_another_one_safely() -> None:
+    assert stem_of("IMG 2024.jpg") == "IMG-2024"
+    assert stem_of("../../etc/passwd") == "passwd"
+    assert stem_of('a"b<c>.png') == "a-b-c"
+    assert stem_of("...") == "photo"
+    assert len(stem_of("x" * 500)) == 60

@@ -1,4 +1,4 @@
-"""The page in a real browser: what people see, press and are told. No request leaves the machine.
+"""Locate in a real browser: what people see, press and are told. No request leaves the machine.
 
 Screenshots of every state go to ``artifacts/``, to be looked at.
 """
@@ -7,26 +7,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from app_browser import BROWSER_MARKS, DESKTOP, PHONE, UPLOAD, Visit
-from app_pages import RunningPage, running_page, sha256, write_photos
+from app_pages import RunningPage, sha256
 
 pytestmark = BROWSER_MARKS
-
-
-@pytest.fixture(scope="module")
-def page(tiny_index: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPage]:
-    with running_page(tiny_index, tmp_path_factory.mktemp("page")) as page:
-        yield page
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return write_photos(tmp_path_factory.mktemp("photos"))
 
 
 def check_nothing_comes_from_outside(visit: Visit) -> None:
@@ -39,19 +27,22 @@ def check_nothing_comes_from_outside(visit: Visit) -> None:
     assert str(Path.home()) not in config
     assert "fonts.googleapis" not in visit.tab.content()
     visit.tab.click("text=Use via API")
-    visit.tab.wait_for_selector("text=/search")
-    assert "photo=handle_file('photo.jpg')" in visit.tab.inner_text("body")
+    visit.seen("text=/search")
+    assert "photo=handle_file('photo.jpg')" in visit.text("body")
 
 
 def test_before_a_photo_the_page_says_what_it_is(visit: Visit) -> None:
-    text = visit.tab.inner_text("#gair-header")
-    for fact in ("toy", "171 cells", "untrained-tiny", "Apache-2.0", "Copernicus"):
+    text = visit.text("#gair-index-line")
+    for fact in ("171 cells", "untrained-tiny", "Apache-2.0", "Copernicus", "Untrained"):
         assert fact in text
-    assert "places it ranks mean nothing" in visit.tab.inner_text(".gair-notice-grave")
-    assert "Uncalibrated" in text
+    assert visit.tab.input_value("#gair-index") == "toy"
+    assert "places it ranks mean nothing" in visit.text(".gair-notice-grave")
+    assert "Not calibrated" in text
+    visit.tab.click(".gair-warnings summary")
+    assert "Uncalibrated: scores rank places" in visit.text("#gair-warnings")
     assert visit.count("path.gair-outline") == 1
     assert visit.count(".gair-grid-label") > 2
-    assert "No photo yet" in visit.tab.inner_text("#gair-found")
+    assert "No photo yet" in visit.text("#gair-found")
     assert visit.tab.title() == "toy · GAIR Geolocator"
     visit.keep("desktop-empty")
     check_nothing_comes_from_outside(visit)
@@ -72,33 +63,87 @@ def test_a_photo_gives_places_in_the_list_and_on_the_map(
     assert "Imagery" in first
     assert "Location" in first
     assert sorted(visit.tab.locator(".gair-pin").all_inner_texts()) == list("12345")
-    assert "carries coordinates" not in visit.tab.inner_text("#gair-found")
-    visit.keep("desktop-answer", whole=True)
+    best = visit.text(".gair-best")
+    assert "refined between cells" in best
+    assert "Not calibrated: scores rank places, they are not probabilities" in best
+    assert visit.text(".gair-best-where") == rows.first.locator(".gair-lonlat").inner_text()
+    assert rows.locator(".gair-pick .gair-chip img").count() == 5
+    assert "carries coordinates" not in visit.text("#gair-photo-facts")
+    visit.seen(".gair-heat[data-drawn]")
+    visit.keep("desktop-answer")
 
 
 def test_choosing_a_row_or_a_marker_highlights_both(visit: Visit, photos: dict[str, Path]) -> None:
     visit.upload(photos["street"])
+    visit.settled()
     visit.tab.click("[data-gair-pick='3']")
-    assert visit.tab.inner_text(".gair-pin.gair-chosen") == "3"
+    assert visit.text(".gair-pin.gair-chosen") == "3"
     assert visit.count("path.gair-cell.gair-chosen") == 1
+    pictures = visit.tab.locator(".gair-chosen .gair-eye img")
+    assert pictures.count() == 2
+    assert visit.tab.evaluate(
+        "[...document.querySelectorAll('.gair-chosen .gair-eye img')].every(i => i.naturalWidth)"
+    )
+    assert "640 m wide" in pictures.nth(1).get_attribute("alt")
     visit.keep("desktop-chosen")
+    visit.settled()
     visit.tab.locator(".gair-pin", has_text="2").click()
-    assert visit.tab.get_attribute(".gair-place.gair-chosen", "data-gair-place") == "2"
+    visit.seen(".gair-place.gair-chosen[data-gair-place='2']")
     assert visit.tab.get_attribute("[data-gair-pick='3']", "aria-pressed") == "false"
-    assert visit.tab.inner_text(".gair-pin.gair-chosen") == "2"
+    assert visit.text(".gair-pin.gair-chosen") == "2"
     visit.tab.click(".gair-chosen [data-gair-copy]")
+    visit.seen(".gair-chosen [data-gair-copy] >> text=Copied")
     copied = visit.tab.evaluate("navigator.clipboard.readText()")
-    assert copied == visit.tab.inner_text(".gair-chosen .gair-lonlat")
+    assert copied == visit.text(".gair-chosen .gair-lonlat")
+    link = visit.tab.get_attribute(".gair-chosen a", "href") or ""
+    lat, lon = copied.split(", ")
+    assert link == f"https://www.openstreetmap.org/?mlat={lat}&mlon={lon}#map=16/{lat}/{lon}"
     visit.tab.locator(".gair-pin", has_text="4").focus()
     visit.tab.keyboard.press("Enter")
-    assert visit.tab.inner_text(".gair-pin.gair-chosen") == "4"
+    assert visit.text(".gair-pin.gair-chosen") == "4"
 
 
-def test_coordinates_in_the_photo_are_disclosed(visit: Visit, photos: dict[str, Path]) -> None:
-    visit.upload(photos["berlin"])
-    told = visit.tab.inner_text(".gair-answer .gair-notice-info")
-    assert "This photo carries coordinates (52.50000, 13.40000); they were not used." in told
-    visit.keep("desktop-gps")
+def test_a_click_on_a_cell_tells_its_score_and_its_parts(
+    visit: Visit, photos: dict[str, Path]
+) -> None:
+    visit.click_map()
+    assert "No photo yet" in visit.seen(".gair-cell-card").inner_text()
+    visit.upload(photos["street"])
+    visit.settled()
+    visit.tab.click("text=Whole index")
+    visit.settled()
+    visit.click_map(0.55, 0.6)
+    card = visit.seen(".gair-cell-card:has(.gair-parts)").inner_text()
+    assert re.search(r"score, \d+ of 171 cells", card)
+    assert "H3 89" in card
+    rs, location = (float(v.replace("−", "-")) for v in re.findall(r"−?0\.\d{3}(?=\n|$)", card)[:2])
+    fused = float((re.search(r"(−?0\.\d{3})\s+score", card) or ["", "9"])[1].replace("−", "-"))
+    assert fused == pytest.approx((rs + location) / 2, abs=0.0016)
+    assert visit.count(".gair-cell-card .gair-chip img") == 1
+    assert visit.count("path.gair-looked") == 1
+    visit.keep("desktop-cell")
+    visit.tab.keyboard.press("Escape")
+    visit.click_map(0.98, 0.9)
+    visit.seen("text=No cell of this index")
+
+
+def test_the_heat_map_shows_imagery_location_or_both(visit: Visit, photos: dict[str, Path]) -> None:
+    visit.upload(photos["street"])
+    visit.settled()
+    visit.tab.click("text=Whole index")
+    visit.settled()
+    seen = {}
+    for layer, words in (
+        ("fused", "score"), ("imagery", "cosine, imagery"), ("location", "cosine, location")
+    ):  # fmt: skip
+        visit.tab.click(f"[data-gair-layer='{layer}']")
+        visit.seen(f".gair-legend span >> text=/^{words}$/")
+        visit.seen(".gair-heat[data-drawn='171']")
+        seen[layer] = visit.tab.evaluate("document.querySelector('.gair-heat').toDataURL()")
+    assert len(set(seen.values())) == 3
+    visit.tab.click("[data-gair-layer='off']")
+    visit.tab.wait_for_selector(".gair-heat:not([data-drawn])", state="attached")
+    assert visit.hash()["heat"] == "off"
 
 
 def test_a_photo_that_cannot_be_used_is_explained_in_the_page(
@@ -106,12 +151,12 @@ def test_a_photo_that_cannot_be_used_is_explained_in_the_page(
 ) -> None:
     visit.upload(photos["street"])
     visit.upload(photos["notes"], then=".gair-error")
-    assert "notes.jpg is not a photo" in visit.tab.inner_text(".gair-error")
+    assert "notes.jpg is not a photo" in visit.text(".gair-error")
     assert visit.count(".gair-pin") == 0
     visit.keep("desktop-error")
     visit.upload(photos["cut"], then="text=cut.jpg is truncated")
-    visit.tab.click("#gair-photo button[aria-label='Remove Image']")
-    visit.tab.wait_for_selector(".gair-empty")
+    visit.tab.click(".gair-strip [aria-label='Remove cut.jpg']")
+    visit.seen(".gair-empty")
     visit.upload(photos["street"])
 
 
@@ -119,11 +164,9 @@ def test_a_bug_or_a_heavy_file_leaves_a_message_not_a_spinner(
     visit: Visit, photos: dict[str, Path]
 ) -> None:
     visit.upload(photos["bug"], then=".gair-error")
-    assert "The search did not finish" in visit.tab.inner_text(".gair-error")
-    visit.tab.click("#gair-photo button[aria-label='Remove Image']")
-    visit.tab.wait_for_selector(".gair-empty")
+    assert "The search did not finish" in visit.text(".gair-error")
     visit.tab.set_input_files(UPLOAD, str(photos["heavy"]))
-    visit.tab.wait_for_selector("text=/maximum|too large|exceed/i")
+    visit.seen("text=/maximum|too large|exceed|larger|20 MB/i")
     visit.keep("desktop-heavy")
     assert visit.count(".gair-busy") == 0
 
@@ -142,32 +185,37 @@ def test_the_answer_belongs_to_the_photo_that_is_shown(
         }"""
     )
     visit.upload(photos["slow"], then=".gair-busy")
+    visit.seen(".gair-strip li")
     visit.keep("desktop-busy")
-    visit.tab.click("#gair-photo button[aria-label='Remove Image']")
-    visit.tab.wait_for_selector(".gair-empty")
-    visit.upload(photos["other"])
-    visit.tab.wait_for_timeout(1500)
+    visit.upload(photos["other"], then=".gair-answer >> text=other.png")
+    visit.tab.wait_for_timeout(2000)
+    visit.upload(photos["slow"], then=".gair-busy >> text=Searching")
+    visit.tab.click(".gair-strip [aria-label='Remove slow.jpg']")
+    visit.seen(".gair-empty")
+    visit.tab.wait_for_timeout(2000)
+    assert visit.count("#gair-found .gair-empty") == 1
     assert set(visit.tab.evaluate("window.named")) == {"other.png"}
 
 
-def test_settings_search_again(visit: Visit, page: RunningPage, photos: dict[str, Path]) -> None:
-    visit.upload(photos["street"])
-    visit.tab.click("#gair-settings button")
-    number = visit.tab.get_by_label("number input for Places to show")
-    number.fill("8")
-    number.blur()
-    visit.tab.wait_for_selector("[data-gair-place='8']")
-    share = visit.tab.get_by_label("number input for Weight of the imagery")
-    share.fill("1")
-    share.blur()
-    visit.tab.wait_for_selector("text=1.00 × imagery + 0.00 × location")
+def test_settings_search_again_even_while_a_search_runs(
+    visit: Visit, photos: dict[str, Path]
+) -> None:
+    """No change is lost: the first search is still under way when both settings are changed."""
+    visit.settings()
+    visit.upload(photos["slow"], then=".gair-busy >> text=Searching")
+    visit.set("k", "8")
+    visit.set("share", "1")
+    visit.seen("[data-gair-place='8']")
+    visit.seen("text=1.00 × imagery + 0.00 × location")
+    visit.tab.wait_for_timeout(1700)  # until the first search has long ended
     assert visit.count(".gair-pin") == 8
+    assert "1.00 × imagery" in visit.text("#gair-found")
     visit.keep("desktop-settings")
-    for file in page.uploads.glob("gair-uploads-*/*/street.jpg"):
-        file.unlink()
-    number.fill("4")
-    number.blur()
-    visit.tab.wait_for_selector("text=the server has deleted this photo by now; choose it again")
+    visit.set("k", "")
+    assert visit.tab.input_value("input[type=number][data-gair-setting='k']") == "8"
+    visit.tab.click("[data-gair-reset]")
+    visit.seen("text=0.50 × imagery + 0.50 × location")
+    assert visit.count(".gair-pin") == 5
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -177,15 +225,18 @@ def test_a_phone_shows_everything_without_scrolling_sideways(
     visit = Visit(browser, page, viewport=PHONE, color_scheme=scheme, has_touch=True)
     assert visit.tab.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
     if scheme == "light":
-        visit.keep("phone-light-empty")
+        visit.keep("phone-light-empty", whole=True)
     visit.upload(photos["berlin"])
-    assert visit.tab.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
-    wide = visit.tab.evaluate(
-        "() => [...document.querySelectorAll('#gair-header *, #gair-found *')]"
-        ".filter(e => e.getBoundingClientRect().right > innerWidth + 1).map(e => e.className)"
-    )
-    assert wide == []
-    visit.keep(f"phone-{scheme}-answer", whole=True)
+    visit.tab.click("[data-gair-pick='1']")
+    for tab in ("locate", "explore", "claim"):
+        visit.show(tab)
+        if tab == "claim":
+            visit.tab.fill("#gair-claim-text", "51.5, -0.1")
+            visit.tab.keyboard.press("Enter")
+            visit.seen(".gair-verdict")
+        assert visit.tab.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+        assert visit.overflowing() == []
+        visit.keep(f"phone-{scheme}-{tab}", whole=True)
     visit.context.close()
     assert visit.outside == visit.errors == []
 
@@ -198,11 +249,12 @@ def test_dark_follows_the_system_and_the_button_overrides_it(
     assert visit.tab.evaluate(dark)
     visit.upload(photos["street"])
     visit.tab.click("[data-gair-pick='1']")
-    visit.keep("desktop-dark", whole=True)
+    visit.seen(".gair-heat[data-drawn]")
+    visit.keep("desktop-dark")
     visit.tab.click("[data-gair-theme]")
     assert not visit.tab.evaluate(dark)
     visit.tab.reload()
-    visit.tab.wait_for_selector(".gair-map .leaflet-control-zoom")
+    visit.ready()
     assert not visit.tab.evaluate(dark)
     visit.context.close()
     assert visit.outside == visit.errors == []

@@ -3,34 +3,17 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from app_browser import BROWSER_MARKS, Visit
-from app_pages import RunningPage, running_page
-from hand_calibration import calibrate_by_hand
+from app_pages import RunningPage
 from toy_city import photo
 
 from indexer.answer import Answer
 from indexer.cli import main
 from indexer.geolocate import Geolocator
-
-
-@pytest.fixture(scope="module")
-def indexes(tiny_index: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("calibrated")
-    shutil.copytree(tiny_index / "toy", folder / "toy")
-    calibrate_by_hand(folder / "toy")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def page(indexes: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPage]:
-    with running_page(indexes, tmp_path_factory.mktemp("page")) as page:
-        yield page
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +24,8 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def answer(indexes: Path, street: Path) -> Answer:
-    return Geolocator.open("toy", indexes_dir=indexes).search(street)
+def answer(site_indexes: Path, street: Path) -> Answer:
+    return Geolocator.open("known", indexes_dir=site_indexes).search(street)
 
 
 def assert_same(told: Any, meant: Any) -> None:
@@ -62,9 +45,9 @@ def assert_same(told: Any, meant: Any) -> None:
 
 
 def test_the_command_line_prints_the_answer(
-    indexes: Path, street: Path, answer: Answer, capsys: pytest.CaptureFixture[str]
+    site_indexes: Path, street: Path, answer: Answer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    where = ["--index", "toy", "--indexes", str(indexes)]
+    where = ["--index", "known", "--indexes", str(site_indexes)]
     assert main(["search", str(street), *where, "--json"]) == 0
     (told,) = json.loads(capsys.readouterr().out)
     assert_same(told, answer.to_dict())
@@ -81,7 +64,7 @@ def test_the_api_returns_the_answer(page: RunningPage, street: Path, answer: Ans
     from gradio_client import Client, handle_file
 
     client = Client(page.url, verbose=False, analytics_enabled=False)
-    told = client.predict(handle_file(str(street)), api_name="/search")
+    told = client.predict(handle_file(str(street)), index="known", api_name="/search")
     client.close()
     assert_same(told, answer.to_dict())
 
@@ -89,33 +72,37 @@ def test_the_api_returns_the_answer(page: RunningPage, street: Path, answer: Ans
 @pytest.mark.browser
 @BROWSER_MARKS[1]
 def test_the_page_shows_the_answer(visit: Visit, street: Path, answer: Answer) -> None:
+    visit.open("#index=known")
     visit.upload(street)
     rows = visit.tab.locator(".gair-score b").all_inner_texts()
     assert rows == [f"{c.probability:.1%}" for c in answer.candidates]
-    belief = visit.tab.inner_text(".gair-belief")
+    belief = visit.text(".gair-belief")
     for region in answer.regions:
-        assert f"in {region['km2']:,.1f} km²" in belief
+        assert f"region, {region['km2']:,.1f} km²" in belief
     for c in answer.confidence:
         assert f"{c.probability:.0%}" in belief
     lonlat_deg = answer.candidates[0].refined_lonlat_deg
     assert lonlat_deg is not None
-    assert f"{lonlat_deg[1]:.5f}, {lonlat_deg[0]:.5f}" in visit.tab.inner_text(".gair-places")
+    assert visit.text(".gair-best-where") == f"{lonlat_deg[1]:.5f}, {lonlat_deg[0]:.5f}"
     assert visit.count("path.gair-region-50") >= 1
     assert visit.count("path.gair-region-90") >= 1
-    assert "not probabilities" not in visit.tab.inner_text("#gair-found")
-    visit.keep("desktop-calibrated", whole=True)
+    assert "not probabilities" not in visit.text("#gair-found")
+    visit.seen(".gair-legend >> text=probability a km²")
+    visit.keep("desktop-calibrated")
 
 
 @pytest.mark.browser
 @BROWSER_MARKS[1]
 def test_other_weights_take_the_probabilities_away(visit: Visit, street: Path) -> None:
+    visit.open("#index=known")
     visit.upload(street)
-    visit.tab.click("#gair-settings button")
-    share = visit.tab.get_by_label("number input for Weight of the imagery")
+    visit.settings()
+    share = visit.tab.locator("input[type=number][data-gair-setting='share']")
     assert float(share.input_value()) == 0.75
-    share.fill("0.2")
-    share.blur()
-    notice = visit.tab.wait_for_selector("#gair-found .gair-notice")
+    visit.set("share", "0.2")
+    notice = visit.seen("#gair-found .gair-notice")
     assert "weights of your own" in notice.inner_text().lower()
     assert visit.count(".gair-belief") == 0
     assert visit.count("path.gair-region-90") == 0
+    visit.set("share", "0.75")
+    visit.seen(".gair-belief")

@@ -73,7 +73,7 @@ def outcomes(city_tif: Path, tmp_path_factory: pytest.TempPathFactory) -> list[O
     found: list[Outcome] = []
     page = 4096
     moments = [("read", n * page) for n in (0, 9, 20, 21, 22, 23, 24)]  # around a unit
-    moments += [("gather_outcome", n * page) for n in (0, 4, 9, 24)]
+    moments += [("gather_outcome", n * page) for n in (0, 4, 9, 19, 20, 21, 24)]
     moments += [("write_table", 0)]
     moments += [("content_sha256", n * page) for n in range(3)]
     with small_disk(tmp_path_factory.mktemp("storage") / "disk") as disk:
@@ -120,6 +120,7 @@ def test_no_space_left_is_one_line_and_leaves_the_old_index(outcomes: list[Outco
         "units/.*.tokens.npy",
         "ffff.json",
         "/tokens.npy",
+        "/chips.zip",
         "rs.faiss",
         "cells.duckdb",
         "region.geojson",

@@ -5,6 +5,7 @@
   const STEPS_DEG = [10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001];
   const PANE = "gair-grid";
   const CONTROLS_PX = { top: 64, right: 210 };
+  const LEGEND_PX = 205;
   const LABELS_PX = { width: 64, height: 24 };
   const LINES_ACROSS = 7; // about this many on the shorter side
 
@@ -67,7 +68,8 @@
     covered({ x, y }, kind) {
       const size = this._map.getSize();
       if (kind === "lat") return y < CONTROLS_PX.top || y > size.y - LABELS_PX.height;
-      return x < LABELS_PX.width || x > size.x - CONTROLS_PX.right;
+      const legend = document.querySelector(".gair-legend:not([hidden])");
+      return x < (legend ? LEGEND_PX : LABELS_PX.width) || x > size.x - CONTROLS_PX.right;
     },
 
     text(where, text, kind) {

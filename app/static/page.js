@@ -1,18 +1,11 @@
-// The list of places, the copy buttons and the switch between light and dark. Listeners sit on the
-// document, because the list is replaced with every answer.
+// What belongs to no part of the page: tabs, copying, choosing a place, light and dark. Listeners sit
+// on the document, because lists are replaced with every answer.
 "use strict";
 
-(() => {
+window.gairPage = (() => {
   const THEME_KEY = "gair-theme";
 
-  function markRow(rank) {
-    document.querySelectorAll("[data-gair-place]").forEach((row) => {
-      const chosen = Number(row.dataset.gairPlace) === rank;
-      row.classList.toggle("gair-chosen", chosen);
-      row.querySelector("[data-gair-pick]").setAttribute("aria-pressed", String(chosen));
-      if (chosen) row.scrollIntoView({ block: "nearest", behavior: "smooth" });
-    });
-  }
+  const tell = (name, detail) => document.dispatchEvent(new CustomEvent(`gair:${name}`, { detail }));
 
   async function copy(button) {
     const text = button.dataset.gairCopy;
@@ -28,6 +21,7 @@
   function switchTheme() {
     const dark = document.body.classList.toggle("dark");
     localStorage.setItem(THEME_KEY, dark ? "dark" : "light");
+    tell("theme");
   }
 
   function rememberedTheme() {
@@ -37,18 +31,37 @@
     }
   }
 
-  document.addEventListener("gair:pick", (event) => markRow(event.detail));
-  document.addEventListener("click", (event) => {
-    const pick = event.target.closest("[data-gair-pick]");
-    const copied = event.target.closest("[data-gair-copy]");
-    if (pick) {
-      const detail = Number(pick.dataset.gairPick);
-      document.dispatchEvent(new CustomEvent("gair:pick", { detail }));
-    } else if (copied) {
-      copy(copied);
-    } else if (event.target.closest("[data-gair-theme]")) {
-      switchTheme();
-    }
-  });
-  rememberedTheme();
+  // Arrow keys move between tabs, as everywhere.
+  function moveTab(event) {
+    const tabs = [...document.querySelectorAll("[data-gair-show]")];
+    const at = tabs.indexOf(event.target);
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (at < 0 || !step) return;
+    const next = tabs[(at + step + tabs.length) % tabs.length];
+    next.focus();
+    window.gairDesk.showTab(next.dataset.gairShow);
+  }
+
+  function mount() {
+    rememberedTheme();
+    document.addEventListener("keydown", moveTab);
+    document.addEventListener("click", (event) => {
+      const at = (selector) => event.target.closest(selector);
+      if (at("[data-gair-pick]")) tell("pick", Number(at("[data-gair-pick]").dataset.gairPick));
+      else if (at("[data-gair-copy]")) copy(at("[data-gair-copy]"));
+      else if (at("[data-gair-theme]")) switchTheme();
+      else if (at("[data-gair-show]")) window.gairDesk.showTab(at("[data-gair-show]").dataset.gairShow);
+    });
+  }
+
+  // Called when Gradio has put the page together and when this script is there: the later one counts.
+  function begin() {
+    const waiting = window.gairWaiting;
+    if (!waiting) return;
+    delete window.gairWaiting;
+    window.gairDesk.mount(waiting.element, waiting);
+  }
+
+  return { mount, begin };
 })();
+window.gairPage.begin();

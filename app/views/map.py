@@ -8,26 +8,34 @@ from app.options import TileSource
 from app.views.markup import coordinates, esc
 from indexer.answer import Answer, Candidate
 from indexer.cells import cell_boundary_lonlat_deg, cell_from_hex
+from indexer.index import Index
+from indexer.outlines import dissolved, geojson_geometry
+from indexer.storage import TABLE_FILE
+from indexer.table import read_missing
 
-NO_PLACES: dict[str, Any] = {"places": [], "regions": []}
-"""The map before a search."""
+MOST_HOLES = 50_000
+"""Cells without imagery that are drawn, dissolved."""
 
 
-def map_background(outline: dict[str, Any], tiles: TileSource | None) -> dict[str, Any]:
-    """What never changes while the page is open.
+def tiles_of(tiles: TileSource | None) -> dict[str, str] | None:
+    """Background tiles, the credit escaped because Leaflet reads it as HTML."""
+    if tiles is None:
+        return None
+    return {"url": tiles.url, "attribution": esc(tiles.attribution)}
 
-    Args:
-        outline: GeoJSON Feature of the region indexed.
-        tiles: Background tiles, if any.
+
+def index_background(index: Index) -> dict[str, Any]:
+    """What never changes while an index is shown.
 
     Returns:
-        ``outline``, the Feature's geometry alone, and ``tiles``, None or ``url`` and
-        ``attribution``, the latter escaped because Leaflet reads it as HTML.
+        ``outline``, the geometry of the region that was indexed, and ``holes``, that of its cells
+        which were not; None for no holes.
     """
-    return {
-        "outline": outline["geometry"],
-        "tiles": tiles and {"url": tiles.url, "attribution": esc(tiles.attribution)},
-    }
+    holes = None
+    if index.manifest.missing:
+        lost = read_missing(index.path / TABLE_FILE, MOST_HOLES)
+        holes = geojson_geometry(dissolved(lost.h3)) if len(lost.h3) else None
+    return {"outline": index.outline["geometry"], "holes": holes}
 
 
 def map_places(answer: Answer) -> dict[str, Any]:

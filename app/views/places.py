@@ -1,12 +1,13 @@
-"""The ranked places, and what stands in their stead: nothing yet, busy, or an error."""
+"""The ranked places, and what stands in their stead: nothing yet, or an error."""
 
 from __future__ import annotations
 
-from app.views.header import notice_html, warnings_html
-from app.views.markup import coordinates, counted, distance, esc
-from indexer.answer import Answer, Candidate
+from collections.abc import Mapping
 
-_SKELETON_ROWS = 4
+from app.views.header import notice_html, warnings_html
+from app.views.markup import coordinates, counted, distance, esc, map_link, signed
+from app.views.pictures import ChipPicture, chip_html
+from indexer.answer import NOT_IN_INDEX, Answer, Candidate
 
 
 def empty_html(minutes_kept: int) -> str:
@@ -16,55 +17,117 @@ def empty_html(minutes_kept: int) -> str:
         minutes_kept: How long the server keeps an uploaded photo.
     """
     return (
-        '<section class="gair-panel gair-empty"><h2>No photo yet</h2>'
-        "<ol><li>Drop, paste or take a <b>street photo</b>: eye level, outdoors.</li>"
+        '<section class="gair-card gair-empty"><h2>No photo yet</h2>'
+        "<ol><li>Drop, paste or take a <b>street photo</b>: eye level, outdoors. Several of one "
+        "place count together.</li>"
         "<li>It is compared with every cell of the index.</li>"
-        "<li>The most similar places appear here and on the map.</li></ol>"
-        '<p class="gair-fine">The photo stays on the machine that serves this page and is deleted '
-        f"after {minutes_kept} minutes. Only its pixels are searched: coordinates it carries are "
-        "shown, never used.</p></section>"
+        "<li>The likeliest places appear here and on the map, each with its satellite picture."
+        "</li></ol>"
+        '<p class="gair-fine">The photo stays on the machine that serves this page, in memory, '
+        f"and is gone {minutes_kept} minutes after the last question. Only its pixels are "
+        "searched: coordinates it carries are shown, never used.</p></section>"
     )
 
 
-def busy_html(cells: int) -> str:
-    """What the panel says while a photo is searched."""
-    row = '<li class="gair-skeleton"><i></i><b></b><b></b></li>'
+def error_html(message: str, title: str = "This photo was not searched") -> str:
+    """What the panel says instead of places. Both texts are plain."""
     return (
-        '<section class="gair-panel gair-busy" aria-busy="true"><h2><span class="gair-spinner">'
-        f"</span>Searching {esc(counted(cells, 'cell'))}</h2>"
-        f'<ol class="gair-places">{row * _SKELETON_ROWS}</ol></section>'
-    )
-
-
-def error_html(message: str) -> str:
-    """What the panel says instead of places. ``message`` is plain text."""
-    return (
-        '<section class="gair-panel gair-error" role="alert"><h2>This photo was not searched</h2>'
+        f'<section class="gair-card gair-error" role="alert"><h2>{esc(title)}</h2>'
         f"{notice_html('grave', message)}</section>"
     )
 
 
-def places_html(answer: Answer, seconds: float, known_warnings: tuple[str, ...] = ()) -> str:
-    """An answer as a ranked list.
+def places_html(
+    answer: Answer,
+    seconds: float,
+    known_warnings: tuple[str, ...] = (),
+    chips: Mapping[int, ChipPicture] | None = None,
+) -> str:
+    """An answer: the best guess, and the ranked list.
 
     Args:
         answer: What the search returned.
         seconds: How long it took.
         known_warnings: Warnings that the top of the page shows already; not repeated.
+        chips: Satellite pictures by rank.
     """
     fresh = [warning for warning in answer.warnings if warning not in known_warnings]
-    rows = "".join(_row_html(candidate) for candidate in answer.candidates)
+    chips = chips or {}
+    rows = "".join(_row_html(c, chips.get(c.rank)) for c in answer.candidates)
     return (
-        '<section class="gair-panel gair-answer">'
-        f"<h2>{esc(counted(len(answer.candidates), 'place'))}"
-        f'<span class="gair-photo-name" title="{esc(answer.photo)}">{esc(answer.photo)}</span></h2>'
-        f"{warnings_html(fresh)}{_gps_html(answer)}{belief_html(answer)}"
-        f'<ol class="gair-places">{rows}</ol>'
+        '<section class="gair-card gair-answer">'
+        f"{_grave_html(fresh)}{best_html(answer)}{_fresh_html(fresh)}"
+        f"<h2>{esc(counted(len(answer.candidates), 'place'))}{_names_html(answer)}</h2>"
+        f'<ol class="gair-places">{rows}</ol>{_downloads_html()}'
         f'<p class="gair-fine">Score = {answer.rs_weight:.2f} × imagery + '
         f"{answer.location_weight:.2f} × location, both cosines from −1 to 1. "
-        f"{_meaning(answer)} "
+        f"{_meaning(answer)} {_prior(answer)}"
         f"{esc(counted(answer.cells_searched, 'cell'))} in {seconds:.2f} s.</p></section>"
     )
+
+
+def best_html(answer: Answer) -> str:
+    """The best guess in large letters, and how far to believe it."""
+    if not answer.candidates:
+        return ""
+    first = answer.candidates[0]
+    lon_deg, lat_deg = first.refined_lonlat_deg or (first.lon_deg, first.lat_deg)
+    where = coordinates(lon_deg, lat_deg)
+    how = "refined between cells" if first.refined_lonlat_deg else "centre of the best cell"
+    return (
+        f'<div class="gair-best"><p class="gair-kicker">Best guess, {how}</p>'
+        f'<p class="gair-best-where">{where}</p>'
+        '<p class="gair-links">'
+        f'<button type="button" data-gair-copy="{where}">Copy</button>'
+        f'<a href="{map_link(lon_deg, lat_deg)}" target="_blank" rel="noopener noreferrer" '
+        f'title="Opens openstreetmap.org in a new tab">OpenStreetMap&nbsp;↗</a>'
+        f'<button type="button" data-gair-test="{where}">Test as a claim</button></p>'
+        f"{belief_html(answer)}</div>"
+    )
+
+
+def belief_html(answer: Answer) -> str:
+    """How far to believe a calibrated answer; a plain word for another."""
+    if not answer.calibrated:
+        return (
+            '<p class="gair-tag gair-tag-warn">Not calibrated: scores rank places, they are not '
+            "probabilities</p>"
+        )
+    near = "".join(
+        f"<li><b>{c.probability:.0%}</b><span>{distance(c.radius_m)}</span></li>"
+        for c in answer.confidence
+    )
+    regions = "".join(
+        f'<li class="gair-in-{100 * r["level"]:.0f}"><b>{r["level"]:.0%}</b>'
+        f"<span>region, {r['km2']:,.1f} km²</span></li>"
+        for r in answer.regions
+    )
+    return (
+        '<div class="gair-belief"><p class="gair-kicker" id="gair-near">Chance that it was taken '
+        f'within</p><ul aria-labelledby="gair-near">{near}</ul>'
+        f'<ul class="gair-regions" aria-label="Regions on the map">{regions}</ul></div>'
+    )
+
+
+def _grave_html(warnings: list[str]) -> str:
+    """Said first: the photo is none of this index."""
+    if NOT_IN_INDEX not in warnings:
+        return ""
+    return (
+        '<div class="gair-notice gair-notice-grave gair-outside" role="alert"><span '
+        'class="gair-sign" aria-hidden="true">!</span><span><b>Not in this index.</b> '
+        f"{esc(NOT_IN_INDEX[:1].upper() + NOT_IN_INDEX[1:])}.</span></div>"
+    )
+
+
+def _fresh_html(warnings: list[str]) -> str:
+    return warnings_html([warning for warning in warnings if warning != NOT_IN_INDEX])
+
+
+def _names_html(answer: Answer) -> str:
+    names = answer.photos or (answer.photo,)
+    shown = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+    return f'<span class="gair-photo-name" title="{esc(", ".join(names))}">{esc(shown)}</span>'
 
 
 def _meaning(answer: Answer) -> str:
@@ -73,53 +136,55 @@ def _meaning(answer: Answer) -> str:
     return "Scores rank the places of this answer; they are not probabilities."
 
 
-def belief_html(answer: Answer) -> str:
-    """How far to believe a calibrated answer; nothing for another."""
-    if not answer.calibrated:
-        return ""
-    near = "".join(
-        f"<li><b>{c.probability:.0%}</b><span>within {distance(c.radius_m)}</span></li>"
-        for c in answer.confidence
+def _prior(answer: Answer) -> str:
+    return f"Searched {esc(answer.prior)}. " if answer.prior else ""
+
+
+def _downloads_html() -> str:
+    kinds = (("report", "Report"), ("geojson", "GeoJSON"), ("csv", "CSV"), ("kml", "KML"))
+    buttons = "".join(
+        f'<button type="button" data-gair-save="{kind}">{name}</button>' for kind, name in kinds
     )
-    regions = "".join(
-        f"<li><b>{r['level']:.0%}</b><span>in {r['km2']:,.1f} km² on the map</span></li>"
-        for r in answer.regions
-    )
-    return (
-        '<div class="gair-belief"><h3>How likely is the best guess?</h3>'
-        f"<ul>{near}</ul><h3>Where else?</h3><ul>{regions}</ul></div>"
-    )
+    return f'<p class="gair-links gair-save"><span>Download</span>{buttons}</p>'
 
 
-def _gps_html(answer: Answer) -> str:
-    if answer.photo_gps_lonlat_deg is None:
-        return ""
-    place = coordinates(*answer.photo_gps_lonlat_deg)
-    return notice_html("info", f"This photo carries coordinates ({place}); they were not used.")
-
-
-def _row_html(candidate: Candidate) -> str:
-    place = coordinates(*(candidate.refined_lonlat_deg or (candidate.lon_deg, candidate.lat_deg)))
+def _row_html(candidate: Candidate, chip: ChipPicture | None) -> str:
+    lonlat_deg = candidate.refined_lonlat_deg or (candidate.lon_deg, candidate.lat_deg)
+    place = coordinates(*lonlat_deg)
+    what = f"place {candidate.rank}"
     return (
         f'<li class="gair-place" data-gair-place="{candidate.rank}">'
         f'<button type="button" class="gair-pick" data-gair-pick="{candidate.rank}" '
         f'aria-pressed="false" title="H3 cell {esc(candidate.h3_cell)}">'
-        f'<span class="gair-rank">{candidate.rank}</span>'
+        f'<span class="gair-rank">{candidate.rank}</span>{chip_html(chip, what)}'
         f'<span class="gair-where"><span class="gair-lonlat">{place}</span>'
         f'<span class="gair-merged">{esc(_merged_text(candidate))}</span></span>'
         f"{_score_html(candidate)}"
-        f'<span class="gair-parts">{_part_html("Imagery", candidate.rs_score)}'
-        f"{_part_html('Location', candidate.location_score)}</span></button>"
-        f'<span class="gair-actions"><button type="button" data-gair-copy="{place}" '
+        f'<span class="gair-parts">{part_html("Imagery", candidate.rs_score)}'
+        f"{part_html('Location', candidate.location_score)}</span></button>"
+        f'<div class="gair-detail">{eye_html(chip, what)}'
+        f'<p class="gair-links"><button type="button" data-gair-copy="{place}" '
         f'aria-label="Copy the coordinates of place {candidate.rank}">Copy</button>'
-        f'<a href="{_map_link(candidate)}" target="_blank" rel="noopener noreferrer" '
-        f'title="Opens openstreetmap.org in a new tab">OpenStreetMap&nbsp;↗</a></span></li>'
+        f'<a href="{map_link(*lonlat_deg)}" target="_blank" rel="noopener noreferrer" '
+        f'title="Opens openstreetmap.org in a new tab">OpenStreetMap&nbsp;↗</a>'
+        f'<button type="button" data-gair-test="{place}">Test as a claim</button></p>'
+        "</div></li>"
+    )
+
+
+def eye_html(chip: ChipPicture | None, what: str) -> str:
+    """Photo and satellite picture side by side, for a person to compare."""
+    wide = "" if chip is None else f", {distance(chip.side_m)} wide"
+    return (
+        '<div class="gair-eye"><figure><img data-gair-photo alt="The photo that was searched">'
+        f"<figcaption>Photo</figcaption></figure><figure>{chip_html(chip, what)}"
+        f"<figcaption>Satellite{wide}</figcaption></figure></div>"
     )
 
 
 def _score_html(candidate: Candidate) -> str:
     """The probability where there is one, else the score."""
-    shown, name = _signed(candidate.score), "score"
+    shown, name = signed(candidate.score), "score"
     if candidate.probability is not None:
         shown, name = f"{candidate.probability:.1%}", "likely"
     return f'<span class="gair-score"><b>{shown}</b><span>{name}</span></span>'
@@ -132,22 +197,12 @@ def _merged_text(candidate: Candidate) -> str:
     return f"with {cells}, up to {distance(candidate.spread_m)} away"
 
 
-def _part_html(name: str, cosine: float) -> str:
+def part_html(name: str, cosine: float) -> str:
     """A bar that grows from the middle: right for a positive cosine, left for a negative one."""
     share = max(-1.0, min(1.0, cosine)) * 50
     left = 50 + min(share, 0.0)
     return (
         f'<span class="gair-part"><span>{name}</span><span class="gair-bar">'
         f'<i style="left:{left:.1f}%;width:{abs(share):.1f}%"></i></span>'
-        f"<span>{_signed(cosine)}</span></span>"
+        f"<span>{signed(cosine)}</span></span>"
     )
-
-
-def _signed(value: float) -> str:
-    return f"{value:.3f}".replace("-", "−")
-
-
-def _map_link(candidate: Candidate) -> str:
-    lon_deg, lat_deg = candidate.refined_lonlat_deg or (candidate.lon_deg, candidate.lat_deg)
-    lat, lon = f"{lat_deg:.5f}", f"{lon_deg:.5f}"
-    return f"https://www.openstreetmap.org/?mlat={lat}&amp;mlon={lon}#map=16/{lat}/{lon}"

@@ -4,45 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from big_index import NoiseEverywhere, street_jpegs
 from measuring import medians_s, report
-from shapely.geometry.base import BaseGeometry
 
-from app.demo import draw_street
 from gair.config import preset
-from gair.geo import Footprint
 from gair.model import Gair
 from gair.photos import open_photo
 from gair.preprocess import street_view_pixels
 from indexer import search
 from indexer.build import build_index
-from indexer.imagery.source import FramePixels
 from indexer.regions import named_region
 
 WANTED_RATIO = 1.25
-
-
-class NoiseEverywhere:
-    """An imagery source of smooth noise: here only the number of cells and vectors matters."""
-
-    resolution_m = 10.0
-    warnings = ("made-up imagery",)
-
-    def __init__(self, coverage: BaseGeometry) -> None:
-        self.coverage = coverage
-
-    def read(self, footprint: Footprint, shape: tuple[int, int]) -> FramePixels:
-        """Pixels that depend on the place alone."""
-        rng = np.random.default_rng(abs(hash(footprint.bounds_wsen)) % 2**32)
-        dn = rng.integers(500, 3500, (10, *shape)).astype(np.uint16)
-        return FramePixels(dn, np.ones(shape, dtype=bool))
-
-    def describe(self) -> dict[str, Any]:
-        """What a manifest needs."""
-        return {"scenes": [], "attribution": ""}
 
 
 def test_search_against_the_bare_pass(tmp_path: Path) -> None:
@@ -60,7 +36,7 @@ def test_search_against_the_bare_pass(tmp_path: Path) -> None:
         model_source=str(folder),
     )
     photo = tmp_path / "photo.jpg"
-    draw_street(photo)
+    photo.write_bytes(street_jpegs(1)[0])
     pixels = street_view_pixels([np.asarray(open_photo(photo).rgb)])
 
     def bare() -> torch.Tensor:

@@ -1,0 +1,62 @@
+"""One running page for all browser tests of a session: several indexes, and examples.
+
+* ``toy``: untrained, not calibrated, with a hole;
+* ``known``: the same cells with a calibration made by hand;
+* ``older``: built when no pictures and no token maps were kept.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from app_pages import RunningPage, running_page
+from hand_calibration import calibrate_by_hand
+from small_builds import rewrite_manifest, serving_build
+from toy_city import photo
+
+EXAMPLES = 26
+"""Two more than the page offers."""
+
+
+@contextmanager
+def running_site(indexes: Path, folder: Path) -> Iterator[RunningPage]:
+    """The page over all three indexes; it starts with ``toy``."""
+    write_examples(folder / "examples")
+    (folder / "run").mkdir()
+    with running_page(indexes, folder / "run", folder / "examples") as page:
+        yield page
+
+
+def write_examples(folder: Path) -> None:
+    """A folder of photos with a manifest, as ``python -m training.synthetic city`` writes it."""
+    (folder / "photos").mkdir(parents=True)
+    rows = ["file,lat,lon,source"]
+    for number in range(EXAMPLES):
+        file = f"photos/example-{number:02d}.jpg"
+        photo(100 + number).save(folder / file)
+        rows.append(
+            f"{file},{51.491 + number / 1000:.5f},{-0.11234 + number / 1000:.5f},synthetic:test"
+        )
+    (folder / "photos.csv").write_text("\n".join(rows) + "\n")
+
+
+def make_indexes(tiny_index: Path, folder: Path) -> Path:
+    """The folder of the indexes."""
+    indexes = folder / "indexes"
+    shutil.copytree(tiny_index / "toy", indexes / "toy")
+    _renamed(tiny_index / "toy", indexes / "known")
+    calibrate_by_hand(indexes / "known")
+    older = _renamed(tiny_index / "toy", indexes / "older")
+    for name in ("chips.zip", "tokens.npy"):
+        (serving_build(older) / name).unlink()
+    rewrite_manifest(older, tokens=None)
+    return indexes
+
+
+def _renamed(source: Path, target: Path) -> Path:
+    shutil.copytree(source, target)
+    rewrite_manifest(target, name=target.name)
+    return target
