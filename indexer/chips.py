@@ -115,16 +115,26 @@ class Chips:
         )
         """Which frames there are pictures of, ascending."""
 
+    def jpeg(self, frame: int) -> bytes:
+        """The file of one of :attr:`frames`, as it was written."""
+        try:
+            return self._zip.read(_member(frame))
+        except (OSError, zipfile.BadZipFile) as error:
+            raise self._damaged(frame) from error
+
     def frame(self, frame: int) -> Image.Image:
         """The whole picture of one of :attr:`frames`."""
         try:
-            picture = Image.open(io.BytesIO(self._zip.read(_member(frame))))
+            picture = Image.open(io.BytesIO(self.jpeg(frame)))
             picture.load()
-        except (OSError, zipfile.BadZipFile) as error:
-            raise IndexCorruptError(
-                f"{self._path}: the picture of frame {frame} is damaged: rebuild it"
-            ) from error
+        except OSError as error:
+            raise self._damaged(frame) from error
         return picture
+
+    def _damaged(self, frame: int) -> IndexCorruptError:
+        return IndexCorruptError(
+            f"{self._path}: the picture of frame {frame} is damaged: rebuild it"
+        )
 
 
 def chip_at(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -10,6 +10,7 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
+from indexer.chips import write_chips
 from indexer.index import Index
 from indexer.progress import Progress
 from indexer.storage import TABLE_FILE
@@ -99,6 +100,24 @@ def merge_tokens(path: Path, indexes: Sequence[Index], order: MergeOrder) -> Non
                 some = frames[start : start + _FRAMES_AT_ONCE]
                 writer.write(np.arange(begin, begin + len(some)), tokens.halves(some))
                 begin += len(some)
+
+
+def merge_chips(path: Path, indexes: Sequence[Index], order: MergeOrder) -> None:
+    """Write the pictures of the frames that are left, byte for byte; some may have none.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    write_chips(path, _numbered_pictures(indexes, order))
+
+
+def _numbered_pictures(indexes: Sequence[Index], order: MergeOrder) -> Iterator[dict[int, bytes]]:
+    begin = 0
+    for index, frames in zip(indexes, order.frames, strict=True):
+        if index.chips is not None:
+            for place in np.flatnonzero(np.isin(frames, index.chips.frames)).tolist():
+                yield {begin + place: index.chips.jpeg(int(frames[place]))}
+        begin += len(frames)
 
 
 def merge_table(path: Path, indexes: Sequence[Index], order: MergeOrder) -> MissingRows:

@@ -21,11 +21,13 @@ from gair.errors import IndexMismatchError, UsageError
 from gair.files import disk_errors
 from indexer.ann_tune import TuningQueries, calibration_photos, make_search
 from indexer.calibration import calibration_path
+from indexer.chips import CHIPS_FILE
 from indexer.content import content_sha256
 from indexer.index import Index, open_index
 from indexer.manifest import Manifest
 from indexer.merge_files import (
     MergeOrder,
+    merge_chips,
     merge_order,
     merge_table,
     merge_tokens,
@@ -164,6 +166,8 @@ def _filled(
     keeps_tokens = all(index.tokens is not None for index in indexes)
     if keeps_tokens:
         merge_tokens(folder / TOKENS_FILE, indexes, order)
+    if any(index.chips is not None for index in indexes):
+        merge_chips(folder / CHIPS_FILE, indexes, order)
     missing = merge_table(folder / TABLE_FILE, indexes, order)
     region = merged_region(indexes, name)
     outline = folder / REGION_FILE

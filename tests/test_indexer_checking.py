@@ -19,7 +19,10 @@ from indexer.cli import main
 from indexer.vectors import FlatWriter
 
 Capture = pytest.CaptureFixture[str]
-FILES = ("rs.faiss", "location.faiss", "tokens.npy", "cells.duckdb", "region.geojson")
+FILES = (
+    *("rs.faiss", "location.faiss", "tokens.npy"),
+    *("cells.duckdb", "region.geojson", "chips.zip"),
+)
 
 
 @pytest.fixture

@@ -106,6 +106,17 @@ def test_the_answers_are_those_of_one_build(parts: Path) -> None:
         assert found.candidates == wanted.candidates
 
 
+def test_the_pictures_stay_with_their_frames(parts: Path) -> None:
+    def pictures(index: Index) -> dict[tuple[float, ...], bytes]:
+        assert index.chips is not None
+        bounds = index.frames.bounds_wsen_m
+        return {tuple(bounds[f].tolist()): index.chips.jpeg(int(f)) for f in index.chips.frames}
+
+    merged, once = (pictures(open_index(parts / name)) for name in ("both", "once"))
+    assert merged == once
+    assert len(set(merged.values())) == len(merged) >= 2
+
+
 def test_the_parts_are_named(parts: Path, capsys: pytest.CaptureFixture[str]) -> None:
     manifest = open_index(parts / "both").manifest
     counts = {part["index"]: part["cells"] for part in manifest.merged}
