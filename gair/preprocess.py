@@ -50,11 +50,47 @@ def street_view_pixels(photos: Sequence[npt.NDArray[np.uint8]], image_px: int = 
             )
         # Bicubic weights sum to 1, so normalising after the resize equals normalising before it,
         # and touches 50,000 pixels instead of millions.
-        writable = np.require(photo, requirements="W")  # torch complains of what is not
-        raw = torch.from_numpy(writable).permute(2, 0, 1)[None].float()
-        small = F.interpolate(raw, size=(image_px, image_px), mode="bicubic", align_corners=False)
-        squares.append((small[0] - mean) / sd)
+        squares.append((_squeezed(photo, image_px) - mean) / sd)
     return torch.stack(squares)
+
+
+def _squeezed(photo: npt.NDArray[np.uint8], side: int) -> Tensor:
+    """(H, W, 3) to (3, side, side), bicubic without anti-aliasing, 0..255.
+
+    Each of the side x side results looks at 4 x 4 pixels only, so of a large photo just these are
+    turned into numbers that can be added: for 12 megapixels in under half of the time.
+    """
+    height, width, _ = photo.shape
+    if height * width > 2 * (4 * side) ** 2:
+        (rows, row_weight), (columns, column_weight) = _taps(height, side), _taps(width, side)
+        seen = torch.from_numpy(photo[rows.reshape(-1)[:, None], columns.reshape(-1)]).float()
+        by_tap = seen.view(side, 4, side, 4, 3)
+        # i, j: row and column of the result; a, b: their four taps; c: channel.
+        lines = torch.einsum("iajbc,jb->iajc", by_tap, column_weight)
+        return torch.einsum("iajc,ia->cij", lines, row_weight)
+    writable = np.require(photo, requirements="W")  # torch complains of what is not
+    raw = torch.from_numpy(writable).permute(2, 0, 1)[None].float()
+    return F.interpolate(raw, size=(side, side), mode="bicubic", align_corners=False)[0]
+
+
+@functools.lru_cache(32)
+def _taps(source_px: int, side: int) -> tuple[npt.NDArray[np.int64], Tensor]:
+    """Which four pixels along an axis each result looks at, (side, 4), and their weights.
+
+    The kernel is Keys' with a = -0.75, as torch and OpenCV have it; beyond the edge the last pixel
+    counts (https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.interpolate.html).
+    """
+    scale = np.float32(source_px) / np.float32(side)
+    at = scale * (np.arange(side, dtype=np.float32) + np.float32(0.5)) - np.float32(0.5)
+    first = np.floor(at)
+    near = (at - first).astype(np.float64)[:, None]  # distance to the second tap
+    away = np.abs(near - np.array([-1.0, 0.0, 1.0, 2.0]))
+    a = -0.75
+    inner = ((a + 2) * away - (a + 3)) * away**2 + 1
+    outer = ((away - 5) * away + 8) * away * a - 4 * a
+    weight = torch.from_numpy(np.where(away <= 1, inner, outer)).float()
+    index = first.astype(np.int64)[:, None] + np.array([-1, 0, 1, 2])
+    return np.clip(index, 0, source_px - 1), weight
 
 
 def remote_sensing_pixels(dn: npt.NDArray[np.uint16], frame_px: int = 96) -> Tensor:

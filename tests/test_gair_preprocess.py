@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from gair.bands import MEAN_DN, SD_DN
 from gair.errors import ImageryError, PhotoError
@@ -36,6 +37,15 @@ def test_the_photo_is_squeezed_not_cropped() -> None:
     photo[:, 200:] = 255
     found = street_view_pixels([photo])[0, 0]
     assert found[:, :110].max() < 0 < found[:, 114:].min()
+
+
+@pytest.mark.parametrize("shape", [(1400, 1800), (3000, 4000), (250, 9000), (4001, 449)])
+def test_a_large_photo_is_resized_as_torch_does(shape: tuple[int, int]) -> None:
+    photo = np.random.default_rng(1).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    raw = torch.from_numpy(photo).permute(2, 0, 1)[None].float()
+    whole = F.interpolate(raw, size=(224, 224), mode="bicubic", align_corners=False)[0]
+    wanted = (whole - torch.tensor(SV_MEAN)[:, None, None]) / torch.tensor(SV_SD)[:, None, None]
+    torch.testing.assert_close(street_view_pixels([photo])[0], wanted, atol=1e-5, rtol=0)
 
 
 def test_what_is_not_a_photo_or_frame_is_refused() -> None:
