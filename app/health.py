@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from app.engine import Engine
+    from indexer.serving import LiveGeolocator
 
 
 @dataclass(frozen=True)
@@ -36,21 +37,25 @@ class Health:
             **brief,
             "version": app_version(),
             "uptime_s": round(time.monotonic() - self.started, 1),
-            "indexes": [
-                {
-                    "name": name,
-                    "open": name in opened,
-                    "build": opened[name].index.manifest.build if name in opened else None,
-                    "cells": len(opened[name].index.cells) if name in opened else None,
-                    "model": opened[name].model_name if name in opened else None,
-                    "calibrated": opened[name].calibration is not None if name in opened else None,
-                }
-                for name in self.engine.names()
-            ],
+            "indexes": [_facts(name, opened.get(name)) for name in self.engine.names()],
             "queue": {"inside": load.inside, "most": load.most, "refused": load.refused},
             "answered": load.answered,
             "encoder": {"passes": passes, "photos": photos},
         }
+
+
+def _facts(name: str, live: LiveGeolocator | None) -> dict[str, Any]:
+    """One index; of one that nobody asked for yet only the name."""
+    geo = live.current() if live else None
+    return {
+        "name": name,
+        "open": geo is not None,
+        "build": geo and geo.index.manifest.build,
+        "cells": geo and len(geo.index.cells),
+        "model": geo and geo.model_name,
+        "calibrated": geo and geo.calibration is not None,
+        "problem": live and (live.problem or None),
+    }
 
 
 def app_version() -> str:

@@ -11,9 +11,7 @@ from gair.errors import IndexNotFoundError
 if TYPE_CHECKING:
     from gair.model import Gair
     from indexer.geolocate import Geolocator
-
-Serving = tuple[str, str, tuple[int, int] | None]
-"""What serves: the build, the hash of its manifest, and a stamp of its calibration."""
+    from indexer.serving import LiveGeolocator
 
 
 class Indexes:
@@ -27,8 +25,7 @@ class Indexes:
         self._wanted = model
         self._lock = threading.Lock()
         self._opening: dict[str, threading.Lock] = {}
-        self._open: dict[str, tuple[Serving, Geolocator]] = {}
-        self._models: dict[str, Gair] = {}
+        self._open: dict[str, LiveGeolocator] = {}
 
     def names(self) -> list[str]:
         """The indexes there are now, in alphabetical order; new builds count at once."""
@@ -46,77 +43,53 @@ class Indexes:
 
         if name is None:
             return find_index(None, self.folder).name
-        self._serving(name)
+        self._check(name)
         return name
 
-    def open_now(self) -> dict[str, Geolocator]:
+    def open_now(self) -> dict[str, LiveGeolocator]:
         """What has been opened so far."""
         with self._lock:
-            return {name: geo for name, (_, geo) in self._open.items()}
+            return dict(self._open)
 
     def get(self, name: str) -> Geolocator:
         """The index of that name as it serves now.
 
-        Another build or calibration takes over as soon as the pointer names it: whoever asks first
-        opens it, everybody else is served the one before until it is open. A model stays loaded as
-        long as any index that is open here uses it.
+        The first who asks opens it. Another build or calibration is opened in the background and
+        takes over between two questions; one that cannot be used leaves the old one serving.
 
         Raises:
             IndexNotFoundError: there is none of that name.
             SearchIndexError: it cannot be used.
             ModelError: its model cannot be loaded.
         """
-        serving = self._serving(name)  # the one place to ask a LiveGeolocator instead
+        self._check(name)
         with self._lock:
-            known = self._open.get(name)
             opening = self._opening.setdefault(name, threading.Lock())
-        if known and known[0] == serving:
-            return known[1]
-        if known and not opening.acquire(blocking=False):
-            return known[1]
-        if not known:
-            opening.acquire()
-        try:
-            return self._reopened(name, serving)
-        finally:
-            opening.release()
+        with opening:  # held for long only while it is opened for the first time
+            live = self._open.get(name) or self._opened(name)
+        return live.current()
 
-    def _reopened(self, name: str, serving: Serving) -> Geolocator:
-        with self._lock:
-            known = self._open.get(name)
-        if known and known[0] == serving:  # somebody else was faster
-            return known[1]
-        geo = self._opened(name, serving)
-        with self._lock:
-            self._open[name] = (serving, geo)
-            used = {id(open_geo.model) for _, open_geo in self._open.values()}
-            self._models = {k: m for k, m in self._models.items() if id(m) in used}
-        return geo
-
-    def _opened(self, name: str, serving: Serving) -> Geolocator:
-        from indexer.geolocate import Geolocator
+    def _opened(self, name: str) -> LiveGeolocator:
         from indexer.index import read_manifest
-
-        path = self.folder / name
-        needed = read_manifest(path / serving[0], serving[1]).model.fingerprint
-        with self._lock:
-            model = self._models.get(needed)
-        geo = Geolocator.open(path, indexes_dir=self.folder, model=model or self._wanted)
-        with self._lock:
-            self._models[geo.index.manifest.model.fingerprint] = geo.model
-        return geo
-
-    def _serving(self, name: str) -> Serving:
-        from indexer.calibration import calibration_path
+        from indexer.serving import LiveGeolocator
         from indexer.storage import read_current
 
+        path = self.folder / name
+        build, manifest_sha256 = read_current(path)
+        needed = read_manifest(path / build, manifest_sha256).model.fingerprint
+        model = self._loaded(needed) or self._wanted
+        live = LiveGeolocator(path, indexes_dir=self.folder, model=model)
+        with self._lock:
+            self._open[name] = live
+        return live
+
+    def _loaded(self, fingerprint: str) -> Gair | None:
+        """The model, if an index that is open uses it already."""
+        serving = (live.current() for live in self.open_now().values())
+        same = (g.model for g in serving if g.index.manifest.model.fingerprint == fingerprint)
+        return next(same, None)
+
+    def _check(self, name: str) -> None:
         if name not in self.names():
             known = ", ".join(self.names()) or "none"
             raise IndexNotFoundError(f"no index {name!r}; there are: {known}")
-        folder = self.folder / name
-        build, manifest_sha256 = read_current(folder)
-        try:
-            stat = calibration_path(folder, build).stat()
-        except OSError:
-            return build, manifest_sha256, None
-        return build, manifest_sha256, (stat.st_mtime_ns, stat.st_ino)

@@ -21,6 +21,7 @@ from app.limits import MOST_PHOTOS, Limits
 from app.uploads import Upload, Uploads, photo_kind, plain_name
 from gair.errors import (
     BusyError,
+    IndexCorruptError,
     IndexNotFoundError,
     PhotoError,
     PhotoSizeError,
@@ -261,8 +262,28 @@ def test_a_newer_build_takes_over_and_one_model_serves_both(
     argv = ["build", "--imagery", str(city_tif), "--model", "untrained:tiny", "--resolution", "8"]
     argv += ["--name", "toy", "--out", str(tmp_path / "indexes"), "--quiet"]
     assert main(argv) == 0
-    after = indexes.get("toy")
+    after = newest(indexes)
     assert after is not before
+    assert indexes.get("toy") is after
     assert len(after.index.cells) < len(before.index.cells)
     assert after.model is before.model
     assert set(indexes.open_now()) == {"toy", "twin"}
+
+
+def test_a_newer_build_that_is_damaged_leaves_the_old_one_serving(
+    tiny_index: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(tiny_index / "toy", tmp_path / "toy"))
+    indexes = Indexes(tmp_path)
+    before = indexes.get("toy")
+    (folder / "CURRENT").write_text("{")
+    assert newest(indexes) is before
+    assert "CURRENT is damaged" in indexes.open_now()["toy"].problem
+    with pytest.raises(IndexCorruptError, match="CURRENT is damaged"):
+        Indexes(tmp_path).get("toy")
+
+
+def newest(indexes: Indexes) -> Geolocator:
+    """The index ``toy`` when what is newer was looked at."""
+    indexes.get("toy")
+    return indexes.open_now()["toy"].newest()
