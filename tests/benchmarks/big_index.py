@@ -52,7 +52,7 @@ class RandomVectors(Gair):
 
 
 def build_big_index(folder: Path, model: Gair, resolution: int = 10) -> int:
-    """Index Greater London as ``london``; returns how many cells that is (116,613 at 10).
+    """Index Greater London as ``london``; returns how many cells that is (116,589 at 10).
 
     Args:
         folder: of the indexes; the model goes there, too.
