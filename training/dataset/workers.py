@@ -56,10 +56,10 @@ def made_by_workers(
         while True:
             try:
                 result = next(results)
-            except RuntimeError as error:
-                if "DataLoader worker" not in str(error):
+            except (RuntimeError, OSError, EOFError) as error:
+                if not _is_of_a_dead_worker(error):
                     raise
-                reason = str(error).splitlines()[0]
+                reason = (str(error) or type(error).__name__).splitlines()[0]
                 raise TrainingError(
                     f"an input worker died ({reason}): give it more memory or shared memory "
                     "(/dev/shm), or pass fewer workers"
@@ -70,6 +70,14 @@ def made_by_workers(
     finally:
         atexit.unregister(end_workers)
         end_workers()
+
+
+def _is_of_a_dead_worker(error: Exception) -> bool:
+    """Whether the DataLoader says so, or a batch cannot be fetched from who made it."""
+    if isinstance(error, RuntimeError):
+        return "DataLoader worker" in str(error)
+    lost = isinstance(error, ConnectionError | EOFError | FileNotFoundError)
+    return lost and "in DataLoader worker process" not in str(error)  # raised by its work
 
 
 class _Made(Dataset[MadeBatch | GairError]):
