@@ -36,11 +36,15 @@ class Curve:
     """What is added to the logistic's logit at each knot; in between it is interpolated, and beyond
     the first and last it stays."""
 
+    def straight(self, x: Floats) -> Floats:
+        """(...) logits of masses to (...) logits of the chance, before the curve is bent."""
+        return self.slope * x + self.intercept
+
     def logit_at(self, mass: npt.ArrayLike) -> Floats:
         """(...) masses to the (...) logits of the chance; more mass never means less."""
         x = logit(mass)
-        straight = self.slope * x + self.intercept
-        return straight + np.interp(x, self.knots, self.shifts) if self.knots else straight
+        bent = np.interp(x, self.knots, self.shifts) if self.knots else 0.0
+        return self.straight(x) + bent
 
     def chance(self, mass: npt.ArrayLike) -> Floats:
         """(...) masses to (...) probabilities; more mass never means less."""
@@ -70,7 +74,7 @@ def fit_confidence(disc_mass: Floats, inside: npt.NDArray[np.bool_]) -> Curve:
     groups = _groups(x)
     knots = np.array([x[group].mean() for group in groups])
     shares = _shares(x, inside, line, groups)
-    shifts = logit(shares) - line.logit_at(expit(knots))
+    shifts = logit(shares) - line.straight(knots)
     return Curve(line.slope, line.intercept, tuple(knots.tolist()), tuple(shifts.tolist()))
 
 
@@ -88,7 +92,7 @@ def _shares(
     from scipy.optimize import isotonic_regression  # here, because every search imports this file
 
     count = np.array([len(group) for group in groups]) + _PRIOR_PHOTOS
-    said = [expit(line.slope * x[group] + line.intercept).mean() for group in groups]
+    said = [expit(line.straight(x[group])).mean() for group in groups]
     hits = [inside[group].sum() + _PRIOR_PHOTOS * p for group, p in zip(groups, said, strict=True)]
     return np.asarray(isotonic_regression(np.array(hits) / count, weights=count).x)
 
