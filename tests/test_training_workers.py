@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -42,8 +44,8 @@ def main(folder, what):
         except TrainingError as error:
             say(type(error).__name__, error)
         return
-    say("ready", *workers)
     try:
+        say("ready", *workers)
         time.sleep(60 if what == "int" else 7)  # torch looks after its workers every 5 s
     except KeyboardInterrupt:
         pass
@@ -67,22 +69,26 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [sys.executable, "-W", "error", str(folder / "go.py"), str(folder / "data")]
 
 
-def start(script: list[str], what: str) -> tuple[subprocess.Popen[str], list[int]]:
+@contextmanager
+def started(script: list[str], what: str) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
     """Run the script in a process group of its own, until its workers are there."""
-    run = subprocess.Popen(
+    with subprocess.Popen(
         [*script, what],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
         cwd=Path(__file__).parents[1],
-    )
-    assert run.stdout is not None
-    first, *workers = run.stdout.readline().split() or [""]
-    if first != "ready":
-        pytest.fail(f"{first}: {run.communicate()}")
-    assert len(workers) == 2
-    return run, [int(worker) for worker in workers]
+    ) as run:
+        try:
+            assert run.stdout is not None
+            first, *workers = run.stdout.readline().split() or [""]
+            if first != "ready":
+                pytest.fail(f"{first}: {run.communicate()}")
+            assert len(workers) == 2
+            yield run, [int(worker) for worker in workers]
+        finally:
+            run.kill()  # a test that failed leaves nothing for the next one
 
 
 def gone(processes: list[int], within_s: float = 10) -> bool:
@@ -96,23 +102,23 @@ def gone(processes: list[int], within_s: float = 10) -> bool:
 
 def test_ctrl_c_and_kill_are_quiet_and_leave_no_worker(script: list[str]) -> None:
     """A terminal sends Ctrl-C to all processes, but only the one that trains may act on it."""
-    run, workers = start(script, "int")
-    os.killpg(run.pid, signal.SIGINT)
-    assert run.stdout is not None
-    assert run.stdout.readline() == "went on\n"
-    run.kill()
-    assert run.communicate(timeout=60) == ("", "")
-    assert gone(workers)
+    with started(script, "int") as (run, workers):
+        os.killpg(run.pid, signal.SIGINT)
+        assert run.stdout is not None
+        assert run.stdout.readline() == "went on\n"
+        run.kill()
+        assert run.communicate(timeout=60) == ("", "")
+        assert gone(workers)
 
 
 def test_workers_outlive_sigterm_and_end_with_a_process_that_forgot_them(script: list[str]) -> None:
     """A scheduler sends SIGTERM to all processes, and the one that trains still wants batches."""
-    run, workers = start(script, "term")
-    os.killpg(run.pid, signal.SIGTERM)
-    since = time.monotonic()
-    assert run.communicate(timeout=60) == ("went on\n", "")
-    assert run.returncode == 0
-    assert gone(workers)
+    with started(script, "term") as (run, workers):
+        os.killpg(run.pid, signal.SIGTERM)
+        since = time.monotonic()
+        assert run.communicate(timeout=60) == ("went on\n", "")
+        assert run.returncode == 0
+        assert gone(workers)
     assert time.monotonic() - since < 45  # less than a worker's grace
 
 
