@@ -150,7 +150,9 @@ def plan_build(
         fingerprint = beside.submit(model.fingerprint)
         cells = cells_of(region.geometry, options.resolution)
         side_m = model.config.footprint_mercator_m
-        frames = plan_frames(cells.lonlat_deg, imagery.coverage, side_m, options.inner_share)
+        frames = plan_frames(
+            cells.lonlat_deg, imagery.coverage, side_m, options.inner_share, imagery.resolution_m
+        )
         plan = plan_units(cells, frames, options.frames_a_unit)
         if not plan.units:
             raise no_overlap(region, imagery)

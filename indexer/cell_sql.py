@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from gair.errors import UsageError
 from indexer.index import Index
+from indexer.interrupts import interruptible_sql
 
 _TABLE_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _READERS = {
@@ -205,7 +206,8 @@ def _sql_errors(said: str, remedy: str) -> Iterator[None]:
     import duckdb
 
     try:
-        yield
+        with interruptible_sql():
+            yield
     except duckdb.Error as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UsageError(f"{said}: {reason.rstrip('.!')}; {remedy}") from error

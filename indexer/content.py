@@ -15,6 +15,7 @@ import numpy as np
 
 from gair.errors import IndexCorruptError
 from indexer.ann import LOCATION_LISTS, RS_LISTS
+from indexer.interrupts import interruptible_sql
 from indexer.manifest import MANIFEST_FILE, FileRecord
 from indexer.storage import TABLE_FILE
 
@@ -45,7 +46,7 @@ def table_sha256(path: Path) -> str:
 
     digest = hashlib.sha256()
     try:
-        with duckdb.connect(str(path), read_only=True) as connection:
+        with interruptible_sql(), duckdb.connect(str(path), read_only=True) as connection:
             for table, columns in _TABLES.items():
                 found = connection.execute(f"SELECT {columns} FROM {table} ORDER BY 1").fetchnumpy()
                 for name, values in found.items():

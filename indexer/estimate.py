@@ -97,7 +97,9 @@ def estimate(
     """
     cells = cells_of(region.geometry, resolution)
     side_m = model.config.footprint_mercator_m
-    plan = plan_frames(cells.lonlat_deg, imagery.coverage, side_m, INNER_SHARE)
+    plan = plan_frames(
+        cells.lonlat_deg, imagery.coverage, side_m, INNER_SHARE, imagery.resolution_m
+    )
     frames = len(plan.bounds_wsen_m)
     indexed = int((plan.frame_of_cell >= 0).sum())
     grid, dim = model.config.rs_grid, model.config.dim

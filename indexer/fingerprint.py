@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gair.inr import QueryMode
     from indexer.units import BuildPlan
 
-UNIT_SCHEMA = 1
+UNIT_SCHEMA = 2
 """Raised when units are computed or written in another way."""
 _LIBRARIES = ("gair-geolocator", "torch", "numpy", "pyarrow", "rasterio", "pyproj")
 
@@ -45,7 +45,7 @@ def what_vectors_depend_on(
         "polygon": polygon_sha256,
         "h3_resolution": plan.cells.resolution,
         "cells": _digest(plan.cells.ids),
-        "frames": _digest(frames.bounds_wsen_m, frames.frame_of_cell),
+        "frames": _digest(frames.bounds_wsen_m, frames.frame_px, frames.frame_of_cell),
         "inner_share": frames.inner_share,
         "unit_resolution": plan.unit_resolution,
         "imagery": dict(imagery),

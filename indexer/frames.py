@@ -3,6 +3,9 @@
 Frames are squares in EPSG:3857, like the zoom-14 map tiles that GAIR was trained on. A frame's
 outer tokens see zero padding instead of neighbours, so frames overlap and a cell is only ever read
 from the inner part of a frame (`gair.inr` says what happens at the edge).
+
+Frames of one row lie on whole pixels of one raster, so that neighbours can be read together
+(:mod:`indexer.blocks`).
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import numpy.typing as npt
 from shapely.geometry.base import BaseGeometry
 
 from gair.errors import UsageError
-from gair.geo import Footprint, lonlat_to_web_mercator
+from gair.geo import WEB_MERCATOR_CIRCUMFERENCE_M, Footprint, lonlat_to_web_mercator
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -24,6 +27,10 @@ INNER_SHARE = 0.75
 """Share of a frame's side that cells are read from. With 12 tokens a side the outer 1.5 tokens on
 each side are left out: a point of the inner part blends only tokens whose 3 x 3 neighbourhood lies
 inside the frame."""
+FRAME_PX_RANGE = (96, 512)
+"""Least and most pixels a frame is read at, before it is resized to the encoder's input."""
+SENTINEL2_M = 10.0
+"""Side of the finest pixels of Sentinel-2 on the ground."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,9 @@ class FramePlan:
     """(F, 4) in EPSG:3857."""
     frame_of_cell: Ints
     """(N,) row of ``bounds_wsen_m`` for each cell; -1 where no imagery was promised."""
+    frame_px: Ints
+    """(F,) pixels a side that each frame is read at; their edges are whole multiples of
+    ``side_m / frame_px`` from the origin of EPSG:3857."""
     side_m: float
     inner_share: float
 
@@ -44,38 +54,68 @@ class FramePlan:
 
 
 def plan_frames(
-    lonlat_deg: Floats, coverage: BaseGeometry, side_m: float, inner_share: float = INNER_SHARE
+    lonlat_deg: Floats,
+    coverage: BaseGeometry,
+    side_m: float,
+    inner_share: float = INNER_SHARE,
+    resolution_m: float = SENTINEL2_M,
 ) -> FramePlan:
     """Lay frames over the cells that lie in the coverage.
 
     Each connected part of the coverage gets its own even grid, laid so that the inner parts of the
-    first and last frames end where the part's cells end: frames reach no further over the edge of
-    the imagery than they must.
+    first and last frames end where the part's cells end, to a pixel: frames reach no further over
+    the edge of the imagery than they must.
 
     Args:
         lonlat_deg: (N, 2) cell centres.
         coverage: where there is imagery, longitude and latitude.
         side_m: side of a frame, EPSG:3857 metres.
         inner_share: share of the side that cells are read from, above 0 and up to 1.
+        resolution_m: side of the imagery's finest pixel on the ground.
     """
     if not 0 < inner_share <= 1:
         raise UsageError(f"inner share {inner_share} is not above 0 and at most 1")
     points = lonlat_to_web_mercator(lonlat_deg)
     part_of_cell = _part_of(lonlat_deg, coverage)
     frame_of_cell = np.full(len(points), -1, dtype=np.int64)
-    all_bounds: list[Floats] = []
+    all_bounds, all_px = [np.empty((0, 4))], [np.empty(0, dtype=np.int64)]
     count = 0
     for part in range(part_of_cell.max(initial=-1) + 1):
         inside = np.flatnonzero(part_of_cell == part)
         if not len(inside):
             continue
-        centres, chosen = _grid(points[inside], side_m, inner_share)
+        # Moved to whole pixels, a frame is up to half of one off its place in the grid.
+        coarsest_m = side_m / _pixels(points[inside, 1], side_m, resolution_m).min()
+        inner_m = side_m * inner_share
+        centres, chosen = _grid(points[inside], max(inner_m - coarsest_m, inner_m / 2))
         frame_of_cell[inside] = count + chosen
-        half = side_m / 2
-        all_bounds.append(np.concatenate([centres - half, centres + half], axis=1))
+        frame_px = _pixels(centres[:, 1], side_m, resolution_m)
+        all_px.append(frame_px)
+        all_bounds.append(on_whole_pixels(centres, side_m, frame_px))
         count += len(centres)
-    bounds = np.concatenate(all_bounds) if all_bounds else np.empty((0, 4))
-    return FramePlan(bounds, frame_of_cell, side_m, inner_share)
+    bounds, pixels = np.concatenate(all_bounds), np.concatenate(all_px)
+    return FramePlan(bounds, frame_of_cell, pixels, side_m, inner_share)
+
+
+def on_whole_pixels(centres_m: Floats, side_m: float, frame_px: Ints) -> Floats:
+    """(F, 2) centres to (F, 4) bounds in EPSG:3857, moved by at most half a pixel each way."""
+    pixel_m = side_m / frame_px[:, None]
+    first = np.rint((centres_m - side_m / 2) / pixel_m)
+    return np.concatenate([first, first + frame_px[:, None]], axis=1) * pixel_m
+
+
+def frame_shape_px(footprint: Footprint, resolution_m: float) -> tuple[int, int]:
+    """Rows and columns to read a square of EPSG:3857 at: its ground size over the pixel's."""
+    west, south, east, north = footprint.bounds_wsen
+    (side,) = _pixels(np.array([(south + north) / 2]), east - west, resolution_m).tolist()
+    return side, side
+
+
+def _pixels(y_m: Floats, side_m: float, resolution_m: float) -> Ints:
+    """(n,) pixels a side of squares with centres at some height of EPSG:3857."""
+    radius_m = WEB_MERCATOR_CIRCUMFERENCE_M / (2 * np.pi)
+    ground_m = side_m / np.cosh(y_m / radius_m)  # the cosine of their latitude
+    return np.rint(np.clip(ground_m / resolution_m, *FRAME_PX_RANGE)).astype(np.int64)
 
 
 def _part_of(lonlat_deg: Floats, coverage: BaseGeometry) -> Ints:
@@ -90,9 +130,8 @@ def _part_of(lonlat_deg: Floats, coverage: BaseGeometry) -> Ints:
     return part
 
 
-def _grid(points: Floats, side_m: float, inner_share: float) -> tuple[Floats, Ints]:
+def _grid(points: Floats, inner: float) -> tuple[Floats, Ints]:
     """Centres (F, 2) of the frames in use, northern rows first, and each point's frame."""
-    inner = side_m * inner_share
     low, high = points.min(axis=0), points.max(axis=0)
     axes = [_even_centres(low[axis], high[axis], inner) for axis in (0, 1)]
     nearest = [_nearest(points[:, axis], axes[axis]) for axis in (0, 1)]

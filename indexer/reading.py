@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from gair.geo import Footprint
 from gair.preprocess import remote_sensing_pixels
+from indexer.blocks import Block, blocks_of
 from indexer.chips import jpeg_of
 from indexer.frames import FramePlan
 from indexer.imagery.source import FramePixels, ImagerySource
@@ -26,14 +26,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FRAMES_AHEAD = 16
-"""Frames that are read before they are needed."""
+"""Frames that wait before no further block of them is read."""
 READERS = 1
 """Threads that read. With more, rasterio's switching of Python's warnings off and on around itself
 is felt from one in the other."""
 MIN_VALID_SHARE = 0.5
 """A frame with less imagery than this is not used."""
-FRAME_PX_RANGE = (96, 512)
-"""Least and most pixels a frame is read at, before it is resized to the encoder's input."""
 
 
 @dataclass(frozen=True)
@@ -86,33 +84,44 @@ class FrameReader:
 
     def __iter__(self) -> Iterator[ReadyFrame]:
         """The frames of the first unit, then of the next one, and so on."""
-        waiting: deque[Future[ReadyFrame]] = deque()
+        waiting: deque[tuple[int, Future[list[ReadyFrame]]]] = deque()
+        ahead = 0
         for unit in self._units:
-            own = _cells_of_frames(unit, self._plan)
-            for frame, cells in zip(unit.frames.tolist(), own, strict=True):
-                at = self._lonlat_deg[unit.cells[cells]]
-                waiting.append(self._pool.submit(self._ready, frame, cells, at))
-                if len(waiting) > FRAMES_AHEAD:
-                    yield self._next(waiting)
+            cells_of = _cells_of_frames(unit, self._plan)
+            for block in blocks_of(self._plan, unit.frames):
+                cells = [cells_of[frame] for frame in block.frames.tolist()]
+                waiting.append((len(cells), self._pool.submit(self._ready, block, unit, cells)))
+                ahead += len(cells)
+                while ahead - waiting[0][0] >= FRAMES_AHEAD:
+                    ahead -= waiting[0][0]
+                    yield from self._next(waiting.popleft()[1])
         while waiting:
-            yield self._next(waiting)
+            yield from self._next(waiting.popleft()[1])
 
-    def _next(self, waiting: deque[Future[ReadyFrame]]) -> ReadyFrame:
+    def _next(self, block: Future[list[ReadyFrame]]) -> list[ReadyFrame]:
         since = time.perf_counter()
-        ready = waiting.popleft().result()
+        ready = block.result()
         self._timings.add("waiting for imagery", since)
         return ready
 
     def _ready(
-        self, frame: int, cells: npt.NDArray[np.int64], lonlat_deg: npt.NDArray[np.float64]
-    ) -> ReadyFrame:
+        self, block: Block, unit: Unit, cells: Sequence[npt.NDArray[np.int64]]
+    ) -> list[ReadyFrame]:
+        """Read a block; ``cells`` are those of its frames, as positions in ``unit.cells``."""
         since = time.perf_counter()
-        footprint = self._plan.footprint(frame)
-        pixels = self._imagery.read(
-            footprint, frame_shape_px(footprint, self._imagery.resolution_m)
-        )
+        pixels = self._imagery.read(block.footprint, block.shape)
         since = self._timings.add_beside("reading", since)
-        xy = footprint.frame_xy(lonlat_deg)
+        found = [
+            self._prepared(frame, own, unit, block.cut(pixels, number))
+            for number, (frame, own) in enumerate(zip(block.frames.tolist(), cells, strict=True))
+        ]
+        self._timings.add_beside("preprocessing", since)
+        return found
+
+    def _prepared(
+        self, frame: int, cells: npt.NDArray[np.int64], unit: Unit, pixels: FramePixels
+    ) -> ReadyFrame:
+        xy = self._plan.footprint(frame).frame_xy(self._lonlat_deg[unit.cells[cells]])
         here = _valid_at(pixels, xy)
         enough = pixels.valid_fraction >= MIN_VALID_SHARE
         status = np.where(here, INDEXED if enough else MOSTLY_EMPTY, NO_DATA).astype(np.uint8)
@@ -120,26 +129,16 @@ class FrameReader:
         if enough and here.any() and not self._stop.is_set():
             prepared = remote_sensing_pixels(pixels.dn[None], self._frame_px)
             picture = jpeg_of(pixels.dn)
-        self._timings.add_beside("preprocessing", since)
         return ReadyFrame(frame, cells, xy, status, pixels.valid_fraction, prepared, picture)
 
 
-def frame_shape_px(footprint: Footprint, resolution_m: float) -> tuple[int, int]:
-    """Rows and columns to read a square of EPSG:3857 at: its ground size over the pixel's."""
-    west, _, east, _ = footprint.bounds_wsen
-    latitude_deg = footprint.lonlat_deg([[0.0, 0.0]])[0, 1]
-    ground_m = (east - west) * np.cos(np.radians(latitude_deg))
-    side = int(np.clip(round(ground_m / resolution_m), *FRAME_PX_RANGE))
-    return side, side
-
-
-def _cells_of_frames(unit: Unit, plan: FramePlan) -> list[npt.NDArray[np.int64]]:
+def _cells_of_frames(unit: Unit, plan: FramePlan) -> dict[int, npt.NDArray[np.int64]]:
     """The cells of each frame of a unit, as positions in ``unit.cells``."""
     frame_of_cell = plan.frame_of_cell[unit.cells]
     order = np.argsort(frame_of_cell, kind="stable")
     begin = np.searchsorted(frame_of_cell[order], unit.frames)
     end = np.searchsorted(frame_of_cell[order], unit.frames, side="right")
-    return [order[a:b] for a, b in zip(begin, end, strict=True)]
+    return {frame: order[a:b] for frame, a, b in zip(unit.frames.tolist(), begin, end, strict=True)}
 
 
 def _valid_at(pixels: FramePixels, xy: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gair.errors import IndexCorruptError
+from indexer.interrupts import interruptible_sql
 from indexer.storage import library_writes
 
 Ints = npt.NDArray[np.int64]
@@ -102,7 +103,11 @@ def write_table(path: Path, cells: CellRows, frames: FrameRows, missing: Missing
             "reason": np.asarray(missing.reason, dtype=object),
         },
     }
-    with library_writes(path, duckdb.Error), duckdb.connect() as connection:
+    with (
+        interruptible_sql(),
+        library_writes(path, duckdb.Error),
+        duckdb.connect() as connection,
+    ):
         connection.execute(f"ATTACH {_quoted(path)} AS out (STORAGE_VERSION 'v1.0.0')")
         connection.execute(_SCHEMA)
         for name, columns in tables.items():
@@ -121,7 +126,7 @@ def read_missing(path: Path, most: int | None = None) -> MissingRows:
     import duckdb
 
     try:
-        with duckdb.connect(str(path), read_only=True) as connection:
+        with interruptible_sql(), duckdb.connect(str(path), read_only=True) as connection:
             found = connection.execute(
                 "SELECT h3, lon_deg, lat_deg, reason FROM missing ORDER BY h3"
                 + ("" if most is None else f" LIMIT {int(most)}")
@@ -142,15 +147,16 @@ class CellTable:
         import duckdb
 
         try:
-            self._connection = duckdb.connect(str(path), read_only=True)
-            found = self._connection.execute(
-                'SELECT "row", h3, lon_deg, lat_deg, area_m2, frame FROM cells ORDER BY "row"'
-            ).fetchnumpy()
-            frames = self._connection.execute(
-                "SELECT frame, west_m, south_m, east_m, north_m, valid_fraction FROM frames "
-                "ORDER BY frame"
-            ).fetchnumpy()
-            missing = self._connection.execute("SELECT count(*) FROM missing").fetchone()
+            with interruptible_sql():
+                self._connection = duckdb.connect(str(path), read_only=True)
+                found = self._connection.execute(
+                    'SELECT "row", h3, lon_deg, lat_deg, area_m2, frame FROM cells ORDER BY "row"'
+                ).fetchnumpy()
+                frames = self._connection.execute(
+                    "SELECT frame, west_m, south_m, east_m, north_m, valid_fraction FROM frames "
+                    "ORDER BY frame"
+                ).fetchnumpy()
+                missing = self._connection.execute("SELECT count(*) FROM missing").fetchone()
         except duckdb.Error as error:
             raise IndexCorruptError(f"cannot read {path}: {_first_line(error)}") from error
         if not np.array_equal(found["row"], np.arange(len(found["row"]))):

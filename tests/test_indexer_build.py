@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import shapely
 import torch
-from small_builds import BOX_WSEN_DEG, build_box, serving_build, snapshot, tiny_model
+from small_builds import BOX_WSEN_DEG, build_box, frame_pixels, serving_build, snapshot, tiny_model
 from toy_city import NORTH_M, WEST_M, write_city
 
 from gair.errors import ImageryError, RegionError, UsageError
@@ -21,10 +21,8 @@ from gair.geo import Footprint
 from gair.preprocess import remote_sensing_pixels
 from indexer.build import BuildOptions, BuildReport, build_index
 from indexer.cells import cells_of
-from indexer.frames import FramePlan
 from indexer.imagery import LocalImagery, open_imagery
 from indexer.index import Index, open_index
-from indexer.reading import frame_shape_px
 from indexer.regions import region_from_bbox
 
 ROUNDING = 2.0**-12 + 2e-6
@@ -40,12 +38,11 @@ def test_imagery_vectors_equal_the_definition_at_their_cells(toy: Index, city_ti
     with duckdb.connect(str(toy.path / "cells.duckdb"), read_only=True) as table:
         frames = np.array(table.execute("SELECT * FROM frames ORDER BY frame").fetchall())
     assert frames[:, 0].tolist() == list(range(16))
-    plan = FramePlan(frames[:, 1:5], toy.cells.frame, 2445.98490512564, 0.75)
     with open_imagery(city_tif) as imagery:
         for frame in (0, 6, 15):  # a corner, an inner one, the end of the second batch
             bounds = tuple(float(v) for v in frames[frame, 1:5])
             footprint = Footprint("EPSG:3857", (bounds[0], bounds[1], bounds[2], bounds[3]))
-            pixels = imagery.read(footprint, frame_shape_px(plan.footprint(frame), 10.0))
+            pixels = frame_pixels(toy, imagery, frame)
             assert pixels.valid_fraction == pytest.approx(frames[frame, 5])
             rows = np.flatnonzero(toy.cells.frame == frame)
             xy = footprint.frame_xy(toy.cells.lonlat_deg[rows])

@@ -23,10 +23,10 @@ from gair.inr import QueryMode
 from gair.model import Gair
 from gair.preprocess import remote_sensing_pixels
 from indexer.embed import embed_frames, embed_locations
-from indexer.frames import FramePlan, plan_frames
+from indexer.frames import FramePlan, frame_shape_px, plan_frames
 from indexer.imagery import FramePixels, open_imagery
 from indexer.outcome import INDEXED, MOSTLY_EMPTY, NO_DATA, OUTSIDE, Outcome
-from indexer.reading import FRAMES_AHEAD, frame_shape_px
+from indexer.reading import FRAMES_AHEAD
 from indexer.recipe import Recipe
 from indexer.timings import Timings
 from indexer.towers import Towers

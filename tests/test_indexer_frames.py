@@ -28,6 +28,8 @@ def check_plan(plan: FramePlan, points: Points, coverage: BaseGeometry) -> None:
     width = plan.bounds_wsen_m[:, 2] - plan.bounds_wsen_m[:, 0]
     height = plan.bounds_wsen_m[:, 3] - plan.bounds_wsen_m[:, 1]
     np.testing.assert_allclose([width, height], plan.side_m, rtol=1e-9)
+    whole_px = plan.bounds_wsen_m / (plan.side_m / plan.frame_px[:, None])
+    np.testing.assert_allclose(whole_px, np.rint(whole_px), atol=1e-6)
     for frame in used:
         mine = points[plan.frame_of_cell == frame]
         xy = plan.footprint(int(frame)).frame_xy(mine)
@@ -78,11 +80,12 @@ def test_frames_go_from_the_north_west_row_by_row() -> None:
     assert len(set(keys)) == len(keys) > 20
 
 
-def test_one_cell_is_the_middle_of_its_frame() -> None:
+def test_one_cell_is_the_middle_of_its_frame_to_half_a_pixel() -> None:
     point = np.array([[-0.1, 51.5]])
     plan = plan_frames(point, shapely.box(-1, 51, 1, 52), SIDE_M)
     assert plan.frame_of_cell.tolist() == [0]
-    np.testing.assert_allclose(plan.footprint(0).frame_xy(point), 0, atol=1e-9)
+    assert plan.frame_px.tolist() == [152]  # 2,446 m x cos 51.5 degrees / 10 m
+    np.testing.assert_allclose(plan.footprint(0).frame_xy(point), 0, atol=1 / 152)
 
 
 def test_cells_on_one_spot_share_a_frame() -> None:
@@ -109,12 +112,13 @@ def test_the_fewest_frames_and_none_reaches_further_out_than_it_must(inner_parts
     points = np.stack([np.linspace(0, extent_deg, 500), np.zeros(500)], axis=1)
     plan = plan_frames(points, shapely.box(-1, -1, 2, 1), SIDE_M)
     check_plan(plan, points, shapely.box(-1, -1, 2, 1))
-    assert len(plan.bounds_wsen_m) == math.ceil(inner_parts - 1e-6)
+    pixel_m = SIDE_M / 245
+    assert len(plan.bounds_wsen_m) == math.ceil(inner_parts * inner_m / (inner_m - pixel_m) - 1e-6)
     if inner_parts > 1:
         rim = (SIDE_M - inner_m) / 2
         x = lonlat_to_web_mercator(points)[:, 0]
-        assert plan.bounds_wsen_m[:, 0].min() + rim == pytest.approx(x.min(), abs=1e-3)
-        assert plan.bounds_wsen_m[:, 2].max() - rim == pytest.approx(x.max(), abs=1e-3)
+        assert plan.bounds_wsen_m[:, 0].min() + rim == pytest.approx(x.min(), abs=pixel_m * 1.01)
+        assert plan.bounds_wsen_m[:, 2].max() - rim == pytest.approx(x.max(), abs=pixel_m * 1.01)
 
 
 def test_distant_parts_have_grids_of_their_own() -> None:

@@ -15,6 +15,7 @@ from stac_world import ASSETS, FakeScene, Pixels, clear_classes, publish
 
 from gair.errors import BandError, ImageryError, StorageError
 from indexer.antimeridian import grown, unwrapped, wrapped
+from indexer.imagery.projections import transformed_grid, transformer
 from indexer.imagery.sampling import bilinear
 from indexer.imagery.stac_cache import CACHE_VARIABLE, WindowCache, WindowPlace, default_cache
 from indexer.imagery.stac_composite import MISSING, clear, combine, digital_numbers, merge_day
@@ -228,3 +229,28 @@ def test_areas_over_the_antimeridian() -> None:
     boxes = _boxes(near)
     assert [b[0] for b in boxes] == [-180, pytest.approx(179.4)]
     assert _boxes(shapely.box(1, 2, 3, 4)) == [[1, 2, 3, 4]]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (17, 33), (627, 580)])
+@pytest.mark.parametrize("lonlat_deg", [(-0.1, 51.5), (24.9, 69.0), (0.01, -1.0)])
+def test_a_raster_in_another_crs_is_that_of_its_pixels(
+    lonlat_deg: tuple[float, float], size: tuple[int, int]
+) -> None:
+    zone = int((lonlat_deg[0] + 180) // 6) + 1
+    to_utm = transformer("EPSG:3857", f"EPSG:{326 if lonlat_deg[1] > 0 else 327}{zone:02}")
+    west, north = transformer("OGC:CRS84", "EPSG:3857").transform(*lonlat_deg)
+    x = west + (np.arange(size[1]) + 0.5) * 16
+    y = north - (np.arange(size[0]) + 0.5) * 16
+    found = transformed_grid(to_utm, x, y)
+    wanted = to_utm.transform(*np.meshgrid(x, y))
+    assert found[0].shape == size
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=0.02)  # a 500th of a pixel
+
+
+def test_a_raster_that_leaves_a_crs_is_asked_for_pixel_by_pixel() -> None:
+    to_mercator = transformer("OGC:CRS84", "EPSG:3857")
+    x, y = np.linspace(0, 1, 20), np.linspace(89, 91, 40)  # over the pole
+    found = transformed_grid(to_mercator, x, y)
+    np.testing.assert_array_equal(found, to_mercator.transform(*np.meshgrid(x, y)))
+    assert np.isfinite(found).any()
+    assert not np.isfinite(found).all()

@@ -13,6 +13,7 @@ from small_builds import (
     BOX_WSEN_DEG,
     build_box,
     fill_disk,
+    frame_pixels,
     rewrite_manifest,
     serving_build,
     small_disk,
@@ -28,7 +29,6 @@ from indexer.embed import embed_frames
 from indexer.frames import FramePlan
 from indexer.imagery import open_imagery
 from indexer.index import Index, open_index
-from indexer.reading import frame_shape_px
 from indexer.regions import region_from_bbox
 from indexer.token_maps import TokenMaps, TokenWriter, half_maps
 
@@ -50,8 +50,7 @@ def test_a_build_keeps_what_the_encoder_gave(toy: Index, city_tif: Path) -> None
     assert tokens.count == len(toy.frames.bounds_wsen_m)
     with open_imagery(city_tif) as imagery:
         for frame in (0, 6, 15):  # a corner, an inner one, the end of the second batch
-            footprint = frame_footprint(toy, frame)
-            pixels = imagery.read(footprint, frame_shape_px(footprint, 10.0))
+            pixels = frame_pixels(toy, imagery, frame)
             with torch.inference_mode():
                 wanted = tiny_model().encode_remote_sensing(remote_sensing_pixels(pixels.dn[None]))
             found = tokens.frame([frame])
@@ -132,7 +131,7 @@ def test_a_mostly_empty_frame_is_not_kept(city_tif: Path, tmp_path: Path) -> Non
         points = np.array([[-0.11, 51.505], [-0.1293, 51.4887]])  # the middle, nearly a corner
         squares = [Footprint.web_mercator_square((lon, lat), 2446.0) for lon, lat in points]
         bounds = np.array([square.bounds_wsen for square in squares])
-        plan = FramePlan(bounds, np.arange(2), 2446.0, 0.75)
+        plan = FramePlan(bounds, np.arange(2), np.full(2, 152), 2446.0, 0.75)
         shape = (2, 12, 12, 192)
         with TokenWriter(tmp_path / "t.npy", shape) as writer:
             found = embed_frames(tiny_model(), imagery, plan, points, tokens=writer, quiet=True)

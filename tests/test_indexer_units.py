@@ -75,7 +75,9 @@ def test_a_unit_has_a_bounded_number_of_cells(resolution: int, unit_resolution: 
 
 def test_without_frames_there_is_no_unit() -> None:
     cells = cells_of(shapely.box(0, 51, 0.05, 51.05), 8)
-    frames = FramePlan(np.empty((0, 4)), np.full(len(cells), -1), SIDE_M, 0.75)
+    frames = FramePlan(
+        np.empty((0, 4)), np.full(len(cells), -1), np.empty(0, dtype=np.int64), SIDE_M, 0.75
+    )
     assert plan_units(cells, frames).units == ()
 
 

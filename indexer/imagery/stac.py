@@ -28,7 +28,7 @@ from gair.bands import GAIR_BANDS
 from gair.errors import ImageryError
 from gair.geo import Footprint
 from indexer.antimeridian import grown, polygons_of, unwrapped, wrapped
-from indexer.imagery.projections import transformer
+from indexer.imagery.projections import transformed_grid, transformer
 from indexer.imagery.provenance import LICENCE, attribution
 from indexer.imagery.sampling import bilinear
 from indexer.imagery.source import FramePixels
@@ -238,7 +238,7 @@ def _sampled(tile: Tile, footprint: Footprint, shape: tuple[int, int]) -> Any:  
     y = north - (np.arange(height) + 0.5) / height * (north - south)
     grid = tile.grid
     to_grid = transformer(footprint.crs, grid.crs)
-    px, py = to_grid.transform(*np.meshgrid(x, y))
+    px, py = transformed_grid(to_grid, x, y)
     column, row = (px - grid.west) / grid.pixel, (grid.north - py) / grid.pixel  # (H, W)
     extent = extent_in(tile, footprint)
     layers = []

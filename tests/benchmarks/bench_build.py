@@ -17,7 +17,7 @@ from gair.geo import lonlat_to_web_mercator
 from gair.model import Gair
 from indexer.cells import cells_of
 from indexer.embed import embed_frames, embed_locations
-from indexer.frames import FramePlan, plan_frames
+from indexer.frames import FramePlan, on_whole_pixels, plan_frames
 from indexer.imagery import open_imagery
 from indexer.recipe import Precision, Recipe, has_bfloat16
 from indexer.towers import Towers
@@ -107,6 +107,7 @@ def _naive_rate() -> float:
 
 
 def _frame_a_cell(regular: FramePlan, places: np.ndarray) -> FramePlan:
-    centres, half = lonlat_to_web_mercator(places), regular.side_m / 2
-    bounds = np.concatenate([centres - half, centres + half], axis=1)
-    return FramePlan(bounds, np.arange(len(places)), regular.side_m, regular.inner_share)
+    frame_px = np.full(len(places), regular.frame_px[0])
+    bounds = on_whole_pixels(lonlat_to_web_mercator(places), regular.side_m, frame_px)
+    rows = np.arange(len(places))
+    return FramePlan(bounds, rows, frame_px, regular.side_m, regular.inner_share)

@@ -19,13 +19,13 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from gair.geo import Footprint
+from indexer.frames import frame_shape_px
 from indexer.imagery.calibration import Calibration
 from indexer.imagery.files import LocalImagery
 from indexer.imagery.finding import find_rasters
 from indexer.imagery.provenance import attribution
 from indexer.imagery.scenes import Scene, find_scenes
 from indexer.imagery.source import FramePixels
-from indexer.reading import frame_shape_px
 
 UNKNOWN_DAY = ""
 """Stands for the day of scenes that do not tell it."""

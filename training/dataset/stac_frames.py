@@ -28,6 +28,7 @@ from shapely.geometry.base import BaseGeometry
 from gair.errors import UsageError
 from gair.files import disk_errors, write_whole
 from gair.geo import Footprint
+from indexer.frames import frame_shape_px
 from indexer.imagery.provenance import attribution
 from indexer.imagery.source import FramePixels
 from indexer.imagery.stac import StacImagery
@@ -35,7 +36,6 @@ from indexer.imagery.stac_cache import WindowCache, default_cache
 from indexer.imagery.stac_packages import require_packages
 from indexer.imagery.stac_query import StacQuery, search
 from indexer.imagery.stac_scenes import StacScene, scenes_of
-from indexer.reading import frame_shape_px
 from indexer.regions import Region
 
 _OPEN_LAYERS = 8

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
+from indexer.frames import frame_shape_px
 from indexer.imagery import LocalImagery, open_imagery
 from indexer.progress import Progress
-from indexer.reading import frame_shape_px
 from training.dataset.footprints import Square, tile_squares
 from training.dataset.records import FrameRecord, PhotoRecord
 from training.synthetic.blocks import BUFFER_M, held_out
