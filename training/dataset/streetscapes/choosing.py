@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -117,6 +118,11 @@ def token(options: StreetscapesOptions, sources: set[str] | None = None) -> str:
     """
     found = os.environ.get(TOKEN_VARIABLE, "").strip()
     needed = bool(options.lists.mapillary_areas) if sources is None else MAPILLARY in sources
+    if not re.fullmatch(r"[!-~]*", found):
+        raise UsageError(
+            f"what the environment variable {TOKEN_VARIABLE} holds is no token: copy it again, "
+            "without blanks and line breaks"
+        )
     if needed and not found:
         raise UsageError(
             f"Mapillary wants a token: put one into the environment variable {TOKEN_VARIABLE} "
