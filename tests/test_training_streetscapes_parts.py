@@ -15,7 +15,7 @@ from street_samples import listed_photos, write_tables
 from street_servers import TOKEN, street_photo, street_server
 from toy_city import write_city
 
-from gair.errors import DatasetError, UsageError
+from gair.errors import DatasetError, StorageError, UsageError
 from gair.geo import Footprint
 from indexer.progress import Progress
 from training.dataset.cli import main
@@ -107,6 +107,12 @@ def test_one_build_at_a_time(tmp_path: Path) -> None:
 def test_a_journal_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "journal.sqlite").write_bytes(b"no database" * 100)
     with pytest.raises(DatasetError, match=r"is damaged .*: remove .* and begin again"):
+        Journal(tmp_path).__enter__()
+
+
+def test_a_journal_that_cannot_be_opened(tmp_path: Path) -> None:
+    (tmp_path / "journal.sqlite").mkdir()
+    with pytest.raises(StorageError, match=r"cannot write .*journal\.sqlite: unable to open"):
         Journal(tmp_path).__enter__()
 
 

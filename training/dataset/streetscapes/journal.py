@@ -74,8 +74,8 @@ class Journal:
         with disk_errors(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / "journal.sqlite"
-        self._database = sqlite3.connect(path, timeout=0.2, isolation_level=None)
         with self._refusals():
+            self._database = sqlite3.connect(path, timeout=0.2, isolation_level=None)
             self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = NORMAL")
@@ -95,12 +95,16 @@ class Journal:
         """All photos that are settled, by key; those whose file is gone are not."""
         found = {}
         with self._refusals():
-            rows = self._database.execute("SELECT key, outcome FROM outcomes").fetchall()
-        for key, text in rows:
-            outcome = Outcome(**json.loads(text))
-            if outcome.reason or self._is_there(key, outcome):
-                found[str(key)] = outcome
+            for key, text in self._database.execute("SELECT key, outcome FROM outcomes"):
+                outcome = Outcome(**json.loads(text))
+                if outcome.reason or self._is_there(key, outcome):
+                    found[str(key)] = outcome
         return found
+
+    def is_empty(self) -> bool:
+        """Whether no photo is settled yet."""
+        with self._refusals():
+            return self._database.execute("SELECT 1 FROM outcomes").fetchone() is None
 
     def settle(self, key: str, outcome: Outcome) -> None:
         """Note what came of a photo; its file, if it has one, must be there."""
@@ -143,7 +147,9 @@ class Journal:
                 raise DatasetError(
                     f"another build works in {self._folder}: wait for it, or name another --out"
                 ) from error
-            raise StorageError(f"cannot write {path}: {error}; free some space") from error
+            raise StorageError(
+                f"cannot write {path}: {error}; free some space, or choose another folder"
+            ) from error
         except sqlite3.DatabaseError as error:
             raise DatasetError(
                 f"{path} is damaged ({error}): remove {self._folder} and begin again"
