@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from training.dataset.flags import add_footprint, add_reading, add_result, add_split
 from training.dataset.streetscapes.command import run
 
 DESCRIPTION = """\
@@ -28,29 +29,21 @@ def add_streetscapes(commands: Any) -> None:  # noqa: ANN401
     _add_imagery(parser)
     add = parser.add_argument_group("the data set").add_argument
     add("--out", required=True, metavar="DIR", help="its folder; work goes on in DIR.unfinished")
-    add("--overwrite", action="store_true", help="replace the data set that is there")
+    add_result(add)
+    add_split(add)
     add(
-        "--shares",
-        default="0.8,0.1,0.1",
-        metavar="T,V,T",
-        help="shares of train, val and test; whole cities are held out (default: %(default)s)",
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="of the choice and of the split, which is by city",
     )
-    add(
-        "--buffer-m",
-        type=float,
-        default=500.0,
-        metavar="M",
-        help="least gap between footprints of different splits (default: %(default)g)",
-    )
-    add("--seed", type=int, default=0, metavar="N", help="of the choice and of the split")
-    add("--synthetic", action="store_true", help="photos and imagery are made up: record that")
     add("--keep-photos", action="store_true", help="keep the fetched files when all is done")
     add(
         "--dry-run",
         action="store_true",
         help="say what it will take (photos, requests, bytes, time), and ask nobody",
     )
-    add("--quiet", action="store_true", help="no progress")
 
 
 def _add_lists(parser: Any) -> None:  # noqa: ANN401
@@ -141,7 +134,6 @@ def _add_fetching(parser: Any) -> None:  # noqa: ANN401
         metavar="N",
         help="photos on their way at a time (default: %(default)s)",
     )
-    add("--max-px", type=int, default=1024, metavar="PX", help="longest side of a photo (1024)")
     add(
         "--tries",
         type=int,
@@ -196,20 +188,5 @@ def _add_imagery(parser: Any) -> None:  # noqa: ANN401
         metavar="N",
         help="most dates of a footprint, far apart (default: %(default)s)",
     )
-    add(
-        "--min-valid",
-        type=float,
-        default=0.5,
-        metavar="SHARE",
-        help="leave out frames with less imagery than this (default: %(default)s)",
-    )
-    add(
-        "--footprint-m",
-        type=float,
-        metavar="M",
-        help="side of a footprint in Web-Mercator metres (default: 2446, a zoom-14 tile)",
-    )
-    add("--date-from-name", action="store_true", help="days are in file names, as for pack")
-    add("--bands", metavar="LIST", help="bands in files that do not name them, as for pack")
-    add("--dn-scale", type=float, default=1.0, metavar="X", help="as for pack")
-    add("--dn-offset", type=float, default=0.0, metavar="X", help="as for pack")
+    add_footprint(add)
+    add_reading(add)
