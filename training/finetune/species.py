@@ -83,7 +83,8 @@ def image_only(data: PriorData) -> dict[str, float]:
 
 def image_times_place(data: PriorData, place: npt.NDArray[np.floating]) -> dict[str, float]:
     """The scores of the product; (M, C) P(class | location)."""
-    product = data.test_probabilities * np.nan_to_num(place, nan=1.0)
+    product = np.nan_to_num(place, nan=1.0)
+    product *= data.test_probabilities  # in place: of 100,000 photos each array has 2 GB
     return {k: metrics.top_k(data.test_labels, product, n) for k, n in (("top-1", 1), ("top-3", 3))}
 
 
