@@ -266,6 +266,9 @@ def test_tiles_of_an_area() -> None:
     assert tiles[0].lonlat_deg(0, 0) == pytest.approx((-0.15380859, 51.52241608))
     with pytest.raises(UsageError, match="give cities, not countries"):
         tiles_of(parse_area("Land=0,40,20,60"))
+    over_the_date_line = tiles_of(parse_area("Taveuni=179.97,-16.95,-179.97,-16.93"))
+    assert {tile.x for tile in over_the_date_line} == {0, 1, 16382, 16383}
+    assert over_the_date_line == sorted(over_the_date_line, key=lambda tile: (tile.y, tile.x))
     with pytest.raises(UsageError, match="has no name"):
         parse_area("=0,1,2,3")
     with pytest.raises(RegionError):
