@@ -112,6 +112,9 @@ def test_checksums_are_checked_where_they_are(tmp_path: Path) -> None:
     sums.write_text(f"{good}  training/no.tif\n")
     with pytest.raises(DatasetError, match=r"training/no\.tif is missing"):
         burn_scars.read(folder, SMALL)
+    sums.write_bytes(b"\xff\xfe\n")
+    with pytest.raises(DatasetError, match="line 1: expected a sha256 and a file name"):
+        burn_scars.read(folder, SMALL)
     sums.write_text("abc\n")
     with pytest.raises(DatasetError, match="line 1: expected a sha256 and a file name"):
         burn_scars.read(folder, SMALL)

@@ -327,6 +327,20 @@ def test_a_slip_before_anything_has_come_is_no_unfinished_build(
         assert build(options).fetched == 6
 
 
+@pytest.mark.parametrize("name", ["chosen.json", "chosen.parquet", "recipe.json"])
+def test_a_choice_that_cannot_be_read(two_days: Path, tmp_path: Path, name: str) -> None:
+    rows = listed_photos(6)
+    rows[4].served.trouble, rows[4].served.troubles = "500", 10**6
+    with street_server(*(row.served for row in rows)) as server:
+        tables = write_tables(tmp_path / "t", rows)
+        options = options_for(server, tables, two_days, tmp_path / "out")
+        with pytest.raises(DownloadError):
+            build(options)
+        (tmp_path / "out.unfinished" / name).write_bytes(b"{")
+        with pytest.raises(DatasetError, match=f"{name.split('.')[0]}.* cannot be read: remove"):
+            build(options)
+
+
 def test_a_complete_build_leaves_the_work_of_another(two_days: Path, tmp_path: Path) -> None:
     rows = listed_photos(12)
     with street_server(*(row.served for row in rows)) as server:

@@ -111,6 +111,14 @@ def test_a_journal_that_is_none(tmp_path: Path) -> None:
         Journal(tmp_path).__enter__()
 
 
+@pytest.mark.parametrize("row", ["{", "[]", '{"reason": "gone", "colour": 1}'])
+def test_a_journal_of_another_version(tmp_path: Path, row: str) -> None:
+    with Journal(tmp_path) as journal:
+        journal._database.execute("INSERT INTO outcomes VALUES ('a', ?)", (row,))
+        with pytest.raises(DatasetError, match=r"says of a what is not understood .*: remove"):
+            journal.outcomes()
+
+
 def test_a_journal_that_cannot_be_opened(tmp_path: Path) -> None:
     (tmp_path / "journal.sqlite").mkdir()
     with pytest.raises(StorageError, match=r"cannot write .*journal\.sqlite: unable to open"):

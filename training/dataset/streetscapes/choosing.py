@@ -79,9 +79,14 @@ def chosen(options: StreetscapesOptions, web: Web) -> Selection:
     """
     counts = options.work / _COUNTS
     if counts.exists():
-        said = json.loads(counts.read_bytes())
-        table = pq.read_table(options.work / _CHOSEN)
-        return Selection(table, said["candidates"], Counter(said["left_out"]))
+        try:
+            said = json.loads(counts.read_bytes())
+            table = pq.read_table(options.work / _CHOSEN)
+            return Selection(table, said["candidates"], Counter(said["left_out"]))
+        except (ValueError, KeyError, OSError) as error:
+            raise DatasetError(
+                f"{counts} or {_CHOSEN} cannot be read: remove {options.work} and begin again"
+            ) from error
     lister = Lister(
         web, options.endpoints, token(options), options.work, options.fetch.concurrency,
         options.quiet,

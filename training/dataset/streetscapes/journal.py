@@ -96,7 +96,7 @@ class Journal:
         found = {}
         with self._refusals():
             for key, text in self._database.execute("SELECT key, outcome FROM outcomes"):
-                outcome = Outcome(**json.loads(text))
+                outcome = self._outcome(key, text)
                 if outcome.reason or self._is_there(key, outcome):
                     found[str(key)] = outcome
         return found
@@ -130,6 +130,15 @@ class Journal:
     def path_of(self, key: str) -> Path:
         """Where a photo's file lies."""
         return photo_path(self._folder, key)
+
+    def _outcome(self, key: str, text: str) -> Outcome:
+        try:
+            return Outcome(**json.loads(text))
+        except (ValueError, TypeError) as error:
+            raise DatasetError(
+                f"{self._folder / 'journal.sqlite'} says of {key} what is not understood "
+                f"({error}): remove {self._folder} and begin again"
+            ) from error
 
     def _is_there(self, key: str, outcome: Outcome) -> bool:
         try:

@@ -27,7 +27,7 @@ def check_sums(folder: Path) -> None:
     listing = folder / CHECKSUMS
     if not listing.is_file():
         return
-    for number, line in enumerate(listing.read_text().splitlines(), start=1):
+    for number, line in enumerate(listing.read_text(errors="replace").splitlines(), start=1):
         if not line.strip():
             continue
         wanted, _, name = line.partition(" ")
