@@ -176,6 +176,8 @@ def test_what_a_build_will_take(tmp_path: Path, capsys: Capture) -> None:
     assert found.photos_a_s == 8
     with Journal(options.work) as journal:
         journal.add_effort(Effort(100, 250, 7_000_000, 20.0))
+        busy = estimate(options)  # a build is at work: nobody waits, and nothing is stopped
+        assert busy.photos_a_s == 8
     measured = estimate(options)
     assert measured.photos_a_s == 5
     assert measured.requests > found.requests

@@ -64,6 +64,10 @@ class Effort:
     seconds: float
 
 
+class _BusyError(DatasetError):
+    """Another build has the journal."""
+
+
 class Journal:
     """The outcomes in a folder; a context manager, for one thread."""
 
@@ -153,7 +157,7 @@ class Journal:
             yield
         except sqlite3.OperationalError as error:
             if "locked" in str(error):
-                raise DatasetError(
+                raise _BusyError(
                     f"another build works in {self._folder}: wait for it, or name another --out"
                 ) from error
             raise StorageError(
@@ -179,9 +183,12 @@ def keep_photo(folder: Path, key: str, jpeg: bytes) -> None:
 
 
 def measured_effort(folder: Path) -> Effort | None:
-    """What fetching took in a folder, or None where nothing was fetched."""
+    """What fetching took in a folder, or None where nothing was fetched or a build is at work."""
     if not (folder / "journal.sqlite").is_file():
         return None
-    with Journal(folder) as journal:
-        effort = journal.effort()
+    try:
+        with Journal(folder) as journal:
+            effort = journal.effort()
+    except _BusyError:
+        return None
     return effort if effort.photos and effort.seconds > 0 else None
