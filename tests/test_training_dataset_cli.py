@@ -19,6 +19,7 @@ from training.dataset import cli
 from training.dataset.cli import main
 from training.dataset.pack_options import PackOptions
 from training.dataset.streetscapes import command as streetscapes
+from training.dataset.streetscapes import flags
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 Capture = pytest.CaptureFixture[str]
@@ -60,12 +61,13 @@ def test_help_is_quick_and_teaches() -> None:
         )
         assert (done.returncode, done.stderr) == (0, "")
         assert "usage: python -m training.dataset" in done.stdout
+        assert "examples:\n  # " in done.stdout or words in (["pack"], ["info"])
 
 
 def test_the_examples_of_the_help_parse() -> None:
-    text = cli._EPILOG.replace("\\\n", " ")
+    text = (cli._EPILOG + flags.EPILOG).replace("\\\n", " ")
     commands = re.findall(r"python -m training\.dataset (.*)", text)
-    assert len(commands) == 5
+    assert len(commands) == 5 + 3
     for command in commands:
         arguments = cli._parser().parse_args(shlex.split(command))
         if arguments.run is cli._pack:

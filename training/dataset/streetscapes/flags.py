@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import Any
 
 from training.dataset.flags import add_footprint, add_reading, add_result, add_split
@@ -13,12 +14,31 @@ Sentinel-2 imagery of several dates. A build that is stopped, or killed, goes on
 command is run again, and ends with the same bytes. Mapillary wants a token in the environment
 variable MAPILLARY_ACCESS_TOKEN.
 """
+EPILOG = """\
+examples:
+  # what will 20 cities of Global Streetscapes take? nobody is asked, no token is needed
+  python -m training.dataset streetscapes --tables global-streetscapes/data --most-cities 20 \\
+      --out dataset --dry-run
+
+  # make it, with Sentinel-2 files of these cities
+  export MAPILLARY_ACCESS_TOKEN=...
+  python -m training.dataset streetscapes --tables global-streetscapes/data --most-cities 20 \\
+      --imagery sentinel2/ --out dataset
+
+  # a place of one's own, with imagery of a catalogue; KartaView needs no token
+  python -m training.dataset streetscapes --kartaview-area "Camden=-0.17,51.52,-0.12,51.56" \\
+      --imagery stac --dates 2023-01-01/2025-12-31 --out camden
+"""
 
 
 def add_streetscapes(commands: Any) -> None:  # noqa: ANN401
     """Add the command to a parser's."""
     parser = commands.add_parser(
-        "streetscapes", help="make a data set of public street photos", description=DESCRIPTION
+        "streetscapes",
+        help="make a data set of public street photos",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(
         run=run, interrupted="interrupted: run the same command again to go on from here"
