@@ -160,6 +160,17 @@ def test_a_seed_repeats_and_another_differs(mode: Any) -> None:
     assert runs[0][0] != runs[0][1]
 
 
+def test_a_seed_draws_the_dropout_of_the_upernet_too() -> None:
+    scenes = OneBatch(5)
+    data = SceneData(("low", "mid", "high"), scenes, scenes)
+    model = lambda seed: frame_encoder(micro_model(seed))  # noqa: E731
+    budget = Budget(steps=9, batch=4, lr=1e-2)
+    first, again = (
+        remote_sensing.run(model, data, "probe", budget, [0], channels=8) for _ in range(2)
+    )
+    assert first == again
+
+
 def test_a_frozen_encoder_stays_as_it_was_and_a_learning_one_does_not() -> None:
     scenes = OneBatch(4)
     data = SceneData(("low", "mid", "high"), scenes, scenes)

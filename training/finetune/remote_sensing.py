@@ -229,7 +229,9 @@ def _fit(
         numbers = [int(number) for number in aside]
         return metrics.mean_iou(evaluate(model, aside_of, numbers, len(data.classes)))
 
-    fit(model, loss_of, len(chosen), budget, seed=seed, score=score, advance=advance)
+    with torch.random.fork_rng(devices=[]):  # the UPerNet has a dropout
+        torch.manual_seed(seed)
+        fit(model, loss_of, len(chosen), budget, seed=seed, score=score, advance=advance)
 
 
 def _choices(data: SceneData, seed: int) -> tuple[Rows, Rows, Scenes]:
