@@ -73,8 +73,11 @@ class StreetServer:
     agents: set[str] = field(default_factory=set)
     token_answer: str = ""
     """``200`` or ``401``: refuse every token by an error in such an answer."""
+    token_message: str = "Invalid OAuth access token data."
     kartaview_answer: int = 200
     """What the body of KartaView says."""
+    page: tuple[int, bytes] | None = None
+    """A status and an HTML page that come instead of any answer, as from a hotel's network."""
     retry_after: str = "0"
     down: bool = False
     delay_s: float = 0.0
@@ -184,6 +187,8 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(state.delay_s)
         if state.down:
             self._send(503, b"try later", "text/plain")
+        elif state.page is not None:
+            self._send(*state.page, "text/html")
         elif kind == "graph":
             self._graph(rest[0], query)
         elif kind == "tile":
@@ -233,7 +238,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _token_refused(self) -> None:
         status = int(self.server_state.token_answer or 401)
-        self._json(status, {"error": {"message": "Invalid OAuth access token data.",
+        self._json(status, {"error": {"message": self.server_state.token_message,
                                       "type": "OAuthException", "code": 190}})  # fmt: skip
 
     def _kartaview(self, image_id: str) -> None:

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from dataset_commands import REFUSALS, refusal
 from packing_samples import city_lonlat, random_lonlats, save_photo, write_manifest, write_photos
 from toy_city import write_city
 
@@ -18,6 +19,7 @@ from training.dataset import cli
 from training.dataset.cli import main
 from training.dataset.pack_options import PackOptions
 from training.dataset.streetscapes import command as streetscapes
+from training.dataset.streetscapes import flags
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 Capture = pytest.CaptureFixture[str]
@@ -34,17 +36,6 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def packing(photos: Path, imagery: Path, out: Path, *flags: str) -> list[str]:
     argv = ["pack", "--photos", str(photos), "--imagery", str(imagery), "--out", str(out)]
     return [*argv, "--footprint-m", "800", "--quiet", *flags]
-
-
-def refusal(argv: list[str], capsys: Capture, status: int = 1) -> str:
-    """Run a command that must fail; the text of its one error line."""
-    capsys.readouterr()
-    assert main(argv) == status
-    told = capsys.readouterr()
-    (line,) = told.err.splitlines()
-    assert line.startswith("error: ")
-    assert told.out == ""
-    return line.removeprefix("error: ")
 
 
 def options_of(argv: list[str]) -> PackOptions:
@@ -70,12 +61,13 @@ def test_help_is_quick_and_teaches() -> None:
         )
         assert (done.returncode, done.stderr) == (0, "")
         assert "usage: python -m training.dataset" in done.stdout
+        assert "examples:\n  # " in done.stdout or words in (["pack"], ["info"])
 
 
 def test_the_examples_of_the_help_parse() -> None:
-    text = cli._EPILOG.replace("\\\n", " ")
+    text = (cli._EPILOG + flags.EPILOG).replace("\\\n", " ")
     commands = re.findall(r"python -m training\.dataset (.*)", text)
-    assert len(commands) == 5
+    assert len(commands) == 5 + 3
     for command in commands:
         arguments = cli._parser().parse_args(shlex.split(command))
         if arguments.run is cli._pack:
@@ -181,22 +173,17 @@ def test_a_damaged_file_is_found(
     assert "has no dataset.json" in refusal(["info", str(tmp_path)], capsys)
 
 
-REFUSALS = [
-    (["--shares", "0.8,0.2"], 2, "--shares 0.8,0.2 are not three shares"),
-    (["--shares", "most,some,few"], 2, "--shares 'most,some,few' are no numbers"),
+OF_PACK = [
     (["--block-m", "1"], 2, "--block-m 1.0 is below 100 metres"),
-    (["--footprint-m", "1"], 2, "--footprint-m 1 is not between"),
-    (["--min-valid", "2"], 2, "--min-valid 2 is not above 0"),
-    (["--dn-scale", "0"], 2, "--dn-scale 0.0 is not above 0"),
-    (["--bands", "B2,B99"], 2, "unknown band 'B99'"),
-    (["--imagery", "nowhere.tif"], 1, "no file or folder nowhere.tif"),
     (["--photos", "nowhere"], 1, "no photos at nowhere: give a folder"),
     (["--photos", "pyproject.toml"], 2, "pyproject.toml is neither a folder nor"),
     (["--out", "pyproject.toml"], 2, "pyproject.toml is a file"),
 ]
 
 
-@pytest.mark.parametrize(("flags", "status", "words"), REFUSALS, ids=lambda v: str(v)[:40])
+@pytest.mark.parametrize(
+    ("flags", "status", "words"), [*REFUSALS, *OF_PACK], ids=lambda v: str(v)[:40]
+)
 def test_commands_that_cannot_work(
     manifest: Path,
     city_tif: Path,

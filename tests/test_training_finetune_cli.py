@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +15,11 @@ from micro_training import micro_model
 from test_training_finetune_readers import write_burn_scars, write_streetscapes
 from test_training_finetune_sightings import write_yfcc
 
-from training.finetune import synthetic_table
+from gair.errors import UsageError
+from training.finetune import cli, synthetic_table
 from training.finetune.cli import main
 from training.finetune.fitting import Budget
+from training.finetune.opening import open_encoder
 from training.finetune.readers import burn_scars, sightings
 from training.finetune.results import Row, Section, markdown, mean_sd
 from training.finetune.synthetic import Size
@@ -85,7 +89,11 @@ def test_the_papers_table_runs_what_is_there_and_says_what_is_not(
     [
         ([], 2, "give one of --task NAME and --table"),
         (["--task", "platfrm", "--data", "."], 2, "did you mean 'platform'?; see them"),
-        (["--task", "platform"], 2, "--data is needed"),
+        (["--task", "platfrm"], 2, "did you mean 'platform'?; see them"),
+        (["--task", "platform"], 2, "--data is needed: a folder with manual_labels of"),
+        (["--table", "paper"], 2, "--data is needed: ROOT, with a folder ROOT/TASK for each"),
+        (["--table", "paper", "--data", "/nowhere"], 1, "no folder /nowhere"),
+        (["--task", "platform", "--model", "scratch:geoclip"], 2, "--data is needed"),
         (["--task", "platform", "--data", "/nowhere"], 1, "no data at /nowhere: manual_labels of"),
         (["--task", "platform", "--data", ".", "--seeds", "0"], 2, "--seeds is 0"),
         (["--table", "synthetic", "--steps", "5"], 2, "--steps does not go with --table syn"),
@@ -100,6 +108,39 @@ def test_refusals_are_one_line(
     told = capsys.readouterr().err
     assert words in told
     assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize("source", ["scratch:geoclip", "scratch:croma:x.pt", "scratch:scratch:a"])
+def test_only_gair_and_timm_models_start_from_scratch(source: str) -> None:
+    with pytest.raises(UsageError, match="scratch: goes before a GAIR model or timm:NAME"):
+        open_encoder(source, "location")
+
+
+def test_what_is_not_finite_is_null_in_the_file_and_told_in_the_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = (Row("a", ({"R2": float("-inf")}, {"R2": 0.5})),)
+    section = Section("T", "street view", ("R2",), rows)
+    cli._write([section], argparse.Namespace(out=tmp_path, seeds=2))
+    facts = json.loads((tmp_path / "transfer.json").read_text(), parse_constant=pytest.fail)
+    assert facts["tasks"][0]["rows"][0]["scores"] == [{"R2": None}, {"R2": 0.5}]
+    assert facts["tasks"][0]["rows"][0]["mean"] == {"R2": None}
+    assert "| a | -inf" in capsys.readouterr().out
+
+
+def test_tables_are_told_as_tasks_are_finished(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = []
+
+    def sections() -> Iterator[Section]:
+        for title, pipeline in (("A", "street view"), ("B", "street view"), ("C", "location")):
+            yield Section(title, pipeline, ("R2",), (Row("a", ({"R2": 0.5},)),))
+            told.append(capsys.readouterr().out)
+
+    cli._write(sections(), argparse.Namespace(out=tmp_path, seeds=1))
+    assert [text.count("**") for text in told] == [2, 2, 2]
+    assert "".join(told) + capsys.readouterr().out == (tmp_path / "transfer.md").read_text()
 
 
 def test_an_encoder_of_another_kind_fails_a_single_task(

@@ -51,6 +51,35 @@ def test_the_best_weights_on_the_way_are_kept() -> None:
     assert not module.training
 
 
+def test_a_score_that_is_none_is_the_worst() -> None:
+    module = nn.Linear(1, 1)
+    given, found = iter([float("nan"), 1.0, float("nan")]), []
+
+    def score() -> float:
+        found.append(float(module.weight.detach()))
+        return next(given)
+
+    budget = Budget(steps=9, batch=2, lr=0.1, checks=3)
+    best = fit(module, lambda _rows: module.weight.sum(), 4, budget, seed=0, score=score)
+    assert best == 1.0
+    assert float(module.weight.detach()) == found[1]
+
+
+def test_targets_count_alike_whatever_their_units() -> None:
+    rng = np.random.default_rng(0)
+    x = torch.from_numpy(rng.normal(size=(400, 8)))
+    fine = (x[:, :1] + 0.1 * torch.from_numpy(rng.normal(size=(400, 1)))).numpy()
+    noise = rng.normal(size=(400, 1))
+    parts = slice(0, 12), slice(12, 400)
+
+    def weight_of(unit: float) -> float:
+        y = np.concatenate([fine, unit * noise], axis=1)
+        fitted, aside = ((x[part], y[part]) for part in parts)
+        return float(linear.solve_linear(fitted, aside, goal="regression", outputs=2).weight[0, 0])
+
+    assert weight_of(1000.0) == pytest.approx(weight_of(1.0))
+
+
 def test_frozen_weights_stay_and_steps_are_told() -> None:
     module = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1))
     module[0].requires_grad_(False)

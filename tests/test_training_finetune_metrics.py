@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from sklearn import metrics as reference
@@ -55,6 +57,25 @@ def test_mean_iou_equals_scikit_learns_jaccard(classes: int) -> None:
     assert (counts == wanted).all()
     jaccard = reference.jaccard_score(truth[counted], answers[counted], average="macro")
     assert metrics.mean_iou(counts) == pytest.approx(jaccard)
+
+
+def test_the_best_of_many_classes_take_little_memory() -> None:
+    truth = np.arange(3000) % 1000
+    scores = np.random.default_rng(0).random((3000, 1000), dtype=np.float32)
+    wanted = float((np.argsort(scores, axis=1)[:, -3:] == truth[:, None]).any(axis=1).mean())
+    tracemalloc.start()
+    assert metrics.top_k(truth, scores, 3) == wanted
+    assert tracemalloc.get_traced_memory()[1] < scores.nbytes
+    tracemalloc.stop()
+
+
+def test_ties_go_to_the_later_classes() -> None:
+    scores = np.array([[1.0, 1.0, 1.0, 0.0], [np.nan, np.nan, -np.inf, np.nan]])
+    for k in (1, 2, 3, 4):
+        for label in range(4):
+            order = np.argsort(np.nan_to_num(scores, nan=-np.inf), axis=1, kind="stable")
+            wanted = (order[:, -k:] == label).any(axis=1).mean()
+            assert metrics.top_k(np.full(2, label), scores, k) == wanted
 
 
 def test_a_class_that_nobody_has_or_says_does_not_count() -> None:

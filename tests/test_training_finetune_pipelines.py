@@ -17,6 +17,7 @@ from training.finetune.encoders import Photos
 from training.finetune.fitting import Budget
 from training.finetune.gair_encoders import frame_encoder, location_encoder, photo_encoder
 from training.finetune.remote_sensing import IGNORED, SceneData, tiles
+from training.finetune.running import EFFORTS, examples_in
 from training.finetune.species import PriorData, presence_loss
 from training.finetune.supervised import Labelled, SupervisedData
 
@@ -159,6 +160,17 @@ def test_a_seed_repeats_and_another_differs(mode: Any) -> None:
     assert runs[0][0] != runs[0][1]
 
 
+def test_a_seed_draws_the_dropout_of_the_upernet_too() -> None:
+    scenes = OneBatch(5)
+    data = SceneData(("low", "mid", "high"), scenes, scenes)
+    model = lambda seed: frame_encoder(micro_model(seed))  # noqa: E731
+    budget = Budget(steps=9, batch=4, lr=1e-2)
+    first, again = (
+        remote_sensing.run(model, data, "probe", budget, [0], channels=8) for _ in range(2)
+    )
+    assert first == again
+
+
 def test_a_frozen_encoder_stays_as_it_was_and_a_learning_one_does_not() -> None:
     scenes = OneBatch(4)
     data = SceneData(("low", "mid", "high"), scenes, scenes)
@@ -214,6 +226,37 @@ def test_larger_scenes_are_cropped_to_fit_and_read_whole_to_test() -> None:
     assert (mask == numbered[0, 0, top : top + 32, left : left + 32]).all()
     with pytest.raises(DatasetError, match="a scene is 16 x 40 pixels, narrower"):
         remote_sensing.crop(np.zeros((1, 10, 16, 40), np.float32), np.zeros((16, 40), int), 32, rng)
+
+
+@pytest.mark.parametrize(("room", "most"), [(0, 100), (10**9, 8)])
+def test_maps_are_remembered_as_far_as_there_is_room(
+    room: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote_sensing, "REMEMBERED_BYTES", room)
+    scenes, asked = OneBatch(8), []
+    monkeypatch.setattr(
+        scenes, "read", lambda number, read=scenes.read: asked.append(number) or read(number)
+    )
+    data = SceneData(("low", "mid", "high"), scenes, OneBatch(2), val=OneBatch(2))
+    budget = Budget(steps=10, batch=4, lr=1e-2, checks=1)
+    results = remote_sensing.run(
+        lambda seed: frame_encoder(micro_model(seed)), data, "probe", budget, [0], channels=4
+    )
+    assert len(asked) == (40 if room == 0 else most)
+    assert 0 <= results[0]["mIoU"] <= 1
+
+
+def test_epochs_are_those_of_the_examples_that_are_fitted() -> None:
+    scenes, fifty = OneBatch(20), np.zeros(50, dtype=np.int64)
+    data = SceneData(("low", "mid", "high"), scenes, scenes)
+    assert examples_in("remote sensing", data) == 18
+    assert examples_in("remote sensing", SceneData(data.classes, scenes, scenes, scenes)) == 20
+    labelled = Labelled(places(50), fifty)
+    task = location.PlaceData("classification", ("a",), labelled, labelled)
+    assert examples_in("location", task) == 40
+    prior = PriorData(1, places(50), fifty, places(50), fifty, np.ones((50, 1), np.float32))
+    assert examples_in("species prior", prior) == 45
+    assert EFFORTS["remote sensing"].budget(18).steps == 180
 
 
 def test_a_single_scene_is_too_few_for_batch_norms() -> None:

@@ -89,6 +89,13 @@ def test_burn_scars_that_are_not_as_published(tmp_path: Path) -> None:
     data = burn_scars.read(folder, SMALL)
     with pytest.raises(DatasetError, match=f"cannot read .*{mask.name}"):
         data.test.read(0)
+    mask.unlink()
+    write_tif(mask, np.full((1, SIDE, SIDE), 255, np.int16))
+    with pytest.raises(DatasetError, match=rf"{mask.name} has class 255; expected -1, 0, 1"):
+        data.test.read(0)
+    write_tif(mask, np.zeros((1, SIDE, 4), np.int16))
+    with pytest.raises(DatasetError, match=r"has shape \(6, 8, 8\) and its mask \(8, 4\)"):
+        data.test.read(0)
 
 
 def test_checksums_are_checked_where_they_are(tmp_path: Path) -> None:
@@ -104,6 +111,9 @@ def test_checksums_are_checked_where_they_are(tmp_path: Path) -> None:
         burn_scars.read(folder, SMALL)
     sums.write_text(f"{good}  training/no.tif\n")
     with pytest.raises(DatasetError, match=r"training/no\.tif is missing"):
+        burn_scars.read(folder, SMALL)
+    sums.write_bytes(b"\xff\xfe\n")
+    with pytest.raises(DatasetError, match="line 1: expected a sha256 and a file name"):
         burn_scars.read(folder, SMALL)
     sums.write_text("abc\n")
     with pytest.raises(DatasetError, match="line 1: expected a sha256 and a file name"):
@@ -138,7 +148,11 @@ def test_small_farms_that_are_not_as_published(tmp_path: Path) -> None:
     folder = write_small_farms(tmp_path)
     with pytest.raises(DatasetError, match="tiles of all splits: 4 found, 62 are published"):
         small_farms.read(folder)
-    (folder / "sentinel-2-asia" / "train" / "masks" / "1.tif").unlink()
+    masks = folder / "sentinel-2-asia" / "train" / "masks"
+    (masks / "1.tif").rename(masks / "2.tif")
+    with pytest.raises(DatasetError, match=r"train/masks/1\.tif is missing"):
+        small_farms.read(folder, tiles=4)
+    (masks / "2.tif").unlink()
     with pytest.raises(DatasetError, match=r"train/masks: files \*.tif: 1 found, 2 are published"):
         small_farms.read(folder, tiles=4)
     with pytest.raises(DatasetError, match=r"images holds no .tif"):
@@ -167,8 +181,8 @@ def test_south_sudan(tmp_path: Path) -> None:
     assert (len(data.train), len(data.val), len(data.test), data.dates) == (2, 1, 1, 6)
     dn, mask = data.train.read(0)
     assert dn.shape == (6, 10, SIDE, SIDE)
-    assert dn[:, 0, 0, 0].tolist() == [300, 400, 500, 600, 700, 800]  # the last six of nine
-    assert data.train.read(1)[0][:, 0, 0, 0].tolist() == [0, 100, 200, 300, 0, 0]
+    assert dn[:, 0, 0, 0].tolist() == [800, 700, 600, 500, 400, 300]  # the last six of nine
+    assert data.train.read(1)[0][:, 0, 0, 0].tolist() == [300, 200, 100, 0, 0, 0]
     truth = np.load(tmp_path / "southsudan/truth/southsudan_000003.npz")["truth"]
     assert (mask == np.where((truth > 0) & (truth < 5), truth - 1, IGNORED)).all()
     assert data.train.bands == GAIR_BANDS
@@ -225,6 +239,16 @@ def test_streetscapes_that_are_not_as_published(tmp_path: Path) -> None:
     write_csv(folder / "test" / "view_direction.csv", "uuid,view_direction", "gone,side")
     with pytest.raises(DatasetError, match=r"img/gone\.jpeg is missing"):
         labelled_photos.read_streetscapes(folder, "view_direction")
+    for row in ("test-0", "test-0,"):
+        write_csv(folder / "test" / "view_direction.csv", "uuid,view_direction", row)
+        with pytest.raises(DatasetError, match=r"csv, row 1: view_direction is empty"):
+            labelled_photos.read_streetscapes(folder, "view_direction")
+    write_csv(folder / "test" / "view_direction.csv", "uuid,view_direction", "train-1,side")
+    with pytest.raises(DatasetError, match=r"train-1\.jpeg is in train and in test"):
+        labelled_photos.read_streetscapes(folder, "view_direction")
+    (folder / "test" / "view_direction.csv").write_bytes(b"uuid,view_direction\n\xff\xfe,a\n")
+    with pytest.raises(DatasetError, match=r"view_direction\.csv is no CSV"):
+        labelled_photos.read_streetscapes(folder, "view_direction")
 
 
 def test_numbers_of_photos(tmp_path: Path) -> None:
@@ -240,8 +264,14 @@ def test_numbers_of_photos(tmp_path: Path) -> None:
     write_csv(tmp_path / "labels.csv", head, rows[0], "photos/b.jpg,train,much,1", rows[2])
     with pytest.raises(DatasetError, match=r"labels.csv, row 2: income is 'much', no number"):
         labelled_photos.read_numbers(tmp_path)
+    write_csv(tmp_path / "labels.csv", head, *rows, "photos/a.jpg,test,nan,1")
+    with pytest.raises(DatasetError, match=r"labels.csv, row 4: income is 'nan', no number"):
+        labelled_photos.read_numbers(tmp_path)
+    write_csv(tmp_path / "labels.csv", head, *rows, "photos/./a.jpg,test,1,1")
+    with pytest.raises(DatasetError, match=r"a\.jpg is in train and in test"):
+        labelled_photos.read_numbers(tmp_path)
     write_csv(tmp_path / "labels.csv", head, *rows, "photos/a.jpg,val,1,1")
-    with pytest.raises(DatasetError, match="has split 'val': expected train or test"):
+    with pytest.raises(DatasetError, match="row 4: split is 'val'; expected train or test"):
         labelled_photos.read_numbers(tmp_path)
     write_csv(tmp_path / "labels.csv", head, *rows[:2])
     with pytest.raises(DatasetError, match="no row whose split is test"):
@@ -265,6 +295,10 @@ def test_mosaiks(tmp_path: Path) -> None:
         mosaiks.read(tmp_path, "population")
     write_csv(tmp_path / "Y_population.csv", "lon,lat,population,split", rows[0])
     with pytest.raises(DatasetError, match="no row of the split test"):
+        mosaiks.read(tmp_path, "population")
+    head = "lon,lat,population,split"
+    write_csv(tmp_path / "Y_population.csv", head, *rows, "1,2,3,Test")
+    with pytest.raises(DatasetError, match="row 4: split is 'Test'; expected train, val or test"):
         mosaiks.read(tmp_path, "population")
     with pytest.raises(DatasetError, match=r"Y_elevation\.csv is missing"):
         mosaiks.read(tmp_path, "elevation")

@@ -132,3 +132,39 @@ def test_yfcc(tmp_path: Path) -> None:
     (tmp_path / "features_inception" / "YFCC_test_preds.npy").unlink()
     with pytest.raises(DatasetError, match=r"YFCC_test_preds\.npy is missing"):
         sightings.read_yfcc(tmp_path, CLASSES)
+    rows = ["lon,lat,class,split", "1,2,0,train", "3,4,3,Train", "7,8,2,test"]
+    (tmp_path / "train_test_split.csv").write_text("\n".join(rows) + "\n")
+    with pytest.raises(DatasetError, match="row 2: split is 'Train'; expected train, val or test"):
+        sightings.read_yfcc(tmp_path, CLASSES)
+
+
+@pytest.mark.parametrize("bad", [np.nan, -0.5, np.inf])
+def test_predictions_that_are_no_probabilities(tmp_path: Path, bad: float) -> None:
+    write_yfcc(tmp_path)
+    path = tmp_path / "features_inception" / "YFCC_test_preds.npy"
+    np.save(path, np.array([[0.1, bad, 0.2, 0.3]]))
+    with pytest.raises(DatasetError, match="YFCC_test_preds.npy, row 1: .* no probabilities"):
+        sightings.read_yfcc(tmp_path, CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ({"id": 101, "lon": 40.0, "lat": 120.0}, "longitude 40.0, latitude 120.0"),
+        ({"id": 101, "lon": "west", "lat": 1.0}, "could not convert"),
+        ({"id": 101, "lat": 1.0}, "lon"),
+    ],
+)
+def test_places_that_are_none(tmp_path: Path, place: dict[str, Any], words: str) -> None:
+    path = write_inat(tmp_path) / "val2018_locations.json"
+    places = [one for one in json.loads(path.read_text()) if one["id"] != 101]
+    path.write_text(json.dumps([*places, place]))
+    with pytest.raises(DatasetError, match=f"val2018_locations.json.*{words}"):
+        sightings.read_inat(tmp_path, 2018, CLASSES)
+
+
+def test_birds_at_places_that_are_none(tmp_path: Path) -> None:
+    path = write_birds(tmp_path) / "birdsnap_with_loc_2019.json"
+    path.write_text(path.read_text().replace("-70", "-700"))
+    with pytest.raises(DatasetError, match="longitude -700.0, latitude 40.0"):
+        sightings.read_birds(tmp_path, "birdsnap", CLASSES)

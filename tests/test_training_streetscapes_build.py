@@ -22,6 +22,7 @@ from training.dataset.checks import OUTSIDE
 from training.dataset.shards import ShardedDataset
 from training.dataset.split import SplitOptions
 from training.dataset.streetscapes.build import BuildReport, build
+from training.dataset.streetscapes.journal import Journal
 from training.dataset.streetscapes.manifest import NEAR_DUPLICATE
 from training.dataset.streetscapes.options import Lists, StreetscapesOptions
 from training.dataset.streetscapes.photo_fetch import BLURRED, GONE, MOVED, FetchOptions
@@ -252,8 +253,6 @@ def test_no_token_is_noticed_before_anything_is_asked(
         with pytest.raises(UsageError, match="Mapillary wants a token"):
             build(options)
         assert not server.asked
-        (tmp_path / "out.unfinished/chosen.json").unlink()
-        (tmp_path / "out.unfinished/recipe.json").unlink()
         only = dataclasses.replace(options, selection=SelectionOptions(sources=("kartaview",)))
         assert build(only).fetched == 2
         assert not server.asked["graph"]
@@ -313,6 +312,64 @@ def test_an_unfinished_build_keeps_its_options(two_days: Path, tmp_path: Path) -
         other = dataclasses.replace(options, selection=SelectionOptions(per_cell=1))
         with pytest.raises(UsageError, match=r"unfinished build with other options \(selection\)"):
             build(other)
+
+
+def test_a_slip_before_anything_has_come_is_no_unfinished_build(
+    two_days: Path, tmp_path: Path
+) -> None:
+    rows = listed_photos(6)
+    with street_server(*(row.served for row in rows)) as server:
+        tables = write_tables(tmp_path / "t", rows)
+        options = options_for(server, tables, two_days, tmp_path / "out")
+        slip = dataclasses.replace(options, selection=SelectionOptions(cities=("Wstham",)))
+        with pytest.raises(UsageError, match="no usable photo is of a city 'Wstham'"):
+            build(slip)
+        assert build(options).fetched == 6
+
+
+@pytest.mark.parametrize("name", ["chosen.json", "chosen.parquet", "recipe.json"])
+def test_a_choice_that_cannot_be_read(two_days: Path, tmp_path: Path, name: str) -> None:
+    rows = listed_photos(6)
+    rows[4].served.trouble, rows[4].served.troubles = "500", 10**6
+    with street_server(*(row.served for row in rows)) as server:
+        tables = write_tables(tmp_path / "t", rows)
+        options = options_for(server, tables, two_days, tmp_path / "out")
+        with pytest.raises(DownloadError):
+            build(options)
+        (tmp_path / "out.unfinished" / name).write_bytes(b"{")
+        with pytest.raises(DatasetError, match=f"{name.split('.')[0]}.* cannot be read: remove"):
+            build(options)
+
+
+def test_a_complete_build_leaves_the_work_of_another(two_days: Path, tmp_path: Path) -> None:
+    rows = listed_photos(12)
+    with street_server(*(row.served for row in rows)) as server:
+        tables = write_tables(tmp_path / "t", rows)
+        options = options_for(server, tables, two_days, tmp_path / "out")
+        build(options)
+        rows[4].served.trouble, rows[4].served.troubles = "500", 10**6
+        other = dataclasses.replace(
+            options, selection=SelectionOptions(per_cell=40), overwrite=True
+        )
+        with pytest.raises(DownloadError, match="1 of 12 photos cannot be had now"):
+            build(other)
+        work = tmp_path / "out.unfinished"
+        before = files_of(work)
+        assert build(options).was_complete
+        assert files_of(work) == before
+
+
+def test_what_has_come_is_looked_through_once(
+    two_days: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    plain = Journal.outcomes
+    monkeypatch.setattr(Journal, "outcomes", lambda self: calls.append(1) or plain(self))
+    rows = listed_photos(4)
+    with street_server(*(row.served for row in rows)) as server:
+        tables = write_tables(tmp_path / "t", rows)
+        build(options_for(server, tables, two_days, tmp_path / "out"))
+    assert len(calls) == 1  # of a million photos it is half a gigabyte
 
 
 def build_areas(server: StreetServer, imagery: Path, out: Path) -> BuildReport:

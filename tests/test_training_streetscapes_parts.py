@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from dataset_commands import REFUSALS, refusal
 from packing_samples import save_photo
 from PIL import Image, ImageFilter
 from street_samples import listed_photos, write_tables
 from street_servers import TOKEN, street_photo, street_server
 from toy_city import write_city
 
-from gair.errors import DatasetError, UsageError
+from gair.errors import DatasetError, StorageError, UsageError
 from gair.geo import Footprint
 from indexer.progress import Progress
 from training.dataset.cli import main
@@ -110,6 +111,20 @@ def test_a_journal_that_is_none(tmp_path: Path) -> None:
         Journal(tmp_path).__enter__()
 
 
+@pytest.mark.parametrize("row", ["{", "[]", '{"reason": "gone", "colour": 1}'])
+def test_a_journal_of_another_version(tmp_path: Path, row: str) -> None:
+    with Journal(tmp_path) as journal:
+        journal._database.execute("INSERT INTO outcomes VALUES ('a', ?)", (row,))
+        with pytest.raises(DatasetError, match=r"says of a what is not understood .*: remove"):
+            journal.outcomes()
+
+
+def test_a_journal_that_cannot_be_opened(tmp_path: Path) -> None:
+    (tmp_path / "journal.sqlite").mkdir()
+    with pytest.raises(StorageError, match=r"cannot write .*journal\.sqlite: unable to open"):
+        Journal(tmp_path).__enter__()
+
+
 def test_few_days_are_far_apart(tmp_path: Path) -> None:
     for day in ("20230101", "20230201", "20230301", "20230401", "20230501"):
         write_city(tmp_path / f"s_{day}T101010.tif", side_px=40)
@@ -161,6 +176,8 @@ def test_what_a_build_will_take(tmp_path: Path, capsys: Capture) -> None:
     assert found.photos_a_s == 8
     with Journal(options.work) as journal:
         journal.add_effort(Effort(100, 250, 7_000_000, 20.0))
+        busy = estimate(options)  # a build is at work: nobody waits, and nothing is stopped
+        assert busy.photos_a_s == 8
     measured = estimate(options)
     assert measured.photos_a_s == 5
     assert measured.requests > found.requests
@@ -185,14 +202,12 @@ def test_a_dry_run_asks_nobody(
     assert not (tmp_path / "out.unfinished").exists()
 
 
-REFUSALS = [
+OF_STREETSCAPES = [
     (["--per-cell", "0"], 2, "--per-cell 0 is below 1"),
     (["--concurrency", "0"], 2, "--concurrency 0 is not in 1..256"),
     (["--sources", "google"], 2, "unknown source 'google': there are mapillary, kartaview"),
     (["--dates-per-footprint", "0"], 2, "--dates-per-footprint 0 is below 1"),
     (["--imagery", "stac"], 2, "--imagery stac needs to know which dates: pass, for example"),
-    (["--shares", "1"], 2, "--shares 1 are not three shares"),
-    (["--shares", "most"], 2, "--shares 'most' are no numbers"),
     (["--city", "Atlantis"], 2, "no usable photo is of a city 'Atlantis'"),
     (["--mapillary-area", "x"], 1, "unknown region 'x'"),
     (["--osv5m", "nowhere.csv"], 1, "cannot read nowhere.csv"),
@@ -200,7 +215,9 @@ REFUSALS = [
 ]
 
 
-@pytest.mark.parametrize(("flags", "status", "words"), REFUSALS, ids=lambda v: str(v)[:30])
+@pytest.mark.parametrize(
+    ("flags", "status", "words"), [*REFUSALS, *OF_STREETSCAPES], ids=lambda v: str(v)[:40]
+)
 def test_commands_that_cannot_work(
     city_tif: Path,
     tmp_path: Path,
@@ -213,25 +230,20 @@ def test_commands_that_cannot_work(
     monkeypatch.setenv(TOKEN_VARIABLE, TOKEN)
     tables = write_tables(tmp_path / "tables", listed_photos(3))
     argv = ["streetscapes", "--tables", str(tables), "--imagery", str(city_tif)]
-    assert main([*argv, "--out", str(tmp_path / "out"), "--quiet", *flags]) == status
-    told = capsys.readouterr()
-    (line,) = told.err.splitlines()
-    assert words in line
-    assert line.startswith("error: ")
-    assert told.out == ""
+    argv += ["--out", str(tmp_path / "out"), "--quiet", *flags]
+    assert words in refusal(argv, capsys, status)
     assert not (tmp_path / "out").exists()
 
 
 def test_imagery_is_needed(tmp_path: Path, capsys: Capture) -> None:
     tables = write_tables(tmp_path / "tables", listed_photos(3))
     argv = ["streetscapes", "--tables", str(tables), "--out", str(tmp_path / "out")]
-    assert main(argv) == 2
-    assert "no imagery: pass Sentinel-2 files or folders with --imagery" in capsys.readouterr().err
+    assert "no imagery: pass Sentinel-2 files or folders with --imagery" in refusal(argv, capsys, 2)
 
 
 def test_lists_are_needed(tmp_path: Path, capsys: Capture) -> None:
-    assert main(["streetscapes", "--out", str(tmp_path / "out")]) == 2
-    assert "nothing says which photos there are: pass --tables" in capsys.readouterr().err
+    argv = ["streetscapes", "--out", str(tmp_path / "out")]
+    assert "nothing says which photos there are: pass --tables" in refusal(argv, capsys, 2)
 
 
 def test_progress_does_not_count_what_was_done_before(capsys: Capture) -> None:

@@ -26,7 +26,8 @@ def one_photo(**changes: object) -> ServedPhoto:
 
 
 def look_up(server: StreetServer, web: Web, source: str = "mapillary") -> PhotoFacts | None:
-    endpoints = Endpoints(f"{server.base_url}/graph", "", f"{server.base_url}/kartaview")
+    base = server.base_url
+    endpoints = Endpoints(f"{base}/graph", f"{base}/tile", f"{base}/kartaview")
     return providers(web, endpoints, TOKEN, 1024)[source].look_up("1")
 
 

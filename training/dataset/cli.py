@@ -11,6 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gair.command import run_command
+from training.dataset.flags import (
+    add_footprint,
+    add_reading,
+    add_result,
+    add_split,
+    footprint_side_m,
+    reading_options,
+)
 from training.dataset.streetscapes.flags import add_streetscapes
 
 if TYPE_CHECKING:
@@ -61,25 +69,16 @@ def pack_options(arguments: argparse.Namespace) -> PackOptions:
     Raises:
         UsageError: A value cannot work.
     """
-    from gair.bands import parse_bands
-    from gair.config import GairConfig
-    from training.dataset.dated_imagery import ImageryOptions
     from training.dataset.pack_options import PackOptions
     from training.dataset.split import SplitOptions, parse_shares
 
-    side_m = arguments.footprint_m
     return PackOptions(
         photos=Path(arguments.photos),
         imagery=tuple(Path(path) for path in arguments.imagery),
         out=Path(arguments.out),
-        reading=ImageryOptions(
-            bands=None if arguments.bands is None else parse_bands(arguments.bands),
-            dn_scale=arguments.dn_scale,
-            dn_offset=arguments.dn_offset,
-            date_from_name=arguments.date_from_name,
-        ),
+        reading=reading_options(arguments),
         footprints=arguments.footprints,
-        footprint_m=GairConfig.footprint_mercator_m if side_m is None else side_m,
+        footprint_m=footprint_side_m(arguments),
         min_valid=arguments.min_valid,
         split=SplitOptions(
             by=arguments.split_by,
@@ -153,36 +152,10 @@ def _add_sources(pack: Any) -> None:  # noqa: ANN401
         "each day of acquisition becomes a frame of its own",
     )
     add("--out", required=True, metavar="DIR", help="folder of the data set")
-    add("--overwrite", action="store_true", help="replace the data set that is there")
     add("--licence", default="", metavar="TEXT", help="of photos whose manifest names none")
     add("--source", default="", metavar="TEXT", help="of photos whose manifest names none")
-    add("--synthetic", action="store_true", help="photos and imagery are made up: record that")
-    add("--max-px", type=int, default=1024, metavar="PX", help="longest side of a photo (1024)")
-    add(
-        "--date-from-name",
-        action="store_true",
-        help="take the day from file names such as city_20240131.tif before the metadata",
-    )
-    add(
-        "--bands",
-        metavar="LIST",
-        help="bands in files that do not name them: gair-10, l2a-12, l1c-13, or B2,B3,...",
-    )
-    add(
-        "--dn-scale",
-        type=float,
-        default=1.0,
-        metavar="X",
-        help="multiply pixels by this to get reflectance x 10000 (10000 for reflectance in 0..1)",
-    )
-    add(
-        "--dn-offset",
-        type=float,
-        default=0.0,
-        metavar="X",
-        help="then add this (-1000 for ESA products of baseline 04.00 and later)",
-    )
-    add("--quiet", action="store_true", help="no progress")
+    add_result(add)
+    add_reading(add)
 
 
 def _add_footprints(pack: Any) -> None:  # noqa: ANN401
@@ -194,20 +167,7 @@ def _add_footprints(pack: Any) -> None:  # noqa: ANN401
         help="squares of imagery: the web map tile a photo lies in, or a square around it, moved "
         "at random and into the imagery, for few photos or small images (default: %(default)s)",
     )
-    add(
-        "--footprint-m",
-        type=float,
-        metavar="M",
-        help="side of a footprint in Web-Mercator metres; on the ground it is this times "
-        "cos(latitude) (default: 2446, a zoom-14 tile)",
-    )
-    add(
-        "--min-valid",
-        type=float,
-        default=0.5,
-        metavar="SHARE",
-        help="leave out frames with less imagery than this (default: %(default)s)",
-    )
+    add_footprint(add)
 
 
 def _add_split(pack: Any) -> None:  # noqa: ANN401
@@ -219,20 +179,7 @@ def _add_split(pack: Any) -> None:  # noqa: ANN401
         help="hold out whole cities (the manifest's column city or place; groups of near photos "
         "where it names none) or blocks of a grid (default: %(default)s)",
     )
-    add(
-        "--shares",
-        default="0.8,0.1,0.1",
-        metavar="T,V,T",
-        help="shares of train, val and test (default: %(default)s)",
-    )
-    add(
-        "--buffer-m",
-        type=float,
-        default=500.0,
-        metavar="M",
-        help="least gap between footprints of different splits; photos in it are left out "
-        "(default: %(default)g)",
-    )
+    add_split(add)
     add(
         "--block-m",
         type=float,

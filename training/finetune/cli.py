@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gair.command import run_command
-from gair.errors import ModelError, UsageError
+from gair.errors import DatasetError, ModelError, UsageError
 from training.finetune.tasks import (
     MODE_OF,
     PAPER,
@@ -74,11 +74,18 @@ def _run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--seeds is {arguments.seeds}: it must be 1 or more")
     if arguments.table == "synthetic":
         return _write(_synthetic(arguments), arguments)
-    if arguments.data is None:
-        raise UsageError(
-            "--data is needed: the folder of the task's data, or ROOT of --table paper"
-        )
     tasks = TASKS if arguments.task is None else (task_named(arguments.task),)
+    if arguments.data is None:
+        what = (
+            f"a folder with {tasks[0].get}"
+            if arguments.task
+            else "ROOT, with a folder ROOT/TASK for each task whose data are there"
+        )
+        raise UsageError(f"--data is needed: {what}")
+    if arguments.task is None and not arguments.data.is_dir():
+        raise DatasetError(
+            f"no folder {arguments.data}: put the data of each task into a folder of its name there"
+        )
     return _write(_paper(tasks, arguments), arguments)
 
 
@@ -155,6 +162,7 @@ def _write(sections: Iterable[Section], arguments: argparse.Namespace) -> int:
     with disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
     done: list[Section] = []
+    told = ""
     for section in sections:
         done.append(section)
         text = markdown(done)
@@ -165,8 +173,10 @@ def _write(sections: Iterable[Section], arguments: argparse.Namespace) -> int:
             "seeds": arguments.seeds,
             "tasks": [one.to_dict() for one in done],
         }
-        write_whole(out / "transfer.json", json.dumps(facts, indent=1).encode())
-    print(markdown(done))
+        content = json.dumps(facts, indent=1, allow_nan=False)
+        write_whole(out / "transfer.json", content.encode())
+        print(text[len(told) :], end="", flush=True)
+        told = text
     return 0
 
 

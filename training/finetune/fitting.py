@@ -65,7 +65,8 @@ def fit(
         count: how many rows there are.
         budget: how long.
         seed: of the order of the rows.
-        score: higher is better, on rows that are not fitted; None keeps the last weights.
+        score: higher is better, on rows that are not fitted, NaN is the worst; None keeps the last
+            weights.
         advance: told of each step.
 
     Returns:
@@ -101,6 +102,7 @@ def fit(
         if score is not None and step + 1 in checks:
             module.eval()
             found = score()
+            found = -math.inf if math.isnan(found) else found
             if best_state is None or found > best:
                 best, best_state = found, copy.deepcopy(module.state_dict())
     if best_state is not None:
@@ -130,5 +132,10 @@ def held_back(count: int, share: float, seed: int) -> tuple[Rows, Rows]:
     if count < 2:
         raise TrainingError(f"{count} labelled examples: at least two are needed to fit and choose")
     order = np.random.default_rng([seed, 31]).permutation(count)
-    aside = min(max(1, round(count * share)), count - 1)
+    aside = count_aside(count, share)
     return np.sort(order[aside:]), np.sort(order[:aside])
+
+
+def count_aside(count: int, share: float) -> int:
+    """How many of some rows are held back to choose by."""
+    return min(max(1, round(count * share)), count - 1)

@@ -39,17 +39,22 @@ class LinearMap:
 
 
 def solve_linear(fitted: Examples, aside: Examples, *, goal: Goal, outputs: int) -> LinearMap:
-    """The map that does best on the examples aside, of those fitted with several strengths."""
+    """The map that does best on the examples aside, of those fitted with several strengths.
+
+    Targets of a regression count alike there, whatever their units.
+    """
     vectors = fitted[0].double()
     mean, sd = vectors.mean(0), vectors.std(0)
     sd = torch.where(sd > 1e-9, sd, torch.ones_like(sd))
     standard = (vectors - mean) / sd
     if goal == "regression":
-        found = [(w, b) for w, b in _ridges(standard, fitted[1])]
+        found = _ridges(standard, fitted[1])
+        spread = np.std(np.asarray(fitted[1], dtype=np.float64), axis=0)
+        spread = np.where(spread > 0, spread, 1)
     else:
-        found = _logistic_path(standard, fitted[1], outputs)
+        found, spread = _logistic_path(standard, fitted[1], outputs), np.ones(1)
     maps = [LinearMap(mean, sd, weight, bias) for weight, bias in found]
-    return min(maps, key=lambda one: _loss(one, aside, goal))
+    return min(maps, key=lambda one: _loss(one, aside, goal, torch.from_numpy(spread)))
 
 
 def _ridges(x: Tensor, targets: npt.NDArray[Any]) -> list[tuple[Tensor, Tensor]]:
@@ -90,10 +95,11 @@ def _minimise(x: Tensor, y: Tensor, weight: Tensor, bias: Tensor, decay: float) 
     solver.step(closure)  # type: ignore[no-untyped-call]
 
 
-def _loss(one: LinearMap, aside: Examples, goal: Goal) -> float:
+def _loss(one: LinearMap, aside: Examples, goal: Goal, spread: Tensor) -> float:
     out = one(aside[0])
     if goal == "regression":
-        value = float((out - torch.from_numpy(np.asarray(aside[1], np.float64))).square().mean())
+        missed = out - torch.from_numpy(np.asarray(aside[1], np.float64))
+        value = float((missed / spread).square().mean())
     else:
         value = float(F.cross_entropy(out, torch.from_numpy(np.asarray(aside[1], np.int64))))
     return value if math.isfinite(value) else math.inf

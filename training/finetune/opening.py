@@ -31,12 +31,14 @@ def open_encoder(source: str, kind: Kind, seed: int = 0) -> Adapted[Any]:
 
     Raises:
         ModelError: there is no such encoder, or its weights cannot be had.
-        UsageError: the baseline encodes something else.
+        UsageError: the baseline encodes something else, or does not start from scratch.
     """
     name, _, rest = source.partition(":")
     known = {n.partition(":")[0] for names in NAMED.values() for n in names}
     if source.startswith(f"{SCRATCH}timm:"):
         return _timm(source.removeprefix(f"{SCRATCH}timm:"), kind, seed)
+    if source.startswith(SCRATCH) and rest.partition(":")[0] in {*known, SCRATCH[:-1]}:
+        raise UsageError(f"{source!r}: scratch: goes before a GAIR model or timm:NAME")
     if name in known:
         return _baseline(name, rest, kind, seed)
     from gair.model import Gair

@@ -31,7 +31,10 @@ IGNORED = -1
 """Marks pixels without a label."""
 CHANNELS = 512
 """Of the UPerNet, as in PANGAEA's configuration."""
-_CHOOSE_SHARE = 0.1  # PANGAEA's for HLS Burn Scars
+CHOOSE_SHARE = 0.1
+"""Share of the scenes that choices are made on; PANGAEA's for HLS Burn Scars."""
+REMEMBERED_BYTES = 2 << 30
+"""Most memory for maps of a frozen encoder: six dates of one scene take 10 MB."""
 
 Masks = npt.NDArray[np.int64]
 
@@ -196,9 +199,11 @@ def _fit(
         )
     rng = np.random.default_rng([seed, 41])
     remembered: dict[int, tuple[Tensor, Masks]] = {}
+    room = REMEMBERED_BYTES
     side = model.encoder.side_px
 
     def example(number: int) -> tuple[Tensor, Masks]:
+        nonlocal room
         if number in remembered:
             return remembered[number]
         dn, mask = data.train.read(number)
@@ -206,8 +211,9 @@ def _fit(
         if not whole:
             dn, mask = crop(dn, mask, side, rng)
         maps = model.maps(dn[None], data.train.bands)
-        if whole and model.frozen:  # the same crop each time, so the same maps
+        if whole and model.frozen and maps.nbytes <= room:  # the same crop each time
             remembered[number] = maps, mask
+            room -= maps.nbytes
         return maps, mask
 
     def loss_of(rows: Rows) -> Tensor:
@@ -223,14 +229,16 @@ def _fit(
         numbers = [int(number) for number in aside]
         return metrics.mean_iou(evaluate(model, aside_of, numbers, len(data.classes)))
 
-    fit(model, loss_of, len(chosen), budget, seed=seed, score=score, advance=advance)
+    with torch.random.fork_rng(devices=[]):  # the UPerNet has a dropout
+        torch.manual_seed(seed)
+        fit(model, loss_of, len(chosen), budget, seed=seed, score=score, advance=advance)
 
 
 def _choices(data: SceneData, seed: int) -> tuple[Rows, Rows, Scenes]:
     """Scenes to fit, scenes to choose by, and whose scenes those are."""
     if data.val is not None and len(data.val):
         return np.arange(len(data.train)), np.arange(len(data.val)), data.val
-    fitted, aside = held_back(len(data.train), _CHOOSE_SHARE, seed)
+    fitted, aside = held_back(len(data.train), CHOOSE_SHARE, seed)
     return fitted, aside, data.train
 
 

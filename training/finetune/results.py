@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,18 +40,24 @@ class Section:
     """Metric to model to value."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types, with mean and deviation of each metric."""
+        """Plain JSON types, with mean and deviation of each metric; null is not finite."""
         values = dataclasses.asdict(self)
         for row, plain in zip(self.rows, values["rows"], strict=True):
-            plain["mean"] = {m: mean_sd(row, m)[0] for m in self.metrics if row.scores}
-            plain["sd"] = {m: mean_sd(row, m)[1] for m in self.metrics if row.scores}
+            plain["scores"] = [_plain(scores) for scores in row.scores]
+            plain["mean"] = _plain({m: mean_sd(row, m)[0] for m in self.metrics if row.scores})
+            plain["sd"] = _plain({m: mean_sd(row, m)[1] for m in self.metrics if row.scores})
         return values
 
 
 def mean_sd(row: Row, metric: str) -> tuple[float, float]:
     """Mean over the seeds and the sample's standard deviation; 0 for a single seed."""
     values = np.array([scores[metric] for scores in row.scores], dtype=np.float64)
-    return float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else 0.0
+    with np.errstate(invalid="ignore"):  # of infinitely bad scores
+        return float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else 0.0
+
+
+def _plain(values: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: value if math.isfinite(value) else None for name, value in values.items()}
 
 
 def markdown(sections: Sequence[Section]) -> str:

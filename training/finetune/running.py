@@ -10,9 +10,9 @@ from typing import Any
 
 from indexer.progress import Progress
 from training.finetune import location, remote_sensing, species, street_view
-from training.finetune.fitting import Budget
+from training.finetune.fitting import Budget, count_aside
 from training.finetune.opening import SCRATCH, open_encoder
-from training.finetune.supervised import Mode
+from training.finetune.supervised import CHOOSE_SHARE, Mode
 from training.finetune.tasks import KIND_OF, Pipeline
 
 
@@ -112,5 +112,13 @@ def _once(first: Any, make: Callable[[int], Any]) -> Callable[[int], Any]:  # no
 
 
 def examples_in(pipeline: Pipeline, data: Any) -> int:  # noqa: ANN401
-    """How many training examples a task has."""
-    return len(data.train_labels if pipeline == "species prior" else data.train)
+    """How many examples a task has to fit, without those that are held back to choose by."""
+    if pipeline == "species prior":
+        count, share = len(data.train_labels), species.CHOOSE_SHARE
+    elif pipeline == "remote sensing":
+        if data.val is not None and len(data.val):
+            return len(data.train)
+        count, share = len(data.train), remote_sensing.CHOOSE_SHARE
+    else:
+        count, share = len(data.train), CHOOSE_SHARE
+    return count - count_aside(count, share)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import shapely
+from shapely import Polygon
 
 from gair.errors import UsageError
 from gair.geo import WEB_MERCATOR_CIRCUMFERENCE_M, Footprint, lonlat_to_web_mercator
@@ -58,24 +59,31 @@ def parse_area(text: str) -> Region:
 
 
 def tiles_of(region: Region) -> list[Tile]:
-    """The tiles that show some of an area, in order.
+    """The tiles that show some of an area, in rows from the north-west.
 
     Raises:
         UsageError: they are too many to ask for.
     """
-    west, south, east, north = region.bbox_wsen_deg
+    parts = [_tiles_around(part) for part in shapely.get_parts(region.geometry)]
+    count = sum(len(columns) * len(rows) for columns, rows in parts)
+    if count > _MOST_TILES:
+        raise UsageError(f"area {region.name!r} spans {count:,} tiles: give cities, not countries")
+    shapely.prepare(region.geometry)
+    found = set()
+    for columns, rows in parts:
+        for tile in (Tile(x, y) for y in rows for x in columns):
+            corners_deg = tile.footprint.lonlat_deg([[-1, -1], [1, -1], [1, 1], [-1, 1]])
+            if shapely.intersects(region.geometry, Polygon(corners_deg)):
+                found.add(tile)
+    return sorted(found, key=lambda tile: (tile.y, tile.x))
+
+
+def _tiles_around(part: Polygon) -> tuple[range, range]:
+    """Columns and rows of the tiles around a polygon, which never crosses the date line."""
+    west, south, east, north = part.bounds
     corners = lonlat_to_web_mercator([[west, north], [east, south]])
     side_m = WEB_MERCATOR_CIRCUMFERENCE_M / 2**ZOOM
     half_m = WEB_MERCATOR_CIRCUMFERENCE_M / 2
     first, last = np.floor((corners * [1, -1] + half_m) / side_m).astype(int).tolist()
-    count = (last[0] - first[0] + 1) * (last[1] - first[1] + 1)
-    if count > _MOST_TILES:
-        raise UsageError(f"area {region.name!r} spans {count:,} tiles: give cities, not countries")
-    shapely.prepare(region.geometry)
-    found = []
-    for y in range(first[1], last[1] + 1):
-        for x in range(first[0], last[0] + 1):
-            corners_deg = Tile(x, y).footprint.lonlat_deg([[-1, -1], [1, -1], [1, 1], [-1, 1]])
-            if shapely.intersects(region.geometry, shapely.Polygon(corners_deg)):
-                found.append(Tile(x, y))
-    return found
+    columns, rows = (range(a, min(b, 2**ZOOM - 1) + 1) for a, b in zip(first, last, strict=True))
+    return columns, rows

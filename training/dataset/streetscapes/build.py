@@ -24,7 +24,13 @@ from gair.errors import DownloadError, UsageError
 from training.dataset.pack import pack_with
 from training.dataset.schema import DATASET_FILE, read_manifest
 from training.dataset.streetscapes.card import write_card
-from training.dataset.streetscapes.choosing import begin, chosen, token, wanted_photos
+from training.dataset.streetscapes.choosing import (
+    begin,
+    chosen,
+    is_of_another,
+    token,
+    wanted_photos,
+)
 from training.dataset.streetscapes.fetching import Fetched, fetch_all
 from training.dataset.streetscapes.frames import open_catalogue, open_files
 from training.dataset.streetscapes.journal import Journal
@@ -85,7 +91,7 @@ def build(options: StreetscapesOptions) -> BuildReport:
         files = None if options.catalogue else opened.enter_context(open_files(options))
         journal = opened.enter_context(Journal(options.work))
         web = opened.enter_context(Web(options.patience, connections=options.fetch.concurrency))
-        begin(options)
+        begin(options, journal)
         selection = chosen(options, web)
         frames = files or opened.enter_context(open_catalogue(options, selection))
         wanted = wanted_photos(selection)
@@ -113,8 +119,8 @@ def build(options: StreetscapesOptions) -> BuildReport:
 def _fetch(
     options: StreetscapesOptions, wanted: Sequence[Wanted], web: Web, journal: Journal
 ) -> Fetched:
-    known = journal.outcomes()
-    sources = {photo.source for photo in wanted if photo.key not in known}
+    settled = journal.outcomes()
+    sources = {photo.source for photo in wanted if photo.key not in settled}
     asked = providers(web, options.endpoints, token(options, sources), options.fetch.max_px)
     fetcher = PhotoFetcher(web, asked, options.work, options.fetch)
     fetched = fetch_all(
@@ -122,6 +128,7 @@ def _fetch(
         fetcher,
         web,
         journal,
+        settled=settled,
         concurrency=options.fetch.concurrency,
         quiet=options.quiet,
     )
@@ -155,7 +162,7 @@ def _is_complete(options: StreetscapesOptions) -> bool:
 def _finish(options: StreetscapesOptions) -> None:
     """What is left to do for a data set that is there: its card, and clearing up."""
     write_card(options.out)
-    if not options.keep_photos:
+    if not options.keep_photos and not is_of_another(options):
         shutil.rmtree(options.work, ignore_errors=True)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 from collections import Counter
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,6 +16,7 @@ from gair.files import write_whole
 from indexer.photo_tags import parse_date
 from training.dataset.streetscapes.areas import parse_area
 from training.dataset.streetscapes.candidates import KARTAVIEW, MAPILLARY, joined
+from training.dataset.streetscapes.journal import Journal
 from training.dataset.streetscapes.listings import Lister
 from training.dataset.streetscapes.options import StreetscapesOptions
 from training.dataset.streetscapes.photo_fetch import Wanted
@@ -27,27 +28,45 @@ from training.dataset.streetscapes.web import Web
 _RECIPE, _CHOSEN, _COUNTS = "recipe.json", "chosen.parquet", "chosen.json"
 
 
-def begin(options: StreetscapesOptions) -> None:
+def begin(options: StreetscapesOptions, journal: Journal) -> None:
     """Mark a working folder as that of a build, or see that it is.
+
+    Args:
+        options: the build's.
+        journal: of the folder. As long as it is empty, other options may take the folder over: all
+            that would be lost is a choice, which may have been made with a slip.
 
     Raises:
         UsageError: it belongs to a build with other options.
     """
-    path = options.work / _RECIPE
-    recipe = options.photos_recipe()
-    if not path.exists():
-        write_whole(path, json.dumps(recipe, indent=1).encode())
-        return
-    try:
-        before = json.loads(path.read_bytes())
-        other = [name for name in recipe if recipe[name] != before.get(name)]
-    except (ValueError, AttributeError, OSError) as error:
-        raise DatasetError(f"{path} cannot be read: remove {options.work}") from error
-    if other:
+    other = _other_options(options)
+    if other and not journal.is_empty():
         raise UsageError(
             f"{options.work} holds an unfinished build with other options ({', '.join(other)}): "
             "pass the same ones to go on with it, or remove the folder to begin anew"
         )
+    path = options.work / _RECIPE
+    if other or not path.exists():
+        (options.work / _COUNTS).unlink(missing_ok=True)
+        write_whole(path, json.dumps(options.photos_recipe(), indent=1).encode())
+
+
+def is_of_another(options: StreetscapesOptions) -> bool:
+    """Whether the working folder is that of a build with other options."""
+    return bool(_other_options(options))
+
+
+def _other_options(options: StreetscapesOptions) -> list[str]:
+    """Names of the options in which the build of the working folder differs; none if none is."""
+    path = options.work / _RECIPE
+    if not path.exists():
+        return []
+    recipe = options.photos_recipe()
+    try:
+        before = json.loads(path.read_bytes())
+        return [name for name in recipe if recipe[name] != before.get(name)]
+    except (ValueError, AttributeError, OSError) as error:
+        raise DatasetError(f"{path} cannot be read: remove {options.work}") from error
 
 
 def chosen(options: StreetscapesOptions, web: Web) -> Selection:
@@ -60,9 +79,14 @@ def chosen(options: StreetscapesOptions, web: Web) -> Selection:
     """
     counts = options.work / _COUNTS
     if counts.exists():
-        said = json.loads(counts.read_bytes())
-        table = pq.read_table(options.work / _CHOSEN)
-        return Selection(table, said["candidates"], Counter(said["left_out"]))
+        try:
+            said = json.loads(counts.read_bytes())
+            table = pq.read_table(options.work / _CHOSEN)
+            return Selection(table, said["candidates"], Counter(said["left_out"]))
+        except (ValueError, KeyError, OSError) as error:
+            raise DatasetError(
+                f"{counts} or {_CHOSEN} cannot be read: remove {options.work} and begin again"
+            ) from error
     lister = Lister(
         web, options.endpoints, token(options), options.work, options.fetch.concurrency,
         options.quiet,
@@ -117,6 +141,11 @@ def token(options: StreetscapesOptions, sources: set[str] | None = None) -> str:
     """
     found = os.environ.get(TOKEN_VARIABLE, "").strip()
     needed = bool(options.lists.mapillary_areas) if sources is None else MAPILLARY in sources
+    if not re.fullmatch(r"[!-~]*", found):
+        raise UsageError(
+            f"what the environment variable {TOKEN_VARIABLE} holds is no token: copy it again, "
+            "without blanks and line breaks"
+        )
     if needed and not found:
         raise UsageError(
             f"Mapillary wants a token: put one into the environment variable {TOKEN_VARIABLE} "
@@ -124,8 +153,3 @@ def token(options: StreetscapesOptions, sources: set[str] | None = None) -> str:
             + (f", or pass --sources {KARTAVIEW}" if sources and KARTAVIEW in sources else "")
         )
     return found
-
-
-def is_chosen(folder: Path) -> bool:
-    """Whether the build of a working folder has chosen its photos."""
-    return (folder / _COUNTS).exists()

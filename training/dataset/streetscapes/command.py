@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from training.dataset.flags import footprint_side_m, reading_options
+
 if TYPE_CHECKING:
     from training.dataset.stac_frames import CatalogueOptions
     from training.dataset.streetscapes.options import StreetscapesOptions
@@ -31,9 +33,6 @@ def streetscapes_options(arguments: argparse.Namespace) -> StreetscapesOptions:
     Raises:
         UsageError: a value cannot work.
     """
-    from gair.bands import parse_bands
-    from gair.config import GairConfig
-    from training.dataset.dated_imagery import ImageryOptions
     from training.dataset.split import SplitOptions, parse_shares
     from training.dataset.streetscapes.candidates import SOURCES
     from training.dataset.streetscapes.options import Lists, StreetscapesOptions
@@ -54,12 +53,7 @@ def streetscapes_options(arguments: argparse.Namespace) -> StreetscapesOptions:
         out=Path(a.out),
         imagery=() if a.imagery == ["stac"] else _paths(a.imagery),
         catalogue=_catalogue(a) if a.imagery == ["stac"] else None,
-        reading=ImageryOptions(
-            bands=None if a.bands is None else parse_bands(a.bands),
-            dn_scale=a.dn_scale,
-            dn_offset=a.dn_offset,
-            date_from_name=a.date_from_name,
-        ),
+        reading=reading_options(a),
         dates=a.dates_per_footprint,
         selection=SelectionOptions(
             sources=tuple(a.sources) or SOURCES,
@@ -87,7 +81,7 @@ def streetscapes_options(arguments: argparse.Namespace) -> StreetscapesOptions:
         ),
         patience=Patience(tries=a.tries, first_pause_s=a.pause_s, silence_s=a.silence_s),
         split=SplitOptions(shares=parse_shares(a.shares), buffer_m=a.buffer_m, seed=a.seed),
-        footprint_m=GairConfig.footprint_mercator_m if a.footprint_m is None else a.footprint_m,
+        footprint_m=footprint_side_m(a),
         min_valid=a.min_valid,
         synthetic=a.synthetic,
         overwrite=a.overwrite,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
@@ -35,16 +35,26 @@ def fetch_all(
     web: Web,
     journal: Journal,
     *,
+    settled: Mapping[str, Outcome],
     concurrency: int,
     quiet: bool,
 ) -> Fetched:
     """Fetch what is not settled yet.
 
+    Args:
+        wanted: photos that were chosen.
+        fetcher: fetches one.
+        web: by which it does.
+        journal: where to note what came of each.
+        settled: what it has noted before.
+        concurrency: photos on their way at a time.
+        quiet: without progress.
+
     Raises:
         DownloadError: a provider refuses, or too many photos in a row cannot be had.
         StorageError: the disk refused.
     """
-    outcomes = journal.outcomes()
+    outcomes = dict(settled)
     open_ones = [photo for photo in wanted if photo.key not in outcomes]
     failures: list[str] = []
     in_a_row = 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import Any
 
+from training.dataset.flags import add_footprint, add_reading, add_result, add_split
 from training.dataset.streetscapes.command import run
 
 DESCRIPTION = """\
@@ -12,12 +14,31 @@ Sentinel-2 imagery of several dates. A build that is stopped, or killed, goes on
 command is run again, and ends with the same bytes. Mapillary wants a token in the environment
 variable MAPILLARY_ACCESS_TOKEN.
 """
+EPILOG = """\
+examples:
+  # what will 20 cities of Global Streetscapes take? nobody is asked, no token is needed
+  python -m training.dataset streetscapes --tables global-streetscapes/data --most-cities 20 \\
+      --out dataset --dry-run
+
+  # make it, with Sentinel-2 files of these cities
+  export MAPILLARY_ACCESS_TOKEN=...
+  python -m training.dataset streetscapes --tables global-streetscapes/data --most-cities 20 \\
+      --imagery sentinel2/ --out dataset
+
+  # a place of one's own, with imagery of a catalogue; KartaView needs no token
+  python -m training.dataset streetscapes --kartaview-area "Camden=-0.17,51.52,-0.12,51.56" \\
+      --imagery stac --dates 2023-01-01/2025-12-31 --out camden
+"""
 
 
 def add_streetscapes(commands: Any) -> None:  # noqa: ANN401
     """Add the command to a parser's."""
     parser = commands.add_parser(
-        "streetscapes", help="make a data set of public street photos", description=DESCRIPTION
+        "streetscapes",
+        help="make a data set of public street photos",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(
         run=run, interrupted="interrupted: run the same command again to go on from here"
@@ -28,29 +49,21 @@ def add_streetscapes(commands: Any) -> None:  # noqa: ANN401
     _add_imagery(parser)
     add = parser.add_argument_group("the data set").add_argument
     add("--out", required=True, metavar="DIR", help="its folder; work goes on in DIR.unfinished")
-    add("--overwrite", action="store_true", help="replace the data set that is there")
+    add_result(add)
+    add_split(add)
     add(
-        "--shares",
-        default="0.8,0.1,0.1",
-        metavar="T,V,T",
-        help="shares of train, val and test; whole cities are held out (default: %(default)s)",
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="of the choice and of the split, which is by city",
     )
-    add(
-        "--buffer-m",
-        type=float,
-        default=500.0,
-        metavar="M",
-        help="least gap between footprints of different splits (default: %(default)g)",
-    )
-    add("--seed", type=int, default=0, metavar="N", help="of the choice and of the split")
-    add("--synthetic", action="store_true", help="photos and imagery are made up: record that")
     add("--keep-photos", action="store_true", help="keep the fetched files when all is done")
     add(
         "--dry-run",
         action="store_true",
         help="say what it will take (photos, requests, bytes, time), and ask nobody",
     )
-    add("--quiet", action="store_true", help="no progress")
 
 
 def _add_lists(parser: Any) -> None:  # noqa: ANN401
@@ -141,7 +154,6 @@ def _add_fetching(parser: Any) -> None:  # noqa: ANN401
         metavar="N",
         help="photos on their way at a time (default: %(default)s)",
     )
-    add("--max-px", type=int, default=1024, metavar="PX", help="longest side of a photo (1024)")
     add(
         "--tries",
         type=int,
@@ -196,20 +208,5 @@ def _add_imagery(parser: Any) -> None:  # noqa: ANN401
         metavar="N",
         help="most dates of a footprint, far apart (default: %(default)s)",
     )
-    add(
-        "--min-valid",
-        type=float,
-        default=0.5,
-        metavar="SHARE",
-        help="leave out frames with less imagery than this (default: %(default)s)",
-    )
-    add(
-        "--footprint-m",
-        type=float,
-        metavar="M",
-        help="side of a footprint in Web-Mercator metres (default: 2446, a zoom-14 tile)",
-    )
-    add("--date-from-name", action="store_true", help="days are in file names, as for pack")
-    add("--bands", metavar="LIST", help="bands in files that do not name them, as for pack")
-    add("--dn-scale", type=float, default=1.0, metavar="X", help="as for pack")
-    add("--dn-offset", type=float, default=0.0, metavar="X", help="as for pack")
+    add_footprint(add)
+    add_reading(add)

@@ -64,6 +64,10 @@ class Effort:
     seconds: float
 
 
+class _BusyError(DatasetError):
+    """Another build has the journal."""
+
+
 class Journal:
     """The outcomes in a folder; a context manager, for one thread."""
 
@@ -74,8 +78,8 @@ class Journal:
         with disk_errors(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / "journal.sqlite"
-        self._database = sqlite3.connect(path, timeout=0.2, isolation_level=None)
         with self._refusals():
+            self._database = sqlite3.connect(path, timeout=0.2, isolation_level=None)
             self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = NORMAL")
@@ -95,12 +99,16 @@ class Journal:
         """All photos that are settled, by key; those whose file is gone are not."""
         found = {}
         with self._refusals():
-            rows = self._database.execute("SELECT key, outcome FROM outcomes").fetchall()
-        for key, text in rows:
-            outcome = Outcome(**json.loads(text))
-            if outcome.reason or self._is_there(key, outcome):
-                found[str(key)] = outcome
+            for key, text in self._database.execute("SELECT key, outcome FROM outcomes"):
+                outcome = self._outcome(key, text)
+                if outcome.reason or self._is_there(key, outcome):
+                    found[str(key)] = outcome
         return found
+
+    def is_empty(self) -> bool:
+        """Whether no photo is settled yet."""
+        with self._refusals():
+            return self._database.execute("SELECT 1 FROM outcomes").fetchone() is None
 
     def settle(self, key: str, outcome: Outcome) -> None:
         """Note what came of a photo; its file, if it has one, must be there."""
@@ -127,6 +135,15 @@ class Journal:
         """Where a photo's file lies."""
         return photo_path(self._folder, key)
 
+    def _outcome(self, key: str, text: str) -> Outcome:
+        try:
+            return Outcome(**json.loads(text))
+        except (ValueError, TypeError) as error:
+            raise DatasetError(
+                f"{self._folder / 'journal.sqlite'} says of {key} what is not understood "
+                f"({error}): remove {self._folder} and begin again"
+            ) from error
+
     def _is_there(self, key: str, outcome: Outcome) -> bool:
         try:
             return self.path_of(key).stat().st_size == outcome.size_bytes
@@ -140,10 +157,12 @@ class Journal:
             yield
         except sqlite3.OperationalError as error:
             if "locked" in str(error):
-                raise DatasetError(
+                raise _BusyError(
                     f"another build works in {self._folder}: wait for it, or name another --out"
                 ) from error
-            raise StorageError(f"cannot write {path}: {error}; free some space") from error
+            raise StorageError(
+                f"cannot write {path}: {error}; free some space, or choose another folder"
+            ) from error
         except sqlite3.DatabaseError as error:
             raise DatasetError(
                 f"{path} is damaged ({error}): remove {self._folder} and begin again"
@@ -164,9 +183,12 @@ def keep_photo(folder: Path, key: str, jpeg: bytes) -> None:
 
 
 def measured_effort(folder: Path) -> Effort | None:
-    """What fetching took in a folder, or None where nothing was fetched."""
+    """What fetching took in a folder, or None where nothing was fetched or a build is at work."""
     if not (folder / "journal.sqlite").is_file():
         return None
-    with Journal(folder) as journal:
-        effort = journal.effort()
+    try:
+        with Journal(folder) as journal:
+            effort = journal.effort()
+    except _BusyError:
+        return None
     return effort if effort.photos and effort.seconds > 0 else None

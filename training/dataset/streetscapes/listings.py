@@ -7,14 +7,15 @@
 *KartaView*: ``/1.0/list/nearby-photos/`` in a box, page by page
 (http://api.openstreetcam.org/api/doc.html).
 
-Every answer is kept in the working folder, so a build that dies asks for no tile twice, and what it
-chose from does not change under it.
+Every sound answer is kept in the working folder, so a build that dies asks for no tile twice, and
+what it chose from does not change under it.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from typing import Any
 import pyarrow as pa
 import shapely
 
-from gair.errors import DownloadError
+from gair.errors import DatasetError, DownloadError
 from gair.files import disk_errors, write_whole
 from indexer.photo_tags import parse_date, parse_heading_deg
 from indexer.progress import Progress
@@ -78,8 +79,8 @@ class Lister:
         ask: Callable[[Tile], bytes],
         rows_of: Callable[[Tile, bytes], Iterable[dict[str, Any]]],
     ) -> list[pa.Table]:
-        tiles = {region.name: tiles_of(region) for region in regions}
-        total = sum(map(len, tiles.values()))
+        tiles = [tiles_of(region) for region in regions]
+        total = sum(map(len, tiles))
 
         def content(tile: Tile) -> bytes:
             path = self.folder / "listings" / source / f"{ZOOM}-{tile.x}-{tile.y}"
@@ -97,10 +98,9 @@ class Lister:
             ThreadPoolExecutor(self.concurrency, thread_name_prefix="list") as pool,
         ):
             try:
-                for region in regions:
+                for region, here in zip(regions, tiles, strict=True):
                     shapely.prepare(region.geometry)
                     rows: list[dict[str, Any]] = []
-                    here = tiles[region.name]
                     for tile, answer in zip(here, pool.map(content, here), strict=True):
                         rows += _inside(region, source, rows_of(tile, answer))
                         progress.advance(1, f"{self.web.traffic.bytes_in / 1e6:,.1f} MB")
@@ -114,12 +114,19 @@ class Lister:
     def _mapillary_tile(self, tile: Tile) -> bytes:
         url = f"{self.endpoints.mapillary_tiles.rstrip('/')}/{ZOOM}/{tile.x}/{tile.y}"
         reply = self.web.get(url, {"access_token": self.token})
-        if reply.status == 204 or refuse_mapillary(reply):
+        if reply.status == 204 or refuse_mapillary(reply, self.token):
             return b""
         if reply.status != 200:
             raise DownloadError(f"{url} answers with status {reply.status}: run again later")
         content = reply.content
-        return gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
+        try:
+            if content.startswith(b"\x1f\x8b"):
+                content = gzip.decompress(content)
+            for _ in points_of(content, "image", url):  # what is broken must not be kept
+                pass
+        except (OSError, EOFError, zlib.error, DatasetError) as error:
+            raise DownloadError(f"{url} answers with no tile: run again later") from error
+        return content
 
     def _kartaview_tile(self, tile: Tile) -> bytes:
         (west, north), (east, south) = tile.lonlat_deg(0, 0), tile.lonlat_deg(1, 1)
@@ -129,11 +136,11 @@ class Lister:
         for page in range(1, _MOST_PAGES + 1):
             form = {**box, "ipp": str(_PAGE), "page": str(page)}
             reply = self.web.get(url, form=form, pass_by=kartaview_passes_by)
-            refuse_kartaview(reply)
-            try:
-                items = json.loads(reply.content).get("currentPageItems") or []
-            except (ValueError, AttributeError) as error:
-                raise DownloadError(f"{url} answers with no list: run again later") from error
+            if refuse_kartaview(reply):
+                raise DownloadError(f"{url} answers with status {reply.status}: run again later")
+            items = _items(reply.content)
+            if items is None:
+                raise DownloadError(f"{url} answers with no list: run again later")
             found += items
             if len(items) < _PAGE:
                 break
@@ -160,6 +167,16 @@ def _mapillary_rows(tile: Tile, content: bytes) -> Iterable[dict[str, Any]]:
             "heading_deg": parse_heading_deg(properties.get("compass_angle")),
             "panorama": panorama if isinstance(panorama, bool) else None,
         }
+
+
+def _items(content: bytes) -> list[dict[str, Any]] | None:
+    """The photos of a page of KartaView's; None if it is none."""
+    try:
+        items = json.loads(content).get("currentPageItems") or []
+    except (ValueError, AttributeError):
+        return None
+    sound = isinstance(items, list) and all(isinstance(item, dict) for item in items)
+    return items if sound else None
 
 
 def _kartaview_rows(tile: Tile, content: bytes) -> Iterable[dict[str, Any]]:

@@ -15,15 +15,16 @@ Photos of both are CC BY-SA 4.0 and ask for a credit.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from gair.errors import DownloadError
+from gair.errors import DownloadError, UsageError
 from indexer.photo_tags import parse_date, parse_heading_deg
 from training.dataset.streetscapes.candidates import KARTAVIEW, MAPILLARY
-from training.dataset.streetscapes.web import Reply, Web
+from training.dataset.streetscapes.web import Reply, Web, is_address
 
 TOKEN_VARIABLE = "MAPILLARY_ACCESS_TOKEN"
 """Environment variable with the token for Mapillary; nothing writes it anywhere."""
@@ -46,6 +47,11 @@ class Endpoints:
     mapillary_graph: str = "https://graph.mapillary.com"
     mapillary_tiles: str = "https://tiles.mapillary.com/maps/vtp/mly1_public/2"
     kartaview: str = "https://api.openstreetcam.org"
+
+    def __post_init__(self) -> None:
+        for url in dataclasses.astuple(self):
+            if not is_address(url):
+                raise UsageError(f"{url!r} is no address: give one such as https://mirror.org/api")
 
 
 @dataclass(frozen=True)
@@ -84,17 +90,20 @@ class Mapillary:
         """Remember whom to ask, and for files of which width (1024, 2048)."""
         self._web = web
         self._base_url = base_url.rstrip("/")
-        self._headers = {"Authorization": f"OAuth {token}"}
+        self._token = token
         self._file = "thumb_1024_url" if width_px <= 1024 else "thumb_2048_url"
 
     def look_up(self, image_id: str) -> PhotoFacts | None:
         """See :class:`Provider`."""
         fields = {"fields": f"{_FIELDS},{self._file}"}
         url = f"{self._base_url}/{image_id}"
-        reply = self._web.get(url, fields, self._headers, pass_by=_passes_by)
+        headers = {"Authorization": f"OAuth {self._token}"}
+        reply = self._web.get(url, fields, headers, pass_by=_passes_by)
         body = _json(reply)
-        if refuse_mapillary(reply):
+        if refuse_mapillary(reply, self._token):
             return None
+        if reply.status != 200:
+            raise DownloadError(f"{url} answers with status {reply.status}: run again later")
         file_url = body.get(self._file)
         if not file_url:
             return None
@@ -158,8 +167,12 @@ def providers(web: Web, endpoints: Endpoints, token: str, width_px: int) -> dict
     }
 
 
-def refuse_mapillary(reply: Reply) -> bool:
+def refuse_mapillary(reply: Reply, token: str) -> bool:
     """Whether Mapillary says that something is not there.
+
+    Args:
+        reply: what it answered.
+        token: what it was asked with; answers may repeat it, and errors must not.
 
     Raises:
         DownloadError: it does not accept the token, or refuses otherwise.
@@ -171,7 +184,8 @@ def refuse_mapillary(reply: Reply) -> bool:
                 f"Mapillary refuses with status {reply.status}: {_TOKEN_HELP}", for_all=True
             )
         return reply.status in (404, 410)
-    code, message = error.get("code"), " ".join(str(error.get("message", "")).split())[:120]
+    code, said = error.get("code"), " ".join(str(error.get("message", "")).split())
+    message = (said.replace(token, "...") if token else said)[:120]
     if code == _MISSING_CODE or (reply.status in (404, 410) and code != 190):
         return True
     if str(error.get("type")) == "OAuthException" or reply.status in (401, 403):
@@ -182,9 +196,9 @@ def refuse_mapillary(reply: Reply) -> bool:
 
 
 def kartaview_passes_by(reply: Reply) -> bool:
-    """Whether KartaView's body says that it failed, or has had enough for now."""
+    """Whether KartaView's body says that it failed, or has had enough for now, or nothing."""
     code = _kartaview_status(reply)
-    return code == 429 or code >= 500
+    return code == 429 or code >= 500 or (reply.status == 200 and not _json(reply))
 
 
 def refuse_kartaview(reply: Reply) -> bool:
@@ -196,14 +210,14 @@ def refuse_kartaview(reply: Reply) -> bool:
     status = _json(reply).get("status")
     said = status if isinstance(status, Mapping) else {}
     code = _kartaview_status(reply)
-    if code in (401, 403):
-        message = " ".join(str(said.get("apiMessage") or said.get("httpMessage") or "").split())
-        raise DownloadError(
-            f"KartaView refuses with status {code} ({message[:120]}): its photos cannot be had "
-            "now; run again later, or leave them out with --sources mapillary",
-            for_all=True,
-        )
-    return code >= 400
+    if code < 400 or code in (404, 410):
+        return code >= 400
+    message = " ".join(str(said.get("apiMessage") or said.get("httpMessage") or "").split())
+    raise DownloadError(
+        f"KartaView refuses with status {code} ({message[:120]}): its photos cannot be had "
+        "now; run again later, or leave them out with --sources mapillary",
+        for_all=code in (401, 403),
+    )
 
 
 def _kartaview_status(reply: Reply) -> int:

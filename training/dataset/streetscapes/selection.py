@@ -177,7 +177,8 @@ def _mark_other_cities(
     if o.most_cities is not None:
         named = [city for city in there if city]
         there = sorted(named, key=lambda city: _number(f"{o.seed}:city:{city}"))[: o.most_cities]
-    other = ~np.isin(city_of, [number for number, city in enumerate(cities) if city in set(there)])
+    number_of = {city: number for number, city in enumerate(cities)}
+    other = ~np.isin(city_of, [number_of[city] for city in there])
     reasons[other & (reasons == "")] = OTHER_CITY
 
 

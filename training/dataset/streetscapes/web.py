@@ -13,15 +13,16 @@ one from all threads. Proxies of the environment are used, but not for this mach
 from __future__ import annotations
 
 import email.utils
+import logging
 import random
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 from gair.errors import DownloadError, UsageError
 
@@ -83,6 +84,7 @@ class Web:
         self.patience = patience or Patience()
         self.traffic = Traffic()
         self._httpx = _library()
+        logging.getLogger("httpx").addFilter(_without_queries)
         self._client = self._httpx.Client(
             headers={"User-Agent": USER_AGENT},
             timeout=self._httpx.Timeout(self.patience.silence_s),
@@ -113,9 +115,10 @@ class Web:
             pass_by: whether an answer is one of those that pass by themselves, beyond its status.
 
         Raises:
-            DownloadError: there is none after all tries, or the build is being stopped.
+            DownloadError: there is none after all tries, the address is none, or the build is being
+                stopped.
         """
-        host = urlsplit(url).netloc
+        host = _parts(url)[1]
         problem = ""
         for attempt in range(self.patience.tries):
             if attempt:
@@ -125,6 +128,8 @@ class Web:
             self._wait_for(host)
             try:
                 reply = self._once(url, parameters, headers, form)
+            except (self._httpx.InvalidURL, self._httpx.UnsupportedProtocol) as error:
+                raise DownloadError(f"{_shown(url)!r} is no address: run again later") from error
             except self._httpx.HTTPError as error:
                 problem = type(error).__name__ if not str(error) else str(error)
                 continue
@@ -221,18 +226,46 @@ def retry_after_s(text: str, now: float) -> float | None:
         text: the header; empty for none.
         now: seconds since 1970.
     """
-    if text.strip().isdigit():
+    if text.strip().isdecimal():
         return float(text)
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - now)
+        until = email.utils.parsedate_to_datetime(text)
     except (TypeError, ValueError):
         return None
+    if until.tzinfo is None:  # "-0000", which is UTC, too
+        until = until.replace(tzinfo=UTC)
+    return max(0.0, until.timestamp() - now)
+
+
+def is_address(url: str) -> bool:
+    """Whether something can be asked for there."""
+    scheme, host, _ = _parts(url)
+    return scheme in ("http", "https") and bool(host)
 
 
 def _shown(url: str) -> str:
-    """An address without what may hold a token."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}{parts.path}"
+    """An address without what may hold a token or a password."""
+    scheme, host, path = _parts(url)
+    return f"{scheme}://{host}{path}" if host else path
+
+
+def _parts(url: str) -> tuple[str, str, str]:
+    """Scheme, host with port, and path of whatever a server calls an address."""
+    bare = url.partition("?")[0].partition("#")[0]
+    scheme, found, rest = bare.partition("://")
+    if not found:
+        return "", "", bare
+    host, slash, path = rest.partition("/")
+    return scheme.lower(), host.rpartition("@")[2], slash + path
+
+
+def _without_queries(record: logging.LogRecord) -> bool:
+    """Take the queries, which may hold a token, out of the addresses that httpx logs."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(
+            _shown(str(part)) if "://" in str(part) else part for part in record.args
+        )
+    return True
 
 
 def _library() -> Any:  # noqa: ANN401

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from gair.errors import DatasetError
 from training.finetune.readers.checking import check_count, check_sums, needed, read_raster
-from training.finetune.remote_sensing import Masks, SceneData
+from training.finetune.remote_sensing import IGNORED, Masks, SceneData
 
 BANDS = ("B2", "B3", "B4", "B8A", "B11", "B12")
 CLASSES = ("not burned", "burn scar")
@@ -48,10 +48,17 @@ class BurnScars:
     def read(self, number: int) -> tuple[npt.NDArray[np.float32], Masks]:
         """(1, 6, H, W) reflectance x 10000, and (H, W) classes."""
         image = read_raster(self.images[number]).astype(np.float32)
-        if image.shape[0] != len(BANDS):
-            raise DatasetError(f"{self.images[number]} has {image.shape[0]} bands; expected 6")
+        mask = read_raster(self.masks[number])[0].astype(np.int64)
+        if image.shape != (len(BANDS), *mask.shape):
+            raise DatasetError(
+                f"{self.images[number]} has shape {image.shape} and its mask {mask.shape}; "
+                "expected 6 bands of one size"
+            )
+        odd = np.setdiff1d(mask, (IGNORED, *range(len(CLASSES))))
+        if len(odd):
+            raise DatasetError(f"{self.masks[number]} has class {odd[0]}; expected -1, 0, 1")
         image[image == _NO_DATA] = 0
-        return image[None] * 10_000, read_raster(self.masks[number])[0].astype(np.int64)
+        return image[None] * 10_000, mask
 
 
 def read(folder: Path, counts: dict[str, int] | None = None) -> SceneData:

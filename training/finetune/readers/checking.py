@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ def check_sums(folder: Path) -> None:
     listing = folder / CHECKSUMS
     if not listing.is_file():
         return
-    for number, line in enumerate(listing.read_text().splitlines(), start=1):
+    for number, line in enumerate(listing.read_text(errors="replace").splitlines(), start=1):
         if not line.strip():
             continue
         wanted, _, name = line.partition(" ")
@@ -78,15 +79,18 @@ def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     """The rows of a CSV file.
 
     Raises:
-        DatasetError: it is missing, empty, or lacks a column.
+        DatasetError: it is missing, no CSV, empty, or lacks a column.
     """
     with needed(path).open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
-        lacking = [name for name in columns if name not in (reader.fieldnames or ())]
-        if lacking:
-            there = ", ".join(reader.fieldnames or ()) or "nothing"
-            raise DatasetError(f"{path} has no column {', '.join(lacking)}; it has {there}")
-        rows = list(reader)
+        try:
+            head, rows = reader.fieldnames or (), list(reader)
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise DatasetError(f"{path} is no CSV ({error}): download it again") from error
+    lacking = [name for name in columns if name not in head]
+    if lacking:
+        there = ", ".join(head) or "nothing"
+        raise DatasetError(f"{path} has no column {', '.join(lacking)}; it has {there}")
     if not rows:
         raise DatasetError(f"{path} has no rows: download it again")
     return rows
@@ -96,17 +100,55 @@ def numbers(path: Path, rows: Sequence[dict[str, str]], column: str) -> npt.NDAr
     """A column of numbers.
 
     Raises:
-        DatasetError: a value is none; its row is named.
+        DatasetError: a value is none, or not finite; its row is named.
     """
-    found = np.empty(len(rows))
+    found = np.full(len(rows), np.nan)
     for i, row in enumerate(rows):
-        try:
+        with contextlib.suppress(TypeError, ValueError):
             found[i] = float(row[column])
-        except (TypeError, ValueError) as error:
-            raise DatasetError(
-                f"{path}, row {i + 1}: {column} is {row[column]!r}, no number"
-            ) from error
+        if not np.isfinite(found[i]):
+            raise DatasetError(f"{path}, row {i + 1}: {column} is {row[column]!r}, no number")
     return found
+
+
+def splits_of(
+    path: Path, rows: Sequence[dict[str, str]], known: Sequence[str] = ("train", "val", "test")
+) -> npt.NDArray[np.str_]:
+    """The column ``split``, (N,).
+
+    Raises:
+        DatasetError: a value is another; its row is named.
+    """
+    for i, row in enumerate(rows):
+        if row["split"] not in known:
+            expected = f"{', '.join(known[:-1])} or {known[-1]}"
+            raise DatasetError(
+                f"{path}, row {i + 1}: split is {row['split']!r}; expected {expected}"
+            )
+    return np.array([row["split"] for row in rows])
+
+
+def check_places(what: str, lonlat_deg: npt.NDArray[np.float64]) -> None:
+    """Refuse places off the globe, as of swapped columns, (N, 2); NaN is a place not known.
+
+    Raises:
+        DatasetError: there is one.
+    """
+    wrong = np.flatnonzero((np.abs(lonlat_deg) > (180.0, 90.0)).any(axis=1))
+    if len(wrong):
+        lon, lat = lonlat_deg[wrong[0]]
+        raise DatasetError(f"{what}, row {wrong[0] + 1}: longitude {lon}, latitude {lat}")
+
+
+def check_apart(train: Sequence[Path], test: Sequence[Path]) -> None:
+    """Refuse a test on what was learned.
+
+    Raises:
+        DatasetError: a file is in both.
+    """
+    twice = sorted(set(train) & set(test))
+    if twice:
+        raise DatasetError(f"{twice[0]} is in train and in test, as are {len(twice) - 1} more")
 
 
 def read_arrays(path: Path, *names: str) -> list[npt.NDArray[Any]]:

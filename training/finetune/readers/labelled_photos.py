@@ -15,14 +15,23 @@ column a target, beside the photos.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from gair.errors import DatasetError
 from training.finetune.encoders import Photos
-from training.finetune.readers.checking import check_sums, needed, numbers, read_csv
+from training.finetune.readers.checking import (
+    check_apart,
+    check_sums,
+    needed,
+    numbers,
+    read_csv,
+    splits_of,
+)
 from training.finetune.street_view import PhotoData, PhotoFiles
-from training.finetune.supervised import Labelled
+from training.finetune.supervised import Goal, Labelled
 
 LABELS = "labels.csv"
 
@@ -35,13 +44,19 @@ def read_streetscapes(folder: Path, attribute: str) -> PhotoData:
         attribute: ``platform`` or ``view_direction``.
 
     Raises:
-        DatasetError: files are missing, or the test has a class that training lacks.
+        DatasetError: files are missing, a label is, the test has a class that training lacks, or a
+            photo of it.
     """
     check_sums(folder)
     rows = {
         split: read_csv(folder / split / f"{attribute}.csv", ("uuid", attribute))
         for split in ("train", "test")
     }
+    for split, found in rows.items():
+        for number, row in enumerate(found, start=1):
+            if not row[attribute]:
+                path = folder / split / f"{attribute}.csv"
+                raise DatasetError(f"{path}, row {number}: {attribute} is empty")
     names = tuple(sorted({row[attribute] for row in rows["train"]}))
     odd = sorted({row[attribute] for row in rows["test"]} - set(names))
     if odd:
@@ -49,20 +64,21 @@ def read_streetscapes(folder: Path, attribute: str) -> PhotoData:
             f"{folder / 'test' / attribute}.csv has {odd[0]!r}, which no photo of train is"
         )
     labelled = {
-        split: Labelled[Photos](
-            PhotoFiles([needed(folder / "img" / f"{row['uuid']}.jpeg") for row in found]),
+        split: (
+            [needed(folder / "img" / f"{row['uuid']}.jpeg") for row in found],
             np.array([names.index(row[attribute]) for row in found], dtype=np.int64),
         )
         for split, found in rows.items()
     }
-    return PhotoData("classification", names, labelled["train"], labelled["test"])
+    return _photo_data("classification", names, labelled)
 
 
 def read_numbers(folder: Path) -> PhotoData:
     """Every further column of ``labels.csv`` as a target.
 
     Raises:
-        DatasetError: a file is missing, a value is no number, or a split is empty.
+        DatasetError: a file is missing or in both splits, a value is no number, or a split is
+            empty.
     """
     check_sums(folder)
     path = folder / LABELS
@@ -70,16 +86,25 @@ def read_numbers(folder: Path) -> PhotoData:
     targets = tuple(name for name in rows[0] if name not in ("file", "split"))
     if not targets:
         raise DatasetError(f"{path} has no column beside file and split: add the numbers to learn")
+    split_of = splits_of(path, rows, ("train", "test"))
+    values = np.stack([numbers(path, rows, name) for name in targets], axis=1)
+    files = [needed(folder / row["file"]) for row in rows]
     labelled = {}
     for split in ("train", "test"):
-        mine = [row for row in rows if row["split"] == split]
-        if not mine:
+        mine = np.flatnonzero(split_of == split)
+        if not len(mine):
             raise DatasetError(f"{path} has no row whose split is {split}")
-        labelled[split] = Labelled[Photos](
-            PhotoFiles([needed(folder / row["file"]) for row in mine]),
-            np.stack([numbers(path, mine, name) for name in targets], axis=1),
-        )
-    odd = [row["split"] for row in rows if row["split"] not in labelled]
-    if odd:
-        raise DatasetError(f"{path} has split {odd[0]!r}: expected train or test")
-    return PhotoData("regression", targets, labelled["train"], labelled["test"])
+        labelled[split] = [files[i] for i in mine], values[mine]
+    return _photo_data("regression", targets, labelled)
+
+
+def _photo_data(
+    goal: Goal, names: tuple[str, ...], labelled: dict[str, tuple[list[Path], npt.NDArray[Any]]]
+) -> PhotoData:
+    """Files and labels of train and of test, which may share no file."""
+    check_apart(labelled["train"][0], labelled["test"][0])
+    train, test = (
+        Labelled[Photos](PhotoFiles(files), targets)
+        for files, targets in (labelled["train"], labelled["test"])
+    )
+    return PhotoData(goal, names, train, test)

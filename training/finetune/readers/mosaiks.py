@@ -14,7 +14,14 @@ import numpy.typing as npt
 
 from gair.errors import DatasetError
 from training.finetune.location import PlaceData
-from training.finetune.readers.checking import check_sums, needed, numbers, read_csv
+from training.finetune.readers.checking import (
+    check_places,
+    check_sums,
+    needed,
+    numbers,
+    read_csv,
+    splits_of,
+)
 from training.finetune.supervised import Labelled
 
 VARIABLES = ("population", "elevation", "forest_cover", "nightlights")
@@ -33,7 +40,7 @@ def read(folder: Path, variable: str) -> PlaceData:
     rows = read_csv(path, ("lon", "lat", "split"))
     column = variable if variable in rows[0] else variable.split("_")[0]
     rows = read_csv(path, ("lon", "lat", "split", column))
-    is_test = np.array([row["split"] == "test" for row in rows])
+    is_test = splits_of(path, rows) == "test"
     for name, here in (("test", is_test), ("train", ~is_test)):
         if not here.any():
             raise DatasetError(f"{path} has no row of the split {name}")
@@ -50,8 +57,5 @@ def lonlat_deg(path: Path, rows: list[dict[str, str]]) -> npt.NDArray[np.float64
         DatasetError: a place is none; its row is named.
     """
     places = np.stack([numbers(path, rows, "lon"), numbers(path, rows, "lat")], axis=1)
-    wrong = np.flatnonzero((np.abs(places) > (180.0, 90.0)).any(axis=1) | np.isnan(places).any(1))
-    if len(wrong):
-        lon, lat = places[wrong[0]]
-        raise DatasetError(f"{path}, row {wrong[0] + 1}: longitude {lon}, latitude {lat}")
+    check_places(str(path), places)
     return places

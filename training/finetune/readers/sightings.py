@@ -24,11 +24,13 @@ import numpy.typing as npt
 from gair.errors import DatasetError
 from training.finetune.readers.checking import (
     check_count,
+    check_places,
     check_sums,
     needed,
     numbers,
     read_csv,
     read_json,
+    splits_of,
 )
 from training.finetune.readers.mosaiks import lonlat_deg
 from training.finetune.species import PriorData
@@ -69,9 +71,9 @@ def read_birds(folder: Path, name: str, classes: int | None = None) -> PriorData
     try:
         for split in ("train", "test"):
             photos = [photo for photo in content[split] if photo["valid_image"]]
-            places = [(photo[_META]["lon"], photo[_META]["lat"]) for photo in photos]
+            places = _lonlat_deg(path, [photo[_META] for photo in photos])
             labels = np.array([photo["class_id"] for photo in photos], dtype=np.int64)
-            splits[split] = np.array(places, dtype=np.float64).reshape(-1, 2), labels
+            splits[split] = places, labels
         listed = len(content["classes"])
     except (KeyError, TypeError, ValueError) as error:
         raise DatasetError(f"{path} is not as published: {error!r}") from error
@@ -89,7 +91,7 @@ def read_yfcc(folder: Path, classes: int | None = None) -> PriorData:
     path = folder / "train_test_split.csv"
     rows = read_csv(path, ("lon", "lat", "class", "split"))
     places, labels = lonlat_deg(path, rows), numbers(path, rows, "class").astype(np.int64)
-    train, test = (np.array([row["split"] == s for row in rows]) for s in ("train", "test"))
+    train, test = (splits_of(path, rows) == split for split in ("train", "test"))
     count = CLASSES["yfcc"] if classes is None else classes
     predictions = folder / "features_inception" / "YFCC_test_preds.npy"
     return _prior(count, places[train], labels[train], places[test], labels[test], predictions)
@@ -104,15 +106,22 @@ def _inat_split(folder: Path, split: str) -> tuple[Places, Labels]:
         ids = [image["id"] for image in content["images"]]
         labels = np.array([category[number] for number in ids], dtype=np.int64)
         of = {place["id"]: place for place in places}
-    except (KeyError, TypeError) as error:
+        lost = [number for number in ids if number not in of]
+        if lost:
+            raise DatasetError(f"{places_path} lacks image {lost[0]} and {len(lost) - 1} more")
+        return _lonlat_deg(places_path, [of[number] for number in ids]), labels
+    except (KeyError, TypeError, ValueError) as error:
         raise DatasetError(
             f"{path} or {places_path.name} is not as published: {error!r}"
         ) from error
-    lost = [number for number in ids if number not in of]
-    if lost:
-        raise DatasetError(f"{places_path} lacks image {lost[0]} and {len(lost) - 1} more")
-    pairs: list[Any] = [(of[number]["lon"], of[number]["lat"]) for number in ids]
-    return np.array(pairs, dtype=np.float64).reshape(-1, 2), labels
+
+
+def _lonlat_deg(path: Path, found: list[Any]) -> Places:
+    """The members ``lon`` and ``lat`` of JSON objects, (N, 2); NaN where they are null."""
+    pairs = [(one["lon"], one["lat"]) for one in found]
+    places = np.array(pairs, dtype=np.float64).reshape(-1, 2)
+    check_places(str(path), places)
+    return places
 
 
 def _prior(
@@ -128,6 +137,13 @@ def _prior(
     probabilities = _probabilities(predictions)
     check_count(f"{predictions}: rows", probabilities.shape[0], len(truth))
     check_count(f"{predictions}: classes", probabilities.shape[1], classes)
+    sound = np.isfinite(probabilities).all(axis=1) & (probabilities.min(axis=1) >= 0)
+    if not sound.all():
+        row = int(sound.argmin())
+        raise DatasetError(
+            f"{predictions}, row {row + 1}: there are numbers below 0 or not finite, so they are "
+            "no probabilities"
+        )
     return PriorData(classes, train, labels, test, truth, probabilities)
 
 
@@ -138,7 +154,9 @@ def _probabilities(path: Path) -> npt.NDArray[np.float32]:
         if path.suffix == ".npz":
             from scipy.sparse import load_npz
 
-            return np.asarray(load_npz(path).todense(), dtype=np.float32)
-        return np.asarray(np.load(path, allow_pickle=False), dtype=np.float32)
+            found = load_npz(path).astype(np.float32).toarray()  # dense in float64 takes twice
+        else:
+            found = np.load(path, allow_pickle=False).astype(np.float32, copy=False)
+        return np.asarray(found).reshape(len(found), -1)
     except Exception as error:  # scipy and zipfile have many kinds
         raise DatasetError(f"cannot read {path} ({error}): download it again") from error

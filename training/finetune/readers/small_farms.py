@@ -3,7 +3,7 @@
 https://doi.org/10.17026/dans-xy6-ngg6, as downloaded::
 
     sentinel-2-asia/train/images/*.tif    B2 B3 B4 B8, digital numbers
-    sentinel-2-asia/train/masks/*.tif     above 0: crop field
+    sentinel-2-asia/train/masks/*.tif     of the same names; above 0: crop field
     sentinel-2-asia/validate/...          (PANGAEA renames it to val; both are read)
     sentinel-2-asia/test/...
 """
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gair.errors import DatasetError
-from training.finetune.readers.checking import check_count, check_sums, read_raster
+from training.finetune.readers.checking import check_count, check_sums, needed, read_raster
 from training.finetune.remote_sensing import Masks, SceneData
 
 BANDS = ("B2", "B3", "B4", "B8")
@@ -32,10 +32,11 @@ class SmallFarms:
 
     def __init__(self, folder: Path) -> None:
         self.images = sorted((folder / "images").glob("*.tif"))
-        self.masks = sorted((folder / "masks").glob("*.tif"))
         if not self.images:
             raise DatasetError(f"{folder / 'images'} holds no .tif: download the data set again")
-        check_count(f"{folder / 'masks'}: files *.tif", len(self.masks), len(self.images))
+        masks = list((folder / "masks").glob("*.tif"))
+        check_count(f"{folder / 'masks'}: files *.tif", len(masks), len(self.images))
+        self.masks = [needed(folder / "masks" / image.name) for image in self.images]
 
     def __len__(self) -> int:
         return len(self.images)

@@ -6,7 +6,8 @@ SustainBench (https://sustainlab-group.github.io/sustainbench), unpacked::
     southsudan/npy/southsudan_000042.npz        s2: (10, 64, 64, T) digital numbers
     southsudan/truth/southsudan_000042.npz      truth: (64, 64), 1 to 4 the crops, else no label
 
-As in PANGAEA the last six dates are taken; where there are fewer, the missing ones are zero.
+As in PANGAEA the last six dates are taken, the newest first; where there are fewer, the missing
+ones are zero.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Fields:
         return len(self.images)
 
     def read(self, number: int) -> tuple[npt.NDArray[np.float32], Masks]:
-        """(6, 10, H, W) reflectance x 10000, oldest first, and (H, W) classes."""
+        """(6, 10, H, W) reflectance x 10000, newest first, and (H, W) classes."""
         (series,) = read_arrays(self.images[number], "s2")
         (truth,) = read_arrays(self.masks[number], "truth")
         if series.ndim != 4 or series.shape[0] != len(GAIR_BANDS):
@@ -53,7 +54,7 @@ class Fields:
                 f"truth of {self.masks[number]} has shape {truth.shape}; expected "
                 f"{series.shape[1:3]}"
             )
-        last = np.moveaxis(series[..., -DATES:], -1, 0).astype(np.float32)
+        last = np.moveaxis(series[..., ::-1][..., :DATES], -1, 0).astype(np.float32)
         dn = np.zeros((DATES, *last.shape[1:]), dtype=np.float32)
         dn[: len(last)] = last
         crops = (truth >= 1) & (truth <= len(CLASSES))
