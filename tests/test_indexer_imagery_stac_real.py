@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
 import rasterio
 from small_builds import tiny_model
 from stac_world import Pixels, published, scene
