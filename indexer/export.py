@@ -10,6 +10,7 @@ from gair.files import write_whole
 from indexer.geoparquet import Geometry, write_geoparquet
 from indexer.index import Index
 from indexer.stac_export import stac_collection, stac_item
+from indexer.stores import without_password
 
 
 def export_geoparquet(
@@ -38,7 +39,8 @@ def export_geoparquet(
     """
     path = Path(to)
     if path.suffix != ".parquet":
-        raise UsageError(f"--to {str(to)!r}: name a .parquet file, or milvus://PATH_OR_HOST")
+        shown = without_password(str(to))
+        raise UsageError(f"--to {shown!r}: name a .parquet file, or milvus://PATH_OR_HOST")
     write_geoparquet(index, path, geometry, quiet=quiet)
     found = [f"{path}: {len(index.cells):,} cells, {path.stat().st_size:,} bytes"]
     if stac:

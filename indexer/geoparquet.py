@@ -90,7 +90,7 @@ def embedding_entry(index: Index) -> dict[str, Any]:
         m.model.source,
         index.rs.dim,
         m.imagery,
-        str(m.computed.get("precision", "float32")),
+        ", ".join(m.precisions),
     )
     return {**entry, "h3_resolution": m.h3_resolution, "query_mode": m.query_mode, "build": m.build}
 

@@ -80,14 +80,23 @@ class Manifest:
     """Where the time of the build went."""
     files: dict[str, FileRecord]
     computed: dict[str, Any] = dataclasses.field(default_factory=dict)
-    """How: precision, device, frames in a pass, engine, units and how many were there already."""
+    """How: precision, device, frames in a pass, engine, units and how many were there already. Of
+    merged builds only the precision, or precisions with ", " between."""
     content_sha256: str = ""
     """Of what the index holds, see :mod:`indexer.content`: the same for the same build made again.
     Empty where it was not recorded."""
     search: dict[str, Any] = dataclasses.field(default_factory=lambda: dict(FLAT))
     """The index type; where it is not flat, how it was tuned and its measured recall."""
     merged: list[dict[str, Any]] = dataclasses.field(default_factory=list)
-    """The builds that this one was put together from: index, build, created_utc, cells taken."""
+    """The builds that this one was put together from: index, build, created_utc, cells taken,
+    precision."""
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """Types that imagery vectors were computed in; ``unknown`` where a merge did not say."""
+        if known := self.computed.get("precision"):
+            return tuple(str(known).split(", "))
+        return ("unknown",) if self.merged else ("float32",)  # the only one there was
 
     def to_json(self) -> bytes:
         """Canonical JSON."""

@@ -94,7 +94,7 @@ def merged_manifest(
         warnings=_once([text for manifest in every for text in manifest.warnings]),
         seconds={part: round(s, 3) for part, s in seconds.items()},
         files=files,
-        computed={},
+        computed={"precision": ", ".join(merged_precisions(every))},
         content_sha256=content_sha256,
         search=search,
         merged=[
@@ -103,10 +103,16 @@ def merged_manifest(
                 "build": manifest.build,
                 "created_utc": manifest.created_utc,
                 "cells": int(count),
+                "precision": ", ".join(manifest.precisions),
             }
             for manifest, count in zip(every, taken, strict=True)
         ],
     )
+
+
+def merged_precisions(parts: Sequence[Manifest]) -> list[str]:
+    """Types that the vectors of some builds were computed in, each once."""
+    return sorted({precision for part in parts for precision in part.precisions})
 
 
 def merged_imagery(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

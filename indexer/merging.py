@@ -4,6 +4,10 @@ A vector of the merged index is the vector it was, bit for bit. Cells that two o
 taken from the first. Frames that no cell refers to any more are left out; the others are numbered
 anew, and their token maps with them. A calibration is not carried over: it holds for one set of
 cells.
+
+Parts may be computed in different precisions: scores of bfloat16 rank as those of float32 do but
+for near ties, and ``auto`` chooses by the CPU, so machines that share the work differ. The manifest
+says which part is what.
 """
 
 from __future__ import annotations
@@ -80,6 +84,11 @@ class MergeReport:
         found = summary_lines(self.manifest)
         parts = ", ".join(f"{p['cells']:,} cells of {p['index']}" for p in self.manifest.merged)
         found.append(f"  merged: {parts}; {self.duplicates:,} cells were in more than one")
+        if len(kinds := self.manifest.precisions) > 1:
+            found.append(
+                f"  note: parts were computed in {' and '.join(kinds)}, which may change a score "
+                "by 0.01; build with --precision to have them alike"
+            )
         if self.tokens_dropped:
             found.append("  note: not all keep token maps, so there are no answers between cells")
         if self.calibrated:

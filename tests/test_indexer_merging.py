@@ -20,10 +20,12 @@ from gair.model import Gair
 from indexer.build import BuildOptions, build_index
 from indexer.cli import main
 from indexer.geolocate import Geolocator
+from indexer.geoparquet import embedding_entry
 from indexer.imagery import open_imagery
 from indexer.index import Index, open_index
 from indexer.merged_manifest import merged_imagery
 from indexer.merging import merge_indexes
+from indexer.recipe import WantedPrecision
 from indexer.regions import Region
 from indexer.table import read_missing
 
@@ -41,7 +43,14 @@ def cities(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def build(cities: Path, out: Path, name: str, *parts: object, tokens: bool = True) -> Path:
+def build(
+    cities: Path,
+    out: Path,
+    name: str,
+    *parts: object,
+    tokens: bool = True,
+    precision: WantedPrecision = "float32",
+) -> Path:
     with open_imagery(cities) as imagery:
         build_index(
             name,
@@ -49,7 +58,7 @@ def build(cities: Path, out: Path, name: str, *parts: object, tokens: bool = Tru
             imagery,
             tiny_model(),
             out,
-            options=BuildOptions(keep_token_maps=tokens, quiet=True),
+            options=BuildOptions(keep_token_maps=tokens, precision=precision, quiet=True),
         )
     return out / name
 
@@ -217,6 +226,42 @@ def test_indexes_that_differ_are_refused(
     assert not (tmp_path / "x").exists()
     with pytest.raises(UsageError, match="nothing to merge: name one index or more"):
         merge_indexes([], "x", tmp_path)
+
+
+def test_parts_of_two_precisions_are_merged_and_told_apart(
+    cities: Path, parts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which one ``auto`` takes depends on the CPU; what it changes lies within the promise."""
+    half = build(cities, tmp_path, "half", EAST_BOX, precision="bfloat16")
+    report = merge_indexes([half, parts / "west"], "mixed", tmp_path, quiet=True)
+    assert report.manifest.computed == {"precision": "bfloat16, float32"}
+    assert [p["precision"] for p in report.manifest.merged] == ["bfloat16", "float32"]
+    assert any("computed in bfloat16 and float32, which may" in line for line in report.summary)
+    assert main(["info", "--index", "mixed", "--indexes", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert told.count(", bfloat16\n") == told.count(", float32\n") == 1
+    mixed, full = open_index(tmp_path / "mixed"), open_index(parts / "both")
+    assert embedding_entry(mixed)["model"]["precision"] == "bfloat16, float32"
+    np.testing.assert_array_equal(mixed.cells.h3, full.cells.h3)
+    queries = full.rs.vectors(np.arange(0, len(full.cells), 7))
+    for ours, theirs in ((mixed.rs, full.rs), (mixed.location, full.location)):
+        apart = np.abs(ours.scores(queries) - theirs.scores(queries)).max(axis=0)
+        assert 0 < apart.max() < 1e-2
+    again = merge_indexes([tmp_path / "mixed"], "again", tmp_path, quiet=True)
+    assert again.manifest.precisions == ("bfloat16", "float32")
+
+
+def test_parts_of_one_precision_stay_of_it(cities: Path, parts: Path, tmp_path: Path) -> None:
+    assert open_index(parts / "both").manifest.computed == {"precision": "float32"}
+    half = build(cities, tmp_path, "half", EAST_BOX, precision="bfloat16")
+    report = merge_indexes([half], "copy", tmp_path, quiet=True)
+    entry = embedding_entry(open_index(report.path.parent))
+    assert entry["model"]["precision"] == "bfloat16"
+    assert not any("bfloat16" in line for line in report.summary)
+    rewrite_manifest(report.path.parent, computed={})  # as merges were before they said
+    assert open_index(report.path.parent).manifest.precisions == ("unknown",)
+    rewrite_manifest(half, computed={})
+    assert open_index(half).manifest.precisions == ("float32",)
 
 
 def test_without_token_maps_in_one_there_are_none_in_all(

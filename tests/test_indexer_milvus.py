@@ -5,26 +5,32 @@ What runs milvus-lite is slow to start and marked so; the rest runs without it.
 
 from __future__ import annotations
 
+import base64
+import fnmatch
 import json
 import shutil
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hand_calibration import calibrate_by_hand
+from milvus_server import milvus_server
 from refusals import refusal
 from small_builds import build_box, tiny_model
 from toy_city import photo
 
-from gair.errors import GairError, SearchIndexError, UsageError
+from gair.errors import GairError, IndexMismatchError, SearchIndexError, UsageError
+from gair.model import Gair
 from indexer.cli import main
 from indexer.geolocate import Geolocator
 from indexer.index import open_index
 from indexer.prior import build_prior
-from indexer.stores import is_store_address, with_store
-from indexer.stores.milvus import collection_name, milvus_uri, open_milvus, push_index
+from indexer.stores import is_store_address, milvus_connection, with_store
+from indexer.stores.milvus import collection_name, open_milvus, push_index
+from indexer.stores.milvus_connection import TOKEN_VARIABLE, milvus_uri
 
 Capture = pytest.CaptureFixture[str]
 slow = pytest.mark.slow
@@ -50,13 +56,31 @@ def test_addresses() -> None:
     assert milvus_uri("milvus://db.example.org") == "http://db.example.org:19530"
     assert milvus_uri("milvus://localhost:1234/") == "http://localhost:1234"
     assert milvus_uri("milvus://[::1]:1234") == "http://[::1]:1234"
-    for wrong in ("milvus://", "milvus://a b", "milvus://host:port"):
-        with pytest.raises(UsageError, match="write milvus://PATH.db or milvus://HOST:PORT"):
+    assert is_store_address("milvus+tls://db.example.org")
+    assert milvus_uri("milvus+tls://db.example.org") == "https://db.example.org:443"
+    assert milvus_uri("milvus+tls://db.example.org:19530") == "https://db.example.org:19530"
+    for wrong in ("milvus://", "milvus://a b", "milvus://host:port", "milvus+tls://x/y.db"):
+        with pytest.raises(UsageError, match=r"write milvus://PATH.db, milvus://HOST:PORT or milv"):
             milvus_uri(wrong)
 
 
+def test_a_password_in_an_address_is_refused_and_not_repeated(
+    toy: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pymilvus", None)
+    for address in (
+        "milvus://root:s3cret@host:1",
+        "milvus+tls://root:s3cret@host",
+        "x://a:s3cret@h",
+    ):
+        asked = refusal(["search", "x.jpg", "--index", str(toy), "--store", address], capsys, 2)
+        filled = refusal(["export", str(toy), "--to", address], capsys, 2)
+        assert "s3cret" not in asked + filled
+        assert "set MILVUS_TOKEN to USER:PASSWORD" in asked or "x://***@h" in asked + filled
+
+
 def test_another_address_is_refused(toy: Path) -> None:
-    with pytest.raises(UsageError, match="--store 'redis://x': write milvus://PATH.db or"):
+    with pytest.raises(UsageError, match="--store 'redis://x': write milvus://PATH.db, "):
         with_store(open_index(toy), "redis://x")
 
 
@@ -150,13 +174,131 @@ def test_a_build_that_is_not_there_is_refused(city_tif: Path, toy: Path, tmp_pat
 @slow
 @lite
 @pytest.mark.usefixtures("server")
-def test_a_server_that_does_not_answer_is_one_line(toy: Path) -> None:
+def test_who_asks_comes_from_the_environment_and_shows_nowhere(
+    toy: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo(3).save(tmp_path / "p.jpg")
+    monkeypatch.setenv(TOKEN_VARIABLE, "root:s3cret")
+    with milvus_server(tmp_path / "db", "root:s3cret") as address:
+        assert main(["export", str(toy), "--to", address, "--quiet"]) == 0
+        argv = ["search", str(tmp_path / "p.jpg"), "--index", str(toy), "--store", address]
+        assert main([*argv, "--json"]) == 0
+        out, err = capfd.readouterr()
+        assert "h3_cell" in out
+    files = [f for f in tmp_path.rglob("*") if f.is_file()]
+    assert any(f.name == "manifest.json" for f in files)
+    for told in (out, err, *(f.read_bytes().decode("latin-1") for f in files)):
+        for secret in ("s3cret", base64.b64encode(b"root:s3cret").decode()):
+            assert secret not in told
+
+
+@slow
+@lite
+@pytest.mark.usefixtures("server")
+@pytest.mark.parametrize(
+    ("token", "told"),
+    [
+        ("", "wants to know who asks (*: set MILVUS_TOKEN to USER:PASSWORD or an API key"),
+        (
+            "root:s3cret",
+            "does not let in who MILVUS_TOKEN names (no user ***, nor ***, nor ***): set it",
+        ),
+        ("keyW1thoutUser", "does not let in who MILVUS_TOKEN names (*"),
+    ],
+)
+def test_who_is_not_let_in_is_told_what_to_set(
+    toy: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    token: str,
+    told: str,
+) -> None:
+    """The server is as careless as can be: it repeats what it was sent."""
+    monkeypatch.setenv(TOKEN_VARIABLE, token)
+    sent = base64.b64encode(token.encode()).decode()
+    saying = f"no user root:{token.partition(':')[2]}, nor {token or 'anybody'}, nor {sent}"
+    with milvus_server(tmp_path / "db", "root:another", saying) as address:
+        for argv in (
+            ["export", str(toy), "--to", address, "--quiet"],
+            ["search", "p.jpg", "--index", str(toy), "--store", address],
+        ):
+            assert main(argv) == 1
+            out, err = capfd.readouterr()
+            assert out == ""
+            assert fnmatch.fnmatchcase(err, f"error: {address} {told.replace('[', '[[]')}*\n"), err
+            assert len(err.splitlines()) == 1
+            for secret in filter(None, (token, token.partition(":")[2], sent)):
+                assert secret not in err
+        with pytest.raises(SearchIndexError) as refused:
+            open_milvus(open_index(toy), address)
+        assert refused.value.__cause__ is None
+        assert refused.value.__suppress_context__
+
+
+@slow
+@lite
+@pytest.mark.usefixtures("server")
+def test_what_belongs_to_another_index_or_model_is_neither_read_nor_replaced(
+    city_tif: Path, toy: Path, tmp_path: Path
+) -> None:
+    address = f"milvus://{tmp_path / 'toy.db'}"
+    push_index(open_index(toy), address, quiet=True)
+    # Of the same name and build, with as many cells, but another model.
+    other = build_box(city_tif, tmp_path / "other", name="toy", model=Gair.untrained("tiny"))
+    mine = build_box(city_tif, tmp_path / "mine", name="toy", model=Gair.untrained("tiny", seed=7))
+    index, stranger = (open_index(report.path.parent) for report in (mine, other))
+    build = index.manifest.build
+    stranger = replace(stranger, manifest=replace(stranger.manifest, build=build))
+    push_index(index, address, quiet=True)
+    told = f"{collection_name(index, 'rs')} at .* belongs to another index or model; drop it"
+    with pytest.raises(IndexMismatchError, match=told):
+        open_milvus(stranger, address)
+    with pytest.raises(IndexMismatchError, match=told):
+        push_index(stranger, address, quiet=True)
+    assert open_milvus(index, address)[0].count == len(index.cells)
+
+
+def unused_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with pytest.raises(SearchIndexError, match=f"Milvus refuses milvus://127.0.0.1:{port}: ") as e:
-        open_milvus(open_index(toy), f"milvus://127.0.0.1:{port}")
-    assert "\n" not in str(e.value)
+        return int(free.getsockname()[1])
+
+
+@slow
+@lite
+@pytest.mark.usefixtures("server")
+def test_a_server_that_does_not_answer_is_one_line(
+    toy: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(milvus_connection, "CONNECT_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        for port in (unused_port(), silent.getsockname()[1]):
+            address = f"milvus://127.0.0.1:{port}"
+            assert main(["export", str(toy), "--to", address, "--quiet"]) == 1
+            told = capfd.readouterr().err
+            assert told.startswith(f"error: cannot reach Milvus at {address} (")
+            assert told.endswith(
+                "check host and port, that it runs there, and whether it wants milvus+tls://\n"
+            )
+            assert len(told.splitlines()) == 1
+
+
+@slow
+@lite
+@pytest.mark.usefixtures("server")
+def test_a_server_that_dies_is_one_line(
+    toy: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(TOKEN_VARIABLE, "root:s3cret")
+    with milvus_server(tmp_path / "db", "root:s3cret") as address:
+        push_index(open_index(toy), address, quiet=True)
+        geolocator = Geolocator.open(toy, model=tiny_model(), store=address)
+        geolocator.search(photo(1))
+    with pytest.raises(SearchIndexError, match=f"cannot reach Milvus at {address} ") as gone:
+        geolocator.search(photo(1))
+    assert "\n" not in str(gone.value)
+    assert capfd.readouterr().err == ""
 
 
 def test_a_folder_that_is_not_there_is_named(toy: Path, tmp_path: Path) -> None:

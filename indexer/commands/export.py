@@ -13,6 +13,8 @@ examples:
   python -m indexer export london --to london.parquet --stac
   python -m indexer export london --to milvus://london.db
   python -m indexer export london --to milvus://milvus.example.org:19530
+  # a server that wants to know who asks, over TLS
+  MILVUS_TOKEN=USER:PASSWORD python -m indexer export london --to milvus+tls://milvus.example.org
 """
 
 
@@ -22,7 +24,9 @@ def add(commands: Any) -> None:  # noqa: ANN401
         "export",
         help="write an index as GeoParquet and STAC, or into Milvus",
         description="Write every cell with both its vectors: as GeoParquet, beside which --stac "
-        "puts an Item and a Collection, or into a Milvus database that search --store reads.",
+        "puts an Item and a Collection, or into a Milvus database that search --store reads. "
+        "A Milvus server that wants to know who asks gets the environment's MILVUS_TOKEN, an API "
+        "key or USER:PASSWORD; milvus+tls:// encrypts what travels.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

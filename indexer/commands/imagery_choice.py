@@ -120,8 +120,8 @@ def _add_catalogue(parser: Any) -> None:  # noqa: ANN401
     catalogue.add_argument(
         "--imagery-cache",
         metavar="DIR",
-        help="where fetched pixels are kept (default: $GAIR_IMAGERY_CACHE, else "
-        "~/.cache/gair/imagery)",
+        help="where fetched pixels are kept; prune --imagery limits it (default: "
+        "$GAIR_IMAGERY_CACHE, else ~/.cache/gair/imagery)",
     )
 
 

@@ -66,6 +66,7 @@ def manifest_lines(manifest: Manifest) -> list[str]:
         f"  search   {_search_line(m.search)}",
         *[
             f"  merged   {part['cells']:,} cells of {part['index']}, build {part['build']}"
+            + (f", {part['precision']}" if "precision" in part else "")
             for part in m.merged
         ],
         *[f"  note     {warning}" for warning in m.warnings],

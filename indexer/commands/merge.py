@@ -21,8 +21,8 @@ def add(commands: Any) -> None:  # noqa: ANN401
         "merge",
         help="put indexes together",
         description="Make a new build of --into from indexes of the same model, H3 resolution and "
-        "way to read frames. Cells that several have are taken from the first. A calibration is "
-        "not carried over.",
+        "way to read frames; their --precision may differ, and is told. Cells that several have "
+        "are taken from the first. A calibration is not carried over.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

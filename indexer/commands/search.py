@@ -49,7 +49,9 @@ def add(commands: Any) -> None:  # noqa: ANN401
     search.add_argument(
         "--store",
         metavar="ADDRESS",
-        help="search vectors that export put elsewhere: milvus://PATH.db or milvus://HOST:PORT",
+        help="search vectors that export put elsewhere: milvus://PATH.db, milvus://HOST:PORT or "
+        "milvus+tls://HOST:PORT; who asks, if the server wants to know, is the environment's "
+        "MILVUS_TOKEN, an API key or USER:PASSWORD",
     )
     search.add_argument("-k", type=int, default=5, help="places a photo (default: %(default)s)")
     search.add_argument(

@@ -6,7 +6,8 @@
 
 A window is as the server holds it, unscaled and with its clouds, so any later build, whatever its
 dates or composite, can use it. Files appear whole or not at all, and several builds may share a
-cache. Nothing is ever deleted; delete what you like.
+cache. A file was last modified when it was last used. Builds delete nothing; ``prune --imagery``
+does (:mod:`indexer.pruning_imagery`), but for scenes that running builds use.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from affine import Affine
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from gair.files import disk_errors
+from indexer.imagery.stac_leases import Lease
 from indexer.imagery.stac_scenes import StacScene
 
 CACHE_VARIABLE = "GAIR_IMAGERY_CACHE"
@@ -58,6 +60,11 @@ class WindowCache:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._lease = Lease(folder)
+
+    def __reduce__(self) -> tuple[type[WindowCache], tuple[Path]]:
+        """Another process uses scenes on its own account."""
+        return WindowCache, (self.folder,)
 
     def path(self, scene: StacScene, place: WindowPlace) -> Path:
         """Where a window is, or would be."""
@@ -68,14 +75,22 @@ class WindowCache:
         return folder / f"{place.kind}-{place.row:04d}-{place.column:04d}.tif"
 
     def holds(self, scene: StacScene, place: WindowPlace) -> bool:
-        """Whether a window was fetched before."""
-        return self.path(scene, place).is_file()
+        """Whether a window was fetched before; if so, it stays while this process uses it."""
+        path = self.path(scene, place)
+        if not path.is_file():
+            return False
+        self._lease.add(path.parent)
+        return path.is_file()  # unless it went meanwhile
 
     def get(self, scene: StacScene, place: WindowPlace) -> Pixels | None:
         """A window, (B, H, W); None where there is none, or one that is damaged."""
         path = self.path(scene, place)
-        if not path.is_file():
+        if not self.holds(scene, place):
             return None
+        try:
+            os.utime(path)
+        except OSError:  # of somebody else, or on a disk that is only read
+            pass
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", NotGeoreferencedWarning)
@@ -100,6 +115,7 @@ class WindowCache:
         """
         path = self.path(scene, place)
         temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp.tif")
+        self._lease.add(path.parent)
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,19 @@ from gair.errors import UsageError
 if TYPE_CHECKING:
     from indexer.index import Index
 
-MILVUS = "milvus://"
+MILVUS, MILVUS_TLS = "milvus://", "milvus+tls://"
+WRITE = f"write {MILVUS}PATH.db, {MILVUS}HOST:PORT or {MILVUS_TLS}HOST:PORT"
+"""The remedy for an address that is none."""
 
 
 def is_store_address(text: str) -> bool:
     """Whether a text names a store and not a file."""
-    return text.startswith(MILVUS)
+    return text.startswith((MILVUS, MILVUS_TLS))
+
+
+def without_password(address: str) -> str:
+    """An address as it may be shown: whoever put a password in it did not mean to publish it."""
+    return re.sub(r"://.*@", "://***@", address)
 
 
 def with_store(index: Index, address: str) -> Index:
@@ -26,7 +34,7 @@ def with_store(index: Index, address: str) -> Index:
         SearchIndexError: the store cannot be reached, or does not hold this build.
     """
     if not is_store_address(address):
-        raise UsageError(f"--store {address!r}: write milvus://PATH.db or milvus://HOST:PORT")
+        raise UsageError(f"--store {without_password(address)!r}: {WRITE}")
     from indexer.stores.milvus import open_milvus
 
     rs, location, shortlists = open_milvus(index, address)

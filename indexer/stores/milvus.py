@@ -7,19 +7,16 @@ values of the index's halves, so scores agree but for the order of summing.
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gair.errors import GairError, SearchIndexError, StorageError, UsageError
+from gair.errors import IndexMismatchError, SearchIndexError, StorageError
 from indexer.ann import Bools, Ints, Shortlists
 from indexer.progress import Progress
-from indexer.stores import MILVUS
-from indexer.vectors import FloatArray
+from indexer.stores.milvus_connection import CONNECT_S, WORK_S, connect, refusals
+from indexer.vectors import FloatArray, VectorStore
 
 if TYPE_CHECKING:
     from indexer.index import Index
@@ -30,15 +27,23 @@ MOST_FOUND = 16_384
 SHORTLIST = 2_000
 """Cells a kind that are scored exactly: each of their vectors comes through a connection."""
 _ROWS_AT_ONCE = 1_000
-_TIMEOUT_S = 10.0
-_PORT = 19530
+_SEARCH_S = 60.0
+_LOOKED_AT = 3
+"""Rows of a collection that are compared with the index's own."""
 
 
 class MilvusStore:
     """The vectors of one kind; also finds shortlists. Safe to share between threads."""
 
-    def __init__(self, client: Any, collection: str, count: int, dim: int) -> None:  # noqa: ANN401
-        self._client = client
+    def __init__(
+        self,
+        client: Any,  # noqa: ANN401
+        address: str,
+        collection: str,
+        count: int,
+        dim: int,
+    ) -> None:
+        self._client, self._address = client, address
         self._collection = collection
         self._count, self._dim = count, dim
 
@@ -77,7 +82,7 @@ class MilvusStore:
 
     def _search(self, queries: FloatArray, k: int, condition: str) -> tuple[FloatArray, Ints]:
         k = min(k, self._count, MOST_FOUND)
-        with _refusals(SearchIndexError, self._collection):
+        with refusals(SearchIndexError, self._address):
             answer = self._client.search(
                 self._collection,
                 data=np.asarray(queries, dtype=np.float32).tolist(),
@@ -85,6 +90,7 @@ class MilvusStore:
                 filter=condition,
                 limit=k,
                 search_params={"metric_type": "IP"},
+                timeout=_SEARCH_S,
             )
         scores = np.full((len(queries), k), -np.inf, dtype=np.float32)
         rows = np.full((len(queries), k), -1, dtype=np.int64)
@@ -98,9 +104,12 @@ class MilvusStore:
         out = np.empty((len(rows), self._dim), dtype=np.float32)
         for start in range(0, len(rows), _ROWS_AT_ONCE):
             wanted = np.asarray(rows[start : start + _ROWS_AT_ONCE], dtype=np.int64)
-            with _refusals(SearchIndexError, self._collection):
+            with refusals(SearchIndexError, self._address):
                 found = self._client.get(
-                    self._collection, ids=np.unique(wanted).tolist(), output_fields=["vector"]
+                    self._collection,
+                    ids=np.unique(wanted).tolist(),
+                    output_fields=["vector"],
+                    timeout=_SEARCH_S,
                 )
             known = {int(entity["row"]): entity["vector"] for entity in found}
             if missing := set(wanted.tolist()) - known.keys():
@@ -119,15 +128,18 @@ def push_index(index: Index, address: str, *, quiet: bool = False) -> list[str]:
 
     Raises:
         GairError: pymilvus is not installed.
-        StorageError: Milvus refused.
+        StorageError: Milvus cannot be reached, or refused.
+        IndexMismatchError: there is a collection of that name with other vectors; it stays.
     """
-    client, written = _connect(address, StorageError), []
+    client, written = connect(address, StorageError), []
     stores = (index.rs, index.location)
     for kind, store in zip(KINDS, stores, strict=True):
         name = collection_name(index, kind)
-        with _refusals(StorageError, address):
-            if client.has_collection(name):
-                client.drop_collection(name)
+        with refusals(StorageError, address):
+            if client.has_collection(name, timeout=CONNECT_S):
+                client.load_collection(name, timeout=WORK_S)
+                _check_same(client, address, name, index, store)
+                client.drop_collection(name, timeout=WORK_S)
             _create(client, name, store.dim)
         with Progress(f"exporting {kind}", store.count, "row", quiet=quiet) as progress:
             for start in range(0, store.count, _ROWS_AT_ONCE):
@@ -136,11 +148,11 @@ def push_index(index: Index, address: str, *, quiet: bool = False) -> list[str]:
                     {"row": row, "vector": vector}
                     for row, vector in zip(rows.tolist(), store.vectors(rows).tolist(), strict=True)
                 ]
-                with _refusals(StorageError, address):
-                    client.insert(name, entities)
+                with refusals(StorageError, address):
+                    client.insert(name, entities, timeout=WORK_S)
                 progress.advance(len(rows))
-        with _refusals(StorageError, address):
-            client.flush(name)
+        with refusals(StorageError, address):
+            client.flush(name, timeout=WORK_S)
         written.append(f"{address}: {name}, {store.count:,} vectors of {store.dim} dimensions")
     client.close()
     return written
@@ -152,60 +164,63 @@ def open_milvus(index: Index, address: str) -> tuple[MilvusStore, MilvusStore, S
     Raises:
         GairError: pymilvus is not installed.
         SearchIndexError: Milvus cannot be reached, or does not hold this build.
+        IndexMismatchError: what has its name there is of another index or model.
     """
-    client, stores = _connect(address, SearchIndexError), []
+    client, stores = connect(address, SearchIndexError), []
     wanted = len(index.cells)
-    for kind in KINDS:
+    for kind, own in zip(KINDS, (index.rs, index.location), strict=True):
         name = collection_name(index, kind)
-        with _refusals(SearchIndexError, address):
-            known = client.has_collection(name)
-            count = int(client.get_collection_stats(name)["row_count"]) if known else -1
+        with refusals(SearchIndexError, address):
+            known = client.has_collection(name, timeout=CONNECT_S)
+            count = -1
             if known:
-                client.load_collection(name)
+                stats = client.get_collection_stats(name, timeout=CONNECT_S)
+                count = int(stats["row_count"])
+                client.load_collection(name, timeout=WORK_S)
+                _check_same(client, address, name, index, own)
         if count != wanted:
             found = f"has {count:,} of {wanted:,} rows of" if known else "does not hold"
             raise SearchIndexError(
                 f"{address} {found} index {index.name!r}, build {index.manifest.build}: run "
                 f"python -m indexer export {index.name} --to {address}"
             )
-        stores.append(MilvusStore(client, name, count, index.rs.dim))
+        stores.append(MilvusStore(client, address, name, count, own.dim))
     lists = Shortlists(stores[0], stores[1], SHORTLIST, f"found by Milvus at {address}")
     return stores[0], stores[1], lists
+
+
+def _check_same(
+    client: Any,  # noqa: ANN401
+    address: str,
+    name: str,
+    index: Index,
+    store: VectorStore,
+) -> None:
+    """Refuse a collection whose vectors are not the index's own, as far as some rows tell.
+
+    Names alone do not prove it: others may use the server, and milvus-lite keeps no descriptions.
+    """
+    fields = {field["name"]: field for field in client.describe_collection(name)["fields"]}
+    dim = fields.get("vector", {}).get("params", {}).get("dim")
+    same = "row" in fields and dim is not None and int(dim) == store.dim
+    if same and store.count:
+        rows = np.unique(np.linspace(0, store.count - 1, _LOOKED_AT).astype(np.int64))
+        found = client.get(name, ids=rows.tolist(), output_fields=["vector"], timeout=_SEARCH_S)
+        theirs = np.array([entity["vector"] for entity in found], dtype=np.float32)
+        own = store.vectors(np.array([int(entity["row"]) for entity in found], dtype=np.int64))
+        same = bool(np.allclose(theirs.reshape(own.shape), own, atol=1e-6))
+    if not same:
+        raise IndexMismatchError(
+            f"{name} at {address} has other vectors than index {index.name!r}, made by "
+            f"{index.manifest.model.name}: it belongs to another index or model; drop it there, "
+            "or export to another database"
+        )
 
 
 def collection_name(index: Index, kind: str) -> str:
     """Where a kind of vectors of a build is."""
     build = index.manifest.build
     return re.sub(r"[^A-Za-z0-9_]", "_", f"gair_{index.name}_{build}_{kind}")
-
-
-def milvus_uri(address: str) -> str:
-    """What pymilvus opens: a file for ``milvus://PATH.db``, else a server.
-
-    Raises:
-        UsageError: it is neither.
-    """
-    place = address.removeprefix(MILVUS)
-    if place.endswith(".db"):
-        return str(Path(place).absolute())
-    match = re.fullmatch(r"([\w.-]+|\[[0-9a-fA-F:]+\])(?::(\d{1,5}))?/?", place)
-    if match is None:
-        raise UsageError(f"{address!r}: write milvus://PATH.db or milvus://HOST:PORT")
-    return f"http://{match[1]}:{match[2] or _PORT}"
-
-
-def _connect(address: str, error: type[GairError]) -> Any:  # noqa: ANN401
-    uri = milvus_uri(address)
-    try:
-        from pymilvus import MilvusClient
-    except ImportError as missing:
-        raise GairError(
-            f"{address} needs pymilvus: pip install 'gair-geolocator[milvus]'"
-        ) from missing
-    if uri.endswith(".db") and not Path(uri).parent.is_dir():
-        raise error(f"{address}: there is no folder {Path(uri).parent}: make it first")
-    with _refusals(error, address):
-        return MilvusClient(uri, timeout=_TIMEOUT_S)
 
 
 def _create(client: Any, name: str, dim: int) -> None:  # noqa: ANN401
@@ -216,16 +231,4 @@ def _create(client: Any, name: str, dim: int) -> None:  # noqa: ANN401
     schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dim)
     by = client.prepare_index_params()
     by.add_index("vector", index_type="AUTOINDEX", metric_type="IP")
-    client.create_collection(name, schema=schema, index_params=by)
-
-
-@contextlib.contextmanager
-def _refusals(kind: type[GairError], what: str) -> Iterator[None]:
-    """Turn what Milvus refuses into one line."""
-    from pymilvus.exceptions import MilvusException
-
-    try:
-        yield
-    except MilvusException as error:
-        reason = " ".join(str(error.message or error).split())
-        raise kind(f"Milvus refuses {what}: {reason}") from error
+    client.create_collection(name, schema=schema, index_params=by, timeout=WORK_S)

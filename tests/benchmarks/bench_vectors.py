@@ -9,7 +9,10 @@ turned like one of the copies; half of them tune, the other half measure.
 A million is part of ``make bench``. Other sizes::
 
     PYTHONPATH=.:tests/benchmarks .venv/bin/python tests/benchmarks/bench_vectors.py \
-        --count 10000000 --folder /a/disk/with/26/GB
+        --count 10000000 --folder /a/disk/with/26/GB --kinds ivf-sq8 ivf-pq
+
+Lists of a million are so short that all rows of those looked into fit on the shortlist; with
+``--shortlist 1000`` the codes decide who is on it, as they do in far larger indexes.
 
 It leaves nothing in the folder. A vector takes 2.4 kB of the disk.
 """
@@ -22,7 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +33,7 @@ import numpy as np
 import numpy.typing as npt
 from measuring import report
 
-from indexer.ann import InvertedLists, index_type_for
+from indexer.ann import IndexType, InvertedLists, index_type_for
 from indexer.ann_build import build_lists
 from indexer.ann_tune import GATE, QUERIES
 from indexer.geolocate import Geolocator
@@ -129,29 +132,29 @@ def flat_search(store: FaissStore, s: Floats) -> Ints:
     return np.asarray(best[np.argsort(-scores[best])])
 
 
-def listed_search(store: FaissStore, lists: InvertedLists, s: Floats) -> Ints:
+def listed_search(store: FaissStore, lists: InvertedLists, s: Floats, shortlist: int) -> Ints:
     """One photo against a shortlist, exactly from the flat file: (D,) to (10,) rows."""
-    rows = np.sort(lists.shortlist(s[None], SHORTLIST)[0])
+    rows = np.sort(lists.shortlist(s[None], shortlist)[0])
     rows = rows[rows >= 0]
     blocks = np.split(rows, np.arange(SCORED_AT_ONCE, len(rows), SCORED_AT_ONCE))
     scores = np.concatenate([store.vectors(block) @ s for block in blocks])
     return np.asarray(rows[np.argsort(-scores)[:BEST]])
 
 
-def tuned(store: FaissStore, path: Path, s: Floats) -> int:
-    """The fewest lists that pass the gate."""
+def tuned(store: FaissStore, path: Path, s: Floats, shortlist: int) -> tuple[int, float]:
+    """The fewest lists that pass the gate, and the recall with them; all lists if none do."""
     truth, probes, most = exact(store, s), 1, InvertedLists(path, 1).lists
     while True:
-        found = InvertedLists(path, probes).shortlist(s, SHORTLIST)
-        hits = [np.isin(t, f).mean() for t, f in zip(truth, found, strict=True)]
-        if np.mean(hits) >= GATE or probes >= most:
-            return probes
-        probes *= 2
+        found = InvertedLists(path, probes).shortlist(s, shortlist)
+        recall = np.mean([np.isin(t, f).mean() for t, f in zip(truth, found, strict=True)])
+        if recall >= GATE or probes >= most:
+            return probes, float(recall)
+        probes = min(2 * probes, most)
 
 
-def serve(folder: Path, kind: str, probes: int) -> dict[str, Any]:
+def serve(folder: Path, kind: str, probes: int, shortlist: int) -> dict[str, Any]:
     """What a process that only serves needs: seconds a query, and memory."""
-    store_path, lists_path = folder / "rs.faiss", folder / "rs.ann.faiss"
+    store_path, lists_path = folder / "rs.faiss", folder / f"{kind}.faiss"
     s = np.load(folder / "queries.npy")[QUERIES:]
     warm = s[:1] @ s[:1].T  # the threads and buffers of the libraries, before memory is looked at
     assert np.isfinite(warm).all()
@@ -160,7 +163,7 @@ def serve(folder: Path, kind: str, probes: int) -> dict[str, Any]:
     run: Callable[[Floats], Ints] = lambda one: flat_search(store, one)  # noqa: E731
     if kind != "flat":
         lists = InvertedLists(lists_path, probes)
-        run = lambda one: listed_search(store, lists, one)  # noqa: E731
+        run = lambda one: listed_search(store, lists, one, shortlist)  # noqa: E731
     times, found = [], []
     for one in s:
         since = time.perf_counter()
@@ -199,9 +202,11 @@ def _resident(files: list[Path]) -> int:
     return total
 
 
-def measure(count: int, folder: Path) -> dict[str, dict[str, Any]]:
-    """Build both, and serve from each in a process of its own."""
-    rs, lists = folder / "rs.faiss", folder / "rs.ann.faiss"
+def measure(
+    count: int, folder: Path, kinds: Sequence[IndexType], shortlist: int = SHORTLIST
+) -> dict[str, dict[str, Any]]:
+    """Build the flat file and lists of each kind; serve from each in a process of its own."""
+    rs = folder / "rs.faiss"
     turned = Turned(*real_embeddings(folder))
     np.save(folder / "queries.npy", turned.queries(count))
     s = np.load(folder / "queries.npy")
@@ -211,38 +216,43 @@ def measure(count: int, folder: Path) -> dict[str, dict[str, Any]]:
             writer.append(block)
     flat_s = time.perf_counter() - since
     _say(f"{count:,} vectors written in {flat_s:.0f} s")
-    store, kind = FaissStore(rs), index_type_for(count)
-    kind = "ivf-sq8" if kind == "flat" else kind
-    since = time.perf_counter()
-    number = build_lists(lists, store, kind)
-    build_s = time.perf_counter() - since
-    since = time.perf_counter()
-    probes = tuned(store, lists, s[:QUERIES])
-    tune_s = time.perf_counter() - since
-    _say(f"{number:,} lists built in {build_s:.0f} s; {probes} pass, found in {tune_s:.0f} s")
+    store = FaissStore(rs)
+    found: dict[str, dict[str, Any]] = {"flat": {"build_s": flat_s, "bytes": rs.stat().st_size}}
+    found |= {kind: _listed(folder, store, kind, s[:QUERIES], shortlist) for kind in kinds}
     truth = exact(store, s[QUERIES:])
     del store
-    found = {
-        "flat": {"build_s": flat_s, "bytes": rs.stat().st_size},
-        kind: {
-            "build_s": build_s,
-            "tune_s": tune_s,
-            "bytes": lists.stat().st_size,
-            "lists": number,
-            "probes": probes,
-        },
-    }
     for name, facts in found.items():
-        facts |= _served(folder, name, probes)
+        facts |= _served(folder, name, facts.get("probes", 1), shortlist)
         hits = [np.isin(t, f).mean() for t, f in zip(truth, facts.pop("rows"), strict=False)]
         facts["recall"] = float(np.mean(hits))
         _say(f"{name}: {json.dumps(facts)}")
     return found
 
 
-def _served(folder: Path, kind: str, probes: int) -> dict[str, Any]:
+def _listed(
+    folder: Path, store: FaissStore, kind: IndexType, s: Floats, shortlist: int
+) -> dict[str, Any]:
+    """Build lists of one kind and tune them with some queries."""
+    path, since = folder / f"{kind}.faiss", time.perf_counter()
+    number = build_lists(path, store, kind)
+    build_s = time.perf_counter() - since
+    since = time.perf_counter()
+    probes, recall = tuned(store, path, s, shortlist)
+    tune_s = time.perf_counter() - since
+    _say(f"{kind}: {number:,} lists in {build_s:.0f} s; {probes} pass, found in {tune_s:.0f} s")
+    return {
+        "build_s": build_s,
+        "tune_s": tune_s,
+        "bytes": path.stat().st_size,
+        "lists": number,
+        "probes": probes,
+        "tuned_recall": recall,
+    }
+
+
+def _served(folder: Path, kind: str, probes: int, shortlist: int) -> dict[str, Any]:
     command = [sys.executable, __file__, "--serve", kind, "--folder", str(folder)]
-    command += ["--probes", str(probes)]
+    command += ["--probes", str(probes), "--shortlist", str(shortlist)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return answer
@@ -278,12 +288,18 @@ def lines_of(found: dict[str, dict[str, Any]]) -> list[str]:
     return ["".join(f"{cell:>12}" for cell in row) for row in (head, *rows)]
 
 
+def usual(count: int) -> IndexType:
+    """The kind of lists that an index of so many cells has, or would have were it larger."""
+    kind = index_type_for(count)
+    return "ivf-sq8" if kind == "flat" else kind
+
+
 def _say(text: str) -> None:
     print(f"   {time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
 def test_vectors(tmp_path: Path) -> None:
-    found = measure(1_000_000, tmp_path)
+    found = measure(1_000_000, tmp_path, ("ivf-sq8", "ivf-pq"))
     report("1,000,000 turned embeddings of 768 dimensions", *lines_of(found))
     for name, facts in found.items():
         assert facts["recall"] >= GATE, name
@@ -297,13 +313,18 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1_000_000)
     parser.add_argument("--folder", type=Path, help="where there is space (default: a temporary)")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
+    kinds = ("ivf-sq8", "ivf-pq")
+    parser.add_argument("--kinds", nargs="+", choices=kinds, help="of lists (default: by size)")
+    parser.add_argument("--shortlist", type=int, default=SHORTLIST, help="(default: %(default)s)")
     parser.add_argument("--probes", type=int, default=1, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.serve:
-        print(json.dumps(serve(args.folder, args.serve, args.probes)))
+        print(json.dumps(serve(args.folder, args.serve, args.probes, args.shortlist)))
         return
     with tempfile.TemporaryDirectory(dir=args.folder, prefix="bench-vectors-") as folder:
-        found = measure(args.count, Path(folder))
+        found = measure(
+            args.count, Path(folder), args.kinds or (usual(args.count),), args.shortlist
+        )
     report(f"{args.count:,} turned embeddings of {DIM} dimensions", *lines_of(found))
 
 
