@@ -181,10 +181,10 @@ class Nili(nn.Module):
         height, width = grid_hw
         found = corners(xy[None], grid_hw)
         wanted = found.index[0] + frame_of_point[:, None] * (height * width)  # (P, 4)
-        token, place = wanted.unique(return_inverse=True)  # (T,), (P, 4)
+        token, place = torch.unique(wanted, return_inverse=True)  # (T,), (P, 4)
         nine, inside = _neighbourhood(token % (height * width), grid_hw)  # (T, 9)
         nine = nine + (token - token % (height * width))[:, None]
-        row, at = nine.unique(return_inverse=True)
+        row, at = torch.unique(nine, return_inverse=True)
         seen = read(row)[at] * inside[..., None]  # (T, 9, D)
         near = seen.transpose(1, 2).flatten(1)  # (T, 9 D), channel-major
         convolved = F.linear(near, self.first.weight[:, : 9 * self.dim], self.first.bias)

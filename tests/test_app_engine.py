@@ -46,14 +46,14 @@ def jpeg(seed: int) -> bytes:
 def slowly(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, list[int]]:
     """Hold the encoder until the event is set; the list gets the size of each batch."""
     geo, go, sizes = engine.geo("toy"), threading.Event(), []
-    scored = geo.scored
+    seen = geo.seen
 
     def wait_and_score(photos: Any) -> Any:
         sizes.append(len(photos))
         assert go.wait(20)
-        return scored(photos)
+        return seen(photos)
 
-    monkeypatch.setattr(geo, "scored", wait_and_score)
+    monkeypatch.setattr(geo, "seen", wait_and_score)
     return go, sizes
 
 
