@@ -137,6 +137,9 @@ class Sharing(Generic[Kind, Item, Found]):
             return mine.answer.result(max(0.0, deadline - time.monotonic()))[0]
         except BaseException:
             mine.answer.cancel()
+            with self._lock:
+                if mine in self._waiting:
+                    self._waiting.remove(mine)
             raise
 
     def _taken_with(self, mine: _Waiting[Kind, Item, Found]) -> list[_Waiting[Kind, Item, Found]]:
