@@ -25,6 +25,7 @@ from indexer.imagery import open_imagery
 from indexer.index import Index, open_index
 from indexer.refine import RefineOptions, Refining, default_radius_m, refine, refine_each
 from indexer.regions import region_from_bbox
+from indexer.surfaces import lattice_around, moved, square_grid
 from indexer.token_reader import TokenReader, localized
 
 ROUNDING = 2.0**-11
@@ -320,15 +321,18 @@ def test_photos_refined_together_are_refined_as_alone(toy: Index, reader: TokenR
     assert refine_each(reader, []) == []
 
 
-def test_between_lattice_points_the_location_is_as_good_as_its_definition(
-    toy: Index, reader: TokenReader
-) -> None:
-    start = toy.cells.lonlat_deg[80]
-    exact = copy.deepcopy(reader.model).double()
-    s = reader.locations(start)[0]
-    surface = refine(reader, s, start, RefineOptions(0, 1, radius_m=190)).surface
-    known = np.isfinite(surface.scores)
+def test_between_lattice_points_the_location_is_as_good_as_its_definition() -> None:
+    model, rng = Gair.from_pretrained("shipped:demo"), np.random.default_rng(0)
+    exact = copy.deepcopy(model).double()
+    grid_m = square_grid(6, 16.0)[::2].reshape(-1, 2)
+    lattice_m, weights = lattice_around(grid_m)
+    assert len(lattice_m) < len(grid_m) / 3
+    np.testing.assert_allclose(weights @ lattice_m, grid_m, atol=1e-9)
     with torch.inference_mode():
-        e = exact.encode_location(torch.from_numpy(surface.lonlat_deg[known])).numpy()
-    assert known.sum() > 100
-    np.testing.assert_allclose(surface.scores[known], e @ s.astype(np.float64), rtol=0, atol=2e-4)
+        for place in rng.uniform([-180, -70], [180, 70], (5, 2)):
+            near, grid = (moved(place, metres) for metres in (lattice_m, grid_m))
+            e = exact.encode_location(torch.from_numpy(grid)).numpy()
+            read = model.encode_location(torch.from_numpy(near).float()).numpy()
+            s = np.concatenate([e[::9], rng.standard_normal((100, e.shape[1]))])
+            s /= np.linalg.norm(s, axis=1, keepdims=True)
+            np.testing.assert_allclose(weights @ (read @ s.T), e @ s.T, rtol=0, atol=2e-4)
