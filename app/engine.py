@@ -2,8 +2,9 @@
 
 Every question goes the same way. It is **admitted**, or refused at once where too many are in the
 server. Its photos are checked and **decoded**, a few at a time. Photos that wait at the same moment
-pass the encoder **together** (:mod:`app.scores`), and each question then ranks its own cells, again
-a few at a time. All of it has to end in time. Nothing here knows of HTTP.
+pass the encoder **together** (:mod:`app.batches`). Each question then ranks its own cells, again a
+few at a time, and the places of those that are ranked are refined together. All of it has to end in
+time. Nothing here knows of HTTP.
 """
 
 from __future__ import annotations
@@ -18,21 +19,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
+from app.batches import Batcher, Sharing
 from app.budget import Budget
 from app.door import Door, Load
 from app.indexes import Indexes
 from app.limits import MOST_PHOTOS, MOST_PLACES, Limits
-from app.scores import Batcher, ScoreCache, without_pixels
+from app.scores import ScoreCache, without_pixels
 from app.uploads import Upload, Uploads, check_upload, pixels_of, plain_name
 from gair.errors import PhotoError, UsageError
 
 if TYPE_CHECKING:
+    from gair.photos import Photo
     from indexer.answer import Answer
-    from indexer.answering import Scored
+    from indexer.answering import Draft, Scored, Seen
     from indexer.geolocate import Geolocator
     from indexer.heatmap import HeatMap, Of
     from indexer.prior import Prior
     from indexer.query import QueryFields
+    from indexer.token_reader import TokenReader
     from indexer.verdicts import Verdict
 
 PhotoInput: TypeAlias = str | os.PathLike[str] | bytes | Upload
@@ -59,7 +63,8 @@ class Engine:
         self.indexes = indexes
         self.limits = limits or Limits()
         self.uploads = uploads
-        self._batcher = Batcher(self.limits.batch_photos)
+        self._batcher = Batcher(self.limits.batch_photos, _encode, "encoder")
+        self._refining = Sharing(self.limits.batch_photos, _finish)
         self._cache = ScoreCache(self.limits.scored_mb * 1e6)
         self._workers = threading.BoundedSemaphore(self.limits.workers)
         self._budget = Budget(self.limits.decoded_pixels)
@@ -99,16 +104,19 @@ class Engine:
         """
         from indexer.query import Query
 
-        Query(**query).check()
+        asked = Query(**query)
+        asked.check()
         if query.get("k", 1) > MOST_PLACES:
             raise UsageError(f"k is {query['k']}: ask for {MOST_PLACES} places or fewer")
         if not same_place:
             raise UsageError("the photos of one question are of one place: ask for each by itself")
         with self._door.question() as deadline:
             geo = self.geo(name)
-            scored = self._scored(geo, photos, deadline)
+            seen = self._seen(geo, photos, deadline)
             with self._working(deadline):
-                return geo.search(scored, **query)
+                draft = geo.draft(_together(seen), asked)
+            seat = self._working(deadline)
+            return self._refining.found(draft.reader, draft, seat, deadline)
 
     def verify(
         self,
@@ -128,8 +136,9 @@ class Engine:
         check_claim((lon_deg, lat_deg), radius_m)
         with self._door.question() as deadline:
             geo = self.geo(name)
-            scored = self._scored(geo, photos, deadline)
+            seen = self._seen(geo, photos, deadline)
             with self._working(deadline):
+                scored = self._every_cell(geo, seen)
                 return geo.verify(scored, lon_deg, lat_deg, radius_m)
 
     def heatmap(
@@ -146,8 +155,9 @@ class Engine:
         """
         with self._door.question() as deadline:
             geo = self.geo(name)
-            scored = self._scored(geo, photos, deadline)
+            seen = self._seen(geo, photos, deadline)
             with self._working(deadline):
+                scored = self._every_cell(geo, seen)
                 return geo.heatmap(scored, of=of, prior=prior)
 
     def compare(self, name: str, photo_a: PhotoInput, photo_b: PhotoInput) -> float:
@@ -157,7 +167,7 @@ class Engine:
             GairError: as for :meth:`search`.
         """
         with self._door.question() as deadline:
-            both = self._scored(self.geo(name), [photo_a, photo_b], deadline)
+            both = _together(self._seen(self.geo(name), [photo_a, photo_b], deadline))
             return float(both.s[0] @ both.s[1])
 
     def warm(self, name: str) -> None:
@@ -181,7 +191,7 @@ class Engine:
     @property
     def encoded(self) -> tuple[int, int]:
         """Encoder passes so far, and the photos in them."""
-        return self._batcher.batches, self._batcher.photos
+        return self._batcher.batches, self._batcher.items
 
     @property
     def stopping(self) -> bool:
@@ -209,10 +219,10 @@ class Engine:
         finally:
             self._workers.release()
 
-    def _scored(self, geo: Geolocator, photos: Sequence[PhotoInput], deadline: float) -> Scored:
-        """The photos of one place, scored against every cell."""
-        from indexer.answering import Scored
-
+    def _seen(
+        self, geo: Geolocator, photos: Sequence[PhotoInput], deadline: float
+    ) -> list[tuple[str, Seen]]:
+        """Each photo of one place, with the hash of its content, as a search needs it."""
         if not 1 <= len(photos) <= MOST_PHOTOS:
             raise UsageError(
                 f"{len(photos)} photos: give one, or up to {MOST_PHOTOS} of the same place"
@@ -223,16 +233,15 @@ class Engine:
         new = {h: upload for h, upload in zip(hashes, uploads, strict=True) if h not in known}
         if new:
             known |= self._encoded(geo, new, deadline)
-        named = [
-            replace(known[h], photos=(replace(known[h].photos[0], name=upload.name),))
+        return [
+            (h, replace(known[h], photos=(replace(known[h].photos[0], name=upload.name),)))
             for h, upload in zip(hashes, uploads, strict=True)
         ]
-        return named[0] if len(named) == 1 else Scored.together(named)
 
     def _encoded(
         self, geo: Geolocator, uploads: Mapping[str, Upload], deadline: float
-    ) -> dict[str, Scored]:
-        """Scores of photos by the hash of their content."""
+    ) -> dict[str, Seen]:
+        """Photos as a search needs them, by the hash of their content."""
         from gair.photos import open_photo
 
         pixels = sum(pixels_of(upload, self.limits) for upload in uploads.values())
@@ -242,11 +251,19 @@ class Engine:
                 with self._working(deadline):
                     most = self.limits.max_pixels
                     photos.append(open_photo(upload.content, max_pixels=most, name=upload.name))
-            found = self._batcher.scored(geo, photos, _left(deadline))
-        slim = {h: without_pixels(scored) for h, scored in zip(uploads, found, strict=True)}
-        for h, scored in slim.items():
-            self._cache.put(geo.index.path, h, scored)
+            found = self._batcher.found(geo, photos, _left(deadline))
+        slim = {h: without_pixels(seen) for h, seen in zip(uploads, found, strict=True)}
+        for h, seen in slim.items():
+            self._cache.put(geo.index.path, h, seen)
         return slim
+
+    def _every_cell(self, geo: Geolocator, seen: Sequence[tuple[str, Seen]]) -> Scored:
+        """The photos of one place with every cell scored, which a search may have gone without."""
+        scored = geo.every_cell(_together(seen))
+        for (h, before), one in zip(seen, scored.one_by_one(), strict=True):
+            if type(before) is not type(one):
+                self._cache.put(geo.index.path, h, without_pixels(one))
+        return scored
 
     def _upload(self, photo: PhotoInput) -> Upload:
         if isinstance(photo, Upload):
@@ -267,6 +284,23 @@ class Engine:
 def _left(deadline: float) -> float:
     """Seconds that are left; 0 when time is up."""
     return max(0.0, deadline - time.monotonic())
+
+
+def _together(seen: Sequence[tuple[str, Seen]]) -> Seen:
+    """The photos of one place; one photo as it is, without a copy of its scores."""
+    from indexer.answering import Seen
+
+    return seen[0][1] if len(seen) == 1 else Seen.together([one for _, one in seen])
+
+
+def _encode(geo: Geolocator, photos: list[Photo]) -> Sequence[Seen]:
+    return geo.seen(photos)
+
+
+def _finish(_: TokenReader | None, drafts: list[Draft]) -> Sequence[Answer]:
+    from indexer.answering import finished
+
+    return finished(drafts)
 
 
 def _noise() -> Any:  # noqa: ANN401 - a NumPy array, which loads late

@@ -24,6 +24,7 @@ Coordinates are ``(x, y)`` in [-1, 1], x to the right, y down: (-1, -1) is the n
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -152,6 +153,43 @@ class Nili(nn.Module):
         seen = [blended.transpose(1, 2).flatten(1), offset.to(token_maps.dtype)]
         return cast(Tensor, self.decoder(torch.cat(seen, dim=1)))
 
+    def at_few_points(
+        self,
+        read: Callable[[Tensor], Tensor],
+        frame_of_point: Tensor,
+        xy: Tensor,
+        grid_hw: tuple[int, int],
+    ) -> Tensor:
+        """As :meth:`dense` gives it at some points of many frames, from the tokens near them alone.
+
+        One matrix product convolves the tokens that any of the points is blended from, each once.
+
+        Args:
+            read: (R,) rows of the token maps, all of them stacked and flattened to (F*h*w, D), to
+                those rows, (R, D).
+            frame_of_point: (P,) which of the token maps each point lies in.
+            xy: (P, 2) in [-1, 1].
+            grid_hw: rows and columns of a token map.
+
+        Returns:
+            (P, D).
+
+        Raises:
+            ModelError: the decoder has hidden layers.
+        """
+        self._check_affine()
+        height, width = grid_hw
+        found = corners(xy[None], grid_hw)
+        wanted = found.index[0] + frame_of_point[:, None] * (height * width)  # (P, 4)
+        token, place = torch.unique(wanted, return_inverse=True)  # (T,), (P, 4)
+        nine, inside = _neighbourhood(token % (height * width), grid_hw)  # (T, 9)
+        nine = nine + (token - token % (height * width))[:, None]
+        row, at = torch.unique(nine, return_inverse=True)
+        seen = read(row)[at] * inside[..., None]  # (T, 9, D)
+        near = seen.transpose(1, 2).flatten(1)  # (T, 9 D), channel-major
+        convolved = F.linear(near, self.first.weight[:, : 9 * self.dim], self.first.bias)
+        return self._blended(convolved, place, found.weight[0], found.offset[0])
+
     def _mlp_at_points(
         self, decoder: nn.Sequential, token_maps: Tensor, frame_of_point: Tensor, xy: Tensor
     ) -> Tensor:
@@ -192,17 +230,24 @@ class Nili(nn.Module):
 
     def blend(self, convolved: Tensor, xy: Tensor) -> Tensor:
         """Read a :meth:`convolved` map at (B, N, 2) points: (B, N, D)."""
+        self._check_affine()
+        batch, height, width, dim = convolved.shape
+        found = corners(xy, (height, width))
+        first = torch.arange(batch, device=xy.device)[:, None, None] * (height * width)
+        table = convolved.reshape(-1, dim)
+        return self._blended(table, found.index + first, found.weight, found.offset)
+
+    def _blended(self, table: Tensor, index: Tensor, weight: Tensor, offset: Tensor) -> Tensor:
+        """Convolved tokens (T, D) blended: (..., 4) rows and weights, (..., 4, 2), to (..., D)."""
+        blended = weighted_sums(table, index, weight.to(table.dtype))
+        mean = (weight[..., None] * offset).sum(-2)  # (..., 2), 0 inside the grid
+        return blended + F.linear(mean.to(table.dtype), self.first.weight[:, 9 * self.dim :])
+
+    def _check_affine(self) -> None:
         if isinstance(self.decoder, nn.Sequential):
             raise ModelError(
                 "NILI's decoder has hidden layers, so there is no dense form: use form 'general'"
             )
-        batch, height, width, dim = convolved.shape
-        found = corners(xy, (height, width))
-        first = torch.arange(batch, device=xy.device)[:, None, None] * (height * width)
-        weight = found.weight.to(convolved.dtype)
-        blended = weighted_sums(convolved.reshape(-1, dim), found.index + first, weight)
-        offset = (found.weight[..., None] * found.offset).sum(-2)  # (B, N, 2), 0 inside the grid
-        return blended + F.linear(offset.to(convolved.dtype), self.first.weight[:, 9 * dim :])
 
     def dense(self, token_map: Tensor, xy: Tensor) -> Tensor:
         """The same values as :meth:`local_ensemble`, by one convolution and a blend."""

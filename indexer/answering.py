@@ -30,7 +30,7 @@ from indexer.posterior import (
     same_place,
 )
 from indexer.query import Query
-from indexer.refine import RefineOptions, refine_places
+from indexer.refine import Refined, RefineOptions, Refining, refine_each
 
 if TYPE_CHECKING:
     from gair.photos import Photo
@@ -59,34 +59,45 @@ TOGETHER = (
 
 
 @dataclass(frozen=True, eq=False)
-class Scored:
-    """The photos of one place, scored against every cell."""
+class Seen:
+    """The photos of one place as the model sees them."""
 
     photos: tuple[Photo, ...]
     """M photos."""
     s: Vectors
     """(M, D)."""
+
+    def one_by_one(self) -> Sequence[Seen]:
+        """Each photo for itself."""
+        return [Seen((photo,), self.s[[n]]) for n, photo in enumerate(self.photos)]
+
+    @staticmethod
+    def together(found: Sequence[Seen]) -> Seen:
+        """One place, of which each is a photo or several; scored if all of them are."""
+        photos = tuple(photo for one in found for photo in one.photos)
+        s = np.concatenate([one.s for one in found])
+        scored = [one for one in found if isinstance(one, Scored)]
+        if len(scored) < len(found):
+            return Seen(photos, s)
+        rs, location = ([getattr(one, kind) for one in scored] for kind in ("rs", "location"))
+        return Scored(photos, s, np.concatenate(rs), np.concatenate(location))
+
+
+@dataclass(frozen=True, eq=False)
+class Scored(Seen):
+    """The same, scored against every cell."""
+
     rs: Vectors
     """(M, N) cosines of the imagery."""
     location: Vectors
     """(M, N) cosines of the location embeddings."""
 
-    def one_by_one(self) -> list[Scored]:
+    def one_by_one(self) -> Sequence[Scored]:
         """Each photo for itself."""
         return [
             Scored((photo,), self.s[[n]], self.rs[[n]], self.location[[n]])
             for n, photo in enumerate(self.photos)
         ]
-
-    @staticmethod
-    def together(found: Sequence[Scored]) -> Scored:
-        """One place, of which each is a photo or several."""
-        return Scored(
-            tuple(photo for one in found for photo in one.photos),
-            np.concatenate([one.s for one in found]),
-            np.concatenate([one.rs for one in found]),
-            np.concatenate([one.location for one in found]),
-        )
 
 
 def cell_posterior(
@@ -132,14 +143,59 @@ class _Weighed:
         return self.fused if self.place_mass is None else self.place_mass
 
 
-def answer_of(geo: Geolocator, scored: Scored, query: Query) -> Answer:
-    """The answer about one place."""
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """An answer whose places are still the centres of cells."""
+
+    answer: Answer
+    reader: TokenReader | None = None
+    """What reads between the cells; None where that is not asked for, or cannot be done."""
+    refining: Refining | None = None
+    """What to read there; None with the reader."""
+
+    def refined(self, places: Sequence[Refined]) -> Answer:
+        """The answer with finer points for its first places."""
+        found = [
+            replace(candidate, refined_lonlat_deg=(place.lon_deg, place.lat_deg))
+            for candidate, place in zip(self.answer.candidates, places, strict=False)
+        ]
+        return replace(self.answer, candidates=(*found, *self.answer.candidates[len(found) :]))
+
+
+def finished(drafts: Sequence[Draft]) -> list[Answer]:
+    """The answers of drafts; those of one index are refined together."""
+    by_reader: dict[TokenReader, list[int]] = {}
+    answers = [draft.answer for draft in drafts]
+    for number, draft in enumerate(drafts):
+        if draft.reader is not None:
+            by_reader.setdefault(draft.reader, []).append(number)
+    for reader, numbers in by_reader.items():
+        asked = [one for n in numbers if (one := drafts[n].refining) is not None]
+        for number, places in zip(numbers, refine_each(reader, asked), strict=True):
+            answers[number] = drafts[number].refined(places)
+    return answers
+
+
+def draft_of(geo: Geolocator, scored: Scored, query: Query) -> Draft:
+    """The answer about one place, but for refining it."""
     weighed = _weigh(geo, scored, query)
+    answer = _unrefined(geo, scored, query, weighed)
+    if not query.refine or geo.reader is None or not answer.candidates:
+        return Draft(answer)
+    # No farther than half way to the next place, so that no two climb to one point.
+    options = _options(geo, query, max(weighed.apart_m, geo.field.spacing_m) / 2)
+    # Scores of several photos add up, and so do their vectors.
+    s = scored.s.sum(axis=0) / len(scored.s) ** SHARED_ERRORS
+    centres = [(c.lon_deg, c.lat_deg) for c in answer.candidates[:MOST_REFINED]]
+    return Draft(answer, geo.reader, Refining(s, np.array(centres), options))
+
+
+def _unrefined(geo: Geolocator, scored: Scored, query: Query, weighed: _Weighed) -> Answer:
     rs_weight, location_weight = query.weights(geo.calibration)
     gps = [photo.gps_lonlat_deg for photo in scored.photos if photo.gps_lonlat_deg is not None]
     answer = Answer(
         photo=scored.photos[0].name,
-        candidates=_candidates(geo, scored, query, weighed),
+        candidates=_candidates(geo, query, weighed),
         index=geo.index.name,
         build=geo.index.manifest.build,
         cells_searched=len(geo.index.cells),
@@ -176,24 +232,14 @@ def _weigh(geo: Geolocator, scored: Scored, query: Query) -> _Weighed:
     return _Weighed(rs, location, fused, radius_m, p, place_mass)
 
 
-def _candidates(
-    geo: Geolocator, scored: Scored, query: Query, weighed: _Weighed
-) -> tuple[Candidate, ...]:
+def _candidates(geo: Geolocator, query: Query, weighed: _Weighed) -> tuple[Candidate, ...]:
     by = weighed.order_by
     places = distinct_places(by, geo.index.cells.lonlat_deg, query.k, weighed.apart_m)
-    found = [
+    return tuple(
         _candidate(geo, rank, place, weighed)
         for rank, place in enumerate(places, start=1)
         if by[place.row] > (0 if weighed.p is not None else -np.inf)
-    ]
-    if query.refine and geo.reader is not None:
-        # No farther than half way to the next place, so that no two climb to one point.
-        radius_m = max(weighed.apart_m, geo.field.spacing_m) / 2
-        options = _refining(geo, query, radius_m)
-        # Scores of several photos add up, and so do their vectors.
-        s = scored.s.sum(axis=0) / len(scored.s) ** SHARED_ERRORS
-        found[:MOST_REFINED] = _refined(geo.reader, s, found[:MOST_REFINED], options)
-    return tuple(found)
+    )
 
 
 def _with_belief(
@@ -218,7 +264,7 @@ def _with_belief(
     )
 
 
-def _refining(geo: Geolocator, query: Query, radius_m: float) -> RefineOptions:
+def _options(geo: Geolocator, query: Query, radius_m: float) -> RefineOptions:
     """The mean place under the likelihood: nearer to the truth than the best point, as measured."""
     sharpness = query.sharpness(geo.calibration)
     if sharpness is not None:
@@ -250,18 +296,6 @@ def _candidate(geo: Geolocator, rank: int, place: Place, weighed: _Weighed) -> C
         spread_m=place.spread_m,
         probability=None if mass is None else min(1.0, float(mass[row])),
     )
-
-
-def _refined(
-    reader: TokenReader, s: Vectors, candidates: Sequence[Candidate], options: RefineOptions
-) -> list[Candidate]:
-    """With the best point around each."""
-    centres = np.array([(c.lon_deg, c.lat_deg) for c in candidates]).reshape(-1, 2)
-    found = refine_places(reader, s, centres, options) if len(centres) else []
-    return [
-        replace(candidate, refined_lonlat_deg=(place.lon_deg, place.lat_deg))
-        for candidate, place in zip(candidates, found, strict=True)
-    ]
 
 
 def _confidence(geo: Geolocator, p: Floats, row: int) -> tuple[Confidence, ...]:

@@ -16,14 +16,22 @@ from gair.errors import IndexMismatchError, ModelError, UsageError
 from gair.photos import Photo, open_photo
 from gair.preprocess import street_view_pixels
 from indexer.answer import NOT_IN_INDEX_CLAIM, UNCALIBRATED, Answer
-from indexer.answering import Scored, answer_of, cell_posterior, membership_of
+from indexer.answering import (
+    Draft,
+    Scored,
+    Seen,
+    cell_posterior,
+    draft_of,
+    finished,
+    membership_of,
+)
 from indexer.calibration import load_calibration
 from indexer.cells import cells_at
 from indexer.index import Index, find_index, open_index
 from indexer.neighbours import CellField, Discs, spacing_m
 from indexer.posterior import Sharpness
 from indexer.query import Query, QueryFields
-from indexer.shortlist import sample_of, shortlist_answer
+from indexer.shortlist import sample_of, shortlist_draft
 from indexer.stores import with_store
 from indexer.token_reader import TokenReader
 from indexer.verdicts import Verdict, verify_claim
@@ -37,7 +45,7 @@ if TYPE_CHECKING:
     from indexer.prior import Prior
 
     PhotoSource = str | os.PathLike[str] | bytes | PIL.Image.Image | npt.NDArray[Any] | Photo
-    OnePlace = PhotoSource | Scored | list[Any] | tuple[Any, ...]
+    OnePlace = PhotoSource | Seen | list[Any] | tuple[Any, ...]
 
 Vectors = npt.NDArray[np.float32]
 
@@ -218,7 +226,7 @@ class Geolocator:
     @overload
     def search(
         self,
-        image: PhotoSource | Scored,
+        image: PhotoSource | Seen,
         **query: Unpack[QueryFields],
     ) -> Answer: ...
 
@@ -233,7 +241,7 @@ class Geolocator:
 
         Args:
             image: a path, the bytes of a file, a PIL image, an array (H, W, 3), a photo from
-                :func:`gair.photos.open_photo`, or a list of them; or what :meth:`scored` made
+                :func:`gair.photos.open_photo`, or a list of them; or what :meth:`seen` made
                 of the photos of one place.
             same_place: whether the photos of a list are of one place and get one answer.
             **query: the fields of :class:`indexer.query.Query`: ``k`` places, ``rs_weight`` and
@@ -249,18 +257,23 @@ class Geolocator:
         asked = Query(**query)
         asked.check()
         if same_place or not isinstance(image, list | tuple):
-            if self.index.shortlists is not None:
-                return shortlist_answer(self, *self._one_place(image), asked)
-            return answer_of(self, self._all_scored(image), asked)
+            return finished([self.draft(self._one_place(image), asked)])[0]
         answers: list[Answer] = []
-        for photos, s in self._seen(image):
-            if self.index.shortlists is not None:
-                pairs = zip(photos, s, strict=True)
-                answers += [shortlist_answer(self, (p,), v[None], asked) for p, v in pairs]
-            else:
-                some = self._exactly(photos, s).one_by_one()
-                answers += [answer_of(self, scored, asked) for scored in some]
+        for some in self._seen(image):
+            drafts = [self.draft(one, asked) for one in self._ready(some)]
+            answers += finished(drafts)
         return answers
+
+    def draft(self, seen: Seen, query: Query) -> Draft:
+        """What :meth:`search` answers, but for refining it: that goes for many photos at once.
+
+        Args:
+            seen: what :meth:`seen` or :meth:`scored` made of the photos of one place.
+            query: a checked query.
+        """
+        if self.index.shortlists is not None:
+            return shortlist_draft(self, seen, query)
+        return draft_of(self, self.every_cell(seen), query)
 
     def verify(
         self,
@@ -281,7 +294,7 @@ class Geolocator:
             PhotoError: a photo cannot be read.
             UsageError: the place is not on Earth, or the radius makes no sense.
         """
-        scored = self._all_scored(image)
+        scored = self.every_cell(self._one_place(image))
         sharpness = self.calibration.sharpness if self.calibration else PAPER_SHARPNESS
         p = cell_posterior(self, scored, sharpness)
         each = None
@@ -314,34 +327,46 @@ class Geolocator:
         """
         from indexer.heatmap import make_heatmap
 
-        return make_heatmap(self, self._all_scored(image), of, prior=prior, level=level)
+        return make_heatmap(
+            self, self.every_cell(self._one_place(image)), of, prior=prior, level=level
+        )
 
-    def _seen(self, sources: Sequence[PhotoSource]) -> Iterator[tuple[tuple[Photo, ...], Vectors]]:
+    def _seen(self, sources: Sequence[PhotoSource]) -> Iterator[Seen]:
         """Photos and their (P, D) vectors, some at a time: decoded photos are large."""
         for start in range(0, len(sources), PHOTOS_AT_ONCE):
             some = sources[start : start + PHOTOS_AT_ONCE]
             photos = tuple(p if isinstance(p, Photo) else open_photo(p) for p in some)
-            yield photos, self.embed(photos)
+            yield Seen(photos, self.embed(photos))
 
-    def _one_place(self, image: OnePlace) -> tuple[tuple[Photo, ...], Vectors]:
-        """A photo, or the photos of one place, and their (M, D) vectors."""
-        if isinstance(image, Scored):
-            return image.photos, image.s
+    def _one_place(self, image: OnePlace) -> Seen:
+        """A photo, or the photos of one place, as the model sees them."""
+        if isinstance(image, Seen):
+            return image
         sources = image if isinstance(image, list | tuple) else [image]
         if not sources:
             raise UsageError("no photos of the place: give one or more")
-        parts = list(self._seen(sources))
-        photos = tuple(photo for some, _ in parts for photo in some)
-        return photos, np.concatenate([s for _, s in parts])
+        return Seen.together(list(self._seen(sources)))
 
-    def _all_scored(self, image: OnePlace) -> Scored:
-        """The same, with every cell scored; what is scored already is not scored again."""
-        return image if isinstance(image, Scored) else self._exactly(*self._one_place(image))
+    def _ready(self, some: Seen) -> Sequence[Seen]:
+        """Photos of several places one by one, as a search looks at them."""
+        shortlisted = self.index.shortlists is not None
+        return some.one_by_one() if shortlisted else self.every_cell(some).one_by_one()
 
-    def _exactly(self, photos: tuple[Photo, ...], s: Vectors) -> Scored:
-        """Every cell scored."""
-        return Scored(photos, s, self.index.rs.scores(s), self.index.location.scores(s))
+    def every_cell(self, seen: Seen) -> Scored:
+        """Photos with every cell scored; what is scored already is not scored again."""
+        if isinstance(seen, Scored):
+            return seen
+        rs, location = self.index.rs.scores(seen.s), self.index.location.scores(seen.s)
+        return Scored(seen.photos, seen.s, rs, location)
 
     def scored(self, sources: Sequence[PhotoSource]) -> list[Scored]:
         """Photos that pass the encoder together, each scored against every cell."""
-        return [one for some in self._seen(sources) for one in self._exactly(*some).one_by_one()]
+        return [one for some in self._seen(sources) for one in self.every_cell(some).one_by_one()]
+
+    def seen(self, sources: Sequence[PhotoSource]) -> Sequence[Seen]:
+        """Photos that pass the encoder together, each with what :meth:`search` needs of it.
+
+        That is the scores of every cell, or of an index that is searched by shortlists no scores:
+        :meth:`verify` and :meth:`heatmap` score its cells when they are asked.
+        """
+        return [one for some in self._seen(sources) for one in self._ready(some)]

@@ -14,15 +14,17 @@ imagery. Nothing is random.
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
 
 from gair.errors import UsageError
-from gair.geo import EARTH_RADIUS_M, haversine_m
+from gair.geo import haversine_m
+from indexer.surfaces import LOCATION_M, Surface, lattice_around, moved, square_grid
 from indexer.token_reader import TokenReader
 
 Floats = npt.NDArray[np.float64]
@@ -59,45 +61,6 @@ class RefineOptions:
 
 
 @dataclass(frozen=True, eq=False)
-class Surface:
-    """The score around a start, on a square grid."""
-
-    lonlat_deg: Floats
-    """(g, g, 2); rows from north to south, columns from west to east."""
-    scores: Floats
-    """(g, g); NaN outside the radius and outside the index."""
-    spacing_m: float
-    """Between neighbouring points."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types; what is not known is None."""
-        rounded = np.round(self.scores, 6).tolist()
-        return {
-            "spacing_m": round(self.spacing_m, 3),
-            "lonlat_deg": np.round(self.lonlat_deg, 7).tolist(),
-            "scores": [[v if math.isfinite(v) else None for v in row] for row in rounded],
-        }
-
-    def to_geojson(self) -> dict[str, Any]:
-        """A FeatureCollection: a square for each point of the grid that has a score."""
-        middle = self.lonlat_deg[len(self.scores) // 2, len(self.scores) // 2]
-        half_m = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1], [-1, -1]]) * self.spacing_m / 2
-        corners = half_m / _m_per_deg(middle[1])
-        features = [
-            {
-                "type": "Feature",
-                "properties": {"score": round(float(self.scores[at]), 6)},
-                "geometry": {
-                    "type": "Polygon",
-                    "coordinates": [np.round(self.lonlat_deg[at] + corners, 7).tolist()],
-                },
-            }
-            for at in zip(*np.nonzero(np.isfinite(self.scores)), strict=True)
-        ]
-        return {"type": "FeatureCollection", "features": features}
-
-
-@dataclass(frozen=True, eq=False)
 class Refined:
     """The place that a start was refined to."""
 
@@ -112,6 +75,17 @@ class Refined:
     moved_m: float
     """From the start."""
     surface: Surface
+
+
+@dataclass(frozen=True, eq=False)
+class Refining:
+    """What is to be refined: some places of one photo."""
+
+    s: npt.NDArray[np.float32]
+    """(D,) the photo's vector."""
+    lonlat_deg: Floats
+    """(P, 2) where to start, such as the cell centres of candidates."""
+    options: RefineOptions = RefineOptions()
 
 
 def refine(
@@ -135,47 +109,140 @@ def refine(
         UsageError: the start lies in no cell of the index, or the radius is not above 0.
     """
     place = np.asarray(lonlat_deg, dtype=np.float64).reshape(1, 2)
-    return refine_places(reader, s, place, options)[0]
+    return refine_each(reader, [Refining(s, place, options or RefineOptions())])[0][0]
 
 
-def refine_places(
-    reader: TokenReader,
-    s: npt.NDArray[np.float32],
-    lonlat_deg: npt.ArrayLike,
-    options: RefineOptions | None = None,
-) -> list[Refined]:
-    """Refine several places of one photo, each as :func:`refine` does, in fewer steps.
+def refine_each(reader: TokenReader, asked: Sequence[Refining]) -> list[list[Refined]]:
+    """Refine places of several photos, each as :func:`refine` does, in one pass over the tokens.
 
-    Args:
-        reader: of the index.
-        s: (D,) the photo's vector.
-        lonlat_deg: (P, 2) where to start.
-        options: weights, radius and the kind of estimate.
+    Together or alone, the answers are the same but for the rounding of matrix products in float32.
 
     Raises:
         UsageError: as for :func:`refine`.
     """
-    options = options or RefineOptions()
-    starts = np.asarray(lonlat_deg, dtype=np.float64).reshape(-1, 2)
-    radius_m = _radius_m(reader, options)
-    _check_starts(reader, starts)
-    score = _Score(reader, s, options)
+    if not asked:
+        return []
+    grids = [_grid_of(reader, one) for one in asked]
+    surfaces = _surfaces(reader, grids)
+    best = [
+        np.array([_best(reader, grid, start, one) for start, one in enumerate(some)]).reshape(-1, 2)
+        for grid, some in zip(grids, surfaces, strict=True)
+    ]
+    rs = _cosines(reader.localized, best, asked)
+    location = _cosines(reader.locations, best, asked)
+    parts = zip(asked, best, rs, location, surfaces, strict=True)
+    return [_refined(*of_one) for of_one in parts]
+
+
+@dataclass(frozen=True, eq=False)
+class _Grid:
+    """The first points around the places of one photo."""
+
+    asked: Refining
+    radius_m: float
+    spacing_m: float
+    grid_m: Floats
+    """(g, g, 2) metres east and north of a start."""
+    within: npt.NDArray[np.bool_]
+    """(g, g) which of them lie within the radius."""
+
+    @property
+    def lonlat_deg(self) -> Floats:
+        """(P, n, 2) the points within the radius of each start."""
+        points_m = self.grid_m[self.within]
+        around = [moved(start, points_m) for start in self.asked.lonlat_deg]
+        return np.array(around).reshape(-1, len(points_m), 2)
+
+
+def _grid_of(reader: TokenReader, asked: Refining) -> _Grid:
+    radius_m = _radius_m(reader, asked.options)
+    _check_starts(reader, asked.lonlat_deg)
     spacing_m = max(reader.token_m / POINTS_A_TOKEN, radius_m / _MOST_STEPS)
-    grid_m = _grid(int(radius_m // spacing_m), spacing_m)
+    grid_m = square_grid(int(radius_m // spacing_m), spacing_m)
     within = np.hypot(*np.moveaxis(grid_m, -1, 0)) <= radius_m
-    found = score(np.stack([_moved(start, grid_m[within]) for start in starts]))  # (P, points)
-    surfaces, best = [], np.empty_like(starts)
-    for number, start in enumerate(starts):
-        scores = np.full(within.shape, np.nan)
-        scores[within] = found[number]
-        surfaces.append(Surface(_moved(start, grid_m), scores, spacing_m))
-        best_m = None
-        if options.estimate == "mean":
-            best_m = _mean(grid_m, options.sharpness * scores)
-        if best_m is None or not reader.indexed(_moved(start, best_m))[0]:
-            best_m = _peak(score, start, (grid_m, scores), spacing_m, radius_m)
-        best[number] = _moved(start, best_m)
-    return _refined(score, starts, best, surfaces)
+    return _Grid(asked, radius_m, spacing_m, grid_m, within)
+
+
+def _surfaces(reader: TokenReader, grids: Sequence[_Grid]) -> list[list[Surface]]:
+    """The score on the grid around every place; NaN beyond the radius and outside the index."""
+    points = [grid.lonlat_deg.reshape(-1, 2) for grid in grids]
+    inside = _split(reader.indexed(np.concatenate(points)), points)
+    read = [some[known] for some, known in zip(points, inside, strict=True)]
+    asked = [grid.asked for grid in grids]
+    rs = _cosines(reader.localized, read, asked, [one.options.rs_weight for one in asked])
+    location = _location_cosines(reader, grids, points)
+    found = []
+    for n, (grid, known) in enumerate(zip(grids, inside, strict=True)):
+        options = grid.asked.options
+        score = np.full(len(known), np.nan)
+        score[known] = options.rs_weight * rs[n] + options.location_weight * location[n][known]
+        starts = grid.asked.lonlat_deg
+        scores = np.full((len(starts), *grid.within.shape), np.nan)
+        scores[:, grid.within] = score.reshape(len(starts), -1)
+        around = zip(starts, scores, strict=True)
+        found.append([Surface(moved(at, grid.grid_m), some, grid.spacing_m) for at, some in around])
+    return found
+
+
+def _location_cosines(
+    reader: TokenReader, grids: Sequence[_Grid], points: Sequence[Floats]
+) -> list[Floats]:
+    """cos(s, e) of every photo's (Q, 2) points.
+
+    It bends over kilometres: it is read on a coarse lattice, and is linear in between.
+    """
+    read: list[Floats] = []
+    weights: list[csr_array | None] = []
+    for grid, some in zip(grids, points, strict=True):
+        if grid.spacing_m > LOCATION_M / 2:
+            read.append(some)
+            weights.append(None)
+            continue
+        lattice_m, weight = lattice_around(grid.grid_m[grid.within])
+        starts = grid.asked.lonlat_deg
+        read.append(np.array([moved(start, lattice_m) for start in starts]).reshape(-1, 2))
+        weights.append(weight)
+    asked = [grid.asked for grid in grids]
+    wanted = [one.options.location_weight for one in asked]
+    return [
+        some
+        if weight is None
+        else np.asarray(weight @ some.reshape(len(one.lonlat_deg), -1).T).T.reshape(-1)
+        for one, some, weight in zip(
+            asked, _cosines(reader.locations, read, asked, wanted), weights, strict=True
+        )
+    ]
+
+
+def _cosines(
+    read: Callable[[Floats], npt.NDArray[np.float32]],
+    points: Sequence[Floats],
+    asked: Sequence[Refining],
+    wanted: Sequence[float] | None = None,
+) -> list[Floats]:
+    """Cosines of each photo with what is read at its own (Q, 2) points, all read together.
+
+    Args:
+        read: (Q, 2) points to (Q, D) vectors.
+        points: of each photo.
+        asked: the photos.
+        wanted: the part's weight for each photo; where it is 0, nothing is read and all are 0.
+    """
+    some = [
+        at if wanted is None or wanted[number] else np.empty((0, 2))
+        for number, at in enumerate(points)
+    ]
+    together = np.concatenate(some)
+    vectors = _split(read(together), some) if len(together) else [None] * len(some)
+    return [
+        np.zeros(len(at)) if v is None or len(v) < len(at) else (v @ one.s).astype(np.float64)
+        for at, v, one in zip(points, vectors, asked, strict=True)
+    ]
+
+
+def _split(values: npt.NDArray[Any], like: Sequence[Floats]) -> list[npt.NDArray[Any]]:
+    """(Q, ...) values of all photos, photo by photo."""
+    return np.split(values, np.cumsum([len(some) for some in like])[:-1])
 
 
 def _radius_m(reader: TokenReader, options: RefineOptions) -> float:
@@ -202,23 +269,39 @@ def default_radius_m(reader: TokenReader, estimate: Estimate) -> float:
     return cells_m if estimate == "peak" else max(cells_m, MEAN_RADIUS_TOKENS * reader.token_m)
 
 
-def _peak(
-    score: _Score,
-    start: Floats,
-    first: tuple[Floats, Floats],
-    spacing_m: float,
-    radius_m: float,
-) -> Floats:
+def _best(reader: TokenReader, grid: _Grid, number: int, surface: Surface) -> Floats:
+    """(2,) longitude, latitude of the place that a start is refined to."""
+    start, options = grid.asked.lonlat_deg[number], grid.asked.options
+    if options.estimate == "mean":
+        found = moved(start, _mean(grid.grid_m, options.sharpness * surface.scores))
+        if reader.indexed(found)[0]:
+            return found
+    return moved(start, _peak(reader, grid, start, surface.scores))
+
+
+def _peak(reader: TokenReader, grid: _Grid, start: Floats, scores: Floats) -> Floats:
     """(2,) metres east and north of the start: the best point, from coarse to fine."""
-    grid_m, scores = first
+    grid_m, spacing_m = grid.grid_m, grid.spacing_m
     while True:
         best_m = np.asarray(grid_m[np.unravel_index(np.nanargmax(scores), scores.shape)])
         if spacing_m <= _FINEST_M:
             return best_m
         spacing_m /= _FINER
-        grid_m = best_m + _grid(_FINER, spacing_m)
-        scores = score(_moved(start, grid_m))
-        scores[np.hypot(*np.moveaxis(grid_m, -1, 0)) > radius_m] = np.nan
+        grid_m = best_m + square_grid(_FINER, spacing_m)
+        scores = _scores(reader, grid.asked, moved(start, grid_m))
+        scores[np.hypot(*np.moveaxis(grid_m, -1, 0)) > grid.radius_m] = np.nan
+
+
+def _scores(reader: TokenReader, asked: Refining, lonlat_deg: Floats) -> Floats:
+    """The score of one photo at (..., 2) points, (...); NaN outside the index."""
+    points = lonlat_deg.reshape(-1, 2)
+    inside, options = reader.indexed(points), asked.options
+    at = [points[inside]]
+    (rs,) = _cosines(reader.localized, at, [asked], [options.rs_weight])
+    (location,) = _cosines(reader.locations, at, [asked], [options.location_weight])
+    out = np.full(len(points), np.nan)
+    out[inside] = options.rs_weight * rs + options.location_weight * location
+    return out.reshape(lonlat_deg.shape[:-1])
 
 
 def _mean(grid_m: Floats, scores: Floats) -> Floats:
@@ -228,10 +311,10 @@ def _mean(grid_m: Floats, scores: Floats) -> Floats:
     return np.asarray((p[..., None] * grid_m).sum(axis=(0, 1)) / p.sum())
 
 
-def _refined(score: _Score, starts: Floats, best: Floats, surfaces: list[Surface]) -> list[Refined]:
-    rs, location = score.parts(best, both=True)
-    weights = score.options
-    fused = weights.rs_weight * rs + weights.location_weight * location
+def _refined(
+    asked: Refining, best: Floats, rs: Floats, location: Floats, surfaces: Sequence[Surface]
+) -> list[Refined]:
+    fused = asked.options.rs_weight * rs + asked.options.location_weight * location
     return [
         Refined(
             lon_deg=float(best[n, 0]),
@@ -239,53 +322,8 @@ def _refined(score: _Score, starts: Floats, best: Floats, surfaces: list[Surface
             score=float(fused[n]),
             rs_score=float(rs[n]),
             location_score=float(location[n]),
-            moved_m=float(haversine_m(starts[n], best[n])),
+            moved_m=float(haversine_m(asked.lonlat_deg[n], best[n])),
             surface=surface,
         )
         for n, surface in enumerate(surfaces)
     ]
-
-
-@dataclass(frozen=True, eq=False)
-class _Score:
-    """The score of one photo at any points."""
-
-    reader: TokenReader
-    s: npt.NDArray[np.float32]
-    options: RefineOptions
-
-    def __call__(self, lonlat_deg: Floats) -> Floats:
-        """(..., 2) points to (...); NaN outside the index."""
-        points = lonlat_deg.reshape(-1, 2)
-        out = np.full(len(points), np.nan)
-        inside = self.reader.indexed(points)
-        rs, location = self.parts(points[inside])
-        out[inside] = self.options.rs_weight * rs + self.options.location_weight * location
-        return out.reshape(lonlat_deg.shape[:-1])
-
-    def parts(self, points: Floats, both: bool = False) -> tuple[Floats, Floats]:
-        """cos(s, z) and cos(s, e) of (Q, 2) points; 0 for one that has no weight."""
-        rs = location = np.zeros(len(points))
-        if both or self.options.rs_weight:
-            rs = (self.reader.localized(points) @ self.s).astype(np.float64)
-        if both or self.options.location_weight:
-            location = (self.reader.locations(points) @ self.s).astype(np.float64)
-        return rs, location
-
-
-def _grid(steps: int, spacing_m: float) -> Floats:
-    """(g, g, 2) metres east and north; rows from north to south."""
-    along = np.arange(-steps, steps + 1) * spacing_m
-    return np.stack(np.meshgrid(along, -along), axis=-1)
-
-
-def _moved(start: Floats, east_north_m: Floats) -> Floats:
-    """(..., 2) metres from a (2,) place to longitude, latitude."""
-    moved = start + east_north_m / _m_per_deg(start[1])
-    moved[..., 0] = (moved[..., 0] + 180) % 360 - 180
-    return np.asarray(moved)
-
-
-def _m_per_deg(latitude_deg: float) -> Floats:
-    """(2,) metres of a degree of longitude and of latitude."""
-    return np.array([math.cos(math.radians(latitude_deg)), 1.0]) * math.radians(EARTH_RADIUS_M)

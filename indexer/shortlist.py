@@ -24,14 +24,13 @@ import numpy.typing as npt
 
 from gair.errors import UsageError
 from indexer.answer import Answer
-from indexer.answering import Scored, answer_of
+from indexer.answering import Draft, Scored, Seen, draft_of
 from indexer.neighbours import BLUR_REACH, spacing_m
 from indexer.prior import Prior
 from indexer.query import Query
 from indexer.table import CellRows
 
 if TYPE_CHECKING:
-    from gair.photos import Photo
     from indexer.geolocate import Geolocator
     from indexer.index import Index
     from indexer.outlines import Region
@@ -67,23 +66,21 @@ class Part:
     """(n,) how many cells each row stands for: 1, or more for those of the sample."""
 
 
-def shortlist_answer(
-    geo: Geolocator, photos: tuple[Photo, ...], s: Vectors, query: Query
-) -> Answer:
-    """The answer about one place: its photos and their (M, D) vectors.
+def shortlist_draft(geo: Geolocator, seen: Seen, query: Query) -> Draft:
+    """The answer about one place, but for refining it.
 
     Raises:
         UsageError: the prior leaves no cell.
     """
     allowed = None if query.prior is None else np.isfinite(query.prior.log_weight)
-    part = find_part(geo, s, query, allowed)
+    part = find_part(geo, seen.s, query, allowed)
     if query.prior is not None:
         query = replace(
             query, prior=Prior(query.prior.log_weight[part.rows], query.prior.description)
         )
     view = part_of(geo, part)
-    answer = answer_of(view, Scored(photos, s, part.rs, part.location), query)
-    return _in_full_rows(answer, part)
+    draft = draft_of(view, Scored(seen.photos, seen.s, part.rs, part.location), query)
+    return replace(draft, answer=_in_full_rows(draft.answer, part))
 
 
 def part_of(geo: Geolocator, part: Part) -> Geolocator:

@@ -62,6 +62,13 @@ class TokenMaps:
 
         return torch.from_numpy(self.halves(rows).astype(np.float32))
 
+    def tokens(self, rows: torch.Tensor) -> torch.Tensor:
+        """Single tokens: (R,) rows of all maps, stacked and flattened, to (R, D) float32."""
+        import torch
+
+        flat = self._maps.reshape(-1, self.dim)  # a view of the file
+        return torch.from_numpy(flat[rows.cpu().numpy()].astype(np.float32))
+
     def halves(self, rows: npt.ArrayLike) -> npt.NDArray[np.float16]:
         """The same as they are stored, (R, h, w, D)."""
         return np.asarray(self._maps[np.asarray(rows, dtype=np.int64)])

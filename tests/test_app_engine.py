@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from app_pages import wait_for
+from list_builds import wide_build, with_lists
 from photo_samples import encode, png
 from toy_city import photo
 
@@ -46,14 +47,14 @@ def jpeg(seed: int) -> bytes:
 def slowly(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, list[int]]:
     """Hold the encoder until the event is set; the list gets the size of each batch."""
     geo, go, sizes = engine.geo("toy"), threading.Event(), []
-    scored = geo.scored
+    seen = geo.seen
 
     def wait_and_score(photos: Any) -> Any:
         sizes.append(len(photos))
         assert go.wait(20)
-        return scored(photos)
+        return seen(photos)
 
-    monkeypatch.setattr(geo, "scored", wait_and_score)
+    monkeypatch.setattr(geo, "seen", wait_and_score)
     return go, sizes
 
 
@@ -99,6 +100,8 @@ def test_photos_that_wait_pass_the_encoder_together(
         assert a.photo == b.photo
         assert [c.row for c in a.candidates] == [c.row for c in b.candidates]
         assert a.candidates[0].score == pytest.approx(b.candidates[0].score, abs=1e-5)
+        for one, other in zip(a.candidates, b.candidates, strict=True):
+            assert one.refined_lonlat_deg == pytest.approx(other.refined_lonlat_deg, abs=1e-6)
 
 
 def test_a_photo_is_encoded_once(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,6 +114,36 @@ def test_a_photo_is_encoded_once(engine: Engine, monkeypatch: pytest.MonkeyPatch
     engine.heatmap("toy", [content])
     assert engine.search("toy", [content, content, jpeg(31)]).photos == ("photo",) * 3
     assert sizes == [1, 1]
+
+
+def test_an_index_with_shortlists_is_searched_by_them(
+    city_tif: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_lists(wide_build(city_tif, tmp_path), tmp_path / "lists", "ivf-sq8", 400)
+    engine = Engine.open(tmp_path)
+    geo, one = engine.geo("lists"), jpeg(1)
+    expected = geo.search(one)
+    scored: list[int] = []
+    scores = type(geo.index.rs).scores
+    monkeypatch.setattr(
+        type(geo.index.rs), "scores", lambda store, s: scored.append(len(s)) or scores(store, s)
+    )
+    found = engine.search("lists", [one])
+    assert scored == []  # no cell but those of the shortlist
+    assert any("searched by shortlist" in warning for warning in found.warnings)
+    for a, b in zip(found.candidates, expected.candidates, strict=True):
+        assert (a.row, a.score) == (b.row, pytest.approx(b.score, abs=1e-6))
+        assert a.refined_lonlat_deg == pytest.approx(b.refined_lonlat_deg, abs=1e-6)
+    values = engine.heatmap("lists", [one], "imagery").values  # of every cell
+    assert len(values) == len(geo.index.cells)
+    assert values.tolist() == pytest.approx(geo.heatmap(one, of="imagery").values.tolist())
+    before = len(scored)
+    engine.verify("lists", [one], *geo.index.cells.lonlat_deg[0].tolist())
+    assert len(scored) == before  # they are remembered
+    assert [c.row for c in engine.search("lists", [one]).candidates] == [
+        c.row for c in expected.candidates
+    ]
+    engine.close()
 
 
 def test_too_many_questions_and_too_much_time_are_refused(

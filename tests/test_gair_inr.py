@@ -46,6 +46,28 @@ def test_both_forms_equal_the_loop_of_the_definition(
     np.testing.assert_allclose(found, np.array(wanted), rtol=0, atol=1e-9)
 
 
+def test_few_points_of_many_frames_are_those_of_the_whole_maps(nili: Nili) -> None:
+    maps = torch.randn(
+        5, 4, 6, nili.dim, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
+    )
+    xy = points_with_edges(40, seed=3).to(maps.dtype).reshape(-1, 2)
+    frame = torch.arange(len(xy)) * 7 % 5
+    rows: list[int] = []
+
+    def read(row: torch.Tensor) -> torch.Tensor:
+        rows.extend(row.tolist())
+        return maps.reshape(-1, nili.dim)[row]
+
+    found = nili.at_few_points(read, frame, xy, (4, 6))
+    expected = torch.stack(
+        [nili.dense(maps[f][None], at[None, None])[0, 0] for f, at in zip(frame, xy, strict=True)]
+    )
+    torch.testing.assert_close(found, expected)
+    assert len(rows) == len(set(rows))
+    one = nili.at_few_points(read, frame[:1] * 0 + 2, torch.zeros(1, 2, dtype=xy.dtype), (4, 6))
+    torch.testing.assert_close(one, nili.dense(maps[[2]], torch.zeros(1, 1, 2, dtype=xy.dtype))[0])
+
+
 def test_dense_equals_general_in_float32_at_full_width() -> None:
     torch.manual_seed(0)
     nili = Nili(768)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 from pathlib import Path
@@ -22,8 +23,9 @@ from gair.model import Gair
 from indexer.build import BuildOptions, build_index
 from indexer.imagery import open_imagery
 from indexer.index import Index, open_index
-from indexer.refine import RefineOptions, default_radius_m, refine
+from indexer.refine import RefineOptions, Refining, default_radius_m, refine, refine_each
 from indexer.regions import region_from_bbox
+from indexer.surfaces import lattice_around, moved, square_grid
 from indexer.token_reader import TokenReader, localized
 
 ROUNDING = 2.0**-11
@@ -294,3 +296,43 @@ def test_a_start_or_radius_that_makes_no_sense_is_refused(toy: Index, reader: To
     for radius_m in (0.0, -1.0, np.nan, np.inf):
         with pytest.raises(UsageError, match="refinement radius"):
             refine(reader, s, toy.cells.lonlat_deg[0], RefineOptions(radius_m=radius_m))
+
+
+def test_photos_refined_together_are_refined_as_alone(toy: Index, reader: TokenReader) -> None:
+    rng = np.random.default_rng(0)
+    kinds = [
+        RefineOptions(0.7, 0.3, estimate="mean", sharpness=9),
+        RefineOptions(1, 0, radius_m=150),
+        RefineOptions(0, 1, radius_m=90, estimate="mean", sharpness=30),
+        RefineOptions(0.5, 0.5, radius_m=700, estimate="mean"),
+    ]
+    asked = []
+    for number, options in enumerate([*kinds, *kinds]):
+        starts = toy.cells.lonlat_deg[rng.choice(len(toy.cells), number % 3 + 1)]
+        s = rng.standard_normal(reader.model.config.dim).astype(np.float32)
+        asked.append(Refining(s / np.linalg.norm(s), starts, options))
+    for one, found in zip(asked, refine_each(reader, asked), strict=True):
+        assert len(found) == len(one.lonlat_deg)
+        for start, place in zip(one.lonlat_deg, found, strict=True):
+            alone = refine(reader, one.s, start, one.options)
+            assert haversine_m((place.lon_deg, place.lat_deg), (alone.lon_deg, alone.lat_deg)) < 0.1
+            np.testing.assert_allclose(place.surface.scores, alone.surface.scores, atol=1e-5)
+            assert place.score == pytest.approx(alone.score, abs=1e-5)
+    assert refine_each(reader, []) == []
+
+
+def test_between_lattice_points_the_location_is_as_good_as_its_definition() -> None:
+    model, rng = Gair.from_pretrained("shipped:demo"), np.random.default_rng(0)
+    exact = copy.deepcopy(model).double()
+    grid_m = square_grid(6, 16.0)[::2].reshape(-1, 2)
+    lattice_m, weights = lattice_around(grid_m)
+    assert len(lattice_m) < len(grid_m) / 3
+    np.testing.assert_allclose(weights @ lattice_m, grid_m, atol=1e-9)
+    with torch.inference_mode():
+        for place in rng.uniform([-180, -70], [180, 70], (5, 2)):
+            near, grid = (moved(place, metres) for metres in (lattice_m, grid_m))
+            e = exact.encode_location(torch.from_numpy(grid)).numpy()
+            read = model.encode_location(torch.from_numpy(near).float()).numpy()
+            s = np.concatenate([e[::9], rng.standard_normal((100, e.shape[1]))])
+            s /= np.linalg.norm(s, axis=1, keepdims=True)
+            np.testing.assert_allclose(weights @ (read @ s.T), e @ s.T, rtol=0, atol=2e-4)

@@ -1,6 +1,6 @@
 """The server of a benchmark, in a process of its own, and clients that ask it without pause.
 
-Run as a script: ``python app_server.py '{"indexes": ..., "port": ..., "alone": false}'``.
+Run as a script: ``python app_server.py '{"indexes": ..., "port": ..., "mode": "batched"}'``.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class Served:
     pid: int
     ready_s: float
     """From the start of the process until the port was open."""
+    mode: str = "batched"
 
     @property
     def url(self) -> str:
@@ -55,17 +56,18 @@ class Served:
 
 
 @contextmanager
-def served(indexes: Path, *, alone: bool = False) -> Iterator[Served]:
+def served(indexes: Path, mode: str = "batched") -> Iterator[Served]:
     """A server of the index ``london``, until the block ends.
 
     Args:
         indexes: folder of indexes.
-        alone: one question at a time and one photo in an encoder pass, as without this engine.
+        mode: ``batched``, as it ships; ``batches of 1``, the same pool of workers and every
+            question computed for itself; ``one at a time``, the next begun after the last.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    told = json.dumps({"indexes": str(indexes), "port": port, "alone": alone})
+    told = json.dumps({"indexes": str(indexes), "port": port, "mode": mode})
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     began = time.perf_counter()
     with subprocess.Popen(
@@ -74,7 +76,7 @@ def served(indexes: Path, *, alone: bool = False) -> Iterator[Served]:
         try:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
-            yield Served(port, process.pid, time.perf_counter() - began)
+            yield Served(port, process.pid, time.perf_counter() - began, mode)
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(timeout=30)
@@ -157,8 +159,9 @@ def _serve(told: dict[str, Any]) -> None:
             with self.turn:
                 return super().search(*args, **query)
 
-    limits = Limits(workers=1, batch_photos=1) if told["alone"] else Limits()
-    kind, indexes = OneAtATime if told["alone"] else Engine, Indexes(Path(told["indexes"]))
+    limits = Limits() if told["mode"] == "batched" else Limits(batch_photos=1)
+    kind = OneAtATime if told["mode"] == "one at a time" else Engine
+    indexes = Indexes(Path(told["indexes"]))
     options = ServerOptions(port=told["port"], limits=limits)
     with serving(lambda uploads: kind(indexes, limits, uploads), options, "london"):
         print("ready", flush=True)
