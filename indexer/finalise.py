@@ -131,7 +131,7 @@ def _runs(rows: npt.NDArray[np.int64]) -> Iterator[slice]:
         yield slice(int(begin), int(end))
 
 
-def _blocks(rows_file: Path, dim: int) -> Iterator[npt.NDArray[np.float32]]:
+def _blocks(rows_file: Path, dim: int) -> Iterator[npt.NDArray[np.float16]]:
     with disk_errors(rows_file), rows_file.open("rb") as file:
         while len(block := np.fromfile(file, np.float16, _ROWS_AT_ONCE * dim)):
-            yield block.reshape(-1, dim).astype(np.float32)
+            yield block.reshape(-1, dim)
