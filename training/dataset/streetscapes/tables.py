@@ -24,6 +24,7 @@ from typing import Any
 import pyarrow as pa
 
 from gair.errors import DatasetError, UsageError
+from indexer.interrupts import interruptible_sql
 from training.dataset.streetscapes.candidates import SCHEMA
 from training.dataset.streetscapes.indoor import INDOOR_SCENES
 
@@ -150,7 +151,8 @@ def _columns(connection: Any, path: Path, needed: tuple[str, ...]) -> set[str]: 
 
 def _candidates(connection: Any, query: str, path: Path) -> pa.Table:  # noqa: ANN401
     try:
-        table = connection.sql(query).to_arrow_table()
+        with interruptible_sql():
+            table = connection.sql(query).to_arrow_table()
     except Exception as error:  # DuckDB has a dozen kinds over broken files
         raise _unreadable(path, error) from error
     return table.cast(SCHEMA)
@@ -163,7 +165,8 @@ def _iso(milliseconds: str) -> str:
 
 def _run(connection: Any, query: str, path: Path) -> Any:  # noqa: ANN401
     try:
-        return connection.execute(query)
+        with interruptible_sql():
+            return connection.execute(query)
     except Exception as error:  # DuckDB has a dozen kinds over broken files
         raise _unreadable(path, error) from error
 
