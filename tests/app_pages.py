@@ -147,10 +147,10 @@ def _serve(told: dict[str, Any]) -> None:
 
         slow = threading.local()
 
-        def _scored(self, *args: Any) -> Any:
+        def _seen(self, *args: Any) -> Any:
             if vars(self.slow).pop("searching", False):
                 time.sleep(1.5)
-            return super()._scored(*args)
+            return super()._seen(*args)
 
         def search(self, name: str, photos: Any, **options: Any) -> Any:
             for upload in photos:
