@@ -85,13 +85,18 @@ def _units(index_folder: Path) -> int:
     return sum(len(list(work.glob("units/*.json"))) for work in work_folders(index_folder))
 
 
-def compare(argv: Sequence[str], out: Path, kills: int, seed: int) -> MeasuredBuild:
-    """A build in one go beside one that is killed and resumed; they must hold the same."""
+def compare(
+    argv: Sequence[str], out: Path, kills: int, seed: int, only_killed: Sequence[str] = ()
+) -> MeasuredBuild:
+    """A build in one go beside one that is killed and resumed; they must hold the same.
+
+    ``only_killed`` are further flags of the second.
+    """
     load = os.getloadavg()[0]
     whole = measured_build(argv, "whole", out)
     report(f"in one go, load before {load:.1f}", *described(whole), f"wall {whole.wall_s:.1f} s")
     starts, most_bytes, seconds = kill_and_resume(
-        argv, "killed", out, kills, whole.manifest.seconds["total"], seed
+        [*argv, *only_killed], "killed", out, kills, whole.manifest.seconds["total"], seed
     )
     resumed = open_index(out / "killed").manifest
     same = resumed.content_sha256 == whole.manifest.content_sha256

@@ -15,11 +15,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bench_london import compare
 from file_server import Served
 from measuring import report
 from stac_london import london_scenes
 from stac_world import published
 
+SUMMER = "2024-05-01/2024-07-31"
 DAYS = ("2024-06-01", "2024-06-11", "2024-07-01")
 # What ru_maxrss tells includes the parent, which holds all scenes while it publishes them.
 PROGRAM = """
@@ -51,10 +53,20 @@ def test_london_from_a_catalogue(tmp_path: Path) -> None:
     assert runs[0][3]["missing"] == runs[1][3]["missing"] == {}
 
 
+def test_london_from_a_catalogue_killed_twenty_times(tmp_path: Path) -> None:
+    """The released architecture; each of the two builds fetches for itself."""
+    with published(tmp_path, london_scenes(DAYS)) as world:
+        argv = ["--region", "london", "--imagery", f"stac:{world.url}", "--dates", SUMMER]
+        argv += ["--imagery-cache", str(tmp_path / "cache"), "--model", "untrained:base", "--quiet"]
+        own_cache = ["--imagery-cache", str(tmp_path / "cache of the killed")]
+        whole = compare(argv, tmp_path, 20, seed=0, only_killed=own_cache)
+    assert whole.manifest.cells_in_region == 116_589
+
+
 def _build(url: str, files: Served, folder: Path) -> tuple[float, float, int, Any, list[str]]:
     model = os.environ.get("GAIR_BENCH_MODEL", "untrained:tiny")
     requests, sent = len(files.log), files.bytes_sent
-    flags = ["--region", "london", "--imagery", f"stac:{url}", "--dates", "2024-05-01/2024-07-31"]
+    flags = ["--region", "london", "--imagery", f"stac:{url}", "--dates", SUMMER]
     flags += ["--imagery-cache", str(folder / "cache"), "--out", str(folder), "--model", model]
     since = time.perf_counter()
     run = subprocess.run(
