@@ -79,8 +79,8 @@ class Seen:
         scored = [one for one in found if isinstance(one, Scored)]
         if len(scored) < len(found):
             return Seen(photos, s)
-        rs, location = ([getattr(one, kind) for one in scored] for kind in ("rs", "location"))
-        return Scored(photos, s, np.concatenate(rs), np.concatenate(location))
+        rs = np.concatenate([one.rs for one in scored])
+        return Scored(photos, s, rs, np.concatenate([one.location for one in scored]))
 
 
 @dataclass(frozen=True, eq=False)

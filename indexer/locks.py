@@ -44,18 +44,23 @@ def can_lock() -> bool:
     return True
 
 
-def _locked(build: Path, *, shared: bool) -> BuildLock | None:
+def try_lock(file: int, *, shared: bool) -> bool:
+    """Lock an open file without waiting; False where others have it, or there are no locks."""
     try:
         import fcntl
-    except ImportError:
-        return None
+
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except (ImportError, OSError):
+        return False
+    return True
+
+
+def _locked(build: Path, *, shared: bool) -> BuildLock | None:
     try:
         file = os.open(build / MANIFEST_FILE, os.O_RDONLY)
     except OSError:  # whoever reads it next says so
         return None
-    try:
-        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except OSError:
+    if not try_lock(file, shared=shared):
         os.close(file)
         return None
     return BuildLock(file)

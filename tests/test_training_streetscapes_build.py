@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -301,14 +303,21 @@ def test_a_long_pause_is_not_waited_for(two_days: Path, tmp_path: Path) -> None:
             build(options_for(server, tables, two_days, tmp_path / "out"))
 
 
-def test_an_unfinished_build_keeps_its_options(two_days: Path, tmp_path: Path) -> None:
-    rows = listed_photos(12)
+@contextmanager
+def left_unfinished(imagery: Path, folder: Path, *, photos: int) -> Iterator[StreetscapesOptions]:
+    """The options of a build that ended because a photo could not be had; its server goes on."""
+    rows = listed_photos(photos)
     rows[4].served.trouble, rows[4].served.troubles = "500", 10**6
     with street_server(*(row.served for row in rows)) as server:
-        tables = write_tables(tmp_path / "t", rows)
-        options = options_for(server, tables, two_days, tmp_path / "out")
+        tables = write_tables(folder / "t", rows)
+        options = options_for(server, tables, imagery, folder / "out")
         with pytest.raises(DownloadError):
             build(options)
+        yield options
+
+
+def test_an_unfinished_build_keeps_its_options(two_days: Path, tmp_path: Path) -> None:
+    with left_unfinished(two_days, tmp_path, photos=12) as options:
         other = dataclasses.replace(options, selection=SelectionOptions(per_cell=1))
         with pytest.raises(UsageError, match=r"unfinished build with other options \(selection\)"):
             build(other)
@@ -329,13 +338,7 @@ def test_a_slip_before_anything_has_come_is_no_unfinished_build(
 
 @pytest.mark.parametrize("name", ["chosen.json", "chosen.parquet", "recipe.json"])
 def test_a_choice_that_cannot_be_read(two_days: Path, tmp_path: Path, name: str) -> None:
-    rows = listed_photos(6)
-    rows[4].served.trouble, rows[4].served.troubles = "500", 10**6
-    with street_server(*(row.served for row in rows)) as server:
-        tables = write_tables(tmp_path / "t", rows)
-        options = options_for(server, tables, two_days, tmp_path / "out")
-        with pytest.raises(DownloadError):
-            build(options)
+    with left_unfinished(two_days, tmp_path, photos=6) as options:
         (tmp_path / "out.unfinished" / name).write_bytes(b"{")
         with pytest.raises(DatasetError, match=f"{name.split('.')[0]}.* cannot be read: remove"):
             build(options)

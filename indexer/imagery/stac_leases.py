@@ -20,6 +20,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from indexer.locks import try_lock
+
 IN_USE = ".in-use"
 _LOCK = "lock"
 
@@ -52,7 +54,7 @@ class Lease:
     def _opened(self) -> IO[str]:
         path = self._folder / f"{os.getpid()}-{secrets.token_hex(4)}"
         file = path.open("x", encoding="utf-8")
-        _try_lock(file)
+        try_lock(file.fileno(), shared=False)
         weakref.finalize(self, _ended, file, path, os.getpid())
         return file
 
@@ -70,7 +72,7 @@ def pruning(cache: Path) -> Iterator[frozenset[str]]:
             if path.name == _LOCK:
                 continue
             with path.open("r+", encoding="utf-8") as file:
-                if _try_lock(file):
+                if try_lock(file.fileno(), shared=False):
                     path.unlink()
                 else:
                     used.update(line.rstrip("\n") for line in file)
@@ -93,14 +95,3 @@ def _locked(folder: Path, *, shared: bool) -> Iterator[None]:
 
             fcntl.flock(file, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         yield
-
-
-def _try_lock(file: IO[str]) -> bool:
-    """Whether a file could be locked; False where there are no locks, too."""
-    try:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (ImportError, OSError):
-        return False
-    return True

@@ -81,8 +81,7 @@ def warp_scene(scene: Scene, grid: Grid, files: OpenFiles) -> Floats:
     gaps = np.isnan(values)
     missing = np.asarray(gaps.all(axis=0))
     partly = np.asarray(gaps.any(axis=0)) & ~missing
-    inner = partly & ~_fringe(missing, partly)
-    if inner.any():
+    if partly.any() and (inner := partly & ~_fringe(missing, partly)).any():
         # With zero as a value like any other, zeros differ from ground outside the raster.
         seen = np.isfinite(_warp(scene, grid, files, unused_value))
         zero_is_nodata = np.array([nodata_value(band.raster) == 0 for band in scene.bands])
