@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.engine.limits import Limits
 from app.examples import read_samples
-from app.limits import Limits
 from app.options import Credentials, ServerOptions, TileSource, check_free
 from gair.command import complain, sigterm_as_ctrl_c
 from gair.errors import GairError
 
 if TYPE_CHECKING:
-    from app.uploads import Uploads
-    from indexer.geolocate import Geolocator
+    from app.engine.uploads import Uploads
+    from indexer.search.geolocator import Geolocator
 
 DESCRIPTION = """\
 Serve a page where a street photo is dropped and the places it may show come back ranked, on a map.
@@ -200,8 +200,8 @@ def _serve(args: argparse.Namespace) -> int:
     options = _options(args)
     check_free(options.host, options.port)
     # Heavy imports come after every check that needs none of them.
-    from app.engine import Engine
-    from app.indexes import Indexes
+    from app.engine.engine import Engine
+    from app.engine.indexes import Indexes
     from app.server import serving
 
     folder, name = _folder_and_name(args.indexes, args.index)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from gair.model import Gair
-    from indexer.answer import Answer
-    from indexer.geolocate import Geolocator
+    from indexer.search.answer import Answer
+    from indexer.search.geolocator import Geolocator
 
 NAME = "demo"
 MODEL = "shipped:demo"
@@ -74,8 +74,8 @@ def _index_and_search(arguments: argparse.Namespace) -> int:
     if not arguments.no_page:
         check_free(ServerOptions.host, arguments.port)
     from gair.model import Gair
-    from indexer.cli import main as index
-    from indexer.geolocate import Geolocator
+    from indexer.commands.cli import main as index
+    from indexer.search.geolocator import Geolocator
 
     imagery, out, resolution = arguments.city / IMAGERY, arguments.out, arguments.resolution
     model = Gair.from_pretrained(arguments.model)
@@ -123,8 +123,8 @@ def city_samples(city: Path) -> list[Sample]:
 def why_to_build(out: Path, model: Gair, imagery: Path, resolution: int) -> str:
     """Why the index has to be built; empty if the one that is there will do."""
     from indexer.imagery import open_imagery
-    from indexer.index import open_index
-    from indexer.storage import index_names
+    from indexer.index.index import open_index
+    from indexer.index.storage import index_names
 
     folder = out / NAME
     if NAME not in index_names(out):

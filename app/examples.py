@@ -93,7 +93,7 @@ def thumbnail_jpeg(photo: Path) -> bytes:
     Raises:
         PhotoError: It cannot be read.
     """
-    from gair.photos import open_photo
+    from gair.photos.photo import open_photo
 
     small = open_photo(photo).rgb
     small.thumbnail(_THUMBNAIL_PX)

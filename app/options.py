@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from app.engine.limits import Limits
 from app.examples import Sample
-from app.limits import Limits
 from gair.errors import UsageError
 
 SHORTEST_PASSWORD = 8

@@ -1,7 +1,7 @@
 """Serving the page and the API: warm before the port opens, finished with before it closes.
 
 One process, one event loop for requests, a bounded pool of threads for photos. Gradio's page is
-mounted into an application of our own, so that everything it serves passes :mod:`app.guard` first.
+mounted into an application of our own, so that everything it serves passes :mod:`app.http.guard` first.
 There is no telemetry, and uploads live in a folder that only this user can read and that goes with
 the server.
 """
@@ -18,15 +18,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.engine import Engine
+from app.engine.engine import Engine
 from app.options import ServerOptions
 from gair.errors import UsageError
 
 if TYPE_CHECKING:
     import uvicorn
 
-    from app.guard import Guard
-    from app.uploads import Uploads
+    from app.engine.uploads import Uploads
+    from app.http.guard import Guard
 
 STATIC_DIR = Path(__file__).parent / "static"
 SWEEP_S = 15.0
@@ -63,7 +63,7 @@ def serving(
     with tempfile.TemporaryDirectory(prefix="gair-uploads-") as folder, _gradio_settings(folder):
         import PIL.Image
 
-        from app.uploads import Uploads
+        from app.engine.uploads import Uploads
 
         # Pillow's own guard, for whatever opens an image before or besides the engine.
         PIL.Image.MAX_IMAGE_PIXELS = options.limits.max_pixels
@@ -81,16 +81,16 @@ def _application(engine: Engine, uploads: Uploads, options: ServerOptions, start
     import gradio as gr
     from starlette.staticfiles import StaticFiles
 
-    from app.bodies import Bodies
-    from app.guard import Guard
-    from app.page import STATIC_ROUTE, build_page
-    from app.routes import api_app
-    from app.theme import THEME_HEAD, theme
+    from app.http.bodies import Bodies
+    from app.http.guard import Guard
+    from app.http.routes import api_app
+    from app.page.page import STATIC_ROUTE, build_page
+    from app.page.theme import THEME_HEAD, theme
 
     bodies = Bodies()
     app = api_app(engine, start, bodies)
     if options.mcp:
-        from app.mcp import mcp_router
+        from app.http.mcp import mcp_router
 
         app.include_router(mcp_router(engine, start, bodies))
     app.mount(f"/{STATIC_ROUTE}", StaticFiles(directory=STATIC_DIR))

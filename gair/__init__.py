@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from gair.geo import Footprint as Footprint
     from gair.model import Gair as Gair
     from gair.model import ModelInfo as ModelInfo
-    from gair.photos import Photo as Photo
-    from gair.photos import open_photo as open_photo
+    from gair.photos.photo import Photo as Photo
+    from gair.photos.photo import open_photo as open_photo
 
 _HOME = {
     "Footprint": "gair.geo",
@@ -24,8 +24,8 @@ _HOME = {
     "GairError": "gair.errors",
     "ModelInfo": "gair.model",
     "PRESETS": "gair.config",
-    "Photo": "gair.photos",
-    "open_photo": "gair.photos",
+    "Photo": "gair.photos.photo",
+    "open_photo": "gair.photos.photo",
 }
 
 __all__ = sorted(_HOME)

@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from gair.check import compare, comparison_lines, load_pairs
+    from gair.checkpoints.check import compare, comparison_lines, load_pairs
     from gair.model import Gair
 
     pairs = load_pairs(Path(arguments.pairs))
@@ -40,7 +40,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _convert(arguments: argparse.Namespace) -> int:
-    from gair.checkpoint import convert
+    from gair.checkpoints.checkpoint import convert
 
     model = convert(
         arguments.model,

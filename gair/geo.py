@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyproj
 
+from gair.arrays import Floats
 from gair.errors import FootprintError
 
 EARTH_RADIUS_M = 6371008.8
@@ -24,8 +25,6 @@ WEB_MERCATOR_CIRCUMFERENCE_M = 40075016.68557849
 
 WEB_MERCATOR_MAX_LATITUDE_DEG = 85.05112877980659
 """Latitude where EPSG:3857 ends."""
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class Footprint:
         half = side_m / 2
         return cls("EPSG:3857", (x - half, y - half, x + half, y + half))
 
-    def frame_xy(self, lonlat_deg: npt.ArrayLike) -> FloatArray:
+    def frame_xy(self, lonlat_deg: npt.ArrayLike) -> Floats:
         """Where points lie in the frame.
 
         Args:
@@ -84,7 +83,7 @@ class Footprint:
         v = (north - np.asarray(py)) / (north - south)  # y grows downwards
         return np.stack([2 * u - 1, 2 * v - 1], axis=1)
 
-    def lonlat_deg(self, frame_xy: npt.ArrayLike) -> FloatArray:
+    def lonlat_deg(self, frame_xy: npt.ArrayLike) -> Floats:
         """The inverse of :meth:`frame_xy`: (N, 2) frame coordinates to longitude, latitude."""
         xy = np.asarray(frame_xy, dtype=np.float64).reshape(-1, 2)
         west, south, east, north = self.bounds_wsen
@@ -94,7 +93,7 @@ class Footprint:
         return np.stack([np.asarray(lon), np.asarray(lat)], axis=1)
 
 
-def haversine_m(a_lonlat_deg: npt.ArrayLike, b_lonlat_deg: npt.ArrayLike) -> FloatArray:
+def haversine_m(a_lonlat_deg: npt.ArrayLike, b_lonlat_deg: npt.ArrayLike) -> Floats:
     """Great-circle distance on the mean sphere.
 
     Args:
@@ -111,7 +110,7 @@ def haversine_m(a_lonlat_deg: npt.ArrayLike, b_lonlat_deg: npt.ArrayLike) -> Flo
     return np.asarray(2 * EARTH_RADIUS_M * np.arcsin(np.sqrt(np.clip(chord, 0.0, 1.0))))
 
 
-def lonlat_to_web_mercator(lonlat_deg: npt.ArrayLike) -> FloatArray:
+def lonlat_to_web_mercator(lonlat_deg: npt.ArrayLike) -> Floats:
     """(N, 2) degrees to (N, 2) EPSG:3857 metres; latitudes past 85.05 degrees are refused."""
     points = np.asarray(lonlat_deg, dtype=np.float64).reshape(-1, 2)
     if len(points) and np.abs(points[:, 1]).max() > WEB_MERCATOR_MAX_LATITUDE_DEG:
@@ -124,7 +123,7 @@ def lonlat_to_web_mercator(lonlat_deg: npt.ArrayLike) -> FloatArray:
     return np.stack([radius * lon, radius * np.arctanh(np.sin(lat))], axis=1)
 
 
-Transform = Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]
+Transform = Callable[[Floats, Floats], tuple[Floats, Floats]]
 
 
 @functools.lru_cache(maxsize=64)
@@ -143,7 +142,7 @@ def _transformer(source: str, target: str) -> Transform:
     except pyproj.exceptions.CRSError as error:
         raise FootprintError(f"unknown CRS in {source!r} -> {target!r}: {error}") from error
 
-    def apply(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def apply(x: Floats, y: Floats) -> tuple[Floats, Floats]:
         out_x, out_y = transformer.transform(x, y)
         return np.asarray(out_x), np.asarray(out_y)
 

@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gair.config import GairConfig, preset
+from gair.encoders.initial import initial_state
+from gair.encoders.inr import QUERY_MODES, Nili, QueryMode, interpolate_tokens
+from gair.encoders.location import LocationEncoder
+from gair.encoders.remote_sensing import RemoteSensingEncoder
+from gair.encoders.street_view import StreetViewEncoder
 from gair.errors import FootprintError, ModelError
-from gair.initial import initial_state
-from gair.inr import QUERY_MODES, Nili, QueryMode, interpolate_tokens
-from gair.location import LocationEncoder
-from gair.remote_sensing import RemoteSensingEncoder
-from gair.street_view import StreetViewEncoder
 
 NiliForm = Literal["auto", "general", "dense"]
 """Which of the two equal forms of NILI runs; ``auto`` takes the cheaper one."""
@@ -80,14 +80,14 @@ class Gair(nn.Module):
 
     @classmethod
     def from_pretrained(cls, source: str | Path, *, allow_unknown: bool = False) -> Gair:
-        """Load weights; see :func:`gair.checkpoint.load_pretrained`."""
-        from gair.checkpoint import load_pretrained
+        """Load weights; see :func:`gair.checkpoints.checkpoint.load_pretrained`."""
+        from gair.checkpoints.checkpoint import load_pretrained
 
         return load_pretrained(source, allow_unknown=allow_unknown)
 
     def save_pretrained(self, folder: str | Path, *, half: bool = False, about: str = "") -> Path:
-        """Write weights, config and card; see :func:`gair.checkpoint.save_pretrained`."""
-        from gair.checkpoint import save_pretrained
+        """Write weights, config and card; see :func:`gair.checkpoints.checkpoint.save_pretrained`."""
+        from gair.checkpoints.checkpoint import save_pretrained
 
         return save_pretrained(self, folder, half=half, about=about)
 

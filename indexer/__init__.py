@@ -12,34 +12,34 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from indexer.answer import Answer as Answer
-    from indexer.answer import Candidate as Candidate
-    from indexer.build import BuildOptions as BuildOptions
-    from indexer.build import build_index as build_index
-    from indexer.geolocate import Geolocator as Geolocator
-    from indexer.index import Index as Index
-    from indexer.index import open_index as open_index
-    from indexer.merging import merge_indexes as merge_indexes
-    from indexer.opened import search as search
-    from indexer.opened import verify as verify
-    from indexer.regions import Region as Region
-    from indexer.serving import LiveGeolocator as LiveGeolocator
-    from indexer.verdicts import Verdict as Verdict
+    from indexer.build.build import BuildOptions as BuildOptions
+    from indexer.build.build import build_index as build_index
+    from indexer.index.index import Index as Index
+    from indexer.index.index import open_index as open_index
+    from indexer.merge.merge import merge_indexes as merge_indexes
+    from indexer.probability.verdicts import Verdict as Verdict
+    from indexer.regions.region import Region as Region
+    from indexer.search.answer import Answer as Answer
+    from indexer.search.answer import Candidate as Candidate
+    from indexer.search.by_name import search as search
+    from indexer.search.by_name import verify as verify
+    from indexer.search.geolocator import Geolocator as Geolocator
+    from indexer.search.live import LiveGeolocator as LiveGeolocator
 
 _HOME = {
-    "Answer": "indexer.answer",
-    "BuildOptions": "indexer.build",
-    "Candidate": "indexer.answer",
-    "Geolocator": "indexer.geolocate",
-    "Index": "indexer.index",
-    "LiveGeolocator": "indexer.serving",
-    "Region": "indexer.regions",
-    "Verdict": "indexer.verdicts",
-    "build_index": "indexer.build",
-    "merge_indexes": "indexer.merging",
-    "open_index": "indexer.index",
-    "search": "indexer.opened",
-    "verify": "indexer.opened",
+    "Answer": "indexer.search.answer",
+    "BuildOptions": "indexer.build.build",
+    "Candidate": "indexer.search.answer",
+    "Geolocator": "indexer.search.geolocator",
+    "Index": "indexer.index.index",
+    "LiveGeolocator": "indexer.search.live",
+    "Region": "indexer.regions.region",
+    "Verdict": "indexer.probability.verdicts",
+    "build_index": "indexer.build.build",
+    "merge_indexes": "indexer.merge.merge",
+    "open_index": "indexer.index.index",
+    "search": "indexer.search.by_name",
+    "verify": "indexer.search.by_name",
 }
 
 __all__ = sorted(_HOME)

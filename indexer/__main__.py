@@ -1,5 +1,5 @@
 """``python -m indexer``."""
 
-from indexer.cli import main
+from indexer.commands.cli import main
 
 raise SystemExit(main())

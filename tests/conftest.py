@@ -52,7 +52,7 @@ def city_tif(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_index(city_tif: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of indexes that holds one, named ``toy``. Copy it before changing anything."""
-    from indexer.cli import main
+    from indexer.commands.cli import main
 
     indexes = tmp_path_factory.mktemp("shared-indexes")
     argv = ["build", "--imagery", str(city_tif), "--model", "untrained:tiny", "--resolution", "9"]

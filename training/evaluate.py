@@ -18,9 +18,9 @@ from gair.command import run_command
 from gair.errors import UsageError
 
 if TYPE_CHECKING:
-    from gair.inr import QueryMode
+    from gair.encoders.inr import QueryMode
     from gair.model import Gair
-    from training.ablations import Variant
+    from training.experiments.ablations import Variant
 
 _EPILOG = """\
 examples:
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def evaluate(arguments: argparse.Namespace) -> int:
     """Gather the models, search both cities with each, write the tables."""
     from gair.files import disk_errors, write_whole
-    from training.tables import markdown
+    from training.experiments.tables import markdown
 
     if not arguments.models and arguments.ablate is None:
         raise UsageError("nothing to evaluate: name model folders, or --ablate DATASET")
@@ -77,7 +77,7 @@ def _models(
 ) -> Iterator[tuple[str, Gair, tuple[QueryMode, ...], bool]]:
     """(label, model, how to read it: its own way first, whether it is of the ablation)."""
     from gair.model import Gair
-    from training.ablations import train_variant
+    from training.experiments.ablations import train_variant
 
     for source in arguments.models:
         model = Gair.from_pretrained(source)
@@ -91,7 +91,7 @@ def _models(
 
 
 def _variants(arguments: argparse.Namespace) -> tuple[Variant, ...]:
-    from training.ablations import VARIANTS, variants_named
+    from training.experiments.ablations import VARIANTS, variants_named
 
     if arguments.variants is None:
         return VARIANTS
@@ -102,8 +102,8 @@ def _unseen_rows(
     label: str, model: Gair, modes: Sequence[QueryMode], arguments: argparse.Namespace
 ) -> list[dict[str, Any]]:
     """A row for each reading of the model, from imagery alone."""
+    from training.experiments.city_search import Ground, Searched, city_files
     from training.synthetic.dataset import UNSEEN_CITY
-    from training.trials import Ground, Searched, city_files
 
     ground = Ground(UNSEEN_CITY, only_held_out=False)
     home = city_files(ground, arguments.out / "cities", arguments.photos)
@@ -119,8 +119,8 @@ def _seen_rows(
     label: str, model: Gair, mode: QueryMode, arguments: argparse.Namespace, brief: bool
 ) -> list[dict[str, Any]]:
     """Rows for imagery, locations and both on held-out blocks of the seen city."""
+    from training.experiments.city_search import Ground, Searched, city_files
     from training.synthetic.dataset import SEEN_CITY
-    from training.trials import Ground, Searched, city_files
 
     ground = Ground(SEEN_CITY, only_held_out=True)
     home = city_files(ground, arguments.out / "cities", arguments.photos)

@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING
 
 from gair.command import INTERRUPTED, complain
 from gair.errors import GairError
-from training.arguments import Arguments, parse
-from training.logs import say
-from training.stopping import StopRequest, exit_status, stop_requests
+from training.pretraining.arguments import Arguments, parse
+from training.pretraining.logs import say
+from training.pretraining.stopping import StopRequest, exit_status, stop_requests
 
 if TYPE_CHECKING:
     from training.dataset.shards import ShardedDataset
-    from training.distributed import Ranks
-    from training.loop import Hooks
-    from training.run import Run
-    from training.state import TrainingState
+    from training.pretraining.distributed import Ranks
+    from training.pretraining.loop import Hooks
+    from training.pretraining.run import Run
+    from training.pretraining.state import TrainingState
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,13 +50,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def pretrain(arguments: Arguments, stop: StopRequest) -> signal.Signals | None:
     """Train to the end and export; returns the signal that stopped it before, if one did."""
-    from training.agreement import from_first
-    from training.build import build_model, build_state, open_data
-    from training.distributed import start_ranks, stop_ranks
-    from training.export import MODEL, export
-    from training.logs import MetricsLog
-    from training.loop import Loop
-    from training.run import locked, open_run, write_run
+    from training.pretraining.build import build_model, build_state, open_data
+    from training.pretraining.distributed import from_first, start_ranks, stop_ranks
+    from training.pretraining.export import MODEL, export
+    from training.pretraining.logs import MetricsLog
+    from training.pretraining.loop import Loop
+    from training.pretraining.run import locked, open_run, write_run
 
     ranks = start_ranks(arguments.device)
     with contextlib.ExitStack() as stack:
@@ -89,9 +88,9 @@ def pretrain(arguments: Arguments, stop: StopRequest) -> signal.Signals | None:
 def _hooks(
     run: Run, state: TrainingState, train: ShardedDataset, val: ShardedDataset | None
 ) -> Hooks:
-    from training.export import BEST, export, trained_model
-    from training.loop import Hooks
-    from training.validation import ValidationOptions, Validator
+    from training.pretraining.export import BEST, export, trained_model
+    from training.pretraining.loop import Hooks
+    from training.pretraining.validation import ValidationOptions, Validator
 
     if val is None:
         return Hooks(photo_id=train.photo_id)

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gair.geo import WEB_MERCATOR_CIRCUMFERENCE_M, lonlat_to_web_mercator
-from indexer.outlines import cell_rings
-from indexer.table import CellRows
+from indexer.index.table import CellRows
+from indexer.search.outlines import cell_rings
 
 MOST_CELLS = 200_000
 """Cells that are drawn: of a larger index the highest ones."""

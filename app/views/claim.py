@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from app.views.header import notice_html
 from app.views.markup import coordinates, distance, esc, rows_html, share
-from indexer.verdicts import CANNOT_TELL, CONSISTENT, OUTSIDE, UNLIKELY, Verdict
+from indexer.probability.verdicts import CANNOT_TELL, CONSISTENT, OUTSIDE, UNLIKELY, Verdict
 
 _TONES = {CONSISTENT: "good", UNLIKELY: "bad", CANNOT_TELL: "open", OUTSIDE: "open"}
 _TITLES = {

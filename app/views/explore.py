@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from app.views.markup import counted, esc, rows_html
-from indexer.calibration import Calibration
-from indexer.index import Index
-from indexer.manifest import Manifest
+from indexer.index.index import Index
+from indexer.index.manifest import Manifest
+from indexer.probability.calibration import Calibration
 
 _MOST_DATES = 12
 

@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from app.views.markup import esc
-from indexer.answer import Answer, Candidate
+from indexer.search.answer import Answer, Candidate
 
 _COLUMNS = (
     "rank", "lat", "lon", "probability", "score", "imagery", "location", "spread_m",

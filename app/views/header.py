@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from app.views.markup import counted, esc
 
 if TYPE_CHECKING:
-    from indexer.geolocate import Geolocator
+    from indexer.search.geolocator import Geolocator
 
 UNTRAINED = "Untrained model: the places mean nothing."
 _UNCALIBRATED = "uncalibrated"

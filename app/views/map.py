@@ -6,12 +6,12 @@ from typing import Any
 
 from app.options import TileSource
 from app.views.markup import coordinates, esc
-from indexer.answer import Answer, Candidate
-from indexer.cells import cell_boundary_lonlat_deg, cell_from_hex
-from indexer.index import Index
-from indexer.outlines import dissolved, geojson_geometry
-from indexer.storage import TABLE_FILE
-from indexer.table import read_missing
+from indexer.index.index import Index
+from indexer.index.storage import TABLE_FILE
+from indexer.index.table import read_missing
+from indexer.regions.cells import cell_boundary_lonlat_deg, cell_from_hex
+from indexer.search.answer import Answer, Candidate
+from indexer.search.outlines import dissolved, geojson_geometry
 
 MOST_HOLES = 50_000
 """Cells without imagery that are drawn, dissolved."""

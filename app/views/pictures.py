@@ -12,7 +12,7 @@ from app.views.markup import distance, esc
 if TYPE_CHECKING:
     from PIL import Image
 
-    from indexer.chips import Chip
+    from indexer.index.chips import Chip
 
 NO_CHIP = "no picture kept"
 """Of a place, where the index was built without pictures."""

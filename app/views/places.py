@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from app.views.header import notice_html, warnings_html
 from app.views.markup import coordinates, counted, distance, esc, map_link, signed
 from app.views.pictures import ChipPicture, chip_html
-from indexer.answer import NOT_IN_INDEX, Answer, Candidate
+from indexer.search.answer import NOT_IN_INDEX, Answer, Candidate
 
 
 def empty_html(minutes_kept: int) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from app.views.drawing import Pin, map_svg
 from app.views.markup import coordinates, distance, esc, rows_html, share, signed
 from app.views.pictures import ChipPicture
-from indexer.answer import Answer, Candidate
+from indexer.search.answer import Answer, Candidate
 
 _STYLE = Path(__file__).parents[1] / "static" / "report.css"
 

@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from indexer.arguments import add_index_type
 from indexer.commands import build
+from indexer.commands.arguments import add_index_type
 
 _DISTRICT = "district"
 
@@ -31,9 +31,9 @@ def add(commands: Any) -> None:  # noqa: ANN401
 
 def run(arguments: argparse.Namespace) -> int:
     """Build the district, merge it, and say what was made."""
-    from indexer.index import find_index, read_manifest
-    from indexer.merging import merge_indexes
-    from indexer.storage import read_current
+    from indexer.index.index import find_index, read_manifest
+    from indexer.index.storage import read_current
+    from indexer.merge.merge import merge_indexes
 
     folder = find_index(arguments.index, arguments.indexes)
     name, digest = read_current(folder)

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from gair.command import INTERRUPTED
 from gair.errors import GairError, UnfinishedError, UsageError
-from indexer.arguments import add_index_type
+from indexer.commands.arguments import add_index_type
 from indexer.commands.imagery_choice import add_imagery_choice, opened_imagery
 from indexer.commands.region_choice import add_region_choice, chosen_region
 
 if TYPE_CHECKING:
     from gair.model import Gair
-    from indexer.build import BuildReport
-    from indexer.engines import Engine
+    from indexer.build.build import BuildReport
+    from indexer.build.engine import Engine
     from indexer.imagery.source import ImagerySource
-    from indexer.regions import Region
+    from indexer.regions.region import Region
 
 
 def add(commands: Any) -> None:  # noqa: ANN401
@@ -130,7 +130,7 @@ def add_flags(build: Any, model: str | None) -> None:  # noqa: ANN401
 
 def run(arguments: argparse.Namespace) -> int:
     """Build an index and say what was made."""
-    from indexer.storage import check_name
+    from indexer.index.storage import check_name
 
     region = chosen_region(arguments)
     with opened_imagery(arguments, region) as (imagery, reopen):
@@ -138,7 +138,7 @@ def run(arguments: argparse.Namespace) -> int:
         if region is None:
             region = _whole(Path(arguments.imagery).stem, imagery.coverage)
         name = check_name(region.name if arguments.name is None else arguments.name)
-        from indexer.build import BuildOptions, build_index
+        from indexer.build.build import BuildOptions, build_index
 
         model = _model(arguments).to(_device(arguments.device))
         if arguments.dry_run or not arguments.quiet:
@@ -189,7 +189,7 @@ def _engine(arguments: argparse.Namespace, reopen: Callable[[], ImagerySource]) 
         )
     if kind == "local":
         return None
-    from indexer.engines_ray import RayEngine, import_ray
+    from indexer.build.ray_engine import RayEngine, import_ray
 
     import_ray()
     return RayEngine(reopen, address=address or None, workers=arguments.workers)
@@ -218,8 +218,8 @@ def _report(report: BuildReport) -> None:
 
 def _model(arguments: argparse.Namespace) -> Gair:
     """The model; to time the released one its architecture is enough, and nothing is downloaded."""
+    from gair.checkpoints.release import RELEASE_ID
     from gair.model import Gair
-    from gair.release import RELEASE_ID
 
     if arguments.dry_run and arguments.model == RELEASE_ID:
         return Gair.untrained("base")
@@ -229,7 +229,7 @@ def _model(arguments: argparse.Namespace) -> Gair:
 def _estimate(
     arguments: argparse.Namespace, region: Region, imagery: ImagerySource, model: Gair
 ) -> list[str]:
-    from indexer.estimate import estimate
+    from indexer.build.estimate import estimate
 
     return estimate(
         region,
@@ -242,7 +242,7 @@ def _estimate(
 
 
 def _whole(name: str, coverage: Any) -> Region:  # noqa: ANN401
-    from indexer.regions import Region
+    from indexer.regions.region import Region
 
     return Region(name=name, geometry=coverage, attribution="")
 

@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from indexer.arguments import add_index_choice, add_model_choice
+from indexer.commands.arguments import add_index_choice, add_model_choice
 
 if TYPE_CHECKING:
-    from indexer.calibration import Calibration
+    from indexer.probability.calibration import Calibration
 
 _EPILOG = """\
 examples:
@@ -75,13 +75,13 @@ def add(commands: Any) -> None:  # noqa: ANN401
 def run(arguments: argparse.Namespace) -> int:
     """Calibrate, keep the result beside the build, print what was found."""
     from gair.errors import UsageError
-    from indexer.calibration import calibration_path
-    from indexer.familiarity import check_level
-    from indexer.fitting import calibrate
-    from indexer.geolocate import Geolocator
-    from indexer.index import find_index
-    from indexer.photo_list import read_photos
-    from indexer.photo_vectors import photo_vectors
+    from indexer.calibrate.calibrate import calibrate
+    from indexer.index.index import find_index
+    from indexer.photos.listing import read_photos
+    from indexer.photos.vectors import photo_vectors
+    from indexer.probability.calibration import calibration_path
+    from indexer.probability.out_of_index import check_level
+    from indexer.search.geolocator import Geolocator
 
     check_level(arguments.level)
     if arguments.seed < 0:
@@ -123,9 +123,9 @@ def run(arguments: argparse.Namespace) -> int:
 def _drop_unusable(folder: Path) -> None:
     """Remove a calibration that could not be read: making it again is the remedy it asks for."""
     from gair.errors import IndexCorruptError, IndexMismatchError
-    from indexer.calibration import calibration_path, load_calibration
-    from indexer.index import read_manifest
-    from indexer.storage import read_current
+    from indexer.index.index import read_manifest
+    from indexer.index.storage import read_current
+    from indexer.probability.calibration import calibration_path, load_calibration
 
     build, digest = read_current(folder)
     fingerprint = read_manifest(folder / build, digest).model.fingerprint
@@ -196,7 +196,7 @@ def calibration_lines(found: Calibration) -> list[str]:
 
 
 def _claim_lines(found: Calibration) -> list[str]:
-    from indexer.verdicts import RATES, rate_name
+    from indexer.probability.verdicts import RATES, rate_name
 
     lines = [
         "  verdicts    true claims called unlikely, consistent; false ones consistent, unlikely"

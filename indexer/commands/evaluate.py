@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from indexer.arguments import add_index_choice, add_model_choice
+from indexer.commands.arguments import add_index_choice, add_model_choice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,11 +91,11 @@ def add(commands: Any) -> None:  # noqa: ANN401
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate, write the report, print its headlines."""
     from gair.errors import UsageError
-    from indexer.evaluate.report import check_folder, write_report
-    from indexer.evaluate.run import evaluate
-    from indexer.geolocate import Geolocator
-    from indexer.photo_list import read_photos
-    from indexer.photo_vectors import photo_vectors
+    from indexer.evaluate.evaluate import evaluate
+    from indexer.evaluate.report.report import check_folder, write_report
+    from indexer.photos.listing import read_photos
+    from indexer.photos.vectors import photo_vectors
+    from indexer.search.geolocator import Geolocator
 
     if arguments.seed < 0:
         raise UsageError(f"--seed {arguments.seed}: it must be 0 or more")
@@ -160,8 +160,8 @@ def _command(arguments: argparse.Namespace) -> str:
 
 def headlines(report: Mapping[str, Any]) -> list[str]:
     """The first numbers of a report as lines for a terminal."""
-    from indexer.evaluate.markup import metres, percent, radius, shown, span, square_km
-    from indexer.evaluate.sections import headline_radius, numbers_of
+    from indexer.evaluate.report.markup import metres, percent, radius, shown, span, square_km
+    from indexer.evaluate.report.sections import headline_radius, numbers_of
 
     own, blind = numbers_of(report, "answer"), numbers_of(report, "blind")
     near, photos = headline_radius(report), report["photos"]

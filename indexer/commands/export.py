@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from gair.errors import UsageError
-from indexer.arguments import add_index_choice
+from indexer.commands.arguments import add_index_choice
 
 _EPILOG = """\
 examples:
@@ -49,14 +49,14 @@ def add(commands: Any) -> None:  # noqa: ANN401
 
 def run(arguments: argparse.Namespace) -> int:
     """Export, and say what was written."""
-    from indexer.export import export_geoparquet
-    from indexer.index import find_index, open_index
-    from indexer.stores import is_store_address
+    from indexer.export.export import export_geoparquet
+    from indexer.index.external import is_store_address
+    from indexer.index.index import find_index, open_index
 
     if is_store_address(arguments.to):
         if arguments.stac:
             raise UsageError("--stac goes with a .parquet file, not with --to milvus://...")
-        from indexer.stores.milvus import push_index
+        from indexer.index.milvus import push_index
 
         index = open_index(find_index(arguments.index, arguments.indexes))
         written = push_index(index, arguments.to, quiet=arguments.quiet)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from indexer.arguments import add_index_choice, add_model_choice
+from indexer.commands.arguments import add_index_choice, add_model_choice
 
 _EPILOG = """\
 examples:
@@ -71,9 +71,9 @@ def add(commands: Any) -> None:  # noqa: ANN401
 def run(arguments: argparse.Namespace) -> int:
     """Write the map and say what is on it."""
     from gair.errors import UsageError
-    from indexer.cells import cell_hex
-    from indexer.geolocate import Geolocator
-    from indexer.heatmap import UNITS, check_suffix
+    from indexer.regions.cells import cell_hex
+    from indexer.search.geolocator import Geolocator
+    from indexer.search.heatmap import UNITS, check_suffix
 
     out = Path(arguments.out)
     check_suffix(out)

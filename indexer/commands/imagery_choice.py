@@ -14,7 +14,7 @@ from gair.errors import UsageError
 
 if TYPE_CHECKING:
     from indexer.imagery.source import ImagerySource
-    from indexer.regions import Region
+    from indexer.regions.region import Region
 
 STAC = "stac"
 
@@ -135,7 +135,7 @@ def _catalogue_url(arguments: argparse.Namespace) -> str | None:
 def _opened_catalogue(arguments: argparse.Namespace, region: Region | None) -> Iterator[Opened]:
     from datetime import UTC, datetime
 
-    from indexer.imagery.stac_packages import require_packages
+    from indexer.imagery.stac.query import require_packages
 
     if region is None:
         raise UsageError(
@@ -147,8 +147,8 @@ def _opened_catalogue(arguments: argparse.Namespace, region: Region | None) -> I
             "leave them out"
         )
     require_packages()
-    from indexer.imagery.stac import open_stac
-    from indexer.imagery.stac_query import EARTH_SEARCH, StacQuery, last_twelve_months
+    from indexer.imagery.stac.imagery import open_stac
+    from indexer.imagery.stac.query import EARTH_SEARCH, StacQuery, last_twelve_months
 
     query = StacQuery(
         dates=arguments.dates or last_twelve_months(datetime.now(UTC).date()),

@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from indexer.arguments import add_index_choice
+from indexer.commands.arguments import add_index_choice
 
 if TYPE_CHECKING:
-    from indexer.manifest import Manifest
+    from indexer.index.manifest import Manifest
 
 
 def add(commands: Any) -> None:  # noqa: ANN401
@@ -29,8 +29,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Print a manifest, or the names of the indexes."""
     import json
 
-    from indexer.index import find_index, read_manifest
-    from indexer.storage import index_names, read_current
+    from indexer.index.index import find_index, read_manifest
+    from indexer.index.storage import index_names, read_current
 
     if arguments.index is None and len(index_names(Path(arguments.indexes))) != 1:
         names = index_names(Path(arguments.indexes))

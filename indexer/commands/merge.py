@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from indexer.arguments import add_index_type
+from indexer.commands.arguments import add_index_type
 
 _EPILOG = """\
 examples:
@@ -36,8 +36,8 @@ def add(commands: Any) -> None:  # noqa: ANN401
 
 def run(arguments: argparse.Namespace) -> int:
     """Merge, and say what was made."""
-    from indexer.index import find_index
-    from indexer.merging import merge_indexes
+    from indexer.index.index import find_index
+    from indexer.merge.merge import merge_indexes
 
     report = merge_indexes(
         [find_index(part, arguments.indexes) for part in arguments.part],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gair.errors import UsageError
 
 if TYPE_CHECKING:
-    from indexer.regions import Region
+    from indexer.regions.region import Region
 
 
 def add_region_choice(parser: Any) -> None:  # noqa: ANN401
@@ -44,7 +44,12 @@ def chosen_region(arguments: argparse.Namespace) -> Region | None:
         RegionError: There is none of that name, or it makes no sense.
         UsageError: Flags do not go together.
     """
-    from indexer.regions import named_region, parse_bbox, region_from_bbox, region_from_geojson
+    from indexer.regions.region import (
+        named_region,
+        parse_bbox,
+        region_from_bbox,
+        region_from_geojson,
+    )
 
     if arguments.place is None and (arguments.geocoder or arguments.place_number is not None):
         raise UsageError("--geocoder and --place-number go with --place NAME: add it")
@@ -56,7 +61,7 @@ def chosen_region(arguments: argparse.Namespace) -> Region | None:
     if arguments.polygon is not None:
         return region_from_geojson(arguments.polygon, name=name)
     if arguments.place is not None:
-        from indexer.geocoder import NOMINATIM, find_place
+        from indexer.regions.geocoder import NOMINATIM, find_place
 
         return find_place(
             arguments.place, arguments.geocoder or NOMINATIM, number=arguments.place_number

@@ -24,8 +24,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Print them."""
     import json
 
-    from indexer.cells import cells_of
-    from indexer.regions import named_region, region_names
+    from indexer.regions.cells import cells_of
+    from indexer.regions.region import named_region, region_names
 
     rows = []
     for name in region_names():

@@ -10,15 +10,68 @@ from typing import TYPE_CHECKING, Any
 
 from gair.command import complain
 from gair.errors import PhotoError, UsageError
-from indexer.answer_text import answer_lines
-from indexer.arguments import add_index_choice, add_model_choice
+from indexer.commands.arguments import add_index_choice, add_model_choice
 
 if TYPE_CHECKING:
-    from gair.photos import Photo
-    from indexer.answer import Answer
-    from indexer.geolocate import Geolocator
-    from indexer.prior import Prior
-    from indexer.query import QueryFields
+    from gair.photos.photo import Photo
+    from indexer.search.answer import Answer
+    from indexer.search.geolocator import Geolocator
+    from indexer.search.prior import Prior
+    from indexer.search.query import QueryFields
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from indexer.search.answer import Answer
+
+
+def answer_lines(answer: Answer) -> list[str]:
+    """An answer as lines for a terminal."""
+    name = ", ".join(answer.photos) or answer.photo
+    likely = "  likely" if answer.calibrated else ""
+    lines = [
+        f"{name}: {len(answer.candidates)} places of {answer.cells_searched:,} cells in "
+        f"{answer.index}",
+        f"  rank{likely}   latitude   longitude   score      rs  location  cell             merged"
+        "  spread",
+    ]
+    for c in answer.candidates:
+        lon_deg, lat_deg = c.refined_lonlat_deg or (c.lon_deg, c.lat_deg)
+        probability = "" if c.probability is None else f"  {c.probability:6.1%}"
+        lines.append(
+            f"  {c.rank:4d}{probability}  {lat_deg:9.5f}  {lon_deg:10.5f}  {c.score:6.3f}  "
+            f"{c.rs_score:6.3f}    {c.location_score:6.3f}  {c.h3_cell}  {c.merged_cells:6d}  "
+            f"{c.spread_m:4.0f} m"
+        )
+    lines += _belief_lines(answer)
+    if answer.photo_gps_lonlat_deg is not None:
+        lon_deg, lat_deg = answer.photo_gps_lonlat_deg
+        lines.append(f"  the photo carries coordinates ({lat_deg:.5f}, {lon_deg:.5f}); not used")
+    lines += [f"  note: {warning}" for warning in answer.warnings]
+    lines.append(f"  model {answer.model}, licence {answer.model_licence}; {answer.attribution}")
+    return lines
+
+
+def _belief_lines(answer: Answer) -> list[str]:
+    """How far to believe it, where that is known."""
+    if not answer.calibrated:
+        return []
+    near = ", ".join(f"{c.radius_m:,.0f} m {c.probability:.0%}" for c in answer.confidence)
+    lines = [f"  likely = within {answer.merge_radius_m:.0f} m; the best guess within {near}"]
+    lines += [
+        f"  {region['level']:.0%} region: {region['km2']:,.2f} km2 in {region['cells']:,} cells"
+        for region in answer.regions
+    ]
+    if answer.prior:
+        lines.append(f"  prior: {answer.prior}")
+    if answer.membership is not None:
+        m = answer.membership
+        told = "" if m.miss_rate is None else f", {m.miss_rate:.0%} of foreign ones are"
+        lines.append(
+            f"  {'could be' if m.in_index else 'NOT'} from this index: {m.p_value:.1%} of its "
+            f"photos look as strange (under {m.level:.0%} is not taken for one of it{told})"
+        )
+    return lines
+
 
 _EPILOG = """\
 examples:
@@ -99,7 +152,7 @@ def _add_prior(group: Any) -> None:  # noqa: ANN401
 
 def run(arguments: argparse.Namespace) -> int:
     """Search and print the answers; 1 if a photo could not be read."""
-    from indexer.geolocate import Geolocator
+    from indexer.search.geolocator import Geolocator
 
     geolocator = Geolocator.open(
         arguments.index,
@@ -129,7 +182,7 @@ def _prior(geolocator: Geolocator, arguments: argparse.Namespace) -> Prior | Non
         if arguments.table:
             raise UsageError(f"--table {arguments.table[0]} is not used: name it in --where")
         return None
-    from indexer.prior import build_prior
+    from indexer.search.prior import build_prior
 
     tables = {}
     for text in arguments.table:
@@ -151,7 +204,7 @@ def _one_by_one(
     geolocator: Geolocator, paths: list[str], query: QueryFields
 ) -> list[Answer | PhotoError]:
     """An answer or an error for each photo."""
-    from indexer.geolocate import PHOTOS_AT_ONCE
+    from indexer.search.geolocator import PHOTOS_AT_ONCE
 
     results: list[Answer | PhotoError] = []
     for start in range(0, len(paths), PHOTOS_AT_ONCE):  # decoded photos are large
@@ -199,7 +252,7 @@ def _write_geojson(results: list[Answer | PhotoError], arguments: argparse.Names
 
 
 def _opened(path: str) -> Photo | PhotoError:
-    from gair.photos import open_photo
+    from gair.photos.photo import open_photo
 
     try:
         return open_photo(path)

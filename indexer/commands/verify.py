@@ -6,10 +6,10 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from indexer.arguments import add_index_choice, add_model_choice
+from indexer.commands.arguments import add_index_choice, add_model_choice
 
 if TYPE_CHECKING:
-    from indexer.verdicts import Verdict
+    from indexer.probability.verdicts import Verdict
 
 _EPILOG = """\
 examples:
@@ -49,8 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Test the claim and print the verdict; every verdict is a success."""
     from pathlib import Path
 
-    from indexer.geolocate import Geolocator
-    from indexer.verdicts import check_claim
+    from indexer.probability.verdicts import check_claim
+    from indexer.search.geolocator import Geolocator
 
     lat_deg, lon_deg = parse_place(arguments.at)
     check_claim((lon_deg, lat_deg), arguments.radius_m)

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from gair.errors import IndexCorruptError
-from indexer.arguments import add_index_choice
+from indexer.commands.arguments import add_index_choice
 
 
 def add(commands: Any) -> None:  # noqa: ANN401
@@ -27,8 +27,8 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         IndexCorruptError: a file is damaged; the first is named.
     """
-    from indexer.checking import check_index
-    from indexer.index import find_index
+    from indexer.index.index import find_index
+    from indexer.index.verify import check_index
 
     damaged = []
     for finding in check_index(find_index(arguments.index, arguments.indexes)):

@@ -11,11 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from gair.arrays import Floats, Ints
 from gair.geo import EARTH_RADIUS_M
-from indexer.neighbours import chord_of, unit_vectors
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from indexer.regions.cell_field import chord_of, unit_vectors
 
 BIN_M = 10.0
 """Distances of blind picks are known to half of this."""

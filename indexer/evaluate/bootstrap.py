@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from gair.arrays import Floats
 
 RESAMPLES = 1000
 LEVEL = 0.95

@@ -12,11 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from gair.arrays import Floats, Ints
 from gair.geo import EARTH_RADIUS_M, haversine_m
-from indexer.neighbours import unit_vectors
+from indexer.regions.cell_field import unit_vectors
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.floating]
 
 RADII_M = (50.0, 100, 200, 500, 1e3, 2e3, 5e3, 25e3, 200e3, 750e3, 2500e3)

@@ -14,8 +14,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from gair.arrays import Floats, Ints
 from indexer.evaluate.bootstrap import Resamples, as_json, percentiles
-from indexer.evaluate.calibration import (
+from indexer.evaluate.judge import Outcomes
+from indexer.evaluate.reliability import (
     area_under_risk,
     auroc,
     binomial_interval,
@@ -25,10 +27,7 @@ from indexer.evaluate.calibration import (
     reliability,
     risk_coverage,
 )
-from indexer.evaluate.judging import Outcomes
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 Numbers = dict[str, Any]
 
 LEVELS = (0.5, 0.9)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from indexer.evaluate.judging import Outcomes
+from indexer.evaluate.judge import Outcomes
 from indexer.evaluate.summary import Scale, slice_numbers
 
 if TYPE_CHECKING:
-    from indexer.photo_list import ListedPhoto
+    from indexer.photos.listing import ListedPhoto
 
 MOST_VALUES = 12
 """Rows of one table; numbers beyond are grouped by quarters, words as ``other``."""

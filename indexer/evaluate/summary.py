@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gair.arrays import Floats
 from indexer.evaluate.baselines import BIN_M, BlindPicks
 from indexer.evaluate.bootstrap import Resamples, as_json
-from indexer.evaluate.judging import Outcomes
+from indexer.evaluate.judge import Outcomes
 from indexer.evaluate.metrics import KS, geoscores, recall_by_area, within
 
-Floats = npt.NDArray[np.float64]
 Numbers = dict[str, Any]
 
 AREA_SHARES = (0.001, 0.01, 0.05, 0.1, 0.25, 0.5)

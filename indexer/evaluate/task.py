@@ -9,16 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from indexer.evaluate.bootstrap import RESAMPLES
-from indexer.evaluate.judging import Judge
+from indexer.evaluate.judge import Judge
+from indexer.evaluate.judge_all import Truths
 from indexer.evaluate.metrics import WORLDWIDE_M, cell_floor_m, shown_radii, span_m
-from indexer.evaluate.passes import Truths
 from indexer.evaluate.summary import Scale
-from indexer.query import Query
+from indexer.search.query import Query
 
 if TYPE_CHECKING:
-    from indexer.calibration import Calibration
-    from indexer.geolocate import Geolocator
-    from indexer.photo_vectors import PhotoVectors
+    from indexer.photos.vectors import PhotoVectors
+    from indexer.probability.calibration import Calibration
+    from indexer.search.geolocator import Geolocator
 
 
 @dataclass(frozen=True)

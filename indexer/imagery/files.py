@@ -23,7 +23,7 @@ from gair.bands import GAIR_BANDS
 from gair.errors import ImageryError
 from gair.files import sha256_of
 from gair.geo import Footprint
-from indexer.imagery.calibration import Calibration, check_reflectance
+from indexer.imagery.digital_numbers import Calibration, check_reflectance
 from indexer.imagery.finding import find_rasters
 from indexer.imagery.handles import FilePool
 from indexer.imagery.provenance import terms

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyproj
 
-Doubles = npt.NDArray[np.float64]
+from gair.arrays import Floats
 
 _STEP_PX = 16
 """PROJ is asked for every sixteenth pixel: on pixels of 10 m that is a few millimetres off."""
@@ -20,9 +20,7 @@ def transformer(source: str, target: str) -> pyproj.Transformer:
     return pyproj.Transformer.from_crs(source, target, always_xy=True)
 
 
-def transformed_grid(
-    to_other: pyproj.Transformer, x: Doubles, y: Doubles
-) -> tuple[Doubles, Doubles]:
+def transformed_grid(to_other: pyproj.Transformer, x: Floats, y: Floats) -> tuple[Floats, Floats]:
     """The pixels of a raster in another CRS.
 
     Args:
@@ -46,7 +44,7 @@ def _nodes(count: int) -> npt.NDArray[np.int64]:
     return np.unique(np.append(np.arange(0, count, _STEP_PX), count - 1))
 
 
-def _between(nodes: npt.NDArray[np.int64], count: int) -> Doubles:
+def _between(nodes: npt.NDArray[np.int64], count: int) -> Floats:
     """(count, n) weights of the nodes at each place."""
     places = np.arange(count)
     return np.stack([np.interp(places, nodes, one) for one in np.eye(len(nodes))], axis=1)

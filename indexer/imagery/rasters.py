@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyproj
 import rasterio
 import shapely
@@ -20,12 +19,11 @@ from rasterio.enums import ColorInterp
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 from shapely.geometry import Polygon
 
+from gair.arrays import Floats
 from gair.errors import ImageryError
 
 _DTYPES = ("uint16", "int16", "uint32", "int32", "float32", "float64")
 _EDGE_POINTS = 32  # per side of an outline; a 110 km side then bends less than a metre per piece
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
-import numpy.typing as npt
 from affine import Affine
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
@@ -17,6 +16,7 @@ from rasterio.vrt import WarpedVRT
 from scipy.ndimage import distance_transform_edt
 from shapely.geometry import Polygon
 
+from gair.arrays import Bools, Floats32
 from gair.bands import MEAN_DN
 from gair.errors import FootprintError, ImageryError
 from gair.geo import Footprint
@@ -25,9 +25,6 @@ from indexer.imagery.projections import transformer
 from indexer.imagery.rasters import RasterFile, gdal_errors, nodata_value, unused_value
 from indexer.imagery.scenes import Scene
 from indexer.imagery.source import FramePixels
-
-Floats = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.bool_]
 
 _MAX_DN = 65535
 _TOLERANCE_PX = 0.002
@@ -65,7 +62,7 @@ class Grid:
         return cls(crs, transform, height, width)
 
 
-def warp_scene(scene: Scene, grid: Grid, files: OpenFiles) -> Floats:
+def warp_scene(scene: Scene, grid: Grid, files: OpenFiles) -> Floats32:
     """Resample a scene to a grid, bilinearly, as stored.
 
     Where zero marks missing pixels, it does so only in pixels that are zero in all ten bands: other
@@ -91,7 +88,7 @@ def warp_scene(scene: Scene, grid: Grid, files: OpenFiles) -> Floats:
 
 def _warp(
     scene: Scene, grid: Grid, files: OpenFiles, nodata_of: Callable[[RasterFile], float]
-) -> Floats:
+) -> Floats32:
     """(10, H, W) with NaN where no pixel other than nodata contributes.
 
     `rasterio.warp.reproject` is as fast, but switches Python's warnings off and on around itself,
@@ -138,7 +135,7 @@ def _scale(raster: RasterFile, grid: Grid) -> float:
     return round(1 / finer, 2) if math.isfinite(finer) and finer > _FINER else 1.0
 
 
-def _fringe(missing: Mask, partly: Mask) -> Mask:
+def _fringe(missing: Bools, partly: Bools) -> Bools:
     """(H, W) the rim of missing ground, where finer bands end sooner than coarser ones."""
     rim = missing
     for _ in range(_FRINGE_PX):
@@ -157,7 +154,7 @@ def outline_of(footprint: Footprint) -> Polygon:
     return Polygon(footprint.lonlat_deg(np.stack([x, y], axis=1)))
 
 
-def filled(values: Floats, valid: Mask) -> FramePixels:
+def filled(values: Floats32, valid: Bools) -> FramePixels:
     """A frame from what imagery gave for it.
 
     Args:
@@ -173,7 +170,7 @@ def filled(values: Floats, valid: Mask) -> FramePixels:
     return FramePixels(dn=dn, valid=valid)
 
 
-def fill_gaps(values: Floats, valid: Mask) -> None:
+def fill_gaps(values: Floats32, valid: Bools) -> None:
     """Give each pixel of a gap the values of the nearest real one, in place.
 
     Args:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+from repository import REPOSITORY
 
 
 @dataclass
@@ -68,7 +68,7 @@ def served(indexes: Path, mode: str = "batched") -> Iterator[Served]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     told = json.dumps({"indexes": str(indexes), "port": port, "mode": mode})
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     began = time.perf_counter()
     with subprocess.Popen(
         [sys.executable, __file__, told], env=env, stdout=subprocess.PIPE, text=True
@@ -144,9 +144,9 @@ def _post(connection: http.client.HTTPConnection, photo: bytes) -> tuple[int, An
 
 
 def _serve(told: dict[str, Any]) -> None:
-    from app.engine import Engine
-    from app.indexes import Indexes
-    from app.limits import Limits
+    from app.engine.engine import Engine
+    from app.engine.indexes import Indexes
+    from app.engine.limits import Limits
     from app.options import ServerOptions
     from app.server import serving
 

@@ -15,12 +15,12 @@ from measuring import report
 
 from gair.geo import lonlat_to_web_mercator
 from gair.model import Gair
-from indexer.cells import cells_of
-from indexer.embed import embed_frames, embed_locations
-from indexer.frames import FramePlan, on_whole_pixels, plan_frames
+from indexer.build.embed import embed_frames, embed_locations
+from indexer.build.encoders import Towers
+from indexer.build.frames import FramePlan, on_whole_pixels, plan_frames
+from indexer.build.recipe import Precision, Recipe, has_bfloat16
 from indexer.imagery import open_imagery
-from indexer.recipe import Precision, Recipe, has_bfloat16
-from indexer.towers import Towers
+from indexer.regions.cells import cells_of
 
 SAMPLE_CELLS = 64
 WANTED_RATIO = 100

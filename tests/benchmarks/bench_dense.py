@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from measuring import medians_s, report
 
-from gair.inr import Nili
+from gair.encoders.inr import Nili
 
 POINTS = 2048
 WANTED_RATIO = 40

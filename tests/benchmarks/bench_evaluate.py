@@ -12,31 +12,29 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from measuring import process_memory_gb, report
 
-from indexer.calibration import SCHEMA_VERSION, Calibration
-from indexer.cells import Cells, cells_of
-from indexer.confidence import Curve
-from indexer.evaluate import ways
-from indexer.evaluate.report import write_report
-from indexer.evaluate.run import evaluate
+from gair.arrays import Vectors
+from indexer.evaluate import methods
+from indexer.evaluate.evaluate import evaluate
+from indexer.evaluate.report.report import write_report
 from indexer.evaluate.task import EvaluateOptions
-from indexer.familiarity import fit_familiarity
-from indexer.geolocate import Geolocator
-from indexer.neighbours import CellField
-from indexer.photo_list import ListedPhoto
-from indexer.photo_vectors import PhotoVectors
-from indexer.posterior import Sharpness
-from indexer.regions import named_region
-from indexer.vectors import FaissStore, FlatWriter
+from indexer.index.vectors import FaissStore, FlatWriter
+from indexer.photos.listing import ListedPhoto
+from indexer.photos.vectors import PhotoVectors
+from indexer.probability.calibration import SCHEMA_VERSION, Calibration
+from indexer.probability.confidence import Curve
+from indexer.probability.out_of_index import fit_familiarity
+from indexer.probability.posterior import Sharpness
+from indexer.regions.cell_field import CellField
+from indexer.regions.cells import Cells, cells_of
+from indexer.regions.region import named_region
+from indexer.search.geolocator import Geolocator
 
 PHOTOS = 2000
 DIM = 768
 MOST_S = 180.0
-
-Vectors = npt.NDArray[np.float32]
 
 
 def unit(rng: np.random.Generator, count: int) -> Vectors:
@@ -109,7 +107,7 @@ def test_two_thousand_photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     cells = cells_of(named_region("london").geometry, 10)
     london = London(tmp_path, cells)
     rng = np.random.default_rng(1)
-    monkeypatch.setattr(ways, "_localized", lambda *_: unit(rng, len(cells)))
+    monkeypatch.setattr(methods, "_localized", lambda *_: unit(rng, len(cells)))
     listed = [ListedPhoto(str(n), tmp_path, str(n), None) for n in range(PHOTOS)]
     places = cells.lonlat_deg[rng.integers(len(cells), size=PHOTOS)] + 1e-4
     photos = PhotoVectors(listed, unit(rng, PHOTOS), places, {})

@@ -11,15 +11,16 @@ from pathlib import Path
 
 import torch
 from measuring import report
+from repository import REPOSITORY
 
 from gair.config import preset
 from gair.losses import gair_loss
 from gair.model import Gair
-from training.dataset.batch import Batch
-from training.dataset.loader import LoaderOptions, PairLoader
+from training.dataset.batches.batch import Batch
+from training.dataset.batches.loader import LoaderOptions, PairLoader
 from training.dataset.shards import ShardedDataset
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path += [str(REPOSITORY), str(REPOSITORY / "tests" / "support")]
 from tiny_dataset import write_tiny_dataset  # noqa: E402
 
 BATCH_PHOTOS = 32

@@ -25,9 +25,9 @@ from pathlib import Path
 
 import pyproj
 
-from indexer.index import open_index
-from indexer.regions import named_region
-from indexer.storage import work_folders
+from indexer.index.index import open_index
+from indexer.index.storage import work_folders
+from indexer.regions.region import named_region
 
 sys.path.insert(0, str(Path(__file__).parent))
 

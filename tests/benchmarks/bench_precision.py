@@ -18,13 +18,14 @@ from bench_build import scene_folder
 from measured_builds import described, measured_build
 from measuring import report
 from PIL import Image
+from repository import REPOSITORY
 
 from gair.model import Gair
 from gair.preprocess import street_view_pixels
-from indexer.cells import cells_at
-from indexer.index import Index, open_index
+from indexer.index.index import Index, open_index
+from indexer.regions.cells import cells_at
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path += [str(REPOSITORY), str(REPOSITORY / "tests" / "support")]
 
 from toy_city import photo
 

@@ -12,11 +12,11 @@ from measuring import medians_s, report
 
 from gair.config import preset
 from gair.model import Gair
-from gair.photos import open_photo
+from gair.photos.photo import open_photo
 from gair.preprocess import street_view_pixels
 from indexer import search
-from indexer.build import build_index
-from indexer.regions import named_region
+from indexer.build.build import build_index
+from indexer.regions.region import named_region
 
 WANTED_RATIO = 1.25
 

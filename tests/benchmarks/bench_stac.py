@@ -26,7 +26,7 @@ DAYS = ("2024-06-01", "2024-06-11", "2024-07-01")
 # What ru_maxrss tells includes the parent, which holds all scenes while it publishes them.
 PROGRAM = """
 import sys
-from indexer.cli import main
+from indexer.commands.cli import main
 status = main(sys.argv[1:])
 most = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
 print(f"most memory: {int(most.split()[1]) * 1024 / 1e9:.2f} GB")

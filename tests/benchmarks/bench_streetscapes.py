@@ -12,18 +12,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from repository import REPOSITORY
 from street_samples import listed_photos, write_tables
 from street_servers import TOKEN, street_photo, street_server
 from toy_city import write_city
 
-from training.dataset.split import SplitOptions
+from training.dataset.pack.split import SplitOptions
 from training.dataset.streetscapes.build import build
 from training.dataset.streetscapes.options import Lists, StreetscapesOptions
 from training.dataset.streetscapes.photo_fetch import FetchOptions
 from training.dataset.streetscapes.providers import TOKEN_VARIABLE, Endpoints
 from training.dataset.streetscapes.selection import SelectionOptions
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 ROWS = 2_000_000
 PHOTOS = 400
 DELAY_S = 0.1

@@ -16,8 +16,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from towers import Towers, Trial, made_batch
 
-from training.build import objective_options
-from training.config import PRESETS
+from training.pretraining.build import objective_options
+from training.pretraining.config import PRESETS
 
 PAPER, DEMO = (objective_options(PRESETS[name]) for name in ("paper", "demo"))
 ON_A_CPU = {

@@ -30,18 +30,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from measuring import report
 
-from indexer.ann import IndexType, InvertedLists, index_type_for
-from indexer.ann_build import build_lists
-from indexer.ann_tune import GATE, QUERIES
-from indexer.geolocate import Geolocator
-from indexer.shortlist import SCORED_AT_ONCE
-from indexer.vectors import FaissStore, FlatWriter
-
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
+from gair.arrays import Floats32, Ints
+from indexer.index.ivf import IndexType, InvertedLists, index_type_for
+from indexer.index.ivf_build import build_lists
+from indexer.index.ivf_tune import GATE, QUERIES
+from indexer.index.vectors import FaissStore, FlatWriter
+from indexer.search.geolocator import Geolocator
+from indexer.search.shortlist import SCORED_AT_ONCE
 
 DIM = 768
 NOISE = 0.1
@@ -55,10 +52,10 @@ MOST_RSS = 1.1
 _ROWS_AT_ONCE = 16_384
 
 
-def real_embeddings(folder: Path) -> tuple[Floats, Floats]:
+def real_embeddings(folder: Path) -> tuple[Floats32, Floats32]:
     """Imagery vectors of the cells of a synthetic city, and vectors of its street photos."""
-    from indexer.cli import main as index
-    from indexer.photo_vectors import photo_vectors
+    from indexer.commands.cli import main as index
+    from indexer.photos.vectors import photo_vectors
     from training.synthetic.cli import main as draw
 
     city = folder / "city"
@@ -76,17 +73,17 @@ def real_embeddings(folder: Path) -> tuple[Floats, Floats]:
 class Turned:
     """Copies of embeddings, each turned at random, in :data:`DIM` dimensions."""
 
-    def __init__(self, cells: Floats, photos: Floats, seed: int = 0) -> None:
+    def __init__(self, cells: Floats32, photos: Floats32, seed: int = 0) -> None:
         self.cells, self.photos, self.seed = cells, photos, seed
         rng = np.random.default_rng(seed)
         self.lift = _orthonormal(rng, DIM, cells.shape[1]).T  # (d, D)
 
-    def rotation(self, copy: int) -> Floats:
+    def rotation(self, copy: int) -> Floats32:
         """Of one copy."""
         d = self.cells.shape[1]
         return _orthonormal(np.random.default_rng((self.seed, copy)), d, d)
 
-    def rows(self, count: int) -> Iterator[Floats]:
+    def rows(self, count: int) -> Iterator[Floats32]:
         """The first so many vectors, block by block."""
         done, copy = 0, 0
         while done < count:
@@ -98,20 +95,20 @@ class Turned:
             yield turned @ self.lift
             done, copy = done + len(turned), copy + 1
 
-    def queries(self, count: int) -> Floats:
+    def queries(self, count: int) -> Floats32:
         """Every photo, turned like one of the copies there are among so many vectors."""
         copies = max(count // len(self.cells), 1)
         turned = [s @ self.rotation(n * 7919 % copies) for n, s in enumerate(self.photos)]
         return np.asarray(np.stack(turned) @ self.lift, dtype=np.float32)
 
 
-def _orthonormal(rng: np.random.Generator, rows: int, columns: int) -> Floats:
+def _orthonormal(rng: np.random.Generator, rows: int, columns: int) -> Floats32:
     """(rows, columns) with orthonormal columns."""
     q, r = np.linalg.qr(rng.standard_normal((rows, columns)))
     return np.asarray(q * np.sign(np.diag(r)), dtype=np.float32)
 
 
-def exact(store: FaissStore, s: Floats) -> Ints:
+def exact(store: FaissStore, s: Floats32) -> Ints:
     """The best rows of each query, in one pass over the file: (Q, 10)."""
     scores = np.full((len(s), BEST), -np.inf, dtype=np.float32)
     rows = np.full(scores.shape, -1, dtype=np.int64)
@@ -125,14 +122,14 @@ def exact(store: FaissStore, s: Floats) -> Ints:
     return rows
 
 
-def flat_search(store: FaissStore, s: Floats) -> Ints:
+def flat_search(store: FaissStore, s: Floats32) -> Ints:
     """One photo against every row, as a search does it: (D,) to (10,) rows."""
     scores = store.scores(s[None])[0]
     best = np.argpartition(-scores, BEST)[:BEST]
     return np.asarray(best[np.argsort(-scores[best])])
 
 
-def listed_search(store: FaissStore, lists: InvertedLists, s: Floats, shortlist: int) -> Ints:
+def listed_search(store: FaissStore, lists: InvertedLists, s: Floats32, shortlist: int) -> Ints:
     """One photo against a shortlist, exactly from the flat file: (D,) to (10,) rows."""
     rows = np.sort(lists.shortlist(s[None], shortlist)[0])
     rows = rows[rows >= 0]
@@ -141,7 +138,7 @@ def listed_search(store: FaissStore, lists: InvertedLists, s: Floats, shortlist:
     return np.asarray(rows[np.argsort(-scores)[:BEST]])
 
 
-def tuned(store: FaissStore, path: Path, s: Floats, shortlist: int) -> tuple[int, float]:
+def tuned(store: FaissStore, path: Path, s: Floats32, shortlist: int) -> tuple[int, float]:
     """The fewest lists that pass the gate, and the recall with them; all lists if none do."""
     truth, probes, most = exact(store, s), 1, InvertedLists(path, 1).lists
     while True:
@@ -160,7 +157,7 @@ def serve(folder: Path, kind: str, probes: int, shortlist: int) -> dict[str, Any
     assert np.isfinite(warm).all()
     before = _memory()
     store = FaissStore(store_path)
-    run: Callable[[Floats], Ints] = lambda one: flat_search(store, one)  # noqa: E731
+    run: Callable[[Floats32], Ints] = lambda one: flat_search(store, one)  # noqa: E731
     if kind != "flat":
         lists = InvertedLists(lists_path, probes)
         run = lambda one: listed_search(store, lists, one, shortlist)  # noqa: E731
@@ -230,7 +227,7 @@ def measure(
 
 
 def _listed(
-    folder: Path, store: FaissStore, kind: IndexType, s: Floats, shortlist: int
+    folder: Path, store: FaissStore, kind: IndexType, s: Floats32, shortlist: int
 ) -> dict[str, Any]:
     """Build lists of one kind and tune them with some queries."""
     path, since = folder / f"{kind}.faiss", time.perf_counter()

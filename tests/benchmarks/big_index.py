@@ -12,9 +12,9 @@ from torch.nn import functional as F
 
 from gair.geo import Footprint
 from gair.model import Gair
-from indexer.build import BuildOptions, build_index
+from indexer.build.build import BuildOptions, build_index
 from indexer.imagery.source import FramePixels
-from indexer.regions import named_region
+from indexer.regions.region import named_region
 
 
 class NoiseEverywhere:

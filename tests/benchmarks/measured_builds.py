@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from indexer.index import open_index
-from indexer.manifest import Manifest
+from indexer.index.index import open_index
+from indexer.index.manifest import Manifest
 
 
 @dataclass(frozen=True)

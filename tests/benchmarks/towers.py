@@ -10,13 +10,13 @@ from torch import Tensor
 
 from gair.config import GairConfig
 from gair.model import Gair
-from training.dataset.batch import Batch
-from training.distributed import Ranks
-from training.location_queue import LocationQueue
-from training.loop import clip
-from training.objective import Objective, ObjectiveOptions
-from training.optim import make_optimizer
-from training.step import StepLosses, train_step
+from training.dataset.batches.batch import Batch
+from training.pretraining.distributed import Ranks
+from training.pretraining.location_queue import LocationQueue
+from training.pretraining.loop import clip
+from training.pretraining.objective import Objective, ObjectiveOptions
+from training.pretraining.optim import make_optimizer
+from training.pretraining.step import StepLosses, train_step
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from training.dataset.flags import (
 from training.dataset.streetscapes.flags import add_streetscapes
 
 if TYPE_CHECKING:
-    from training.dataset.pack_options import PackOptions
+    from training.dataset.pack.options import PackOptions
 
 _UNCHANGED = "interrupted: nothing was changed"
 _EPILOG = """\
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _pack(arguments: argparse.Namespace) -> int:
-    from training.dataset.pack import pack
+    from training.dataset.pack.pack import pack
 
     options = pack_options(arguments)
     report = pack(options)
@@ -69,8 +69,8 @@ def pack_options(arguments: argparse.Namespace) -> PackOptions:
     Raises:
         UsageError: A value cannot work.
     """
-    from training.dataset.pack_options import PackOptions
-    from training.dataset.split import SplitOptions, parse_shares
+    from training.dataset.pack.options import PackOptions
+    from training.dataset.pack.split import SplitOptions, parse_shares
 
     return PackOptions(
         photos=Path(arguments.photos),

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from training.dataset.schema import read_manifest
 from training.dataset.shards import ShardedDataset
+from training.dataset.shards.schema import read_manifest
 
 
 def info_lines(folder: Path, *, verify: bool) -> list[str]:

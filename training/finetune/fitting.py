@@ -12,14 +12,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from gair.arrays import Ints
 from gair.errors import TrainingError, UsageError
-from training.optim import lr_at, make_optimizer, set_lr
-
-Rows = npt.NDArray[np.int64]
+from training.pretraining.optim import lr_at, make_optimizer, set_lr
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class Budget:
 
 def fit(
     module: nn.Module,
-    loss_of: Callable[[Rows], Tensor],
+    loss_of: Callable[[Ints], Tensor],
     count: int,
     budget: Budget,
     *,
@@ -111,7 +109,7 @@ def fit(
     return best if score is not None else math.nan
 
 
-def batches(count: int, size: int, seed: int) -> Iterator[Rows]:
+def batches(count: int, size: int, seed: int) -> Iterator[Ints]:
     """Endless batches of row numbers: each pass over the rows is shuffled anew; all are full."""
     rng = np.random.default_rng([seed, 29])
     left = np.empty(0, dtype=np.int64)
@@ -123,8 +121,8 @@ def batches(count: int, size: int, seed: int) -> Iterator[Rows]:
         left = left[size:]
 
 
-def held_back(count: int, share: float, seed: int) -> tuple[Rows, Rows]:
-    """Rows to fit and rows to choose by, drawn by a seed; at least one of each.
+def held_back(count: int, share: float, seed: int) -> tuple[Ints, Ints]:
+    """Ints to fit and rows to choose by, drawn by a seed; at least one of each.
 
     Raises:
         TrainingError: there are fewer than two rows.

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from gair.arrays import Floats
 from training.finetune import supervised
-from training.finetune.encoders import Encoder, Places
+from training.finetune.encoders.encoder import Encoder
 from training.finetune.fitting import Budget
 from training.finetune.supervised import Mode, SupervisedData
 
-PlaceData = SupervisedData[Places]
+PlaceData = SupervisedData[Floats]
 
 
 def run(
-    make: Callable[[int], Encoder[Places]],
+    make: Callable[[int], Encoder[Floats]],
     data: PlaceData,
     mode: Mode,
     budget: Budget,

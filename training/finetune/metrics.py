@@ -9,10 +9,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from gair.arrays import Floats, Ints
 from gair.errors import TrainingError
-
-Array = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.int64]
 
 _ROWS_AT_ONCE = 256  # 100,000 photos of 5,000 species need 2 GB as they are
 
@@ -46,13 +44,13 @@ def rmse(truth: npt.ArrayLike, predicted: npt.ArrayLike) -> float:
     return float(np.sqrt(((t - p) ** 2).mean(axis=0)).mean())
 
 
-def accuracy(truth: Labels, predicted: Labels) -> float:
+def accuracy(truth: Ints, predicted: Ints) -> float:
     """Share of labels that are right."""
     _same_length(truth, predicted)
     return float((np.asarray(truth) == np.asarray(predicted)).mean())
 
 
-def macro_f1(truth: Labels, predicted: Labels) -> float:
+def macro_f1(truth: Ints, predicted: Ints) -> float:
     """F1 of each class that occurs in the truth or the prediction, a plain mean over them."""
     _same_length(truth, predicted)
     scores = []
@@ -63,7 +61,7 @@ def macro_f1(truth: Labels, predicted: Labels) -> float:
     return float(np.mean(scores))
 
 
-def top_k(truth: Labels, scores: npt.NDArray[np.floating], k: int) -> float:
+def top_k(truth: Ints, scores: npt.NDArray[np.floating], k: int) -> float:
     """Share of rows whose true class is among the ``k`` highest scores.
 
     Of equal scores the later classes count as higher, so a constant gains nothing by ties beyond
@@ -86,7 +84,7 @@ def top_k(truth: Labels, scores: npt.NDArray[np.floating], k: int) -> float:
     return found / len(scores)
 
 
-def confusion(truth: Labels, predicted: Labels, classes: int, *, ignore: int = -1) -> Labels:
+def confusion(truth: Ints, predicted: Ints, classes: int, *, ignore: int = -1) -> Ints:
     """Counts (C, C) of pixels by true class (row) and predicted class; arrays of one shape."""
     t, p = np.asarray(truth).ravel(), np.asarray(predicted).ravel()
     _same_length(t, p)
@@ -101,7 +99,7 @@ def confusion(truth: Labels, predicted: Labels, classes: int, *, ignore: int = -
     return np.asarray(pairs.reshape(classes, classes), dtype=np.int64)
 
 
-def mean_iou(counts: Labels) -> float:
+def mean_iou(counts: Ints) -> float:
     """Intersection over union, a mean over the classes that occur in truth or prediction."""
     both = np.diag(counts).astype(np.float64)
     either = counts.sum(axis=0) + counts.sum(axis=1) - np.diag(counts)
@@ -109,7 +107,7 @@ def mean_iou(counts: Labels) -> float:
     return float((both[seen] / either[seen]).mean()) if seen.any() else float("nan")
 
 
-def _pair(truth: npt.ArrayLike, predicted: npt.ArrayLike) -> tuple[Array, Array]:
+def _pair(truth: npt.ArrayLike, predicted: npt.ArrayLike) -> tuple[Floats, Floats]:
     t, p = np.asarray(truth, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
     if t.shape != p.shape or not t.size:
         raise TrainingError(f"truth has shape {t.shape} and the prediction {p.shape}")

@@ -20,10 +20,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gair.arrays import Ints
 from gair.errors import DatasetError, TrainingError
 from training.finetune import metrics
-from training.finetune.encoders import Encoder, Frames
-from training.finetune.fitting import Budget, Rows, fit, held_back
+from training.finetune.encoders.encoder import Encoder, Frames
+from training.finetune.fitting import Budget, fit, held_back
 from training.finetune.supervised import Mode
 from training.finetune.upernet import UPerNet
 
@@ -35,8 +36,6 @@ CHOOSE_SHARE = 0.1
 """Share of the scenes that choices are made on; PANGAEA's for HLS Burn Scars."""
 REMEMBERED_BYTES = 2 << 30
 """Most memory for maps of a frozen encoder: six dates of one scene take 10 MB."""
-
-Masks = npt.NDArray[np.int64]
 
 
 class Scenes(Protocol):
@@ -51,7 +50,7 @@ class Scenes(Protocol):
         """How many."""
         ...
 
-    def read(self, number: int) -> tuple[npt.NDArray[np.float32], Masks]:
+    def read(self, number: int) -> tuple[npt.NDArray[np.float32], Ints]:
         """(T, C, H, W) reflectance x 10000 of T dates, and (H, W) classes or ``IGNORED``."""
         ...
 
@@ -131,9 +130,7 @@ def run(
     return results
 
 
-def evaluate(
-    model: Segmenter, scenes: Scenes, numbers: Sequence[int], classes: int
-) -> metrics.Labels:
+def evaluate(model: Segmenter, scenes: Scenes, numbers: Sequence[int], classes: int) -> Ints:
     """Counts of pixels by true and predicted class over whole scenes, tile by tile."""
     counts = np.zeros((classes, classes), dtype=np.int64)
     with torch.inference_mode():
@@ -198,11 +195,11 @@ def _fit(
             f"{len(chosen)} scenes in batches of {budget.batch}: its batch norms need 2 or more"
         )
     rng = np.random.default_rng([seed, 41])
-    remembered: dict[int, tuple[Tensor, Masks]] = {}
+    remembered: dict[int, tuple[Tensor, Ints]] = {}
     room = REMEMBERED_BYTES
     side = model.encoder.side_px
 
-    def example(number: int) -> tuple[Tensor, Masks]:
+    def example(number: int) -> tuple[Tensor, Ints]:
         nonlocal room
         if number in remembered:
             return remembered[number]
@@ -216,7 +213,7 @@ def _fit(
             room -= maps.nbytes
         return maps, mask
 
-    def loss_of(rows: Rows) -> Tensor:
+    def loss_of(rows: Ints) -> Tensor:
         examples = [example(int(number)) for number in chosen[rows]]
         shape = examples[0][1].shape
         out: Tensor = model(torch.cat([maps for maps, _ in examples]), (shape[0], shape[1]))
@@ -234,7 +231,7 @@ def _fit(
         fit(model, loss_of, len(chosen), budget, seed=seed, score=score, advance=advance)
 
 
-def _choices(data: SceneData, seed: int) -> tuple[Rows, Rows, Scenes]:
+def _choices(data: SceneData, seed: int) -> tuple[Ints, Ints, Scenes]:
     """Scenes to fit, scenes to choose by, and whose scenes those are."""
     if data.val is not None and len(data.val):
         return np.arange(len(data.train)), np.arange(len(data.val)), data.val
@@ -243,8 +240,8 @@ def _choices(data: SceneData, seed: int) -> tuple[Rows, Rows, Scenes]:
 
 
 def crop(
-    dn: npt.NDArray[np.float32], mask: Masks, side_px: int, rng: np.random.Generator
-) -> tuple[npt.NDArray[np.float32], Masks]:
+    dn: npt.NDArray[np.float32], mask: Ints, side_px: int, rng: np.random.Generator
+) -> tuple[npt.NDArray[np.float32], Ints]:
     """A random window of ``side_px`` squared, from images that are at least that large."""
     height, width = mask.shape
     if min(height, width) < side_px:

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from indexer.progress import Progress
+from gair.progress import Progress
 from training.finetune import location, remote_sensing, species, street_view
+from training.finetune.encoders.opening import SCRATCH, open_encoder
 from training.finetune.fitting import Budget, count_aside
-from training.finetune.opening import SCRATCH, open_encoder
 from training.finetune.supervised import CHOOSE_SHARE, Mode
 from training.finetune.tasks import KIND_OF, Pipeline
 

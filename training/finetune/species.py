@@ -17,10 +17,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gair.arrays import Floats, Ints
 from gair.errors import DatasetError
 from training.finetune import metrics
-from training.finetune.encoders import Encoder, Places
-from training.finetune.fitting import Budget, Rows, fit, held_back
+from training.finetune.encoders.encoder import Encoder
+from training.finetune.fitting import Budget, fit, held_back
 from training.finetune.supervised import Head, Mode
 
 _AT_ONCE = 1024
@@ -33,10 +34,10 @@ class PriorData:
     """Where classes were seen, and what an image classifier says of the test photos."""
 
     classes: int
-    train_lonlat_deg: Places
+    train_lonlat_deg: Floats
     """(N, 2)."""
     train_labels: npt.NDArray[np.int64]
-    test_lonlat_deg: Places
+    test_lonlat_deg: Floats
     """(M, 2); NaN where a photo has no place."""
     test_labels: npt.NDArray[np.int64]
     test_probabilities: npt.NDArray[np.float32]
@@ -56,7 +57,7 @@ class PriorData:
 
 
 def run(
-    make: Callable[[int], Encoder[Places]],
+    make: Callable[[int], Encoder[Floats]],
     data: PriorData,
     mode: Mode,
     budget: Budget,
@@ -104,14 +105,14 @@ def presence_loss(seen: Tensor, labels: Tensor, anywhere: Tensor) -> Tensor:
     return at_place + background
 
 
-def random_places(count: int, rng: np.random.Generator) -> Places:
+def random_places(count: int, rng: np.random.Generator) -> Floats:
     """(count, 2) degrees, even over the sphere."""
     lat = np.degrees(np.arcsin(rng.uniform(-1, 1, count)))
     return np.stack([rng.uniform(-180, 180, count), lat], axis=1)
 
 
 def _fit(
-    encoder: Encoder[Places],
+    encoder: Encoder[Floats],
     head: Head,
     data: PriorData,
     budget: Budget,
@@ -122,11 +123,11 @@ def _fit(
     fitted, aside = held_back(len(data.train_labels), CHOOSE_SHARE, seed)
     labels = torch.from_numpy(np.asarray(data.train_labels, dtype=np.int64))
 
-    def out(places: Places) -> Tensor:
+    def out(places: Floats) -> Tensor:
         scores: Tensor = head.linear(encoder.encode(encoder.prepare(places)))
         return scores
 
-    def loss_of(rows: Rows) -> Tensor:
+    def loss_of(rows: Ints) -> Tensor:
         chosen = fitted[rows]
         seen = out(data.train_lonlat_deg[chosen])
         return presence_loss(seen, labels[chosen], out(random_places(len(rows), rng)))
@@ -139,7 +140,7 @@ def _fit(
 
 
 def _place_probabilities(
-    encoder: Encoder[Places], head: Head, data: PriorData
+    encoder: Encoder[Floats], head: Head, data: PriorData
 ) -> npt.NDArray[np.float32]:
     """(M, C) P(class | location), up to a factor; NaN where there is no place."""
     found = np.full(data.test_probabilities.shape, np.nan, dtype=np.float32)

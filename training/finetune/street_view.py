@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from gair.photos import open_photo
+from gair.photos.photo import open_photo
 from training.finetune import supervised
-from training.finetune.encoders import Encoder, Photos
+from training.finetune.encoders.encoder import Encoder, Photos
 from training.finetune.fitting import Budget
 from training.finetune.supervised import Mode, SupervisedData
 

@@ -17,10 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gair.arrays import Ints
 from gair.errors import DatasetError
 from training.finetune import metrics
-from training.finetune.encoders import Encoder, embed
-from training.finetune.fitting import Budget, Rows, fit, held_back
+from training.finetune.encoders.encoder import Encoder, embed
+from training.finetune.fitting import Budget, fit, held_back
 from training.finetune.linear import LinearMap, solve_linear
 
 Mode = Literal["probe", "finetune"]
@@ -48,7 +49,7 @@ class Labelled(Generic[Inputs]):
     def __len__(self) -> int:
         return len(self.targets)
 
-    def some(self, rows: Rows) -> Inputs:
+    def some(self, rows: Ints) -> Inputs:
         """A part of the inputs, as encoders take them."""
         if isinstance(self.inputs, np.ndarray):
             return cast(Inputs, self.inputs[rows])
@@ -136,7 +137,7 @@ def finetune(
     fitted, aside = held_back(len(data.train), CHOOSE_SHARE, seed)
     scaled, to_units = _scaled(data, fitted)
 
-    def loss_of(rows: Rows) -> Tensor:
+    def loss_of(rows: Ints) -> Tensor:
         chosen = fitted[rows]
         out = head.linear(encoder.encode(encoder.prepare(data.train.some(chosen))))
         return _loss(data.goal, out, scaled[chosen])
@@ -198,7 +199,7 @@ def _outputs(
     return torch.cat(parts)
 
 
-def _scaled(data: SupervisedData[Any], fitted: Rows) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+def _scaled(data: SupervisedData[Any], fitted: Ints) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
     """Labels as the loss wants them, and the way back to the task's units."""
     if data.goal == "classification":
         return torch.from_numpy(np.asarray(data.train.targets, dtype=np.int64)), lambda out: out

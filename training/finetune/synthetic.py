@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gair.arrays import Ints
 from gair.bands import GAIR_BANDS
-from training.finetune.encoders import Photos
+from training.finetune.encoders.encoder import Photos
 from training.finetune.location import PlaceData
-from training.finetune.remote_sensing import Masks, SceneData
+from training.finetune.remote_sensing import SceneData
 from training.finetune.species import PriorData
 from training.finetune.street_view import PhotoData
 from training.finetune.supervised import Labelled, Vectors, solve
@@ -81,13 +82,13 @@ class CityScenes:
 
     bands = GAIR_BANDS
 
-    def __init__(self, dn: npt.NDArray[np.float32], masks: Masks) -> None:
+    def __init__(self, dn: npt.NDArray[np.float32], masks: Ints) -> None:
         self._dn, self._masks = dn, masks
 
     def __len__(self) -> int:
         return len(self._masks)
 
-    def read(self, number: int) -> tuple[npt.NDArray[np.float32], Masks]:
+    def read(self, number: int) -> tuple[npt.NDArray[np.float32], Ints]:
         """(1, 10, 96, 96) reflectance x 10000, and (96, 96) classes of ``COVERS``."""
         return self._dn[number][None], self._masks[number]
 
@@ -208,7 +209,7 @@ def _photos(
 
 def _frames(
     seeds: tuple[int, ...], side_m: float, dates: int
-) -> tuple[npt.NDArray[np.float32], Masks]:
+) -> tuple[npt.NDArray[np.float32], Ints]:
     frames, masks = [], []
     for seed in seeds:
         city = City(seed, side_m)

@@ -14,8 +14,8 @@ from typing import Any
 from gair.errors import ModelError
 from gair.model import Gair
 from training.finetune import land, species, supervised, synthetic
+from training.finetune.encoders.opening import SCRATCH, open_encoder
 from training.finetune.fitting import Budget
-from training.finetune.opening import SCRATCH, open_encoder
 from training.finetune.results import Row, Section
 from training.finetune.running import Contender, run_contender
 from training.finetune.supervised import SupervisedData, Vectors
@@ -217,7 +217,7 @@ class _Memory:
         return Row(label, tuple(supervised.probe(vectors, data, self._options.seed_list)))
 
     def _of(self, source: str, label: str) -> Vectors:
-        from indexer.progress import Progress
+        from gair.progress import Progress
 
         if source not in self._vectors:
             encoder = open_encoder(source, self._kind)

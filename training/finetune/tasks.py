@@ -148,7 +148,7 @@ def task_named(name: str) -> Task:
     Raises:
         UsageError: there is none; near ones are named.
     """
-    from training.fields import nearest
+    from gair.fields import nearest
 
     by_name = {task.name: task for task in TASKS}
     if name not in by_name:

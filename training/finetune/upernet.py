@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.finetune.encoders import DEPTHS
+from training.finetune.encoders.encoder import DEPTHS
 
 POOL_SIDES = (1, 2, 3, 6)
 """Grids of the pyramid pooling (PSPNet, https://arxiv.org/abs/1612.01105, section 3.2)."""

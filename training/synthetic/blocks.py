@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from gair.arrays import Bools
 from training.synthetic.noise import hashed, uniform
 
 BLOCK_M = 1200.0
@@ -13,8 +14,6 @@ BUFFER_M = 250.0
 """Photos nearer than this to a held-out block are in no split."""
 HELD_OUT_SHARE = 0.2
 """Share of a city's blocks that is held out."""
-
-Bools = npt.NDArray[np.bool_]
 
 
 def held_out(seed: int, x_m: npt.ArrayLike, y_m: npt.ArrayLike, *, grow_m: float = 0.0) -> Bools:

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pyproj
 
+from gair.arrays import Floats
 from gair.geo import WEB_MERCATOR_CIRCUMFERENCE_M
 from training.synthetic.sentinel import Scene, observe, write_scene
 from training.synthetic.street import Cameras, Weather, photograph, place_cameras
@@ -33,8 +34,6 @@ ATTRIBUTION = "Synthetic city of GAIR Geolocator, no place on Earth"
 _PHOTOS_AT_ONCE = 64
 _CELLS_WIDE, _CELL_DEG = 40, 0.5  # cities are dealt out over a grid in the ocean
 _FIRST_LONLAT_DEG = (-48.0, 35.25)
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

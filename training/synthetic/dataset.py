@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from indexer.frames import frame_shape_px
+from gair.progress import Progress
+from indexer.build.frames import frame_shape_px
 from indexer.imagery import LocalImagery, open_imagery
-from indexer.progress import Progress
-from training.dataset.footprints import Square, tile_squares
-from training.dataset.records import FrameRecord, PhotoRecord
+from training.dataset.pack.footprints import Square, tile_squares
+from training.dataset.shards.records import FrameRecord, PhotoRecord
 from training.synthetic.blocks import BUFFER_M, held_out
 from training.synthetic.city import (
     ATTRIBUTION,

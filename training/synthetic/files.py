@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from gair.errors import UsageError
 from gair.files import disk_errors, write_whole
-from indexer.progress import Progress
+from gair.progress import Progress
 from training.synthetic.city import LICENCE, City, StreetPhoto, cameras_in, take_photos
 from training.synthetic.noise import Floats
 from training.synthetic.street import Cameras

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from gair.arrays import Ints
 from training.synthetic.noise import Floats
 from training.synthetic.sentinel import FINE
 from training.synthetic.world import (
@@ -37,8 +38,6 @@ KIND_LATENTS = ("height", "trees", "red")
 """The latent numbers that a kind of neighbourhood is made of: each low or high."""
 
 _AXES, _AXIS_REACH_M = 36, 60.0
-
-Ints = npt.NDArray[np.int64]
 
 
 def cover_at_10m(world: World) -> npt.NDArray[np.uint8]:

@@ -12,15 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from gair.arrays import Bools, Ints
 from training.synthetic.noise import Floats, Words, hashed, uniform
 
 DISTRICT_M = 1100.0
 """Step of the grid of district seeds."""
 SIDEWALK_M = 3.0
 """Width of the strip between a carriageway and its lots."""
-
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from gair.arrays import Ints
 from training.synthetic.noise import Floats, hashed, uniform
 from training.synthetic.world import BUILDING, HEIGHT_STEP_M, PIXEL_M, ROAD, TREE, World
 
@@ -23,8 +24,6 @@ SIGHT_M = 220.0
 
 CLEAR_PX = 2
 """No camera stands nearer than this to a wall or a tree, world pixels."""
-
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from gair.arrays import Bools
 from training.synthetic import style as looks
-from training.synthetic.layout import SIDEWALK_M, Bools, Layout
+from training.synthetic.layout import SIDEWALK_M, Layout
 from training.synthetic.noise import Floats, Words, hashed, uniform
 
 PIXEL_M = 2.5

@@ -11,7 +11,13 @@ from shapely import Polygon
 
 from gair.errors import UsageError
 from gair.geo import WEB_MERCATOR_CIRCUMFERENCE_M, Footprint, lonlat_to_web_mercator
-from indexer.regions import Region, named_region, parse_bbox, region_from_bbox, region_from_geojson
+from indexer.regions.region import (
+    Region,
+    named_region,
+    parse_bbox,
+    region_from_bbox,
+    region_from_geojson,
+)
 
 ZOOM = 14
 """Of the tiles in which Mapillary lists single photos."""

@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gair.errors import DownloadError, UsageError
-from training.dataset.pack import pack_with
-from training.dataset.schema import DATASET_FILE, read_manifest
+from training.dataset.pack.pack import pack_with
+from training.dataset.shards.schema import DATASET_FILE, read_manifest
 from training.dataset.streetscapes.card import write_card
 from training.dataset.streetscapes.choosing import (
     begin,

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gair.files import write_whole
-from training.dataset.schema import PHOTOS_FOLDER, read_manifest
+from training.dataset.shards.schema import PHOTOS_FOLDER, read_manifest
 from training.dataset.streetscapes.card_map import draw_map
 from training.dataset.streetscapes.providers import LICENCE
 

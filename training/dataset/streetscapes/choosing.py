@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from gair.errors import DatasetError, UsageError
 from gair.files import write_whole
-from indexer.photo_tags import parse_date
+from indexer.photos.exif_tags import parse_date
 from training.dataset.streetscapes.areas import parse_area
 from training.dataset.streetscapes.candidates import KARTAVIEW, MAPILLARY, joined
 from training.dataset.streetscapes.journal import Journal

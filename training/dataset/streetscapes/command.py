@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from training.dataset.flags import footprint_side_m, reading_options
 
 if TYPE_CHECKING:
-    from training.dataset.stac_frames import CatalogueOptions
+    from training.dataset.pack.stac_frames import CatalogueOptions
     from training.dataset.streetscapes.options import StreetscapesOptions
 
 
@@ -33,7 +33,7 @@ def streetscapes_options(arguments: argparse.Namespace) -> StreetscapesOptions:
     Raises:
         UsageError: a value cannot work.
     """
-    from training.dataset.split import SplitOptions, parse_shares
+    from training.dataset.pack.split import SplitOptions, parse_shares
     from training.dataset.streetscapes.candidates import SOURCES
     from training.dataset.streetscapes.options import Lists, StreetscapesOptions
     from training.dataset.streetscapes.photo_fetch import FetchOptions
@@ -93,7 +93,7 @@ def streetscapes_options(arguments: argparse.Namespace) -> StreetscapesOptions:
 
 def _catalogue(arguments: argparse.Namespace) -> CatalogueOptions:
     from gair.errors import UsageError
-    from training.dataset.stac_frames import CatalogueOptions
+    from training.dataset.pack.stac_frames import CatalogueOptions
 
     a = arguments
     if not a.dates:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from indexer.cells import cells_of
-from training.dataset.footprints import tile_squares
+from indexer.regions.cells import cells_of
+from training.dataset.pack.footprints import tile_squares
 from training.dataset.streetscapes.areas import parse_area, tiles_of
 from training.dataset.streetscapes.candidates import joined
 from training.dataset.streetscapes.choosing import from_tables

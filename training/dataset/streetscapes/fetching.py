@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from gair.errors import DownloadError
-from indexer.progress import Progress
+from gair.progress import Progress
 from training.dataset.streetscapes.journal import Effort, Journal, Outcome
 from training.dataset.streetscapes.photo_fetch import PhotoFetcher, Wanted
 from training.dataset.streetscapes.web import Web

@@ -9,11 +9,11 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from gair.errors import UsageError
-from training.dataset.dated_imagery import DatedImagery
-from training.dataset.footprints import tile_squares
-from training.dataset.frame_source import FewDays, FrameSource
-from training.dataset.split import city_places
-from training.dataset.stac_frames import StacFrames
+from training.dataset.pack.dated_imagery import DatedImagery
+from training.dataset.pack.footprints import tile_squares
+from training.dataset.pack.frame_source import FewDays, FrameSource
+from training.dataset.pack.split import city_places
+from training.dataset.pack.stac_frames import StacFrames
 from training.dataset.streetscapes.options import StreetscapesOptions
 from training.dataset.streetscapes.selection import Selection
 

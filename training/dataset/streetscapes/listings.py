@@ -27,9 +27,9 @@ import shapely
 
 from gair.errors import DatasetError, DownloadError
 from gair.files import disk_errors, write_whole
-from indexer.photo_tags import parse_date, parse_heading_deg
-from indexer.progress import Progress
-from indexer.regions import Region
+from gair.progress import Progress
+from indexer.photos.exif_tags import parse_date, parse_heading_deg
+from indexer.regions.region import Region
 from training.dataset.streetscapes.areas import ZOOM, Tile, tiles_of
 from training.dataset.streetscapes.candidates import KARTAVIEW, MAPILLARY, SCHEMA
 from training.dataset.streetscapes.providers import (

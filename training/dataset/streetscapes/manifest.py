@@ -1,4 +1,4 @@
-"""The fetched photos as a manifest that :mod:`training.dataset.pack` reads."""
+"""The fetched photos as a manifest that :mod:`training.dataset.pack.pack` reads."""
 
 from __future__ import annotations
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from gair.config import GairConfig
 from gair.errors import UsageError
-from training.dataset.dated_imagery import ImageryOptions
-from training.dataset.pack_options import PackOptions
-from training.dataset.split import SplitOptions
-from training.dataset.stac_frames import CatalogueOptions
+from training.dataset.pack.dated_imagery import ImageryOptions
+from training.dataset.pack.options import PackOptions
+from training.dataset.pack.split import SplitOptions
+from training.dataset.pack.stac_frames import CatalogueOptions
 from training.dataset.streetscapes.photo_fetch import FetchOptions
 from training.dataset.streetscapes.providers import Endpoints
 from training.dataset.streetscapes.selection import SelectionOptions

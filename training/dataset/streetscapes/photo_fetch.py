@@ -7,9 +7,9 @@ from pathlib import Path
 
 from gair.errors import DownloadError, PhotoError, UsageError
 from gair.geo import haversine_m
-from gair.photos import Photo, open_photo
-from indexer.photo_list import BROKEN
-from training.dataset.photo_bytes import kept_bytes
+from gair.photos.photo import Photo, open_photo
+from indexer.photos.listing import BROKEN
+from training.dataset.pack.photo_bytes import kept_bytes
 from training.dataset.streetscapes.candidates import key_of
 from training.dataset.streetscapes.journal import Outcome, keep_photo
 from training.dataset.streetscapes.providers import PhotoFacts, Provider

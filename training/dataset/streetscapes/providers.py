@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gair.errors import DownloadError, UsageError
-from indexer.photo_tags import parse_date, parse_heading_deg
+from indexer.photos.exif_tags import parse_date, parse_heading_deg
 from training.dataset.streetscapes.candidates import KARTAVIEW, MAPILLARY
 from training.dataset.streetscapes.web import Reply, Web, is_address
 

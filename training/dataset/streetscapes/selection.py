@@ -17,10 +17,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gair.arrays import Ints
 from gair.errors import UsageError
 from gair.geo import WEB_MERCATOR_MAX_LATITUDE_DEG
-from indexer.cells import cells_at
-from training.dataset.checks import IMPOSSIBLE, NO_COORDINATES, NULL_ISLAND, POLAR
+from indexer.regions.cells import cells_at
+from training.dataset.pack.checks import IMPOSSIBLE, NO_COORDINATES, NULL_ISLAND, POLAR
 from training.dataset.streetscapes.candidates import SOURCES, key_of
 
 OTHER_SOURCE = "of a source that was not asked for"
@@ -38,8 +39,6 @@ ENOUGH = "beyond the cap of the whole"
 _CITYLESS_RESOLUTION = 4  # photos of no known city share the cap of such a cell, 1,770 km2
 _ZERO_DEG = 1e-6
 _ID = r"^[A-Za-z0-9_-]{1,64}$"  # it becomes part of a file's name
-
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from typing import Any
 import pyarrow as pa
 
 from gair.errors import DatasetError, UsageError
-from indexer.interrupts import interruptible_sql
+from gair.interrupts import interruptible_sql
 from training.dataset.streetscapes.candidates import SCHEMA
 from training.dataset.streetscapes.indoor import INDOOR_SCENES
 

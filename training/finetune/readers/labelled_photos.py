@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gair.errors import DatasetError
-from training.finetune.encoders import Photos
+from training.finetune.encoders.encoder import Photos
 from training.finetune.readers.checking import (
     check_apart,
     check_sums,

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gair.arrays import Floats, Ints
 from gair.errors import DatasetError
 from training.finetune.readers.checking import (
     check_count,
@@ -37,9 +38,6 @@ from training.finetune.species import PriorData
 
 CLASSES = {"inat2017": 5089, "inat2018": 8142, "birdsnap": 500, "nabirds": 555, "yfcc": 100}
 _META = "ebird_meta"
-
-Places = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.int64]
 
 
 def read_inat(folder: Path, year: int, classes: int | None = None) -> PriorData:
@@ -97,8 +95,8 @@ def read_yfcc(folder: Path, classes: int | None = None) -> PriorData:
     return _prior(count, places[train], labels[train], places[test], labels[test], predictions)
 
 
-def _inat_split(folder: Path, split: str) -> tuple[Places, Labels]:
-    """Places (NaN where unknown) and classes, in the order of the images."""
+def _inat_split(folder: Path, split: str) -> tuple[Floats, Ints]:
+    """Floats (NaN where unknown) and classes, in the order of the images."""
     path, places_path = folder / f"{split}.json", folder / f"{split}_locations.json"
     content, places = read_json(path), read_json(places_path)
     try:
@@ -116,7 +114,7 @@ def _inat_split(folder: Path, split: str) -> tuple[Places, Labels]:
         ) from error
 
 
-def _lonlat_deg(path: Path, found: list[Any]) -> Places:
+def _lonlat_deg(path: Path, found: list[Any]) -> Floats:
     """The members ``lon`` and ``lat`` of JSON objects, (N, 2); NaN where they are null."""
     pairs = [(one["lon"], one["lat"]) for one in found]
     places = np.array(pairs, dtype=np.float64).reshape(-1, 2)
@@ -125,7 +123,7 @@ def _lonlat_deg(path: Path, found: list[Any]) -> Places:
 
 
 def _prior(
-    classes: int, train: Places, labels: Labels, test: Places, truth: Labels, predictions: Path
+    classes: int, train: Floats, labels: Ints, test: Floats, truth: Ints, predictions: Path
 ) -> PriorData:
     for what, found in (("train", labels), ("test", truth)):
         if not len(found) or found.min() < 0 or found.max() >= classes:

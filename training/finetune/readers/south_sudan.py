@@ -18,10 +18,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from gair.arrays import Ints
 from gair.bands import GAIR_BANDS
 from gair.errors import DatasetError
 from training.finetune.readers.checking import check_sums, needed, numbers, read_arrays, read_csv
-from training.finetune.remote_sensing import IGNORED, Masks, SceneData
+from training.finetune.remote_sensing import IGNORED, SceneData
 
 CLASSES = ("sorghum", "maize", "rice", "groundnut")
 DATES = 6
@@ -41,7 +42,7 @@ class Fields:
     def __len__(self) -> int:
         return len(self.images)
 
-    def read(self, number: int) -> tuple[npt.NDArray[np.float32], Masks]:
+    def read(self, number: int) -> tuple[npt.NDArray[np.float32], Ints]:
         """(6, 10, H, W) reflectance x 10000, newest first, and (H, W) classes."""
         (series,) = read_arrays(self.images[number], "s2")
         (truth,) = read_arrays(self.masks[number], "truth")

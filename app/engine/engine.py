@@ -1,0 +1,308 @@
+"""The engine behind page and API: indexes by name, photos in, answers out, within limits.
+
+Every question goes the same way. It is **admitted**, or refused at once where too many are in the
+server. Its photos are checked and **decoded**, a few at a time. Photos that wait at the same moment
+pass the encoder **together** (:mod:`app.engine.batches`). Each question then ranks its own cells, again a
+few at a time, and the places of those that are ranked are refined together. All of it has to end in
+time. Nothing here knows of HTTP.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
+
+from app.engine.admission import Budget, Door, Load
+from app.engine.batches import Batcher, Sharing
+from app.engine.indexes import Indexes
+from app.engine.limits import MOST_PHOTOS, MOST_PLACES, Limits
+from app.engine.score_cache import ScoreCache, without_pixels
+from app.engine.uploads import Upload, Uploads, check_upload, pixels_of, plain_name
+from gair.errors import PhotoError, UsageError
+
+if TYPE_CHECKING:
+    from gair.photos.photo import Photo
+    from indexer.probability.verdicts import Verdict
+    from indexer.search.answer import Answer
+    from indexer.search.geolocator import Geolocator
+    from indexer.search.heatmap import HeatMap, Of
+    from indexer.search.prior import Prior
+    from indexer.search.query import QueryFields
+    from indexer.search.ranking import Draft, Scored, Seen
+    from indexer.search.token_reader import TokenReader
+
+PhotoInput: TypeAlias = str | os.PathLike[str] | bytes | Upload
+"""A photo: the path of an upload, the bytes of a file, or those with a name."""
+
+
+class Engine:
+    """Answers questions about photos on the indexes of one folder; safe to share between threads.
+
+    All methods raise :class:`gair.errors.GairError` and nothing else on purpose.
+    """
+
+    def __init__(
+        self, indexes: Indexes, limits: Limits | None = None, uploads: Uploads | None = None
+    ) -> None:
+        """Nothing is opened yet.
+
+        Args:
+            indexes: what can be asked.
+            limits: how much is taken on.
+            uploads: where paths lead; without it a path is that of any file, which is right in a
+                script and wrong in a server.
+        """
+        self.indexes = indexes
+        self.limits = limits or Limits()
+        self.uploads = uploads
+        self._batcher = Batcher(self.limits.batch_photos, _encode, "encoder")
+        self._refining = Sharing(self.limits.batch_photos, _finish)
+        self._cache = ScoreCache(self.limits.scored_mb * 1e6)
+        self._workers = threading.BoundedSemaphore(self.limits.workers)
+        self._budget = Budget(self.limits.decoded_pixels)
+        self._door = Door(self.limits.max_waiting, self.limits.timeout_s)
+
+    @classmethod
+    def open(
+        cls, folder: str | Path, *, model: str | None = None, limits: Limits | None = None
+    ) -> Engine:
+        """The engine of a folder of indexes, for scripts and tests."""
+        return cls(Indexes(Path(folder), model), limits)
+
+    def names(self) -> list[str]:
+        """The indexes that can be asked now."""
+        return self.indexes.names()
+
+    def geo(self, name: str) -> Geolocator:
+        """The index of that name as it serves now: its facts, cells, calibration."""
+        return self.indexes.get(name)
+
+    def search(
+        self,
+        name: str,
+        photos: Sequence[PhotoInput],
+        *,
+        same_place: bool = True,
+        **query: Unpack[QueryFields],
+    ) -> Answer:
+        """Where the photos of one place may have been taken: :meth:`Geolocator.search`.
+
+        Raises:
+            UsageError: a field of the query makes no sense, or there are too many photos.
+            PhotoError: a photo cannot be read, or must not be.
+            SearchIndexError: there is no such index, or it cannot be used.
+            BusyError: too many questions wait already.
+            UnavailableError: it took too long, or the server is stopping.
+        """
+        from indexer.search.query import Query
+
+        asked = Query(**query)
+        asked.check()
+        if query.get("k", 1) > MOST_PLACES:
+            raise UsageError(f"k is {query['k']}: ask for {MOST_PLACES} places or fewer")
+        if not same_place:
+            raise UsageError("the photos of one question are of one place: ask for each by itself")
+        with self._door.question() as deadline:
+            geo = self.geo(name)
+            seen = self._seen(geo, photos, deadline)
+            with self._working(deadline):
+                draft = geo.draft(_together(seen), asked)
+            seat = self._working(deadline)
+            return self._refining.found(draft.reader, draft, seat, deadline)
+
+    def verify(
+        self,
+        name: str,
+        photos: Sequence[PhotoInput],
+        lon_deg: float,
+        lat_deg: float,
+        radius_m: float = 500.0,
+    ) -> Verdict:
+        """Whether photos may have been taken where somebody says: :meth:`Geolocator.verify`.
+
+        Raises:
+            GairError: as for :meth:`search`.
+        """
+        from indexer.probability.verdicts import check_claim
+
+        check_claim((lon_deg, lat_deg), radius_m)
+        with self._door.question() as deadline:
+            geo = self.geo(name)
+            seen = self._seen(geo, photos, deadline)
+            with self._working(deadline):
+                scored = self._every_cell(geo, seen)
+                return geo.verify(scored, lon_deg, lat_deg, radius_m)
+
+    def heatmap(
+        self,
+        name: str,
+        photos: Sequence[PhotoInput],
+        of: Of = "posterior",
+        prior: Prior | None = None,
+    ) -> HeatMap:
+        """Every cell of the index as the photos see it: :meth:`Geolocator.heatmap`.
+
+        Raises:
+            GairError: as for :meth:`search`.
+        """
+        with self._door.question() as deadline:
+            geo = self.geo(name)
+            seen = self._seen(geo, photos, deadline)
+            with self._working(deadline):
+                scored = self._every_cell(geo, seen)
+                return geo.heatmap(scored, of=of, prior=prior)
+
+    def compare(self, name: str, photo_a: PhotoInput, photo_b: PhotoInput) -> float:
+        """How much alike two photos are to the model of an index: the cosine of their vectors s.
+
+        Raises:
+            GairError: as for :meth:`search`.
+        """
+        with self._door.question() as deadline:
+            both = _together(self._seen(self.geo(name), [photo_a, photo_b], deadline))
+            return float(both.s[0] @ both.s[1])
+
+    def warm(self, name: str) -> None:
+        """Open an index and answer one question of each kind, so that nobody waits for the first.
+
+        Raises:
+            GairError: the index or its model cannot be used.
+        """
+        geo = self.geo(name)
+        scored = geo.scored([_noise()])[0]
+        geo.search(scored)
+        lon_deg, lat_deg = (float(v) for v in geo.index.cells.lonlat_deg[0])
+        geo.verify(scored, lon_deg, lat_deg)
+        geo.heatmap(scored)
+
+    @property
+    def load(self) -> Load:
+        """What it is busy with now."""
+        return self._door.load
+
+    @property
+    def encoded(self) -> tuple[int, int]:
+        """Encoder passes so far, and the photos in them."""
+        return self._batcher.batches, self._batcher.items
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it refuses questions because it is being closed."""
+        return self._door.closed
+
+    def sweep(self) -> None:
+        """Let go of photos and scores that were kept long enough; called now and then."""
+        self._cache.sweep()
+        if self.uploads is not None:
+            self.uploads.sweep()
+
+    def close(self, patience_s: float = 10.0) -> None:
+        """Refuse new questions, and finish those that are being answered."""
+        self._door.close(patience_s)
+        self._batcher.close()
+
+    @contextmanager
+    def _working(self, deadline: float) -> Iterator[None]:
+        """One of the few that may keep the processor busy."""
+        if not self._workers.acquire(timeout=_left(deadline)):
+            raise TimeoutError
+        try:
+            yield
+        finally:
+            self._workers.release()
+
+    def _seen(
+        self, geo: Geolocator, photos: Sequence[PhotoInput], deadline: float
+    ) -> list[tuple[str, Seen]]:
+        """Each photo of one place, with the hash of its content, as a search needs it."""
+        if not 1 <= len(photos) <= MOST_PHOTOS:
+            raise UsageError(
+                f"{len(photos)} photos: give one, or up to {MOST_PHOTOS} of the same place"
+            )
+        uploads = [self._upload(photo) for photo in photos]
+        hashes = [hashlib.sha256(upload.content).hexdigest() for upload in uploads]
+        known = {h: found for h in hashes if (found := self._cache.get(geo.index.path, h))}
+        new = {h: upload for h, upload in zip(hashes, uploads, strict=True) if h not in known}
+        if new:
+            known |= self._encoded(geo, new, deadline)
+        return [
+            (h, replace(known[h], photos=(replace(known[h].photos[0], name=upload.name),)))
+            for h, upload in zip(hashes, uploads, strict=True)
+        ]
+
+    def _encoded(
+        self, geo: Geolocator, uploads: Mapping[str, Upload], deadline: float
+    ) -> dict[str, Seen]:
+        """Photos as a search needs them, by the hash of their content."""
+        from gair.photos.photo import open_photo
+
+        pixels = sum(pixels_of(upload, self.limits) for upload in uploads.values())
+        with self._budget.holding(pixels, _left(deadline)):
+            photos = []
+            for upload in uploads.values():
+                with self._working(deadline):
+                    most = self.limits.max_pixels
+                    photos.append(open_photo(upload.content, max_pixels=most, name=upload.name))
+            found = self._batcher.found(geo, photos, _left(deadline))
+        slim = {h: without_pixels(seen) for h, seen in zip(uploads, found, strict=True)}
+        for h, seen in slim.items():
+            self._cache.put(geo.index.path, h, seen)
+        return slim
+
+    def _every_cell(self, geo: Geolocator, seen: Sequence[tuple[str, Seen]]) -> Scored:
+        """The photos of one place with every cell scored, which a search may have gone without."""
+        scored = geo.every_cell(_together(seen))
+        for (h, before), one in zip(seen, scored.one_by_one(), strict=True):
+            if type(before) is not type(one):
+                self._cache.put(geo.index.path, h, without_pixels(one))
+        return scored
+
+    def _upload(self, photo: PhotoInput) -> Upload:
+        if isinstance(photo, Upload):
+            upload = replace(photo, name=plain_name(photo.name))
+        elif isinstance(photo, bytes):
+            upload = Upload("photo", photo)
+        elif self.uploads is not None:
+            upload = self.uploads.take(photo)
+        else:
+            try:
+                upload = Upload(plain_name(os.fspath(photo)), Path(photo).read_bytes())
+            except (OSError, ValueError) as error:
+                raise PhotoError(f"cannot read {photo}: name a photo you may read") from error
+        check_upload(upload, self.limits)
+        return upload
+
+
+def _left(deadline: float) -> float:
+    """Seconds that are left; 0 when time is up."""
+    return max(0.0, deadline - time.monotonic())
+
+
+def _together(seen: Sequence[tuple[str, Seen]]) -> Seen:
+    """The photos of one place; one photo as it is, without a copy of its scores."""
+    from indexer.search.ranking import Seen
+
+    return seen[0][1] if len(seen) == 1 else Seen.together([one for _, one in seen])
+
+
+def _encode(geo: Geolocator, photos: list[Photo]) -> Sequence[Seen]:
+    return geo.seen(photos)
+
+
+def _finish(_: TokenReader | None, drafts: list[Draft]) -> Sequence[Answer]:
+    from indexer.search.ranking import finished
+
+    return finished(drafts)
+
+
+def _noise() -> Any:  # noqa: ANN401 - a NumPy array, which loads late
+    import numpy as np
+
+    return np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)

@@ -1,0 +1,240 @@
+"""Uploaded photos: what kind they are by their content, and where they live while they are needed.
+
+Gradio writes an upload to a folder. The first question about it reads the file into memory and
+**deletes it at once**; for :data:`app.engine.limits.KEPT_SECONDS` after the last question, and within a
+fixed amount of memory, the photo can be asked about again with other settings. Then it is gone. A
+file that nobody asks about is deleted after as long. Photos that come to ``POST /search`` are never
+written anywhere.
+
+Paths come from whoever calls the server, so a path is only a key here: it is looked up among the
+kept photos, and read from disk only if it is, links followed, a plain file inside the folder of
+uploads. What a photo claims to be (its file name, its declared type) is never believed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import threading
+import time
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from app.engine.limits import KEPT_SECONDS, Limits
+from gair.errors import PhotoError, PhotoSizeError, PhotoTypeError
+
+GONE = "the server has deleted this photo by now; choose it again"
+MOST_NAME = 80
+"""Longest file name that is repeated to anybody, in characters."""
+
+_KINDS = (
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"BM", "image/bmp"),
+    (b"II*\x00", "image/tiff"),
+    (b"MM\x00*", "image/tiff"),
+)
+_BRANDS = {b"avif": "image/avif", b"avis": "image/avif"}
+_HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF")
+"""Pillow's names of the same."""
+_KNOWN = "JPEG, PNG, WebP, TIFF, GIF, BMP or AVIF"
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A photo file that somebody sent."""
+
+    name: str
+    """What to call it: a file name as :func:`plain_name` makes it."""
+    content: bytes = field(repr=False)
+    """The file, byte for byte."""
+
+
+def photo_kind(content: bytes) -> str | None:
+    """The media type of a photo by its first bytes; None if it is none that is read here."""
+    for start, kind in _KINDS:
+        if content.startswith(start):
+            return kind
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return "image/webp"
+    return _BRANDS.get(content[8:12]) if content[4:8] == b"ftyp" else None
+
+
+def check_upload(upload: Upload, limits: Limits) -> None:
+    """Refuse a file before any decoder sees it.
+
+    Raises:
+        PhotoSizeError: it is larger than an upload may be.
+        PhotoTypeError: its content is none of a photo.
+        PhotoError: it is empty.
+    """
+    name, content = upload.name, upload.content
+    if len(content) > limits.max_upload_bytes:
+        raise PhotoSizeError(
+            f"{name} has {len(content) / 1e6:,.1f} MB; send {limits.max_upload_mb:g} MB or less"
+        )
+    if not content:
+        raise PhotoError(f"{name} is empty (0 bytes); copy or download it again")
+    if photo_kind(content) is None:
+        if content[4:8] == b"ftyp" and content[8:12] in _HEIF:
+            raise PhotoTypeError(
+                f"{name} is a HEIC/HEIF photo, which cannot be read here; export it as JPEG"
+            )
+        raise PhotoTypeError(f"{name} is not a photo in a known format: send {_KNOWN}")
+
+
+def pixels_of(upload: Upload, limits: Limits) -> float:
+    """How many pixels a photo has by its header; as many as it may where that is broken."""
+    import PIL.Image
+
+    try:
+        with (
+            warnings.catch_warnings(action="ignore"),
+            PIL.Image.open(io.BytesIO(upload.content), formats=_FORMATS) as image,
+        ):
+            return float(image.size[0] * image.size[1])
+    except Exception:  # the decoder says what is wrong
+        return float(limits.max_pixels)
+
+
+def plain_name(name: str | None) -> str:
+    """A file name without folders, control characters and the like, and of bounded length."""
+    last = (name or "").replace("\\", "/").rsplit("/", 1)[-1]
+    plain = "".join(c for c in last if c.isprintable()).strip()
+    if len(plain) > MOST_NAME:
+        plain = f"{plain[: MOST_NAME - 11]}...{plain[-8:]}"
+    return plain or "photo"
+
+
+@dataclass
+class _Kept:
+    upload: Upload
+    until: float
+    """When it is let go, by the clock of :class:`Uploads`."""
+
+
+class Uploads:
+    """The photos that were uploaded to the page, by the path that the browser knows them by."""
+
+    def __init__(
+        self,
+        folder: Path,
+        limits: Limits,
+        *,
+        kept_s: float = KEPT_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.folder = folder.resolve()
+        self._limits = limits
+        self._kept_s = kept_s
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._bytes = 0
+
+    def take(self, path: str | os.PathLike[str]) -> Upload:
+        """The photo that was uploaded to a path; its file is deleted, if that is still there.
+
+        Raises:
+            PhotoError: it is gone, was never there, or is none of the uploads.
+            PhotoSizeError: it is larger than an upload may be.
+        """
+        key = os.fspath(path)
+        with self._lock:
+            if found := self._kept.get(key):
+                found.until = self._clock() + self._kept_s
+                self._kept.move_to_end(key)
+                self._delete(key)  # equal photos come to one path; this one came again
+                return found.upload
+            upload = self._read(key)
+            self._keep(key, upload)
+            return upload
+
+    def peek(self, path: str) -> Upload | None:
+        """The photo at a path if it is in memory."""
+        with self._lock:
+            found = self._kept.get(path)
+            return found.upload if found else None
+
+    def holds(self, path: str) -> bool:
+        """Whether a path names a plain file in the folder of uploads, links followed."""
+        try:
+            real = Path(path).resolve()
+            return real.is_relative_to(self.folder) and real.is_file()
+        except (OSError, ValueError):  # a NUL, or a name that is too long
+            return False
+
+    def forget(self, path: str | os.PathLike[str]) -> None:
+        """Let one photo go, in memory and in the folder."""
+        with self._lock:
+            self._drop(os.fspath(path))
+            self._delete(os.fspath(path))
+
+    def sweep(self) -> None:
+        """Let go what was kept long enough, in memory and in the folder."""
+        now = self._clock()
+        with self._lock:
+            for key in [key for key, kept in self._kept.items() if kept.until <= now]:
+                self._drop(key)
+        oldest = time.time() - self._kept_s
+        for file in self.folder.rglob("*"):
+            try:
+                if file.is_file() and file.stat().st_mtime < oldest:
+                    self._delete(str(file))
+            except OSError:
+                continue  # somebody else was faster
+
+    def on_disk(self) -> int:
+        """Bytes of uploads that nobody asked about yet."""
+        total = 0
+        for file in self.folder.rglob("*"):
+            try:
+                total += file.stat().st_size if file.is_file() else 0
+            except OSError:
+                continue
+        return total
+
+    @property
+    def kept(self) -> int:
+        """How many photos are in memory."""
+        return len(self._kept)
+
+    def _read(self, path: str) -> Upload:
+        if not self.holds(path):
+            raise PhotoError(GONE)
+        file, name = Path(path), plain_name(path)
+        try:
+            with file.open("rb") as handle:
+                content = handle.read(self._limits.max_upload_bytes + 1)
+        except OSError as error:
+            raise PhotoError(GONE) from error
+        self._delete(path)
+        if len(content) > self._limits.max_upload_bytes:
+            raise PhotoSizeError(f"{name} is larger than {self._limits.max_upload_mb:g} MB")
+        return Upload(name, content)
+
+    def _delete(self, path: str) -> None:
+        """Delete a file of the uploads, and the folder that Gradio made for its content."""
+        if not self.holds(path):
+            return
+        with contextlib.suppress(OSError):  # somebody else was faster
+            Path(path).unlink()
+            if Path(path).parent.resolve() != self.folder:
+                Path(path).parent.rmdir()
+
+    def _keep(self, key: str, upload: Upload) -> None:
+        self._kept[key] = _Kept(upload, self._clock() + self._kept_s)
+        self._bytes += len(upload.content)
+        while self._bytes > self._limits.kept_mb * 1e6 and len(self._kept) > 1:
+            self._drop(next(iter(self._kept)))
+
+    def _drop(self, key: str) -> None:
+        if found := self._kept.pop(key, None):
+            self._bytes -= len(found.upload.content)

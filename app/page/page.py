@@ -1,0 +1,102 @@
+"""The page: one piece of HTML that asks one function. Gradio carries both, uploads and the API.
+
+Gradio's own events are not used between page and server: one that fires while another of its chain
+is pending is dropped (``trigger_mode="once"``), and chains have no order between them, so on a busy
+machine a click could be lost. The page's script (``static/desk.js``) asks
+:meth:`app.page.handlers.Desk.ask` directly, and of two answers shows the one to the later question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from app.engine.limits import KEPT_SECONDS
+from app.examples import MOST_EXAMPLES, Sample, thumbnail_jpeg
+from app.http.gradio_endpoints import add_endpoints
+from app.options import TileSource
+from app.page.handlers import Desk
+from app.views.map import tiles_of
+from app.views.shell import shell_html
+
+if TYPE_CHECKING:
+    from app.engine.engine import Engine
+    from app.engine.uploads import Uploads
+
+STATIC_ROUTE = "gair-static"
+"""Where the server serves ``app/static``, relative to the page."""
+
+STYLES = ("leaflet/leaflet", "page", "places", "claim", "map")
+"""Style sheets of the page, in order."""
+SCRIPTS = (
+    "leaflet/leaflet", "graticule", "heat", "draw", "controls", "map", "link", "desk", "photos",
+    "locate", "claim", "explore", "page",
+)  # fmt: skip
+"""Scripts of the page; each may use those before it."""
+HEAD = "\n".join(
+    [f'<link rel="stylesheet" href="{STATIC_ROUTE}/{name}.css">' for name in STYLES]
+    + [f'<script defer src="{STATIC_ROUTE}/{name}.js"></script>' for name in SCRIPTS]
+)
+"""What the document's head needs, so that nothing is drawn before its style is there."""
+
+_BEGIN = """\
+window.gairWaiting = { element, server, upload, props };
+if (window.gairPage) window.gairPage.begin();"""
+"""Either Gradio or the last script is there last; whichever it is begins."""
+
+
+def build_page(
+    engine: Engine,
+    uploads: Uploads,
+    *,
+    start: str,
+    tiles: TileSource | None = None,
+    examples: Sequence[Sample] = (),
+    imagery_share: float | None = None,
+) -> gr.Blocks:
+    """The page, ready to be launched.
+
+    Args:
+        engine: What answers the questions.
+        uploads: Where photos that are sent are kept.
+        start: The index that is shown first.
+        tiles: Background map; None for the index's outline alone.
+        examples: Photos to try with one click; the first 24 are offered.
+        imagery_share: Weight of the imagery to start with, 0 to 1; as calibrated, or half, if None.
+
+    Raises:
+        PhotoError: An example cannot be read.
+    """
+    samples = tuple(examples[:MOST_EXAMPLES])
+    page: gr.Blocks
+    with gr.Blocks(
+        title=f"{start} · GAIR Geolocator", analytics_enabled=False, fill_width=True
+    ) as page:
+        gr.HTML(
+            shell_html(
+                engine.names(),
+                start,
+                [thumbnail_jpeg(sample.photo) for sample in samples],
+                synthetic=all(sample.synthetic for sample in samples),
+                minutes_kept=KEPT_SECONDS // 60,
+            ),
+            js_on_load=_BEGIN,
+            apply_default_css=False,
+            server_functions=[ask_of(Desk(engine, uploads, samples))],
+            tiles=tiles_of(tiles),
+            share=imagery_share,
+            elem_id="gair-page",
+        )
+        add_endpoints(engine, start)
+    return page
+
+
+def ask_of(desk: Desk) -> Callable[[Any], dict[str, Any]]:
+    """The desk's one function, under the name that the page's script knows."""
+
+    def ask(question: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever was sent
+        return desk.ask(question)
+
+    return ask

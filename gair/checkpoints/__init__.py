@@ -1,0 +1,1 @@
+"""gair/checkpoints."""

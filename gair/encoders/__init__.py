@@ -1,0 +1,1 @@
+"""gair/encoders."""

@@ -1,0 +1,174 @@
+"""Open a photo safely: upright, RGB, without metadata, and refused before it can do harm.
+
+A photo comes from a file, bytes, a Pillow image or an array::
+
+    photo = open_photo("street.jpg")
+    photo.rgb                 # PIL image, mode RGB, upright
+    photo.gps_lonlat_deg      # what EXIF gives away; never used for a score
+
+What becomes of unusual pixels: transparency is laid over white; of several frames or pages the
+first counts (of a Pillow image, the current one); 16-bit grey and [0, 1] floats are scaled to 8
+bits; 16-bit colour keeps its upper 8 bits. An embedded ICC profile is ignored, because the GAIR
+release feeds its model plain ``convert("RGB")`` pixels, and that is what the weights know.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from gair.errors import PhotoError, PhotoSizeError, PhotoTypeError
+from gair.photos.exif import gps_lonlat_deg, upright_transpose
+from gair.photos.pixels import image_of_array, to_rgb
+
+MAX_PIXELS = 100_000_000
+"""Most pixels a photo may have, by its header. Cameras in common use write up to 61 megapixels,
+360-degree ones 72, phones 50 (200 only in a special mode). Reading a turned JPEG of this size peaks
+at 1.2 GB (measured); a PNG of 20 kB can claim 169 megapixels and more."""
+
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "JPEG2000", "PPM", "HEIF")
+"""Pillow's names. Others are refused: some start programs (EPS runs Ghostscript), none is of a
+camera. HEIF counts only where the host program has registered a plugin for it."""
+
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
+
+PhotoSource = str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[np.generic]
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A ground photo, ready for the model; shares no memory with what it was made from."""
+
+    rgb: Image.Image
+    """Upright, mode RGB, no metadata at all in ``info``."""
+    name: str
+    """The file's name; "photo" for bytes, images and arrays."""
+    gps_lonlat_deg: tuple[float, float] | None
+    """Longitude, latitude in degrees that the EXIF tags disclose; never used for scoring."""
+
+
+def open_photo(
+    source: PhotoSource, *, max_pixels: int = MAX_PIXELS, name: str | None = None
+) -> Photo:
+    """Read a photo and turn it upright.
+
+    Args:
+        source: A path; the bytes of an image file; a Pillow image; or an array (H, W), (H, W, 3)
+            or (H, W, 4) of uint8, uint16 or floats in [0, 1]. It is never modified.
+        max_pixels: Refuse more than this, before any pixel is decoded.
+        name: What to call the photo instead of its file name.
+
+    Raises:
+        PhotoError: The source is missing, no image (:class:`PhotoTypeError`), broken, truncated or
+            too large (:class:`PhotoSizeError`).
+    """
+    if isinstance(source, Image.Image):
+        return _photo(source, name or "photo", max_pixels)
+    if isinstance(source, np.ndarray):
+        name = name or "photo"
+        return _photo(image_of_array(source, name), name, max_pixels)
+    if isinstance(source, bytes):
+        return _read(io.BytesIO(source), name or "photo", max_pixels)
+    if not isinstance(source, str | os.PathLike):
+        raise PhotoError(
+            f"cannot open a {type(source).__name__} as a photo; "
+            "pass a path, bytes, a Pillow image or an array"
+        )
+    path = Path(source)
+    with _open_file(path) as file:
+        return _read(file, name or path.name, max_pixels)
+
+
+def _open_file(path: Path) -> BinaryIO:
+    try:
+        if path.is_dir():
+            raise PhotoError(f"{path} is a folder; name one photo in it")
+        if path.exists() and not path.is_file():
+            raise PhotoError(f"{path} is not a regular file; name a photo")
+        return path.open("rb")
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = getattr(error, "strerror", None) or error
+        raise PhotoError(f"cannot read {path}: {reason}; name a photo you may read") from error
+
+
+def _read(file: BinaryIO, name: str, max_pixels: int) -> Photo:
+    """Decode an image file from its beginning."""
+    start = file.read(12)
+    if not start:
+        raise PhotoError(f"{name} is empty (0 bytes); copy or download it again")
+    file.seek(0)
+    with _quiet_pillow():
+        Image.init()  # registers all formats
+        try:
+            image = Image.open(file, formats=[f for f in _FORMATS if f in Image.OPEN])
+        except Image.DecompressionBombError as error:
+            raise PhotoSizeError(_too_large(name, str(error), max_pixels)) from error
+        except UnidentifiedImageError as error:
+            raise PhotoTypeError(_unknown(name, start)) from error
+        except Exception as error:  # Pillow raises a dozen kinds over broken headers
+            raise PhotoError(
+                f"{name} has a broken header ({_reason(error)}); export it again"
+            ) from error
+        with image:
+            return _photo(image, name, max_pixels)
+
+
+def _photo(image: Image.Image, name: str, max_pixels: int) -> Photo:
+    """Check the size, then load, turn upright and strip."""
+    width, height = image.size
+    if width < 1 or height < 1:
+        raise PhotoError(f"{name} is {width} x {height} pixels: there is nothing to see in it")
+    if width * height > max_pixels:
+        size = f"{width} x {height} = {width * height:,} pixels"
+        raise PhotoSizeError(_too_large(name, size, max_pixels))
+    with _quiet_pillow():
+        try:
+            image.load()
+        except Exception as error:  # Pillow raises a dozen kinds over broken data
+            raise PhotoError(
+                f"{name} is truncated or damaged ({_reason(error)}); copy or download it again"
+            ) from error
+        transpose = upright_transpose(image)
+        gps = gps_lonlat_deg(image)
+        rgb = to_rgb(image, name)
+    if transpose is not None:
+        rgb = rgb.transpose(transpose)
+    rgb.info = {}
+    return Photo(rgb, name, gps)
+
+
+@contextlib.contextmanager
+def _quiet_pillow() -> Iterator[None]:
+    """Keep Pillow's warnings to itself: size is checked here, and broken EXIF counts as none.
+
+    Filters belong to the process: other threads see this one, and where several open photos at
+    once it may outlive them. It touches nothing but warnings that Pillow itself issues.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        yield
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _too_large(name: str, size: str, max_pixels: int) -> str:
+    return f"{name} is too large to decode safely ({size}); shrink it to {max_pixels:,} or fewer"
+
+
+def _unknown(name: str, start: bytes) -> str:
+    if start[4:8] == b"ftyp" and start[8:12] in _HEIF_BRANDS:
+        return f"{name} is a HEIC/HEIF photo, which cannot be read here; export it as JPEG"
+    known = "JPEG, PNG, WebP, TIFF, GIF, BMP, AVIF"
+    return f"{name} is not a photo in a known format ({known}), or is cut off; export it again"

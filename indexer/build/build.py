@@ -1,0 +1,221 @@
+"""Journey 1, a region becomes an index: cells, frames, units, files, CURRENT."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gair.errors import ResourceError, UnfinishedError
+from indexer.build.build_manifest import make_manifest, summary_lines
+from indexer.build.engine import Engine, Job, LocalEngine
+from indexer.build.outcome import Outcome
+from indexer.build.plan import BuildOptions as BuildOptions
+from indexer.build.plan import BuildTask, no_overlap, plan_build
+from indexer.build.timings import Timings
+from indexer.build.unit_files import UnitFolder
+from indexer.build.units import BuildPlan, Unit
+from indexer.build.work import (
+    forget,
+    forget_all,
+    mention_others,
+    open_work,
+    own_work,
+    size_bytes,
+    unfinished,
+)
+from indexer.build.write_index import gather_outcome, write_files
+from indexer.index.content_hash import content_sha256
+from indexer.index.ivf_tune import calibration_photos, make_search
+from indexer.index.manifest import Manifest
+from indexer.index.storage import (
+    building,
+    check_name,
+    file_records,
+    new_build_id,
+    publish,
+    require_space,
+)
+from indexer.regions.region import Region
+
+if TYPE_CHECKING:
+    from gair.model import Gair
+    from indexer.imagery.source import ImagerySource
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What a build did."""
+
+    path: Path
+    """The build's folder."""
+    manifest: Manifest
+
+    @property
+    def summary(self) -> list[str]:
+        """Lines for people."""
+        return summary_lines(self.manifest)
+
+
+def build_index(
+    name: str,
+    region: Region,
+    imagery: ImagerySource,
+    model: Gair,
+    out: str | Path = "indexes",
+    *,
+    options: BuildOptions | None = None,
+    model_source: str | None = None,
+    engine: Engine | None = None,
+) -> BuildReport:
+    """Index a region and make the result the build that serves.
+
+    Whatever ends a build early, the units it finished stay: the same call goes on from them, and
+    the index it makes is the same to the byte.
+
+    Args:
+        name: name of the index, a folder under ``out``.
+        region: what to index.
+        imagery: where pixels come from.
+        model: what turns them into vectors.
+        out: folder of all indexes.
+        options: resolution and the like.
+        model_source: what to load the model from when the index is opened; ``model.info.source``
+            unless given.
+        engine: who computes the units; this process unless given.
+
+    Raises:
+        RegionError: no cell of the region has imagery.
+        StorageError: the disk refused; nothing changes for readers.
+        ResourceError: the memory was not enough; nothing changes for readers.
+        UnfinishedError: ``options.limit`` units were done and others are left.
+    """
+    options, engine = options or BuildOptions(), engine or LocalEngine()
+    began, timings = time.perf_counter(), Timings()
+    index_folder = Path(out) / check_name(name)
+    task = plan_build(name, region, imagery, model, options, model_source, timings)
+    facts = task.facts()
+    there_bytes = sum(size_bytes(f) for f in own_work(index_folder, facts, every=options.force))
+    require_space(index_folder, task.needed_bytes - there_bytes)
+    build = new_build_id()
+    with building(index_folder, build) as folder:
+        if options.force:
+            forget_all(index_folder)
+        work, recipe = open_work(index_folder, facts, task.choose, task.emb)
+        mention_others(index_folder, work, quiet=options.quiet)
+        with _kept(work, task.plan), _memory_errors():
+            todo = unfinished(work, task.plan.units, quiet=options.quiet)
+            computed = {
+                **recipe.to_dict(),
+                "device": model.device.type,
+                "engine": engine.name,
+                "unit_resolution": task.plan.unit_resolution,
+                "units": len(task.plan.units),
+                "units_resumed": len(task.plan.units) - len(todo),
+            }
+            job = Job(task.plan, imagery, model, recipe, work, options.quiet)
+            _compute(job, todo, engine, options.limit, timings)
+            outcome = gather_outcome(task.plan, work)
+            if not len(outcome.kept):
+                forget(work)
+                raise no_overlap(region, imagery)
+            manifest = _finalise(folder, build, task, work, outcome, computed, timings, began)
+            path = publish(folder, build, manifest.to_json())
+        if not options.keep_units:
+            forget(work)
+    return BuildReport(path, manifest)
+
+
+def _compute(
+    job: Job, todo: Sequence[Unit], engine: Engine, limit: int | None, timings: Timings
+) -> None:
+    """Do the units that are left, or the first ones of them."""
+    engine.run(job, todo[:limit], timings)
+    if limit is not None and limit < len(todo):
+        raise UnfinishedError(f"stopped after {limit:,} new units, as --limit asks")
+
+
+@contextlib.contextmanager
+def _kept(work: UnitFolder, plan: BuildPlan) -> Iterator[None]:
+    """Tell whoever catches what ends a build early how much of it stays."""
+    try:
+        yield
+    except BaseException as error:
+        done = sum(work.has(unit) for unit in plan.units)
+        if done:
+            error.add_note(
+                f"{done:,} of {len(plan.units):,} units are done and kept: the same command goes "
+                "on from them"
+            )
+        else:
+            forget(work)
+        raise
+
+
+@contextlib.contextmanager
+def _memory_errors() -> Iterator[None]:
+    """Turn the refusals of Python, FAISS and torch to find memory into :class:`ResourceError`."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        said = str(error)  # torch has a type of its own for GPUs, and for a CPU only a text
+        known = "out of memory" in said or "can't allocate memory" in said
+        if not (isinstance(error, MemoryError) or known):
+            raise
+        raise ResourceError(
+            "out of memory: stop other programs or build a smaller region"
+        ) from error
+
+
+def _finalise(
+    folder: Path,
+    build: str,
+    task: BuildTask,
+    work: UnitFolder,
+    outcome: Outcome,
+    computed: dict[str, Any],
+    timings: Timings,
+    began: float,
+) -> Manifest:
+    """Units become the files of the build."""
+    dim, shape = task.model.config.dim, task.token_shape
+    write_files(
+        folder, task.plan, work, outcome, task.region, dim=dim, token_shape=shape, timings=timings
+    )
+    since = time.perf_counter()
+    photos = calibration_photos(folder.parent, task.model_fingerprint)
+    search = make_search(folder, task.options.index_type, photos, quiet=task.options.quiet)
+    since = timings.add("index type", since)
+    records = file_records(folder)
+    content = content_sha256(folder, records)
+    timings.add("hashing", since)
+    timings.seconds["total"] = time.perf_counter() - began
+    return make_manifest(
+        name=task.name,
+        build=build,
+        region=task.region,
+        imagery=task.described,
+        imagery_warnings=_imagery_warnings(task, work),
+        model=task.model,
+        model_source=task.model_source,
+        model_fingerprint=task.model_fingerprint,
+        cells=task.plan.cells,
+        plan=task.plan.frames,
+        outcome=outcome,
+        query_mode=task.options.query_mode,
+        token_shape=shape,
+        seconds=timings.seconds,
+        files=records,
+        computed=computed,
+        content_sha256=content,
+        search=search,
+    )
+
+
+def _imagery_warnings(task: BuildTask, work: UnitFolder) -> list[str]:
+    """What the imagery has to say, and said in earlier runs, each once."""
+    earlier = (warning for unit in task.plan.units for warning in work.warnings(unit))
+    return list(dict.fromkeys([*task.imagery.warnings, *earlier]))

@@ -1,0 +1,208 @@
+"""How vectors are computed: what may change their bits, chosen once a build.
+
+A build that is resumed takes the choices of its first run, whatever the machine looks like now.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from gair.errors import UsageError
+
+if TYPE_CHECKING:
+    from gair.encoders.inr import QueryMode
+    from gair.model import Gair
+import hashlib
+import json
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from gair.encoders.inr import QueryMode
+    from indexer.build.units import BuildPlan
+
+UNIT_SCHEMA = 2
+"""Raised when units are computed or written in another way."""
+
+_LIBRARIES = ("gair-geolocator", "torch", "numpy", "pyarrow", "rasterio", "pyproj")
+
+
+def what_vectors_depend_on(
+    plan: BuildPlan,
+    *,
+    polygon_sha256: str,
+    imagery: Mapping[str, Any],
+    model_fingerprint: str,
+    device: str,
+    query_mode: QueryMode,
+    keep_token_maps: bool,
+    precision: WantedPrecision,
+    threads: int | None,
+) -> dict[str, Any]:
+    """Plain JSON types; two builds whose units may be mixed have equal ones.
+
+    The precision and the threads are the wanted ones: what was chosen where none was wanted is
+    kept beside the units, with the number of frames in a pass.
+    """
+    frames = plan.frames
+    return {
+        "schema": UNIT_SCHEMA,
+        "model": model_fingerprint,
+        "polygon": polygon_sha256,
+        "h3_resolution": plan.cells.resolution,
+        "cells": _digest(plan.cells.ids),
+        "frames": _digest(frames.bounds_wsen_m, frames.frame_px, frames.frame_of_cell),
+        "inner_share": frames.inner_share,
+        "unit_resolution": plan.unit_resolution,
+        "imagery": dict(imagery),
+        "query_mode": query_mode,
+        "keep_token_maps": keep_token_maps,
+        "precision": precision,
+        "threads": threads,
+        "machine": machine(device),
+    }
+
+
+def machine(device: str) -> dict[str, Any]:
+    """What of this machine and its software may change the last bits of a vector."""
+    import torch
+
+    libraries = {name: known for name in _LIBRARIES if (known := _version(name))}
+    found: dict[str, Any] = {"device": device, "libraries": libraries}
+    if device == "cpu":
+        found["cpu"] = torch.backends.cpu.get_cpu_capability()
+        found["bfloat16"] = has_bfloat16()
+    elif device == "cuda":
+        found["gpu"] = torch.cuda.get_device_name()
+    return found
+
+
+def fingerprint_of(facts: Mapping[str, Any]) -> str:
+    """The sha256 of facts as canonical JSON."""
+    text = json.dumps(facts, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _digest(*arrays: np.ndarray[Any, Any]) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+Precision = Literal["float32", "bfloat16"]
+
+WantedPrecision = Literal["auto", "float32", "bfloat16"]
+
+PRECISIONS: tuple[WantedPrecision, ...] = ("auto", "float32", "bfloat16")
+
+MOST_FRAMES_AT_ONCE = {"cpu": 8, "cuda": 64}
+"""Frames in one encoder pass. On a CPU more gain nothing."""
+
+_FRAMES_AT_ONCE_ELSEWHERE = 8
+
+_WIDE = 512
+"""From this width on a CPU gains by half precision; narrower models spend their time elsewhere."""
+
+_SHARE_OF_MEMORY = 0.25
+
+_ACTIVATIONS = 40
+"""Numbers a token and dimension that an encoder pass holds at the same time, generously."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How units are computed."""
+
+    query_mode: QueryMode = "nili"
+    """How token maps are read at cells."""
+    precision: Precision = "float32"
+    """Type that matrix products are computed in; what they are made into is float32."""
+    frames_at_once: int = 8
+    """Frames in one encoder pass, of the same unit."""
+    threads: int = 0
+    """Threads that torch computes with on a CPU: how a sum is shared out shows in its last bits. 0
+    leaves it to torch."""
+    keep_token_maps: bool = True
+    """Whether token maps go into the units."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return dataclasses.asdict(self)
+
+
+def choose_precision(wanted: WantedPrecision, model: Gair) -> Precision:
+    """The type that matrix products are computed in.
+
+    ``auto`` is bfloat16 where the CPU has instructions for it and the model is wide enough to gain;
+    anywhere else, GPUs included, it is float32.
+    """
+    if wanted not in PRECISIONS:
+        raise UsageError(f"precision {wanted!r} is none of {', '.join(PRECISIONS)}: choose one")
+    if wanted != "auto":
+        return wanted
+    wide = model.config.dim >= _WIDE
+    return "bfloat16" if model.device.type == "cpu" and wide and has_bfloat16() else "float32"
+
+
+def has_bfloat16() -> bool:
+    """Whether this CPU multiplies in bfloat16 by itself (AVX512-BF16, AMX)."""
+    import torch
+
+    known = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # from torch 2.6 on
+    return any(bool(getattr(torch.cpu, name, bool)()) for name in known)
+
+
+def choose_frames_at_once(model: Gair) -> int:
+    """How many frames fit in a quarter of the memory that is free now, up to what helps."""
+    config, device = model.config, model.device
+    most = MOST_FRAMES_AT_ONCE.get(device.type, _FRAMES_AT_ONCE_ELSEWHERE)
+    free_bytes = _free_bytes(device.type)
+    if free_bytes is None:
+        return most
+    tokens = config.rs_grid**2
+    scores = config.rs_heads * tokens * tokens
+    frame_bytes = 4 * (_ACTIVATIONS * tokens * config.dim + 2 * scores)
+    return int(min(max(_SHARE_OF_MEMORY * free_bytes / frame_bytes, 1), most))
+
+
+@contextlib.contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Let torch compute with so many threads for a while; 0 leaves it as it is."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _free_bytes(device: str) -> int | None:
+    """Memory that can be had, None where nothing says."""
+    if device == "cuda":
+        import torch
+
+        return int(torch.cuda.mem_get_info()[0])
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            line = next(line for line in file if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        return None
+    return int(line.split()[1]) * 1024

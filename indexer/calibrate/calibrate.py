@@ -1,0 +1,153 @@
+"""The recipe of a calibration: from photos whose place is known to what is known of an index.
+
+Photos are split once, by a seed. A small part fits the three numbers that turn scores into a
+posterior (:mod:`indexer.calibrate.fit_posterior`); everything with a promise - regions, claims, familiarity -
+rests on the others, on which nothing was fitted before.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from gair.arrays import Ints
+from gair.errors import UsageError
+from indexer.calibrate.error_rates import known, measure
+from indexer.calibrate.fit_posterior import FEWEST_PHOTOS, MOST_PHOTOS, fit_sharpness
+from indexer.calibrate.held_out import Examiner, HeldBack
+from indexer.probability.calibration import SCHEMA_VERSION, Calibration
+from indexer.probability.confidence import fit_confidence
+from indexer.probability.out_of_index import (
+    Familiarity,
+    check_level,
+    fit_familiarity,
+    with_elsewhere,
+)
+from indexer.probability.posterior import Sharpness
+
+if TYPE_CHECKING:
+    from indexer.photos.vectors import PhotoVectors
+    from indexer.search.geolocator import Geolocator
+
+__all__ = ["FEWEST_USABLE", "calibrate", "fit_confidence", "fit_sharpness"]
+
+
+FEWEST_USABLE = 50
+"""Photos taken in the index that a calibration needs."""
+OUTSIDE_INDEX = "taken outside the index"
+
+_FIT_SHARE = 0.4
+_FIT_ENTRIES = 60_000_000
+"""Photos times cells of a fit: 240 MB for each of two arrays of scores."""
+
+
+def calibrate(
+    geolocator: Geolocator,
+    vectors: PhotoVectors,
+    *,
+    level: float = 0.05,
+    out_of_index: PhotoVectors | None = None,
+    seed: int = 0,
+    quiet: bool = False,
+) -> Calibration:
+    """Measure how far an index's answers can be believed.
+
+    Args:
+        geolocator: the index and its model.
+        vectors: photos with known places, drawn like those that will be asked about.
+        level: share of the index's own photos that may be refused as not from the index.
+        out_of_index: photos from elsewhere, to measure how many of those are noticed.
+        seed: of the split and of the claims.
+        quiet: no progress.
+
+    Raises:
+        UsageError: fewer than :data:`FEWEST_USABLE` photos can be used.
+    """
+    check_level(level)
+    rows, truth, left_out = _usable(geolocator, vectors)
+    s, lonlat = vectors.s[rows], vectors.lonlat_deg[rows]
+    order = np.random.default_rng(seed).permutation(len(rows))
+    count = _fit_count(len(rows), len(geolocator.field))
+    fitted, held = np.sort(order[:count]), np.sort(order[count:])
+    sharpness = _fit(geolocator, s[fitted], truth[fitted], quiet)
+    examiner = Examiner(geolocator, sharpness)
+    photos = HeldBack(s[held], lonlat[held], truth[held])
+    found = examiner.examine(photos, seed=seed, quiet=quiet)
+    familiarity = fit_familiarity(s, held, found.evidence, level=level, seed=seed)
+    if out_of_index is not None:
+        familiarity = _with_elsewhere(examiner, familiarity, out_of_index, left_out)
+    measured = {"photos_fitted": float(count), "photos_held_back": float(len(held))}
+    measured |= measure(examiner, photos, found)
+    placed = np.isfinite(vectors.lonlat_deg).all(axis=1)
+    return Calibration(
+        schema_version=SCHEMA_VERSION,
+        build=geolocator.index.manifest.build,
+        model_fingerprint=geolocator.index.manifest.model.fingerprint,
+        created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+        photos=len(rows),
+        left_out=left_out,
+        sharpness=sharpness,
+        masses=np.sort(found.masses),
+        confidence={
+            radius_m: fit_confidence(mass, found.miss_m <= radius_m)
+            for radius_m, mass in found.disc_mass.items()
+        },
+        familiarity=familiarity,
+        claims={radius_m: np.sort(shares) for radius_m, shares in found.true_claims.items()},
+        false_claims={r: known(shares) for r, shares in found.false_claims.items()},
+        photo_lonlat_deg=vectors.lonlat_deg[placed],
+        measured=measured,
+    )
+
+
+def _usable(geolocator: Geolocator, vectors: PhotoVectors) -> tuple[Ints, Ints, dict[str, int]]:
+    """Rows of the photos taken in the index, their cells, and how many others there are."""
+    rows = np.flatnonzero(vectors.usable)
+    truth = geolocator.cell_row(vectors.lonlat_deg[rows])
+    left_out = dict(vectors.left_out())
+    if outside := int((truth < 0).sum()):
+        left_out[OUTSIDE_INDEX] = outside
+    inside = truth >= 0
+    if inside.sum() < FEWEST_USABLE:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(left_out.items()))
+        raise UsageError(
+            f"{inside.sum()} of {len(vectors):,} photos can be used to calibrate"
+            f"{f' ({reasons})' if reasons else ''}, and at least {FEWEST_USABLE} are needed: add "
+            "photos with coordinates inside the index"
+        )
+    return rows[inside], truth[inside], left_out
+
+
+def _fit_count(photos: int, cells: int) -> int:
+    """How many photos the sharpness is fitted on."""
+    most = max(FEWEST_PHOTOS, min(MOST_PHOTOS, _FIT_ENTRIES // cells))
+    return min(most, int(_FIT_SHARE * photos))
+
+
+def _fit(geolocator: Geolocator, s: npt.NDArray[np.float32], truth: Ints, quiet: bool) -> Sharpness:
+    rs, location = geolocator.index.rs.scores(s), geolocator.index.location.scores(s)
+    return fit_sharpness(rs, location, geolocator.field, truth, quiet=quiet)
+
+
+def _with_elsewhere(
+    examiner: Examiner, known: Familiarity, photos: PhotoVectors, left_out: dict[str, int]
+) -> Familiarity:
+    """Measure familiarity on photos from elsewhere; those from the index are counted, not used."""
+    readable = np.isfinite(photos.s).all(axis=1)
+    placed = np.isfinite(photos.lonlat_deg).all(axis=1)
+    inside = np.zeros(len(photos), dtype=np.bool_)
+    inside[placed] = examiner.geolocator.cell_row(photos.lonlat_deg[placed]) >= 0
+    counts = {"cannot be read": ~readable, "taken in the index": readable & inside}
+    for reason, rows in counts.items():
+        if rows.any():
+            left_out[f"from elsewhere: {reason}"] = int(rows.sum())
+    s = photos.s[readable & ~inside]
+    if not len(s):
+        raise UsageError(
+            f"none of {len(photos):,} photos from elsewhere can be used: they cannot be read, or "
+            "were taken in the index"
+        )
+    return with_elsewhere(known, s, examiner.evidence(s))

@@ -1,0 +1,114 @@
+"""What a calibration reports of its index: error rates on photos that nothing was fitted on.
+
+Where a number depends on the photos it is measured on, each half of them is judged by the other's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from gair.arrays import Floats, Ints
+from indexer.calibrate.held_out import CONFIDENCE_RADII_M, Examiner, Findings, HeldBack
+from indexer.probability.claims import share_as_bad, share_as_good
+from indexer.probability.confidence import fit_confidence
+from indexer.probability.conformal import conformal_mass
+from indexer.probability.verdicts import CONSISTENT, UNLIKELY, rate_name, verdict_of
+
+_REGIONS = 200
+"""Photos whose regions are measured."""
+_LEVELS = (0.5, 0.9)
+_BINS = 10
+
+
+def measure(examiner: Examiner, photos: HeldBack, found: Findings) -> dict[str, float]:
+    """What the held-back photos say, by name."""
+    share = examiner.field.area_m2 / examiner.field.area_m2.sum()
+    measured = {
+        "nll": float(found.nll.mean()),
+        "nll_chance": float(-np.log(share[photos.truth_row]).mean()),
+        "median_miss_m": float(np.median(found.miss_m)),
+    }
+    for level in _LEVELS:
+        name = f"{100 * level:g}"
+        mass = conformal_mass(found.masses, level)
+        area_m2 = examiner.region_area_m2(photos.s[:_REGIONS], mass)
+        measured[f"region_km2_{name}"] = float(np.median(area_m2)) / 1e6
+        measured[f"region_share_{name}"] = float(np.median(area_m2) / examiner.field.area_m2.sum())
+        measured[f"coverage_{name}"] = float(_crossed(_coverage(found, level), len(photos)).mean())
+    for radius_m in CONFIDENCE_RADII_M:
+        inside = found.miss_m <= radius_m
+        said = _crossed(_confidence(found, radius_m), len(photos))
+        measured[f"within_{radius_m:g}m"] = float(inside.mean())
+        measured[f"ece_{radius_m:g}m"] = calibration_error(said, inside)
+    for radius_m in found.true_claims:
+        true, false = found.true_claims[radius_m], known(found.false_claims[radius_m])
+        for rate, value in verdict_rates(true, false).items():
+            measured[rate_name(rate, radius_m)] = value
+    return measured
+
+
+def _crossed(judge: Callable[[Ints, Ints], Floats], count: int) -> Floats:
+    """Judge each half of the photos by the other half: (P,)."""
+    judged = np.empty(count)
+    halves = np.arange(0, count, 2), np.arange(1, count, 2)
+    for some, others in (halves, halves[::-1]):
+        judged[some] = judge(some, others)
+    return judged
+
+
+def _coverage(found: Findings, level: float) -> Callable[[Ints, Ints], Floats]:
+    def judge(some: Ints, others: Ints) -> Floats:
+        return (found.masses[some] <= conformal_mass(found.masses[others], level)).astype(float)
+
+    return judge
+
+
+def _confidence(found: Findings, radius_m: float) -> Callable[[Ints, Ints], Floats]:
+    mass, inside = found.disc_mass[radius_m], found.miss_m <= radius_m
+
+    def judge(some: Ints, others: Ints) -> Floats:
+        return fit_confidence(mass[others], inside[others]).chance(mass[some])
+
+    return judge
+
+
+def calibration_error(said: Floats, true: npt.NDArray[np.bool_]) -> float:
+    """Expected calibration error over ten bins of equal width: (P,) chances and what happened."""
+    bins = np.minimum((said * _BINS).astype(np.int64), _BINS - 1)
+    gaps = np.bincount(bins, weights=said - true, minlength=_BINS)
+    return float(np.abs(gaps).sum() / len(said))
+
+
+def verdict_rates(true: Floats, false: Floats) -> dict[str, float]:
+    """How often true and false claims get each verdict, each judged by the others.
+
+    Args:
+        true: (n,) share of places elsewhere that do as well, of true claims.
+        false: (m,) the same of false ones.
+    """
+    rates = {}
+    for name, shares in (("true", true), ("false", false)):
+        as_bad = share_as_bad(shares, np.sort(true))
+        as_good = share_as_good(shares, np.sort(false))
+        if name == "true":
+            as_bad = _others_only(as_bad)
+        else:
+            as_good = _others_only(as_good)
+        verdicts = [verdict_of(*three) for three in zip(shares, as_good, as_bad, strict=True)]
+        for word in (UNLIKELY, CONSISTENT):
+            rates[f"{name}_{word}"] = verdicts.count(word) / max(len(verdicts), 1)
+    return rates
+
+
+def _others_only(p_values: Floats) -> Floats:
+    """Conformal p-values of claims among themselves, each without the claim it is about."""
+    count = len(p_values)
+    return (p_values * (1 + count) - 1) / max(count, 1)
+
+
+def known(values: Floats) -> Floats:
+    """Those that are there, ascending."""
+    return np.sort(values[np.isfinite(values)])

@@ -1,0 +1,287 @@
+"""What is asked of a STAC catalogue, and how its answers and refusals come back.
+
+A catalogue is asked once, when the imagery is opened: for all scenes of a collection that show an
+area between two dates with few clouds. Pixels are another matter (:mod:`.stac_windows`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+import shapely
+from shapely.geometry import MultiPolygon, Polygon
+
+from gair.errors import ImageryError, UsageError
+
+if TYPE_CHECKING:
+    from pystac import Item
+    from pystac_client import Client
+from importlib.util import find_spec
+
+PACKAGES = {"pystac_client": "pystac-client", "odc.stac": "odc-stac"}
+"""Modules, and the packages they come in."""
+
+
+def require_packages() -> None:
+    """Check that what catalogues are read with is installed.
+
+    Raises:
+        ImageryError: It is not.
+    """
+    if missing := [package for module, package in PACKAGES.items() if not _installed(module)]:
+        raise ImageryError(
+            f"--imagery stac needs {' and '.join(missing)}: pip install 'gair-geolocator[stac]', "
+            "or give local files with --imagery PATH"
+        )
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # a parent package is missing
+        return False
+
+
+EARTH_SEARCH = "https://earth-search.aws.element84.com/v1"
+
+COLLECTION = "sentinel-2-c1-l2a"
+"""Level-2A of Earth Search's Collection 1. The older ``sentinel-2-l2a`` beside it has scenes whose
+metadata is wrong about the offset (https://github.com/Element84/earth-search/issues/71)."""
+
+Composite = Literal["median", "best"]
+
+_PAGE = 100
+
+_RETRIED = (429, 500, 502, 503, 504)
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a server is waited for before it is given up."""
+
+    tries: int = 4
+    """Times a request is made before it counts as failed."""
+    first_pause_s: float = 1.0
+    """Before the second try; each further pause is twice as long."""
+    silence_s: float = 20.0
+    """A server that sends nothing for so long has not answered."""
+
+    def pauses_s(self) -> Iterator[float]:
+        """The pauses between tries."""
+        return (self.first_pause_s * 2**n for n in range(self.tries - 1))
+
+
+@dataclass(frozen=True)
+class StacQuery:
+    """Which scenes to build from."""
+
+    dates: str
+    """``FROM/TO``, both days included; :func:`last_twelve_months` is the command line's default."""
+    url: str = EARTH_SEARCH
+    collection: str = COLLECTION
+    max_cloud: float = 20.0
+    """Scenes with more clouds, per cent of the whole scene, are not used."""
+    composite: Composite = "median"
+    """Of the dates of a place: their ``median``, or for each pixel the ``best``, the least cloudy
+    scene that shows it."""
+    dates_a_place: int = 4
+    """Dates that every place is made from, the least cloudy ones."""
+    spare_dates: int = 8
+    """Further dates, one by one, where clouds hide the ground on all of those."""
+    patience: Patience = field(default_factory=Patience)
+
+    def __post_init__(self) -> None:
+        check_dates(self.dates)
+        if not 0 < self.max_cloud <= 100:
+            raise UsageError(f"--max-cloud {self.max_cloud:g} is not above 0 and at most 100")
+        if self.dates_a_place < 1 or self.spare_dates < 0:
+            raise UsageError(
+                f"--dates-per-place {self.dates_a_place} is not at least 1: the paper's median "
+                "wants a few, 4 is the default"
+            )
+
+
+def last_twelve_months(today: date) -> str:
+    """The twelve calendar months before this one; the same all month, so that builds resume."""
+    last = today.replace(day=1) - timedelta(days=1)
+    first = today.replace(day=1, year=today.year - 1)
+    return f"{first.isoformat()}/{last.isoformat()}"
+
+
+def check_dates(text: str) -> None:
+    """Check the value of ``--dates``.
+
+    Raises:
+        UsageError: It is not two days in order.
+    """
+    days = text.split("/")
+    try:
+        if len(days) != 2 or not all(_DAY.fullmatch(day) for day in days):
+            raise ValueError("two days with a slash between are needed")
+        first, last = (date.fromisoformat(day) for day in days)
+        if first > last:
+            raise ValueError("the first is after the last")
+    except ValueError as error:
+        raise UsageError(
+            f"--dates {text!r}: {error}; give FROM/TO, for example 2025-04-01/2025-09-30"
+        ) from error
+
+
+def search(query: StacQuery, area: Polygon | MultiPolygon, name: str) -> list[Item]:
+    """All scenes of the query that show an area.
+
+    Args:
+        query: what to ask, and whom.
+        area: longitude, latitude; the catalogue is asked for its bounding box, one on each side of
+            the antimeridian.
+        name: what to call the area in errors.
+
+    Returns:
+        Items sorted by id, each once.
+
+    Raises:
+        ImageryError: The catalogue cannot be reached, is none, lacks the collection, or has no
+            such scene.
+    """
+    with _refusals(query):
+        client = _open(query)
+        _require_collection(client, query)
+        boxes = _boxes(area)
+        found = _items(client, query, boxes, query.max_cloud)
+        if not found:
+            raise _nothing(query, boxes, name, _items(client, query, boxes, None))
+    return found
+
+
+def _open(query: StacQuery) -> Client:
+    from pystac_client import Client
+    from pystac_client.stac_api_io import StacApiIO
+    from urllib3.util.retry import Retry
+
+    retry = Retry(
+        total=query.patience.tries - 1,
+        backoff_factor=query.patience.first_pause_s,
+        status_forcelist=_RETRIED,
+        allowed_methods=None,  # a search is a POST that changes nothing
+    )
+    io = StacApiIO(max_retries=retry)
+    return Client.open(query.url, stac_io=io, timeout=query.patience.silence_s)
+
+
+def _require_collection(client: Client, query: StacQuery) -> None:
+    names = sorted(c.id for c in client.get_collections())
+    if query.collection not in names:
+        shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+        raise ImageryError(
+            f"{query.url} has no collection {query.collection!r}; it has: {shown or 'none'}. "
+            "Pass one of Sentinel-2 Level-2A with --stac-collection"
+        )
+
+
+def _items(
+    client: Client, query: StacQuery, boxes: list[list[float]], max_cloud: float | None
+) -> list[Item]:
+    """Matching items; ``max_cloud`` is also checked here, for not every catalogue can filter."""
+    asked: dict[str, Any] = {}
+    if max_cloud is not None and client.conforms_to("QUERY"):
+        asked["query"] = {"eo:cloud_cover": {"lte": max_cloud}}
+    found: dict[str, Item] = {}
+    for box in boxes:
+        pages = client.search(
+            collections=[query.collection], bbox=box, datetime=query.dates, limit=_PAGE, **asked
+        )
+        found |= {item.id: _alone(item) for item in pages.items()}
+    return [
+        item
+        for _, item in sorted(found.items())
+        if max_cloud is None or cloud_percent(item) <= max_cloud
+    ]
+
+
+def _alone(item: Item) -> Item:
+    """An item without its way back to the client, so that it can go to another process."""
+    from pystac import Item
+
+    plain = item.to_dict(include_self_link=True, transform_hrefs=False)
+    plain["links"] = [link for link in plain["links"] if link["rel"] == "self"]
+    return Item.from_dict(plain, preserve_dict=False)
+
+
+def cloud_percent(item: Item) -> float:
+    """Clouds in a whole scene, per cent; 100 where nothing says."""
+    return float(item.properties.get("eo:cloud_cover", 100.0))
+
+
+def _boxes(area: Polygon | MultiPolygon) -> list[list[float]]:
+    """One bounding box, or one for each side of the antimeridian."""
+    west, _, east, _ = area.bounds
+    if east - west < 180:
+        return [list(area.bounds)]
+    parts = shapely.get_parts(area)
+    sides = [[p for p in parts if p.bounds[0] < 0], [p for p in parts if p.bounds[0] >= 0]]
+    return [list(map(float, shapely.total_bounds(side))) for side in sides if side]
+
+
+def _nothing(
+    query: StacQuery, boxes: list[list[float]], name: str, cloudy: list[Item]
+) -> ImageryError:
+    box = " and ".join(",".join(f"{v:.3f}" for v in box) for box in boxes)
+    what = (
+        f"no scene of {query.collection} at {query.url} shows {name} (bbox {box}) from "
+        f"{query.dates.replace('/', ' to ')} with at most {query.max_cloud:g} % of clouds"
+    )
+    if not cloudy:
+        return ImageryError(f"{what}, nor with more: widen --dates, or check the region")
+    best = min(map(cloud_percent, cloudy))
+    return ImageryError(
+        f"{what}; {len(cloudy)} are cloudier, the clearest has {best:.0f} %: raise --max-cloud, or "
+        "widen --dates"
+    )
+
+
+@contextmanager
+def _refusals(query: StacQuery) -> Iterator[None]:
+    """Whatever a catalogue answers, or does not, as an :class:`ImageryError`."""
+    import requests
+    from pystac.errors import STACError
+    from pystac_client.exceptions import APIError
+
+    try:
+        yield
+    except (requests.ConnectionError, requests.Timeout) as error:
+        raise _unreachable(query, error) from error
+    except (APIError, STACError, requests.RequestException, KeyError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        if (status := getattr(error, "status_code", None)) in _RETRIED or "Max retries" in reason:
+            raise _unreachable(query, status or error) from error
+        raise ImageryError(
+            f"{query.url} does not answer as a STAC API ({reason}): check the URL after "
+            "--imagery stac:, it is the one of the catalogue's root"
+        ) from error
+
+
+def _unreachable(query: StacQuery, error: object) -> ImageryError:
+    reason = " ".join(str(error).split())
+    if isinstance(error, int):
+        reason = f"it keeps answering with status {error}"
+    elif "timed out" in reason.lower():
+        reason = f"no answer within {query.patience.silence_s:g} s"
+    elif "refused" in reason.lower():
+        reason = "the connection was refused"
+    elif "resolve" in reason.lower() or "name or service" in reason.lower():
+        reason = "its name cannot be resolved; is there a network?"
+    elif "too many" in reason.lower():
+        reason = reason[reason.lower().index("too many") :].rstrip(")'\"")
+    elif "remote" in reason.lower() or "reset" in reason.lower():
+        reason = "it hung up without an answer"
+    return ImageryError(
+        f"cannot reach the catalogue {query.url} ({reason[:160]}), tried {query.patience.tries} "
+        "times: try again later, or give local files with --imagery PATH"
+    )

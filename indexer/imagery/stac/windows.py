@@ -1,0 +1,179 @@
+"""DigitalNumbers of remote scenes, window by window, each fetched once.
+
+Scenes are cloud-optimised GeoTIFFs whose pixels come in blocks, so they are read in windows that
+end where blocks end: 1,024 pixels a side, of the 10 m bands (*fine*) and of the 20 m bands with the
+scene classification (*coarse*) alike. A fine window covers a quarter of a coarse one.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import rasterio
+from affine import Affine
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import RasterioError
+
+from gair.arrays import DigitalNumbers
+from gair.errors import ImageryError
+from indexer.imagery.stac.cache import WindowCache, WindowPlace
+from indexer.imagery.stac.query import Patience
+from indexer.imagery.stac.scenes import COARSE_BANDS, FINE_BANDS, MASK, StacScene, TileGrid
+
+if TYPE_CHECKING:
+    from odc.geo.geobox import GeoBox
+
+WINDOW_PX = 1024
+"""Side of a window; the blocks of Earth Search's files are of this size."""
+BANDS = {"fine": FINE_BANDS, "coarse": (*COARSE_BANDS, MASK)}
+STEP = {"fine": 1, "coarse": 2}
+"""Size of a pixel, in 10 m pixels."""
+SCENES_AT_ONCE, BANDS_AT_ONCE = 4, 4
+"""Scenes fetched at a time, and bands of each."""
+BYTES_A_PIXEL = 1.3
+"""Of a band on the wire, about: Sentinel-2 as deflated 16-bit numbers."""
+
+_GDAL_TRIES = 2  # further ones of GDAL's own, within one try of ours
+_STATUS = re.compile(r"HTTP (?:response code|error code)[: ]+(\d{3})")
+
+
+def window_pixels(grid: TileGrid, place: WindowPlace) -> tuple[int, int, int, int]:
+    """(top, left, bottom, right) of a window, in pixels of its own size; cut at the tile's edge."""
+    step = STEP[place.kind]
+    rows, columns = -(-grid.height // step), -(-grid.width // step)
+    top, left = place.row * WINDOW_PX, place.column * WINDOW_PX
+    return top, left, min(top + WINDOW_PX, rows), min(left + WINDOW_PX, columns)
+
+
+def window_extent(grid: TileGrid, place: WindowPlace) -> tuple[int, int, int, int]:
+    """(top, left, bottom, right) of a window in 10 m pixels."""
+    step = STEP[place.kind]
+    top, left, bottom, right = window_pixels(grid, place)
+    return top * step, left * step, bottom * step, right * step
+
+
+class Windows:
+    """Fetches windows, or takes them from the cache."""
+
+    def __init__(self, cache: WindowCache, patience: Patience) -> None:
+        self.cache = cache
+        self.fetched_bytes = 0
+        """Size on disk of what this process fetched and kept."""
+        self._patience = patience
+        # Without a handler of its own, its log lines about each try would go to the terminal.
+        logging.getLogger("odc.loader").addHandler(logging.NullHandler())
+        self._pool = ThreadPoolExecutor(SCENES_AT_ONCE, thread_name_prefix="stac")
+        self._count = threading.Lock()
+
+    def load(self, scenes: list[StacScene], place: WindowPlace) -> list[DigitalNumbers]:
+        """The same window of several scenes, as stored, (B, H, W) each; 0 is no data.
+
+        Raises:
+            ImageryError: A file cannot be fetched, however often it was tried.
+            StorageError: The cache's disk refused.
+        """
+        if len(scenes) == 1:
+            return [self._one(scenes[0], place)]
+        return list(self._pool.map(lambda scene: self._one(scene, place), scenes))
+
+    def close(self) -> None:
+        """Stop the threads."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _one(self, scene: StacScene, place: WindowPlace) -> DigitalNumbers:
+        kept = self.cache.get(scene, place)
+        if kept is not None:
+            return kept
+        box = _geobox(scene.grid, place)
+        names = BANDS[place.kind]
+        pixels = self._patiently(scene, names, box)
+        size = self.cache.put(scene, place, pixels, names, box.transform)
+        with self._count:
+            self.fetched_bytes += size
+        return pixels
+
+    def _patiently(self, scene: StacScene, names: tuple[str, ...], box: GeoBox) -> DigitalNumbers:
+        pauses = self._patience.pauses_s()
+        again = False
+        while True:
+            try:
+                with rasterio.Env(**self._options(scene, again)):
+                    return _fetch(scene, names, box)
+            except (RasterioError, CPLE_BaseError, OSError) as error:
+                pause_s = next(pauses, None)
+                if pause_s is None or not _worth_another_try(error):
+                    raise self._given_up(scene, error) from error
+            time.sleep(pause_s)
+            again = True
+
+    def _options(self, scene: StacScene, again: bool) -> dict[str, Any]:
+        """GDAL's configuration for reading from a server."""
+        silence_s = max(1, round(self._patience.silence_s))
+        options: dict[str, Any] = {
+            "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+            "GDAL_HTTP_MAX_RETRY": str(_GDAL_TRIES),
+            "GDAL_HTTP_RETRY_DELAY": str(self._patience.first_pause_s / 2),
+            "GDAL_HTTP_CONNECTTIMEOUT": str(silence_s),
+            "GDAL_HTTP_LOW_SPEED_TIME": str(silence_s),
+            "GDAL_HTTP_LOW_SPEED_LIMIT": "1",
+            "GDAL_INGESTED_BYTES_AT_OPEN": "32768",
+            "GDAL_NUM_THREADS": "1",
+        }
+        if again:  # GDAL remembers that a file could not be opened
+            host = urlsplit(scene.bands[MASK].href)
+            options["CPL_VSIL_CURL_NON_CACHED"] = f"/vsicurl/{host.scheme}://{host.netloc}"
+        return options
+
+    def _given_up(self, scene: StacScene, error: Exception) -> ImageryError:
+        host = urlsplit(scene.bands[MASK].href).netloc or "the disk"
+        return ImageryError(
+            f"cannot read scene {scene.name} from {host}: {_reason(error)}; tried "
+            f"{self._patience.tries} times. What was fetched is kept in {self.cache.folder}: run "
+            "the same command again to go on from there"
+        )
+
+
+def _fetch(scene: StacScene, names: tuple[str, ...], box: GeoBox) -> DigitalNumbers:
+    """One window of some bands, from the server."""
+    import odc.stac
+
+    keys = [scene.bands[name].key for name in names]
+    found = odc.stac.load(
+        [scene.item],
+        bands=keys,
+        geobox=box,
+        groupby="id",
+        dtype="uint16",
+        pool=BANDS_AT_ONCE,
+        fail_on_error=True,
+    )
+    return np.stack([np.asarray(found[key].values[0], dtype=np.uint16) for key in keys])
+
+
+def _geobox(grid: TileGrid, place: WindowPlace) -> GeoBox:
+    from odc.geo.geobox import GeoBox
+
+    top, left, bottom, right = window_pixels(grid, place)
+    pixel = grid.pixel * STEP[place.kind]
+    transform = Affine(pixel, 0, grid.west + left * pixel, 0, -pixel, grid.north - top * pixel)
+    return GeoBox((bottom - top, right - left), transform, grid.crs)
+
+
+def _worth_another_try(error: Exception) -> bool:
+    """Whether waiting may help: not where the server says that there is no such file."""
+    status = _STATUS.search(_reason(error))
+    return not (status and status.group(1) in ("400", "401", "403", "404", "410"))
+
+
+def _reason(error: BaseException) -> str:
+    """What the innermost cause of an error says, in one line."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__

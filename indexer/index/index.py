@@ -1,0 +1,182 @@
+"""Open an index: check every byte, map the vectors, read the cells."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gair.errors import IndexCorruptError, IndexNotFoundError
+from gair.files import sha256_of
+from indexer.index.chips import CHIPS_FILE, Chips
+from indexer.index.ivf import GpuLists, InvertedLists, Shortlists, list_files, open_shortlists
+from indexer.index.locks import BuildLock, hold
+from indexer.index.manifest import MANIFEST_FILE, FileRecord, Manifest
+from indexer.index.storage import (
+    CURRENT_FILE,
+    LOCATION_FILE,
+    REGION_FILE,
+    RS_FILE,
+    TABLE_FILE,
+    TOKENS_FILE,
+    index_names,
+    read_current,
+)
+from indexer.index.table import CellRows, CellTable, FrameRows
+from indexer.index.token_maps import TokenMaps
+from indexer.index.vectors import FaissStore, VectorStore
+
+
+@dataclass(frozen=True)
+class Index:
+    """One verified build of an index, ready to be searched; it never changes."""
+
+    path: Path
+    manifest: Manifest
+    cells: CellRows
+    rs: VectorStore
+    """Remote-sensing vectors; row i belongs to row i of ``cells``."""
+    location: VectorStore
+    """Location vectors; row i belongs to row i of ``cells``."""
+    outline: dict[str, Any]
+    """GeoJSON feature of the region that was indexed."""
+    frames: FrameRows
+    """The frames that cells were sampled from; ``cells.frame`` are rows of it."""
+    tokens: TokenMaps | None
+    """Token maps, a row a frame; None where the build did not keep them."""
+    shortlists: Shortlists | None = None
+    """What finds the cells that a search scores; None where it scores all."""
+    held: BuildLock | None = None
+    """Keeps the build from being pruned while it is open."""
+    chips: Chips | None = None
+    """A picture of each frame; None where the build did not keep any."""
+
+    @property
+    def name(self) -> str:
+        """Name of the index."""
+        return self.manifest.name
+
+
+def find_index(index: str | Path | None, indexes_dir: str | Path = "indexes") -> Path:
+    """The folder of an index, by name or path; without a name, the only one there is.
+
+    Raises:
+        IndexNotFoundError: there is none of that name, or the choice is not clear.
+    """
+    names = index_names(Path(indexes_dir))
+    known = f"there are: {', '.join(names)}" if names else "there is none"
+    if index is None:
+        if len(names) == 1:
+            return Path(indexes_dir) / names[0]
+        raise IndexNotFoundError(
+            f"which index? In {str(indexes_dir)!r} {known}; name one, or build one with "
+            "python -m indexer build"
+        )
+    for folder in (Path(indexes_dir) / index, Path(index)):
+        if folder.is_dir():
+            return folder
+    raise IndexNotFoundError(
+        f"no index {str(index)!r}; in {str(indexes_dir)!r} {known}: build it with "
+        "python -m indexer build"
+    )
+
+
+def open_index(folder: str | Path) -> Index:
+    """Open the serving build of an index folder.
+
+    Raises:
+        IndexNotFoundError: the folder has no finished build.
+        IndexCorruptError: a file is missing or differs from what was built; it is named.
+    """
+    folder = Path(folder)
+    build, manifest_sha256 = read_current(folder)
+    path = folder / build
+    held = hold(path)
+    manifest = read_manifest(path, manifest_sha256)
+    kept = [TOKENS_FILE] if manifest.tokens else []
+    kept += [CHIPS_FILE] if CHIPS_FILE in manifest.files else []
+    kept += list_files(manifest.search)
+    for name in (RS_FILE, LOCATION_FILE, TABLE_FILE, REGION_FILE, *kept):
+        check_file(path / name, manifest)
+    table = CellTable(path / TABLE_FILE)
+    table.close()
+    index = Index(
+        path=path,
+        manifest=manifest,
+        cells=table.cells,
+        rs=FaissStore(path / RS_FILE),
+        location=FaissStore(path / LOCATION_FILE),
+        outline=json.loads((path / REGION_FILE).read_bytes()),
+        frames=table.frames,
+        tokens=TokenMaps(path / TOKENS_FILE) if manifest.tokens else None,
+        shortlists=open_shortlists(path, manifest.search),
+        held=held,
+        chips=Chips(path / CHIPS_FILE) if CHIPS_FILE in kept else None,
+    )
+    _check_rows(index)
+    return index
+
+
+def read_manifest(path: Path, manifest_sha256: str) -> Manifest:
+    """The manifest of a build, checked against the pointer's hash."""
+    file = path / MANIFEST_FILE
+    pointer = path.parent / CURRENT_FILE
+    try:
+        text = file.read_bytes()
+    except FileNotFoundError:
+        raise IndexCorruptError(
+            f"{file}, which {pointer} names, is missing: rebuild the index"
+        ) from None
+    except OSError as error:
+        raise _unreadable(file, error) from error
+    if hashlib.sha256(text).hexdigest() != manifest_sha256:
+        raise IndexCorruptError(f"{file} and {pointer} do not fit together: rebuild the index")
+    return Manifest.from_json(text, file)
+
+
+def check_file(file: Path, manifest: Manifest) -> None:
+    """Compare a file with its record; FAISS must not see a byte that nobody vouches for."""
+    record = manifest.files.get(file.name)
+    try:
+        found = FileRecord(sha256_of(file), file.stat().st_size)
+    except FileNotFoundError:
+        raise IndexCorruptError(f"{file} is missing: rebuild the index {manifest.name!r}") from None
+    except OSError as error:
+        raise _unreadable(file, error) from error
+    if found != record:
+        raise IndexCorruptError(
+            f"{file} differs from what was built: rebuild the index {manifest.name!r}"
+        )
+
+
+def _unreadable(file: Path, error: OSError) -> IndexCorruptError:
+    return IndexCorruptError(
+        f"cannot read {file}: {error.strerror}: make it readable, or rebuild the index"
+    )
+
+
+def _check_rows(index: Index) -> None:
+    counts = {
+        TABLE_FILE: len(index.cells),
+        RS_FILE: index.rs.count,
+        LOCATION_FILE: index.location.count,
+        MANIFEST_FILE: index.manifest.cells_indexed,
+    }
+    if index.shortlists is not None:
+        pairs = zip(
+            list_files(index.manifest.search),
+            (index.shortlists.rs, index.shortlists.location),
+            strict=True,
+        )
+        counts |= {name: s.count for name, s in pairs if isinstance(s, InvertedLists | GpuLists)}
+    if len(set(counts.values())) != 1:
+        listed = ", ".join(f"{name} has {count:,}" for name, count in counts.items())
+        raise IndexCorruptError(f"{index.path}: the rows do not match: {listed}")
+    frames, tokens = len(index.frames.bounds_wsen_m), index.tokens
+    if tokens is not None and (tokens.count, tokens.dim) != (frames, index.rs.dim):
+        raise IndexCorruptError(
+            f"{index.path}: the frames do not match: {TABLE_FILE} has {frames:,}, and "
+            f"{TOKENS_FILE} has {tokens.count:,} of {tokens.dim} dimensions, not {index.rs.dim}"
+        )

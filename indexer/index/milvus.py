@@ -1,0 +1,235 @@
+"""Vectors in Milvus: a file of milvus-lite in this process, or a server.
+
+Of each build and kind there is a collection, ``gair_<index>_<build>_<kind>``, with the row of a
+cell as its key. Vectors are kept in float32 because milvus-lite knows no halves; they have the
+values of the index's halves, so scores agree but for the order of summing.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gair.arrays import Bools, Floats32, Ints
+from gair.errors import IndexMismatchError, SearchIndexError, StorageError
+from gair.progress import Progress
+from indexer.index.ivf import Shortlists
+from indexer.index.milvus_connection import CONNECT_S, WORK_S, connect, refusals
+from indexer.index.vectors import VectorStore
+
+if TYPE_CHECKING:
+    from indexer.index.index import Index
+
+KINDS = ("rs", "location")
+MOST_FOUND = 16_384
+"""Rows that Milvus gives at once, at most."""
+SHORTLIST = 2_000
+"""Cells a kind that are scored exactly: each of their vectors comes through a connection."""
+_ROWS_AT_ONCE = 1_000
+_SEARCH_S = 60.0
+_LOOKED_AT = 3
+"""Rows of a collection that are compared with the index's own."""
+
+
+class MilvusStore:
+    """The vectors of one kind; also finds shortlists. Safe to share between threads."""
+
+    def __init__(
+        self,
+        client: Any,  # noqa: ANN401
+        address: str,
+        collection: str,
+        count: int,
+        dim: int,
+    ) -> None:
+        self._client, self._address = client, address
+        self._collection = collection
+        self._count, self._dim = count, dim
+
+    @property
+    def count(self) -> int:
+        """Number of rows."""
+        return self._count
+
+    @property
+    def dim(self) -> int:
+        """Number of dimensions."""
+        return self._dim
+
+    def scores(self, queries: Floats32) -> Floats32:
+        """Inner products with every row, (Q, D) to (Q, N); all vectors come here for that."""
+        out = np.empty((len(queries), self._count), dtype=np.float32)
+        for start in range(0, self._count, _ROWS_AT_ONCE):
+            rows = np.arange(start, min(start + _ROWS_AT_ONCE, self._count))
+            out[:, rows] = queries @ self.vectors(rows).T
+        return out
+
+    def search(self, queries: Floats32, k: int) -> tuple[Floats32, Ints]:
+        """The k best rows of each query: (Q, k) scores and rows, best first."""
+        return self._search(queries, k, "")
+
+    def shortlist(self, queries: Floats32, k: int, allowed: Bools | None = None) -> Ints:
+        """About the k best rows of each query; -1 where there are fewer.
+
+        Of more allowed rows than Milvus takes in a condition, those on the list of all are taken.
+        """
+        condition = ""
+        if allowed is not None and np.count_nonzero(allowed) <= MOST_FOUND:
+            condition = f"row in {np.flatnonzero(allowed).tolist()}"
+        rows = self._search(queries, k, condition)[1]
+        return rows if allowed is None else np.where(allowed[rows] & (rows >= 0), rows, -1)
+
+    def _search(self, queries: Floats32, k: int, condition: str) -> tuple[Floats32, Ints]:
+        k = min(k, self._count, MOST_FOUND)
+        with refusals(SearchIndexError, self._address):
+            answer = self._client.search(
+                self._collection,
+                data=np.asarray(queries, dtype=np.float32).tolist(),
+                anns_field="vector",
+                filter=condition,
+                limit=k,
+                search_params={"metric_type": "IP"},
+                timeout=_SEARCH_S,
+            )
+        scores = np.full((len(queries), k), -np.inf, dtype=np.float32)
+        rows = np.full((len(queries), k), -1, dtype=np.int64)
+        for number, hits in enumerate(answer):
+            scores[number, : len(hits)] = [hit["distance"] for hit in hits]
+            rows[number, : len(hits)] = [hit["row"] for hit in hits]
+        return scores, rows
+
+    def vectors(self, rows: Ints) -> Floats32:
+        """The vectors of some rows, (R, D)."""
+        out = np.empty((len(rows), self._dim), dtype=np.float32)
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            wanted = np.asarray(rows[start : start + _ROWS_AT_ONCE], dtype=np.int64)
+            with refusals(SearchIndexError, self._address):
+                found = self._client.get(
+                    self._collection,
+                    ids=np.unique(wanted).tolist(),
+                    output_fields=["vector"],
+                    timeout=_SEARCH_S,
+                )
+            known = {int(entity["row"]): entity["vector"] for entity in found}
+            if missing := set(wanted.tolist()) - known.keys():
+                raise SearchIndexError(
+                    f"{self._collection} lacks row {min(missing):,}: export the index again"
+                )
+            out[start : start + len(wanted)] = [known[row] for row in wanted.tolist()]
+        return out
+
+
+def push_index(index: Index, address: str, *, quiet: bool = False) -> list[str]:
+    """Put the vectors of a build into Milvus; what is there of the same build is replaced.
+
+    Returns:
+        The collections, a line each.
+
+    Raises:
+        GairError: pymilvus is not installed.
+        StorageError: Milvus cannot be reached, or refused.
+        IndexMismatchError: there is a collection of that name with other vectors; it stays.
+    """
+    client, written = connect(address, StorageError), []
+    stores = (index.rs, index.location)
+    for kind, store in zip(KINDS, stores, strict=True):
+        name = collection_name(index, kind)
+        with refusals(StorageError, address):
+            if client.has_collection(name, timeout=CONNECT_S):
+                client.load_collection(name, timeout=WORK_S)
+                _check_same(client, address, name, index, store)
+                client.drop_collection(name, timeout=WORK_S)
+            _create(client, name, store.dim)
+        with Progress(f"exporting {kind}", store.count, "row", quiet=quiet) as progress:
+            for start in range(0, store.count, _ROWS_AT_ONCE):
+                rows = np.arange(start, min(start + _ROWS_AT_ONCE, store.count))
+                entities = [
+                    {"row": row, "vector": vector}
+                    for row, vector in zip(rows.tolist(), store.vectors(rows).tolist(), strict=True)
+                ]
+                with refusals(StorageError, address):
+                    client.insert(name, entities, timeout=WORK_S)
+                progress.advance(len(rows))
+        with refusals(StorageError, address):
+            client.flush(name, timeout=WORK_S)
+        written.append(f"{address}: {name}, {store.count:,} vectors of {store.dim} dimensions")
+    client.close()
+    return written
+
+
+def open_milvus(index: Index, address: str) -> tuple[MilvusStore, MilvusStore, Shortlists]:
+    """Both kinds of a build that was exported.
+
+    Raises:
+        GairError: pymilvus is not installed.
+        SearchIndexError: Milvus cannot be reached, or does not hold this build.
+        IndexMismatchError: what has its name there is of another index or model.
+    """
+    client, stores = connect(address, SearchIndexError), []
+    wanted = len(index.cells)
+    for kind, own in zip(KINDS, (index.rs, index.location), strict=True):
+        name = collection_name(index, kind)
+        with refusals(SearchIndexError, address):
+            known = client.has_collection(name, timeout=CONNECT_S)
+            count = -1
+            if known:
+                stats = client.get_collection_stats(name, timeout=CONNECT_S)
+                count = int(stats["row_count"])
+                client.load_collection(name, timeout=WORK_S)
+                _check_same(client, address, name, index, own)
+        if count != wanted:
+            found = f"has {count:,} of {wanted:,} rows of" if known else "does not hold"
+            raise SearchIndexError(
+                f"{address} {found} index {index.name!r}, build {index.manifest.build}: run "
+                f"python -m indexer export {index.name} --to {address}"
+            )
+        stores.append(MilvusStore(client, address, name, count, own.dim))
+    lists = Shortlists(stores[0], stores[1], SHORTLIST, f"found by Milvus at {address}")
+    return stores[0], stores[1], lists
+
+
+def _check_same(
+    client: Any,  # noqa: ANN401
+    address: str,
+    name: str,
+    index: Index,
+    store: VectorStore,
+) -> None:
+    """Refuse a collection whose vectors are not the index's own, as far as some rows tell.
+
+    Names alone do not prove it: others may use the server, and milvus-lite keeps no descriptions.
+    """
+    fields = {field["name"]: field for field in client.describe_collection(name)["fields"]}
+    dim = fields.get("vector", {}).get("params", {}).get("dim")
+    same = "row" in fields and dim is not None and int(dim) == store.dim
+    if same and store.count:
+        rows = np.unique(np.linspace(0, store.count - 1, _LOOKED_AT).astype(np.int64))
+        found = client.get(name, ids=rows.tolist(), output_fields=["vector"], timeout=_SEARCH_S)
+        theirs = np.array([entity["vector"] for entity in found], dtype=np.float32)
+        own = store.vectors(np.array([int(entity["row"]) for entity in found], dtype=np.int64))
+        same = bool(np.allclose(theirs.reshape(own.shape), own, atol=1e-6))
+    if not same:
+        raise IndexMismatchError(
+            f"{name} at {address} has other vectors than index {index.name!r}, made by "
+            f"{index.manifest.model.name}: it belongs to another index or model; drop it there, "
+            "or export to another database"
+        )
+
+
+def collection_name(index: Index, kind: str) -> str:
+    """Where a kind of vectors of a build is."""
+    build = index.manifest.build
+    return re.sub(r"[^A-Za-z0-9_]", "_", f"gair_{index.name}_{build}_{kind}")
+
+
+def _create(client: Any, name: str, dim: int) -> None:  # noqa: ANN401
+    from pymilvus import DataType
+
+    schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
+    schema.add_field("row", DataType.INT64, is_primary=True)
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dim)
+    by = client.prepare_index_params()
+    by.add_index("vector", index_type="AUTOINDEX", metric_type="IP")
+    client.create_collection(name, schema=schema, index_params=by, timeout=WORK_S)

@@ -1,0 +1,119 @@
+"""What may be removed from an index folder: old builds, and what dead builds left.
+
+Never the build that serves, and never one that a process has open (:mod:`indexer.index.locks`). Where
+the system has no locks, only builds older than the newest few go, and it is for the caller to know
+that nobody has them open.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gair.errors import StorageError, UsageError
+from gair.files import disk_errors
+from indexer.index.locks import can_lock, seize
+from indexer.index.manifest import MANIFEST_FILE
+from indexer.index.storage import CURRENT_FILE, WORK, alone, read_current
+from indexer.probability.calibration import calibration_path
+
+_DEAD = {".building-*": "unfinished build", f".{CURRENT_FILE}.*.tmp": "unfinished pointer"}
+_BUILD = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{4}")
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """Something that can go, or would if nobody had it open."""
+
+    paths: tuple[Path, ...]
+    """A folder, and the calibration that belongs to it."""
+    size_bytes: int
+    what: str
+    """For people: ``old build``, ``unfinished build``, ``units of a build``."""
+    kept_because: str = ""
+    """Empty for what goes."""
+
+
+def prune_index(
+    folder: Path, keep: int = 1, *, units: bool = False, dry_run: bool = False
+) -> list[Leftover]:
+    """Remove old builds and what dead builds left.
+
+    Args:
+        folder: of the index.
+        keep: how many builds stay, the serving one and the newest before it.
+        units: whether finished units of unfinished builds go, too; such builds then begin anew.
+        dry_run: only tell.
+
+    Returns:
+        What went, or would; and what stays because it is open.
+
+    Raises:
+        UsageError: fewer than one build is to be kept.
+        IndexNotFoundError: there is no finished build.
+        StorageError: a build of the index runs right now, or something cannot be removed.
+    """
+    if keep < 1:
+        raise UsageError(f"keep is {keep}: the build that serves stays, so keep 1 or more")
+    serving, _ = read_current(folder)
+    with alone(folder):  # a build that runs has a hidden folder that is not dead
+        found = [*_old_builds(folder, serving, keep), *_dead(folder, units)]
+        for leftover in found:
+            if not dry_run and not leftover.kept_because:
+                _remove(leftover)
+    return found
+
+
+def _old_builds(folder: Path, serving: str, keep: int) -> list[Leftover]:
+    """Builds beyond those that stay, oldest first."""
+    names = sorted(f.name for f in folder.iterdir() if f.is_dir() and _BUILD.fullmatch(f.name))
+    others = [name for name in names if name != serving]
+    old = others[: max(len(others) - (keep - 1), 0)]
+    return [_old_build(folder, name) for name in old]
+
+
+def _old_build(folder: Path, name: str) -> Leftover:
+    build = folder / name
+    paths = [path for path in (build, calibration_path(folder, name)) if path.exists()]
+    kept = ""
+    if can_lock() and (build / MANIFEST_FILE).exists():
+        lock = seize(build)
+        kept = "" if lock else "a process has it open"
+        if lock is not None:
+            lock.release()
+    return Leftover(tuple(paths), _size(paths), "old build", kept)
+
+
+def _dead(folder: Path, units: bool) -> list[Leftover]:
+    """What builds left that did not end; none runs now."""
+    found = []
+    for pattern, what in _DEAD.items():
+        for path in sorted(folder.glob(pattern)):
+            found.append(Leftover((path,), _size([path]), what))
+    adding = folder.parent / f".adding-{folder.name}"
+    resumable = [*sorted(folder.glob(f"{WORK}*")), *([adding] if adding.exists() else [])]
+    kept = "" if units else "the same build goes on from it; --units removes it"
+    for path in resumable:
+        found.append(Leftover((path,), _size([path]), "units of an unfinished build", kept))
+    return found
+
+
+def _remove(leftover: Leftover) -> None:
+    for path in leftover.paths:
+        with disk_errors(path):
+            if path.is_dir():
+                # The manifest goes first: what is left of a build without one is no build.
+                (path / MANIFEST_FILE).unlink(missing_ok=True)
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        if path.exists():
+            raise StorageError(f"cannot remove {path}: remove it by hand")
+
+
+def _size(paths: Iterable[Path]) -> int:
+    files = (file for path in paths for file in ([path] if path.is_file() else path.rglob("*")))
+    return sum(file.stat().st_size for file in files if file.is_file())

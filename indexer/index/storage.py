@@ -1,0 +1,226 @@
+"""Index folders: builds side by side, and a pointer that changes in one step.
+
+::
+
+    indexes/london/CURRENT                    {"build": ..., "manifest_sha256": ...}
+    indexes/london/20261123T101500Z-3f2a/     rs.faiss location.faiss tokens.npy
+                                              chips.zip cells.duckdb region.geojson manifest.json
+    indexes/london/.work-3f2a81c09d5e/        finished units of a build that is not
+
+A build grows in a hidden folder and is renamed when its manifest is on disk; only then does
+CURRENT change. A process that has the old build open keeps it. A build that dies leaves a hidden
+folder that the next build of the same index removes, and its finished units, which the same build
+goes on from (:mod:`indexer.build.unit_files`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from gair.errors import (
+    IndexCorruptError,
+    IndexNotFoundError,
+    SearchIndexError,
+    StorageError,
+    UsageError,
+)
+from gair.files import disk_errors, sha256_of, sync_folder, write_whole
+from indexer.index.manifest import MANIFEST_FILE, FileRecord
+
+CURRENT_FILE = "CURRENT"
+RS_FILE = "rs.faiss"
+LOCATION_FILE = "location.faiss"
+TOKENS_FILE = "tokens.npy"
+TABLE_FILE = "cells.duckdb"
+REGION_FILE = "region.geojson"
+
+_HIDDEN = ".building-"
+WORK = ".work-"
+"""Begins the names of folders with the finished units of a build."""
+_FULL_BYTES = 64 << 20
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def check_name(name: str) -> str:
+    """An index name that is safe as a folder name."""
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"index name {name!r} must be 1 to 64 letters, digits, '.', '_' or '-', "
+            "and start with a letter or digit: pass another with --name"
+        )
+    return name
+
+
+def new_build_id() -> str:
+    """A name for a build: when it began, and four random digits."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+
+
+@contextlib.contextmanager
+def library_writes(path: Path, refused: type[Exception]) -> Iterator[None]:
+    """Like :func:`gair.files.disk_errors`, around a library that writes ``path`` by itself.
+
+    FAISS and DuckDB report a full disk as an error of their own kind.
+    """
+    with disk_errors(path):
+        try:
+            yield
+        except refused as error:
+            full = shutil.disk_usage(path.parent).free < _FULL_BYTES
+            reason = " ".join(str(error).split())
+            raise OSError(errno.ENOSPC if full else errno.EIO, reason) from error
+
+
+@contextlib.contextmanager
+def building(index_folder: Path, build: str) -> Iterator[Path]:
+    """A hidden folder to build in; removed when anything goes wrong, Ctrl-C included.
+
+    Only one build of an index runs at a time; leftovers of dead ones are cleared first.
+    """
+    with disk_errors(index_folder):
+        index_folder.mkdir(parents=True, exist_ok=True)
+    with _exclusive(index_folder):
+        for leftover in index_folder.glob(f"{_HIDDEN}*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        for leftover in index_folder.glob(f".{CURRENT_FILE}.*.tmp"):
+            leftover.unlink(missing_ok=True)
+        hidden = index_folder / f"{_HIDDEN}{build}"
+        with disk_errors(hidden):
+            hidden.mkdir()
+        try:
+            yield hidden
+        finally:
+            shutil.rmtree(hidden, ignore_errors=True)  # after publish() there is none
+
+
+def work_folders(index_folder: Path) -> list[Path]:
+    """The folders with units of builds that are not finished, or whose units were kept."""
+    return sorted(index_folder.glob(f"{WORK}*"))
+
+
+def publish(hidden: Path, build: str, manifest: bytes) -> Path:
+    """Make a finished build the one that serves, or leave nothing of it; returns its folder."""
+    index_folder = hidden.parent
+    final = index_folder / build
+    write_whole(hidden / MANIFEST_FILE, manifest)
+    pointer = {"build": build, "manifest_sha256": sha256_of(hidden / MANIFEST_FILE)}
+    with disk_errors(hidden):
+        for file in hidden.iterdir():
+            _sync(file)
+    try:
+        with disk_errors(final):
+            hidden.rename(final)
+            sync_folder(index_folder)
+        write_whole(index_folder / CURRENT_FILE, json.dumps(pointer).encode())
+    except BaseException:
+        if not _serves(index_folder, build):
+            shutil.rmtree(final, ignore_errors=True)
+        raise
+    return final
+
+
+def file_records(folder: Path) -> dict[str, FileRecord]:
+    """Hash and size of every file in a folder."""
+    return {
+        file.name: FileRecord(sha256_of(file), file.stat().st_size)
+        for file in sorted(folder.iterdir())
+    }
+
+
+def read_current(index_folder: Path) -> tuple[str, str]:
+    """The serving build and the sha256 of its manifest.
+
+    Raises:
+        IndexNotFoundError: no build was ever finished here.
+        IndexCorruptError: the pointer is damaged.
+    """
+    path = index_folder / CURRENT_FILE
+    try:
+        pointer = json.loads(path.read_bytes())
+        build, digest = pointer["build"], pointer["manifest_sha256"]
+    except FileNotFoundError:
+        raise IndexNotFoundError(
+            f"{index_folder} has no finished build: run python -m indexer build"
+        ) from None
+    except OSError as error:
+        raise IndexCorruptError(
+            f"cannot read {path}: {error.strerror}: make it readable, or rebuild the index"
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise IndexCorruptError(f"{path} is damaged: rebuild the index") from error
+    if not isinstance(build, str) or not isinstance(digest, str) or not _NAME.fullmatch(build):
+        raise IndexCorruptError(f"{path} is damaged: rebuild the index")
+    return build, digest
+
+
+def index_names(indexes_dir: Path) -> list[str]:
+    """The indexes of a folder that have a finished build."""
+    if not indexes_dir.is_dir():
+        return []
+    return sorted(f.parent.name for f in indexes_dir.glob(f"*/{CURRENT_FILE}"))
+
+
+def require_space(folder: Path, needed_bytes: int) -> None:
+    """Refuse to start work that cannot fit on the disk."""
+    with disk_errors(folder):
+        existing = next(f for f in [folder, *folder.resolve().parents] if f.exists())
+        free = shutil.disk_usage(existing).free
+    if free < needed_bytes:
+        raise StorageError(
+            f"{existing} has {free / 1e6:,.0f} MB free and the index needs about "
+            f"{needed_bytes / 1e6:,.0f} MB: free some space, or pass another --out"
+        )
+
+
+@contextlib.contextmanager
+def alone(index_folder: Path) -> Iterator[None]:
+    """Keep builds of an index from beginning; refuses while one runs.
+
+    Raises:
+        StorageError: a build runs.
+    """
+    with _exclusive(index_folder):
+        yield
+
+
+def _serves(index_folder: Path, build: str) -> bool:
+    try:
+        return read_current(index_folder)[0] == build
+    except SearchIndexError:
+        return False
+
+
+def _sync(file: Path) -> None:
+    with file.open("r+b") as handle:  # Windows syncs only what is open for writing
+        os.fsync(handle.fileno())
+
+
+@contextlib.contextmanager
+def _exclusive(index_folder: Path) -> Iterator[None]:
+    try:
+        import fcntl
+    except ImportError:  # not POSIX: builds of one index must not overlap
+        yield
+        return
+    lock = index_folder / ".lock"
+    with disk_errors(lock):
+        handle = lock.open("w")
+    with handle:
+        with disk_errors(lock):
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StorageError(
+                    f"another build of {index_folder.name!r} is running: wait for it, or pass "
+                    "another --name"
+                ) from None
+        yield  # what goes wrong from here on is not about the lock

@@ -1,0 +1,183 @@
+"""The cell table: everything about a cell but its vectors, in DuckDB.
+
+Tables of ``cells.duckdb``:
+
+* ``cells``: row, h3, lon_deg, lat_deg, area_m2, frame; ``row`` is the row in each vector store;
+* ``frames``: frame, west_m, south_m, east_m, north_m (EPSG:3857), valid_fraction;
+* ``missing``: h3, lon_deg, lat_deg, reason; cells of the region that could not be indexed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gair.arrays import Floats, Ids, Ints
+from gair.errors import IndexCorruptError
+from gair.interrupts import interruptible_sql
+from indexer.index.storage import library_writes
+
+_SCHEMA = """
+CREATE TABLE out.cells ("row" BIGINT, h3 UBIGINT, lon_deg DOUBLE, lat_deg DOUBLE,
+                        area_m2 DOUBLE, frame INTEGER);
+CREATE TABLE out.frames (frame INTEGER, west_m DOUBLE, south_m DOUBLE, east_m DOUBLE,
+                         north_m DOUBLE, valid_fraction DOUBLE);
+CREATE TABLE out.missing (h3 UBIGINT, lon_deg DOUBLE, lat_deg DOUBLE, reason VARCHAR);
+"""
+
+
+@dataclass(frozen=True)
+class CellRows:
+    """The indexed cells, in row order."""
+
+    h3: Ids
+    """(N,) cell ids."""
+    lonlat_deg: Floats
+    """(N, 2) centres."""
+    area_m2: Floats
+    """(N,) area of each cell."""
+    frame: Ints
+    """(N,) which frame each was sampled from."""
+
+    def __len__(self) -> int:
+        return len(self.h3)
+
+    def taken(self, rows: Ints) -> CellRows:
+        """Some of them, in the order of ``rows``."""
+        return CellRows(self.h3[rows], self.lonlat_deg[rows], self.area_m2[rows], self.frame[rows])
+
+
+@dataclass(frozen=True)
+class FrameRows:
+    """The frames that were read."""
+
+    bounds_wsen_m: Floats
+    """(F, 4) in EPSG:3857."""
+    valid_fraction: Floats
+    """(F,) share of pixels that the imagery covers."""
+
+
+@dataclass(frozen=True)
+class MissingRows:
+    """Cells of the region that were not indexed."""
+
+    h3: Ids
+    lonlat_deg: Floats
+    reason: list[str]
+
+
+def write_table(path: Path, cells: CellRows, frames: FrameRows, missing: MissingRows) -> None:
+    """Write a new DuckDB file; readers of 1.0 and later can open it.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    import duckdb
+
+    tables = {
+        "cells": {
+            "row": np.arange(len(cells)),
+            "h3": cells.h3,
+            "lon_deg": cells.lonlat_deg[:, 0],
+            "lat_deg": cells.lonlat_deg[:, 1],
+            "area_m2": cells.area_m2,
+            "frame": cells.frame,
+        },
+        "frames": {
+            "frame": np.arange(len(frames.bounds_wsen_m)),
+            **dict(
+                zip(("west_m", "south_m", "east_m", "north_m"), frames.bounds_wsen_m.T, strict=True)
+            ),
+            "valid_fraction": frames.valid_fraction,
+        },
+        "missing": {
+            "h3": missing.h3,
+            "lon_deg": missing.lonlat_deg[:, 0],
+            "lat_deg": missing.lonlat_deg[:, 1],
+            "reason": np.asarray(missing.reason, dtype=object),
+        },
+    }
+    with (
+        interruptible_sql(),
+        library_writes(path, duckdb.Error),
+        duckdb.connect() as connection,
+    ):
+        connection.execute(f"ATTACH {_quoted(path)} AS out (STORAGE_VERSION 'v1.0.0')")
+        connection.execute(_SCHEMA)
+        for name, columns in tables.items():
+            connection.register("batch", columns)
+            connection.execute(f"INSERT INTO out.{name} SELECT * FROM batch")
+            connection.unregister("batch")
+        connection.execute("DETACH out")
+
+
+def read_missing(path: Path, most: int | None = None) -> MissingRows:
+    """The cells that a build could not index; the first ``most`` of them, if given.
+
+    Raises:
+        IndexCorruptError: it is no cell table.
+    """
+    import duckdb
+
+    try:
+        with interruptible_sql(), duckdb.connect(str(path), read_only=True) as connection:
+            found = connection.execute(
+                "SELECT h3, lon_deg, lat_deg, reason FROM missing ORDER BY h3"
+                + ("" if most is None else f" LIMIT {int(most)}")
+            ).fetchnumpy()
+    except duckdb.Error as error:
+        raise IndexCorruptError(f"cannot read {path}: {_first_line(error)}") from error
+    return MissingRows(
+        np.asarray(found["h3"], dtype=np.uint64),
+        np.stack([found["lon_deg"], found["lat_deg"]], axis=1).astype(np.float64),
+        [str(reason) for reason in found["reason"]],
+    )
+
+
+class CellTable:
+    """Read access to a cell table."""
+
+    def __init__(self, path: Path) -> None:
+        import duckdb
+
+        try:
+            with interruptible_sql():
+                self._connection = duckdb.connect(str(path), read_only=True)
+                found = self._connection.execute(
+                    'SELECT "row", h3, lon_deg, lat_deg, area_m2, frame FROM cells ORDER BY "row"'
+                ).fetchnumpy()
+                frames = self._connection.execute(
+                    "SELECT frame, west_m, south_m, east_m, north_m, valid_fraction FROM frames "
+                    "ORDER BY frame"
+                ).fetchnumpy()
+                missing = self._connection.execute("SELECT count(*) FROM missing").fetchone()
+        except duckdb.Error as error:
+            raise IndexCorruptError(f"cannot read {path}: {_first_line(error)}") from error
+        if not np.array_equal(found["row"], np.arange(len(found["row"]))):
+            raise IndexCorruptError(f"{path}: the rows of its cells are not 0, 1, 2, ...")
+        self.cells = CellRows(
+            h3=np.asarray(found["h3"], dtype=np.uint64),
+            lonlat_deg=np.stack([found["lon_deg"], found["lat_deg"]], axis=1).astype(np.float64),
+            area_m2=np.asarray(found["area_m2"], dtype=np.float64),
+            frame=np.asarray(found["frame"], dtype=np.int64),
+        )
+        bounds = [frames[name] for name in ("west_m", "south_m", "east_m", "north_m")]
+        self.frames = FrameRows(
+            bounds_wsen_m=np.stack(bounds, axis=1).astype(np.float64),
+            valid_fraction=np.asarray(frames["valid_fraction"], dtype=np.float64),
+        )
+        self.missing_count = int(missing[0]) if missing else 0
+
+    def close(self) -> None:
+        """Release the file."""
+        self._connection.close()
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

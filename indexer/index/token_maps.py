@@ -1,0 +1,145 @@
+"""Token maps: what the imagery encoder made of each frame, kept so that any point can be read.
+
+``tokens.npy`` is a plain NumPy file, (F, h, w, D) in half precision; row f is frame f of the table
+``frames``. A frame with too little imagery was not encoded: its row holds zeros, no cell refers to
+it, and it is not read. Row 0 of a map is its north edge.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from gair.errors import IndexCorruptError, ModelError
+from gair.files import disk_errors
+
+if TYPE_CHECKING:
+    import torch
+
+
+TOKEN_TYPE = np.dtype("<f2")
+
+
+class TokenMaps:
+    """Read access to the token maps of a build, memory-mapped; safe to share between threads."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            maps = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise IndexCorruptError(f"{path} is not a readable NumPy file: rebuild it") from error
+        if maps.dtype != TOKEN_TYPE or maps.ndim != 4:
+            raise IndexCorruptError(
+                f"{path} holds {maps.dtype} of shape {maps.shape}; expected float16 of frames, "
+                "rows, columns, dimensions: rebuild it"
+            )
+        self._maps = maps
+
+    @property
+    def count(self) -> int:
+        """Number of frames F."""
+        return int(self._maps.shape[0])
+
+    @property
+    def grid_hw(self) -> tuple[int, int]:
+        """Rows and columns of a map."""
+        return int(self._maps.shape[1]), int(self._maps.shape[2])
+
+    @property
+    def dim(self) -> int:
+        """Number of dimensions D."""
+        return int(self._maps.shape[3])
+
+    def frame(self, rows: npt.ArrayLike) -> torch.Tensor:
+        """The maps of some frames: (R,) frames to (R, h, w, D) float32."""
+        import torch
+
+        return torch.from_numpy(self.halves(rows).astype(np.float32))
+
+    def tokens(self, rows: torch.Tensor) -> torch.Tensor:
+        """Single tokens: (R,) rows of all maps, stacked and flattened, to (R, D) float32."""
+        import torch
+
+        flat = self._maps.reshape(-1, self.dim)  # a view of the file
+        return torch.from_numpy(flat[rows.cpu().numpy()].astype(np.float32))
+
+    def halves(self, rows: npt.ArrayLike) -> npt.NDArray[np.float16]:
+        """The same as they are stored, (R, h, w, D)."""
+        return np.asarray(self._maps[np.asarray(rows, dtype=np.int64)])
+
+
+class TokenWriter:
+    """Writes token maps as they come, in any order; the file is whole when the block ends.
+
+    Plain writes and no memory map: a full disk is an error there, and a crash here.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, int, int, int]) -> None:
+        """Take the path of a new file and its shape (F, h, w, D)."""
+        self._path = path
+        self._shape = shape
+        self._map_bytes = map_bytes(shape)
+
+    def __enter__(self) -> TokenWriter:
+        header = {"descr": TOKEN_TYPE.str, "fortran_order": False, "shape": self._shape}
+        with disk_errors(self._path):
+            self._file = self._path.open("wb")
+            np.lib.format.write_array_header_1_0(self._file, header)
+            self._start = self._file.tell()
+        return self
+
+    def write(self, frames: npt.ArrayLike, maps: npt.NDArray[np.float16]) -> None:
+        """Keep the (B, h, w, D) maps of (B,) frames, as :func:`half_maps` gives them.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        with disk_errors(self._path):
+            for frame, one in zip(np.asarray(frames, dtype=np.int64), maps, strict=True):
+                self._file.seek(self._start + int(frame) * self._map_bytes)
+                self._file.write(one.astype(TOKEN_TYPE, copy=False).tobytes())
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            with contextlib.suppress(OSError):  # what went wrong first is what counts
+                self._file.close()
+            return
+        try:
+            with disk_errors(self._path):
+                self._file.truncate(self._start + self._shape[0] * self._map_bytes)
+                self._file.flush()
+        finally:
+            with contextlib.suppress(OSError):
+                self._file.close()
+
+
+def half_maps(token_maps: torch.Tensor) -> npt.NDArray[np.float16]:
+    """Token maps as they are kept.
+
+    Raises:
+        ModelError: a value is too large for half precision.
+    """
+    import torch
+
+    halves = token_maps.to("cpu", torch.float16)
+    if not bool(torch.isfinite(halves).all()):
+        raise ModelError(
+            f"token maps reach {float(token_maps.abs().max()):g}, too much for half precision: "
+            "build without them (--no-token-maps)"
+        )
+    return halves.numpy()
+
+
+def map_bytes(shape: tuple[int, int, int, int]) -> int:
+    """Bytes of one map of a file of shape (F, h, w, D)."""
+    return int(np.prod(shape[1:])) * TOKEN_TYPE.itemsize

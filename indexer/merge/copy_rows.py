@@ -1,0 +1,165 @@
+"""The files of a merged build, copied block by block: memory does not grow with the indexes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+
+from gair.arrays import Ints
+from gair.progress import Progress
+from indexer.index.chips import write_chips
+from indexer.index.index import Index
+from indexer.index.storage import TABLE_FILE
+from indexer.index.table import CellRows, FrameRows, MissingRows, read_missing, write_table
+from indexer.index.token_maps import TokenWriter
+from indexer.index.vectors import FaissStore, FlatWriter, VectorStore
+
+_ROWS_AT_ONCE = 16_384
+_FRAMES_AT_ONCE = 64
+
+
+@dataclass(frozen=True, eq=False)
+class MergeOrder:
+    """Which row of which index each row of the merged one is, and the same for frames."""
+
+    source: Ints
+    """(N,) number of the index."""
+    row: Ints
+    """(N,) its row there."""
+    frames: tuple[Ints, ...]
+    """An index: (F_i,) its frames that are still referred to, ascending."""
+    duplicates: int
+    """Cells that came more than once."""
+
+    @property
+    def frame_count(self) -> int:
+        """Frames of the merged index."""
+        return sum(map(len, self.frames))
+
+
+def merge_order(indexes: Sequence[Index]) -> MergeOrder:
+    """Rows by their cell; of equal cells that of the first index. Frames index by index."""
+    cells = [index.cells for index in indexes]
+    ids = np.concatenate([some.h3 for some in cells])
+    source = np.repeat(np.arange(len(cells)), [len(some) for some in cells])
+    row = np.concatenate([np.arange(len(some)) for some in cells])
+    order = np.lexsort((source, ids))
+    first = np.ones(len(order), dtype=bool)
+    first[1:] = ids[order][1:] != ids[order][:-1]
+    kept = order[first]
+    frames = tuple(
+        np.unique(some.frame[row[kept][source[kept] == number]])
+        for number, some in enumerate(cells)
+    )
+    return MergeOrder(source[kept], row[kept], frames, len(ids) - len(kept))
+
+
+def merge_vectors(
+    path: Path, stores: Sequence[VectorStore], order: MergeOrder, *, quiet: bool = False
+) -> None:
+    """Write the flat vectors of one kind: halves are copied as they are.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    flat = [cast("FaissStore", store) for store in stores]
+    count, dim = len(order.row), flat[0].dim
+    with (
+        FlatWriter(path, dim) as writer,
+        Progress(f"merging {path.stem}", count, "row", quiet=quiet) as progress,
+    ):
+        for start in range(0, count, _ROWS_AT_ONCE):
+            source = order.source[start : start + _ROWS_AT_ONCE]
+            row = order.row[start : start + _ROWS_AT_ONCE]
+            block = np.empty((len(row), dim), dtype=np.float16)
+            for number in np.unique(source):
+                own = source == number
+                block[own] = flat[number].halves(row[own])
+            writer.append(block)
+            progress.advance(len(block))
+
+
+def merge_tokens(path: Path, indexes: Sequence[Index], order: MergeOrder) -> None:
+    """Write the token maps of the frames that are left; every index must keep them.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    maps = [index.tokens for index in indexes if index.tokens is not None]
+    height, width = maps[0].grid_hw
+    begin = 0
+    with TokenWriter(path, (order.frame_count, height, width, maps[0].dim)) as writer:
+        for tokens, frames in zip(maps, order.frames, strict=True):
+            for start in range(0, len(frames), _FRAMES_AT_ONCE):
+                some = frames[start : start + _FRAMES_AT_ONCE]
+                writer.write(np.arange(begin, begin + len(some)), tokens.halves(some))
+                begin += len(some)
+
+
+def merge_chips(path: Path, indexes: Sequence[Index], order: MergeOrder) -> None:
+    """Write the pictures of the frames that are left, byte for byte; some may have none.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    write_chips(path, _numbered_pictures(indexes, order))
+
+
+def _numbered_pictures(indexes: Sequence[Index], order: MergeOrder) -> Iterator[dict[int, bytes]]:
+    begin = 0
+    for index, frames in zip(indexes, order.frames, strict=True):
+        if index.chips is not None:
+            for place in np.flatnonzero(np.isin(frames, index.chips.frames)).tolist():
+                yield {begin + place: index.chips.jpeg(int(frames[place]))}
+        begin += len(frames)
+
+
+def merge_table(path: Path, indexes: Sequence[Index], order: MergeOrder) -> MissingRows:
+    """Write the cell table.
+
+    Returns:
+        The cells that none of the indexes could index.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    h3 = np.empty(len(order.row), dtype=np.uint64)
+    lonlat_deg = np.empty((len(order.row), 2))
+    area_m2 = np.empty(len(order.row))
+    frame = np.empty(len(order.row), dtype=np.int64)
+    begin = 0
+    for number, (index, frames) in enumerate(zip(indexes, order.frames, strict=True)):
+        own = order.source == number
+        cells = index.cells.taken(order.row[own])
+        h3[own], lonlat_deg[own], area_m2[own] = cells.h3, cells.lonlat_deg, cells.area_m2
+        frame[own] = begin + np.searchsorted(frames, cells.frame)
+        begin += len(frames)
+    missing = _still_missing(indexes, h3)
+    cells = CellRows(h3, lonlat_deg, area_m2, frame)
+    write_table(path, cells, merged_frames(indexes, order), missing)
+    return missing
+
+
+def merged_frames(indexes: Sequence[Index], order: MergeOrder) -> FrameRows:
+    """The frames that are left, index by index."""
+    pairs = list(zip((index.frames for index in indexes), order.frames, strict=True))
+    return FrameRows(
+        np.concatenate([some.bounds_wsen_m[kept] for some, kept in pairs]),
+        np.concatenate([some.valid_fraction[kept] for some, kept in pairs]),
+    )
+
+
+def _still_missing(indexes: Sequence[Index], indexed: npt.NDArray[np.uint64]) -> MissingRows:
+    """What was missing anywhere and is indexed nowhere, each cell once."""
+    found = [read_missing(index.path / TABLE_FILE) for index in indexes]
+    ids = np.concatenate([some.h3 for some in found])
+    reasons = [reason for some in found for reason in some.reason]
+    lonlat_deg = np.concatenate([some.lonlat_deg for some in found])
+    unique, first = np.unique(ids, return_index=True)
+    first = first[~np.isin(unique, indexed)]
+    return MissingRows(ids[first], lonlat_deg[first], [reasons[row] for row in first])

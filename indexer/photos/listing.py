@@ -1,0 +1,256 @@
+"""Which photos there are: a folder of photos with GPS tags, or a CSV or Parquet manifest.
+
+A manifest has a row a photo; its columns may be called, in any case:
+
+==============  =========================================  ======================================
+file            file, path, filename, image, sv_image      relative to the manifest
+latitude        lat, latitude                              degrees
+longitude       lon, lng, long, longitude                  degrees
+id              id, photo_id                               optional; else the file's name
+heading         heading, compass_angle                     optional; degrees clockwise from north
+capture date    captured_at, date, timestamp               optional; ISO 8601 or milliseconds
+licence         licence, license                           optional
+source          source, url                                optional
+credit          attribution, credit                        optional; shown with the photo
+place           city, place                                optional; unit of splitting
+==============  =========================================  ======================================
+
+Nothing is judged here but what cannot even be read; whoever uses the photos does the rest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gair.errors import DatasetError, UsageError
+from indexer.photos.exif_tags import parse_date, parse_heading_deg, read_tags
+
+BROKEN = "photo broken or too large"
+"""Why a photo of a folder is left out before anything else is asked."""
+
+PHOTO_SUFFIXES = frozenset(
+    ".jpg .jpeg .jpe .png .webp .tif .tiff .avif .heic .heif .gif .bmp".split()
+)
+"""Names that count as photos in a folder, in any case."""
+
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "file": ("file", "path", "filename", "image", "sv_image"),
+    "lat": ("lat", "latitude"),
+    "lon": ("lon", "lng", "long", "longitude"),
+    "id": ("id", "photo_id"),
+    "heading": ("heading", "compass_angle"),
+    "captured_at": ("captured_at", "date", "timestamp"),
+    "licence": ("licence", "license"),
+    "source": ("source", "url"),
+    "attribution": ("attribution", "credit"),
+    "place": ("city", "place"),
+}
+"""What a manifest may say of a photo, and the column names for it; the first that is there counts.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPhoto:
+    """A photo that a folder or a manifest lists."""
+
+    name: str
+    """What the folder or the manifest calls it, with slashes."""
+    path: Path
+    photo_id: str
+    lonlat_deg: tuple[float, float] | None
+    """Longitude, latitude as given, unchecked: NaN or out of range at worst; None if not given."""
+    place: str = ""
+    """City or the like; empty where nothing names one."""
+    heading_deg: float | None = None
+    """Clockwise from north."""
+    captured_at: str | None = None
+    """ISO 8601."""
+    licence: str = ""
+    source: str = ""
+    attribution: str = ""
+    """Credit that the licence asks for."""
+    left_out: str = ""
+    """Why it cannot be used, as far as reading it has shown; empty if nothing is wrong so far."""
+    extra: Mapping[str, str] = field(default_factory=dict)
+    """What further columns of the manifest say, by the names they were asked for."""
+
+
+def read_photos(path: Path | str, *, extra: Sequence[str] = ()) -> list[ListedPhoto]:
+    """The photos of a folder, by name, or of a manifest, in its order.
+
+    Args:
+        path: a folder, or a CSV or Parquet file.
+        extra: further columns of the manifest to keep as text.
+
+    Raises:
+        DatasetError: There is nothing there, it cannot be read, or it lists no photo.
+        UsageError: The path is neither a folder nor a manifest, or columns are missing.
+    """
+    path = Path(path)
+    if extra and path.is_dir():
+        raise UsageError(f"{path} is a folder, which has no column {extra[0]!r}: give a manifest")
+    if not path.exists():
+        raise DatasetError(f"no photos at {path}: give a folder, or a .csv or .parquet manifest")
+    if path.is_dir():
+        found = [_from_tags(file, path) for file in _photo_files(path)]
+        nothing = f"no photo in {path}: give a folder with {', '.join(sorted(PHOTO_SUFFIXES))}"
+    else:
+        found = list(_from_manifest(path, extra))
+        nothing = f"{path} lists no photos: it needs a row a photo"
+    if not found:
+        raise DatasetError(nothing)
+    return found
+
+
+def _photo_files(folder: Path) -> list[Path]:
+    def refuse(error: OSError) -> None:
+        raise DatasetError(
+            f"cannot look into {error.filename}: {error.strerror}; make it readable"
+        ) from error
+
+    found: list[Path] = []
+    for parent, folders, files in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [
+            Path(parent, file)
+            for file in files
+            if not file.startswith(".") and Path(file).suffix.lower() in PHOTO_SUFFIXES
+        ]
+    return sorted(found, key=lambda file: file.relative_to(folder).as_posix())
+
+
+def _from_tags(file: Path, folder: Path) -> ListedPhoto:
+    # A file name may hold any bytes, a data set only text.
+    name = os.fsencode(file.relative_to(folder).as_posix()).decode("utf-8", "backslashreplace")
+    tags = read_tags(file)
+    if tags is None:
+        return ListedPhoto(name, file, name, None, left_out=BROKEN)
+    return ListedPhoto(
+        name=name,
+        path=file,
+        photo_id=name,
+        lonlat_deg=tags.lonlat_deg,
+        heading_deg=tags.heading_deg,
+        captured_at=tags.captured_at,
+    )
+
+
+def _from_manifest(path: Path, extra: Sequence[str]) -> Iterator[ListedPhoto]:
+    readers = {".csv": _csv_rows, ".tsv": _csv_rows, ".parquet": _parquet_rows}
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise UsageError(
+            f"{path} is neither a folder nor a {', '.join(readers)} manifest of photos"
+        )
+    header, rows = reader(path, extra)
+    columns = _columns(path, header)
+    if unknown := [name for name in extra if name not in header]:
+        raise UsageError(
+            f"{path} has no column {unknown[0]!r}: its columns are {', '.join(header)}"
+        )
+    for row in rows:
+        cell = {field: row.get(column) for field, column in columns.items()}
+        name = _text(cell.get("file"))
+        yield ListedPhoto(
+            name=name or "(a row without a file)",
+            path=path.parent / name,
+            photo_id=_text(cell.get("id")) or name,
+            lonlat_deg=_lonlat_deg(cell["lon"], cell["lat"]),
+            place=_text(cell.get("place")),
+            heading_deg=parse_heading_deg(cell.get("heading")),
+            captured_at=parse_date(cell.get("captured_at")),
+            licence=_text(cell.get("licence")),
+            source=_text(cell.get("source")),
+            attribution=_text(cell.get("attribution")),
+            extra={name: _text(row.get(name)) for name in extra},
+        )
+
+
+def _columns(path: Path, header: Iterable[str]) -> dict[str, str]:
+    """The column of each field that the manifest has."""
+    by_name: dict[str, str] = {}
+    for column in header:
+        by_name.setdefault(column.strip().lower(), column)
+    found = {
+        field: by_name[next(alias for alias in aliases if alias in by_name)]
+        for field, aliases in COLUMNS.items()
+        if any(alias in by_name for alias in aliases)
+    }
+    missing = [
+        " or ".join(COLUMNS[field]) for field in ("file", "lat", "lon") if field not in found
+    ]
+    if missing:
+        has = ", ".join(repr(column) for column in header) or "none"
+        raise UsageError(
+            f"{path} has no column {'; no column '.join(missing)}: its columns are {has}"
+        )
+    return found
+
+
+Row = Mapping[str, object]
+
+
+def _csv_rows(path: Path, _: Sequence[str]) -> tuple[list[str], Iterable[Row]]:
+    """Columns and rows; separated by commas, semicolons or tabs, whichever the first line has."""
+    with _reading(path), path.open(encoding="utf-8-sig", newline="") as file:
+        first_line = file.readline()
+        separator = max(",;\t", key=first_line.count)
+        header = next(csv.reader([first_line], delimiter=separator), [])
+
+    def rows() -> Iterator[Row]:
+        with _reading(path), path.open(encoding="utf-8-sig", newline="") as file:
+            yield from csv.DictReader(file, delimiter=separator)
+
+    return header, rows()
+
+
+def _parquet_rows(path: Path, extra: Sequence[str]) -> tuple[list[str], Iterable[Row]]:
+    from pyarrow.parquet import ParquetFile
+
+    known = {alias for aliases in COLUMNS.values() for alias in aliases}
+    with _reading(path), ParquetFile(path) as file:
+        header = list(file.schema_arrow.names)
+
+    def rows() -> Iterator[Row]:
+        wanted = [c for c in header if c in extra or c.strip().lower() in known]
+        with _reading(path), ParquetFile(path) as file:
+            for batch in file.iter_batches(columns=wanted):
+                yield from batch.to_pylist()
+
+    return header, rows()
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn what can go wrong while reading a manifest into :class:`DatasetError`."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path} is not UTF-8 text: save it as UTF-8") from error
+    except (csv.Error, OSError, ValueError) as error:  # ValueError: pyarrow's are
+        reason = " ".join(str(error).split())
+        raise DatasetError(f"cannot read {path}: {reason}; export the manifest again") from error
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value).strip()
+
+
+def _lonlat_deg(lon: object, lat: object) -> tuple[float, float] | None:
+    """None where one of the two is empty; NaN for what is no number."""
+    if not (_text(lon) and _text(lat)):
+        return None
+    return _number(lon), _number(lat)
+
+
+def _number(value: object) -> float:
+    try:
+        return float(_text(value))
+    except ValueError:
+        return math.nan

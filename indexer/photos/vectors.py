@@ -1,0 +1,212 @@
+"""Vectors of listed photos, kept by the hash of their bytes: a photo is encoded once a model.
+
+The store is an SQLite file with a row a photo: sha256 of the file's bytes, and its vector. It holds
+no photo, no name and no place. The model's fingerprint and the version of the preprocessing are in
+the file's name, so that a vector is never taken for another model's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from gair.arrays import Vectors
+from gair.errors import PhotoError, StorageError
+from gair.files import disk_errors, sha256_of
+from gair.photos.photo import open_photo
+from gair.progress import Progress
+from indexer.photos.listing import ListedPhoto, read_photos
+
+if TYPE_CHECKING:
+    from gair.photos.photo import Photo
+    from indexer.search.geolocator import Geolocator
+
+
+NO_PLACE = "no coordinates"
+IMPOSSIBLE_PLACE = "impossible coordinates"
+UNREADABLE = "photo cannot be read"
+
+_AT_ONCE = 64
+_PREPROCESSING = 1
+"""Raised when the same photo and model give other vectors than before."""
+
+
+@dataclass(frozen=True, eq=False)
+class PhotoVectors:
+    """Listed photos, their vectors and their places, row by row."""
+
+    photos: list[ListedPhoto]
+    """All that were listed, P."""
+    s: Vectors
+    """(P, D) unit vectors; NaN where the photo cannot be read."""
+    lonlat_deg: npt.NDArray[np.float64]
+    """(P, 2) where they were taken; NaN where that is unknown or impossible."""
+    failures: dict[int, str]
+    """Why the photo of a row has no vector."""
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+    @property
+    def usable(self) -> npt.NDArray[np.bool_]:
+        """(P,) which have a vector and a place."""
+        return np.asarray(
+            np.isfinite(self.s).all(axis=1) & np.isfinite(self.lonlat_deg).all(axis=1)
+        )
+
+    def left_out(self) -> dict[str, int]:
+        """How many are not usable, by reason; each counts once."""
+        counts: dict[str, int] = {}
+        for row, photo in enumerate(self.photos):
+            if row in self.failures:
+                reason = UNREADABLE
+            elif np.isfinite(self.lonlat_deg[row]).all():
+                continue
+            else:
+                reason = NO_PLACE if photo.lonlat_deg is None else IMPOSSIBLE_PLACE
+            counts[reason] = counts.get(reason, 0) + 1
+        return counts
+
+    def some(self, rows: npt.NDArray[np.int64]) -> PhotoVectors:
+        """Some of the photos, in the order of ``rows``."""
+        failures = {
+            new: self.failures[old] for new, old in enumerate(rows.tolist()) if old in self.failures
+        }
+        return PhotoVectors(
+            [self.photos[row] for row in rows], self.s[rows], self.lonlat_deg[rows], failures
+        )
+
+
+def photo_vectors(
+    geolocator: Geolocator,
+    photos: Path | str | Sequence[ListedPhoto],
+    *,
+    cache: Path | None,
+    extra: Sequence[str] = (),
+    quiet: bool = False,
+) -> PhotoVectors:
+    """Encode photos, but for those that were before.
+
+    Args:
+        geolocator: whose model encodes them.
+        photos: a folder, a manifest, or what was read of one.
+        cache: folder of the stores; None keeps nothing.
+        extra: further columns of the manifest to keep.
+        quiet: no progress bar.
+
+    Raises:
+        DatasetError: the list cannot be read.
+        StorageError: the disk refused.
+    """
+    if isinstance(photos, str | Path):
+        photos = read_photos(photos, extra=extra)
+    listed = list(photos)
+    dim = geolocator.model.config.dim
+    s = np.full((len(listed), dim), np.nan, dtype=np.float32)
+    failures: dict[int, str] = {}
+    with (
+        _store(cache, geolocator.index.manifest.model.fingerprint) as store,
+        Progress("photos", len(listed), "photo", quiet=quiet) as progress,
+    ):
+        for start in range(0, len(listed), _AT_ONCE):
+            rows = range(start, min(start + _AT_ONCE, len(listed)))
+            _fill(geolocator, listed, rows, store, s, failures)
+            progress.advance(len(rows))
+    return PhotoVectors(listed, s, _places(listed), failures)
+
+
+def _fill(
+    geolocator: Geolocator,
+    listed: Sequence[ListedPhoto],
+    rows: range,
+    store: _Store,
+    s: Vectors,
+    failures: dict[int, str],
+) -> None:
+    """The vectors of some rows, from the store or from the model."""
+    digests = {row: _digest(listed[row].path) for row in rows}
+    known = store.read([digest for digest in digests.values() if digest])
+    opened: dict[int, Photo] = {}
+    for row, digest in digests.items():
+        if digest in known:
+            s[row] = known[digest]
+            continue
+        try:
+            opened[row] = open_photo(listed[row].path)
+        except PhotoError as error:
+            failures[row] = str(error)
+    if opened:
+        s[list(opened)] = geolocator.embed(list(opened.values()))
+        store.write({digests[row]: s[row] for row in opened if digests[row]})
+
+
+def _digest(path: Path) -> str:
+    """sha256 of a file's bytes; empty if it cannot be read, which opening it will explain."""
+    try:
+        return sha256_of(path) if path.is_file() else ""
+    except (OSError, ValueError):  # ValueError: a NUL in the path
+        return ""
+
+
+def _places(listed: Sequence[ListedPhoto]) -> npt.NDArray[np.float64]:
+    places = np.array([photo.lonlat_deg or (np.nan, np.nan) for photo in listed], dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        possible = (np.abs(places) <= (180.0, 90.0)).all(axis=1) & (places != 0).any(axis=1)
+    places[~possible] = np.nan
+    return places
+
+
+class _Store:
+    """Vectors by sha256; without a file it knows nothing and keeps nothing."""
+
+    def __init__(self, connection: sqlite3.Connection | None) -> None:
+        self._connection = connection
+
+    def read(self, digests: Sequence[str]) -> dict[str, Vectors]:
+        """Those of some photos that are known."""
+        if self._connection is None:
+            return {}
+        marks = ",".join("?" * len(digests))
+        found = self._connection.execute(
+            f"SELECT sha256, vector FROM vectors WHERE sha256 IN ({marks})", digests
+        )
+        return {digest: np.frombuffer(blob, dtype="<f4") for digest, blob in found}
+
+    def write(self, vectors: dict[str, Vectors]) -> None:
+        """Keep some; they are on the disk when this returns."""
+        if self._connection is None:
+            return
+        with self._connection:
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO vectors VALUES (?, ?)",
+                [(digest, vector.astype("<f4").tobytes()) for digest, vector in vectors.items()],
+            )
+
+
+@contextlib.contextmanager
+def _store(folder: Path | None, fingerprint: str) -> Iterator[_Store]:
+    if folder is None:
+        yield _Store(None)
+        return
+    path = folder / f"{fingerprint[:32]}-{_PREPROCESSING}.sqlite"
+    with disk_errors(path):
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=60)) as connection:
+            connection.execute("PRAGMA synchronous=NORMAL")
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS vectors (sha256 TEXT PRIMARY KEY, vector BLOB NOT NULL)"
+                " WITHOUT ROWID"
+            )
+            yield _Store(connection)
+    except sqlite3.Error as error:
+        raise StorageError(
+            f"cannot keep photo vectors in {path} ({error}): delete it, or pass another --cache"
+        ) from error

@@ -1,0 +1,233 @@
+"""What an index knows about its own errors: the result of a calibration, and its file.
+
+``calibration-<build>.npz`` lies in the index folder, beside the build it belongs to: a build never
+changes, a calibration can be made again. It holds a JSON header and plain arrays, and is written
+whole or not at all. Equal calibrations are equal bytes, but for the time in the header.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gair.arrays import Floats
+from gair.errors import IndexCorruptError, IndexMismatchError, UsageError
+from gair.files import write_whole
+from indexer.probability.confidence import Curve, expit
+from indexer.probability.conformal import conformal_mass
+from indexer.probability.out_of_index import Familiarity
+from indexer.probability.posterior import Sharpness
+
+SCHEMA_VERSION = 1
+"""Raised when an old reader could misread a new file."""
+AGAIN = "calibrate again with python -m indexer calibrate"
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """How far the answers of one build can be believed, measured on photos whose place is known."""
+
+    schema_version: int
+    build: str
+    """The build it was made for, and the only one it fits."""
+    model_fingerprint: str
+    created_utc: str
+    photos: int
+    """Photos that it rests on."""
+    left_out: dict[str, int]
+    """Photos that could not be used, by reason."""
+    sharpness: Sharpness
+    """How scores become likelihoods."""
+    masses: Floats
+    """(n,) the mass that regions need to reach the truth, ascending; of photos not used to fit."""
+    confidence: dict[float, Curve]
+    """Radius in metres to the curve from a disc's mass to the chance that it holds the truth."""
+    familiarity: Familiarity
+    """What photos of the index look like."""
+    claims: dict[float, Floats]
+    """Radius in metres to the share of places elsewhere that do as well as a true claim, ascending,
+    one a photo."""
+    false_claims: dict[float, Floats]
+    """The same of random false claims."""
+    photo_lonlat_deg: Floats
+    """(n_all, 2) where the photos of the list were taken, as far as it says."""
+    measured: dict[str, float]
+    """What was measured on photos not used to fit."""
+
+    def region_mass(self, level: float) -> float:
+        """The posterior mass of regions that hold the truth as often as ``level``.
+
+        Infinite where the photos are too few for the level.
+        """
+        if not 0 < level < 1:
+            raise UsageError(f"level {level:g}: it is a share of photos, between 0 and 1")
+        return conformal_mass(self.masses, level)
+
+    def confidence_within(self, disc_mass: npt.ArrayLike, radius_m: float) -> Floats:
+        """How likely the truth is within a radius of the best guess.
+
+        Args:
+            disc_mass: (...) posterior mass of the disc around it.
+            radius_m: of that disc. Between the calibrated radii the logits are interpolated in the
+                radius' logarithm; beyond them the nearest curve is used.
+
+        Returns:
+            (...) probabilities; more mass never means less.
+        """
+        radii = sorted(self.confidence)
+        place = float(np.interp(np.log(radius_m), np.log(radii), np.arange(len(radii))))
+        below, above = (self.confidence[radii[int(f(place))]] for f in (np.floor, np.ceil))
+        share = place % 1
+        return expit((1 - share) * below.logit_at(disc_mass) + share * above.logit_at(disc_mass))
+
+    def save(self, path: Path) -> None:
+        """Write the file.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        arrays: dict[str, Any] = {
+            "masses": self.masses,
+            "familiarity_s": self.familiarity.s,
+            "familiarity_scores": self.familiarity.scores,
+            "photo_lonlat_deg": self.photo_lonlat_deg,
+            **{f"claims_{radius!r}": values for radius, values in self.claims.items()},
+            **{f"false_claims_{radius!r}": values for radius, values in self.false_claims.items()},
+        }
+        header = json.dumps(_header(self), sort_keys=True).encode()
+        buffer = io.BytesIO()
+        np.savez(buffer, header=np.frombuffer(header, dtype=np.uint8), **arrays)
+        write_whole(path, buffer.getvalue())
+
+
+def calibration_path(index_folder: Path, build: str) -> Path:
+    """Where the calibration of a build is kept."""
+    return index_folder / f"calibration-{build}.npz"
+
+
+def load_calibration(index_folder: Path, build: str, fingerprint: str) -> Calibration | None:
+    """The calibration of a build; None where there is none.
+
+    Args:
+        index_folder: the folder that holds the builds.
+        build: identifier of the one that serves.
+        fingerprint: of the index's model.
+
+    Raises:
+        IndexMismatchError: the file belongs to another build or model, or is of another version.
+        IndexCorruptError: it is damaged or cannot be read.
+    """
+    path = calibration_path(index_folder, build)
+    try:
+        arrays = _read(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise IndexCorruptError(
+            f"cannot read {path}: {error.strerror or error}: make it readable, or {AGAIN}"
+        ) from error
+    except (ValueError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
+        raise IndexCorruptError(f"{path} is damaged: {AGAIN}") from error
+    try:
+        header: dict[str, Any] = json.loads(arrays.pop("header").tobytes())
+        _check_fits(path, header, build, fingerprint)
+        return _from_parts(header, arrays)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise IndexCorruptError(f"{path} is damaged: {AGAIN}") from error
+
+
+def _read(path: Path) -> dict[str, npt.NDArray[Any]]:
+    with path.open("rb") as file:
+        with zipfile.ZipFile(file) as archive:
+            if (damaged := archive.testzip()) is not None:  # compares every checksum
+                raise zipfile.BadZipFile(damaged)
+        file.seek(0)
+        with np.load(file, allow_pickle=False) as found:
+            return {name: found[name] for name in found.files}
+
+
+def _header(calibration: Calibration) -> dict[str, Any]:
+    """Everything but the arrays, as JSON."""
+    known = calibration.familiarity
+    return {
+        "schema_version": calibration.schema_version,
+        "build": calibration.build,
+        "model_fingerprint": calibration.model_fingerprint,
+        "created_utc": calibration.created_utc,
+        "photos": calibration.photos,
+        "left_out": calibration.left_out,
+        "sharpness": asdict(calibration.sharpness),
+        "confidence": [[r, asdict(c)] for r, c in sorted(calibration.confidence.items())],
+        "familiarity": {
+            "evidence": known.evidence,
+            "likeness": known.likeness,
+            "level": known.level,
+            "miss_rate": known.miss_rate,
+            "auroc": known.auroc,
+            "elsewhere": known.elsewhere,
+        },
+        "claims": sorted(calibration.claims),
+        "measured": calibration.measured,
+    }
+
+
+def _check_fits(path: Path, header: dict[str, Any], build: str, fingerprint: str) -> None:
+    version = header["schema_version"]
+    if version != SCHEMA_VERSION:
+        raise IndexMismatchError(
+            f"{path} has schema version {version!r}; this program reads {SCHEMA_VERSION}: {AGAIN}"
+        )
+    if header["build"] != build:
+        raise IndexMismatchError(f"{path} belongs to build {header['build']!r}: {AGAIN}")
+    if header["model_fingerprint"] != fingerprint:
+        raise IndexMismatchError(
+            f"{path} belongs to model {str(header['model_fingerprint'])[:12]}, the index to "
+            f"{fingerprint[:12]}: {AGAIN}"
+        )
+
+
+def _from_parts(header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> Calibration:
+    known = header["familiarity"]
+    familiarity = Familiarity(
+        s=arrays["familiarity_s"],
+        evidence=tuple(known["evidence"]),
+        likeness=tuple(known["likeness"]),
+        scores=arrays["familiarity_scores"],
+        level=known["level"],
+        miss_rate=known["miss_rate"],
+        auroc=known["auroc"],
+        elsewhere=known["elsewhere"],
+    )
+    radii = [float(radius) for radius in header["claims"]]
+    return Calibration(
+        schema_version=header["schema_version"],
+        build=header["build"],
+        model_fingerprint=header["model_fingerprint"],
+        created_utc=header["created_utc"],
+        photos=header["photos"],
+        left_out=header["left_out"],
+        sharpness=Sharpness(**header["sharpness"]),
+        masses=arrays["masses"],
+        confidence={float(r): _curve(**fields) for r, fields in header["confidence"]},
+        familiarity=familiarity,
+        claims={radius: arrays[f"claims_{radius!r}"] for radius in radii},
+        false_claims={radius: arrays[f"false_claims_{radius!r}"] for radius in radii},
+        photo_lonlat_deg=arrays["photo_lonlat_deg"],
+        measured=header["measured"],
+    )
+
+
+def _curve(
+    slope: float, intercept: float, knots: Sequence[float], shifts: Sequence[float]
+) -> Curve:
+    if len(knots) != len(shifts):
+        raise ValueError("a curve with more knots than shifts, or fewer")
+    return Curve(float(slope), float(intercept), tuple(knots), tuple(shifts))

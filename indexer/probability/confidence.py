@@ -1,0 +1,120 @@
+"""From the posterior mass around a best guess to the chance that the truth lies there.
+
+The mass is a probability already, but an over- or underconfident one. A logistic of its logit is
+fitted to what happened; then, where photos are many, the shares that five groups of them show bend
+it, never so that more mass means less.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from gair.arrays import Floats
+
+GROUPS = 5
+"""Groups of equally many photos whose shares bend the logistic."""
+
+_SURE = 1e-6
+"""Masses are kept this far from 0 and 1, where the logit is infinite."""
+_PRIOR_PHOTOS = 20.0
+"""Photos that the logistic counts as in each group."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A logistic of the logit of a mass, bent at some knots."""
+
+    slope: float
+    """0 or more."""
+    intercept: float
+    knots: tuple[float, ...] = ()
+    """Logits of masses, ascending."""
+    shifts: tuple[float, ...] = ()
+    """What is added to the logistic's logit at each knot; in between it is interpolated, and beyond
+    the first and last it stays."""
+
+    def straight(self, x: Floats) -> Floats:
+        """(...) logits of masses to (...) logits of the chance, before the curve is bent."""
+        return self.slope * x + self.intercept
+
+    def logit_at(self, mass: npt.ArrayLike) -> Floats:
+        """(...) masses to the (...) logits of the chance; more mass never means less."""
+        x = logit(mass)
+        bent = np.interp(x, self.knots, self.shifts) if self.knots else 0.0
+        return self.straight(x) + bent
+
+    def chance(self, mass: npt.ArrayLike) -> Floats:
+        """(...) masses to (...) probabilities; more mass never means less."""
+        return expit(self.logit_at(mass))
+
+
+def logit(mass: npt.ArrayLike) -> Floats:
+    """log(m / (1 - m)); masses of 0 and 1 are as good as almost 0 and almost 1."""
+    m = np.clip(np.asarray(mass, dtype=np.float64), _SURE, 1 - _SURE)
+    return np.asarray(np.log(m / (1 - m)))
+
+
+def expit(x: Floats) -> Floats:
+    """The inverse of :func:`logit`."""
+    return np.asarray(1 / (1 + np.exp(-x)), dtype=np.float64)
+
+
+def fit_confidence(disc_mass: Floats, inside: npt.NDArray[np.bool_]) -> Curve:
+    """The curve from a disc's mass to the chance that it holds the truth.
+
+    Args:
+        disc_mass: (P,) posterior mass of the disc around each best guess.
+        inside: (P,) whether the truth lies in it.
+    """
+    x = logit(disc_mass)
+    line = _fit_logistic(x, inside)
+    groups = _groups(x)
+    knots = np.array([x[group].mean() for group in groups])
+    shares = _shares(x, inside, line, groups)
+    shifts = logit(shares) - line.straight(knots)
+    return Curve(line.slope, line.intercept, tuple(knots.tolist()), tuple(shifts.tolist()))
+
+
+def _groups(x: Floats) -> list[npt.NDArray[np.int64]]:
+    """Rows in about equal groups, ascending; photos of one mass are never parted."""
+    edges = np.unique(np.quantile(x, np.arange(1, GROUPS) / GROUPS, method="lower"))
+    group = np.searchsorted(edges, x, side="left")
+    return [np.flatnonzero(group == number) for number in np.unique(group)]
+
+
+def _shares(
+    x: Floats, inside: npt.NDArray[np.bool_], line: Curve, groups: list[npt.NDArray[np.int64]]
+) -> Floats:
+    """The share inside in each group, pulled towards the logistic, and never falling."""
+    from scipy.optimize import isotonic_regression  # here, because every search imports this file
+
+    count = np.array([len(group) for group in groups]) + _PRIOR_PHOTOS
+    said = [expit(line.straight(x[group])).mean() for group in groups]
+    hits = [inside[group].sum() + _PRIOR_PHOTOS * p for group, p in zip(groups, said, strict=True)]
+    return np.asarray(isotonic_regression(np.array(hits) / count, weights=count).x)
+
+
+def _fit_logistic(x: Floats, inside: npt.NDArray[np.bool_]) -> Curve:
+    """The straight part. Its slope is never negative.
+
+    A weak normal prior around the mass itself (slope 1, intercept 0) keeps both finite where all
+    photos or none are inside.
+    """
+    from scipy.optimize import minimize
+
+    sign = np.where(inside, 1.0, -1.0)
+
+    def loss(line: Floats) -> tuple[float, Floats]:
+        margin = sign * (line[0] * x + line[1])
+        off = line - (1.0, 0.0)
+        pull = -sign / (1 + np.exp(np.minimum(margin, 700.0)))
+        gradient = np.array([(pull * x).sum(), pull.sum()]) + off
+        return float(np.logaddexp(0, -margin).sum() + (off**2).sum() / 2), gradient
+
+    found = minimize(
+        loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(0, None), (None, None)]
+    )
+    return Curve(float(found.x[0]), float(found.x[1]))

@@ -1,0 +1,164 @@
+"""Is a photo from this index at all? A posterior adds up to 1 for a photo from elsewhere, too.
+
+Two things tell such photos apart, each in standard deviations of the calibration photos:
+
+* the *evidence*: how well any place of the index explains the photo, the log of the mean of
+  exp(weighted scores) over the area;
+* the *likeness*: the mean cosine with the ten nearest calibration photos. A calibration photo is
+  not its own neighbour.
+
+Their sum is compared with that of the calibration photos: the p-value is the share of them that are
+at least as strange. A photo of the same kind as those gets less than 0.05 in at most 5 % of cases
+(split conformal). How often a photo from elsewhere gets more is another question; it is measured on
+photos from elsewhere, if there are some.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from gair.arrays import Floats, Ints
+from gair.errors import UsageError
+from indexer.probability.posterior import Sharpness
+
+Vectors = npt.NDArray[np.floating]
+
+NEAREST = 10
+"""Photos that likeness looks at."""
+MOST_PHOTOS = 10_000
+"""Photos that are kept to compare with: 15 MB at 768 dimensions."""
+
+_AT_ONCE = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Familiarity:
+    """What photos of an index look like."""
+
+    s: npt.NDArray[np.float16]
+    """(n, D) vectors of calibration photos."""
+    evidence: tuple[float, float]
+    """Mean and standard deviation."""
+    likeness: tuple[float, float]
+    """Mean and standard deviation."""
+    scores: Floats
+    """(m,) of calibration photos, ascending: the lower, the stranger."""
+    level: float
+    """A photo whose p-value is below this is not from the index."""
+    miss_rate: float | None = None
+    """Measured share of photos from elsewhere that are not noticed; None: not measured."""
+    auroc: float | None = None
+    """How well the score ranks photos of the index before others; None: not measured."""
+    elsewhere: int = 0
+    """Photos from elsewhere that these two rest on."""
+
+    def score(self, s: Vectors, evidence: Floats) -> Floats:
+        """How familiar photos look: (P, D) vectors and (P,) evidence to (P,)."""
+        return self._sum(evidence, nearest_cosine(s, self.s))
+
+    def p_value(self, score: npt.ArrayLike) -> Floats:
+        """The share of calibration photos that are at least as strange."""
+        stranger = np.searchsorted(self.scores, np.asarray(score), side="right")
+        return np.asarray((1 + stranger) / (1 + len(self.scores)), dtype=np.float64)
+
+    def abstain(self, score: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+        """Which photos are not from this index, as far as can be told."""
+        return np.asarray(self.p_value(score) < self.level)
+
+    def _sum(self, evidence: Floats, likeness: Floats) -> Floats:
+        return _standard(evidence, self.evidence) + _standard(likeness, self.likeness)
+
+
+def evidence_of(rs: Vectors, location: Vectors, sharpness: Sharpness, area_m2: Floats) -> Floats:
+    """How well any place explains each photo: (P, N) scores to (P,) nats."""
+    weighted = sharpness.rs_weight * np.asarray(rs, dtype=np.float64)
+    if sharpness.location_weight:
+        weighted += sharpness.location_weight * np.asarray(location, dtype=np.float64)
+    best = weighted.max(axis=1)
+    weighted -= best[:, None]
+    return np.asarray(best + np.log(np.exp(weighted, out=weighted) @ (area_m2 / area_m2.sum())))
+
+
+def nearest_cosine(s: Vectors, photos: Vectors, own: Ints | None = None) -> Floats:
+    """Mean cosine with the :data:`NEAREST` most alike photos.
+
+    Args:
+        s: (P, D) unit vectors.
+        photos: (n, D) to compare with.
+        own: (P,) which of ``photos`` each is itself, and is passed over; -1 for none.
+    """
+    others = np.asarray(photos, dtype=np.float32)
+    count = min(NEAREST, len(others) - (own is not None))
+    found = np.empty(len(s))
+    for start in range(0, len(s), _AT_ONCE):
+        block = slice(start, start + _AT_ONCE)
+        cosine = np.asarray(s[block], dtype=np.float32) @ others.T
+        if own is not None:
+            mine = np.flatnonzero(own[block] >= 0)
+            cosine[mine, own[block][mine]] = -np.inf
+        best = np.partition(cosine, len(others) - count, axis=1)[:, len(others) - count :]
+        found[block] = best.mean(axis=1, dtype=np.float64)
+    return found
+
+
+def check_level(level: float) -> None:
+    """Refuse a level that is no share."""
+    if not 0 <= level < 1:
+        raise UsageError(f"level {level:g}: it is a share of photos, 0 to less than 1")
+
+
+def fit_familiarity(
+    s: Vectors, held_back: Ints, evidence: Floats, *, level: float = 0.05, seed: int = 0
+) -> Familiarity:
+    """What calibration photos look like.
+
+    Args:
+        s: (P, D) vectors of all of them.
+        held_back: (m,) which of them were not used to fit the weights: p-values rest on these.
+        evidence: (m,) of those.
+        level: share of the index's own photos that may be refused.
+        seed: chooses :data:`MOST_PHOTOS` to compare with where there are more.
+
+    Raises:
+        UsageError: the level is no share, or there is nothing to compare with.
+    """
+    check_level(level)
+    if len(s) < 2 or not len(held_back):
+        raise UsageError(f"{len(s)} photos are too few to know what photos of the index look like")
+    kept = np.arange(len(s))
+    if len(s) > MOST_PHOTOS:
+        kept = np.sort(np.random.default_rng(seed).choice(kept, MOST_PHOTOS, replace=False))
+    place = np.full(len(s), -1)
+    place[kept] = np.arange(len(kept))
+    photos = np.asarray(s[kept], dtype=np.float16)
+    likeness = nearest_cosine(s[held_back], photos, place[held_back])
+    blank = Familiarity(photos, _moments(evidence), _moments(likeness), np.empty(0), level)
+    return replace(blank, scores=np.sort(blank._sum(evidence, likeness)))
+
+
+def with_elsewhere(known: Familiarity, s: Vectors, evidence: Floats) -> Familiarity:
+    """The same, with error rates measured on photos from elsewhere: (Q, D) and (Q,)."""
+    scores = known.score(s, evidence)
+    missed = float((~known.abstain(scores)).mean())
+    ranked = auroc(known.scores, scores)
+    return replace(known, miss_rate=missed, auroc=ranked, elsewhere=len(scores))
+
+
+def auroc(higher: Floats, lower: Floats) -> float:
+    """How often a score of one kind is above one of the other kind; ties count half."""
+    others = np.sort(lower)
+    below = np.searchsorted(others, higher, side="left").sum()
+    not_above = np.searchsorted(others, higher, side="right").sum()
+    return float((below + not_above) / 2 / (len(higher) * len(lower)))
+
+
+def _moments(values: Floats) -> tuple[float, float]:
+    spread = float(values.std())
+    return float(values.mean()), spread if spread > 0 else 1.0
+
+
+def _standard(values: Floats, moments: tuple[float, float]) -> Floats:
+    return (np.asarray(values, dtype=np.float64) - moments[0]) / moments[1]

@@ -1,0 +1,284 @@
+"""Was a photo taken where somebody says? A verdict on a claimed place, with its error rates.
+
+Two questions are asked of a claim (:mod:`indexer.probability.claims`).
+
+* **If the photo was taken elsewhere in the index, how often would a claim do this well?**
+  ``p_elsewhere`` is the share of places that do. ``p_false`` is the share of random false claims
+  that did, about photos whose place is known; without calibration, a bound on it.
+* **If the claim is true, how often would it do this badly?** ``p_true`` is the share of true claims
+  about such photos that did. A true claim puts its point anywhere in the disc around the place,
+  so the point was drawn at random there.
+
+A claim is *consistent* where the first answer is "hardly ever" (below 5 %) and the second is not,
+*unlikely* where the second is and the first is not. Both rates are conformal p-values: for photos
+like those that were calibrated on, at most 5 % of true claims are called unlikely and at most 5 %
+of random false ones consistent, whatever the model. A false claim that somebody chose because it
+looks right is not random: there the second rate says nothing.
+
+Calibration knows the radii of :data:`indexer.probability.claims.RADII_M`. A claim between two of them is tested
+at the next larger one: within 300 m implies within 500 m, so to refuse the latter is to refuse the
+former, and the rate of true claims holds. A claim beyond the largest is never called unlikely.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from gair.arrays import Floats, Ints
+from gair.errors import UsageError
+from indexer.probability.claims import (
+    RADII_M,
+    Standing,
+    background,
+    calibrated_radius_m,
+    masses_elsewhere,
+    share_as_bad,
+    share_as_good,
+    standing,
+)
+from indexer.regions.cell_field import CellField
+
+if TYPE_CHECKING:
+    from indexer.probability.calibration import Calibration
+
+
+LEVEL = 0.05
+"""Below this a share counts as hardly ever."""
+
+CONSISTENT = "consistent"
+UNLIKELY = "unlikely"
+CANNOT_TELL = "cannot tell"
+OUTSIDE = "not in this index"
+
+RATES = ("true_unlikely", "true_consistent", "false_consistent", "false_unlikely")
+"""What calibration measures of verdicts, at each radius: :func:`rate_name`."""
+
+
+class Ground(Protocol):
+    """What a claim is tested on; :class:`indexer.search.geolocator.Geolocator` is one."""
+
+    @property
+    def field(self) -> CellField:
+        """The cells."""
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What claims look like; None where nobody calibrated."""
+
+    def cell_row(self, lonlat_deg: Floats) -> Ints:
+        """The cell that holds each of (Q, 2) points; -1 outside the index."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What can be said of a claimed place."""
+
+    verdict: str
+    """consistent, unlikely, cannot tell or not in this index."""
+    sentence: str
+    """The same in words, with its numbers and error rates."""
+    lon_deg: float
+    lat_deg: float
+    radius_m: float
+    mass: float
+    """Posterior mass of the claim's disc."""
+    rank: int | None
+    """1 if none of the other places does as well."""
+    compared: int
+    """How many other places were looked at."""
+    percentile: float | None
+    """How many of them, in percent, do worse."""
+    p_elsewhere: float | None
+    """Share of places elsewhere in the index that do at least as well."""
+    p_false: float | None
+    """Share of random false claims that do at least as well; a bound without calibration."""
+    p_true: float | None
+    """Share of true claims that do as badly; None where that is not known."""
+    level: float
+    """Below this a share counts as hardly ever."""
+    tested_radius_m: float | None
+    """The calibrated radius behind ``p_false``, ``p_true`` and the rates."""
+    rates: dict[str, float]
+    """Measured shares of true and of random false claims that get each verdict."""
+    note: str = ""
+    """What to know before believing it; empty for nothing."""
+    masses_elsewhere: Floats | None = field(default=None, repr=False, compare=False)
+    """(``compared``,) posterior mass of each other place; not part of the JSON."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The verdict as plain JSON types."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.compare}
+
+
+def verify_claim(
+    ground: Ground,
+    p: Floats,
+    lonlat_deg: npt.ArrayLike,
+    radius_m: float = 500.0,
+    *,
+    each: Floats | None = None,
+) -> Verdict:
+    """Test one claim about one photo, or about several of one place.
+
+    Args:
+        ground: the index.
+        p: (N,) posterior under the area prior, as calibration had it; of all photos together.
+        lonlat_deg: (2,) the claimed point.
+        radius_m: how far from it the photo may have been taken.
+        each: (M, N) posteriors of the photos one by one, where there are several. Calibration knows
+            single photos only: ``p_true`` is then the least of theirs times M (Bonferroni), and
+            ``p_false`` the bound that needs no calibration.
+
+    Raises:
+        UsageError: the point is not on Earth, or the radius makes no sense.
+    """
+    check_claim(lonlat_deg, radius_m)
+    point = np.asarray(lonlat_deg, dtype=np.float64).reshape(1, 2)
+    row = ground.cell_row(point)
+    if row[0] < 0 and ground.field.nearest(point)[1][0] > radius_m:
+        return _verdict(OUTSIDE, point[0], radius_m, None, _Shares(None, None, None, None, {}))
+    among = background(ground.field, radius_m)
+    found = standing(p[None], ground.field, point, row, among)
+    shares = _shares(ground, p[None] if each is None else each, point, row, radius_m, found)
+    word = verdict_of(shares.p_elsewhere, shares.p_false, shares.p_true)
+    verdict = _verdict(word, point[0], radius_m, found, shares)
+    return replace(verdict, masses_elsewhere=masses_elsewhere(p, point, among))
+
+
+def verdict_of(p_elsewhere: float | None, p_false: float | None, p_true: float | None) -> str:
+    """The verdict for three shares; None where one is not known."""
+    elsewhere = p_elsewhere is None or p_elsewhere >= LEVEL
+    elsewhere |= p_false is not None and p_false >= LEVEL
+    true = p_true is None or p_true >= LEVEL
+    if elsewhere == true:
+        return CANNOT_TELL
+    return CONSISTENT if true else UNLIKELY
+
+
+def rate_name(rate: str, radius_m: float) -> str:
+    """Where ``Calibration.measured`` keeps one of :data:`RATES` for a radius."""
+    return f"{rate}_{radius_m:g}m"
+
+
+@dataclass(frozen=True)
+class _Shares:
+    p_elsewhere: float | None
+    p_false: float | None
+    p_true: float | None
+    tested_radius_m: float | None
+    rates: dict[str, float]
+
+
+def _shares(
+    ground: Ground, each: Floats, point: Floats, row: Ints, radius_m: float, found: Standing
+) -> _Shares:
+    """Against calibration, where it knows the radius; ``found`` is of all photos together."""
+    count = len(each)
+    elsewhere, bound = float(found.p_elsewhere[0]), float(found.p_false[0])
+    tested = calibrated_radius_m(radius_m)
+    known = ground.calibration
+    if known is None or tested is None or tested not in known.claims:
+        return _Shares(elsewhere, bound, None, None, {})
+    wider = found
+    if tested != radius_m or count > 1:
+        points, rows = np.repeat(point, count, axis=0), np.repeat(row, count)
+        wider = standing(each, ground.field, points, rows, background(ground.field, tested))
+    as_bad = share_as_bad(wider.p_elsewhere, known.claims[tested])
+    p_true = min(1.0, count * float(as_bad.min()))
+    if count > 1:
+        return _Shares(elsewhere, bound, p_true, tested, {})
+    p_false = float(share_as_good(wider.p_elsewhere, known.false_claims[tested])[0])
+    names = {rate: rate_name(rate, tested) for rate in RATES}
+    rates = {r: known.measured[name] for r, name in names.items() if name in known.measured}
+    return _Shares(elsewhere, p_false, p_true, tested, rates)
+
+
+def check_claim(lonlat_deg: npt.ArrayLike, radius_m: float) -> None:
+    """Refuse a claim that makes no sense.
+
+    Raises:
+        UsageError: the point is not on Earth, or the radius is not above 0.
+    """
+    lon_deg, lat_deg = (float(v) for v in np.asarray(lonlat_deg, dtype=np.float64).reshape(2))
+    if not (abs(lon_deg) <= 180 and abs(lat_deg) <= 90):  # NaN fails, too
+        raise UsageError(
+            f"no place on Earth is at latitude {lat_deg:g}, longitude {lon_deg:g}: latitudes go "
+            "from -90 to 90 degrees, longitudes from -180 to 180"
+        )
+    if not (math.isfinite(radius_m) and radius_m > 0):
+        raise UsageError(f"a claim's radius is {radius_m:g} m: it must be more than 0")
+
+
+def _verdict(
+    word: str, point: Floats, radius_m: float, found: Standing | None, shares: _Shares
+) -> Verdict:
+    as_good, compared = (int(found.as_good[0]), int(found.compared[0])) if found else (0, 0)
+    return Verdict(
+        verdict=word,
+        sentence=_sentence(word, radius_m, as_good, compared, shares),
+        lon_deg=float(point[0]),
+        lat_deg=float(point[1]),
+        radius_m=float(radius_m),
+        mass=float(found.mass[0]) if found else 0.0,
+        rank=1 + as_good if found else None,
+        compared=compared,
+        percentile=100 * (1 - as_good / compared) if compared else None,
+        p_elsewhere=shares.p_elsewhere,
+        p_false=shares.p_false,
+        p_true=shares.p_true,
+        level=LEVEL,
+        tested_radius_m=shares.tested_radius_m,
+        rates=shares.rates,
+    )
+
+
+def _sentence(word: str, radius_m: float, as_good: int, compared: int, shares: _Shares) -> str:
+    within = f"within {radius_m:,.0f} m of this place"
+    if word == OUTSIDE:
+        return f"No cell of the index lies {within}: the index cannot say anything about it."
+    parts = [
+        {
+            CONSISTENT: f"The photo is consistent with having been taken {within}.",
+            UNLIKELY: f"The photo is unlikely to have been taken {within}.",
+            CANNOT_TELL: f"Whether the photo was taken {within} cannot be told.",
+        }[word],
+        f"{as_good:,} of {compared:,} other places in the index do at least as well."
+        if compared
+        else "The index has no other place as large as this to compare it with.",
+    ]
+    if shares.p_true is None:
+        beyond = calibrated_radius_m(radius_m) is None
+        why = (
+            f"radii above {RADII_M[-1]:,.0f} m are not calibrated"
+            if beyond
+            else "the index is not calibrated"
+        )
+        parts.append(f"How true claims do is not known ({why}), so none is called unlikely.")
+        parts.append(f"Of random false ones, at most {LEVEL:.0%} are called consistent.")
+        return " ".join(parts)
+    at = (
+        f" (tested at {shares.tested_radius_m:,.0f} m)"
+        if shares.tested_radius_m != radius_m
+        else ""
+    )
+    parts.append(f"{shares.p_true:.1%} of true claims do as badly{at}.")
+    return " ".join([*parts, *_rates_in_words(shares.rates)])
+
+
+def _rates_in_words(rates: dict[str, float]) -> list[str]:
+    if len(rates) < len(RATES):
+        return [
+            f"Of true claims, at most {LEVEL:.0%} are called unlikely; of random false ones, at "
+            f"most {LEVEL:.0%} consistent."
+        ]
+    return [
+        f"Of true claims, at most {LEVEL:.0%} are called unlikely and "
+        f"{rates['true_consistent']:.0%} consistent (measured); of random false ones, at most "
+        f"{LEVEL:.0%} ({rates['false_consistent']:.1%} measured) are called consistent and "
+        f"{rates['false_unlikely']:.0%} unlikely."
+    ]

@@ -1,0 +1,135 @@
+"""Which cells lie near one another, and sums over those neighbourhoods.
+
+Distances are great-circle metres; cells are found by a k-d tree over points of the unit sphere, so
+nothing is special at the antimeridian or the poles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_array, vstack
+from scipy.spatial import KDTree
+
+from gair.arrays import Floats, Ints
+from gair.geo import EARTH_RADIUS_M
+
+BLUR_REACH = 3.0
+"""A Gaussian neighbourhood ends at this many standard deviations."""
+
+_POINTS_AT_ONCE = 4096
+"""Points whose neighbours are looked up together: few enough to stay in the cache."""
+
+
+def unit_vectors(lonlat_deg: npt.ArrayLike) -> Floats:
+    """(N, 2) degrees to (N, 3) points of the unit sphere."""
+    lon, lat = np.radians(np.asarray(lonlat_deg, dtype=np.float64).reshape(-1, 2)).T
+    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
+
+
+def chord_of(arc_m: float) -> float:
+    """The straight line, in Earth radii, between the ends of a great-circle arc."""
+    return float(2 * np.sin(min(arc_m / EARTH_RADIUS_M, np.pi) / 2))
+
+
+def spacing_m(area_m2: Floats) -> float:
+    """Mean distance between the centres of neighbouring cells of (N,) areas."""
+    return float(np.sqrt(area_m2.mean() * 2 / np.sqrt(3)))
+
+
+@dataclass(frozen=True, eq=False)
+class Discs:
+    """Which cells lie in each of some discs, row by row."""
+
+    matrix: csr_array
+    """(C, N), 1 where the centre of cell n lies within the radius of disc c."""
+
+    def sums(self, values: npt.NDArray[np.floating]) -> Floats:
+        """What the cells of each disc add up to: (P, N) to (P, C)."""
+        return np.asarray(self.matrix @ np.asarray(values, dtype=np.float64).T).T
+
+    def rows(self, disc: int) -> Ints:
+        """The cells of one disc, ascending."""
+        start, end = self.matrix.indptr[disc : disc + 2]
+        return np.sort(self.matrix.indices[start:end]).astype(np.int64)
+
+
+class CellField:
+    """The cells of an index as points and areas; safe to share between threads."""
+
+    def __init__(self, lonlat_deg: Floats, area_m2: Floats) -> None:
+        """Take (N, 2) centres and (N,) areas."""
+        self.lonlat_deg = lonlat_deg
+        self.area_m2 = area_m2
+        self._tree = KDTree(unit_vectors(lonlat_deg))
+
+    def __len__(self) -> int:
+        return len(self.area_m2)
+
+    @property
+    def spacing_m(self) -> float:
+        """Mean distance between the centres of neighbouring cells."""
+        return spacing_m(self.area_m2)
+
+    def nearest(self, lonlat_deg: npt.ArrayLike) -> tuple[Ints, Floats]:
+        """The nearest centre to each of (Q, 2) points: rows and metres."""
+        chord, row = self._tree.query(unit_vectors(lonlat_deg))
+        return np.asarray(row, dtype=np.int64), _arc_m(np.asarray(chord))
+
+    def nearest_few(self, lonlat_deg: npt.ArrayLike, count: int, within_m: float) -> Ints:
+        """The nearest centres to each of (Q, 2) points, nearest first.
+
+        Returns:
+            (Q, count) rows; -1 where there are fewer within ``within_m``.
+        """
+        points, reach = unit_vectors(lonlat_deg), chord_of(within_m)
+        _, row = self._tree.query(points, k=range(1, count + 1), distance_upper_bound=reach)
+        return np.where(row < len(self), row, -1).astype(np.int64)
+
+    def discs(self, lonlat_deg: npt.ArrayLike, radius_m: float) -> Discs:
+        """The cells around each of (C, 2) points."""
+        blocks = []
+        for near in self._near(unit_vectors(lonlat_deg), radius_m):
+            near.data[:] = 1.0
+            blocks.append(near)
+        return Discs(self._stacked(blocks))
+
+    def blur(self, spread_m: float) -> csr_array | None:
+        """A matrix that averages cells over a Gaussian neighbourhood, by area.
+
+        Args:
+            spread_m: standard deviation, metres.
+
+        Returns:
+            (N, N), rows add up to 1; None where the spread is 0 or so small that nothing changes.
+        """
+        if spread_m <= 0:
+            return None
+        blocks = []
+        for near in self._near(np.asarray(self._tree.data), BLUR_REACH * spread_m):
+            weight = np.exp(-0.5 * (_arc_m(near.data) / spread_m) ** 2)
+            weight *= self.area_m2[near.indices]
+            total = np.add.reduceat(weight, near.indptr[:-1])  # each cell is near itself
+            near.data[:] = weight / np.repeat(total, np.diff(near.indptr))
+            blocks.append(near)
+        found = self._stacked(blocks)
+        return found if found.nnz > len(self) else None
+
+    def _near(self, points: Floats, radius_m: float) -> Iterator[csr_array]:
+        """Some of (C, 3) points after the others: their chords to the cells within a radius."""
+        reach = chord_of(radius_m)
+        for start in range(0, len(points), _POINTS_AT_ONCE):
+            some = points[start : start + _POINTS_AT_ONCE]
+            pairs = KDTree(some).sparse_distance_matrix(self._tree, reach, output_type="ndarray")
+            where = (pairs["i"].astype(np.int32), pairs["j"].astype(np.int32))
+            yield csr_array((pairs["v"], where), shape=(len(some), len(self)))
+
+    def _stacked(self, blocks: list[csr_array]) -> csr_array:
+        return vstack(blocks, format="csr") if blocks else csr_array((0, len(self)))
+
+
+def _arc_m(chord: npt.NDArray[np.float64]) -> Floats:
+    return np.asarray(2 * EARTH_RADIUS_M * np.arcsin(np.clip(chord / 2, 0.0, 1.0)))

@@ -1,0 +1,100 @@
+"""A place's outline by its name, from a server that answers as Nominatim does.
+
+Nobody is asked unless a user names a place (``--place``). Nominatim's search is documented at
+https://nominatim.org/release-docs/latest/api/Search/ and its usage policy, which wants a User-Agent
+that names the program, at https://operations.osmfoundation.org/policies/nominatim/. One name may be
+several places (there is more than one City of London), so the user chooses where there is a choice.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import Any
+
+from gair.errors import RegionError, UsageError
+from indexer.regions.geojson import parse_area
+from indexer.regions.region import Region
+
+NOMINATIM = "https://nominatim.openstreetmap.org"
+USER_AGENT = "gair-geolocator/0.1 (python -m indexer build --place)"
+MOST_MATCHES = 10
+TIMEOUT_S = 20.0
+ATTRIBUTION = "© OpenStreetMap contributors, Open Database License 1.0"
+"""Of answers that do not say whom to credit."""
+
+_MOST_BYTES = 64 << 20
+_UNSAFE = re.compile(r"[^a-z0-9]+")
+
+
+def find_place(name: str, url: str = NOMINATIM, *, number: int | None = None) -> Region:
+    """The outline of a place.
+
+    Args:
+        name: as a person would type it: ``Vienna``, ``City of London, England``.
+        url: of the geocoder.
+        number: which of several matches, from 1.
+
+    Raises:
+        UsageError: The URL or the number cannot work.
+        RegionError: The geocoder cannot be reached, knows no such area, or knows several and
+            ``number`` does not say which.
+    """
+    if not name.strip():
+        raise UsageError("--place is empty: name a place, for example --place Vienna")
+    matches = [match for match in _ask(name, url) if _is_area(match)]
+    if not matches:
+        raise RegionError(
+            f"{url} knows no area named {name!r}: spell it otherwise, add the country, or pass "
+            "--polygon FILE.geojson"
+        )
+    regions = [_region(match, url) for match in matches]
+    if number is None and len(regions) > 1:
+        listed = "; ".join(
+            f"{n}: {match.get('display_name', '?')} ({region.area_km2:,.1f} km2)"
+            for n, (match, region) in enumerate(zip(matches, regions, strict=True), 1)
+        )
+        raise RegionError(f"{name!r} may be {len(regions)} places, {listed}: add --place-number N")
+    if not 1 <= (number or 1) <= len(regions):
+        raise UsageError(f"--place-number {number} is not in 1..{len(regions)} for {name!r}")
+    return regions[(number or 1) - 1]
+
+
+def _ask(name: str, url: str) -> list[dict[str, Any]]:
+    query = urllib.parse.urlencode(
+        {"q": name, "format": "jsonv2", "polygon_geojson": 1, "limit": MOST_MATCHES}
+    )
+    if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
+        raise UsageError(f"--geocoder {url!r} is no http or https URL: give {NOMINATIM}")
+    request = urllib.request.Request(
+        f"{url.rstrip('/')}/search?{query}", headers={"User-Agent": USER_AGENT}
+    )
+    remedy = "try again later, name another --geocoder, or pass --polygon FILE.geojson"
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
+            found = json.loads(answer.read(_MOST_BYTES))
+    except urllib.error.HTTPError as error:
+        raise RegionError(f"{url} refused with status {error.code}: {remedy}") from error
+    except (urllib.error.URLError, OSError) as error:
+        reason = getattr(error, "reason", error)
+        raise RegionError(f"cannot reach the geocoder {url} ({reason}): {remedy}") from error
+    except ValueError as error:
+        raise RegionError(f"{url} does not answer as Nominatim does: {remedy}") from error
+    if not isinstance(found, list) or not all(isinstance(match, dict) for match in found):
+        raise RegionError(f"{url} does not answer as Nominatim does: {remedy}")
+    return found
+
+
+def _is_area(match: dict[str, Any]) -> bool:
+    shape = match.get("geojson")
+    return isinstance(shape, dict) and shape.get("type") in ("Polygon", "MultiPolygon")
+
+
+def _region(match: dict[str, Any], url: str) -> Region:
+    title = str(match.get("display_name") or match.get("name") or "place")
+    geometry, _ = parse_area(json.dumps(match["geojson"]), f"{url}: {title}")
+    name = _UNSAFE.sub("-", str(match.get("name") or title.split(",")[0]).lower()).strip("-")
+    return Region(name or "place", geometry, str(match.get("licence") or ATTRIBUTION))

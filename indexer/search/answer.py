@@ -1,0 +1,167 @@
+"""What a search returns: an answer with ranked places, and how far to believe it.
+
+An answer of a calibrated index says how likely its places are, where the photo was taken with 50
+and 90 % (:meth:`Answer.region`), and whether it looks like anything in the index at all. An answer
+of another index ranks places, and says that it does no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+from gair.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from indexer.search.outlines import Region
+
+SCHEMA_VERSION = 2
+"""Of :meth:`Answer.to_dict`. Raised when a field changes its meaning or goes away."""
+
+UNCALIBRATED = (
+    "uncalibrated: scores rank places, they are not probabilities; "
+    "python -m indexer calibrate makes them so"
+)
+NOT_IN_INDEX = (
+    "this photo looks like nothing in this index: it was probably taken elsewhere, or shows no "
+    "street; the places below are the least unlikely ones"
+)
+NOT_IN_INDEX_CLAIM = (
+    "the photo looks like nothing in this index, so what is said of the claim means little"
+)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One place a photo may show: the best cell of a neighbourhood."""
+
+    rank: int
+    """1 for the best."""
+    lon_deg: float
+    lat_deg: float
+    h3_cell: str
+    """H3 address of the cell, as hexadecimal text."""
+    row: int
+    """Row of the cell in the index, the same in its table and its vector stores."""
+    score: float
+    """Weighted sum of the two cosines below; comparable within one answer only."""
+    rs_score: float
+    """Cosine of the photo with the imagery at the cell, localised by the INR."""
+    location_score: float
+    """Cosine of the photo with the location embedding of the cell."""
+    merged_cells: int
+    """How many other cells among the best ones were merged into this one."""
+    spread_m: float
+    """Distance from the cell to the farthest cell merged into it, metres; 0 for none."""
+    probability: float | None = None
+    """That the photo was taken within the answer's ``merge_radius_m`` of the cell; None where the
+    index is not calibrated. No cell counts for two places."""
+    refined_lonlat_deg: tuple[float, float] | None = None
+    """The mean place under the likelihood around the cell, read between the centres of cells; None
+    where it was not asked for."""
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """How likely the best guess is near enough."""
+
+    radius_m: float
+    probability: float
+    """That the photo was taken within the radius of the best guess, as often as was measured on
+    the calibration photos."""
+
+
+@dataclass(frozen=True)
+class Membership:
+    """Whether a photo is from the index at all."""
+
+    p_value: float
+    """Share of the calibration photos that look at least as strange."""
+    level: float
+    """Below this a photo counts as not of the index: so many that are of it are refused."""
+    in_index: bool
+    miss_rate: float | None
+    """Share of foreign photos that were taken for photos of the index when this was measured; None
+    if it never was."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Where a photo may have been taken, and what to know before believing it."""
+
+    photo: str
+    """Name of the photo; of several, the first."""
+    candidates: tuple[Candidate, ...]
+    index: str
+    """Name of the index."""
+    build: str
+    """Identifier of the build that answered."""
+    cells_searched: int
+    """Cells that were scored: all of the index, or what :mod:`indexer.search.shortlist` took of it."""
+    rs_weight: float
+    location_weight: float
+    model: str
+    """Name of the model."""
+    model_licence: str
+    trained: bool
+    """False when the model's weights were never trained: candidates then mean nothing."""
+    attribution: str
+    """Attribution that the imagery asks for."""
+    warnings: tuple[str, ...]
+    """Plain sentences to show beside the candidates."""
+    photo_gps_lonlat_deg: tuple[float, float] | None
+    """Coordinates the photo's EXIF tags carry; disclosed, never used for the scores."""
+    merge_radius_m: float = 0.0
+    """Cells closer than this are one place; where probabilities are given, discs of this radius
+    are, and no two of them overlap."""
+    photos: tuple[str, ...] = ()
+    """Names of all photos of the one place that is asked for."""
+    calibrated: bool = False
+    """Whether probabilities, regions and confidences are given."""
+    temperature: float | None = None
+    """What the score is divided by before it becomes a likelihood."""
+    confidence: tuple[Confidence, ...] = ()
+    """Of the best guess, by radius."""
+    regions: tuple[dict[str, Any], ...] = ()
+    """Size of the 50 and 90 % regions: level, mass, km2, cells, promised."""
+    membership: Membership | None = None
+    """Whether the photo is from the index; None where that was not tested."""
+    prior: str = ""
+    """What was known before the photo was looked at; empty for nothing."""
+    posterior: npt.NDArray[np.float64] | None = field(default=None, repr=False, compare=False)
+    """(N,) probability of each row of the index; None where scores are all there is, or where the
+    index was searched by shortlist. Not part of the JSON."""
+    make_region: Callable[[float], Region] | None = field(default=None, repr=False, compare=False)
+
+    def region(self, level: float) -> Region:
+        """The smallest set of cells that holds the truth with a probability.
+
+        Args:
+            level: between 0 and 1, for example 0.9.
+
+        Raises:
+            UsageError: the answer is not calibrated, or there is no such level.
+        """
+        if self.make_region is None:
+            raise UsageError(
+                f"index {self.index!r} gives no regions: it is not calibrated (python -m indexer "
+                "calibrate), or was asked with weights of your own"
+            )
+        return self.make_region(level)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The answer as plain JSON types, with ``schema_version``."""
+        hidden = ("posterior", "make_region")
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in hidden}
+        return {"schema_version": SCHEMA_VERSION, **{k: _plain(v) for k, v in values.items()}}
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 (any field)
+    """A field as JSON has it."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {k: _plain(v) for k, v in asdict(value).items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,371 @@
+"""Journey 2, a photo becomes an answer: pixels, s, scores over cells, distinct candidates."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from gair.errors import IndexMismatchError, ModelError, UsageError
+from gair.photos.photo import Photo, open_photo
+from gair.preprocess import street_view_pixels
+from indexer.index.external import with_store
+from indexer.index.index import Index, find_index, open_index
+from indexer.probability.calibration import load_calibration
+from indexer.probability.posterior import Sharpness
+from indexer.probability.verdicts import Verdict, verify_claim
+from indexer.regions.cell_field import CellField, Discs, spacing_m
+from indexer.regions.cells import cells_at
+from indexer.search.answer import NOT_IN_INDEX_CLAIM, UNCALIBRATED, Answer
+from indexer.search.query import Query, QueryFields
+from indexer.search.ranking import (
+    Draft,
+    Scored,
+    Seen,
+    cell_posterior,
+    draft_of,
+    finished,
+    membership_of,
+)
+from indexer.search.shortlist import sample_of, shortlist_draft
+from indexer.search.token_reader import TokenReader
+
+if TYPE_CHECKING:
+    import PIL.Image
+    from scipy.sparse import csr_array
+
+    from gair.model import Gair
+    from indexer.search.heatmap import HeatMap, Of
+    from indexer.search.prior import Prior
+
+    PhotoSource = str | os.PathLike[str] | bytes | PIL.Image.Image | npt.NDArray[Any] | Photo
+    OnePlace = PhotoSource | Seen | list[Any] | tuple[Any, ...]
+
+
+PHOTOS_AT_ONCE = 16
+"""Photos in one encoder pass."""
+PAPER_SHARPNESS = Sharpness(0.5 / 0.07, 0.5 / 0.07, 0.0)
+"""Where nothing is calibrated: the temperature that GAIR was trained with, and equal weights."""
+
+
+class Geolocator:
+    """A verified index with the model that made it; safe to share between threads.
+
+    Scores are exact: a cell is scored against the photo's one vector s, as
+    ``rs_weight * cos(s, z) + location_weight * cos(s, l)``. Every cell is, unless the index is so
+    large that a search looks at the likely ones only (:mod:`indexer.search.shortlist`). Both cosines are
+    inner products with the same s, so the weights can change from query to query without encoding
+    anything again.
+    """
+
+    def __init__(self, index: Index, model: Gair) -> None:
+        record = index.manifest.model
+        found = model.fingerprint()
+        if found != record.fingerprint:
+            raise IndexMismatchError(
+                f"index {index.name!r} was built by model {record.name} "
+                f"({record.fingerprint[:12]}) and cannot be searched with {model.info.name} "
+                f"({found[:12]}): rebuild it, or pass the model that built it ({record.source})"
+            )
+        self.index = index
+        self.model = model
+        self.calibration = load_calibration(index.path.parent, index.manifest.build, found)
+        self.stands_for: npt.NDArray[np.float64] | None = None
+        self.discs = functools.lru_cache(4)(self._discs)
+        self.blur = functools.lru_cache(4)(self._blur)
+
+    @functools.cached_property
+    def field(self) -> CellField:
+        """The index's cells as points and areas."""
+        return CellField(self.index.cells.lonlat_deg, self.index.cells.area_m2)
+
+    @functools.cached_property
+    def reader(self) -> TokenReader | None:
+        """What reads the index between its cells; None where it keeps no token maps."""
+        return TokenReader(self.index, self.model, self.field) if self.index.tokens else None
+
+    @functools.cached_property
+    def sample(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any], npt.NDArray[Any]]:
+        """Cells that stand for others where an answer looks at a part of the index."""
+        return sample_of(self.index)
+
+    @property
+    def area_m2(self) -> npt.NDArray[np.float64]:
+        """(N,) the area that each row stands for: its own, unless this is a part of an index."""
+        own = self.index.cells.area_m2
+        return own if self.stands_for is None else own * self.stands_for
+
+    def each_cell(self, p: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """(N,) probabilities of what rows stand for, as those of the rows' own cells."""
+        return p if self.stands_for is None else p / self.stands_for
+
+    def _discs(self, radius_m: float) -> Discs:
+        return self.field.discs(self.field.lonlat_deg, radius_m)
+
+    def _blur(self, spread_m: float) -> csr_array | None:
+        return self.field.blur(spread_m)
+
+    def cell_row(self, lonlat_deg: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """The row of the cell that contains each of (Q, 2) points; -1 outside the index."""
+        ids = cells_at(lonlat_deg, self.index.manifest.h3_resolution)
+        known = self.index.cells.h3  # ascending
+        row = np.minimum(np.searchsorted(known, ids), len(known) - 1)
+        return np.where(known[row] == ids, row, -1)
+
+    @classmethod
+    def open(
+        cls,
+        index: str | Path | None = None,
+        *,
+        indexes_dir: str | Path = "indexes",
+        model: Gair | str | None = None,
+        store: str | None = None,
+    ) -> Geolocator:
+        """Open an index by name or path and load its model.
+
+        Args:
+            index: name of the index, or path of its folder; the only one there is if not given.
+            indexes_dir: folder of all indexes.
+            model: a loaded model or where to load it from; what the manifest names if not given.
+            store: where the vectors are, if not in the index's own files (:mod:`indexer.index.external`).
+        """
+        from gair.model import Gair as GairModel
+
+        opened = open_index(find_index(index, indexes_dir))
+        if store is not None:
+            opened = with_store(opened, store)
+        if model is None:
+            source = opened.manifest.model.source
+            try:
+                model = GairModel.from_pretrained(source)
+            except ModelError as error:
+                raise ModelError(
+                    f"cannot load the model of index {opened.name!r}: {error}; pass it with --model"
+                ) from error
+        elif isinstance(model, str):
+            model = GairModel.from_pretrained(model)
+        return cls(opened, model)
+
+    @property
+    def model_name(self) -> str:
+        """Name of the model."""
+        return self.index.manifest.model.name
+
+    @property
+    def model_licence(self) -> str:
+        """Licence of the model's weights."""
+        return self.index.manifest.model.licence
+
+    @property
+    def trained(self) -> bool:
+        """False when the model's weights are random."""
+        return self.index.manifest.model.trained
+
+    @property
+    def attribution(self) -> str:
+        """What the imagery and the region ask to be shown."""
+        manifest = self.index.manifest
+        parts = [str(manifest.imagery["attribution"]), str(manifest.region["attribution"])]
+        return "; ".join(part for part in parts if part)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to know before believing an answer."""
+        own = self.index.manifest.warnings
+        return (*own, UNCALIBRATED) if self.calibration is None else tuple(own)
+
+    @functools.cached_property
+    def merge_radius_m(self) -> float:
+        """Closer cells are one place: a token of imagery, or 1.5 cells where they are coarser."""
+        latitude_deg = float(self.index.cells.lonlat_deg[:, 1].mean())
+        config = self.model.config
+        token_m = config.footprint_ground_m(latitude_deg) / config.rs_grid
+        return max(token_m, 1.5 * spacing_m(self.index.cells.area_m2))
+
+    def embed(self, photos: Sequence[Photo]) -> npt.NDArray[np.float32]:
+        """The vectors s of photos, (P, D), unit length."""
+        import torch
+
+        vectors = []
+        for start in range(0, len(photos), PHOTOS_AT_ONCE):
+            arrays = [np.array(p.rgb) for p in photos[start : start + PHOTOS_AT_ONCE]]
+            pixels = street_view_pixels(arrays, self.model.config.sv_image_px)
+            with torch.inference_mode():
+                s = self.model.encode_street_view(pixels.to(self.model.device))
+            vectors.append(s.float().cpu().numpy())
+        found = np.concatenate(vectors)
+        if not np.isfinite(found).all():
+            raise ModelError(f"model {self.model_name} gave vectors that are not finite: reload it")
+        return found
+
+    @overload
+    def search(
+        self,
+        image: list[Any] | tuple[Any, ...],
+        *,
+        same_place: Literal[True],
+        **query: Unpack[QueryFields],
+    ) -> Answer: ...
+
+    @overload
+    def search(
+        self,
+        image: list[Any] | tuple[Any, ...],
+        *,
+        same_place: Literal[False] = ...,
+        **query: Unpack[QueryFields],
+    ) -> list[Answer]: ...
+
+    @overload
+    def search(
+        self,
+        image: PhotoSource | Seen,
+        **query: Unpack[QueryFields],
+    ) -> Answer: ...
+
+    def search(
+        self,
+        image: OnePlace,
+        *,
+        same_place: bool = False,
+        **query: Unpack[QueryFields],
+    ) -> Answer | list[Answer]:
+        """Where a photo may have been taken.
+
+        Args:
+            image: a path, the bytes of a file, a PIL image, an array (H, W, 3), a photo from
+                :func:`gair.photos.photo.open_photo`, or a list of them; or what :meth:`seen` made
+                of the photos of one place.
+            same_place: whether the photos of a list are of one place and get one answer.
+            **query: the fields of :class:`indexer.search.query.Query`: ``k`` places, ``rs_weight`` and
+                ``location_weight``, ``merge_radius_m``, a ``prior`` and whether to ``refine``.
+
+        Returns:
+            One answer, or a list of answers for a list of photos of different places.
+
+        Raises:
+            PhotoError: a photo cannot be read; nothing is answered for a list that holds one.
+            UsageError: k or a weight makes no sense, or there is no photo of the one place.
+        """
+        asked = Query(**query)
+        asked.check()
+        if same_place or not isinstance(image, list | tuple):
+            return finished([self.draft(self._one_place(image), asked)])[0]
+        answers: list[Answer] = []
+        for some in self._seen(image):
+            drafts = [self.draft(one, asked) for one in self._ready(some)]
+            answers += finished(drafts)
+        return answers
+
+    def draft(self, seen: Seen, query: Query) -> Draft:
+        """What :meth:`search` answers, but for refining it: that goes for many photos at once.
+
+        Args:
+            seen: what :meth:`seen` or :meth:`scored` made of the photos of one place.
+            query: a checked query.
+        """
+        if self.index.shortlists is not None:
+            return shortlist_draft(self, seen, query)
+        return draft_of(self, self.every_cell(seen), query)
+
+    def verify(
+        self,
+        image: OnePlace,
+        lon_deg: float,
+        lat_deg: float,
+        radius_m: float = 500.0,
+    ) -> Verdict:
+        """Whether a photo may have been taken where somebody says it was.
+
+        Args:
+            image: a photo as for :meth:`search`, or a list of photos of the one place.
+            lon_deg: longitude of the claimed place.
+            lat_deg: its latitude.
+            radius_m: how far from there it may have been taken.
+
+        Raises:
+            PhotoError: a photo cannot be read.
+            UsageError: the place is not on Earth, or the radius makes no sense.
+        """
+        scored = self.every_cell(self._one_place(image))
+        sharpness = self.calibration.sharpness if self.calibration else PAPER_SHARPNESS
+        p = cell_posterior(self, scored, sharpness)
+        each = None
+        if len(scored.photos) > 1:
+            each = np.stack([cell_posterior(self, one, sharpness) for one in scored.one_by_one()])
+        verdict = verify_claim(self, p, (lon_deg, lat_deg), radius_m, each=each)
+        if self.calibration is None or membership_of(self, scored).in_index:
+            return verdict
+        return replace(verdict, note=NOT_IN_INDEX_CLAIM)
+
+    def heatmap(
+        self,
+        image: OnePlace,
+        *,
+        of: Of = "posterior",
+        prior: Prior | None = None,
+        level: float = 0.9,
+    ) -> HeatMap:
+        """The whole index as one photo sees it, as in the paper's figure 4.
+
+        Args:
+            image: a photo as for :meth:`search`, or a list of photos of one place.
+            of: ``imagery``, ``location`` or ``posterior``.
+            prior: what is known before the photo is looked at; for the posterior only.
+            level: how often the region drawn on a posterior holds the truth.
+
+        Raises:
+            PhotoError: a photo cannot be read.
+            UsageError: there is no such map.
+        """
+        from indexer.search.heatmap import make_heatmap
+
+        return make_heatmap(
+            self, self.every_cell(self._one_place(image)), of, prior=prior, level=level
+        )
+
+    def _seen(self, sources: Sequence[PhotoSource]) -> Iterator[Seen]:
+        """Photos and their (P, D) vectors, some at a time: decoded photos are large."""
+        for start in range(0, len(sources), PHOTOS_AT_ONCE):
+            some = sources[start : start + PHOTOS_AT_ONCE]
+            photos = tuple(p if isinstance(p, Photo) else open_photo(p) for p in some)
+            yield Seen(photos, self.embed(photos))
+
+    def _one_place(self, image: OnePlace) -> Seen:
+        """A photo, or the photos of one place, as the model sees them."""
+        if isinstance(image, Seen):
+            return image
+        sources = image if isinstance(image, list | tuple) else [image]
+        if not sources:
+            raise UsageError("no photos of the place: give one or more")
+        return Seen.together(list(self._seen(sources)))
+
+    def _ready(self, some: Seen) -> Sequence[Seen]:
+        """Photos of several places one by one, as a search looks at them."""
+        shortlisted = self.index.shortlists is not None
+        return some.one_by_one() if shortlisted else self.every_cell(some).one_by_one()
+
+    def every_cell(self, seen: Seen) -> Scored:
+        """Photos with every cell scored; what is scored already is not scored again."""
+        if isinstance(seen, Scored):
+            return seen
+        rs, location = self.index.rs.scores(seen.s), self.index.location.scores(seen.s)
+        return Scored(seen.photos, seen.s, rs, location)
+
+    def scored(self, sources: Sequence[PhotoSource]) -> list[Scored]:
+        """Photos that pass the encoder together, each scored against every cell."""
+        return [one for some in self._seen(sources) for one in self.every_cell(some).one_by_one()]
+
+    def seen(self, sources: Sequence[PhotoSource]) -> Sequence[Seen]:
+        """Photos that pass the encoder together, each with what :meth:`search` needs of it.
+
+        That is the scores of every cell, or of an index that is searched by shortlists no scores:
+        :meth:`verify` and :meth:`heatmap` score its cells when they are asked.
+        """
+        return [one for some in self._seen(sources) for one in self._ready(some)]

@@ -1,0 +1,142 @@
+"""An index that stays open for a long time and follows its newest build.
+
+>>> live = LiveGeolocator("london")
+>>> answer = live.current().search("photo.jpg")
+
+Before each request two files are looked at, not read. Where one changed, the new build, or the new
+calibration, is opened and checked in the background while the old one goes on serving; then they
+change places between two requests. A request that began on the old build ends on it. A build that
+cannot be opened is reported in :attr:`LiveGeolocator.problem` and not tried again until something
+changes.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from indexer.index.index import find_index, open_index
+from indexer.index.storage import CURRENT_FILE
+from indexer.probability.calibration import calibration_path
+from indexer.search.geolocator import Geolocator
+
+if TYPE_CHECKING:
+    from gair.model import Gair
+    from indexer.index.index import Index
+
+Stamp = tuple[int, int, int] | None
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What the files looked like when a build was opened."""
+
+    current: Stamp
+    calibration: Stamp
+
+
+class LiveGeolocator:
+    """Gives the geolocator of the newest sound build; safe to share between threads."""
+
+    def __init__(
+        self,
+        index: str | Path | None = None,
+        *,
+        indexes_dir: str | Path = "indexes",
+        model: Gair | str | None = None,
+    ) -> None:
+        """Open an index, as :meth:`indexer.search.geolocator.Geolocator.open` does.
+
+        Raises:
+            GairError: the first build cannot be opened.
+        """
+        self._folder = find_index(index, indexes_dir).resolve()
+        seen = self._look(None)
+        self._serving = Geolocator.open(self._folder, model=model)
+        # The pointer was looked at before it was read: had it changed between, that shows next.
+        self._seen = _Seen(seen.current, self._look(self._serving).calibration)
+        self._failed: _Seen | None = None
+        self._opening = threading.Lock()
+        self._worker: threading.Thread | None = None
+        self.problem = ""
+        """Why the newest build does not serve; empty while it does."""
+
+    def current(self) -> Geolocator:
+        """The geolocator for a request that begins now; never waits."""
+        serving = self._serving
+        seen = self._look(serving)
+        if seen not in (self._seen, self._failed) and self._opening.acquire(blocking=False):
+            self._worker = threading.Thread(
+                target=self._open_and_release, args=(seen,), name="open-index", daemon=True
+            )
+            self._worker.start()
+        return serving
+
+    def newest(self) -> Geolocator:
+        """The same, but waits until the newest build is open, or was found to be broken."""
+        while True:
+            self.current()
+            with self._opening:  # until the worker lets go of it
+                if self._look(self._serving) in (self._seen, self._failed):
+                    return self._serving
+
+    def _look(self, serving: Geolocator | None) -> _Seen:
+        if serving is None:
+            return _Seen(_stamp(self._folder / CURRENT_FILE), None)
+        build = serving.index.manifest.build
+        return _Seen(
+            _stamp(self._folder / CURRENT_FILE), _stamp(calibration_path(self._folder, build))
+        )
+
+    def _open_and_release(self, seen: _Seen) -> None:
+        try:
+            self._open(seen)
+        finally:
+            self._opening.release()
+
+    def _open(self, seen: _Seen) -> None:
+        old = self._serving
+        try:
+            # The same build with another calibration need not be opened again.
+            same = seen.current == self._seen.current
+            index = old.index if same else open_index(self._folder)
+            new = Geolocator(index, self._model_of(index))
+            calibration = self._look(new).calibration
+            _warm(new)
+        except Exception as error:  # whatever it is, the old build can go on
+            self.problem = f"build {old.index.manifest.build} goes on serving: {error}"
+            self._failed = seen
+            return
+        self._serving = new
+        self._seen = _Seen(seen.current, calibration)
+        self._failed = None
+        self.problem = ""
+
+    def _model_of(self, index: Index) -> Gair:
+        """The model that is loaded already, where it made this build, too."""
+        from gair.model import Gair as GairModel
+
+        old, record = self._serving, index.manifest.model
+        if record.fingerprint == old.index.manifest.model.fingerprint:
+            return old.model
+        return GairModel.from_pretrained(record.source).to(old.model.device)
+
+
+def _warm(geolocator: Geolocator) -> None:
+    """Do what the first request would do, while others still serve."""
+    if geolocator.index.shortlists is None:
+        geolocator.discs(geolocator.merge_radius_m)
+        _ = geolocator.reader
+    elif geolocator.calibration is not None:
+        _ = geolocator.sample
+
+
+def _stamp(path: Path) -> Stamp:
+    """What changes when a file is written anew; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size

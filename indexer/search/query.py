@@ -1,0 +1,80 @@
+"""What is asked of an index beside the photo: how many places, weighed how, under which prior."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypedDict
+
+import numpy as np
+
+from gair.errors import UsageError
+
+if TYPE_CHECKING:
+    from indexer.probability.calibration import Calibration
+    from indexer.probability.posterior import Sharpness
+    from indexer.search.prior import Prior
+
+MAX_WEIGHT = 1e6
+"""Scores are float32; what matters of the weights is their ratio."""
+
+
+class QueryFields(TypedDict, total=False):
+    """The fields of :class:`Query`, as keyword arguments."""
+
+    k: int
+    rs_weight: float | None
+    location_weight: float | None
+    merge_radius_m: float | None
+    prior: Prior | None
+    refine: bool
+
+
+@dataclass(frozen=True)
+class Query:
+    """One question, for any photo."""
+
+    k: int = 5
+    """How many places."""
+    rs_weight: float | None = None
+    """Weight of the imagery's cosine; None: as calibrated, or half."""
+    location_weight: float | None = None
+    """Weight of the location's cosine; None: as calibrated, or half."""
+    merge_radius_m: float | None = None
+    """Cells closer than this are one place; None: what the index suggests."""
+    prior: Prior | None = None
+    """What is known before the photo is looked at."""
+    refine: bool = True
+    """Whether to look between the centres of cells, where the index keeps its token maps."""
+
+    def check(self) -> None:
+        """Refuse what makes no sense.
+
+        Raises:
+            UsageError: k, a weight or the radius does not.
+        """
+        if not isinstance(self.k, int) or self.k < 1:
+            raise UsageError(f"k is {self.k!r}: ask for one place or more, a whole number")
+        weights = self.weights(None)
+        if not all(0 <= w <= MAX_WEIGHT for w in weights) or not any(weights):  # NaN fails, too
+            raise UsageError(
+                f"weights {weights[0]:g} (rs) and {weights[1]:g} (location): both must be 0 to "
+                f"{MAX_WEIGHT:g} and one of them above 0"
+            )
+        radius_m = self.merge_radius_m
+        if radius_m is not None and not (np.isfinite(radius_m) and radius_m >= 0):
+            raise UsageError(f"merge radius {radius_m} m: it must be 0 or more")
+
+    def weights(self, calibration: Calibration | None) -> tuple[float, float]:
+        """Of imagery and location, as scores are weighed."""
+        if self.sharpness(calibration) is not None and calibration is not None:
+            return calibration.sharpness.shares
+        rs, location = self.rs_weight, self.location_weight
+        return (0.5 if rs is None else rs), (0.5 if location is None else location)
+
+    def sharpness(self, calibration: Calibration | None) -> Sharpness | None:
+        """How scores become probabilities; None where they do not.
+
+        A calibration holds for its own weights only.
+        """
+        own = self.rs_weight is not None or self.location_weight is not None
+        return None if calibration is None or own else calibration.sharpness

@@ -1,0 +1,235 @@
+"""Any point of an index, not only cell centres: z(x) and e(x) from what the build kept.
+
+A point is read from the frame that the cell nearest to it was sampled from. Where that would be the
+outer part of the frame, whose tokens saw zero padding instead of neighbours, the frame that holds
+the point most centrally is read instead. So at a cell's centre the vector is the stored one, but
+for the rounding of the tokens, and the change from frame to frame lies where inner parts end.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial import KDTree
+
+from gair.arrays import Floats, Ints, Vectors
+from gair.errors import SearchIndexError
+from gair.geo import (
+    WEB_MERCATOR_CIRCUMFERENCE_M,
+    WEB_MERCATOR_MAX_LATITUDE_DEG,
+    lonlat_to_web_mercator,
+)
+from indexer.regions.cell_field import CellField
+from indexer.regions.cells import cells_at
+
+if TYPE_CHECKING:
+    import torch
+
+    from gair.encoders.inr import QueryMode
+    from gair.model import Gair
+    from indexer.index.index import Index
+
+
+ReadMode = Literal["nili", "bilinear", "bicubic", "mean", "frame"]
+"""The ways a model knows, and ``frame``: what NILI gives on the mean over the frame's tokens."""
+
+MAPS_KEPT = 64
+"""Maps that stay in memory, those used last: 28 MB of the released model's."""
+_POINTS_AT_ONCE = 1024
+"""Points whose tokens are in memory together: 110 MB at 768 dimensions if they share none."""
+_OFF_CENTRE = 0.9999
+"""The four weights of LIIF's blend are not defined on the outer token centres themselves."""
+_EDGE = 1e-6
+"""Of a frame's half side: a cell at the very end of an inner part counts as inside."""
+
+
+class TokenReader:
+    """Reads an index between its cells; safe to share between threads."""
+
+    def __init__(
+        self,
+        index: Index,
+        model: Gair,
+        field: CellField | None = None,
+        *,
+        mode: ReadMode | None = None,
+    ) -> None:
+        """Prepare to read.
+
+        Args:
+            index: an open index.
+            model: the model that built it.
+            field: the index's cells, where they are at hand.
+            mode: how token maps are read; as the index's own cells were if None.
+
+        Raises:
+            SearchIndexError: the index has no token maps.
+        """
+        if index.tokens is None:
+            raise SearchIndexError(
+                f"index {index.name!r} has no token maps, so it can be read at cell centres only: "
+                "build it again, without --no-token-maps"
+            )
+        self.index = index
+        self.model = model
+        self.field = field or CellField(index.cells.lonlat_deg, index.cells.area_m2)
+        self.mode: ReadMode = mode or cast("QueryMode", index.manifest.query_mode)
+        self._tokens = index.tokens
+        self._inner = float(index.manifest.frames["inner_share"]) + _EDGE
+        bounds = index.frames.bounds_wsen_m
+        self._centres = (bounds[:, :2] + bounds[:, 2:]) / 2
+        self._half_m = float(bounds[0, 2] - bounds[0, 0]) / 2
+        self._used = np.unique(index.cells.frame)
+        self._tree = KDTree(self._centres[self._used])
+        self._map = functools.lru_cache(MAPS_KEPT)(self._load)
+
+    @property
+    def token_m(self) -> float:
+        """Side of a token on the ground."""
+        latitude_deg = float(self.index.cells.lonlat_deg[:, 1].mean())
+        config = self.model.config
+        return config.footprint_ground_m(latitude_deg) / config.rs_grid
+
+    def indexed(self, lonlat_deg: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+        """Which of (Q, 2) points lie in a cell of the index: there is imagery."""
+        ids = cells_at(lonlat_deg, self.index.manifest.h3_resolution)
+        known = self.index.cells.h3  # ascending
+        return np.asarray(known[np.minimum(np.searchsorted(known, ids), len(known) - 1)] == ids)
+
+    def frames(self, lonlat_deg: npt.ArrayLike) -> tuple[Ints, Floats]:
+        """Where each of (Q, 2) points is read.
+
+        Returns:
+            (Q,) rows of the table of frames, -1 where no frame holds the point; and (Q, 2) frame
+            coordinates, NaN there.
+        """
+        points = np.asarray(lonlat_deg, dtype=np.float64).reshape(-1, 2)
+        frame = np.full(len(points), -1, dtype=np.int64)
+        xy = np.full((len(points), 2), np.nan)
+        possible = np.flatnonzero(
+            np.isfinite(points).all(axis=1) & (np.abs(points[:, 1]) < WEB_MERCATOR_MAX_LATITUDE_DEG)
+        )
+        if not len(possible):
+            return frame, xy
+        projected = lonlat_to_web_mercator(points[possible])
+        own = self.index.cells.frame[self.field.nearest(points[possible])[0]]
+        at = self._frame_xy(projected, own)
+        central = self._used[self._tree.query(projected, p=np.inf)[1]]
+        central_at = self._frame_xy(projected, central)
+        reach, central_reach = (np.abs(v).max(axis=1) for v in (at, central_at))
+        other = (reach > self._inner) & ((central_reach <= self._inner) | (reach > 1))
+        own[other], at[other] = central[other], central_at[other]
+        held = np.abs(at).max(axis=1) <= 1
+        frame[possible[held]], xy[possible[held]] = own[held], at[held]
+        return frame, xy
+
+    def localized(self, lonlat_deg: npt.ArrayLike) -> Vectors:
+        """The vectors z of (Q, 2) points: (Q, D) of unit length, NaN where no frame holds one."""
+        points = np.asarray(lonlat_deg, dtype=np.float64).reshape(-1, 2)
+        out = np.full((len(points), self.model.config.dim), np.nan, dtype=np.float32)
+        read = self._near if self._is_dense else self.by_frame
+        for rows, vectors in read(points):
+            out[rows] = vectors
+        return out
+
+    def by_frame(self, lonlat_deg: npt.ArrayLike) -> Iterator[tuple[Ints, Vectors]]:
+        """The vectors z of (Q, 2) points, frame by frame, for more points than fit in memory.
+
+        Yields:
+            (n,) which points these are, and (n, D) their vectors; points that no frame holds do
+            not come.
+        """
+        import torch
+
+        frame, xy = self.frames(lonlat_deg)
+        order = np.argsort(frame, kind="stable")
+        used, begin = np.unique(frame[order], return_index=True)
+        for number, rows in zip(used.tolist(), np.split(order, begin[1:]), strict=True):
+            if number < 0:
+                continue
+            with torch.inference_mode():
+                at = torch.from_numpy(xy[rows]).to(self.model.device, torch.float32)
+                found = self._read(self._map(number), at[None])[0].cpu().numpy()
+            yield rows, found
+
+    def _near(self, points: Floats) -> Iterator[tuple[Ints, Vectors]]:
+        """As :meth:`by_frame`, for few points in many frames: only tokens near them are read."""
+        import torch
+
+        frame, xy = self.frames(points)
+        order = np.argsort(frame, kind="stable")
+        order = order[frame[order] >= 0]
+        device, inr = self.model.device, self.model.inr
+
+        def tokens(rows: torch.Tensor) -> torch.Tensor:
+            return self._tokens.tokens(rows).to(device)
+
+        for start in range(0, len(order), _POINTS_AT_ONCE):
+            rows = order[start : start + _POINTS_AT_ONCE]
+            with torch.inference_mode():
+                at = torch.from_numpy(xy[rows]).to(device, torch.float32)
+                in_frame = torch.from_numpy(frame[rows]).to(device)
+                z = inr.at_few_points(tokens, in_frame, at, self._tokens.grid_hw)
+                found = torch.nn.functional.normalize(z, dim=-1).cpu().numpy()
+            yield rows, found
+
+    def locations(self, lonlat_deg: npt.ArrayLike) -> Vectors:
+        """The location embeddings e of (Q, 2) points: (Q, D) of unit length."""
+        import torch
+
+        with torch.inference_mode():
+            points = torch.from_numpy(np.asarray(lonlat_deg, dtype=np.float64).reshape(-1, 2))
+            found = self.model.encode_location(points.to(self.model.device, torch.float32))
+        return found.cpu().numpy()
+
+    def _frame_xy(self, projected: Floats, frame: Ints) -> Floats:
+        """(Q, 2) EPSG:3857 to coordinates in (Q,) frames, across the antimeridian too."""
+        away = projected - self._centres[frame]
+        away[:, 0] -= WEB_MERCATOR_CIRCUMFERENCE_M * np.round(
+            away[:, 0] / WEB_MERCATOR_CIRCUMFERENCE_M
+        )
+        return away * [1, -1] / self._half_m
+
+    @property
+    def _is_dense(self) -> bool:
+        return self.mode == "nili" and not self.model.config.inr_hidden
+
+    def _load(self, frame: int) -> torch.Tensor:
+        """(1, h, w, D) of a frame; convolved already, where NILI has its dense form."""
+        import torch
+
+        with torch.inference_mode():
+            tokens = self._tokens.frame([frame]).to(self.model.device)
+            if self._is_dense:
+                return self.model.inr.convolved(tokens)
+            if self.mode != "frame":
+                return tokens
+            rows, columns = tokens.shape[1:3]
+            y, x = ((2 * torch.arange(count) + 1) / count - 1 for count in (rows, columns))
+            xy = _OFF_CENTRE * torch.cartesian_prod(y, x).flip(-1).to(self.model.device)
+            z = self.model.localize(tokens, xy[None], normalize=False)
+            return z.mean(dim=1)[:, None, None]
+
+    def _read(self, token_map: torch.Tensor, xy: torch.Tensor) -> torch.Tensor:
+        """What :meth:`_load` gave at (1, n, 2): (1, n, D)."""
+        import torch
+
+        if self._is_dense:
+            return torch.nn.functional.normalize(self.model.inr.blend(token_map, xy), dim=-1)
+        mode = "mean" if self.mode == "frame" else self.mode
+        return self.model.localize(token_map, xy, mode=mode, form="general")
+
+
+def localized(
+    index: Index, model: Gair, lonlat_deg: npt.ArrayLike, mode: ReadMode = "nili"
+) -> Vectors:
+    """The vectors z of any (Q, 2) points of an index: (Q, D), NaN where no frame holds one.
+
+    Raises:
+        SearchIndexError: the index has no token maps.
+    """
+    return TokenReader(index, model, mode=mode).localized(lonlat_deg)

@@ -1,0 +1,299 @@
+"""The API: plain HTTP, gradio_client, MCP; what each answers and what each refuses."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from app_pages import RunningPage, sha256, wait_for, write_photos
+
+from app.http.schemas import answer_model, verdict_model
+from indexer.search.geolocator import Geolocator
+
+
+@pytest.fixture(scope="module")
+def page(server: RunningPage) -> RunningPage:
+    return server
+
+
+@pytest.fixture(scope="module")
+def http(page: RunningPage) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=page.url, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def client(page: RunningPage) -> Iterator[Any]:
+    from gradio_client import Client
+
+    client = Client(page.url, verbose=False, analytics_enabled=False)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return write_photos(tmp_path_factory.mktemp("photos"))
+
+
+def post(http: httpx.Client, path: str, *photos: Path, **fields: object) -> httpx.Response:
+    files = [("photo", (photo.name, photo.read_bytes())) for photo in photos]
+    return http.post(path, files=files, data={k: str(v) for k, v in fields.items()})
+
+
+def ask(client: Any, photo: Any, *args: Any, api_name: str = "/search") -> Any:
+    from gradio_client import handle_file
+
+    if isinstance(photo, Path):
+        photo = handle_file(str(photo))
+    return client.predict(photo, *args, api_name=api_name)
+
+
+def tool(http: httpx.Client, name: str, **arguments: object) -> Any:
+    call = {"name": name, "arguments": arguments}
+    body = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": call}
+    found = http.post("mcp", json=body).json()
+    assert found["id"] == 7
+    return found["result"]
+
+
+def test_all_three_ways_answer_what_the_engine_answers(
+    http: httpx.Client, client: Any, tiny_index: Path, photos: dict[str, Path]
+) -> None:
+    geo = Geolocator.open("toy", indexes_dir=tiny_index)
+    photo = photos["street"]
+    expected = geo.search(photo, k=3, rs_weight=0.25, location_weight=0.75).to_dict()
+    plain = post(http, "search", photo, k=3, rs_weight=0.25, location_weight=0.75).json()
+    encoded = base64.b64encode(photo.read_bytes()).decode()
+    weights = {"rs_weight": 0.25, "location_weight": 0.75}
+    called = tool(http, "search_photo", photos=[encoded], k=3, **weights)["structuredContent"]
+    for found in (plain, ask(client, photo, 3, 0.25, 0.75), called):
+        assert set(found) == set(expected)
+        assert answer_model().model_validate(found)
+        rows = [c["row"] for c in expected["candidates"]]
+        assert [c["row"] for c in found["candidates"]] == rows
+        scores = [c["score"] for c in expected["candidates"]]
+        assert [c["score"] for c in found["candidates"]] == pytest.approx(scores, abs=1e-6)
+        assert found["schema_version"] == expected["schema_version"]
+        assert found["rs_weight"] == 0.25
+        assert found["trained"] is False
+    assert plain["photo"] == "street.jpg"
+    assert len(post(http, "search", photo).json()["candidates"]) == 5
+
+
+def test_claims_are_verified_all_three_ways(
+    http: httpx.Client, client: Any, tiny_index: Path, photos: dict[str, Path]
+) -> None:
+    geo = Geolocator.open("toy", indexes_dir=tiny_index)
+    photo = photos["street"]
+    expected = geo.verify(photo, -0.1, 51.5, 300).to_dict()
+    plain = post(http, "verify", photo, lat_deg=51.5, lon_deg=-0.1, radius_m=300).json()
+    encoded = base64.b64encode(photo.read_bytes()).decode()
+    place = {"lat_deg": 51.5, "lon_deg": -0.1, "radius_m": 300}
+    called = tool(http, "verify_photo", photos=[encoded], **place)["structuredContent"]
+    for found in (plain, ask(client, photo, 51.5, -0.1, 300, api_name="/verify"), called):
+        assert verdict_model().model_validate(found)
+        assert found["sentence"] == expected["sentence"]
+        assert found["mass"] == pytest.approx(expected["mass"], abs=1e-5)
+
+
+def test_several_photos_of_one_place_and_a_box(
+    http: httpx.Client, tiny_index: Path, photos: dict[str, Path]
+) -> None:
+    both = post(http, "search", photos["street"], photos["other"]).json()
+    assert both["photos"] == ["street.jpg", "other.png"]
+    west, south, east, north = -0.1, 51.5, -0.08, 51.52
+    boxed = post(http, "search", photos["street"], bbox=f"{west},{south},{east},{north}").json()
+    assert boxed["candidates"]
+    for place in boxed["candidates"]:
+        assert west <= place["lon_deg"] <= east
+        assert south <= place["lat_deg"] <= north
+    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+    polygon = str({"type": "Polygon", "coordinates": [ring]}).replace("'", '"')
+    drawn = post(http, "search", photos["street"], within=polygon).json()
+    assert drawn["candidates"] == boxed["candidates"]
+
+
+def test_openapi_documents_every_field_with_its_own_words(http: httpx.Client) -> None:
+    document = http.get("openapi.json").json()
+    assert set(document["paths"]) == {"/search", "/verify", "/health"}
+    answer = document["components"]["schemas"]["SearchAnswer"]["properties"]
+    assert answer["merge_radius_m"]["description"].startswith("Cells closer than this are one")
+    candidate = document["components"]["schemas"]["Candidate"]["properties"]
+    assert candidate["rs_score"]["description"].startswith("Cosine of the photo with the imagery")
+    search = document["paths"]["/search"]["post"]
+    form = search["requestBody"]["content"]["multipart/form-data"]["schema"]
+    assert set(form["properties"]) >= {"photo", "k", "index", "rs_weight", "within", "bbox"}
+    assert set(search["responses"]) >= {"200", "400", "404", "413", "415", "422", "429", "503"}
+
+
+def test_only_search_and_verify_are_public(client: Any) -> None:
+    api = client.view_api(return_format="dict")
+    assert list(api["named_endpoints"]) == ["/search", "/verify"]
+    assert api["unnamed_endpoints"] == {}
+    names = [p["parameter_name"] for p in api["named_endpoints"]["/search"]["parameters"]]
+    assert names == ["photo", "k", "rs_weight", "location_weight", "index"]
+
+
+@pytest.mark.parametrize("name", ["street", "other", "berlin"])
+def test_the_engine_gets_the_file_byte_for_byte(
+    name: str, http: httpx.Client, client: Any, page: RunningPage, photos: dict[str, Path]
+) -> None:
+    ask(client, photos[name])
+    assert page.seen()[-1] == sha256(photos[name])
+    assert post(http, "search", photos[name]).status_code == 200
+    assert page.seen()[-1] == sha256(photos[name])
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "message"),
+    [
+        ("cut", 422, "cut.jpg is truncated"),
+        ("notes", 415, "notes.jpg is not a photo in a known format"),
+        ("drawing", 415, "drawing.svg is not a photo in a known format"),
+        ("heavy", 413, "heavy.jpg has 22.0 MB; send 20 MB or less"),
+        ("bomb", 413, "169,000,000 pixels"),
+    ],
+)
+def test_a_photo_that_cannot_be_read_is_named_in_the_error(
+    name: str,
+    status: int,
+    message: str,
+    http: httpx.Client,
+    client: Any,
+    photos: dict[str, Path],
+) -> None:
+    started = time.perf_counter()
+    found = post(http, "search", photos[name])
+    assert time.perf_counter() - started < 2
+    assert (found.status_code, set(found.json())) == (status, {"error"})
+    assert message in found.json()["error"]
+    if name != "heavy":
+        with pytest.raises(Exception, match=message):
+            ask(client, photos[name])
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "status", "message"),
+    [
+        ("search", {"k": 0}, 422, "k: Input should be greater than or equal to 1"),
+        ("search", {"k": 101}, 422, "k: "),
+        ("search", {"k": "many"}, 422, "k: Input should be a valid integer"),
+        ("search", {"rs_weight": 0, "location_weight": 0}, 422, "weights 0"),
+        ("search", {"rs_weight": "nan"}, 422, "rs_weight: "),
+        ("search", {"index": "atlantis"}, 404, "there are: toy"),
+        ("search", {"index": "../toy"}, 404, "there are: toy"),
+        ("search", {"colour": "red"}, 422, "colour: Extra inputs are not permitted"),
+        ("search", {"bbox": "1,2,3"}, 422, "west,south,east,north"),
+        ("search", {"bbox": "10,10,11,11"}, 422, "no cell of 171 is left"),
+        ("search", {"within": "/etc/passwd"}, 422, "no GeoJSON"),
+        ("search", {"within": '{"type": "Polygon", "coordinates": 7}'}, 422, "malformed"),
+        ("verify", {"lon_deg": 0}, 422, "lat_deg: Field required"),
+        ("verify", {"lat_deg": 91, "lon_deg": 0}, 422, "lat_deg: "),
+        ("verify", {"lat_deg": 1, "lon_deg": 0, "radius_m": -1}, 422, "radius_m: "),
+    ],
+)
+def test_fields_that_make_no_sense_are_refused(
+    path: str,
+    fields: dict[str, object],
+    status: int,
+    message: str,
+    http: httpx.Client,
+    photos: dict[str, Path],
+) -> None:
+    found = post(http, path, photos["street"], **fields)
+    assert (found.status_code, set(found.json())) == (status, {"error"})
+    assert message in found.json()["error"]
+    assert "\n" not in found.json()["error"]
+
+
+def test_requests_of_another_form_are_refused(http: httpx.Client, photos: dict[str, Path]) -> None:
+    multipart = {"content-type": "multipart/form-data; boundary=x"}
+    cases: list[tuple[dict[str, Any], int]] = [
+        ({"json": {"photo": "/etc/passwd"}}, 400),
+        ({"content": b"--x\r\nnonsense", "headers": multipart}, 422),
+        ({"content": b"--x\r\nno colon here\r\n\r\n", "headers": multipart}, 400),
+        ({"content": b"", "headers": {"content-type": "multipart/form-data"}}, 400),
+        ({"data": {"photo": "http://127.0.0.1:9/a.jpg"}, "files": {"x": b""}}, 422),
+        ({"files": {"file": ("a.jpg", b"abc")}}, 422),
+        ({"files": {"photo": ("a.jpg", b"")}}, 422),
+        ({"files": [("photo", ("a.jpg", b"x"))] * 9}, 400),
+    ]
+    for request, status in cases:
+        found = http.post("search", **request)
+        assert found.status_code == status, (request, found.text)
+        assert set(found.json()) == {"error"}
+    assert http.get("search").status_code == 405
+    assert post(http, "search", photos["street"]).status_code == 200
+
+
+def test_arguments_of_gradio_client_that_make_no_sense_are_refused(
+    client: Any, photos: dict[str, Path]
+) -> None:
+    wrong = [((0,), "k: "), (("x",), "k: "), (([1],), "k: "), ((5, 0, 0), "weights 0")]
+    for args, message in [*wrong, ((5, None, None, "atlantis"), "there are: toy")]:
+        with pytest.raises(Exception, match=message):
+            ask(client, photos["street"], *args)
+    with pytest.raises(Exception, match="no photo was given"):
+        ask(client, None)
+
+
+def test_a_bug_is_500_without_a_word_about_the_inside(
+    http: httpx.Client, page: RunningPage, photos: dict[str, Path]
+) -> None:
+    found = post(http, "search", photos["bug"])
+    assert found.status_code == 500
+    assert found.json() == {"error": "something went wrong in the server; its log says what"}
+    assert found.headers["x-content-type-options"] == "nosniff"
+    wait_for(lambda: "a bug, for the sake of the test" in page.errors())
+
+
+def test_health_says_what_is_served_and_how_busy_it_is(http: httpx.Client) -> None:
+    found = http.get("health").json()
+    assert found["status"] == "ok"
+    (index,) = found["indexes"]
+    assert index["name"] == "toy"
+    assert index["open"] is True
+    assert index["cells"] == 171
+    assert index["build"]
+    assert found["queue"]["inside"] == 0
+    assert found["queue"]["most"] == 32
+    assert found["uptime_s"] > 0
+
+
+def test_mcp_speaks_the_protocol_and_takes_bytes_only(
+    http: httpx.Client, photos: dict[str, Path]
+) -> None:
+    def say(**message: object) -> Any:
+        return http.post("mcp", json={"jsonrpc": "2.0", **message})
+
+    hello = say(id=1, method="initialize", params={"protocolVersion": "2025-06-18"}).json()
+    assert hello["result"]["protocolVersion"] == "2025-06-18"
+    assert say(method="notifications/initialized").status_code == 202
+    tools = say(id=2, method="tools/list").json()["result"]["tools"]
+    assert [one["name"] for one in tools] == ["search_photo", "verify_photo"]
+    assert tools[0]["inputSchema"]["required"] == ["photos"]
+    assert say(id=3, method="nonsense").json()["error"]["code"] == -32601
+    assert http.post("mcp", json=[1]).json()["error"]["code"] == -32600
+    for sent in ("http://127.0.0.1:9/a.jpg", ["http://127.0.0.1:9/a.jpg"], ["/etc/passwd"], []):
+        result = tool(http, "search_photo", photos=sent)
+        assert result["isError"]
+        assert "base64" in result["content"][0]["text"]
+    svg = base64.b64encode(photos["drawing"].read_bytes()).decode()
+    assert "not a photo" in tool(http, "search_photo", photos=[svg])["content"][0]["text"]
+
+
+def test_photos_leave_the_disk_at_once(
+    page: RunningPage, client: Any, http: httpx.Client, photos: dict[str, Path]
+) -> None:
+    (uploads,) = page.uploads.glob("gair-uploads-*")
+    assert uploads.stat().st_mode & 0o077 == 0
+    before = {f for f in uploads.rglob("*") if f.is_file()}
+    ask(client, photos["street"])
+    post(http, "search", photos["other"])
+    assert {f for f in uploads.rglob("*") if f.is_file()} <= before

@@ -1,0 +1,221 @@
+"""What leaves the page, and what is said of photos, claims and indexes: right, and only text."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from PIL import Image
+from view_answers import ANSWER, EVIL, FIRST, Page
+
+from app.views.cell import CellFacts, cell_html, outside_html
+from app.views.claim import plot_svg, verdict_html
+from app.views.drawing import Pin, map_svg
+from app.views.explore import comparison_html, imagery_dates
+from app.views.exports import answer_csv, answer_geojson, answer_kml
+from app.views.facts import PhotoFacts, facts_html
+from app.views.markup import share
+from app.views.pictures import ChipPicture, chip_html, jpeg_uri
+from app.views.places import places_html
+from app.views.report import ReportParts, report_html
+from app.views.shell import shell_html
+from indexer.probability.verdicts import Verdict
+from indexer.search.answer import NOT_IN_INDEX
+
+SQUARE = {"type": "Polygon", "coordinates": [[[0, 51], [1, 51], [1, 52], [0, 52], [0, 51]]]}
+CHIP = ChipPicture("data:image/jpeg;base64,AAAA", (0.25, 0.5), 640.0)
+VERDICT = Verdict(
+    verdict="consistent",
+    sentence="The photo is consistent.",
+    lon_deg=-0.1,
+    lat_deg=51.5,
+    radius_m=500.0,
+    mass=0.2,
+    rank=3,
+    compared=200,
+    percentile=99.0,
+    p_elsewhere=0.015,
+    p_false=0.02,
+    p_true=0.6,
+    level=0.05,
+    tested_radius_m=500.0,
+    rates={},
+    masses_elsewhere=np.geomspace(1e-6, 0.3, 200),
+)
+
+
+class FakeRegion:
+    """A region's outline, and nothing else."""
+
+    def to_geojson(self, properties: dict[str, Any] | None = None) -> dict[str, Any]:
+        found = {"level": 0.9, "km2": 3.0, **(properties or {})}
+        return {"type": "Feature", "properties": found, "geometry": SQUARE}
+
+
+BELIEVED = dataclasses.replace(
+    ANSWER,
+    calibrated=True,
+    regions=({"level": 0.9, "mass": 0.9, "km2": 3.0, "cells": 5, "promised": True},),
+    make_region=lambda level: FakeRegion(),
+)
+HOSTILE = dataclasses.replace(
+    BELIEVED,
+    photo=EVIL,
+    photos=(EVIL,),
+    index=EVIL,
+    build=EVIL,
+    model=EVIL,
+    model_licence=EVIL,
+    attribution=EVIL,
+    warnings=(EVIL,),
+    prior=EVIL,
+    candidates=(dataclasses.replace(FIRST, h3_cell=EVIL),),
+)
+
+
+def report_of(answer: Any, chips: dict[int, ChipPicture]) -> str:
+    return report_html(
+        ReportParts(answer, SQUARE, [CHIP.uri], chips, EVIL, "2024-03-16", "2026-01-01 00:00")
+    )
+
+
+def facts(**changes: Any) -> PhotoFacts:
+    photo = PhotoFacts("street.jpg", 12_345, (320, 200), (13.4, 52.5), 90.0, "2024-05-06T07:08:09")
+    return dataclasses.replace(photo, **changes)
+
+
+def test_coordinates_in_the_photo_are_disclosed_and_measured() -> None:
+    sentence = "This photo carries coordinates (52.50000, 13.40000); they were not used."
+    text = Page(facts_html([facts(), facts(gps_lonlat_deg=None)])).text
+    assert text.count(sentence) == 1
+    assert "2024-05-06 07:08:09" in text
+    assert "320 × 200 pixels, 12 kB" in text
+    told = Page(facts_html([facts(from_best_m=3449.0)])).text
+    assert "They are 3.4 km from the best guess." in told
+    assert "carries coordinates" not in facts_html([facts(gps_lonlat_deg=None)])
+
+
+def test_a_photo_from_elsewhere_is_told_first_and_loudly() -> None:
+    page = Page(places_html(dataclasses.replace(ANSWER, warnings=(NOT_IN_INDEX,)), 0.1))
+    assert page.text.startswith("!Not in this index. This photo looks like nothing")
+    assert page.text.count("looks like nothing") == 1
+
+
+def test_a_chip_has_a_ring_where_the_place_is() -> None:
+    html = chip_html(CHIP, "place 1")
+    assert "left:25.0%;top:50.0%" in html
+    assert 'alt="Satellite picture around place 1, 640 m wide"' in html
+    assert Page(chip_html(None, "place 1")).text == "no picture kept"
+
+
+def test_a_picture_in_the_page_carries_no_tags() -> None:
+    picture = Image.new("RGB", (40, 20), "red")
+    picture.info["exif"] = b"Exif\0\0MM\0*\0\0\0\x08\0\0"
+    assert "RXhpZg" not in jpeg_uri(picture)  # "Exif" in base64
+
+
+def test_a_verdict_has_its_numbers_and_a_plot_of_the_others() -> None:
+    page = Page(verdict_html(VERDICT, "street.jpg", None))
+    for text in ("Consistent", "51.50000, -0.10000, within 500 m", "3 of 201", "99.0", "60 %"):
+        assert text in page.text
+    svg = plot_svg(VERDICT)
+    assert 20 < svg.count("<rect") <= 38
+    assert svg.count("gair-above") < svg.count("gair-below")
+    assert "better than 99 % of them" in svg
+    nowhere = dataclasses.replace(VERDICT, masses_elsewhere=None, rank=None, percentile=None)
+    assert plot_svg(nowhere) == ""
+    flat = dataclasses.replace(VERDICT, masses_elsewhere=np.zeros(3), mass=0.0)
+    assert plot_svg(flat).count("<rect") == 1
+
+
+def test_shares_read_well() -> None:
+    shown = [share(v) for v in (0, 0.5, 0.034, 0.00034, 1e-9, 1)]
+    assert shown == ["0 %", "50 %", "3.4 %", "0.034 %", "under 0.001 %", "100 %"]
+
+
+def test_a_cell_says_what_it_is() -> None:
+    cell = CellFacts("89195da49abffff", -0.1, 51.5, 0.4, -0.2, 0.1, True, 7, 171, CHIP)
+    text = Page(cell_html(cell)).text
+    assert "10 % probability of the cell, 7 of 171 cells" in text
+    assert "−0.200" in text
+    score = dataclasses.replace(cell, probable=False)
+    assert "0.100 score, 7 of 171 cells" in Page(cell_html(score)).text
+    assert "No cell of this index" in Page(outside_html(1, 2)).text
+
+
+def test_dates_of_imagery_are_few_or_a_span() -> None:
+    scenes = [{"dates": [f"2024-03-{day:02d}T10:00:00Z"]} for day in range(1, 20)]
+    assert imagery_dates({"scenes": scenes[:2]}) == "2024-03-01, 2024-03-02"
+    assert imagery_dates({"scenes": scenes}) == "2024-03-01 to 2024-03-19, 19 days"
+    assert imagery_dates({}) == "not recorded"
+
+
+def test_the_drawing_shows_every_place_and_a_scale() -> None:
+    svg = map_svg(SQUARE, [FakeRegion().to_geojson()], [Pin(1, 0.5, 51.5), Pin(2, 0.6, 51.6)])
+    drawn = ElementTree.fromstring(svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"'))
+    circles = drawn.findall(".//{*}circle")
+    assert len(circles) == 2
+    for circle in circles:
+        assert 0 < float(circle.get("cx", "-1")) < 720
+        assert 0 < float(circle.get("cy", "-1")) < 460
+    assert ">20 km<" in svg
+    assert map_svg(SQUARE, [], []).count("<circle") == 0
+
+
+def test_exports_say_the_same_as_the_answer() -> None:
+    document = json.loads(answer_geojson(BELIEVED))
+    assert [f["properties"]["kind"] for f in document["features"]] == ["place", "place", "region"]
+    assert document["features"][0]["geometry"]["coordinates"] == [-0.127761, 51.507351]
+    (first, _) = csv.DictReader(io.StringIO(answer_csv(BELIEVED)))
+    assert (first["lat"], first["lon"]) == ("51.5073510", "-0.1277610")
+    assert first["probability"] == ""
+    kml = ElementTree.fromstring(answer_kml(BELIEVED))
+    assert len(kml.findall(".//{*}Point")) == 2
+    assert len(kml.findall(".//{*}Polygon")) == 1
+
+
+def test_a_spreadsheet_takes_no_name_for_a_formula() -> None:
+    answer = dataclasses.replace(ANSWER, index="=HYPERLINK(1)", model="+1", build="@x")
+    (first, _) = csv.DictReader(io.StringIO(answer_csv(answer)))
+    assert [first[k][0] for k in ("index", "model", "build")] == ["'"] * 3
+
+
+def test_control_characters_do_not_break_kml() -> None:
+    ElementTree.fromstring(answer_kml(dataclasses.replace(BELIEVED, index="a\0b\x08]]>&")))
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        report_of(HOSTILE, {1: CHIP}),
+        verdict_html(dataclasses.replace(VERDICT, sentence=EVIL, note=EVIL), EVIL, None),
+        facts_html([facts(name=EVIL, captured_at=EVIL)]),
+        comparison_html(EVIL, EVIL, 0.5),
+        places_html(HOSTILE, 0.1, (), {1: CHIP}),
+        shell_html([EVIL], EVIL, minutes_kept=10),
+        answer_kml(HOSTILE),
+    ],
+    ids=["report", "verdict", "facts", "comparison", "places", "shell", "kml"],
+)
+def test_text_from_outside_stays_text(markup: str) -> None:
+    page = Page(markup)
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
+    assert "x" not in [value for name, value in page.attributes if name == "src"]
+    shown = page.text + " ".join(value or "" for _, value in page.attributes)
+    assert EVIL in shown
+
+
+def test_a_report_is_complete_and_loads_nothing() -> None:
+    html = report_of(BELIEVED, {1: CHIP})
+    page = Page(html.replace("<!doctype html>", ""))
+    assert "script" not in page.tags
+    assert all((v or "").startswith("data:") for k, v in page.attributes if k in ("src", "href"))
+    assert "url(" not in html.replace("url(#frame)", "")
+    for fact in ("51.50735, -0.12776", "gair-base", "CC-BY-NC-4.0", "Copernicus", "2024-03-16"):
+        assert fact in page.text

@@ -1,0 +1,33 @@
+"""timm imports beside any torchvision, and a working pair is left alone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+WITH_OURS = """
+from gair.encoders.timm_import import import_timm
+timm = import_timm()
+from timm.models.vision_transformer import VisionTransformer
+assert import_timm() is timm
+"""
+# A torchvision whose operators load must not be touched: simulate one by declaring them first.
+WITH_A_MATCHING_PAIR = """
+import torch
+library = torch.library.Library("torchvision", "DEF")
+for name in ("nms", "qnms"):
+    library.define(name + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+import gair.encoders.timm_import
+def never():
+    raise AssertionError("mended what was not broken")
+gair.encoders.timm_import._declare_missing_operators = never
+gair.encoders.timm_import.import_timm()
+"""
+
+
+def test_timm_imports_in_a_fresh_process() -> None:
+    subprocess.run([sys.executable, "-c", WITH_OURS], check=True)
+
+
+def test_a_working_torchvision_is_left_alone() -> None:
+    subprocess.run([sys.executable, "-c", WITH_A_MATCHING_PAIR], check=True)

@@ -1,0 +1,228 @@
+"""Fitting: the numbers that a city was made with are found again, and nothing else is promised."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from model_city import ModelCity, calibrated_city, listed, unit
+
+from gair.errors import UsageError
+from indexer.calibrate import fit_posterior
+from indexer.calibrate.calibrate import calibrate, fit_sharpness
+from indexer.evaluate.reliability import calibration_error
+from indexer.probability.confidence import Curve, fit_confidence
+from indexer.probability.conformal import mass_to_reach
+from indexer.probability.posterior import Sharpness, area_log_prior, log_likelihood, posterior
+
+
+def fitted(city: ModelCity, count: int, seed: int) -> Sharpness:
+    photos = city.photos(count, seed)
+    rs, location = city.index.rs.scores(photos.s), city.index.location.scores(photos.s)
+    return fit_sharpness(rs, location, city.field, city.cell_row(photos.lonlat_deg))
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_the_weights_of_a_city_are_found_again(seed: int) -> None:
+    found = fitted(ModelCity(Sharpness(12.0, 5.0, 0.0), seed), 512, 1)
+    assert found.rs_weight == pytest.approx(12, abs=1.2)
+    assert found.location_weight == pytest.approx(5, abs=1.2)
+    assert found.spread_m == 0
+
+
+def test_the_spread_of_a_city_is_found_again() -> None:
+    city = ModelCity(Sharpness(14.0, 0.0, 95.0))
+    found = fitted(city, 512, 1)
+    assert found.spread_m == pytest.approx(0.75 * city.field.spacing_m)
+    assert found.rs_weight == pytest.approx(14, abs=1.5)
+
+
+def test_a_location_that_tells_nothing_gets_no_weight() -> None:
+    for seed in range(3):
+        assert fitted(ModelCity(Sharpness(12.0, 0.0, 0.0), seed), 300, 2).location_weight == 0
+
+
+def test_an_imagery_that_tells_nothing_gets_hardly_any_weight() -> None:
+    found = fitted(ModelCity(Sharpness(0.0, 12.0, 0.0)), 400, 3)
+    assert found.rs_weight < 1.2
+    assert found.location_weight == pytest.approx(12, abs=1.5)
+
+
+def test_scores_that_tell_nothing_leave_the_prior() -> None:
+    city = ModelCity(Sharpness(1e-6, 0.0, 0.0))
+    found = fitted(city, 400, 1)
+    assert 0 < found.rs_weight < 1
+    assert found.location_weight == 0
+    assert np.isfinite(found.temperature)
+
+
+@pytest.mark.parametrize("multiple", [0.0, 0.75])
+def test_the_loss_is_that_of_the_posterior_and_its_gradient_is_right(multiple: float) -> None:
+    city = ModelCity(Sharpness(9.0, 4.0, 0.0), bbox_wsen_deg=(-0.11, 51.5, -0.09, 51.51))
+    photos = city.photos(40, 5)
+    truth = city.cell_row(photos.lonlat_deg)
+    rs, location = city.index.rs.scores(photos.s), city.index.location.scores(photos.s)
+    spread_m = multiple * city.field.spacing_m
+    blur = city.field.blur(spread_m)
+    share = city.field.area_m2 / city.field.area_m2.sum()
+    task = fit_posterior._Task(rs, location, truth, share)
+    average = fit_posterior.average_of(task, blur)
+
+    def slow(weights: np.ndarray) -> float:
+        likelihood = log_likelihood(rs, location, Sharpness(*weights, spread_m), blur)
+        p = posterior(likelihood, area_log_prior(city.field.area_m2))
+        return float(np.mean([-np.log(p[n, row]) for n, row in enumerate(truth)]))
+
+    for weights in np.array([[3.0, 1.0], [12.0, 6.0], [0.5, 20.0]]):
+        nll, gradient = fit_posterior.mean_nll(weights, task, average)
+        assert nll == pytest.approx(slow(weights), rel=1e-6)
+        for axis, step in enumerate(1e-4 * np.eye(2)):
+            slope = (slow(weights + step) - slow(weights - step)) / 2e-4
+            assert gradient[axis] == pytest.approx(slope, abs=1e-5)
+
+
+def test_the_loss_does_not_depend_on_the_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    city = ModelCity(Sharpness(9.0, 4.0, 0.0), bbox_wsen_deg=(-0.11, 51.5, -0.09, 51.51))
+    photos = city.photos(60, 5)
+    truth = city.cell_row(photos.lonlat_deg)
+    scores = city.index.rs.scores(photos.s), city.index.location.scores(photos.s)
+    whole = fit_sharpness(*scores, city.field, truth)
+    monkeypatch.setattr(fit_posterior, "_ENTRIES_AT_ONCE", 7 * len(city.cells))
+    blocks = fit_sharpness(*scores, city.field, truth)
+    assert dataclasses.astuple(blocks) == pytest.approx(dataclasses.astuple(whole), rel=1e-4)
+
+
+def test_photos_outside_the_index_are_passed_over_and_too_few_are_refused() -> None:
+    city = ModelCity(Sharpness(12.0, 0.0, 0.0), bbox_wsen_deg=(-0.11, 51.5, -0.09, 51.51))
+    photos = city.photos(60, 1)
+    rs, location = city.index.rs.scores(photos.s), city.index.location.scores(photos.s)
+    truth = city.cell_row(photos.lonlat_deg)
+    some = truth.copy()
+    some[30:] = -1
+    alone = fit_sharpness(rs[:30], location[:30], city.field, truth[:30])
+    assert fit_sharpness(rs, location, city.field, some) == alone
+    with pytest.raises(UsageError, match="0 of 60 photos .* needs 20"):
+        fit_sharpness(rs, location, city.field, np.full(60, -1))
+
+
+def test_regions_of_fresh_photos_hold_as_often_as_they_say() -> None:
+    city = calibrated_city()
+    assert city.calibration is not None
+    photos = city.photos(500, 77)
+    rs = city.index.rs.scores(photos.s)
+    sharpness = city.calibration.sharpness
+    likelihood = log_likelihood(rs, rs, sharpness, city.field.blur(sharpness.spread_m))
+    p = posterior(likelihood, area_log_prior(city.field.area_m2))
+    masses = mass_to_reach(p, city.field.area_m2, city.cell_row(photos.lonlat_deg))
+    for level in (0.5, 0.9):
+        missed = int((masses > city.calibration.region_mass(level)).sum())
+        # Binomial, and the scatter of the calibration itself: 540 photos.
+        slack = 3.1 * np.sqrt(level * (1 - level) * (1 / 500 + 1 / 540))
+        assert missed / 500 == pytest.approx(1 - level, abs=slack)
+
+
+def test_a_calibration_says_what_it_rests_on() -> None:
+    city = calibrated_city()
+    found = city.calibration
+    assert found is not None
+    assert found.photos == 900
+    assert found.left_out == {}
+    assert len(found.masses) == found.measured["photos_held_back"] == 900 - 360
+    assert (np.diff(found.masses) >= 0).all()
+    assert found.measured["nll"] < found.measured["nll_chance"] - 0.5
+    assert found.measured["coverage_90"] == pytest.approx(0.9, abs=0.06)
+    assert 0.02 < found.measured["region_share_50"] < found.measured["region_share_90"] < 0.95
+    assert found.measured["ece_500m"] < 0.06
+    assert len(found.photo_lonlat_deg) == 900
+
+
+def test_the_confidence_of_a_right_posterior_is_its_mass() -> None:
+    rng = np.random.default_rng(1)
+    mass = rng.beta(1, 4, 5000)
+    found = fit_confidence(mass, rng.random(5000) < mass)
+    assert found.slope == pytest.approx(1, abs=0.1)
+    assert found.intercept == pytest.approx(0, abs=0.15)
+    assert found.chance([0.1, 0.3, 0.6]) == pytest.approx([0.1, 0.3, 0.6], abs=0.05)
+    over = fit_confidence(mass, rng.random(5000) < mass**2)
+    assert over.chance(0.5) == pytest.approx(0.25, abs=0.05)
+
+
+def test_confidence_bends_where_no_logistic_does() -> None:
+    """Never right below a threshold and half the time above it: no logistic fits that."""
+    rng = np.random.default_rng(2)
+    mass = rng.random(8000)
+    inside = (mass > 0.6) & (rng.random(8000) < 0.5)
+    found = fit_confidence(mass[:4000], inside[:4000])
+    straight = Curve(found.slope, found.intercept)
+    off, off_straight = (
+        float(calibration_error(curve.chance(mass[4000:]), inside[4000:])[0])
+        for curve in (found, straight)
+    )
+    assert off < 0.6 * off_straight
+
+
+def test_a_few_photos_hardly_bend_the_logistic() -> None:
+    mass = np.linspace(0.05, 0.95, 25)
+    found = fit_confidence(mass, mass > 0.6)
+    assert np.abs(found.shifts).max() < 0.5
+
+
+def test_confidence_is_finite_and_never_falls() -> None:
+    mass = np.linspace(0, 1, 101)
+    zigzag = np.arange(101) % 20 < 10
+    for inside in (mass < 0.5, mass < 2, mass > 2, zigzag):  # falling, always, never, both
+        found = fit_confidence(mass, inside)
+        said = found.chance(mass)
+        assert found.slope >= 0
+        assert ((said >= 0) & (said <= 1) & np.isfinite(said)).all()
+        assert (np.diff(said) >= 0).all()
+
+
+def test_photos_that_cannot_be_used_are_counted_by_reason() -> None:
+    city = ModelCity(Sharpness(12.0, 0.0, 0.0), bbox_wsen_deg=(-0.11, 51.5, -0.09, 51.51))
+    photos = city.photos(75, 1)
+    photos.lonlat_deg[:4] = (10.0, 10.0)
+    photos.lonlat_deg[4:6] = np.nan
+    photos.s[6] = np.nan
+    photos.failures[6] = "not a photo"
+    photos.photos[4] = dataclasses.replace(photos.photos[4], lonlat_deg=None)
+    elsewhere = listed(
+        unit(np.random.default_rng(0), 3), np.array([[np.nan] * 2] * 2 + [[-0.1, 51.505]])
+    )
+    found = calibrate(city, photos, out_of_index=elsewhere, quiet=True)  # type: ignore[arg-type]
+    assert found.photos == 75 - 7
+    assert found.left_out == {
+        "taken outside the index": 4,
+        "no coordinates": 1,
+        "impossible coordinates": 1,
+        "photo cannot be read": 1,
+        "from elsewhere: taken in the index": 1,
+    }
+    assert found.familiarity.elsewhere == 2
+    assert len(found.photo_lonlat_deg) == 73
+
+
+def test_too_few_photos_are_refused_with_what_is_missing() -> None:
+    city = ModelCity(Sharpness(12.0, 0.0, 0.0), bbox_wsen_deg=(-0.11, 51.5, -0.09, 51.51))
+    photos = city.photos(60, 1)
+    photos.lonlat_deg[:12] = (10.0, 10.0)
+    told = "48 of 60 photos .*12 taken outside the index.* at least 50 are needed"
+    with pytest.raises(UsageError, match=told):
+        calibrate(city, photos, quiet=True)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="level 1.5"):
+        calibrate(city, photos, level=1.5, quiet=True)  # type: ignore[arg-type]
+
+
+def test_equal_input_gives_equal_calibrations(tmp_path_factory: pytest.TempPathFactory) -> None:
+    city = ModelCity(Sharpness(12.0, 3.0, 0.0), bbox_wsen_deg=(-0.11, 51.5, -0.09, 51.51))
+    folder = tmp_path_factory.mktemp("equal")
+    files = []
+    for number in range(2):
+        found = calibrate(city, city.photos(80, 1), seed=4, quiet=True)  # type: ignore[arg-type]
+        dataclasses.replace(found, created_utc="").save(folder / f"{number}.npz")
+        files.append((folder / f"{number}.npz").read_bytes())
+    assert files[0] == files[1]
+    other = calibrate(city, city.photos(80, 1), seed=5, quiet=True)  # type: ignore[arg-type]
+    dataclasses.replace(other, created_utc="").save(folder / "other.npz")
+    assert (folder / "other.npz").read_bytes() != files[0]

@@ -1,0 +1,154 @@
+"""``calibrate`` and ``verify`` from the command line, on a real index of a made-up place."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+from refusals import refusal
+from small_builds import BOX_WSEN_DEG
+
+from indexer.commands.cli import main
+from indexer.index.storage import read_current
+
+Capture = pytest.CaptureFixture[str]
+
+
+def write_photos(folder: Path, count: int, shift_deg: float = 0.0, seed: int = 0) -> Path:
+    """Photos of noise taken in the box, and a manifest of them."""
+    rng = np.random.default_rng(seed)
+    folder.mkdir()
+    west, south, east, north = BOX_WSEN_DEG
+    manifest = folder / "photos.csv"
+    with manifest.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file", "lat", "lon"])
+        for number in range(count):
+            pixels = rng.integers(0, 255, (24, 32, 3), dtype=np.uint8)
+            PIL.Image.fromarray(pixels).save(folder / f"{number}.png")
+            lat = rng.uniform(south + 0.001, north - 0.001) + shift_deg
+            writer.writerow([f"{number}.png", lat, rng.uniform(west + 0.001, east - 0.001)])
+    return manifest
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_photos(tmp_path_factory.mktemp("calibration") / "here", 70)
+
+
+@pytest.fixture
+def indexes(boxes: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(boxes, tmp_path / "indexes"))
+
+
+@pytest.fixture(scope="module")
+def calibrated(boxes: Path, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of indexes of which the only one is calibrated. Do not change it."""
+    indexes = tmp_path_factory.mktemp("calibrated") / "indexes"
+    shutil.copytree(boxes, indexes)
+    argv = ["calibrate", "--indexes", str(indexes), "--photos", str(photos), "--quiet"]
+    assert main([*argv, "--cache", str(photos.parent.parent / "cache")]) == 0
+    return indexes
+
+
+def calibration_file(indexes: Path) -> Path:
+    return indexes / "box" / f"calibration-{read_current(indexes / 'box')[0]}.npz"
+
+
+def test_calibrate_keeps_its_result_beside_the_build_and_prints_it(
+    indexes: Path, photos: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    there = write_photos(tmp_path / "there", 5, shift_deg=1.0, seed=1)
+    (there.parent / "3.png").write_text("no photo")
+    argv = ["calibrate", "--indexes", str(indexes), "--photos", str(photos)]
+    argv += ["--out-of-index", str(there), "--quiet"]
+    argv += ["--cache", str(photos.parent.parent / "cache")]
+    assert main([*argv, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert Path(told["file"]) == calibration_file(indexes)
+    assert calibration_file(indexes).is_file()
+    assert told["photos"] + told["left_out"].get("taken outside the index", 0) == 70
+    assert told["left_out"]["from elsewhere: cannot be read"] == 1
+    assert told["familiarity"]["photos_from_elsewhere"] == 4
+    assert 0 <= told["familiarity"]["miss_rate"] <= 1
+    assert told["measured"]["photos_held_back"] >= 30
+    assert told["rs_weight"] > 0
+    assert main(argv) == 0
+    text = capsys.readouterr().out
+    for words in ("temperature", "by chance", "region 90 %", "left out", "from elsewhere", "held"):
+        assert words in text
+
+
+def test_verify_says_what_it_can(calibrated: Path, photos: Path, capsys: Capture) -> None:
+    photo = photos.parent / "0.png"
+    argv = ["verify", str(photo), "--indexes", str(calibrated), "--radius-m", "150"]
+    assert main([*argv, "--at", "51.5055,-0.1040", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["photo"] == "0.png"
+    assert told["index"] == "box"
+    assert told["verdict"] in ("consistent", "unlikely", "cannot tell")
+    assert (told["lat_deg"], told["lon_deg"], told["radius_m"]) == (51.5055, -0.1040, 150)
+    assert told["tested_radius_m"] == 200
+    assert 0 < told["p_true"] <= 1
+    assert main([*argv, "--at", "-12.5,45.5"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("0.png: not in this index\n")
+    assert "No cell of the index lies within 150 m" in text
+
+
+def test_verify_without_calibration_says_so(boxes: Path, photos: Path, capsys: Capture) -> None:
+    argv = ["verify", str(photos.parent / "1.png"), "--indexes", str(boxes), "--at=51.5055,-0.104"]
+    assert main(argv) == 0
+    assert "the index is not calibrated" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--at", "here"], "--at 'here': give latitude and longitude"),
+        (["--at", "1,2,3"], "--at '1,2,3'"),
+        (["--at", "-91,0"], "latitude -91"),
+        (["--at", "51.5,nan"], "longitude nan"),
+        (["--at", "51.5,-0.1", "--radius-m", "0"], "radius is 0 m"),
+        (["--at", "51.5,-0.1", "--radius-m", "inf"], "radius is inf m"),
+    ],
+)
+def test_claims_that_make_no_sense_are_wrong_usage(
+    boxes: Path, flags: list[str], told: str, capsys: Capture
+) -> None:
+    argv = ["verify", "photo.jpg", "--indexes", str(boxes), *flags]
+    assert told in refusal(argv, capsys, status=2)
+
+
+def test_a_photo_that_cannot_be_read_is_a_failure(boxes: Path, capsys: Capture) -> None:
+    argv = ["verify", "nothing.jpg", "--indexes", str(boxes), "--at", "51.5055,-0.104"]
+    assert "nothing.jpg" in refusal(argv, capsys)
+
+
+def test_too_few_photos_are_wrong_usage_and_leave_nothing(
+    indexes: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    few = write_photos(tmp_path / "few", 12)
+    argv = ["calibrate", "--indexes", str(indexes), "--photos", str(few), "--quiet"]
+    assert "at least 50 are needed" in refusal(argv, capsys, status=2)
+    assert "level 2" in refusal([*argv, "--level", "2"], capsys, status=2)
+    assert "--seed -1" in refusal([*argv, "--seed", "-1"], capsys, status=2)
+    assert not calibration_file(indexes).exists()
+
+
+def test_a_damaged_calibration_stops_a_search_and_calibrating_again_mends_it(
+    indexes: Path, photos: Path, capsys: Capture
+) -> None:
+    calibration_file(indexes).write_bytes(b"not a calibration")
+    where = ["--indexes", str(indexes)]
+    told = refusal(["search", str(photos.parent / "0.png"), *where], capsys)
+    assert "is damaged: calibrate again" in told
+    argv = ["calibrate", *where, "--photos", str(photos), "--quiet"]
+    assert main([*argv, "--cache", str(photos.parent.parent / "cache")]) == 0
+    assert "the old calibration is replaced" in capsys.readouterr().err
+    assert main(["search", str(photos.parent / "0.png"), *where]) == 0

@@ -1,0 +1,244 @@
+"""Errors, recalls, ranks and areas, each against a slow loop of its definition."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from gair.geo import haversine_m
+from indexer.evaluate.judge import Judge, Outcomes, Ranking, first_places
+from indexer.evaluate.judge_all import Truths, judge_all, judge_everywhere_alike
+from indexer.evaluate.metrics import (
+    cell_floor_m,
+    geoscores,
+    nearest_of_best_cells,
+    nearest_of_first,
+    rank_and_area,
+    recall_by_area,
+    shown_radii,
+    span_m,
+    within,
+)
+from indexer.probability.conformal import region_rows
+from indexer.probability.posterior import Sharpness, area_log_prior, log_likelihood, posterior
+from indexer.regions.cell_field import CellField
+from indexer.search.places import distinct_places
+
+RNG = np.random.default_rng(5)
+GRID = np.stack(np.meshgrid(np.arange(20), np.arange(15)), axis=-1).reshape(-1, 2)
+CELLS = np.array([13.4, 52.5]) + GRID * [0.002, 0.0012] + RNG.uniform(-1e-4, 1e-4, (300, 2))
+AREA = RNG.uniform(0.8, 1.2, 300) * 18_000
+FIELD = CellField(CELLS, AREA)
+TRUTH_ROW = RNG.integers(-1, 300, size=12)
+PHOTOS = CELLS[TRUTH_ROW] + RNG.uniform(-5e-4, 5e-4, (12, 2))
+SCORES = RNG.standard_normal((12, 300)).astype(np.float32)
+
+
+def test_the_floor_is_the_corner_of_a_hexagon() -> None:
+    corners = 100.0 * np.exp(1j * np.pi / 3 * np.arange(6))  # 100 m from the centre
+    area = 0.5 * abs((corners * np.conj(np.roll(corners, -1))).imag.sum())
+    assert cell_floor_m(np.array([area, area])) == pytest.approx(100)
+    assert shown_radii(78.0)[:2] == [100, 200]
+    assert shown_radii(200.0)[0] == 200
+
+
+def test_what_an_index_spans() -> None:
+    assert span_m(CELLS) == pytest.approx(haversine_m(CELLS[0], CELLS[-1]), rel=0.05)
+    date_line = np.array([[179.9, 0.0], [-179.9, 0.0]])
+    assert span_m(date_line) == pytest.approx(haversine_m(*date_line))
+    everywhere = np.array([[0.0, 0], [180, 0], [90, 0], [-90, 0], [0, 90], [0, -90]])
+    assert span_m(everywhere) == pytest.approx(math.pi * 6371008.8)
+
+
+def test_geoscore_by_hand() -> None:
+    found = geoscores(np.array([0.0, 10e3, 1492.7e3, np.inf]))
+    assert found == pytest.approx([5000, 4966.6, 5000 / math.e, 0], abs=0.1)
+
+
+def test_a_radius_includes_its_edge_and_nothing_that_is_no_number() -> None:
+    found = within(np.array([200.0, 200.1, np.nan, np.inf]), [200.0, 1e9])
+    assert found.tolist() == [[True, True], [False, True], [False, False], [False, False]]
+
+
+def test_the_nearest_of_the_first() -> None:
+    distances = np.array([[9.0, 4, 7, 1], [2, 5, np.inf, np.inf]])
+    assert nearest_of_first(distances, (1, 3, 10)).tolist() == [[9, 4, 1], [2, 2, 2]]
+    assert np.isinf(nearest_of_first(np.zeros((2, 0)), (1, 10))).all()
+
+
+def test_the_nearest_of_the_best_cells_by_sorting() -> None:
+    found = nearest_of_best_cells(SCORES, CELLS, PHOTOS, (1, 3, 10, 1000))
+    for photo, k in itertools.product(range(12), (1, 3, 10, 1000)):
+        best = np.argsort(-SCORES[photo])[:k]
+        nearest = haversine_m(CELLS[best], PHOTOS[photo]).min()
+        assert found[photo, (1, 3, 10, 1000).index(k)] == nearest
+
+
+def test_rank_and_area_over_all_orders_of_equal_scores() -> None:
+    scores = np.array([[3.0, 1, 3, 2, 3], [5, 5, 5, 5, 5]])
+    area = np.array([1.0, 2, 4, 8, 16])
+    for photo, true in itertools.product((0, 1), range(5)):
+        ranks, areas = [], []
+        for order in itertools.permutations(range(5)):
+            if any(scores[photo, a] < scores[photo, b] for a, b in itertools.pairwise(order)):
+                continue
+            ranks.append(order.index(true) + 1)
+            areas.append(area[list(order[: ranks[-1]])].sum())
+        rank, searched = rank_and_area(scores[[photo]], area, np.array([true]))
+        assert (rank[0], searched[0]) == (pytest.approx(np.mean(ranks)), np.mean(areas))
+
+
+def test_a_truth_outside_the_index_is_never_found() -> None:
+    rank, searched = rank_and_area(SCORES[:1], AREA, np.array([-1]))
+    assert np.isinf([*rank, *searched]).all()
+
+
+def test_recall_by_area_by_hand() -> None:
+    searched = np.array([0.5, 2.0, np.inf, 1.0])
+    assert recall_by_area(searched, [0.4, 0.5, 1.5, 1e9]).tolist() == [0, 0.25, 0.5, 0.75]
+
+
+@pytest.mark.parametrize("k", [1, 5, 40, 300])
+def test_first_places_are_those_that_a_search_lists(k: int) -> None:
+    near = FIELD.discs(CELLS, 400.0).matrix
+    tied = RNG.integers(0, 4, size=300).astype(np.float32)
+    for scores in (*SCORES, tied):
+        listed = [place.row for place in distinct_places(scores, CELLS, k, 400.0)]
+        assert first_places(scores, near, k).tolist() == listed
+
+
+def test_places_beyond_the_first_look_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    from indexer.evaluate import judge
+
+    monkeypatch.setattr(judge, "_FIRST_LOOK", 8)
+    near = FIELD.discs(CELLS, 400.0).matrix
+    smooth = -haversine_m(CELLS, CELLS[140])  # the best cells all merge into one place
+    listed = [place.row for place in distinct_places(smooth, CELLS, 3, 400.0)]
+    assert first_places(smooth, near, 3).tolist() == listed
+
+
+def truths() -> Truths:
+    s = np.zeros((14, 4), dtype=np.float32)
+    places = np.concatenate([PHOTOS, [[np.nan, np.nan]], PHOTOS[:1]])
+    row = np.append(TRUTH_ROW, [-1, TRUTH_ROW[0]])
+    s[:12, 0] = np.arange(12)  # which scores are the photo's
+    return Truths(s, places, row, np.arange(12))
+
+
+def scores_of(s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    rows = s[:, 0].astype(int)
+    return SCORES[rows], SCORES[rows][:, ::-1]
+
+
+@pytest.mark.parametrize("sharpness", [None, Sharpness(2.0, 1.0, 120.0)])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_judged_photos_against_a_loop(sharpness: Sharpness | None, threads: int) -> None:
+    masses = (0.3, 0.9, math.inf)
+    ranking = Ranking(2.0, 1.0, sharpness, radii_m=(150.0, 900.0), masses=masses)
+    judge = Judge(FIELD, 300.0)
+    found = judge_all(judge, {"one": ranking}, scores_of, truths(), threads=threads, quiet=True)
+    outcomes = found["one"]
+    for photo in range(12):
+        rs, location = SCORES[[photo]], SCORES[[photo]][:, ::-1]
+        by_cell = by_place = (2 * rs + location)[0]
+        if sharpness is not None:
+            blur = FIELD.blur(120.0)
+            p = posterior(log_likelihood(rs, location, sharpness, blur), area_log_prior(AREA))[0]
+            near = haversine_m(CELLS[:, None], CELLS[None]) <= 300
+            by_place, by_cell = near @ p, p / AREA
+        best = int(np.argmax(by_place))
+        assert outcomes.best_row[photo] == best
+        assert outcomes.error_m[photo] == haversine_m(CELLS[best], PHOTOS[photo])
+        apart_m = 300.0 if sharpness is None else 600.0
+        places = [c.row for c in distinct_places(by_place, CELLS, 10, apart_m)]
+        nearest = haversine_m(CELLS[places], PHOTOS[photo]).min()
+        assert outcomes.near_places_m[photo, 1] == nearest
+        true = TRUTH_ROW[photo]
+        if true >= 0:
+            assert outcomes.rank[photo] == 1 + (by_cell > by_cell[true]).sum()
+            assert outcomes.searched_m2[photo] == pytest.approx(
+                AREA[by_cell >= by_cell[true]].sum()
+            )
+        else:
+            assert np.isinf(outcomes.rank[photo])
+        if sharpness is None:
+            continue
+        expected = np.log(p[true]) if true >= 0 else -np.inf
+        assert outcomes.log_p[photo] == pytest.approx(expected)
+        for column, radius_m in enumerate((150.0, 900.0)):
+            mass = p[haversine_m(CELLS, CELLS[best]) <= radius_m].sum()
+            assert outcomes.disc_mass[photo, column] == pytest.approx(mass)
+        for column, mass in enumerate(masses):
+            region = region_rows(p, AREA, mass)
+            assert outcomes.covered[photo, column] == (true in region)
+            assert outcomes.region_m2[photo, column] == pytest.approx(AREA[region].sum())
+
+
+def test_the_cell_that_fills_a_region_up_is_in_it() -> None:
+    sharpness = Sharpness(2.0, 1.0, 0.0)
+    photo = int(np.flatnonzero(TRUTH_ROW >= 0)[0])
+    rs, location = SCORES[[photo]], SCORES[[photo]][:, ::-1]
+    p = posterior(log_likelihood(rs, location, sharpness, None), area_log_prior(AREA))[0]
+    own = p[TRUTH_ROW[photo]]
+    before = p[p / AREA > own / AREA[TRUTH_ROW[photo]]].sum()
+    ranking = Ranking(
+        2.0, 1.0, sharpness, masses=(before - own / 2, before + own / 2, before + own)
+    )
+    found = judge_all(Judge(FIELD, 300.0), {"one": ranking}, scores_of, truths(), quiet=True)["one"]
+    assert found.covered[photo].tolist() == [False, True, True]
+
+
+def test_failed_photos_stay_as_misses() -> None:
+    ranking = Ranking(1.0, 0.0)
+    found = judge_all(Judge(FIELD, 300.0), {"one": ranking}, scores_of, truths(), quiet=True)["one"]
+    for row in (12, 13):
+        assert found.best_row[row] == -1
+        assert np.isinf(found.error_m[row])
+        assert np.isinf([*found.near_places_m[row], *found.near_cells_m[row]]).all()
+        assert np.isinf([found.rank[row], found.searched_m2[row]]).all()
+    assert len(Outcomes.failed(3, ranking).error_m) == 3
+
+
+def test_one_in_a_hundred_cells_is_the_last_column() -> None:
+    found = judge_all(
+        Judge(FIELD, 300.0), {"one": Ranking(1.0, 0.0)}, scores_of, truths(), quiet=True
+    )["one"]
+    for photo in range(12):
+        best = np.argsort(-SCORES[photo])[:3]  # of 300
+        assert found.near_cells_m[photo, 3] == haversine_m(CELLS[best], PHOTOS[photo]).min()
+        assert found.near_cells_m[photo, 0] == haversine_m(CELLS[best[0]], PHOTOS[photo])
+
+
+def test_one_answer_for_all_photos() -> None:
+    p = RNG.random(300)
+    p /= p.sum()
+    judge = Judge(FIELD, 300.0)
+    found = judge_everywhere_alike(judge, p, truths())
+    near = haversine_m(CELLS[:, None], CELLS[None]) <= 300
+    places = [c.row for c in distinct_places(near @ p, CELLS, 100, 600.0)]
+    assert set(found.best_row[:12]) == {places[0]}
+    best = np.argsort(-(p / AREA), kind="stable")
+    for photo in range(12):
+        away = haversine_m(CELLS, PHOTOS[photo])
+        assert found.error_m[photo] == away[places[0]]
+        for column, k in enumerate((1, 10, 100)):
+            assert found.near_places_m[photo, column] == away[places[:k]].min()
+        for column, k in enumerate((1, 10, 100, 3)):
+            assert found.near_cells_m[photo, column] == away[best[:k]].min()
+    rank, searched = rank_and_area(np.tile(p / AREA, (12, 1)), AREA, TRUTH_ROW)
+    assert found.rank[:12].tolist() == rank.tolist()
+    assert found.searched_m2[:12] == pytest.approx(searched)
+    inside = np.flatnonzero(TRUTH_ROW >= 0)
+    assert found.log_p[inside] == pytest.approx(np.log(p[TRUTH_ROW[inside]]))
+    assert np.isinf(found.error_m[12:]).all()
+
+
+def test_one_flat_answer_has_the_mean_rank_and_area() -> None:
+    field = CellField(CELLS, np.full(300, 2.0))
+    found = judge_everywhere_alike(Judge(field, 300.0), np.full(300, 1 / 300), truths())
+    inside = np.flatnonzero(TRUTH_ROW >= 0)
+    assert set(found.rank[inside]) == {150.5}
+    assert set(found.searched_m2[inside]) == {301.0}

@@ -1,0 +1,126 @@
+"""The cell table: what goes in comes out, in order, and plain DuckDB can read it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pytest
+
+from gair.errors import IndexCorruptError, StorageError
+from indexer.index.table import CellRows, CellTable, FrameRows, MissingRows, write_table
+
+
+def cell_rows(count: int = 5) -> CellRows:
+    rng = np.random.default_rng(0)
+    return CellRows(
+        h3=rng.integers(0x8A194AD3056FFFF, 0x8A194AD3056FFFF + 10**6, count).astype(np.uint64),
+        lonlat_deg=rng.uniform((-180, -90), (180, 90), (count, 2)),
+        area_m2=rng.uniform(10_000, 20_000, count),
+        frame=rng.integers(0, 3, count),
+    )
+
+
+FRAMES = FrameRows(np.arange(12, dtype=np.float64).reshape(3, 4), np.array([1.0, 0.5, 0.999]))
+MISSING = MissingRows(
+    np.array([7, 2**63 + 1], dtype=np.uint64),
+    np.array([[1.5, 2.5], [3.5, 4.5]]),
+    ["outside the imagery", 'it\'s "odd"; ünïcode'],
+)
+NONE_MISSING = MissingRows(np.empty(0, np.uint64), np.empty((0, 2)), [])
+
+
+@pytest.mark.parametrize("name", ["cells.duckdb", 'it\'s a "table" ü.duckdb'])
+def test_what_goes_in_comes_out(tmp_path: Path, name: str) -> None:
+    cells = cell_rows()
+    write_table(tmp_path / name, cells, FRAMES, MISSING)
+    table = CellTable(tmp_path / name)
+    table.close()
+    np.testing.assert_array_equal(table.cells.h3, cells.h3)
+    assert table.cells.h3.dtype == np.uint64
+    np.testing.assert_array_equal(table.cells.lonlat_deg, cells.lonlat_deg)
+    np.testing.assert_array_equal(table.cells.area_m2, cells.area_m2)
+    np.testing.assert_array_equal(table.cells.frame, cells.frame)
+    assert len(table.cells) == 5
+    assert table.missing_count == 2
+
+
+def test_many_rows_keep_their_order(tmp_path: Path) -> None:
+    cells = cell_rows(300_000)
+    write_table(tmp_path / "t.duckdb", cells, FRAMES, NONE_MISSING)
+    table = CellTable(tmp_path / "t.duckdb")
+    table.close()
+    np.testing.assert_array_equal(table.cells.h3, cells.h3)
+    np.testing.assert_array_equal(table.cells.lonlat_deg, cells.lonlat_deg)
+    assert table.missing_count == 0
+
+
+def test_plain_duckdb_reads_what_the_docstring_says(tmp_path: Path) -> None:
+    cells = cell_rows()
+    write_table(tmp_path / "t.duckdb", cells, FRAMES, MISSING)
+    with duckdb.connect(str(tmp_path / "t.duckdb"), read_only=True) as connection:
+        assert [r[0] for r in connection.execute("SHOW TABLES").fetchall()] == [
+            "cells",
+            "frames",
+            "missing",
+        ]
+        row = connection.execute("SELECT * FROM cells WHERE row = 3").fetchone()
+        frame = connection.execute("SELECT * FROM frames WHERE frame = 1").fetchone()
+        missing = connection.execute("SELECT * FROM missing").fetchall()
+    assert row == (3, cells.h3[3], *cells.lonlat_deg[3], cells.area_m2[3], cells.frame[3])
+    assert frame == (1, 4.0, 5.0, 6.0, 7.0, 0.5)
+    assert missing == [(7, 1.5, 2.5, MISSING.reason[0]), (2**63 + 1, 3.5, 4.5, MISSING.reason[1])]
+
+
+def test_many_readers_at_once(tmp_path: Path) -> None:
+    write_table(tmp_path / "t.duckdb", cell_rows(), FRAMES, MISSING)
+    tables = [CellTable(tmp_path / "t.duckdb") for _ in range(3)]
+    assert {table.missing_count for table in tables} == {2}
+    for table in tables:
+        table.close()
+
+
+@pytest.mark.parametrize("content", [b"", b"no database", bytes(20_000)])
+def test_what_is_no_database_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "t.duckdb"
+    path.write_bytes(content)
+    with pytest.raises(IndexCorruptError, match=r"cannot read .*t\.duckdb: \S") as caught:
+        CellTable(path)
+    assert "\n" not in str(caught.value)
+    assert path.read_bytes() == content  # reading changes nothing
+    with pytest.raises(IndexCorruptError, match=r"cannot read .*missing\.duckdb"):
+        CellTable(tmp_path / "missing.duckdb")
+
+
+def test_a_truncated_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.duckdb"
+    write_table(path, cell_rows(5000), FRAMES, MISSING)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(IndexCorruptError, match=r"cannot read .*t\.duckdb") as caught:
+        CellTable(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_rows_that_are_not_counted_through_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.duckdb"
+    write_table(path, cell_rows(), FRAMES, MISSING)
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("DELETE FROM cells WHERE row = 2")
+    with pytest.raises(IndexCorruptError, match="rows of its cells are not 0, 1, 2"):
+        CellTable(path)
+
+
+def test_another_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE TABLE people (name VARCHAR)")
+    with pytest.raises(IndexCorruptError, match=re.escape(f"cannot read {path}: ")):
+        CellTable(path)
+
+
+def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"cannot write .*t\.duckdb: \S") as caught:
+        write_table(tmp_path / "gone" / "t.duckdb", cell_rows(), FRAMES, MISSING)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,174 @@
+"""The file of a calibration: written whole, read back the same, refused where it does not fit."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from model_city import calibrated_city
+
+from gair.errors import IndexCorruptError, IndexMismatchError, SearchIndexError, UsageError
+from indexer.probability.calibration import Calibration, calibration_path, load_calibration
+from indexer.probability.confidence import Curve
+
+BUILD, MODEL = "20260101T000000Z-0000", "f" * 64
+
+
+def known() -> Calibration:
+    found = calibrated_city().calibration
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    known().save(calibration_path(tmp_path, BUILD))
+    return tmp_path
+
+
+def same(a: Any, b: Any) -> bool:
+    if dataclasses.is_dataclass(a):
+        fields = [field.name for field in dataclasses.fields(a)]
+        return type(a) is type(b) and all(same(getattr(a, f), getattr(b, f)) for f in fields)
+    if isinstance(a, np.ndarray):
+        return a.dtype == b.dtype and np.array_equal(a, b)
+    if isinstance(a, dict):
+        return list(a) == list(b) and all(same(a[key], b[key]) for key in a)
+    return bool(a == b and type(a) is type(b))
+
+
+def test_a_calibration_comes_back_as_it_was(folder: Path) -> None:
+    again = load_calibration(folder, BUILD, MODEL)
+    assert again is not None
+    for field in dataclasses.fields(Calibration):
+        a, b = getattr(known(), field.name), getattr(again, field.name)
+        if isinstance(a, dict):
+            assert sorted(a) == sorted(b)
+            b = {key: b[key] for key in a}
+        assert same(a, b), field.name
+
+
+def test_nothing_but_the_file_is_left(folder: Path) -> None:
+    assert [file.name for file in folder.iterdir()] == [f"calibration-{BUILD}.npz"]
+    before = calibration_path(folder, BUILD).read_bytes()
+    known().save(calibration_path(folder, BUILD))
+    assert calibration_path(folder, BUILD).read_bytes() == before
+
+
+def test_no_file_is_no_calibration(folder: Path, tmp_path: Path) -> None:
+    assert load_calibration(folder, "another-build", MODEL) is None
+    assert load_calibration(tmp_path / "nothing", BUILD, MODEL) is None
+
+
+def test_one_of_another_build_model_or_version_is_refused(folder: Path) -> None:
+    with pytest.raises(IndexMismatchError, match="belongs to model ffff.* calibrate again"):
+        load_calibration(folder, BUILD, "0" * 64)
+    path = calibration_path(folder, BUILD)
+    path.rename(calibration_path(folder, "20270101T000000Z-0000"))
+    with pytest.raises(IndexMismatchError, match=f"belongs to build .{BUILD}.*calibrate again"):
+        load_calibration(folder, "20270101T000000Z-0000", MODEL)
+    dataclasses.replace(known(), schema_version=99).save(path)
+    with pytest.raises(IndexMismatchError, match="schema version 99.*calibrate again"):
+        load_calibration(folder, BUILD, MODEL)
+
+
+def test_a_damaged_file_is_refused_whatever_the_damage(folder: Path) -> None:
+    path = calibration_path(folder, BUILD)
+    whole, rng = path.read_bytes(), np.random.default_rng(0)
+    for size in [0, 1, 10, 100, *rng.integers(0, len(whole), 20)]:
+        path.write_bytes(whole[:size])
+        with pytest.raises(IndexCorruptError, match="is damaged: calibrate again"):
+            load_calibration(folder, BUILD, MODEL)
+    shape = f"'shape': ({len(known().masses)},)".encode()
+    shorter = f"'shape': ({len(known().masses) // 10},) ".encode()
+    assert whole.count(shape) > 1
+    path.write_bytes(whole.replace(shape, shorter, 1))  # a whole array, but not the one written
+    with pytest.raises(IndexCorruptError, match="is damaged"):
+        load_calibration(folder, BUILD, MODEL)
+    refused = 0
+    for place in rng.integers(0, len(whole), 150):
+        content = bytearray(whole)
+        content[place] ^= int(rng.integers(1, 256))
+        path.write_bytes(content)
+        try:
+            again = load_calibration(folder, BUILD, MODEL)
+        except SearchIndexError:
+            refused += 1
+        else:  # bytes that nobody reads, such as the time of a member
+            assert again is not None
+            assert again.measured == known().measured
+            assert np.array_equal(again.masses, known().masses)
+            assert np.array_equal(again.familiarity.s, known().familiarity.s)
+    assert refused > 120
+
+
+def test_a_header_that_lacks_something_is_damage(folder: Path) -> None:
+    path = calibration_path(folder, BUILD)
+    with np.load(path) as found:
+        arrays = {name: found[name] for name in found.files}
+    header = json.loads(arrays["header"].tobytes())
+    for change in ({"sharpness": {"rs_weight": 1.0}}, {"confidence": [[200.0]]}, {"claims": [3.0]}):
+        text = json.dumps(header | change).encode()
+        buffer = io.BytesIO()
+        np.savez(buffer, **(arrays | {"header": np.frombuffer(text, dtype=np.uint8)}))
+        path.write_bytes(buffer.getvalue())
+        with pytest.raises(IndexCorruptError, match="is damaged"):
+            load_calibration(folder, BUILD, MODEL)
+
+
+class Trap:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_pickles_are_never_opened(folder: Path) -> None:
+    path = calibration_path(folder, BUILD)
+    buffer = io.BytesIO()
+    trap = np.array([Trap(folder / "sprung")], dtype=object)
+    np.savez(buffer, header=trap)  # type: ignore[arg-type]
+    path.write_bytes(buffer.getvalue())
+    with pytest.raises(IndexCorruptError, match="is damaged"):
+        load_calibration(folder, BUILD, MODEL)
+    assert not (folder / "sprung").exists()
+
+
+def test_a_folder_in_its_place_cannot_be_read(tmp_path: Path) -> None:
+    calibration_path(tmp_path, BUILD).mkdir()
+    with pytest.raises(IndexCorruptError, match="cannot read .*calibrate again"):
+        load_calibration(tmp_path, BUILD, MODEL)
+
+
+def test_regions_take_the_conformal_mass() -> None:
+    found = dataclasses.replace(known(), masses=np.arange(1, 10) / 10)
+    assert found.region_mass(0.5) == 0.5
+    assert found.region_mass(0.9) == 0.9
+    assert found.region_mass(0.95) == np.inf
+    for level in (0.0, 1.0, np.nan):
+        with pytest.raises(UsageError, match="between 0 and 1"):
+            found.region_mass(level)
+
+
+def test_confidence_is_interpolated_between_radii_and_never_falls_with_mass() -> None:
+    lines = {200.0: Curve(1.0, 0.0), 800.0: Curve(2.0, 1.0)}
+    found = dataclasses.replace(known(), confidence=lines)
+    mass = np.linspace(0, 1, 21)
+    inside = mass[1:-1]
+    assert found.confidence_within(inside, 200.0) == pytest.approx(inside)
+    assert found.confidence_within(inside, 50.0) == pytest.approx(inside)
+    odds = (inside / (1 - inside)) ** 1.5 * np.exp(0.5)
+    assert found.confidence_within(inside, 400.0) == pytest.approx(odds / (1 + odds))
+    for radius_m in (1.0, 300.0, 1e6):
+        said = found.confidence_within(mass, radius_m)
+        assert (np.diff(said) >= 0).all()
+        assert ((said >= 0) & (said <= 1)).all()
+    assert float(found.confidence_within(0.5, 200.0)) == 0.5

@@ -1,0 +1,131 @@
+"""Familiarity: against slow loops, and how often photos of the index are refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from model_city import ModelCity, at_most, calibrated_city, unit
+
+from gair.errors import UsageError
+from indexer.calibrate.held_out import Examiner
+from indexer.probability import out_of_index
+from indexer.probability.out_of_index import (
+    auroc,
+    evidence_of,
+    fit_familiarity,
+    nearest_cosine,
+    with_elsewhere,
+)
+from indexer.probability.posterior import Sharpness
+
+
+def test_evidence_is_the_mean_over_the_area() -> None:
+    rng = np.random.default_rng(0)
+    rs, location, area_m2 = rng.normal(size=(4, 30)), rng.normal(size=(4, 30)), rng.random(30)
+    for weights in (Sharpness(5.0, 3.0, 0.0), Sharpness(700.0, 0.0, 0.0)):
+        found = evidence_of(rs, location, weights, area_m2)
+        for number in range(4):
+            log_terms = weights.rs_weight * rs[number] + weights.location_weight * location[number]
+            log_terms += np.log(area_m2 / area_m2.sum())
+            assert found[number] == pytest.approx(np.logaddexp.reduce(log_terms))
+
+
+@pytest.mark.parametrize("count", [5, 11, 300])
+def test_likeness_is_the_mean_of_the_ten_nearest(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(out_of_index, "_AT_ONCE", 7)
+    rng = np.random.default_rng(count)
+    photos, others = unit(rng, count), unit(rng, 20)
+    found = nearest_cosine(others, photos)
+    for number, s in enumerate(others):
+        best = sorted((float(s @ photo) for photo in photos), reverse=True)[:10]
+        assert found[number] == pytest.approx(np.mean(best), abs=1e-6)
+    own = np.arange(count)
+    own[0] = -1
+    found = nearest_cosine(photos, photos, own)
+    for number, s in enumerate(photos):
+        rest = [float(s @ photo) for n, photo in enumerate(photos) if n != own[number]]
+        best = sorted(rest, reverse=True)[: min(10, count - 1)]
+        assert found[number] == pytest.approx(np.mean(best), abs=1e-6)
+
+
+def test_a_photo_is_not_its_own_neighbour() -> None:
+    photos = np.eye(3, dtype=np.float32)  # nothing is like anything else
+    known = fit_familiarity(photos, np.arange(3), np.zeros(3))
+    assert known.likeness[0] == 0
+
+
+def test_p_values_by_hand() -> None:
+    rng = np.random.default_rng(0)
+    known = fit_familiarity(unit(rng, 19), np.arange(19), rng.normal(size=19), level=0.1)
+    assert known.p_value(known.scores) == pytest.approx((1 + np.arange(1, 20)) / 20)
+    assert known.p_value(-1e9) == pytest.approx(1 / 20)
+    assert known.p_value(1e9) == 1
+    assert known.abstain([-1e9, known.scores[0], known.scores[-1]]).tolist() == [True, False, False]
+
+
+def test_photos_of_the_index_are_refused_no_more_often_than_said() -> None:
+    city = calibrated_city()
+    assert city.calibration is not None
+    known, photos = city.calibration.familiarity, city.photos(1000, 55)
+    scores = known.score(photos.s, Examiner(city, city.calibration.sharpness).evidence(photos.s))  # type: ignore[arg-type]
+    share = known.abstain(scores).mean()
+    assert share * 1000 <= at_most(1000, 0.05) + 1000 * 3.1 * np.sqrt(0.05 * 0.95 / 540)
+    assert share > 0.01
+    assert known.p_value(scores).mean() == pytest.approx(0.5, abs=0.06)
+
+
+def test_photos_from_elsewhere_are_noticed_where_they_differ() -> None:
+    rng = np.random.default_rng(1)
+    here = unit(rng, 600)
+    here[:, 0] += 2
+    here /= np.linalg.norm(here, axis=1, keepdims=True)
+    known = fit_familiarity(here[:400], np.arange(200, 400), rng.normal(size=200))
+    assert (known.miss_rate, known.auroc, known.elsewhere) == (None, None, 0)
+    there = unit(rng, 100)
+    measured = with_elsewhere(known, there, rng.normal(size=100))
+    assert measured.elsewhere == 100
+    assert measured.auroc is not None
+    assert measured.auroc > 0.9
+    missed = ~measured.abstain(measured.score(there, np.zeros(100)))
+    assert measured.miss_rate == pytest.approx(missed.mean(), abs=0.1)
+    same = with_elsewhere(known, here[400:], rng.normal(size=200))
+    assert same.auroc == pytest.approx(0.5, abs=0.1)
+    assert same.miss_rate == pytest.approx(0.95, abs=0.05)
+
+
+def test_auroc_counts_pairs() -> None:
+    rng = np.random.default_rng(2)
+    for size in (4, 40):
+        higher, lower = rng.integers(0, 9, size), rng.integers(0, 7, size + 3)
+        pairs = [(a > b) + (a == b) / 2 for a in higher for b in lower]
+        assert auroc(higher, lower) == pytest.approx(np.mean(pairs))
+
+
+def test_only_so_many_photos_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(out_of_index, "MOST_PHOTOS", 30)
+    rng = np.random.default_rng(3)
+    known = fit_familiarity(unit(rng, 100), np.arange(60, 100), rng.normal(size=40), seed=1)
+    assert known.s.shape == (30, 16)
+    assert known.s.dtype == np.float16
+    assert len(known.scores) == 40
+    assert known.likeness[0] < 0.9  # those that were kept are not their own neighbours
+
+
+def test_what_makes_no_sense_is_refused() -> None:
+    photos = unit(np.random.default_rng(0), 3)
+    with pytest.raises(UsageError, match="level -1"):
+        fit_familiarity(photos, np.arange(3), np.zeros(3), level=-1)
+    with pytest.raises(UsageError, match="level nan"):
+        fit_familiarity(photos, np.arange(3), np.zeros(3), level=np.nan)
+    with pytest.raises(UsageError, match="1 photos are too few"):
+        fit_familiarity(photos[:1], np.arange(1), np.zeros(1))
+
+
+def test_a_city_knows_its_own_evidence() -> None:
+    city = ModelCity(Sharpness(10.0, 4.0, 0.0), bbox_wsen_deg=(-0.11, 51.5, -0.09, 51.51))
+    s = city.photos(20, 0).s
+    rs, location = city.index.rs.scores(s), city.index.location.scores(s)
+    wanted = evidence_of(rs, location, city.sharpness, city.field.area_m2)
+    assert Examiner(city, city.sharpness).evidence(s) == pytest.approx(wanted)  # type: ignore[arg-type]

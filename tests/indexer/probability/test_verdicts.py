@@ -1,0 +1,270 @@
+"""Claims: against slow loops, and on photos for which it is known which claims are true."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from model_city import ModelCity, at_most, calibrated_city
+
+from gair.errors import UsageError
+from gair.geo import haversine_m
+from indexer.calibrate.error_rates import verdict_rates
+from indexer.probability.claims import (
+    RADII_M,
+    background,
+    calibrated_radius_m,
+    claim_mass,
+    false_claims,
+    points_around,
+    share_as_bad,
+    share_as_good,
+    standing,
+)
+from indexer.probability.posterior import Sharpness
+from indexer.probability.verdicts import LEVEL, RATES, verdict_of, verify_claim
+
+LONDON = (-0.1, 51.505)
+
+
+def small_city(calibrated: bool = False) -> ModelCity:
+    city = ModelCity(Sharpness(14.0, 0.0, 0.0), bbox_wsen_deg=(-0.12, 51.495, -0.08, 51.515))
+    if calibrated:
+        city.calibration = calibrated_city().calibration
+    return city
+
+
+@pytest.mark.parametrize("radius_m", [30.0, 200.0, 700.0])
+def test_the_mass_of_a_claim_is_that_of_its_disc_and_its_own_cell(radius_m: float) -> None:
+    city, rng = small_city(), np.random.default_rng(2)
+    p = city.posterior(city.photos(30, 1).s)
+    points = rng.uniform((-0.122, 51.493), (-0.078, 51.517), (30, 2))
+    row = city.cell_row(points)
+    assert (row >= 0).any()
+    assert (row < 0).any()
+    found = claim_mass(p, city.field, points, row, radius_m)
+    for number, point in enumerate(points):
+        inside = set(np.flatnonzero(haversine_m(city.field.lonlat_deg, point) <= radius_m))
+        inside |= {int(row[number])} - {-1}
+        assert found[number] == pytest.approx(sum(p[number, cell] for cell in inside))
+
+
+@pytest.mark.parametrize("radius_m", [5.0, 250.0])
+def test_a_standing_is_counted_disc_by_disc(radius_m: float) -> None:
+    city, rng = small_city(), np.random.default_rng(3)
+    p = city.posterior(city.photos(6, 1).s)
+    points = points_around(city.field.lonlat_deg[rng.integers(0, len(city.cells), 6)], 60, rng)
+    row = city.cell_row(points)
+    among = background(city.field, radius_m)
+    found = standing(p, city.field, points, row, among)
+    x, y, z = among.points.T
+    centres = np.degrees(np.stack([np.arctan2(y, x), np.arcsin(z)], axis=1))
+    own = city.cell_row(centres)
+    assert (own >= 0).all()
+    for number in range(6):
+        as_good = compared = overlapping = 0
+        for centre, cell in zip(centres, own, strict=True):
+            inside = haversine_m(city.field.lonlat_deg, centre) <= radius_m
+            inside[cell] = True
+            if haversine_m(centre, points[number]) <= 2 * radius_m:
+                overlapping += 1
+            else:
+                compared += 1
+                as_good += p[number, inside].sum() >= found.mass[number]
+        assert found.as_good[number] == as_good
+        assert found.compared[number] == compared
+        assert found.overlapping[number] == overlapping
+        assert found.p_elsewhere[number] == (1 + as_good) / (1 + compared)
+        bound = (1 + as_good + overlapping) / (1 + compared + overlapping)
+        assert found.p_false[number] == bound
+
+
+def test_conformal_shares_by_hand() -> None:
+    others = np.array([0.1, 0.2, 0.2, 0.9])
+    assert share_as_bad([0.05, 0.2, 1.0], others) == pytest.approx([1.0, 4 / 5, 1 / 5])
+    assert share_as_good([0.05, 0.2, 1.0], others) == pytest.approx([1 / 5, 4 / 5, 1.0])
+    assert share_as_bad(0.3, np.empty(0)) == 1
+
+
+def test_points_lie_evenly_within_the_radius() -> None:
+    rng = np.random.default_rng(0)
+    for place in ((-0.1, 51.5), (179.999, -70.0), (20.0, 0.0)):
+        far_m = haversine_m(points_around(np.tile(place, (4000, 1)), 800, rng), place)
+        assert far_m.max() <= 800 * 1.002
+        assert (far_m < 400).mean() == pytest.approx(0.25, abs=0.03)
+
+
+def test_false_claims_are_false_and_somewhere_in_the_index() -> None:
+    city, rng = small_city(), np.random.default_rng(4)
+    truth = city.photos(300, 1).lonlat_deg
+    points, away = false_claims(city.field, truth, 500.0, rng)
+    assert away.all()
+    assert haversine_m(points, truth).min() > 500
+    assert (city.field.nearest(points)[1] <= city.field.spacing_m).all()
+    _, away = false_claims(city.field, truth, 50_000.0, rng)
+    assert not away.any()
+
+
+def test_other_radii_are_tested_at_the_next_larger_one() -> None:
+    assert [calibrated_radius_m(r) for r in (1, 100, 101, 300, 5000)] == [100, 100, 200, 500, 5000]
+    assert calibrated_radius_m(5001) is None
+
+
+@pytest.mark.parametrize(
+    ("p_elsewhere", "p_false", "p_true", "verdict"),
+    [
+        (0.01, 0.01, 0.4, "consistent"),
+        (0.01, 0.01, None, "consistent"),
+        (0.01, 0.06, 0.4, "cannot tell"),
+        (0.06, 0.01, 0.4, "cannot tell"),
+        (0.01, 0.01, 0.04, "cannot tell"),
+        (0.05, 0.05, 0.04, "unlikely"),
+        (0.01, 0.05, 0.04, "unlikely"),
+        (0.9, 0.9, 0.05, "cannot tell"),
+        (0.9, 0.9, None, "cannot tell"),
+    ],
+)
+def test_verdicts(p_elsewhere: float, p_false: float, p_true: float | None, verdict: str) -> None:
+    assert verdict_of(p_elsewhere, p_false, p_true) == verdict
+
+
+def test_rates_judge_each_claim_by_the_others() -> None:
+    rng = np.random.default_rng(0)
+    true, false = rng.beta(1, 3, 199), rng.random(150)
+    wanted = dict.fromkeys(RATES, 0)
+    for number, share in enumerate(true):
+        others = np.sort(np.delete(true, number))
+        p_true = float(share_as_bad(share, others))
+        verdict = verdict_of(share, float(share_as_good(share, np.sort(false))), p_true)
+        wanted[f"true_{verdict}"] = wanted.get(f"true_{verdict}", 0) + 1
+    for number, share in enumerate(false):
+        others = np.sort(np.delete(false, number))
+        p_true = float(share_as_bad(share, np.sort(true)))
+        verdict = verdict_of(share, float(share_as_good(share, others)), p_true)
+        wanted[f"false_{verdict}"] = wanted.get(f"false_{verdict}", 0) + 1
+    found = verdict_rates(true, false)
+    for rate in RATES:
+        count = len(true) if rate.startswith("true") else len(false)
+        assert found[rate] == pytest.approx(wanted[rate] / count)
+    assert found["true_unlikely"] <= LEVEL
+    assert found["false_consistent"] <= LEVEL
+
+
+def test_fresh_claims_get_wrong_verdicts_no_more_often_than_said() -> None:
+    city = calibrated_city()
+    photos, rng = city.photos(150, 78), np.random.default_rng(5)
+    assert city.calibration is not None
+    p = city.posterior(photos.s)
+    for radius_m in (200.0, 500.0):
+        true = points_around(photos.lonlat_deg, radius_m, rng)
+        false, away = false_claims(city.field, photos.lonlat_deg, radius_m, rng)
+        assert away.all()
+        said = [verify_claim(city, q, at, radius_m).verdict for q, at in zip(p, true, strict=True)]
+        assert said.count("unlikely") <= at_most(150, 0.05)
+        told = [verify_claim(city, q, at, radius_m).verdict for q, at in zip(p, false, strict=True)]
+        assert told.count("consistent") <= at_most(150, 0.05)
+        assert said.count("consistent") > 2 * told.count("consistent")
+        assert told.count("unlikely") > 2 * said.count("unlikely")
+
+
+def test_random_claims_pass_without_calibration_no_more_often_than_said() -> None:
+    city, rng = small_city(), np.random.default_rng(6)
+    photos = city.photos(300, 5)
+    p = city.posterior(photos.s)
+    for radius_m in (60.0, 200.0, 600.0):  # the last covers a good part of this small index
+        points, _ = false_claims(city.field, photos.lonlat_deg, 0.0, rng)
+        found = [verify_claim(city, q, at, radius_m) for q, at in zip(p, points, strict=True)]
+        assert sum(v.verdict == "consistent" for v in found) <= at_most(300, 0.05)
+
+
+def test_without_calibration_nothing_is_called_unlikely_and_the_verdict_says_so() -> None:
+    city = small_city()
+    p = np.full(len(city.cells), 1e-9)
+    p[0] = 1 - p[1:].sum()
+    best, worst = city.field.lonlat_deg[0], city.field.lonlat_deg[-1]
+    found = verify_claim(city, p, best, 100.0)
+    assert (found.verdict, found.rank, found.percentile) == ("consistent", 1, 100)
+    assert found.p_true is None
+    assert found.tested_radius_m is None
+    assert "not calibrated" in found.sentence
+    assert verify_claim(city, p, worst, 100.0).verdict == "cannot tell"
+
+
+def test_a_calibrated_verdict_has_its_numbers_in_words() -> None:
+    city = calibrated_city()
+    assert city.calibration is not None
+    p = np.full(len(city.cells), 1e-7)
+    p[500] = 1 - p[1:].sum()
+    place = city.field.lonlat_deg[500]
+    found = verify_claim(city, p, place, 150.0)
+    assert found.verdict == "consistent"
+    assert found.tested_radius_m == 200
+    assert found.mass == pytest.approx(1, abs=1e-3)
+    assert found.rates == {rate: city.calibration.measured[f"{rate}_200m"] for rate in RATES}
+    for words in ("consistent", "0 of", "(tested at 200 m)", "at most 5%", "150 m"):
+        assert words in found.sentence
+    assert json.loads(json.dumps(found.to_dict()))["lat_deg"] == place[1]
+    far = city.field.lonlat_deg[haversine_m(city.field.lonlat_deg, place).argmax()]
+    p = p * city.field.area_m2
+    p[haversine_m(city.field.lonlat_deg, far) < 400] = 0
+    refused = verify_claim(city, p / p.sum(), far, 200.0)
+    assert refused.verdict == "unlikely"
+    assert refused.p_true is not None
+    assert refused.p_true < LEVEL
+    assert "unlikely to have been taken within 200 m" in refused.sentence
+
+
+def test_a_radius_beyond_the_calibrated_ones_is_never_refused() -> None:
+    city = calibrated_city()
+    p = city.posterior(city.photos(1, 1).s)[0]
+    found = verify_claim(city, p, LONDON, 2 * RADII_M[-1])
+    assert (found.verdict, found.p_true, found.tested_radius_m) == ("cannot tell", None, None)
+    assert "radii above 5,000 m are not calibrated" in found.sentence
+
+
+def test_several_photos_are_tested_one_by_one() -> None:
+    city = calibrated_city()
+    each = city.posterior(city.photos(3, 1).s)
+    together = np.prod(each, axis=0) / np.prod(each, axis=0).sum()
+    alone = [verify_claim(city, p, LONDON, 500.0) for p in each]
+    found = verify_claim(city, together, LONDON, 500.0, each=each)
+    shares = [v.p_true for v in alone if v.p_true is not None]
+    assert found.p_true == pytest.approx(min(1, 3 * min(shares)))
+    assert found.mass == pytest.approx(verify_claim(city, together, LONDON, 500.0).mass)
+    assert found.rates == {}
+
+
+def test_a_place_without_a_cell_nearby_is_not_in_the_index() -> None:
+    city = calibrated_city()
+    p = city.posterior(city.photos(1, 1).s)[0]
+    found = verify_claim(city, p, (2.35, 48.86), 500.0)
+    assert (found.verdict, found.mass, found.rank) == ("not in this index", 0, None)
+    assert json.loads(json.dumps(found.to_dict()))["p_true"] is None
+    edge = city.field.lonlat_deg[city.field.lonlat_deg[:, 0].argmin()] - (0.003, 0)  # 200 m west
+    assert city.cell_row(edge[None])[0] == -1
+    assert verify_claim(city, p, edge, 100.0).verdict == "not in this index"
+    assert verify_claim(city, p, edge, 500.0).verdict != "not in this index"
+    inside = city.field.lonlat_deg[10]
+    assert verify_claim(city, p, inside, 0.001).mass == pytest.approx(p[10])
+
+
+@pytest.mark.parametrize(
+    ("place", "radius_m", "told"),
+    [
+        ((-0.1, 91.0), 500.0, "latitude 91"),
+        ((181.0, 0.0), 500.0, "longitude 181"),
+        ((np.nan, 0.0), 500.0, "longitude nan"),
+        (LONDON, 0.0, "radius is 0 m"),
+        (LONDON, -5.0, "radius is -5 m"),
+        (LONDON, np.inf, "radius is inf m"),
+        (LONDON, np.nan, "radius is nan m"),
+    ],
+)
+def test_claims_that_make_no_sense_are_refused(
+    place: tuple[float, float], radius_m: float, told: str
+) -> None:
+    city = small_city()
+    p = np.full(len(city.cells), 1 / len(city.cells))
+    with pytest.raises(UsageError, match=told):
+        verify_claim(city, p, place, radius_m)

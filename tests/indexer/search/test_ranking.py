@@ -1,0 +1,237 @@
+"""Answers of a calibrated index: every number against a slow loop, and every doubt spoken."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hand_calibration import MASSES, SHARPNESS, calibrate_by_hand
+from small_builds import tiny_model
+from toy_city import photo
+
+from gair.arrays import Floats
+from gair.errors import UsageError
+from gair.geo import haversine_m
+from indexer import Answer, search
+from indexer.probability.calibration import calibration_path
+from indexer.search.by_name import verify
+from indexer.search.geolocator import Geolocator
+from indexer.search.prior import build_prior
+from indexer.search.ranking import OWN_WEIGHTS, TOGETHER, WITH_PRIOR
+
+
+@pytest.fixture(scope="module")
+def indexes(tiny_index: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("calibrated")
+    shutil.copytree(tiny_index / "toy", folder / "toy")
+    calibrate_by_hand(folder / "toy")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def toy(indexes: Path) -> Geolocator:
+    return Geolocator.open("toy", indexes_dir=indexes, model=tiny_model())
+
+
+def slow_likelihood(toy: Geolocator, image: Any) -> Floats:
+    """Cell by cell: the mean of exp(weighted score) over the Gaussian neighbourhood."""
+    (scored,) = toy.scored([image])
+    u = SHARPNESS.rs_weight * scored.rs[0].astype(np.float64)
+    u += SHARPNESS.location_weight * scored.location[0]
+    cells = toy.index.cells
+    found = []
+    for here in cells.lonlat_deg:
+        away_m = haversine_m(here, cells.lonlat_deg)
+        near = away_m <= 3 * SHARPNESS.spread_m
+        weight = np.exp(-0.5 * (away_m / SHARPNESS.spread_m) ** 2) * cells.area_m2 * near
+        found.append((weight * np.exp(u)).sum() / weight.sum())
+    return np.array(found)
+
+
+def slow_posterior(toy: Geolocator, images: list[Any]) -> Floats:
+    likelihood = np.prod([slow_likelihood(toy, image) for image in images], axis=0)
+    likelihood **= len(images) ** -0.7
+    weighted = likelihood * toy.index.cells.area_m2
+    return np.asarray(weighted / weighted.sum())
+
+
+def disc_mass(toy: Geolocator, p: Floats, row: int, radius_m: float) -> float:
+    cells = toy.index.cells.lonlat_deg
+    return float(p[haversine_m(cells[row], cells) <= radius_m].sum())
+
+
+def test_probabilities_equal_a_slow_loop(toy: Geolocator) -> None:
+    answer = toy.search(photo(1), k=4)
+    p = slow_posterior(toy, [photo(1)])
+    assert answer.posterior is not None
+    np.testing.assert_allclose(answer.posterior, p, rtol=1e-5)
+    masses = [disc_mass(toy, p, row, toy.merge_radius_m) for row in range(len(p))]
+    assert answer.candidates[0].row == int(np.argmax(masses))
+    for c in answer.candidates:
+        assert c.probability == pytest.approx(masses[c.row], rel=1e-5)
+    assert sum(c.probability or 0 for c in answer.candidates) <= 1
+    assert answer.calibrated
+    assert (answer.rs_weight, answer.location_weight) == (0.75, 0.25)
+    assert answer.temperature == pytest.approx(1 / 12)
+
+
+def test_no_cell_counts_for_two_places(toy: Geolocator) -> None:
+    points = [(c.lon_deg, c.lat_deg) for c in toy.search(photo(2), k=8).candidates]
+    for number, point in enumerate(points):
+        for other in points[:number]:
+            assert haversine_m(point, other) > 2 * toy.merge_radius_m
+
+
+def test_confidence_is_the_logistic_of_the_disc_and_grows_with_it(toy: Geolocator) -> None:
+    answer = toy.search(photo(3))
+    p = slow_posterior(toy, [photo(3)])
+    assert [c.radius_m for c in answer.confidence] == [200.0, 1000.0]
+    for c in answer.confidence:  # slope 1, intercept 0: the mass itself
+        mass = disc_mass(toy, p, answer.candidates[0].row, c.radius_m)
+        assert c.probability == pytest.approx(mass, rel=1e-4)
+    assert answer.confidence[0].probability <= answer.confidence[1].probability
+
+
+def test_regions_are_the_densest_cells_with_the_conformal_mass(toy: Geolocator) -> None:
+    answer = toy.search(photo(4))
+    p = slow_posterior(toy, [photo(4)])
+    area = toy.index.cells.area_m2
+    for told, (level, mass) in zip(
+        answer.regions, [(0.5, MASSES[19]), (0.9, MASSES[35])], strict=True
+    ):
+        rows: list[int] = []
+        for row in np.argsort(-p / area):
+            rows.append(int(row))
+            if p[rows].sum() >= mass:
+                break
+        region = answer.region(level)
+        assert region.rows.tolist() == rows
+        assert told["level"] == level
+        assert told["km2"] == pytest.approx(area[rows].sum() / 1e6)
+        assert told["promised"] is True
+        assert region.to_geojson()["geometry"]["type"] in ("Polygon", "MultiPolygon")
+
+
+def test_photos_of_one_place_multiply(toy: Geolocator) -> None:
+    images = [photo(1), photo(2), photo(3)]
+    answer = toy.search(images, same_place=True)
+    assert isinstance(answer, Answer)
+    assert answer.posterior is not None
+    np.testing.assert_allclose(answer.posterior, slow_posterior(toy, images), rtol=1e-4, atol=1e-12)
+    assert answer.photos == ("photo",) * 3
+    assert TOGETHER in answer.warnings
+    assert answer.regions[0]["promised"] is False
+    alone = toy.search(images[:1], same_place=True)
+    assert alone.candidates == toy.search(images[0]).candidates
+    with pytest.raises(UsageError, match="no photos of the place"):
+        toy.search([], same_place=True)
+
+
+def test_a_prior_leaves_cells_out_and_takes_the_promise_back(toy: Geolocator) -> None:
+    middle = float(np.median(toy.index.cells.lonlat_deg[:, 1]))
+    prior = build_prior(toy.index, where=f"lat_deg > {middle}")
+    answer = toy.search(photo(1), k=50, prior=prior)
+    north = toy.index.cells.lonlat_deg[:, 1] > middle
+    p = slow_posterior(toy, [photo(1)]) * north
+    assert answer.posterior is not None
+    np.testing.assert_allclose(answer.posterior, p / p.sum(), rtol=1e-5)
+    assert answer.prior
+    assert WITH_PRIOR in answer.warnings
+    assert not answer.regions[1]["promised"]
+    assert north[answer.region(0.9).rows].all()
+
+
+def test_weights_of_ones_own_give_scores_only(toy: Geolocator, indexes: Path) -> None:
+    answer = toy.search(photo(1), rs_weight=1, location_weight=0)
+    assert not answer.calibrated
+    assert OWN_WEIGHTS in answer.warnings
+    assert answer.regions == answer.confidence == ()
+    assert answer.membership is answer.temperature is answer.candidates[0].probability is None
+    with pytest.raises(UsageError, match="gives no regions: .* weights of your own"):
+        answer.region(0.9)
+
+
+def test_an_uncalibrated_index_says_so_and_a_prior_only_leaves_out(tiny_index: Path) -> None:
+    toy = Geolocator.open("toy", indexes_dir=tiny_index, model=tiny_model())
+    middle = float(np.median(toy.index.cells.lonlat_deg[:, 1]))
+    answer = toy.search(photo(1), k=500, prior=build_prior(toy.index, where=f"lat_deg > {middle}"))
+    assert answer.warnings[-1].startswith("uncalibrated")
+    assert all(c.lat_deg > middle for c in answer.candidates)
+    assert not answer.calibrated
+    with pytest.raises(UsageError, match="indexer calibrate"):
+        answer.region(0.5)
+
+
+@pytest.mark.parametrize(("lowest", "inside"), [(-1e9, True), (1e9, False)])
+def test_a_photo_that_looks_like_nothing_in_the_index(
+    tiny_index: Path, tmp_path: Path, lowest: float, inside: bool
+) -> None:
+    shutil.copytree(tiny_index / "toy", tmp_path / "toy")
+    made = calibrate_by_hand(tmp_path / "toy")
+    scores = np.linspace(lowest, lowest + 1, 99)
+    strange = dataclasses.replace(made.familiarity, scores=scores, miss_rate=0.3)
+    dataclasses.replace(made, familiarity=strange).save(
+        calibration_path(tmp_path / "toy", made.build)
+    )
+    toy = Geolocator.open("toy", indexes_dir=tmp_path, model=tiny_model())
+    answer = toy.search(photo(1))
+    verdict = toy.verify(photo(1), *toy.index.cells.lonlat_deg[0])
+    assert bool(verdict.note) is not inside
+    assert answer.membership is not None
+    assert answer.membership.in_index is inside
+    assert answer.membership.miss_rate == 0.3
+    assert answer.membership.p_value == pytest.approx(1.0 if inside else 0.01)
+    assert ("looks like nothing in this index" in answer.warnings[0]) is not inside
+
+
+def test_answers_are_plain_json(toy: Geolocator) -> None:
+    values = toy.search(photo(5)).to_dict()
+    assert json.loads(json.dumps(values, allow_nan=False)) == values
+    assert values["membership"]["level"] == 0.05
+    assert {"posterior", "make_region"}.isdisjoint(values)
+
+
+def test_refined_points_lie_near_their_cell_and_score_no_less(toy: Geolocator) -> None:
+    answer = toy.search(photo(6), k=7)
+    plain = toy.search(photo(6), k=7, refine=False)
+    assert [c.row for c in answer.candidates] == [c.row for c in plain.candidates]
+    assert all(c.refined_lonlat_deg is None for c in plain.candidates)
+    for c in answer.candidates[:5]:
+        assert c.refined_lonlat_deg is not None
+        away_m = haversine_m(c.refined_lonlat_deg, (c.lon_deg, c.lat_deg))
+        assert away_m <= 1.5 * toy.field.spacing_m + 1
+    assert all(c.refined_lonlat_deg is None for c in answer.candidates[5:])
+
+
+def test_search_by_name_follows_a_new_calibration(
+    tiny_index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(tiny_index / "toy", tmp_path / "indexes" / "toy")
+    monkeypatch.chdir(tmp_path)
+    before = search(photo(1))
+    assert isinstance(before, Answer)
+    assert not before.calibrated
+    calibrate_by_hand(tmp_path / "indexes" / "toy")
+    after = search(photo(1))
+    assert isinstance(after, Answer)
+    assert after.calibrated
+    place = after.candidates[0]
+    verdict = verify(photo(1), place.lon_deg, place.lat_deg, 500.0)
+    geolocator = Geolocator.open("toy", model=tiny_model())
+    assert verdict == geolocator.verify(photo(1), place.lon_deg, place.lat_deg, 500.0)
+
+
+def test_verify_asks_with_the_calibrated_posterior(toy: Geolocator) -> None:
+    place = toy.search(photo(1)).candidates[0]
+    p = slow_posterior(toy, [photo(1)])
+    verdict = toy.verify(photo(1), place.lon_deg, place.lat_deg, toy.merge_radius_m)
+    assert verdict.mass == pytest.approx(disc_mass(toy, p, place.row, toy.merge_radius_m), rel=1e-5)
+    both = toy.verify([photo(1), photo(2)], place.lon_deg, place.lat_deg, 500.0)
+    assert both.mass == pytest.approx(
+        disc_mass(toy, slow_posterior(toy, [photo(1), photo(2)]), place.row, 500.0), rel=1e-4
+    )

@@ -1,0 +1,189 @@
+"""Searches by shortlist: the answers are those of scoring every cell, as far as they can be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hand_calibration import calibrate_by_hand
+from list_builds import wide_build, with_lists
+from toy_city import photo
+
+from gair.errors import UsageError
+from gair.model import Gair
+from indexer.index.index import open_index
+from indexer.probability.posterior import Sharpness
+from indexer.search import shortlist
+from indexer.search.geolocator import Geolocator
+from indexer.search.prior import build_prior
+from indexer.search.query import Query
+from indexer.search.shortlist import find_part, sample_of
+
+SHARP = Sharpness(rs_weight=12.0, location_weight=2.0, spread_m=40.0)
+PHOTOS = [photo(seed) for seed in range(12)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_sample() -> Iterator[None]:
+    """Fewer cells than there are off the lists, as in a large index."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shortlist, "SAMPLE", 800)
+        yield
+
+
+@pytest.fixture(scope="module")
+def model() -> Gair:
+    return Gair.from_pretrained("shipped:demo")
+
+
+@pytest.fixture(scope="module")
+def folder(city_tif: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three indexes of the same vectors: flat, by lists, and by lists that leave nothing out."""
+    out = tmp_path_factory.mktemp("wide")
+    flat = wide_build(city_tif, out)
+    with_lists(flat, out / "lists", "ivf-sq8", 400)
+    with_lists(flat, out / "pq", "ivf-pq", 400)
+    with_lists(flat, out / "all", "ivf-sq8", 5000)
+    return out
+
+
+@pytest.fixture(scope="module")
+def plain(folder: Path, model: Gair) -> dict[str, Geolocator]:
+    names = ("wide", "lists", "pq", "all")
+    return {name: Geolocator(open_index(folder / name), model) for name in names}
+
+
+@pytest.fixture(scope="module")
+def sure(folder: Path, plain: dict[str, Geolocator], model: Gair) -> dict[str, Geolocator]:
+    for name in plain:
+        calibrate_by_hand(folder / name, sharpness=SHARP)
+    return {name: Geolocator(open_index(folder / name), model) for name in plain}
+
+
+def without(answer: Any, *names: str) -> dict[str, Any]:
+    return {k: v for k, v in answer.to_dict().items() if k not in names}
+
+
+def test_the_flat_answers_are_found(plain: dict[str, Geolocator]) -> None:
+    for kind in ("lists", "pq"):
+        exact = plain["wide"].search(PHOTOS, k=10, refine=False)
+        quick = plain[kind].search(PHOTOS, k=10, refine=False)
+        hits = [
+            len({c.row for c in a.candidates} & {c.row for c in b.candidates}) / 10
+            for a, b in zip(exact, quick, strict=True)
+        ]
+        assert np.mean(hits) >= 0.95, kind
+        for a, b in zip(exact, quick, strict=True):
+            assert b.cells_searched < a.cells_searched == 3506
+            known = {c.row: c for c in a.candidates}
+            for c in b.candidates:
+                if (wanted := known.get(c.row)) is None:
+                    continue
+                assert c.h3_cell == wanted.h3_cell
+                assert c.score == pytest.approx(wanted.score, abs=1e-5)
+                assert c.rs_score == pytest.approx(wanted.rs_score, abs=1e-5)
+                assert c.location_score == pytest.approx(wanted.location_score, abs=1e-5)
+
+
+def test_every_answer_says_so(plain: dict[str, Geolocator]) -> None:
+    answer = plain["lists"].search(PHOTOS[0])
+    note = next(w for w in answer.warnings if w.startswith("searched by shortlist: "))
+    assert "of 3,506 cells were scored (ivf-sq8, recall" in note
+    assert f"{answer.cells_searched:,} of 3,506" in note
+    assert not any("shortlist" in w for w in plain["wide"].search(PHOTOS[0]).warnings)
+
+
+def test_a_list_of_everything_gives_the_flat_answer(sure: dict[str, Geolocator]) -> None:
+    for a, b in zip(sure["wide"].search(PHOTOS), sure["all"].search(PHOTOS), strict=True):
+        one, other = without(a, "warnings", "index"), without(b, "warnings", "index")
+        assert one.keys() == other.keys()
+        for found, wanted in zip(b.candidates, a.candidates, strict=True):
+            assert (found.row, found.h3_cell) == (wanted.row, wanted.h3_cell)
+            assert found.probability == pytest.approx(wanted.probability, abs=1e-6)
+            assert found.refined_lonlat_deg == pytest.approx(wanted.refined_lonlat_deg, abs=1e-6)
+        assert [r["cells"] for r in b.regions] == [r["cells"] for r in a.regions]
+
+
+@pytest.mark.parametrize("kind", ["lists", "pq"])
+def test_probabilities_are_close_though_most_cells_are_off_the_list(
+    sure: dict[str, Geolocator], kind: str
+) -> None:
+    exact, quick = sure["wide"].search(PHOTOS, k=3), sure[kind].search(PHOTOS, k=3)
+    missed = []
+    for a, b in zip(exact, quick, strict=True):
+        assert b.posterior is None
+        assert b.candidates[0].row == a.candidates[0].row
+        wanted, found = a.candidates[0].probability, b.candidates[0].probability
+        assert wanted is not None
+        assert found is not None
+        missed.append(found / wanted - 1)
+        for one, other in zip(a.regions, b.regions, strict=True):
+            assert other["km2"] == pytest.approx(one["km2"], rel=0.25)
+        assert a.membership is not None
+        assert b.membership is not None
+        assert b.membership.p_value == pytest.approx(a.membership.p_value, abs=0.03)
+        assert [c.probability for c in b.confidence] == pytest.approx(
+            [c.probability for c in a.confidence], abs=0.02
+        )
+    assert np.abs(missed).max() < 0.05
+    assert abs(np.mean(missed)) < 0.02  # no side is favoured
+
+
+def test_the_sample_stands_for_exactly_what_is_left_out(sure: dict[str, Geolocator]) -> None:
+    geo = sure["lists"]
+    (scored,) = geo.scored(PHOTOS[:1])
+    part = find_part(geo, scored.s, Query(), None)
+    assert part.stands_for.sum() == pytest.approx(3506)
+    assert part.stands_for.max() > 1
+    assert len(part.rows) < 3506
+    assert (np.diff(part.rows) > 0).all()
+    np.testing.assert_allclose(part.rs[0], scored.rs[0, part.rows], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(part.location[0], scored.location[0, part.rows], rtol=0, atol=1e-6)
+    rows, rs, _ = sample_of(geo.index)
+    np.testing.assert_array_equal(rs, geo.index.rs.vectors(rows))
+
+
+def test_regions_are_of_rows_of_the_whole_index(sure: dict[str, Geolocator]) -> None:
+    region = sure["lists"].search(PHOTOS[1]).region(0.5)
+    np.testing.assert_array_equal(sure["lists"].index.cells.h3[region.rows], region.h3)
+
+
+def test_a_prior_is_kept_to(sure: dict[str, Geolocator]) -> None:
+    for where in ("lon_deg < -0.11", "lon_deg < -0.1195"):  # more than a shortlist, and fewer
+        answers = []
+        for name in ("wide", "lists"):
+            prior = build_prior(sure[name].index, where=where)
+            answers.append(sure[name].search(PHOTOS[2], k=3, prior=prior))
+        exact, quick = answers
+        assert [c.row for c in quick.candidates] == [c.row for c in exact.candidates]
+        assert quick.candidates[0].probability == pytest.approx(
+            exact.candidates[0].probability, rel=0.05
+        )
+    nowhere = build_prior(sure["wide"].index, where="lon_deg < -0.11")
+    nowhere.log_weight[:] = -np.inf
+    with pytest.raises(UsageError, match="the prior leaves no cell to search"):
+        sure["lists"].search(PHOTOS[2], prior=nowhere)
+
+
+def test_several_photos_of_one_place(sure: dict[str, Geolocator]) -> None:
+    exact = sure["wide"].search(PHOTOS[:3], same_place=True)
+    quick = sure["lists"].search(PHOTOS[:3], same_place=True)
+    assert quick.candidates[0].row == exact.candidates[0].row
+    assert quick.candidates[0].probability == pytest.approx(
+        exact.candidates[0].probability, rel=0.05
+    )
+
+
+def test_claims_and_maps_look_at_every_cell(sure: dict[str, Geolocator]) -> None:
+    place = {"lon_deg": -0.1, "lat_deg": 51.5}
+    one, other = (sure[name].verify(PHOTOS[3], **place) for name in ("wide", "lists"))
+    assert one == other
+    assert sure["lists"].heatmap(PHOTOS[3]).values.shape == (3506,)
+
+
+def test_the_answer_is_json(sure: dict[str, Geolocator]) -> None:
+    json.dumps(sure["lists"].search(PHOTOS[0]).to_dict())

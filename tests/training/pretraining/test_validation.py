@@ -1,0 +1,124 @@
+"""Validation by retrieval, against a slow loop over photos and cells."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_dataset import FOOTPRINT_M, tiny_frame, tiny_photos, write_tiny_dataset
+from tiny_run import small_model
+
+from gair.geo import Footprint, haversine_m
+from gair.preprocess import remote_sensing_pixels, street_view_pixels
+from training.dataset.batches.assemble import decode_photo
+from training.dataset.shards import ShardedDataset, ShardWriter
+from training.dataset.shards.records import PhotoRecord
+from training.pretraining.validation import (
+    ValidationOptions,
+    Validator,
+    goodness,
+    inner_grid,
+    summary,
+)
+
+
+@pytest.fixture(scope="module")
+def val(tmp_path_factory: pytest.TempPathFactory) -> ShardedDataset:
+    folder = tmp_path_factory.mktemp("data")
+    write_tiny_dataset(folder, photos_per_place=20, photo_px=(40, 32))
+    return ShardedDataset.open(folder, "val")
+
+
+def test_the_grid_covers_the_inner_part_evenly() -> None:
+    grid = inner_grid()
+    assert len(np.unique(grid, axis=0)) == 144
+    along = np.unique(grid[:, 0])
+    assert np.allclose(np.diff(along), 2 / 16)
+    assert np.allclose([along[0], along[-1]], [-0.75 + 1 / 16, 0.75 - 1 / 16])
+
+
+@pytest.mark.parametrize("mode", ["nili", "mean"])
+@torch.no_grad()
+def test_metrics_against_a_loop(val: ShardedDataset, mode: str) -> None:
+    model = small_model()
+    validator = Validator(val, ValidationOptions(mode=mode, quiet=True))  # type: ignore[arg-type]
+    found = validator(model)
+
+    cells, z = [], []
+    for number, footprint in enumerate(val.footprints):
+        dn = val.frame_dn(number, validator.date_of_footprint[number])
+        tokens = model.encode_remote_sensing(remote_sensing_pixels(dn[None], 32))
+        for xy in inner_grid():
+            cells.append(footprint.lonlat_deg(xy)[0])
+            point = torch.from_numpy(xy)[None, None]
+            z.append(model.localize(tokens, point, mode=mode, form="general")[0, 0])  # type: ignore[arg-type]
+    errors, near, hits = [], [], 0
+    for photo, lonlat in enumerate(val.lonlat_deg):
+        pixels = street_view_pixels([decode_photo(val.photo_jpeg(photo), 32)], 32)
+        s = model.encode_street_view(pixels)[0]
+        scores = [float(s @ vector) for vector in z]
+        distances = [float(haversine_m(cell, lonlat)) for cell in cells]
+        by_score = sorted(range(len(cells)), key=lambda cell: -scores[cell])
+        errors.append(distances[by_score[0]])
+        hits += any(distances[cell] <= 1000 for cell in by_score[:10])
+        near.append(np.mean(np.asarray(distances) <= 1000))
+    assert found["photos"] == len(val.lonlat_deg) == 40
+    assert found["cells"] == 2 * 144
+    assert found["chance_recall@1_1000m"] == pytest.approx(np.mean(near))
+    if mode == "nili":  # the mean scores all cells of a frame alike
+        assert found["median_error_m"] == pytest.approx(np.median(errors))
+        assert found["recall@10_1000m"] == pytest.approx(hits / 40)
+
+
+def test_the_same_photos_are_asked_for_each_time(val: ShardedDataset) -> None:
+    first, second = (Validator(val, ValidationOptions(photos=7, quiet=True)) for _ in range(2))
+    assert first.photos.tolist() == second.photos.tolist()
+    assert len(set(first.photos.tolist())) == 7
+    other = Validator(val, ValidationOptions(photos=7, seed=3, quiet=True))
+    assert other.photos.tolist() != first.photos.tolist()
+    model = small_model()
+    assert first(model) == second(model)
+
+
+def test_half_precision_gives_nearly_the_same(val: ShardedDataset) -> None:
+    model = small_model()
+    exact = Validator(val, ValidationOptions(quiet=True))
+    half = Validator(val, ValidationOptions(autocast=torch.bfloat16, quiet=True))
+    from gair.progress import Progress
+
+    with Progress("cells", 1, "cell", quiet=True) as progress:
+        a, b = (v._cell_vectors(model, progress) for v in (exact, half))
+    assert a.dtype == b.dtype == np.float32
+    assert 0 < np.abs(a - b).max() < 0.05
+
+
+def test_a_photo_that_cannot_be_decoded_is_a_miss(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    square = Footprint.web_mercator_square((-30.0, 45.0), FOOTPRINT_M)
+    photos = tiny_photos("a", "sea", square, rng, count=4)
+    broken = PhotoRecord(**{**vars(photos[0]), "photo_id": "b", "jpeg": b"\xff\xd8 no more"})
+    with ShardWriter(tmp_path / "data", footprint_mercator_m=FOOTPRINT_M) as writer:
+        writer.add_frame("val", tiny_frame("a", "sea", square, rng))
+        writer.add_photos("val", [*photos, broken])
+    dataset = ShardedDataset.open(tmp_path / "data", "val")
+    found = Validator(dataset, ValidationOptions(quiet=True))(small_model())
+    assert found["photos"] == 5
+    assert found["recall@100_1000m"] == pytest.approx(4 / 5)
+
+
+def test_better_is_more_found_and_then_nearer() -> None:
+    def metrics(recall: float, error_m: float) -> dict[str, float]:
+        return {"recall@10_200m": recall, "median_error_m": error_m}
+
+    assert goodness(metrics(0.2, 900)) > goodness(metrics(0.1, 100))
+    assert goodness(metrics(0.0, 800)) > goodness(metrics(0.0, math.inf))
+
+
+def test_a_summary_names_chance_too(val: ShardedDataset) -> None:
+    found = Validator(val, ValidationOptions(photos=5, quiet=True))(small_model())
+    line = summary({**found, "step": 40})
+    assert line.startswith("validation at step 40: recall@10 within 200 m ")
+    assert line.count("(chance ") == 2

@@ -1,0 +1,187 @@
+"""Make a batch: read, decode, preprocess, augment.
+
+Every random choice has a generator of its own, seeded by what it is about (a photo in an epoch, a
+footprint in a batch), so a batch is the same whoever makes it.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+
+from gair.config import GairConfig
+from gair.errors import DatasetError, PhotoError
+from gair.geo import Footprint, haversine_m
+from gair.photos.photo import open_photo
+from gair.preprocess import remote_sensing_pixels, street_view_pixels
+from training.dataset.batches.augment import augment_frame, augment_photo
+from training.dataset.batches.batch import Batch
+from training.dataset.batches.options import LoaderOptions
+from training.dataset.shards.reader import ShardedDataset
+
+SPARE_FACTOR = 4
+"""A JPEG is decoded at a half, quarter or eighth of its size where its sides stay this many times
+the encoder's input: the bicubic resize that follows looks at fewer pixels than that."""
+SUBSTITUTES = 100
+"""Broken photos in a row after which the data set is given up."""
+_PHOTO_STREAM, _FRAME_STREAM, _PLACE_STREAM = 1, 2, 3
+
+
+@dataclass(frozen=True)
+class BatchTask:
+    """Which batch to make."""
+
+    epoch: int
+    number: int
+    """Of the batch in its epoch."""
+    photos: npt.NDArray[np.int64]
+    """(batch_photos,) a row of the plan: the whole batch, of all ranks."""
+
+
+@dataclass(frozen=True)
+class MadeBatch:
+    """A batch, and what went wrong on the way."""
+
+    batch: Batch
+    skipped: tuple[str, ...]
+    """Ids of photos that could not be decoded and were replaced."""
+
+    def pin_memory(self) -> MadeBatch:
+        """For torch's DataLoader."""
+        return MadeBatch(self.batch.pin_memory(), self.skipped)
+
+
+class BatchMaker:
+    """Makes the part of a batch that belongs to one rank."""
+
+    def __init__(
+        self,
+        dataset: ShardedDataset,
+        options: LoaderOptions,
+        config: GairConfig,
+        *,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self._dataset = dataset
+        self._options = options
+        self._config = config
+        self._rank = rank
+        self._world = world
+
+    def make(self, task: BatchTask) -> MadeBatch:
+        """Make a batch.
+
+        Raises:
+            DatasetError: a file is damaged, or a photo is and the options do not say to skip it.
+        """
+        share = len(task.photos) // self._world
+        wanted = task.photos[self._rank * share : (self._rank + 1) * share]
+        photos, pixels, skipped = self._photos(task, wanted)
+        lonlat_deg = self._dataset.lonlat_deg[photos]
+        footprints, frame_of_photo = np.unique(
+            self._dataset.footprint_of_photo[photos], return_inverse=True
+        )
+        xy = np.empty((len(photos), 2))
+        for row, footprint in enumerate(footprints):
+            here = frame_of_photo == row
+            xy[here] = self._dataset.footprints[footprint].frame_xy(lonlat_deg[here])
+            if self._options.coordinate_noise_m:
+                shape = self._dataset.footprints[footprint]
+                xy[here], lonlat_deg[here] = self._misplaced(photos[here], xy[here], shape)
+        batch = Batch(
+            photos=pixels,
+            frames=torch.stack([self._frame(task, int(footprint)) for footprint in footprints]),
+            frame_of_photo=torch.from_numpy(frame_of_photo.astype(np.int64)),
+            xy=torch.from_numpy(xy.astype(np.float32)),
+            lonlat_deg=torch.from_numpy(lonlat_deg),
+            photo_index=torch.from_numpy(photos),
+            epoch=task.epoch,
+            number=task.number,
+        )
+        return MadeBatch(batch, skipped)
+
+    def _misplaced(
+        self, photos: npt.NDArray[np.int64], xy: npt.NDArray[np.float64], shape: Footprint
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Frame coordinates and places with an error, which ends where the frame does."""
+        corners = shape.lonlat_deg([[-1, 0], [1, 0], [0, -1], [0, 1]])
+        side_m = haversine_m(corners[[0, 2]], corners[[1, 3]])  # (2,) along x and y
+        seeds = ([_PLACE_STREAM, self._options.seed, int(photo)] for photo in photos)
+        noise = np.array([np.random.default_rng(seed).standard_normal(2) for seed in seeds])
+        xy = np.clip(xy + 2 * self._options.coordinate_noise_m * noise / side_m, -1, 1)
+        return xy, shape.lonlat_deg(xy)
+
+    def _photos(
+        self, task: BatchTask, wanted: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int64], Tensor, tuple[str, ...]]:
+        """Numbers and pixels of the photos, by footprint, and ids of those that were skipped."""
+        side = self._config.sv_image_px
+        pixels = torch.empty(len(wanted), 3, side, side)
+        photos = wanted.copy()
+        skipped: list[str] = []
+        for row in range(len(photos)):
+            upright = None
+            while upright is None:
+                photo = int(photos[row])
+                try:
+                    upright = decode_photo(self._dataset.photo_jpeg(photo), side)
+                except PhotoError as error:
+                    if not self._options.skip_broken:
+                        raise DatasetError(
+                            f"{self._dataset.describe_photo(photo)} cannot be decoded: {error}; "
+                            "or let broken photos be skipped"
+                        ) from error
+                    skipped.append(self._dataset.photo_id(photo))
+                    photos[row] = self._substitute(photo, task, len(skipped))
+            rng = np.random.default_rng(
+                [_PHOTO_STREAM, self._options.seed, task.epoch, int(photos[row])]
+            )
+            small = street_view_pixels([upright], side)[0]
+            pixels[row] = augment_photo(small, rng, self._options.augment)
+        if skipped:
+            order = np.argsort(self._dataset.footprint_of_photo[photos], kind="stable")
+            photos, pixels = photos[order], pixels[torch.from_numpy(order)]
+        return photos, pixels, tuple(skipped)
+
+    def _substitute(self, broken: int, task: BatchTask, skipped: int) -> int:
+        """The next photo that is not in the batch: depends on nothing else, so not on ranks."""
+        count = len(self._dataset)
+        if skipped > SUBSTITUTES or len(task.photos) == count:
+            raise DatasetError(
+                f"{self._dataset.describe_photo(broken)} cannot be decoded, and after {skipped} "
+                "such photos there is none to take its place: pack the data set anew"
+            )
+        candidates = (broken + 1 + np.arange(len(task.photos) + 1)) % count
+        return int(candidates[~np.isin(candidates, task.photos)][0])
+
+    def _frame(self, task: BatchTask, footprint: int) -> Tensor:
+        """(10, P, P): a footprint at a date drawn for this batch."""
+        rng = np.random.default_rng(
+            [_FRAME_STREAM, self._options.seed, task.epoch, task.number, footprint]
+        )
+        date = int(rng.integers(len(self._dataset.dates[footprint])))
+        dn = self._dataset.frame_dn(footprint, date)
+        pixels = remote_sensing_pixels(dn[None], self._config.rs_frame_px)[0]
+        return augment_frame(pixels, rng, self._options.augment)
+
+
+def decode_photo(jpeg: bytes, image_px: int) -> npt.NDArray[np.uint8]:
+    """(H, W, 3) RGB, upright, for an encoder with an input of ``image_px``.
+
+    Raises:
+        PhotoError: the photo is broken.
+    """
+    try:
+        image = Image.open(io.BytesIO(jpeg), formats=["JPEG"])
+    except Exception as error:  # Pillow raises a dozen kinds over broken headers
+        raise PhotoError("its header is broken") from error
+    spare = SPARE_FACTOR * image_px
+    image.draft(None, (spare, spare))
+    return np.asarray(open_photo(image).rgb)

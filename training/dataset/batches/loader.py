@@ -1,0 +1,151 @@
+"""Batches of photos and frames, without end, resumable after any of them.
+
+The order is that of :mod:`training.dataset.batches.plan`; the work is done in this process or by torch's
+DataLoader processes, which give the same batches, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from gair.config import GairConfig
+from gair.errors import DatasetError, TrainingError, UsageError
+from training.dataset.batches.options import LoaderOptions as LoaderOptions
+from training.dataset.batches.plan import epoch_plan
+
+if TYPE_CHECKING:
+    from training.dataset.batches.assemble import BatchTask, MadeBatch
+    from training.dataset.batches.batch import Batch
+    from training.dataset.shards.reader import ShardedDataset
+
+
+class PairLoader:
+    """An iterator over the batches of one rank, epoch after epoch."""
+
+    batches_per_epoch: int
+    skipped: Counter[str]
+    """How often each undecodable photo was replaced, by photo id."""
+
+    def __init__(
+        self,
+        dataset: ShardedDataset,
+        options: LoaderOptions,
+        model_config: GairConfig,
+        *,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        """Prepare; nothing is read and no worker started before the first batch.
+
+        Raises:
+            UsageError: the batch cannot be dealt to the ranks.
+            DatasetError: the data set has less than one batch.
+        """
+        from training.dataset.batches.assemble import BatchMaker
+
+        if options.batch_photos % world:
+            raise UsageError(
+                f"batch_photos {options.batch_photos} cannot be dealt to {world} ranks: "
+                f"pass a multiple of {world}"
+            )
+        if len(dataset) < options.batch_photos:
+            raise DatasetError(
+                f"{dataset.folder} has {len(dataset)} photos in its split {dataset.split!r}, "
+                f"less than one batch of {options.batch_photos}: pass a smaller batch_photos"
+            )
+        self._dataset = dataset
+        self._options = options
+        self._maker = BatchMaker(dataset, options, model_config, rank=rank, world=world)
+        self._epoch = 0
+        self._next_batch = 0
+        self._stream: Iterator[MadeBatch] | None = None
+        self.batches_per_epoch = len(dataset) // options.batch_photos
+        self.skipped = Counter()
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self
+
+    def __next__(self) -> Batch:
+        """The next batch.
+
+        Raises:
+            DatasetError: a file of the data set is damaged.
+            TrainingError: a worker died.
+        """
+        if self._stream is None:
+            self._stream = self._start()
+        try:
+            made = next(self._stream)
+        except BaseException:
+            self.close()
+            raise
+        self.skipped.update(made.skipped)
+        self._epoch, self._next_batch = made.batch.epoch, made.batch.number + 1
+        if self._next_batch == self.batches_per_epoch:
+            self._epoch, self._next_batch = self._epoch + 1, 0
+        return made.batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the batches stand that were handed out; what workers made ahead does not count."""
+        return {"epoch": self._epoch, "next_batch": self._next_batch, **self._identity()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where another loader stood.
+
+        Raises:
+            TrainingError: its batches were others; names what differs.
+        """
+        for name, mine in self._identity().items():
+            if state.get(name) != mine:
+                raise TrainingError(
+                    f"cannot go on: {name} was {state.get(name)!r} and is {mine!r} now: "
+                    "resume with the same data set and batches, or start anew"
+                )
+        self.close()
+        self._epoch, self._next_batch = int(state["epoch"]), int(state["next_batch"])
+
+    def close(self) -> None:
+        """End the workers; the next batch would start new ones."""
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()  # type: ignore[attr-defined]
+
+    def _identity(self) -> dict[str, Any]:
+        """What decides which batch comes when."""
+        return {
+            "dataset": self._dataset.fingerprint(),
+            "split": self._dataset.split,
+            "batch_photos": self._options.batch_photos,
+            "photos_per_footprint": self._options.photos_per_footprint,
+            "seed": self._options.seed,
+        }
+
+    def _start(self) -> Iterator[MadeBatch]:
+        if not self._options.workers:
+            return (self._maker.make(task) for task in self._tasks())
+        from training.dataset.batches.workers import made_by_workers
+
+        options = self._options
+        return made_by_workers(
+            self._maker, self._tasks(), workers=options.workers, prefetch=options.prefetch
+        )
+
+    def _tasks(self) -> Iterator[BatchTask]:
+        """Every batch from the next one on."""
+        from training.dataset.batches.assemble import BatchTask
+
+        epoch, begin = self._epoch, self._next_batch
+        while True:
+            plan = epoch_plan(
+                self._dataset.footprint_of_photo,
+                self._dataset.row_group_of_photo,
+                seed=self._options.seed,
+                epoch=epoch,
+                batch_photos=self._options.batch_photos,
+                photos_per_footprint=self._options.photos_per_footprint,
+            )
+            for number in range(begin, len(plan)):
+                yield BatchTask(epoch, number, plan[number])
+            epoch, begin = epoch + 1, 0

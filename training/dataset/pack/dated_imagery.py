@@ -1,0 +1,180 @@
+"""Local Sentinel-2 imagery, one layer for each day it was acquired on.
+
+A footprint gets a frame of every layer that shows it, so that training can draw a date. Scenes
+whose day nothing tells make one layer together; where they overlap, the first by name is on top.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from gair.geo import Footprint
+from indexer.build.frames import frame_shape_px
+from indexer.imagery.digital_numbers import Calibration
+from indexer.imagery.files import LocalImagery
+from indexer.imagery.finding import find_rasters
+from indexer.imagery.provenance import attribution
+from indexer.imagery.scenes import Scene, find_scenes
+from indexer.imagery.source import FramePixels
+
+UNKNOWN_DAY = ""
+"""Stands for the day of scenes that do not tell it."""
+
+SYNTHETIC_ATTRIBUTION = "Synthetic imagery, seen by no satellite"
+
+_MUCH_OVERLAP = 1.5  # neighbouring Sentinel-2 tiles, 10 km in common, come to 1.2 at most
+_OPEN_LAYERS = 8  # a layer keeps up to 120 files open
+_DAY = re.compile(r"(?<!\d)(\d{4})([-_]?)(\d{2})\2(\d{2})(?!\d)")
+
+
+@dataclass(frozen=True)
+class ImageryOptions:
+    """How files become imagery."""
+
+    bands: tuple[str, ...] | None = None
+    """Order of the bands in files that do not name them, by :func:`gair.bands.parse_bands`."""
+    dn_scale: float = 1.0
+    """Multiplies stored values; 10000 for reflectance in 0..1."""
+    dn_offset: float = 0.0
+    """Added after that; -1000 for Level-2A of baseline 04.00 and later, as ESA delivers it."""
+    date_from_name: bool = False
+    """Whether a day in a file's name (20240131, 2024-01-31, 2024_01_31) goes before metadata."""
+
+
+class DatedImagery:
+    """Scenes on disk in layers by day of acquisition.
+
+    Few layers are open at a time: reading footprints of one area one after the other is fast.
+    Close it, or use it in a ``with`` block.
+    """
+
+    def __init__(self, paths: Sequence[str | Path], options: ImageryOptions) -> None:
+        """Find scenes and look at each.
+
+        Raises:
+            BandError: Bands are missing or unnamed.
+            ImageryError: Files are missing, broken, not georeferenced, or hold no digital numbers.
+            UsageError: An option cannot work.
+        """
+        self._calibration = Calibration(options.dn_scale, options.dn_offset)
+        scenes = find_scenes(find_rasters([Path(path) for path in paths]), options.bands)
+        by_day: defaultdict[str, list[Scene]] = defaultdict(list)
+        for scene in scenes:
+            by_day[day_of(scene, options.date_from_name)].append(scene)
+        self._scenes = dict(sorted(by_day.items()))
+        self._open: OrderedDict[str, LocalImagery] = OrderedDict()
+        self._outlines: list[BaseGeometry] = []
+        warnings: dict[str, None] = {}
+        for day in self._scenes:
+            layer = self._layer(day)
+            warnings.update(dict.fromkeys(layer.warnings))
+            self._outlines.append(layer.coverage)
+        if overlapping(self._scenes.get(UNKNOWN_DAY, [])):
+            warnings[
+                "Scenes of unknown day overlap, so only the first by name is seen there: put the "
+                "day into the file names and pass --date-from-name."
+            ] = None
+        self.warnings = tuple(warnings)
+        self.coverage = shapely.union_all(self._outlines)
+        self._tree = shapely.STRtree(self._outlines)
+
+    @property
+    def days(self) -> tuple[str, ...]:
+        """ISO dates in order; :data:`UNKNOWN_DAY` comes first."""
+        return tuple(self._scenes)
+
+    def days_over(self, footprint: Footprint) -> list[str]:
+        """The days that may show a footprint; their imagery may still be nodata there."""
+        corners = footprint.lonlat_deg([[-1, -1], [1, -1], [1, 1], [-1, 1]])
+        hits = self._tree.query(shapely.Polygon(corners), predicate="intersects")
+        return [self.days[layer] for layer in sorted(hits)]
+
+    def read(self, day: str, footprint: Footprint) -> FramePixels:
+        """The pixels of a footprint on a day, at about the imagery's own resolution.
+
+        Where the day has no imagery, pixels are filled in from around, as for an index.
+
+        Raises:
+            ImageryError: A file cannot be read.
+        """
+        layer = self._layer(day)
+        return layer.read(footprint, frame_shape_px(footprint, layer.resolution_m))
+
+    def attribution(self, day: str) -> str:
+        """The credit line of a day's imagery."""
+        return attribution([datetime.fromisoformat(day)] if day else [])
+
+    def describe(self) -> list[dict[str, Any]]:
+        """The layers, in plain JSON types and without paths."""
+        return [
+            {
+                "day": day,
+                "scenes": [
+                    {
+                        "name": scene.name,
+                        "level": scene.provenance.level,
+                        "resolution_m": round(scene.resolution_m, 2),
+                    }
+                    for scene in scenes
+                ],
+            }
+            for day, scenes in self._scenes.items()
+        ]
+
+    def close(self) -> None:
+        """Close all files."""
+        while self._open:
+            self._open.popitem()[1].close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _layer(self, day: str) -> LocalImagery:
+        if day not in self._open:
+            while len(self._open) >= _OPEN_LAYERS:
+                self._open.popitem(last=False)[1].close()
+            self._open[day] = LocalImagery(self._scenes[day], self._calibration)
+        self._open.move_to_end(day)
+        return self._open[day]
+
+
+def day_of(scene: Scene, from_name: bool) -> str:
+    """The ISO date of a scene (UTC), or :data:`UNKNOWN_DAY`.
+
+    Args:
+        scene: the scene.
+        from_name: look into its name first; metadata may hold the day of an export.
+    """
+    if from_name:
+        for year, _, month, day in _DAY.findall(scene.name):
+            try:
+                return date(int(year), int(month), int(day)).isoformat()
+            except ValueError:
+                continue
+    acquired = scene.provenance.acquired
+    return acquired.date().isoformat() if acquired else UNKNOWN_DAY
+
+
+def overlapping(scenes: Sequence[Scene]) -> bool:
+    """Whether scenes show the same ground, more than the edges of neighbouring tiles do."""
+    outlines = [scene.outline for scene in scenes]
+    shown_once = shapely.union_all(outlines).area
+    return bool(sum(outline.area for outline in outlines) > _MUCH_OVERLAP * shown_once)

@@ -1,0 +1,173 @@
+"""What ``python -m training.pretrain`` accepts: a preset, a YAML file and a flag for every field.
+
+Later layers win: preset, then file, then flags. The help texts are the docstrings of
+:class:`training.pretraining.config.PretrainConfig`. Nothing heavy is imported, so ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from gair.fields import field_help, field_types, nearest, overlay, read_yaml
+from training.pretraining.config import PRESETS, PretrainConfig
+
+_DESCRIPTION = """\
+Pretrain GAIR on photos and Sentinel-2 frames with its two contrastive losses. The data set comes
+from `python -m training.dataset pack` or from the synthetic world; the trained model is
+RUN/model, the best one on the split val is RUN/best.
+"""
+_EPILOG = """\
+examples:
+  # does it run here? a few steps of a tiny model, seconds
+  python -m training.pretrain --preset smoke --data DATASET --out runs/smoke
+
+  # the published recipe on eight GPUs, 256 photos on each
+  torchrun --nproc-per-node 8 -m training.pretrain --preset paper --data DATASET --out runs/p
+
+  # a preset with changes, from a file or by flags; flags win
+  python -m training.pretrain --preset demo --config mine.yaml --steps 5000 --data D --out runs/a
+
+  # go on after Ctrl-C, a crash or a power cut, from the newest whole checkpoint
+  python -m training.pretrain --resume runs/a
+"""
+_GROUP_STARTS = {
+    "model": "model",
+    "losses": "objective",
+    "epochs": "budget and batch",
+    "base_lr": "optimiser",
+    "autocast": "machine",
+    "flip": "augmentation",
+    "seed": "what is written, and how often",
+}
+"""The field that each group of flags begins with, and the group's title."""
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """A command line, understood but not yet acted on."""
+
+    out: Path
+    """The run folder."""
+    resume: bool
+    """Whether the run folder is to be continued."""
+    data: Path | None
+    """The data set; None takes the one that the resumed run used."""
+    device: str
+    """auto, cpu, cuda or cuda:N."""
+    preset: str | None
+    config_file: Path | None
+    flags: Mapping[str, Any]
+    """Fields given by flags, converted."""
+
+    def resolve(self, saved: PretrainConfig | None = None) -> PretrainConfig:
+        """The configuration that was asked for.
+
+        Args:
+            saved: of the run to resume; it stands in for a preset where none is named.
+        """
+        named = self.preset is not None or (saved is None and self.config_file is None)
+        base = PRESETS[self.preset or "paper"] if named or saved is None else saved
+        if self.config_file is not None:
+            base = overlay(base, read_yaml(self.config_file), where=str(self.config_file))
+        return overlay(base, self.flags, where="the command line")
+
+
+def parse(argv: Sequence[str] | None = None) -> Arguments:
+    """Parse a command line.
+
+    Raises:
+        SystemExit: help was asked for (0), or a flag is wrong (2); it has been printed.
+    """
+    parser = _parser()
+    known, unknown = parser.parse_known_args(sys.argv[1:] if argv is None else argv)
+    for word in unknown:
+        flags = [flag for action in parser._actions for flag in action.option_strings]
+        parser.error(f"unknown argument {word!r}{nearest(word.split('=')[0], flags)}")
+    given = vars(known)
+    data, out, resume = given.pop("data"), given.pop("out"), given.pop("resume")
+    if resume is None and (data is None or out is None):
+        parser.error("--data and --out are needed (or --resume RUN)")
+    if resume is not None and out is not None and Path(out).resolve() != Path(resume).resolve():
+        parser.error(f"--out {out} is not the run to resume, {resume}: leave --out away")
+    config_file = given.pop("config")
+    return Arguments(
+        out=Path(out if resume is None else resume),
+        resume=resume is not None,
+        data=None if data is None else Path(data),
+        device=given.pop("device"),
+        preset=given.pop("preset"),
+        config_file=None if config_file is None else Path(config_file),
+        flags=given,
+    )
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong on one line, without the sixty flags."""
+        self.exit(2, f"error: {message}; see {self.prog} --help\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m training.pretrain",
+        usage="%(prog)s --data DATASET --out RUN [--preset NAME] [--config FILE] [--FIELD VALUE]",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--data", metavar="DATASET", help="the data set's folder")
+    parser.add_argument("--out", metavar="RUN", help="a new folder for the run")
+    parser.add_argument("--resume", metavar="RUN", help="continue the run in this folder")
+    parser.add_argument(
+        "--preset", choices=PRESETS, help="where to start from (default: paper, or RUN's own)"
+    )
+    parser.add_argument("--config", metavar="FILE", help="YAML with any of the fields below")
+    parser.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)"
+    )
+    group = parser.add_argument_group()
+    for name, text in field_help().items():
+        if name in _GROUP_STARTS:
+            group = parser.add_argument_group(_GROUP_STARTS[name])
+        _add_field(group, name, text)
+    return parser
+
+
+def _add_field(group: argparse._ArgumentGroup, name: str, text: str) -> None:
+    values = {preset: getattr(config, name) for preset, config in PRESETS.items()}
+    same = len(set(values.values())) == 1
+    shown = {None: values["paper"]} if same else values
+    told = ", ".join(f"{k + ' ' if k else ''}{_shown(v)}" for k, v in shown.items())
+    options: dict[str, Any] = {"help": f"{text} [{told}]".replace("%", "%%")}
+    options["default"] = argparse.SUPPRESS
+    flag = "--" + name.replace("_", "-")
+    if field_types()[name] is bool:
+        group.add_argument(flag, action=argparse.BooleanOptionalAction, **options)
+    else:
+        group.add_argument(flag, metavar=_metavar(name), **options)
+
+
+def _metavar(name: str) -> str:
+    kind = field_types()[name]
+    if typing.get_origin(kind) is typing.Literal:
+        return "|".join(typing.get_args(kind))
+    if typing.get_origin(kind) is tuple:
+        return "N,N,..." if typing.get_args(kind)[0] is int else "X,X,..."
+    return {int: "N", float: "X", str: "TEXT"}[kind]
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, tuple):
+        return ",".join(f"{number:g}" for number in value) or "empty"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value) or "empty"

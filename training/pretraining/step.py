@@ -1,0 +1,219 @@
+"""One step of training: embeddings, losses and gradients of one global batch.
+
+**Chunks.** Contrastive losses do not split: accumulating the gradients of small batches trains with
+small batches' negatives. With ``chunks`` above 1 a step works as GradCache does
+(https://arxiv.org/abs/2101.06983): all embeddings first, without keeping activations; the loss of
+the whole batch and its gradient with respect to the embeddings; then the towers again, chunk by
+chunk, each going back from its share of that gradient. Loss and gradients are those of the
+undivided batch, at the memory of a chunk and one more forward pass. The towers have no dropout, so
+both passes see the same embeddings.
+
+**Ranks.** Each rank has an equal share of the batch and the loss of its own rows. With ``gather``
+the rows are contrasted with the embeddings of all ranks, whose gradients travel back to the ranks
+that made them (:func:`training.pretraining.distributed.gather_with_grad`). The gradient of each weight,
+averaged over the ranks, is then exactly that of one process with the whole batch. Every rank
+encodes the whole queue, which is the same on all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from gair.errors import UsageError
+from gair.losses import distillation, incl, secl
+from training.pretraining.distributed import Ranks, average, average_gradients, gather_with_grad
+from training.pretraining.location_queue import LocationQueue
+from training.pretraining.objective import Embeddings, Objective, ObjectiveOptions
+
+if TYPE_CHECKING:
+    from training.dataset.batches.batch import Batch
+
+
+@dataclass(frozen=True)
+class StepLosses:
+    """Detached scalars, means over the ranks; reading one waits for the device."""
+
+    total: Tensor
+    """What is minimised."""
+    terms: dict[str, Tensor]
+    """Of ``incl``, ``secl_sv``, ``secl_rs``, ``distill_sv``, ``distill_rs`` those that count."""
+    temperature: Tensor
+    """Of the softmax, before the optimiser's step."""
+
+    def floats(self) -> dict[str, float]:
+        """``total``, the terms and ``temperature`` as numbers, fetched at once."""
+        names = ["total", *self.terms, "temperature"]
+        values = torch.stack([self.total, *self.terms.values(), self.temperature]).tolist()
+        return dict(zip(names, values, strict=True))
+
+
+def train_step(
+    objective: Objective,
+    batch: Batch,
+    queue: LocationQueue,
+    options: ObjectiveOptions,
+    ranks: Ranks,
+    *,
+    chunks: int = 1,
+    autocast: torch.dtype | None = None,
+) -> StepLosses:
+    """Leave the gradients of one global batch in ``.grad``, the same on all ranks.
+
+    Args:
+        objective: whose weights get gradients; earlier gradients are dropped.
+        batch: this rank's share, on the objective's device, as large as every other rank's.
+        queue: of negatives; all ranks' locations enter it, in rank order, after the loss.
+        options: the objective's.
+        ranks: this process among the others.
+        chunks: pieces the towers take the batch in.
+        autocast: half precision of the towers, ``torch.bfloat16`` or none.
+    """
+    if not 1 <= chunks <= len(batch.photos):
+        raise UsageError(f"chunks is {chunks}: a rank has {len(batch.photos)} photos to divide")
+    if autocast not in (None, torch.bfloat16):
+        raise UsageError(f"autocast to {autocast} would need loss scaling: use bfloat16")
+    objective.zero_grad(set_to_none=True)
+    half = _Half(batch.photos.device.type, autocast)
+    if chunks == 1:
+        with half.precision():
+            embeddings, taught = objective.embed(batch), _taught(objective, [batch])
+        losses = _losses(objective, embeddings, taught, queue, options, half)
+        _total(losses, options).backward()  # type: ignore[no-untyped-call]
+    else:
+        losses = _in_chunks(objective, _pieces(batch, chunks), queue, options, half)
+    average_gradients(objective.parameters())
+    queue.push(gather_with_grad(batch.lonlat_deg)[0])
+    mean = average(torch.stack([_total(losses, options), *losses.values()]))
+    terms = dict(zip(losses, mean[1:].unbind(), strict=True))
+    return StepLosses(mean[0], terms, objective.temperature.detach())
+
+
+@dataclass(frozen=True)
+class _Half:
+    """The half precision of a step."""
+
+    device_type: str
+    """``cpu`` or ``cuda``."""
+    dtype: torch.dtype | None
+    """None: everything runs in the weights' own precision."""
+
+    def precision(self) -> contextlib.AbstractContextManager[object]:
+        """A new context each time: autocast keeps weights cast without gradient until its end."""
+        if self.dtype is None:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device_type, self.dtype)
+
+
+def _in_chunks(
+    objective: Objective,
+    pieces: list[Batch],
+    queue: LocationQueue,
+    options: ObjectiveOptions,
+    half: _Half,
+) -> dict[str, Tensor]:
+    with torch.no_grad():
+        parts = []
+        for piece in pieces:
+            with half.precision():
+                parts.append(objective.embed(piece).tensors())
+        with half.precision():
+            taught = _taught(objective, pieces)
+    leaves = [torch.cat(same).requires_grad_() for same in zip(*parts, strict=True)]
+    losses = _losses(objective, Embeddings(*leaves), taught, queue, options, half)
+    _total(losses, options).backward()  # type: ignore[no-untyped-call]
+    done = 0
+    for piece in pieces:
+        rows = slice(done, done := done + len(piece.photos))
+        with half.precision():
+            again = objective.embed(piece).tensors()
+        pairs = [
+            (e, leaf.grad[rows])
+            for e, leaf in zip(again, leaves, strict=True)
+            if leaf.grad is not None
+        ]
+        torch.autograd.backward([e for e, _ in pairs], [gradient for _, gradient in pairs])
+    return {name: loss.detach() for name, loss in losses.items()}
+
+
+def _losses(
+    objective: Objective,
+    embeddings: Embeddings,
+    taught: tuple[Tensor, Tensor] | None,
+    queue: LocationQueue,
+    options: ObjectiveOptions,
+    half: _Half,
+) -> dict[str, Tensor]:
+    """The terms of this rank's rows."""
+    s, z, own = embeddings.s, embeddings.z, embeddings.l
+    temperature = objective.temperature
+    losses: dict[str, Tensor] = {}
+    if options.losses != "secl":
+        (all_s, all_z), first = _of_all_ranks([s, z], options.gather)
+        losses["incl"] = incl(s, z, all_s=all_s, all_z=all_z, first=first, temperature=temperature)
+    if options.losses != "incl":
+        in_batch = options.in_batch_locations
+        (all_own,), first = _of_all_ranks([own], options.gather and in_batch)
+        with half.precision():
+            negatives = objective.model.encode_location(queue.lonlat_deg, normalize=False)
+        for name, anchors in (("secl_sv", s), ("secl_rs", z)):
+            losses[name] = secl(
+                anchors,
+                own,
+                negatives,
+                all_locations=all_own,
+                first=first,
+                temperature=temperature,
+                in_batch=in_batch,
+            )
+    if taught is not None and embeddings.g is not None and embeddings.f is not None:
+        losses["distill_sv"] = distillation(embeddings.g, taught[0])
+        losses["distill_rs"] = distillation(embeddings.f, taught[1])
+    return losses
+
+
+def _of_all_ranks(embeddings: list[Tensor], gather: bool) -> tuple[tuple[Tensor, ...], int]:
+    """(B, D) each to (world * B, D) each, and this rank's first row; themselves if not gathered."""
+    if not gather:
+        return tuple(embeddings), 0
+    rows, first = gather_with_grad(torch.stack(embeddings, dim=1))
+    return rows.unbind(1), first
+
+
+def _total(losses: dict[str, Tensor], options: ObjectiveOptions) -> Tensor:
+    """Half of the contrastive terms (paper, section 4.4), and the distillation by its weight."""
+    weights = {"distill_sv": options.distill_weight, "distill_rs": options.distill_weight}
+    return torch.stack([weights.get(name, 0.5) * loss for name, loss in losses.items()]).sum()
+
+
+def _taught(objective: Objective, pieces: list[Batch]) -> tuple[Tensor, Tensor] | None:
+    if not objective.teachers:
+        return None
+    g, f = zip(*(objective.teach(piece) for piece in pieces), strict=True)
+    return torch.cat(g), torch.cat(f)
+
+
+def _pieces(batch: Batch, chunks: int) -> list[Batch]:
+    """Parts of nearly equal size; a frame whose photos are parted is in both parts."""
+    bounds = [len(batch.photos) * i // chunks for i in range(chunks + 1)]
+    pieces = []
+    for begin, end in zip(bounds, bounds[1:], strict=False):
+        frame_of_photo = batch.frame_of_photo[begin:end]
+        first, last = frame_of_photo[[0, -1]].tolist()
+        pieces.append(
+            dataclasses.replace(
+                batch,
+                photos=batch.photos[begin:end],
+                frames=batch.frames[first : last + 1],
+                frame_of_photo=frame_of_photo - first,
+                xy=batch.xy[begin:end],
+                lonlat_deg=batch.lonlat_deg[begin:end],
+                photo_index=batch.photo_index[begin:end],
+            )
+        )
+    return pieces

@@ -1,0 +1,158 @@
+"""Validation by retrieval: where in the split's imagery was each photo taken?
+
+Cells are a dense grid over the inner part of every footprint of the split, so a photo is searched
+among all places of the split at once. A photo in the outer part, whose nearest cell is far, counts
+like any other; one that cannot be decoded is a miss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from gair.arrays import Floats, Vectors
+from gair.errors import PhotoError
+from gair.preprocess import remote_sensing_pixels, street_view_pixels
+from gair.progress import Progress
+from indexer.build.frames import INNER_SHARE
+from training.dataset.batches.assemble import decode_photo
+from training.retrieval import KS, nearest_first_distances, recall_name, retrieval_metrics
+
+if TYPE_CHECKING:
+    from gair.encoders.inr import QueryMode
+    from gair.model import Gair
+    from training.dataset.shards import ShardedDataset
+    from training.pretraining.config import PretrainConfig
+
+GRID_PER_SIDE = 16
+"""Cells along a whole side of a footprint; 95 m apart for a zoom-14 footprint at 52 degrees."""
+IMAGES_AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class ValidationOptions:
+    """What is validated and how."""
+
+    photos: int = 1000
+    """Most photos that are searched for."""
+    seed: int = 0
+    """Chooses them, and the date of each footprint's frame."""
+    mode: QueryMode = "nili"
+    """How a token map is read at a cell."""
+    autocast: torch.dtype | None = None
+    """Arithmetic of the towers; None is float32."""
+    quiet: bool = False
+    """No progress."""
+
+    @classmethod
+    def of(cls, config: PretrainConfig) -> ValidationOptions:
+        """The part of a run's configuration that is about validation."""
+        autocast = torch.bfloat16 if config.autocast == "bf16" else None
+        return cls(config.validation_photos, config.seed, config.rs_query, autocast)
+
+
+class Validator:
+    """Searches for the same photos among the same cells each time it is called."""
+
+    def __init__(self, dataset: ShardedDataset, options: ValidationOptions) -> None:
+        self.dataset = dataset
+        self.options = options
+        rng = np.random.default_rng([options.seed, 7])
+        count = len(dataset.lonlat_deg)
+        chosen = rng.choice(count, size=min(options.photos, count), replace=False)
+        self.photos = np.sort(chosen)  # photos that lie together are read together
+        self.date_of_footprint = [int(rng.integers(len(dates))) for dates in dataset.dates]
+        self.cell_lonlat_deg = np.concatenate(
+            [footprint.lonlat_deg(inner_grid()) for footprint in dataset.footprints]
+        )  # (C, 2)
+
+    def __call__(self, model: Gair) -> dict[str, float]:
+        """Metrics by name, see :func:`training.retrieval.retrieval_metrics`."""
+        truth = self.dataset.lonlat_deg[self.photos]
+        images = len(self.photos) + len(self.dataset.footprints)
+        with Progress("validation", images, "image", quiet=self.options.quiet) as progress:
+            cells = self._cell_vectors(model, progress)
+            photos = self._photo_vectors(model, progress)
+        distances_m = nearest_first_distances(
+            photos, cells, truth, self.cell_lonlat_deg, max(KS), seed=self.options.seed
+        )
+        return retrieval_metrics(distances_m, truth, self.cell_lonlat_deg)
+
+    def _cell_vectors(self, model: Gair, progress: Progress) -> Vectors:
+        """The imagery embedding z at every cell: (C, D)."""
+        grid = torch.from_numpy(inner_grid())
+        found = []
+        for some in _batches(range(len(self.dataset.footprints))):
+            dn = [self.dataset.frame_dn(f, self.date_of_footprint[f]) for f in some]
+            side = model.config.rs_frame_px
+            pixels = torch.cat([remote_sensing_pixels(frame[None], side) for frame in dn])
+            with torch.inference_mode():
+                with self._autocast(model):
+                    tokens = model.encode_remote_sensing(pixels.to(model.device))
+                xy = grid.to(model.device)[None].expand(len(some), -1, -1)
+                z = model.localize(tokens.float(), xy, mode=self.options.mode)
+            found.append(z.flatten(0, 1).cpu().numpy())
+            progress.advance(len(some))
+        return np.concatenate(found)
+
+    def _photo_vectors(self, model: Gair, progress: Progress) -> Vectors:
+        """The embedding s of every chosen photo: (P, D), NaN where one cannot be decoded."""
+        side = model.config.sv_image_px
+        vectors = np.full((len(self.photos), model.config.dim), np.nan, dtype=np.float32)
+        for some in _batches(range(len(self.photos))):
+            decoded = {row: rgb for row in some if (rgb := self._decoded(row, side)) is not None}
+            if decoded:
+                pixels = street_view_pixels(list(decoded.values()), side)
+                with torch.inference_mode(), self._autocast(model):
+                    s = model.encode_street_view(pixels.to(model.device))
+                vectors[list(decoded)] = s.float().cpu().numpy()
+            progress.advance(len(some))
+        return vectors
+
+    def _decoded(self, row: int, image_px: int) -> npt.NDArray[np.uint8] | None:
+        try:
+            jpeg = self.dataset.photo_jpeg(int(self.photos[row]))
+            return decode_photo(jpeg, image_px)
+        except PhotoError:
+            return None
+
+    def _autocast(self, model: Gair) -> torch.autocast:
+        dtype = self.options.autocast
+        return torch.autocast(model.device.type, dtype, enabled=dtype is not None)
+
+
+def inner_grid() -> Floats:
+    """Frame coordinates of the cells of a footprint: an even grid over its inner part, (N, 2)."""
+    spacing = 2 / GRID_PER_SIDE
+    count = round(INNER_SHARE * GRID_PER_SIDE)
+    along = (np.arange(count) - (count - 1) / 2) * spacing
+    x, y = np.meshgrid(along, along)
+    return np.stack([x.ravel(), y.ravel()], axis=1)
+
+
+def goodness(metrics: Mapping[str, float]) -> tuple[float, float]:
+    """What the best weights are chosen by; larger is better.
+
+    Recall among ten within 200 m, which is what a user sees as a list of candidates; of equals the
+    one with the smaller median error, which still moves when no photo is found yet.
+    """
+    return metrics[recall_name(10, 200.0)], -metrics["median_error_m"]
+
+
+def summary(metrics: Mapping[str, float]) -> str:
+    """Metrics on one line, for people."""
+    name = recall_name(10, 200.0)
+    return (
+        f"validation at step {metrics['step']:.0f}: recall@10 within 200 m "
+        f"{metrics[name]:.1%} (chance {metrics['chance_' + name]:.1%}), median error "
+        f"{metrics['median_error_m']:,.0f} m (chance {metrics['chance_median_error_m']:,.0f} m)"
+    )
+
+
+def _batches(numbers: Sequence[int]) -> list[Sequence[int]]:
+    return [numbers[a : a + IMAGES_AT_ONCE] for a in range(0, len(numbers), IMAGES_AT_ONCE)]
