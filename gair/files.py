@@ -63,3 +63,23 @@ def disk_errors(path: Path) -> Iterator[None]:
         }
         reason = reasons.get(error.errno or 0, error.strerror or repr(error))
         raise StorageError(f"cannot write {path}: {reason}") from error
+
+
+def can_lock() -> bool:
+    """Whether this system has such locks."""
+    try:
+        import fcntl  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def try_lock(file: int, *, shared: bool) -> bool:
+    """Lock an open file without waiting; False where others have it, or there are no locks."""
+    try:
+        import fcntl
+
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except (ImportError, OSError):
+        return False
+    return True

@@ -26,9 +26,9 @@ from app.views.pictures import ChipPicture, jpeg_uri
 from app.views.report import ReportParts, report_html
 from gair.geo import haversine_m
 from gair.photos.photo import open_photo
-from indexer.index.chips import chip_at
 from indexer.photos.exif_tags import read_tags
 from indexer.regions.cells import cell_boundary_lonlat_deg, cell_hex
+from indexer.search.ground_picture import chip_at
 from indexer.search.prior import Prior, build_prior
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from app.views.markup import distance, esc
 if TYPE_CHECKING:
     from PIL import Image
 
-    from indexer.index.chips import Chip
+    from indexer.search.ground_picture import Chip
 
 NO_CHIP = "no picture kept"
 """Of a place, where the index was built without pictures."""

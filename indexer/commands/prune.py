@@ -72,8 +72,8 @@ def run(arguments: argparse.Namespace) -> int:
     given = (arguments.imagery_cache, arguments.max_size, arguments.max_age)
     if any(value is not None for value in given):
         raise UsageError("--imagery-cache, --max-size and --max-age are of prune --imagery: add it")
+    from gair.files import can_lock
     from indexer.index.index import find_index
-    from indexer.index.locks import can_lock
     from indexer.index.prune import prune_index
 
     folder = find_index(arguments.index, arguments.indexes)
@@ -90,9 +90,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _prune_imagery(arguments: argparse.Namespace) -> int:
+    from gair.files import can_lock
     from indexer.imagery.stac.cache import default_cache
     from indexer.imagery.stac.prune_cache import prune_imagery
-    from indexer.index.locks import can_lock
 
     if arguments.index is not None or arguments.units or arguments.keep != 1:
         raise UsageError("--imagery prunes no index: leave out INDEX, --index, --keep and --units")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -21,22 +20,23 @@ from PIL import Image
 from gair.bands import GAIR_BANDS
 from gair.errors import IndexCorruptError
 from gair.files import disk_errors
-from gair.geo import Footprint, lonlat_to_web_mercator
 
 if TYPE_CHECKING:
-    from indexer.index.index import Index
+    pass
 
 CHIPS_FILE = "chips.zip"
+
 CHIP_BYTES = 16_000
 """About what a picture takes."""
-SIDE_M = 640.0
-"""Side of the square on the ground that is shown around a place."""
 
 _RGB = [GAIR_BANDS.index(band) for band in ("B4", "B3", "B2")]
+
 _WHITE_DN = 3600.0
 """Digital number (reflectance x 10000) that is drawn white."""
+
 _GAMMA = 1 / 1.3
 """Roofs and roads are dark: a little more light for them."""
+
 _QUALITY = 88
 
 
@@ -88,18 +88,6 @@ def _put(target: IO[bytes], parts: Iterable[Mapping[int, bytes]]) -> None:
             written |= set(pictures)
 
 
-@dataclass(frozen=True)
-class Chip:
-    """What the imagery shows around a place."""
-
-    rgb: Image.Image
-    """North up."""
-    place_xy: tuple[float, float]
-    """Where the place is in it: shares of its width and height, from the north-west corner."""
-    side_m: float
-    """Its side on the ground."""
-
-
 class Chips:
     """Read access to the pictures of a build; safe to share between threads."""
 
@@ -135,43 +123,6 @@ class Chips:
         return IndexCorruptError(
             f"{self._path}: the picture of frame {frame} is damaged: rebuild it"
         )
-
-
-def chip_at(
-    index: Index, row: int, lonlat_deg: tuple[float, float] | None = None, side_m: float = SIDE_M
-) -> Chip | None:
-    """What the imagery shows around a cell, or around a place near it.
-
-    It is cut from the frame that holds the place most centrally, and moved where it would reach
-    past that.
-
-    Args:
-        index: an open index.
-        row: of the cell.
-        lonlat_deg: the middle; the centre of the cell if not given.
-        side_m: side of the square, metres on the ground.
-
-    Returns:
-        None where the build kept no pictures.
-    """
-    if index.chips is None or not len(index.chips.frames):
-        return None
-    lon, lat = lonlat_deg or (float(v) for v in index.cells.lonlat_deg[row])
-    bounds = index.frames.bounds_wsen_m[index.chips.frames]
-    away = np.abs((bounds[:, :2] + bounds[:, 2:]) / 2 - lonlat_to_web_mercator([(lon, lat)]))
-    nearest = int(away.max(axis=1).argmin())
-    picture = index.chips.frame(int(index.chips.frames[nearest]))
-    west, south, east, north = (float(v) for v in bounds[nearest])
-    x, y = Footprint("EPSG:3857", (west, south, east, north)).frame_xy([(lon, lat)])[0]
-    ground_m = (east - west) * float(np.cos(np.radians(lat)))
-    share = min(1.0, side_m / ground_m)
-    at = np.clip((np.array([x, y]) + 1) / 2, 0, 1)
-    corner = np.clip(at - share / 2, 0, 1 - share)
-    left, top = corner * picture.size
-    right, bottom = (corner + share) * picture.size
-    box = (round(float(left)), round(float(top)), round(float(right)), round(float(bottom)))
-    place = (at - corner) / share
-    return Chip(picture.crop(box), (float(place[0]), float(place[1])), share * ground_m)
 
 
 def true_colour(dn: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint8]:

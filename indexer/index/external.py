@@ -10,10 +10,7 @@ from gair.errors import UsageError
 
 if TYPE_CHECKING:
     from indexer.index.index import Index
-
-MILVUS, MILVUS_TLS = "milvus://", "milvus+tls://"
-WRITE = f"write {MILVUS}PATH.db, {MILVUS}HOST:PORT or {MILVUS_TLS}HOST:PORT"
-"""The remedy for an address that is none."""
+from indexer.index.milvus_connection import MILVUS, MILVUS_TLS, WRITE
 
 
 def is_store_address(text: str) -> bool:

@@ -10,6 +10,7 @@ import os
 import weakref
 from pathlib import Path
 
+from gair.files import try_lock
 from indexer.index.manifest import MANIFEST_FILE
 
 
@@ -33,26 +34,6 @@ def hold(build: Path) -> BuildLock | None:
 def seize(build: Path) -> BuildLock | None:
     """Take a build for oneself; None while anybody has it open."""
     return _locked(build, shared=False)
-
-
-def can_lock() -> bool:
-    """Whether this system has such locks."""
-    try:
-        import fcntl  # noqa: F401
-    except ImportError:
-        return False
-    return True
-
-
-def try_lock(file: int, *, shared: bool) -> bool:
-    """Lock an open file without waiting; False where others have it, or there are no locks."""
-    try:
-        import fcntl
-
-        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except (ImportError, OSError):
-        return False
-    return True
 
 
 def _locked(build: Path, *, shared: bool) -> BuildLock | None:

@@ -17,20 +17,26 @@ from pathlib import Path
 from typing import Any
 
 from gair.errors import GairError, UsageError
-from indexer.index.external import MILVUS, MILVUS_TLS, WRITE
 
 TOKEN_VARIABLE = "MILVUS_TOKEN"  # noqa: S105
 """Environment variable with an API key, or USER:PASSWORD."""
+
 CONNECT_S = 10.0
 """How long a server may take to let in, and to answer a small question."""
+
 WORK_S = 600.0
 """How long it may take to load, flush or drop a collection."""
 
 _PORT = 19530
+
 _PLACE = re.compile(r"([\w.-]+|\[[0-9a-fA-F:]+\])(?::(\d{1,5}))?/?")
+
 _NOT_LET_IN = ("UNAUTHENTICATED", "PERMISSION_DENIED")
+
 _NOT_THERE = ("UNAVAILABLE", "DEADLINE_EXCEEDED")
+
 _NOT_LET_IN_TEXT = re.compile(r"auth check|unauthenticated|permission den", re.IGNORECASE)
+
 _CONNECT_FAILED = 2
 
 
@@ -147,3 +153,9 @@ def _blotted(text: str) -> str:
         if secret:
             text = text.replace(secret, "***")
     return " ".join(text.split())
+
+
+MILVUS, MILVUS_TLS = "milvus://", "milvus+tls://"
+
+WRITE = f"write {MILVUS}PATH.db, {MILVUS}HOST:PORT or {MILVUS_TLS}HOST:PORT"
+"""The remedy for an address that is none."""

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gair.errors import StorageError, UsageError
-from gair.files import disk_errors
-from indexer.index.locks import can_lock, seize
+from gair.files import can_lock, disk_errors
+from indexer.index.locks import seize
 from indexer.index.manifest import MANIFEST_FILE
 from indexer.index.storage import CURRENT_FILE, WORK, alone, read_current
 from indexer.probability.calibration import calibration_path

@@ -32,9 +32,8 @@ from affine import Affine
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from gair.arrays import DigitalNumbers
-from gair.files import disk_errors
+from gair.files import disk_errors, try_lock
 from indexer.imagery.stac.scenes import StacScene
-from indexer.index.locks import try_lock
 
 IN_USE = ".in-use"
 

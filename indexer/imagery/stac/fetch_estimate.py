@@ -7,11 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import shapely
 
 from gair.geo import Footprint
-from indexer.imagery.projections import transformer
 from indexer.imagery.stac.cache import WindowPlace
 from indexer.imagery.stac.scenes import MASK, StacScene
 from indexer.imagery.stac.tile import Extent, Tile
@@ -21,9 +19,8 @@ from indexer.regions.antimeridian import polygons_of, unwrapped, wrapped
 
 if TYPE_CHECKING:
     from indexer.imagery.stac.imagery import StacImagery
+from indexer.imagery.stac.tile import extent_in
 
-SAMPLE_MARGIN_PX = 3
-"""Around a frame, that its resampling may look at, in 10 m pixels."""
 _BYTES_A_PIXEL, _BYTES_A_CLASS = 1.3, 0.1  # where an item does not tell the size of its files
 
 
@@ -52,23 +49,6 @@ def download_of(imagery: StacImagery, footprints: Iterable[Footprint]) -> Downlo
                     windows += 1
                     total += round(_window_bytes(scene, place))
     return Download(total, windows, cached)
-
-
-def extent_in(tile: Tile, footprint: Footprint) -> Extent:
-    """The smallest extent of a tile that holds all a frame is sampled from."""
-    west, south, east, north = footprint.bounds_wsen
-    x, y = np.meshgrid(np.linspace(west, east, 9), np.linspace(south, north, 9))
-    to_grid = transformer(footprint.crs, tile.grid.crs)
-    px, py = to_grid.transform(x, y)
-    column = (px - tile.grid.west) / tile.grid.pixel
-    row = (tile.grid.north - py) / tile.grid.pixel
-    margin = SAMPLE_MARGIN_PX
-    return (
-        float(row.min()) - margin,
-        float(column.min()) - margin,
-        float(row.max()) + margin,
-        float(column.max()) + margin,
-    )
 
 
 def _touched(

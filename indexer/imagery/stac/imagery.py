@@ -32,10 +32,9 @@ from indexer.imagery.provenance import LICENCE, attribution
 from indexer.imagery.source import FramePixels
 from indexer.imagery.stac.cache import WindowCache, default_cache
 from indexer.imagery.stac.composite import MISSING
-from indexer.imagery.stac.fetch_estimate import extent_in
 from indexer.imagery.stac.query import StacQuery, require_packages, search
 from indexer.imagery.stac.scenes import COARSE_BANDS, FINE_BANDS, StacScene, scenes_of
-from indexer.imagery.stac.tile import Store, Tile, bilinear
+from indexer.imagery.stac.tile import Store, Tile, bilinear, extent_in
 from indexer.imagery.stac.windows import STEP, Windows
 from indexer.imagery.warping import filled, outline_of
 from indexer.regions.antimeridian import grown, polygons_of, unwrapped, wrapped

@@ -17,6 +17,7 @@ from rasterio.features import rasterize
 from shapely.geometry import MultiPolygon, Polygon
 
 from gair.arrays import Bools, DigitalNumbers, Floats, Floats32
+from gair.geo import Footprint
 from indexer.imagery.projections import transformer
 from indexer.imagery.stac.cache import WindowPlace
 from indexer.imagery.stac.composer import CoarseWindow, Composer, Day
@@ -24,7 +25,13 @@ from indexer.imagery.stac.composite import MISSING
 from indexer.imagery.stac.offsets import Trust
 from indexer.imagery.stac.query import StacQuery
 from indexer.imagery.stac.scenes import COARSE_BANDS, FINE_BANDS, StacScene, TileGrid
-from indexer.imagery.stac.windows import STEP, WINDOW_PX, Windows, window_extent, window_pixels
+from indexer.imagery.stac.windows import (
+    STEP,
+    WINDOW_PX,
+    Windows,
+    window_extent,
+    window_pixels,
+)
 from indexer.regions.antimeridian import polygons_of
 
 
@@ -249,3 +256,24 @@ class Tile:
 def _cut(numbers: range, first: int) -> slice:
     """Rows or columns, counted from ``first``."""
     return slice(numbers.start - first, numbers.stop - first)
+
+
+SAMPLE_MARGIN_PX = 3
+"""Around a frame, that its resampling may look at, in 10 m pixels."""
+
+
+def extent_in(tile: Tile, footprint: Footprint) -> Extent:
+    """The smallest extent of a tile that holds all a frame is sampled from."""
+    west, south, east, north = footprint.bounds_wsen
+    x, y = np.meshgrid(np.linspace(west, east, 9), np.linspace(south, north, 9))
+    to_grid = transformer(footprint.crs, tile.grid.crs)
+    px, py = to_grid.transform(x, y)
+    column = (px - tile.grid.west) / tile.grid.pixel
+    row = (tile.grid.north - py) / tile.grid.pixel
+    margin = SAMPLE_MARGIN_PX
+    return (
+        float(row.min()) - margin,
+        float(column.min()) - margin,
+        float(row.max()) + margin,
+        float(column.max()) + margin,
+    )

@@ -12,16 +12,9 @@ from small_builds import rewrite_manifest, serving_build
 from gair.errors import IndexCorruptError, StorageError
 from gair.geo import Footprint
 from indexer.imagery import open_imagery
-from indexer.index.chips import (
-    CHIPS_FILE,
-    chip_at,
-    jpeg_of,
-    true_colour,
-    unzipped,
-    write_chips,
-    zipped,
-)
+from indexer.index.chips import CHIPS_FILE, jpeg_of, true_colour, unzipped, write_chips, zipped
 from indexer.index.index import Index, open_index
+from indexer.search.ground_picture import chip_at
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hand_calibration import calibrate_by_hand
-from indexer.index.external import is_store_address, with_store
 from milvus_server import milvus_server
 from refusals import refusal
 from small_builds import build_box, tiny_model
@@ -27,6 +26,7 @@ from gair.errors import GairError, IndexMismatchError, SearchIndexError, UsageEr
 from gair.model import Gair
 from indexer.commands.cli import main
 from indexer.index import milvus_connection
+from indexer.index.external import is_store_address, with_store
 from indexer.index.index import open_index
 from indexer.index.milvus import collection_name, open_milvus, push_index
 from indexer.index.milvus_connection import TOKEN_VARIABLE, milvus_uri

