@@ -91,6 +91,8 @@ def test_the_manifest_says_what_the_build_is(toy: Index, city_tif: Path) -> None
     assert "untrained" in manifest.warnings[0]
     assert manifest.warnings[1].startswith("12 of 16 frames reach past the imagery")
     assert manifest.libraries["torch"] == torch.__version__
+    assert manifest.seconds["imagery encoder"] > 0
+    assert manifest.seconds["location encoder"] > 0
     own = (s for part, s in manifest.seconds.items() if not part.endswith("(beside)"))
     parts = sum(own) - manifest.seconds["total"]
     assert 0.3 * manifest.seconds["total"] < parts <= manifest.seconds["total"] + 0.01

@@ -11,6 +11,7 @@ import pytest
 
 from gair.arrays import Floats
 from gair.geo import haversine_m
+from indexer.search import places
 from indexer.search.places import Place, distinct_places
 
 
@@ -83,6 +84,21 @@ def test_equal_scores_go_by_row() -> None:
     assert [p.row for p in distinct_places(scores, lonlat, 3, 0)] == [0, 1, 2]
     scores[[7, 2999]] = 1
     assert [p.row for p in distinct_places(scores, lonlat, 3, 0)] == [7, 2999, 0]
+
+
+@pytest.mark.parametrize("look", [1, 40, 1024])
+def test_equal_scores_go_by_row_however_many_are_looked_at_first(
+    monkeypatch: pytest.MonkeyPatch, look: int
+) -> None:
+    monkeypatch.setattr(places, "_FIRST_LOOK", look)
+    scores, lonlat = world(1200, 3)
+    scores = np.floor(scores)  # some hundred cells on each level
+    found = distinct_places(scores, lonlat, 4, 600)
+    wanted = by_definition(scores, lonlat, 4, 600)
+    assert [p.row for p in found] == [p.row for p in wanted]
+    flat = distinct_places(np.zeros_like(scores), lonlat, 4, 600)
+    assert [p.row for p in flat] == [p.row for p in by_definition(0 * scores, lonlat, 4, 600)]
+    assert flat[0].row == 0
 
 
 def test_fewer_places_than_asked_for() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hand_calibration import MASSES, SHARPNESS, calibrate_by_hand
 from small_builds import tiny_model
@@ -17,12 +18,16 @@ from toy_city import photo
 from gair.arrays import Floats
 from gair.errors import UsageError
 from gair.geo import haversine_m
+from gair.photos.photo import open_photo
 from indexer import Answer, search
+from indexer.evaluate.judge import Judge, Outcomes, Ranking
 from indexer.probability.calibration import calibration_path
+from indexer.probability.posterior import Sharpness
 from indexer.search.by_name import verify
 from indexer.search.geolocator import Geolocator
 from indexer.search.prior import build_prior
-from indexer.search.ranking import OWN_WEIGHTS, TOGETHER, WITH_PRIOR
+from indexer.search.ranking import OWN_WEIGHTS, TOGETHER, WITH_PRIOR, Scored, Seen
+from indexer.search.refine import moved
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +41,11 @@ def indexes(tiny_index: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def toy(indexes: Path) -> Geolocator:
     return Geolocator.open("toy", indexes_dir=indexes, model=tiny_model())
+
+
+@pytest.fixture(scope="module")
+def plain(tiny_index: Path) -> Geolocator:
+    return Geolocator.open("toy", indexes_dir=tiny_index, model=tiny_model())
 
 
 def slow_likelihood(toy: Geolocator, image: Any) -> Floats:
@@ -156,10 +166,10 @@ def test_weights_of_ones_own_give_scores_only(toy: Geolocator, indexes: Path) ->
         answer.region(0.9)
 
 
-def test_an_uncalibrated_index_says_so_and_a_prior_only_leaves_out(tiny_index: Path) -> None:
-    toy = Geolocator.open("toy", indexes_dir=tiny_index, model=tiny_model())
-    middle = float(np.median(toy.index.cells.lonlat_deg[:, 1]))
-    answer = toy.search(photo(1), k=500, prior=build_prior(toy.index, where=f"lat_deg > {middle}"))
+def test_an_uncalibrated_index_says_so_and_a_prior_only_leaves_out(plain: Geolocator) -> None:
+    middle = float(np.median(plain.index.cells.lonlat_deg[:, 1]))
+    prior = build_prior(plain.index, where=f"lat_deg > {middle}")
+    answer = plain.search(photo(1), k=500, prior=prior)
     assert answer.warnings[-1].startswith("uncalibrated")
     assert all(c.lat_deg > middle for c in answer.candidates)
     assert not answer.calibrated
@@ -206,6 +216,139 @@ def test_refined_points_lie_near_their_cell_and_score_no_less(toy: Geolocator) -
         away_m = haversine_m(c.refined_lonlat_deg, (c.lon_deg, c.lat_deg))
         assert away_m <= 1.5 * toy.field.spacing_m + 1
     assert all(c.refined_lonlat_deg is None for c in answer.candidates[5:])
+
+
+def looks_like(geo: Geolocator, place: Floats) -> Seen:
+    """A photo whose location score has its peak at a place, and falls off in all directions."""
+    assert geo.reader is not None
+    return Seen((open_photo(photo(1)),), geo.reader.locations(place))
+
+
+def check_climbed(geo: Geolocator, answer: Answer, peak: Floats, half_m: float) -> None:
+    """Each place moved to the peak or half way to the next place, but for a step of the grid."""
+    assert geo.reader is not None
+    points = [c.refined_lonlat_deg for c in answer.candidates]
+    assert len(points) == 5
+    for n, (candidate, point) in enumerate(zip(answer.candidates, points, strict=True)):
+        assert point is not None
+        centre = (candidate.lon_deg, candidate.lat_deg)
+        moved_m, to_peak_m = (float(haversine_m(centre, there)) for there in (point, peak))
+        assert moved_m <= 1.001 * half_m
+        assert moved_m > min(to_peak_m, half_m) - 0.36 * geo.reader.token_m
+        for other in points[:n]:
+            assert other is not None
+            assert haversine_m(point, other) > 1
+
+
+@pytest.mark.parametrize("merge_radius_m", [0.0, None, 800.0])
+def test_places_climb_half_way_to_the_next_one_and_no_farther(
+    plain: Geolocator, merge_radius_m: float | None
+) -> None:
+    peak = plain.index.cells.lonlat_deg.mean(axis=0)
+    answer = plain.search(
+        looks_like(plain, peak), rs_weight=0, location_weight=1e4, merge_radius_m=merge_radius_m
+    )
+    half_m = max(answer.merge_radius_m, plain.field.spacing_m) / 2
+    check_climbed(plain, answer, peak, half_m)
+
+
+def test_likely_places_are_two_radii_apart_and_climb_one(tiny_index: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_index / "toy", tmp_path / "toy")
+    calibrate_by_hand(tmp_path / "toy", sharpness=Sharpness(0.0, 1e5, 0.0))
+    toy = Geolocator.open("toy", indexes_dir=tmp_path, model=tiny_model())
+    peak = toy.index.cells.lonlat_deg.mean(axis=0)
+    check_climbed(toy, toy.search(looks_like(toy, peak)), peak, toy.merge_radius_m)
+
+
+def slow_mean_place(
+    geo: Geolocator, s: Floats, start: Floats, weights: tuple[float, float], radius_m: float
+) -> Floats:
+    """The mean place of (M, D) photos around a start: likelihoods multiply, to the power M^-0.7."""
+    assert geo.reader is not None
+    step_m = geo.reader.token_m / 4
+    steps = range(-int(radius_m // step_m), int(radius_m // step_m) + 1)
+    offsets = np.array([(x, y) for x in steps for y in steps]) * step_m
+    points = moved(start, offsets[np.hypot(*offsets.T) <= radius_m])
+    points = points[geo.reader.indexed(points)]
+    z, e = geo.reader.localized(points), geo.reader.locations(points)
+    total, place = 0.0, np.zeros(2)
+    for point, at_z, at_e in zip(points, z.astype(np.float64), e.astype(np.float64), strict=True):
+        likelihood = 1.0
+        for one in s:
+            likelihood *= np.exp(weights[0] * (one @ at_z) + weights[1] * (one @ at_e))
+        total += likelihood ** (len(s) ** -0.7)
+        place += likelihood ** (len(s) ** -0.7) * point
+    return np.asarray(place / total)
+
+
+@pytest.mark.parametrize("photos", [1, 2, 4])
+@pytest.mark.parametrize("calibrated", [True, False])
+def test_photos_of_one_place_are_refined_together(
+    toy: Geolocator, plain: Geolocator, calibrated: bool, photos: int
+) -> None:
+    geo = toy if calibrated else plain
+    seen = Seen.together(geo.seen([photo(n) for n in range(1, photos + 1)]))
+    weights, radius_m = (9.0, 3.0), toy.merge_radius_m  # half of two radii
+    if not calibrated:
+        weights, radius_m = (0.5 / 0.07, 0.5 / 0.07), toy.merge_radius_m / 2
+    for c in geo.search(seen, k=3).candidates:
+        assert c.refined_lonlat_deg is not None
+        centre = np.array([c.lon_deg, c.lat_deg])
+        wanted = slow_mean_place(geo, seen.s.astype(np.float64), centre, weights, radius_m)
+        assert haversine_m(c.refined_lonlat_deg, wanted) < 0.05
+
+
+def alike_cells(folder: Path) -> Geolocator:
+    """The index with cells of one area each, so that equal scores are exactly equal masses."""
+    toy = Geolocator.open("toy", indexes_dir=folder, model=tiny_model())
+    cells = toy.index.cells
+    area_m2 = np.full(len(cells), cells.area_m2.mean())
+    index = dataclasses.replace(toy.index, cells=dataclasses.replace(cells, area_m2=area_m2))
+    return Geolocator(index, tiny_model())
+
+
+def first_rows(by: npt.NDArray[Any], lonlat_deg: Floats, k: int, apart_m: float) -> list[int]:
+    """The best places by whole numbers; of equal ones the first row comes first."""
+    rows: list[int] = []
+    for row in sorted(range(len(by)), key=lambda row: (-int(by[row]), row)):
+        if all(haversine_m(lonlat_deg[row], lonlat_deg[other]) > apart_m for other in rows):
+            rows.append(row)
+    return rows[:k]
+
+
+@pytest.mark.parametrize("calibrated", [True, False])
+def test_equal_places_go_by_row_in_a_search_and_in_an_evaluation(
+    tiny_index: Path, tmp_path: Path, calibrated: bool
+) -> None:
+    shutil.copytree(tiny_index / "toy", tmp_path / "toy")
+    sharpness = Sharpness(9.0, 3.0, 0.0)
+    if calibrated:
+        calibrate_by_hand(tmp_path / "toy", sharpness=sharpness)
+    geo = alike_cells(tmp_path)
+    cells, radius_m = geo.index.cells.lonlat_deg, geo.merge_radius_m
+    level = np.random.default_rng(0).integers(0, 3, len(cells))
+    if calibrated:  # all are equally likely: a place has as much mass as there are cells in it
+        level[:] = 1
+        by = (haversine_m(cells[:, None], cells[None]) <= radius_m).sum(axis=1)
+        wanted = first_rows(by, cells, 10, 2 * radius_m)
+    else:
+        wanted = first_rows(level, cells, 10, radius_m)
+    scores = (level[None] / 4).astype(np.float32)
+    seen = Scored((open_photo(photo(1)),), np.zeros((1, 192), np.float32), scores, scores)
+    answer = geo.search(seen, k=10, refine=False)
+    assert [c.row for c in answer.candidates] == wanted
+
+    ranking = Ranking(0.5, 0.5, sharpness if calibrated else None)
+    judge, outcomes = Judge(geo.field, radius_m), Outcomes.failed(1, ranking)
+    judge.prepare(ranking)
+    true = wanted[3]
+    truth = (cells[[true]], np.array([true]))
+    judge.judge(ranking, (scores, scores), truth, outcomes, np.array([0]))
+    assert outcomes.best_row[0] == wanted[0]
+    assert outcomes.error_m[0] == haversine_m(cells[wanted[0]], cells[true])
+    assert outcomes.near_places_m[0, 1] == 0  # the truth is among the first ten
+    equal = int((level == level[true]).sum())  # single cells: the mean over all orders of equals
+    assert outcomes.rank[0] == (level > level[true]).sum() + (1 + equal) / 2
 
 
 def test_search_by_name_follows_a_new_calibration(
