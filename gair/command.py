@@ -8,15 +8,42 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from gair.errors import GairError
+from gair.fields import flags_by_name, in_flags
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells report it."""
 
 
-def run_command(run: Callable[[], int], *, interrupted: str) -> int:
+def run_parsed(parser: ArgumentParser, argv: Sequence[str] | None, *, interrupted: str) -> int:
+    """Parse a command line and run the function that its command set as ``run``.
+
+    Errors that name an argument in backticks, for callers of Python, name its flag here.
+
+    Args:
+        parser: with ``set_defaults(run=...)``, a function of the namespace that returns the exit
+            status; a command may also set ``interrupted``.
+        argv: the command line; that of the process unless given.
+        interrupted: what to say when the command was stopped, unless it says so itself.
+
+    Raises:
+        SystemExit: help was asked for (0), or a flag is wrong (2); it has been printed.
+    """
+    words = sys.argv[1:] if argv is None else list(argv)
+    arguments = parser.parse_args(words)
+    return run_command(
+        lambda: int(arguments.run(arguments)),
+        interrupted=getattr(arguments, "interrupted", interrupted),
+        flags=flags_by_name(parser, words),
+    )
+
+
+def run_command(
+    run: Callable[[], int], *, interrupted: str, flags: Mapping[str, str] | None = None
+) -> int:
     """Run a command; returns the exit status.
 
     0 and what else the command says, 1 for a failure, 2 for wrong usage, 130 after Ctrl-C or a
@@ -25,6 +52,7 @@ def run_command(run: Callable[[], int], *, interrupted: str) -> int:
     Args:
         run: the command.
         interrupted: what to say when it was stopped.
+        flags: what people write for the arguments that errors name in backticks.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold any bytes
@@ -34,7 +62,7 @@ def run_command(run: Callable[[], int], *, interrupted: str) -> int:
             sys.stdout.flush()
         return status
     except GairError as error:
-        complain(error)
+        complain(in_flags(str(error), flags or {}))
         return error.exit_status
     except KeyboardInterrupt:
         print(interrupted, file=sys.stderr)

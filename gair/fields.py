@@ -1,135 +1,389 @@
-"""The fields of a run's configuration by name: help texts, values from text or YAML, layers."""
+"""Flags, help texts and values of a command line from the fields of dataclasses.
+
+An option is said once, as a field with type, default and docstring::
+
+    @dataclass(frozen=True)
+    class Options:
+        steps: int = 100
+        ...                                    # its docstring, as for each, is the flag's help
+        mode: Literal["fast", "exact"] = "fast"
+        keep_maps: bool = option(True, flags="--no-maps", help="do not keep the maps")
+
+    add_fields(parser, Options)                # --steps N, --mode {fast,exact}, --no-maps
+    options = from_namespace(Options, parser.parse_args())
+
+A flag that is not given is not in the namespace, so the dataclass alone holds the defaults and
+:func:`given` tells what was typed. Several dataclasses may share one parser, and a flag.
+"""
 
 from __future__ import annotations
 
+import argparse
 import ast
 import dataclasses
 import difflib
 import functools
 import inspect
 import itertools
-import textwrap
+import re
+import sys
+import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import MISSING
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 from gair.errors import UsageError
-from training.pretraining.config import EXCLUSIVE, PretrainConfig
 
-_YES, _NO = ("true", "yes", "on"), ("false", "no", "off")
+_METAVARS = {int: "N", float: "X", str: "TEXT", Path: "PATH"}
 
 
-def overlay(config: PretrainConfig, changes: Mapping[str, Any], *, where: str) -> PretrainConfig:
-    """A configuration with some fields changed.
+@dataclasses.dataclass(frozen=True)
+class _Option:
+    """How a field is written on a command line."""
+
+    flags: tuple[str, ...] | None = ()
+    positional: bool = False
+    metavar: str | None = None
+    help: str | None = None
+    group: str | None = None
+    parse: Callable[[str], Any] | None = None
+    many: Literal["again", "words", "commas"] = "again"
+    both: bool = False
+
+
+_KEY = "gair.fields"
+_PLAIN = _Option()
+_T = TypeVar("_T")
+
+
+def option(
+    default: Any = MISSING,  # noqa: ANN401
+    *,
+    factory: Any = MISSING,  # noqa: ANN401
+    flags: str | Sequence[str] | None = (),
+    positional: bool = False,
+    metavar: str | None = None,
+    help: str | None = None,  # noqa: A002
+    group: str | None = None,
+    parse: Callable[[str], Any] | None = None,
+    many: Literal["again", "words", "commas"] = "again",
+    both: bool = False,
+) -> Any:  # noqa: ANN401
+    """A dataclass field with what its name, type and docstring do not say about its flag.
 
     Args:
-        config: what the changes apply to.
-        changes: values by field, as YAML or a flag gives them.
-        where: they come from, for messages.
+        default: of the field; without one the flag is required.
+        factory: makes the default, where it cannot be shared.
+        flags: one or several, instead of ``--the-name``; None for no flag at all.
+        positional: whether it is given by its place.
+        metavar: what stands for the value in the help.
+        help: the help text, instead of the docstring.
+        group: title of the flags it is listed with; a group of that title is used if there is one.
+        parse: makes the value of a word; its errors are :class:`UsageError` or ``ValueError``.
+            It runs in :func:`from_namespace`, where errors are caught as all others.
+        many: how a tuple is given: the flag again and again, several words after it, or one word
+            with commas. Tuples of a fixed length have commas.
+        both: whether a truth value has ``--x`` and ``--no-x``, not just the one that changes it.
+    """
+    names = (flags,) if isinstance(flags, str) else None if flags is None else tuple(flags)
+    about = _Option(names, positional, metavar, help, group, parse, many, both)
+    return dataclasses.field(default=default, default_factory=factory, metadata={_KEY: about})
+
+
+def add_fields(
+    container: Any,  # noqa: ANN401
+    cls: type,
+    *,
+    only: Collection[str] | None = None,
+    leave_out: Collection[str] = (),
+) -> None:
+    """Add a flag for each field of a dataclass, and of the dataclasses that it holds.
+
+    Fields of a type ``SomeDataclass | None`` get none: whether there is one is the caller's to say.
+
+    Args:
+        container: an argument parser or a group of one. A flag that is there already for a field
+            of the same name is shared.
+        cls: the dataclass.
+        only: names of fields to add; all unless given.
+        leave_out: names of fields not to add, here and in the dataclasses it holds.
+    """
+    for field in dataclasses.fields(cls):
+        if field.name in leave_out or (only is not None and field.name not in only):
+            continue
+        about = _about(field)
+        if about.flags is None:
+            continue
+        place = _group(container, about.group)
+        if (held := _held_class(cls, field)) is not None:
+            add_fields(place, held, leave_out=leave_out)
+        elif not _is_optional_dataclass(cls, field):
+            _add_field(place, cls, field)
+
+
+def from_namespace(cls: type[_T], namespace: argparse.Namespace, **values: Any) -> _T:  # noqa: ANN401
+    """An instance of a dataclass from what was parsed.
+
+    Args:
+        cls: the dataclass.
+        namespace: what the parser made of a command line.
+        **values: values of fields by name, which win.
 
     Raises:
-        UsageError: a name is unknown, or a value cannot be.
+        UsageError: a value cannot be read, or the dataclass refuses it.
     """
-    names = [field.name for field in dataclasses.fields(PretrainConfig)]
-    for name in changes:
-        if name not in names:
-            raise UsageError(f"{where}: there is no field {name!r}{nearest(str(name), names)}")
-    try:
-        values = {name: convert(name, value) for name, value in changes.items()}
-    except UsageError as error:
-        raise UsageError(f"{where}: {error}") from error
-    for pair in EXCLUSIVE:
-        for one, other in (pair, pair[::-1]):
-            if values.get(one) and other not in values:
-                values[other] = 0
-    return dataclasses.replace(config, **values)
+    return cls(**{**_values(cls, namespace, leave_out=values), **values})
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The fields in a YAML file.
+def given(cls: type, namespace: argparse.Namespace) -> frozenset[str]:
+    """Names of the fields, of a dataclass and of those it holds, that a command line gave."""
+    names: set[str] = set()
+    for field in dataclasses.fields(cls):
+        if (held := _held_class(cls, field)) is not None:
+            names |= given(held, namespace)
+        elif _about(field).flags is not None and hasattr(namespace, field.name):
+            names.add(field.name)
+    return frozenset(names)
 
-    Raises:
-        UsageError: it cannot be read, or is no mapping.
+
+def flags_by_name(parser: argparse.ArgumentParser, argv: Sequence[str]) -> dict[str, str]:
+    """What people write for each name of a value: ``--rs-query`` for ``query_mode``.
+
+    Args:
+        parser: with subcommands or without.
+        argv: the command line, which says which subcommand it is.
     """
-    import yaml
-
-    try:
-        found = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not YAML: {error}") from error
-    if not isinstance(found, dict):
-        raise UsageError(f"{path} holds no fields: write lines such as `batch_photos: 256`")
-    return found
-
-
-def convert(name: str, value: object) -> Any:  # noqa: ANN401
-    """A value of a field, from text or from what YAML made of it."""
-    kind = field_types()[name]
-    try:
-        if typing.get_origin(kind) is typing.Literal:
-            choices = typing.get_args(kind)
-            value = "off" if value is False else value  # YAML reads a bare off as false
-            if value not in choices:
-                raise UsageError(f"{name} is {value!r}: choose from {', '.join(choices)}")
-            return value
-        if typing.get_origin(kind) is tuple:
-            parts = value.split(",") if isinstance(value, str) else value
-            if not isinstance(parts, list | tuple):
-                parts = [parts]
-            item = typing.get_args(kind)[0]
-            return tuple(_number(item, part) for part in parts if part != "")
-        if kind is bool:
-            return _truth(value)
-        return ("" if value is None else str(value)) if kind is str else _number(kind, value)
-    except ValueError as error:
-        raise UsageError(f"{name} is {value!r}: expected {_expected(kind)}") from error
+    flags: dict[str, str] = {}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            chosen = next((word for word in argv if word in action.choices), None)
+            if chosen is not None:
+                flags |= flags_by_name(action.choices[chosen], argv[argv.index(chosen) + 1 :])
+        elif action.option_strings:
+            flags[action.dest] = max(action.option_strings, key=len)
+        else:
+            flags.setdefault(action.dest, str(action.metavar or action.dest))
+    return flags
 
 
-def _number(kind: type, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError(value)
-    number = float(value)
-    if kind is float:
-        return number
-    if number != int(number):
-        raise ValueError(value)
-    return int(number)
+def in_flags(text: str, flags: Mapping[str, str]) -> str:
+    """A message with the arguments that it names in backticks as people write them.
 
-
-def _expected(kind: Any) -> str:  # noqa: ANN401
-    if typing.get_origin(kind) is tuple:
-        return f"{_expected(typing.get_args(kind)[0])}, or several with commas between"
-    return {int: "a whole number", float: "a number", bool: "true or false"}[kind]
-
-
-def _truth(value: object) -> bool:
-    text = str(value).lower()
-    if text not in _YES + _NO:
-        raise ValueError(value)
-    return text in _YES
+    >>> in_flags("`limit` 0 is not 1 or more", {"limit": "--limit"})
+    '--limit 0 is not 1 or more'
+    """
+    return re.sub(r"`(\w+)`", lambda name: flags.get(name[1], name[0]), text)
 
 
 @functools.cache
-def field_types() -> dict[str, Any]:
-    """The type of each field."""
-    return typing.get_type_hints(PretrainConfig)
+def field_types(cls: type) -> dict[str, Any]:
+    """The type of each field of a dataclass."""
+    return typing.get_type_hints(cls)
 
 
 @functools.cache
-def field_help() -> dict[str, str]:
-    """The docstring under each field, on one line."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(PretrainConfig)))
-    found: dict[str, str] = {}
-    for field, doc in itertools.pairwise(tree.body[0].body):  # type: ignore[attr-defined]
-        if isinstance(field, ast.AnnAssign) and isinstance(doc, ast.Expr):
-            found[ast.unparse(field.target)] = " ".join(ast.literal_eval(doc.value).split())
-    return found
+def field_help(cls: type) -> dict[str, str]:
+    """The docstring under each field of a dataclass, on one line; inherited ones, too."""
+    texts: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        if dataclasses.is_dataclass(base):
+            for field, doc in itertools.pairwise(_class_body(base)):
+                if isinstance(field, ast.AnnAssign) and isinstance(doc, ast.Expr):
+                    texts[ast.unparse(field.target)] = " ".join(ast.literal_eval(doc.value).split())
+    return texts
 
 
-def nearest(word: str, known: Sequence[str]) -> str:
+def nearest(word: str, words: Sequence[str]) -> str:
     """A remedy for a misspelt word, or nothing."""
-    near = difflib.get_close_matches(word, known, n=1)
+    near = difflib.get_close_matches(word, words, n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _class_body(cls: type) -> list[ast.stmt]:
+    """The statements of a class; none where its source is not there, as in frozen programs."""
+    try:
+        tree: ast.AST = _module_tree(cls.__module__)
+    except (OSError, TypeError):
+        return []
+    classes = [n for n in ast.walk(tree) if isinstance(n, ast.ClassDef) and n.name == cls.__name__]
+    return classes[-1].body if classes else []
+
+
+@functools.cache
+def _module_tree(module: str) -> ast.Module:
+    """Of a whole module: `inspect.getsource` of a class would parse it again for every class."""
+    return ast.parse(inspect.getsource(sys.modules[module]))
+
+
+def _about(field: dataclasses.Field[Any]) -> _Option:
+    about: _Option = field.metadata.get(_KEY, _PLAIN)
+    return about if field.init else dataclasses.replace(about, flags=None)
+
+
+def _kind(cls: type, field: dataclasses.Field[Any]) -> tuple[Any, bool]:
+    """The type of a field without None, and whether it may be None."""
+    hint = field_types(cls)[field.name]
+    if typing.get_origin(hint) not in (typing.Union, types.UnionType):
+        return hint, False
+    members = typing.get_args(hint)
+    return next(m for m in members if m is not types.NoneType), types.NoneType in members
+
+
+def _held_class(cls: type, field: dataclasses.Field[Any]) -> type | None:
+    """The dataclass that a field holds and whose fields are flags; None for other fields."""
+    kind, optional = _kind(cls, field)
+    about = _about(field)
+    held = dataclasses.is_dataclass(kind) and about.parse is None and about.flags is not None
+    return kind if held and not optional else None
+
+
+def _is_optional_dataclass(cls: type, field: dataclasses.Field[Any]) -> bool:
+    kind, optional = _kind(cls, field)
+    return optional and dataclasses.is_dataclass(kind) and _about(field).parse is None
+
+
+def _group(container: Any, title: str | None) -> Any:  # noqa: ANN401
+    """The group of a title, made where it is missing; groups of groups are the group itself."""
+    if title is None or not isinstance(container, argparse.ArgumentParser):
+        return container
+    groups = [group for group in container._action_groups if group.title == title]
+    return groups[0] if groups else container.add_argument_group(title)
+
+
+def _is_required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is MISSING and field.default_factory is MISSING
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:  # noqa: ANN401
+    factory = field.default_factory
+    return field.default if factory is MISSING else factory()
+
+
+def _add_field(container: Any, cls: type, field: dataclasses.Field[Any]) -> None:  # noqa: ANN401
+    about, (kind, _) = _about(field), _kind(cls, field)
+    names = [field.name] if about.positional else _flags(cls, field)
+    there = [container._option_string_actions.get(flag) for flag in names]
+    if not about.positional and any(action and action.dest == field.name for action in there):
+        return
+    options: dict[str, Any] = {
+        "help": _help(cls, field).replace("%", "%%"),
+        "default": argparse.SUPPRESS,
+    }
+    if kind is bool:
+        if about.both:
+            options["action"] = argparse.BooleanOptionalAction
+        else:
+            options["action"] = "store_false" if field.default is True else "store_true"
+    else:
+        options |= _value_options(kind, about)
+        if about.positional:
+            several = options.pop("action", None) == "append"
+            words = ("+", None) if _is_required(field) else ("*", "?")
+            options["nargs"] = words[0] if several or "nargs" in options else words[1]
+    if not about.positional:
+        options |= {"dest": field.name, "required": _is_required(field)}
+    container.add_argument(*names, **options)
+
+
+def _value_options(kind: Any, about: _Option) -> dict[str, Any]:  # noqa: ANN401
+    """What argparse is told about the value of a field."""
+    options: dict[str, Any] = {}
+    item = kind
+    if typing.get_origin(kind) in (tuple, list):
+        if not _is_one_word(kind, about):
+            item = typing.get_args(kind)[0]
+            options = {"nargs": "+"} if about.many == "words" else {"action": "append"}
+        elif about.metavar is None and about.parse is None:
+            items = [_METAVARS.get(item, "...") for item in typing.get_args(kind)]
+            options["metavar"] = ",".join(items[:1] * 2 + ["..."] if "..." in items else items)
+    if about.metavar is not None:
+        options["metavar"] = about.metavar
+    if about.parse is None and typing.get_origin(item) is Literal:
+        choices = typing.get_args(item)
+        options |= {"choices": choices, "type": type(choices[0])}
+    elif about.parse is None and item in _METAVARS:
+        options = {"metavar": _METAVARS[item], **options, "type": item}
+    return options
+
+
+def _is_one_word(kind: Any, about: _Option) -> bool:  # noqa: ANN401
+    """Whether a tuple is given as one word, with commas."""
+    fixed = typing.get_origin(kind) is tuple and typing.get_args(kind)[-1] is not Ellipsis
+    return fixed or about.many == "commas"
+
+
+def _flags(cls: type, field: dataclasses.Field[Any]) -> list[str]:
+    about = _about(field)
+    no = "no-" if _kind(cls, field)[0] is bool and field.default is True and not about.both else ""
+    return list(about.flags or ()) or [f"--{no}{field.name.replace('_', '-')}"]
+
+
+def _help(cls: type, field: dataclasses.Field[Any]) -> str:
+    """The docstring as a help text: other options by their flags, the default at the end."""
+    flags = {other.name: max(_flags(cls, other), key=len) for other in dataclasses.fields(cls)}
+    about = _about(field)
+    text = about.help if about.help is not None else field_help(cls).get(field.name, "")
+    text = re.sub(r"(?::[\w:]+:)?`+~?([^`]+)`+", lambda m: flags.get(m[1], m[1]), text)
+    text = text.removesuffix(".")
+    if re.match(r"[A-Z]([a-z]*|')(?=[ ,;:.]|$)", text):  # no name such as H3 or GeoJSON
+        text = text[0].lower() + text[1:]
+    unsaid = "(default" in text or _is_required(field)
+    shown = "" if unsaid else _shown(_default(field))
+    return f"{text} (default: {shown})" if shown else text
+
+
+def _shown(value: object) -> str:
+    """A default for people; nothing where there is none or it goes without saying."""
+    if value is None or isinstance(value, bool):
+        return ""
+    if isinstance(value, tuple | list):
+        return ",".join(_shown(item) for item in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _values(
+    cls: type, namespace: argparse.Namespace, leave_out: Collection[str] = ()
+) -> dict[str, Any]:
+    """The values of fields that a command line gave."""
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(cls):
+        about = _about(field)
+        if field.name in leave_out or about.flags is None:
+            continue
+        if (held := _held_class(cls, field)) is not None:
+            inner = _values(held, namespace)
+            if _is_required(field):
+                values[field.name] = held(**inner)
+            elif inner:
+                values[field.name] = dataclasses.replace(_default(field), **inner)
+        elif hasattr(namespace, field.name) and not _is_optional_dataclass(cls, field):
+            values[field.name] = _value(cls, field, getattr(namespace, field.name))
+    return values
+
+
+def _value(cls: type, field: dataclasses.Field[Any], value: Any) -> Any:  # noqa: ANN401
+    """The value of a field from the words that argparse left."""
+    about, (kind, _) = _about(field), _kind(cls, field)
+    shape = typing.get_origin(kind)
+    if value is None or (shape not in (tuple, list) and about.parse is None):
+        return value
+    if shape in (tuple, list) and not _is_one_word(kind, about):
+        return shape(_read(field.name, about.parse, word) for word in value)
+    if about.parse is not None and about.many != "commas":
+        return _read(field.name, about.parse, value)
+    return shape(
+        _read(field.name, about.parse or typing.get_args(kind)[0], word)
+        for word in value.split(",")
+        if word
+    )
+
+
+def _read(name: str, parse: Callable[[str], Any] | None, word: Any) -> Any:  # noqa: ANN401
+    if parse is None or not isinstance(word, str):
+        return word
+    try:
+        return parse(word)
+    except ValueError as error:
+        raise UsageError(f"`{name}` {word!r} cannot be read: {error}") from error

@@ -7,6 +7,7 @@ Later layers win: preset, then file, then flags. The help texts are the docstrin
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 import typing
 from collections.abc import Mapping, Sequence
@@ -14,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from gair.fields import field_help, field_types, nearest, overlay, read_yaml
-from training.pretraining.config import PRESETS, PretrainConfig
+from gair.errors import UsageError
+from gair.fields import field_help, field_types, nearest
+from training.pretraining.config import EXCLUSIVE, PRESETS, PretrainConfig
 
 _DESCRIPTION = """\
 Pretrain GAIR on photos and Sentinel-2 frames with its two contrastive losses. The data set comes
@@ -46,6 +48,7 @@ _GROUP_STARTS = {
     "seed": "what is written, and how often",
 }
 """The field that each group of flags begins with, and the group's title."""
+_YES, _NO = ("true", "yes", "on"), ("false", "no", "off")
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,7 @@ def _parser() -> argparse.ArgumentParser:
         "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)"
     )
     group = parser.add_argument_group()
-    for name, text in field_help().items():
+    for name, text in field_help(PretrainConfig).items():
         if name in _GROUP_STARTS:
             group = parser.add_argument_group(_GROUP_STARTS[name])
         _add_field(group, name, text)
@@ -148,14 +151,14 @@ def _add_field(group: argparse._ArgumentGroup, name: str, text: str) -> None:
     options: dict[str, Any] = {"help": f"{text} [{told}]".replace("%", "%%")}
     options["default"] = argparse.SUPPRESS
     flag = "--" + name.replace("_", "-")
-    if field_types()[name] is bool:
+    if field_types(PretrainConfig)[name] is bool:
         group.add_argument(flag, action=argparse.BooleanOptionalAction, **options)
     else:
         group.add_argument(flag, metavar=_metavar(name), **options)
 
 
 def _metavar(name: str) -> str:
-    kind = field_types()[name]
+    kind = field_types(PretrainConfig)[name]
     if typing.get_origin(kind) is typing.Literal:
         return "|".join(typing.get_args(kind))
     if typing.get_origin(kind) is tuple:
@@ -171,3 +174,95 @@ def _shown(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     return str(value) or "empty"
+
+
+def overlay(config: PretrainConfig, changes: Mapping[str, Any], *, where: str) -> PretrainConfig:
+    """A configuration with some fields changed.
+
+    Args:
+        config: what the changes apply to.
+        changes: values by field, as YAML or a flag gives them.
+        where: they come from, for messages.
+
+    Raises:
+        UsageError: a name is unknown, or a value cannot be.
+    """
+    names = [field.name for field in dataclasses.fields(PretrainConfig)]
+    for name in changes:
+        if name not in names:
+            raise UsageError(f"{where}: there is no field {name!r}{nearest(str(name), names)}")
+    try:
+        values = {name: convert(name, value) for name, value in changes.items()}
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from error
+    for pair in EXCLUSIVE:
+        for one, other in (pair, pair[::-1]):
+            if values.get(one) and other not in values:
+                values[other] = 0
+    return dataclasses.replace(config, **values)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The fields in a YAML file.
+
+    Raises:
+        UsageError: it cannot be read, or is no mapping.
+    """
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"{path} holds no fields: write lines such as `batch_photos: 256`")
+    return content
+
+
+def convert(name: str, value: object) -> Any:  # noqa: ANN401
+    """A value of a field, from text or from what YAML made of it."""
+    kind = field_types(PretrainConfig)[name]
+    try:
+        if typing.get_origin(kind) is typing.Literal:
+            choices = typing.get_args(kind)
+            value = "off" if value is False else value  # YAML reads a bare off as false
+            if value not in choices:
+                raise UsageError(f"{name} is {value!r}: choose from {', '.join(choices)}")
+            return value
+        if typing.get_origin(kind) is tuple:
+            parts = value.split(",") if isinstance(value, str) else value
+            if not isinstance(parts, list | tuple):
+                parts = [parts]
+            item = typing.get_args(kind)[0]
+            return tuple(_number(item, part) for part in parts if part != "")
+        if kind is bool:
+            return _truth(value)
+        return ("" if value is None else str(value)) if kind is str else _number(kind, value)
+    except ValueError as error:
+        raise UsageError(f"{name} is {value!r}: expected {_expected(kind)}") from error
+
+
+def _number(kind: type, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(value)
+    number = float(value)
+    if kind is float:
+        return number
+    if number != int(number):
+        raise ValueError(value)
+    return int(number)
+
+
+def _expected(kind: Any) -> str:  # noqa: ANN401
+    if typing.get_origin(kind) is tuple:
+        return f"{_expected(typing.get_args(kind)[0])}, or several with commas between"
+    return {int: "a whole number", float: "a number", bool: "true or false"}[kind]
+
+
+def _truth(value: object) -> bool:
+    text = str(value).lower()
+    if text not in _YES + _NO:
+        raise ValueError(value)
+    return text in _YES

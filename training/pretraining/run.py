@@ -20,17 +20,14 @@ import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gair.errors import StorageError, TrainingError, UsageError
-from gair.fields import overlay, read_yaml
 from gair.files import disk_errors, write_whole
+from training.pretraining.arguments import Arguments, overlay, read_yaml
 from training.pretraining.checkpointing import newest_step
 from training.pretraining.config import MAY_CHANGE, PretrainConfig
 from training.pretraining.logs import say
-
-if TYPE_CHECKING:
-    from training.pretraining.arguments import Arguments
 
 CONFIG_FILE = "config.yaml"
 RECORD_FILE = "run.json"

@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from gair.errors import UsageError
-from gair.fields import field_help, overlay, read_yaml
+from gair.fields import field_help
 from training.pretraining import arguments, config
-from training.pretraining.arguments import parse
+from training.pretraining.arguments import overlay, parse, read_yaml
 from training.pretraining.config import PRESETS, PretrainConfig
 
 FIELDS = [field.name for field in dataclasses.fields(PretrainConfig)]
@@ -27,10 +27,10 @@ def resolved(*flags: str) -> PretrainConfig:
 
 
 def test_every_field_has_a_docstring_and_a_flag_that_shows_it() -> None:
-    assert list(field_help()) == FIELDS
+    assert list(field_help(PretrainConfig)) == FIELDS
     parser = arguments._parser()
     told = {action.dest: action for action in parser._actions}
-    for name, text in field_help().items():
+    for name, text in field_help(PretrainConfig).items():
         assert text.endswith("."), name
         assert "--" + name.replace("_", "-") in told[name].option_strings
         assert str(told[name].help).startswith(text), name
