@@ -38,16 +38,17 @@ _HOME = {
     "build_index": "indexer.build.build",
     "merge_indexes": "indexer.merge.merge",
     "open_index": "indexer.index.index",
-    "search": "indexer.search.by_name",
     "verify": "indexer.search.by_name",
 }
 
-__all__ = sorted(_HOME)
+__all__ = sorted([*_HOME, "search"])
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401
-    if name not in _HOME:
-        raise AttributeError(f"module 'indexer' has no attribute {name!r}")
     import importlib
 
+    if name == "search":  # the package of that name, which can be called
+        return importlib.import_module("indexer.search")
+    if name not in _HOME:
+        raise AttributeError(f"module 'indexer' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOME[name]), name)

@@ -98,7 +98,7 @@ class Desk:
             "name": facts.name,
             "build": facts.build,
             "cells": facts.cells,
-            "share": 0.5 if calibration is None else round(calibration.sharpness.shares[0], 2),
+            "share": 0.5 if calibration is None else round(calibration.weights.shares[0], 2),
             "calibrated": calibration is not None,
             "facts": facts_line_html(facts),
             "warnings": standing_warnings_html(facts),

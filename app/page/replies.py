@@ -72,7 +72,7 @@ def query_of(geo: Geolocator, question: Asked) -> QueryFields:
 def own_share(geo: Geolocator, share: float | None) -> float | None:
     """The weight of the imagery; None where it is the calibrated one, or not given."""
     known = geo.calibration
-    if share is None or (known and abs(share - known.sharpness.shares[0]) <= _SAME_SHARE):
+    if share is None or (known and abs(share - known.weights.shares[0]) <= _SAME_SHARE):
         return None
     return share
 

@@ -95,7 +95,7 @@ def _calibration_html(calibration: Calibration | None) -> str:
         [
             ("Photos", f"{calibration.photos:,}"),
             ("Made", calibration.created_utc[:10]),
-            ("Weight of the imagery", f"{calibration.sharpness.shares[0]:.2f}"),
+            ("Weight of the imagery", f"{calibration.weights.shares[0]:.2f}"),
         ]
     )
 

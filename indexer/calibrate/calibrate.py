@@ -1,7 +1,7 @@
 """The recipe of a calibration: from photos whose place is known to what is known of an index.
 
 Photos are split once, by a seed. A small part fits the three numbers that turn scores into a
-posterior (:mod:`indexer.calibrate.fit_posterior`); everything with a promise - regions, claims, familiarity -
+posterior (:mod:`indexer.calibrate.fit_posterior`); everything with a promise - regions, claims, membership -
 rests on the others, on which nothing was fitted before.
 """
 
@@ -16,23 +16,23 @@ import numpy.typing as npt
 from gair.arrays import Ints
 from gair.errors import UsageError
 from indexer.calibrate.error_rates import known, measure
-from indexer.calibrate.fit_posterior import FEWEST_PHOTOS, MOST_PHOTOS, fit_sharpness
+from indexer.calibrate.fit_posterior import FEWEST_PHOTOS, MOST_PHOTOS, fit_score_weights
 from indexer.calibrate.held_out import Examiner, HeldBack
 from indexer.probability.calibration import SCHEMA_VERSION, Calibration
 from indexer.probability.confidence import fit_confidence
 from indexer.probability.out_of_index import (
-    Familiarity,
+    OutOfIndexTest,
     check_level,
-    fit_familiarity,
+    fit_out_of_index,
     with_elsewhere,
 )
-from indexer.probability.posterior import Sharpness
+from indexer.probability.posterior import ScoreWeights
 
 if TYPE_CHECKING:
     from indexer.photos.vectors import PhotoVectors
     from indexer.search.geolocator import Geolocator
 
-__all__ = ["FEWEST_USABLE", "calibrate", "fit_confidence", "fit_sharpness"]
+__all__ = ["FEWEST_USABLE", "calibrate", "fit_confidence", "fit_score_weights"]
 
 
 FEWEST_USABLE = 50
@@ -72,13 +72,13 @@ def calibrate(
     order = np.random.default_rng(seed).permutation(len(rows))
     count = _fit_count(len(rows), len(geolocator.field))
     fitted, held = np.sort(order[:count]), np.sort(order[count:])
-    sharpness = _fit(geolocator, s[fitted], truth[fitted], quiet)
-    examiner = Examiner(geolocator, sharpness)
+    weights = _fit(geolocator, s[fitted], truth[fitted], quiet)
+    examiner = Examiner(geolocator, weights)
     photos = HeldBack(s[held], lonlat[held], truth[held])
     found = examiner.examine(photos, seed=seed, quiet=quiet)
-    familiarity = fit_familiarity(s, held, found.evidence, level=level, seed=seed)
+    membership = fit_out_of_index(s, held, found.evidence, level=level, seed=seed)
     if out_of_index is not None:
-        familiarity = _with_elsewhere(examiner, familiarity, out_of_index, left_out)
+        membership = _with_elsewhere(examiner, membership, out_of_index, left_out)
     measured = {"photos_fitted": float(count), "photos_held_back": float(len(held))}
     measured |= measure(examiner, photos, found)
     placed = np.isfinite(vectors.lonlat_deg).all(axis=1)
@@ -89,13 +89,13 @@ def calibrate(
         created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
         photos=len(rows),
         left_out=left_out,
-        sharpness=sharpness,
+        weights=weights,
         masses=np.sort(found.masses),
         confidence={
             radius_m: fit_confidence(mass, found.miss_m <= radius_m)
             for radius_m, mass in found.disc_mass.items()
         },
-        familiarity=familiarity,
+        out_of_index=membership,
         claims={radius_m: np.sort(shares) for radius_m, shares in found.true_claims.items()},
         false_claims={r: known(shares) for r, shares in found.false_claims.items()},
         photo_lonlat_deg=vectors.lonlat_deg[placed],
@@ -127,15 +127,17 @@ def _fit_count(photos: int, cells: int) -> int:
     return min(most, int(_FIT_SHARE * photos))
 
 
-def _fit(geolocator: Geolocator, s: npt.NDArray[np.float32], truth: Ints, quiet: bool) -> Sharpness:
+def _fit(
+    geolocator: Geolocator, s: npt.NDArray[np.float32], truth: Ints, quiet: bool
+) -> ScoreWeights:
     rs, location = geolocator.index.rs.scores(s), geolocator.index.location.scores(s)
-    return fit_sharpness(rs, location, geolocator.field, truth, quiet=quiet)
+    return fit_score_weights(rs, location, geolocator.field, truth, quiet=quiet)
 
 
 def _with_elsewhere(
-    examiner: Examiner, known: Familiarity, photos: PhotoVectors, left_out: dict[str, int]
-) -> Familiarity:
-    """Measure familiarity on photos from elsewhere; those from the index are counted, not used."""
+    examiner: Examiner, known: OutOfIndexTest, photos: PhotoVectors, left_out: dict[str, int]
+) -> OutOfIndexTest:
+    """Measure membership on photos from elsewhere; those from the index are counted, not used."""
     readable = np.isfinite(photos.s).all(axis=1)
     placed = np.isfinite(photos.lonlat_deg).all(axis=1)
     inside = np.zeros(len(photos), dtype=np.bool_)

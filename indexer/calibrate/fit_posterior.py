@@ -1,6 +1,6 @@
 """How sharp the scores of an index are: three numbers, fitted on photos whose place is known.
 
-The weights of the two cosines and the spread (:class:`indexer.probability.posterior.Sharpness`) are those that
+The weights of the two cosines and the spread (:class:`indexer.probability.posterior.ScoreWeights`) are those that
 make the true cells most probable: the mean negative log-likelihood (NLL) of the truth is least.
 Scores that tell nothing get a weight of 0, and the posterior is then the prior. The location's
 weight must earn its place: it is 0 unless the likelihood-ratio test refuses that at 5 %.
@@ -25,7 +25,7 @@ from scipy.sparse import csr_array
 from gair.arrays import Floats, Ints
 from gair.errors import UsageError
 from gair.progress import Progress
-from indexer.probability.posterior import Sharpness
+from indexer.probability.posterior import ScoreWeights
 from indexer.regions.cell_field import CellField
 
 Scores = npt.NDArray[np.floating]
@@ -60,7 +60,7 @@ class _Task:
     """(N,) each cell's share of the area."""
 
 
-def fit_sharpness(
+def fit_score_weights(
     rs: Scores,
     location: Scores,
     field: CellField,
@@ -68,7 +68,7 @@ def fit_sharpness(
     *,
     seed: int = 0,
     quiet: bool = True,
-) -> Sharpness:
+) -> ScoreWeights:
     """The weights and the spread under which the true cells are most probable.
 
     Args:
@@ -86,7 +86,7 @@ def fit_sharpness(
     if len(rows) < len(truth_row):  # else there is no need to copy
         rs, location, truth_row = rs[rows], location[rows], truth_row[rows]
     task = _Task(rs, location, truth_row, field.area_m2 / field.area_m2.sum())
-    best, best_nll = Sharpness(_LEAST_WEIGHT, 0.0, 0.0), np.inf
+    best, best_nll = ScoreWeights(_LEAST_WEIGHT, 0.0, 0.0), np.inf
     start, best_blur = np.array([_START, _START]), None
     with Progress("sharpness", len(SPREADS), "spread", quiet=quiet) as progress:
         for multiple in SPREADS:
@@ -98,12 +98,12 @@ def fit_sharpness(
             weights, nll = _fit_weights(task, blur, start)
             if nll > best_nll - _GAIN_NATS:
                 break
-            best = Sharpness(float(weights[0]), float(weights[1]), spread_m)
+            best = ScoreWeights(float(weights[0]), float(weights[1]), spread_m)
             best_nll, start, best_blur = nll, weights, blur
         if best.location_weight:
             weights, nll = _fit_weights(task, best_blur, start, location=False)
             if (nll - best_nll) * len(rows) < _EARNED_NATS:
-                best = Sharpness(float(weights[0]), 0.0, best.spread_m)
+                best = ScoreWeights(float(weights[0]), 0.0, best.spread_m)
     return best
 
 

@@ -27,7 +27,7 @@ from indexer.probability.claims import (
 )
 from indexer.probability.conformal import mass_to_reach, region_rows
 from indexer.probability.out_of_index import evidence_of
-from indexer.probability.posterior import Sharpness, area_log_prior, log_likelihood, posterior
+from indexer.probability.posterior import ScoreWeights, area_log_prior, log_likelihood, posterior
 
 if TYPE_CHECKING:
     from indexer.search.geolocator import Geolocator
@@ -107,17 +107,17 @@ class _Claims:
 class Examiner:
     """An index with the numbers fitted to it."""
 
-    def __init__(self, geolocator: Geolocator, sharpness: Sharpness) -> None:
+    def __init__(self, geolocator: Geolocator, weights: ScoreWeights) -> None:
         self.geolocator = geolocator
         self.field = geolocator.field
-        self.sharpness = sharpness
-        self._blur: csr_array | None = self.field.blur(sharpness.spread_m)
+        self.weights = weights
+        self._blur: csr_array | None = self.field.blur(weights.spread_m)
         self._log_prior = area_log_prior(self.field.area_m2)
 
     def evidence(self, s: Vectors) -> Floats:
         """How well any place explains each photo, (P,)."""
         found = [
-            evidence_of(*self._scores(s[block]), self.sharpness, self.field.area_m2)
+            evidence_of(*self._scores(s[block]), self.weights, self.field.area_m2)
             for block in self._blocks(len(s))
         ]
         return np.concatenate(found)
@@ -140,7 +140,7 @@ class Examiner:
             for block in self._blocks(len(photos)):
                 rs, location = self._scores(photos.s[block])
                 area_m2 = self.field.area_m2
-                found.evidence[block] = evidence_of(rs, location, self.sharpness, area_m2)
+                found.evidence[block] = evidence_of(rs, location, self.weights, area_m2)
                 p = self._posterior(rs, location)
                 truth = photos.truth_row[block]
                 own = np.take_along_axis(p, truth[:, None], axis=1)[:, 0]
@@ -179,10 +179,10 @@ class Examiner:
 
     def _scores(self, s: Vectors) -> tuple[Vectors, Vectors]:
         rs = self.geolocator.index.rs.scores(s)
-        if not self.sharpness.location_weight:
+        if not self.weights.location_weight:
             return rs, rs  # not looked at
         return rs, self.geolocator.index.location.scores(s)
 
     def _posterior(self, rs: Vectors, location: Vectors) -> Floats:
-        likelihood = log_likelihood(rs, location, self.sharpness, self._blur)
+        likelihood = log_likelihood(rs, location, self.weights, self._blur)
         return posterior(likelihood, self._log_prior)

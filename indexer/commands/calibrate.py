@@ -138,7 +138,7 @@ def _drop_unusable(folder: Path) -> None:
 
 def summary(found: Calibration, path: Path) -> dict[str, Any]:
     """A calibration as plain JSON types, without its arrays."""
-    known = found.familiarity
+    known = found.out_of_index
     masses = {f"{level:g}": found.region_mass(level) for level in (0.5, 0.9)}
     return {
         "file": str(path),
@@ -146,10 +146,10 @@ def summary(found: Calibration, path: Path) -> dict[str, Any]:
         "created_utc": found.created_utc,
         "photos": found.photos,
         "left_out": found.left_out,
-        "temperature": found.sharpness.temperature,
-        "rs_weight": found.sharpness.rs_weight,
-        "location_weight": found.sharpness.location_weight,
-        "spread_m": found.sharpness.spread_m,
+        "temperature": found.weights.temperature,
+        "rs_weight": found.weights.rs_weight,
+        "location_weight": found.weights.location_weight,
+        "spread_m": found.weights.spread_m,
         "region_mass": {
             level: mass if math.isfinite(mass) else None for level, mass in masses.items()
         },
@@ -165,7 +165,7 @@ def summary(found: Calibration, path: Path) -> dict[str, Any]:
 
 def calibration_lines(found: Calibration) -> list[str]:
     """A calibration as lines for a terminal."""
-    m, sharpness = found.measured, found.sharpness
+    m, sharpness = found.measured, found.weights
     rs_share, location_share = sharpness.shares
     lines = [
         f"  photos      {found.photos:,} used: {m['photos_fitted']:,.0f} to fit, "
@@ -209,7 +209,7 @@ def _claim_lines(found: Calibration) -> list[str]:
 
 
 def _familiarity_lines(found: Calibration) -> list[str]:
-    known = found.familiarity
+    known = found.out_of_index
     first = f"  not in this index: said of at most {known.level:.0%} of the index's own photos; "
     if known.miss_rate is None:
         return [first + "how many others are missed was not measured (--out-of-index)"]

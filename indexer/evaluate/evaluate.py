@@ -169,5 +169,5 @@ def _calibration(task: Task, outcomes: dict[str, Outcomes], drawn: Resamples) ->
     numbers["selection"] = selection_numbers(answer, calibration, radii_m, drawn)
     numbers["photos"] = calibration.photos
     numbers["created_utc"] = calibration.created_utc
-    numbers["sharpness"] = dataclasses.asdict(calibration.sharpness)
+    numbers["sharpness"] = dataclasses.asdict(calibration.weights)
     return numbers

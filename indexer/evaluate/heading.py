@@ -67,7 +67,7 @@ def heading(
             "fingerprint": manifest.model.fingerprint,
         },
         "search": {
-            "calibrated": options.query.sharpness(calibration) is not None,
+            "calibrated": options.query.score_weights(calibration) is not None,
             "rs_weight": weights[0],
             "location_weight": weights[1],
         },

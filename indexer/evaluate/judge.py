@@ -22,7 +22,7 @@ from scipy.sparse import csr_array
 from gair.arrays import Bools, Floats, Ints
 from gair.geo import haversine_m
 from indexer.evaluate.metrics import KS, nearest_of_best_cells, nearest_of_first, rank_and_area
-from indexer.probability.posterior import Sharpness, area_log_prior, log_likelihood, posterior
+from indexer.probability.posterior import ScoreWeights, area_log_prior, log_likelihood, posterior
 from indexer.regions.cell_field import CellField, Discs
 from indexer.search.places import APART_RADII
 
@@ -40,7 +40,7 @@ class Ranking:
     """Of the imagery's cosine."""
     location_weight: float
     """Of the location's cosine."""
-    sharpness: Sharpness | None = None
+    sharpness: ScoreWeights | None = None
     """Turns scores into probabilities; with it the two weights above are not used."""
     radii_m: tuple[float, ...] = ()
     """Around the best guess, for its probability."""

@@ -16,7 +16,7 @@ from indexer.evaluate.offset import offset_report, refined_errors
 from indexer.evaluate.probabilities import LEVELS
 from indexer.evaluate.summary import blind_numbers, error_numbers, method_numbers
 from indexer.evaluate.task import EvaluateOptions, Task
-from indexer.probability.posterior import Sharpness
+from indexer.probability.posterior import ScoreWeights
 
 if TYPE_CHECKING:
     from indexer.search.geolocator import Geolocator
@@ -93,7 +93,7 @@ def rankings_of(
     With a calibration the two baselines keep its temperature and spread, with all weight on one.
     """
     calibration, query = geolocator.calibration, options.query
-    fitted = query.sharpness(calibration)
+    fitted = query.score_weights(calibration)
     if calibration is None or fitted is None:
         return Ranking(*query.weights(None)), Ranking(1.0, 0.0), Ranking(0.0, 1.0)
     total = fitted.rs_weight + fitted.location_weight
@@ -105,7 +105,7 @@ def rankings_of(
         masses=tuple(calibration.region_mass(level) for level in LEVELS),
     )
     alone = [
-        Ranking(rs, location, Sharpness(rs, location, fitted.spread_m))
+        Ranking(rs, location, ScoreWeights(rs, location, fitted.spread_m))
         for rs, location in ((total, 0.0), (0.0, total))
     ]
     return answer, alone[0], alone[1]

@@ -28,7 +28,7 @@ def known_photos(calibration: Calibration, s: Vectors) -> npt.NDArray[np.bool_]:
 
     Photos are recognised by their vectors; copies in another file format are not.
     """
-    kept = calibration.familiarity.s.astype(np.float32)
+    kept = calibration.out_of_index.s.astype(np.float32)
     kept /= np.linalg.norm(kept, axis=1, keepdims=True)
     known = np.zeros(len(s), dtype=bool)
     readable = np.flatnonzero(np.isfinite(s).all(axis=1))
@@ -61,7 +61,7 @@ def outside_report(
     if calibration is None:
         return {"measured": False, "why": "not measured: calibrate first"}
     others = outside.s[np.isfinite(outside.s).all(axis=1)]
-    known = calibration.familiarity
+    known = calibration.out_of_index
     own, foreign = (known.score(s, _evidence(geolocator, s)) for s in (inside, others))
     refused = known.abstain(foreign)
     return {
@@ -86,7 +86,7 @@ def _evidence(geolocator: Geolocator, s: Vectors) -> Floats:
         found[start : start + 32] = evidence_of(
             index.rs.scores(some),
             index.location.scores(some),
-            calibration.sharpness,
+            calibration.weights,
             index.cells.area_m2,
         )
     return found

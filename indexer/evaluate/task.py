@@ -71,7 +71,7 @@ class Task:
     def calibration(self) -> Calibration | None:
         """What makes probabilities; None where there is none, or not for the weights asked for."""
         known = self.geolocator.calibration
-        return known if self.options.query.sharpness(known) else None
+        return known if self.options.query.score_weights(known) else None
 
     @property
     def inside(self) -> npt.NDArray[np.int64]:

@@ -119,7 +119,7 @@ def calibration_photos(index_folder: Path, fingerprint: str, seed: int = 0) -> T
         except SearchIndexError:  # of another model, or damaged: then it is of no use here
             continue
         if known is not None:
-            s = known.familiarity.s.astype(np.float32)
+            s = known.out_of_index.s.astype(np.float32)
             rng = np.random.default_rng(seed)
             some = np.sort(rng.choice(len(s), min(QUERIES, len(s)), replace=False))
             return TuningQueries(s[some], f"{len(some)} photos of the calibration of {build}")

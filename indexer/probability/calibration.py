@@ -23,8 +23,8 @@ from gair.errors import IndexCorruptError, IndexMismatchError, UsageError
 from gair.files import write_whole
 from indexer.probability.confidence import Curve, expit
 from indexer.probability.conformal import conformal_mass
-from indexer.probability.out_of_index import Familiarity
-from indexer.probability.posterior import Sharpness
+from indexer.probability.out_of_index import OutOfIndexTest
+from indexer.probability.posterior import ScoreWeights
 
 SCHEMA_VERSION = 1
 """Raised when an old reader could misread a new file."""
@@ -44,13 +44,13 @@ class Calibration:
     """Photos that it rests on."""
     left_out: dict[str, int]
     """Photos that could not be used, by reason."""
-    sharpness: Sharpness
+    weights: ScoreWeights
     """How scores become likelihoods."""
     masses: Floats
     """(n,) the mass that regions need to reach the truth, ascending; of photos not used to fit."""
     confidence: dict[float, Curve]
     """Radius in metres to the curve from a disc's mass to the chance that it holds the truth."""
-    familiarity: Familiarity
+    out_of_index: OutOfIndexTest
     """What photos of the index look like."""
     claims: dict[float, Floats]
     """Radius in metres to the share of places elsewhere that do as well as a true claim, ascending,
@@ -96,8 +96,8 @@ class Calibration:
         """
         arrays: dict[str, Any] = {
             "masses": self.masses,
-            "familiarity_s": self.familiarity.s,
-            "familiarity_scores": self.familiarity.scores,
+            "familiarity_s": self.out_of_index.s,
+            "familiarity_scores": self.out_of_index.scores,
             "photo_lonlat_deg": self.photo_lonlat_deg,
             **{f"claims_{radius!r}": values for radius, values in self.claims.items()},
             **{f"false_claims_{radius!r}": values for radius, values in self.false_claims.items()},
@@ -156,7 +156,7 @@ def _read(path: Path) -> dict[str, npt.NDArray[Any]]:
 
 def _header(calibration: Calibration) -> dict[str, Any]:
     """Everything but the arrays, as JSON."""
-    known = calibration.familiarity
+    known = calibration.out_of_index
     return {
         "schema_version": calibration.schema_version,
         "build": calibration.build,
@@ -164,7 +164,7 @@ def _header(calibration: Calibration) -> dict[str, Any]:
         "created_utc": calibration.created_utc,
         "photos": calibration.photos,
         "left_out": calibration.left_out,
-        "sharpness": asdict(calibration.sharpness),
+        "sharpness": asdict(calibration.weights),
         "confidence": [[r, asdict(c)] for r, c in sorted(calibration.confidence.items())],
         "familiarity": {
             "evidence": known.evidence,
@@ -196,7 +196,7 @@ def _check_fits(path: Path, header: dict[str, Any], build: str, fingerprint: str
 
 def _from_parts(header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> Calibration:
     known = header["familiarity"]
-    familiarity = Familiarity(
+    out_of_index = OutOfIndexTest(
         s=arrays["familiarity_s"],
         evidence=tuple(known["evidence"]),
         likeness=tuple(known["likeness"]),
@@ -214,10 +214,10 @@ def _from_parts(header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> 
         created_utc=header["created_utc"],
         photos=header["photos"],
         left_out=header["left_out"],
-        sharpness=Sharpness(**header["sharpness"]),
+        weights=ScoreWeights(**header["sharpness"]),
         masses=arrays["masses"],
         confidence={float(r): _curve(**fields) for r, fields in header["confidence"]},
-        familiarity=familiarity,
+        out_of_index=out_of_index,
         claims={radius: arrays[f"claims_{radius!r}"] for radius in radii},
         false_claims={radius: arrays[f"false_claims_{radius!r}"] for radius in radii},
         photo_lonlat_deg=arrays["photo_lonlat_deg"],

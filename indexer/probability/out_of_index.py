@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from gair.arrays import Floats, Ints
 from gair.errors import UsageError
-from indexer.probability.posterior import Sharpness
+from indexer.probability.posterior import ScoreWeights
 
 Vectors = npt.NDArray[np.floating]
 
@@ -35,7 +35,7 @@ _AT_ONCE = 256
 
 
 @dataclass(frozen=True, eq=False)
-class Familiarity:
+class OutOfIndexTest:
     """What photos of an index look like."""
 
     s: npt.NDArray[np.float16]
@@ -72,11 +72,11 @@ class Familiarity:
         return _standard(evidence, self.evidence) + _standard(likeness, self.likeness)
 
 
-def evidence_of(rs: Vectors, location: Vectors, sharpness: Sharpness, area_m2: Floats) -> Floats:
+def evidence_of(rs: Vectors, location: Vectors, weights: ScoreWeights, area_m2: Floats) -> Floats:
     """How well any place explains each photo: (P, N) scores to (P,) nats."""
-    weighted = sharpness.rs_weight * np.asarray(rs, dtype=np.float64)
-    if sharpness.location_weight:
-        weighted += sharpness.location_weight * np.asarray(location, dtype=np.float64)
+    weighted = weights.rs_weight * np.asarray(rs, dtype=np.float64)
+    if weights.location_weight:
+        weighted += weights.location_weight * np.asarray(location, dtype=np.float64)
     best = weighted.max(axis=1)
     weighted -= best[:, None]
     return np.asarray(best + np.log(np.exp(weighted, out=weighted) @ (area_m2 / area_m2.sum())))
@@ -110,9 +110,9 @@ def check_level(level: float) -> None:
         raise UsageError(f"level {level:g}: it is a share of photos, 0 to less than 1")
 
 
-def fit_familiarity(
+def fit_out_of_index(
     s: Vectors, held_back: Ints, evidence: Floats, *, level: float = 0.05, seed: int = 0
-) -> Familiarity:
+) -> OutOfIndexTest:
     """What calibration photos look like.
 
     Args:
@@ -135,11 +135,11 @@ def fit_familiarity(
     place[kept] = np.arange(len(kept))
     photos = np.asarray(s[kept], dtype=np.float16)
     likeness = nearest_cosine(s[held_back], photos, place[held_back])
-    blank = Familiarity(photos, _moments(evidence), _moments(likeness), np.empty(0), level)
+    blank = OutOfIndexTest(photos, _moments(evidence), _moments(likeness), np.empty(0), level)
     return replace(blank, scores=np.sort(blank._sum(evidence, likeness)))
 
 
-def with_elsewhere(known: Familiarity, s: Vectors, evidence: Floats) -> Familiarity:
+def with_elsewhere(known: OutOfIndexTest, s: Vectors, evidence: Floats) -> OutOfIndexTest:
     """The same, with error rates measured on photos from elsewhere: (Q, D) and (Q,)."""
     scores = known.score(s, evidence)
     missed = float((~known.abstain(scores)).mean())

@@ -41,7 +41,7 @@ _TOO_SMALL = 1e-290
 
 
 @dataclass(frozen=True)
-class Sharpness:
+class ScoreWeights:
     """How scores become likelihoods; what calibration fits."""
 
     rs_weight: float
@@ -65,22 +65,22 @@ class Sharpness:
 
 
 def log_likelihood(
-    rs: Scores, location: Scores, sharpness: Sharpness, blur: csr_array | None
+    rs: Scores, location: Scores, weights: ScoreWeights, blur: csr_array | None
 ) -> Floats:
     """Log L(x) of each photo at each cell, up to a constant a photo.
 
     Args:
         rs: (P, N) cosines of the imagery.
         location: (P, N) cosines of the location embeddings.
-        sharpness: the weights.
+        weights: the weights.
         blur: (N, N) of :meth:`indexer.regions.cell_field.CellField.blur` for the spread; None for none.
 
     Returns:
         (P, N); the best cell before averaging is 0.
     """
-    weighted: Floats = sharpness.rs_weight * np.asarray(rs, dtype=np.float64)
-    if sharpness.location_weight:
-        weighted += sharpness.location_weight * np.asarray(location, dtype=np.float64)
+    weighted: Floats = weights.rs_weight * np.asarray(rs, dtype=np.float64)
+    if weights.location_weight:
+        weighted += weights.location_weight * np.asarray(location, dtype=np.float64)
     weighted -= weighted.max(axis=1, keepdims=True)
     if blur is None:
         return weighted

@@ -18,7 +18,7 @@ from gair.preprocess import street_view_pixels
 from indexer.index.external import with_store
 from indexer.index.index import Index, find_index, open_index
 from indexer.probability.calibration import load_calibration
-from indexer.probability.posterior import Sharpness
+from indexer.probability.posterior import ScoreWeights
 from indexer.probability.verdicts import Verdict, verify_claim
 from indexer.regions.cell_field import CellField, Discs, spacing_m
 from indexer.regions.cells import cells_at
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 PHOTOS_AT_ONCE = 16
 """Photos in one encoder pass."""
-PAPER_SHARPNESS = Sharpness(0.5 / 0.07, 0.5 / 0.07, 0.0)
+PAPER_WEIGHTS = ScoreWeights(0.5 / 0.07, 0.5 / 0.07, 0.0)
 """Where nothing is calibrated: the temperature that GAIR was trained with, and equal weights."""
 
 
@@ -294,11 +294,11 @@ class Geolocator:
             UsageError: the place is not on Earth, or the radius makes no sense.
         """
         scored = self.every_cell(self._one_place(image))
-        sharpness = self.calibration.sharpness if self.calibration else PAPER_SHARPNESS
-        p = cell_posterior(self, scored, sharpness)
+        weights = self.calibration.weights if self.calibration else PAPER_WEIGHTS
+        p = cell_posterior(self, scored, weights)
         each = None
         if len(scored.photos) > 1:
-            each = np.stack([cell_posterior(self, one, sharpness) for one in scored.one_by_one()])
+            each = np.stack([cell_posterior(self, one, weights) for one in scored.one_by_one()])
         verdict = verify_claim(self, p, (lon_deg, lat_deg), radius_m, each=each)
         if self.calibration is None or membership_of(self, scored).in_index:
             return verdict

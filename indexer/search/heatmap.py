@@ -475,7 +475,7 @@ def _posterior(
     calibration = geolocator.calibration
     assert calibration is not None
     log_weight = None if prior is None else prior.log_weight
-    p = cell_posterior(geolocator, scored, calibration.sharpness, log_weight)
+    p = cell_posterior(geolocator, scored, calibration.weights, log_weight)
     around = geolocator.discs(geolocator.merge_radius_m).sums(p[None])[0]
     promised = prior is None and len(scored.photos) == 1
     mass = calibration.region_mass(level)

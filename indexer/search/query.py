@@ -11,7 +11,7 @@ from gair.errors import UsageError
 
 if TYPE_CHECKING:
     from indexer.probability.calibration import Calibration
-    from indexer.probability.posterior import Sharpness
+    from indexer.probability.posterior import ScoreWeights
     from indexer.search.prior import Prior
 
 MAX_WEIGHT = 1e6
@@ -66,15 +66,15 @@ class Query:
 
     def weights(self, calibration: Calibration | None) -> tuple[float, float]:
         """Of imagery and location, as scores are weighed."""
-        if self.sharpness(calibration) is not None and calibration is not None:
-            return calibration.sharpness.shares
+        if self.score_weights(calibration) is not None and calibration is not None:
+            return calibration.weights.shares
         rs, location = self.rs_weight, self.location_weight
         return (0.5 if rs is None else rs), (0.5 if location is None else location)
 
-    def sharpness(self, calibration: Calibration | None) -> Sharpness | None:
+    def score_weights(self, calibration: Calibration | None) -> ScoreWeights | None:
         """How scores become probabilities; None where they do not.
 
         A calibration holds for its own weights only.
         """
         own = self.rs_weight is not None or self.location_weight is not None
-        return None if calibration is None or own else calibration.sharpness
+        return None if calibration is None or own else calibration.weights

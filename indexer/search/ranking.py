@@ -13,7 +13,7 @@ from gair.arrays import Floats, Vectors
 from indexer.probability.out_of_index import evidence_of
 from indexer.probability.posterior import (
     SHARED_ERRORS,
-    Sharpness,
+    ScoreWeights,
     area_log_prior,
     log_likelihood,
     posterior,
@@ -99,11 +99,11 @@ class Scored(Seen):
 
 
 def cell_posterior(
-    geo: Geolocator, scored: Scored, sharpness: Sharpness, log_prior: Floats | None = None
+    geo: Geolocator, scored: Scored, score_weights: ScoreWeights, log_prior: Floats | None = None
 ) -> Floats:
     """(N,) how likely each cell is, by all the photos together."""
     likelihoods = log_likelihood(
-        scored.rs, scored.location, sharpness, geo.blur(sharpness.spread_m)
+        scored.rs, scored.location, score_weights, geo.blur(score_weights.spread_m)
     )
     if len(scored.s) > 1:
         likelihoods = same_place(likelihoods)
@@ -215,15 +215,15 @@ def _unrefined(geo: Geolocator, scored: Scored, query: Query, weighed: _Weighed)
 
 
 def _weigh(geo: Geolocator, scored: Scored, query: Query) -> _Weighed:
-    sharpness = query.sharpness(geo.calibration)
+    score_weights = query.score_weights(geo.calibration)
     rs_weight, location_weight = query.weights(geo.calibration)
     radius_m = geo.merge_radius_m if query.merge_radius_m is None else query.merge_radius_m
     rs, location = scored.rs.mean(axis=0), scored.location.mean(axis=0)
     fused = rs_weight * rs + location_weight * location
     log_weight = None if query.prior is None else query.prior.log_weight
     p = place_mass = None
-    if sharpness is not None:
-        p = cell_posterior(geo, scored, sharpness, log_weight)
+    if score_weights is not None:
+        p = cell_posterior(geo, scored, score_weights, log_weight)
         place_mass = geo.discs(radius_m).sums(geo.each_cell(p)[None])[0]
     elif log_weight is not None:  # scores cannot be weighed with a prior, only left out
         fused = np.where(np.isfinite(log_weight), fused, -np.inf).astype(np.float32)
@@ -252,7 +252,7 @@ def _with_belief(
     return replace(
         answer,
         calibrated=True,
-        temperature=geo.calibration.sharpness.temperature,
+        temperature=geo.calibration.weights.temperature,
         confidence=_confidence(geo, p, answer.candidates[0].row),
         regions=tuple(region(level).summary() for level in REGION_LEVELS),
         membership=membership,
@@ -264,10 +264,13 @@ def _with_belief(
 
 def _options(geo: Geolocator, query: Query, radius_m: float) -> RefineOptions:
     """The mean place under the likelihood: nearer to the truth than the best point, as measured."""
-    sharpness = query.sharpness(geo.calibration)
-    if sharpness is not None:
+    score_weights = query.score_weights(geo.calibration)
+    if score_weights is not None:
         return RefineOptions(
-            sharpness.rs_weight, sharpness.location_weight, radius_m=radius_m, estimate="mean"
+            score_weights.rs_weight,
+            score_weights.location_weight,
+            radius_m=radius_m,
+            estimate="mean",
         )
     return RefineOptions(
         *query.weights(geo.calibration),
@@ -318,8 +321,8 @@ def _region(geo: Geolocator, p: Floats, promised: bool, level: float) -> Region:
 def membership_of(geo: Geolocator, scored: Scored) -> Membership:
     """Whether the photos are of this index; of several, the strangest one decides."""
     assert geo.calibration is not None
-    known, sharpness = geo.calibration.familiarity, geo.calibration.sharpness
-    evidence = evidence_of(scored.rs, scored.location, sharpness, geo.area_m2)
+    known, score_weights = geo.calibration.out_of_index, geo.calibration.weights
+    evidence = evidence_of(scored.rs, scored.location, score_weights, geo.area_m2)
     p_values = known.p_value(known.score(scored.s, evidence))
     p_value = min(1.0, float(p_values.min()) * len(p_values))
     return Membership(p_value, known.level, p_value >= known.level, known.miss_rate)
@@ -328,7 +331,7 @@ def membership_of(geo: Geolocator, scored: Scored) -> Membership:
 def _warnings(geo: Geolocator, query: Query, scored: Scored) -> tuple[str, ...]:
     found = list(geo.warnings)
     if geo.calibration is not None:
-        if query.sharpness(geo.calibration) is None:
+        if query.score_weights(geo.calibration) is None:
             found.append(OWN_WEIGHTS)
         elif query.prior is not None:
             found.append(WITH_PRIOR)

@@ -141,7 +141,7 @@ class RefineOptions:
     """The best point, or the mean place within the radius."""
     sharpness: float = 1.0
     """Factor of the score in the mean: 1 where the weights are those of a calibration
-    (:class:`indexer.probability.posterior.Sharpness`), 1 / temperature of the training where there is none."""
+    (:class:`indexer.probability.posterior.ScoreWeights`), 1 / temperature of the training where there is none."""
 
 
 @dataclass(frozen=True, eq=False)

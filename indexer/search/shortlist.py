@@ -106,17 +106,17 @@ def find_part(geo: Geolocator, s: Vectors, query: Query, allowed: Bools | None) 
     index = geo.index
     assert index.shortlists is not None
     weights = query.weights(geo.calibration)
-    sharpness = query.sharpness(geo.calibration)
+    score_weights = query.score_weights(geo.calibration)
     found = _listed(index, s, weights, allowed)
     part = _scored(index, s, found)
     fused = weights[0] * part.rs.mean(axis=0) + weights[1] * part.location.mean(axis=0)
     best = found[np.argsort(-fused, kind="stable")[:BEST]]
-    wide_m = max(geo.calibration.confidence) if sharpness and geo.calibration else 0.0
-    near_m = BLUR_REACH * sharpness.spread_m if sharpness else 0.0
+    wide_m = max(geo.calibration.confidence) if score_weights and geo.calibration else 0.0
+    near_m = BLUR_REACH * score_weights.spread_m if score_weights else 0.0
     # Neighbours that a prior rules out come along, too: likelihoods are averaged over them.
     around = _around(index.cells, best, near_m, wide_m)
     part = _joined(part, _scored(index, s, np.setdiff1d(around, found)))
-    return _joined(part, _sampled(geo, s, part.rows, allowed)) if sharpness else part
+    return _joined(part, _sampled(geo, s, part.rows, allowed)) if score_weights else part
 
 
 def _listed(index: Index, s: Vectors, weights: tuple[float, float], allowed: Bools | None) -> Ints:

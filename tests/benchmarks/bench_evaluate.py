@@ -25,8 +25,8 @@ from indexer.photos.listing import ListedPhoto
 from indexer.photos.vectors import PhotoVectors
 from indexer.probability.calibration import SCHEMA_VERSION, Calibration
 from indexer.probability.confidence import Curve
-from indexer.probability.out_of_index import fit_familiarity
-from indexer.probability.posterior import Sharpness
+from indexer.probability.out_of_index import fit_out_of_index
+from indexer.probability.posterior import ScoreWeights
 from indexer.regions.cell_field import CellField
 from indexer.regions.cells import Cells, cells_of
 from indexer.regions.region import named_region
@@ -88,10 +88,10 @@ class London(Geolocator):
             created_utc="",
             photos=PHOTOS,
             left_out={},
-            sharpness=Sharpness(150.0, 50.0, 65.0),
+            weights=ScoreWeights(150.0, 50.0, 65.0),
             masses=np.linspace(0.01, 0.99, PHOTOS),
             confidence={r: Curve(1.0, 0.0) for r in (200.0, 500.0, 1000.0, 2000.0, 5000.0)},
-            familiarity=fit_familiarity(unit(rng, PHOTOS), np.arange(500), rng.normal(size=500)),
+            out_of_index=fit_out_of_index(unit(rng, PHOTOS), np.arange(500), rng.normal(size=500)),
             claims={},
             false_claims={},
             photo_lonlat_deg=cells.lonlat_deg[rng.integers(count, size=PHOTOS)],

@@ -10,10 +10,10 @@ import numpy as np
 from indexer.index.index import open_index
 from indexer.probability.calibration import SCHEMA_VERSION, Calibration, calibration_path
 from indexer.probability.confidence import Curve
-from indexer.probability.out_of_index import Familiarity
-from indexer.probability.posterior import Sharpness
+from indexer.probability.out_of_index import OutOfIndexTest
+from indexer.probability.posterior import ScoreWeights
 
-SHARPNESS = Sharpness(rs_weight=9.0, location_weight=3.0, spread_m=90.0)
+WEIGHTS = ScoreWeights(rs_weight=9.0, location_weight=3.0, spread_m=90.0)
 MASSES = np.linspace(0.05, 0.95, 39)
 """The 20th is 0.5, the 36th 0.879: what 50 and 90 % need."""
 
@@ -30,10 +30,10 @@ def hand_calibration(index_folder: Path, **changes: Any) -> Calibration:
         "created_utc": "2026-01-01T00:00:00+00:00",
         "photos": 39,
         "left_out": {},
-        "sharpness": SHARPNESS,
+        "weights": WEIGHTS,
         "masses": MASSES,
         "confidence": {200.0: Curve(1.0, 0.0), 1000.0: Curve(1.0, 0.0)},
-        "familiarity": Familiarity(
+        "out_of_index": OutOfIndexTest(
             s=(s / np.linalg.norm(s, axis=1, keepdims=True)).astype(np.float16),
             evidence=(0.0, 1.0),
             likeness=(0.0, 1.0),

@@ -18,7 +18,7 @@ from indexer.photos.listing import ListedPhoto
 from indexer.photos.vectors import PhotoVectors
 from indexer.probability.calibration import Calibration
 from indexer.probability.claims import points_around
-from indexer.probability.posterior import Sharpness, area_log_prior, log_likelihood, posterior
+from indexer.probability.posterior import ScoreWeights, area_log_prior, log_likelihood, posterior
 from indexer.regions.cell_field import CellField
 from indexer.regions.cells import Cells, cells_at, cells_of
 
@@ -53,7 +53,7 @@ def unit(rng: np.random.Generator, count: int) -> npt.NDArray[np.float32]:
 class ModelCity:
     """What calibration needs of a geolocator, with vectors of chance."""
 
-    sharpness: Sharpness
+    weights: ScoreWeights
     seed: int = 0
     bbox_wsen_deg: tuple[float, float, float, float] = (-0.13, 51.49, -0.07, 51.52)
     calibration: Calibration | None = None
@@ -81,8 +81,8 @@ class ModelCity:
 
     def posterior(self, s: npt.NDArray[np.float32]) -> Floats:
         rs, location = self.index.rs.scores(s), self.index.location.scores(s)
-        blur = self.field.blur(self.sharpness.spread_m)
-        likelihood = log_likelihood(rs, location, self.sharpness, blur)
+        blur = self.field.blur(self.weights.spread_m)
+        likelihood = log_likelihood(rs, location, self.weights, blur)
         return posterior(likelihood, area_log_prior(self.field.area_m2))
 
     def photos(self, count: int, seed: int) -> PhotoVectors:
@@ -116,7 +116,7 @@ def calibrated_city() -> ModelCity:
     """A city whose calibration rests on 900 photos. Do not change it."""
     from indexer.calibrate.calibrate import calibrate
 
-    city = ModelCity(Sharpness(14.0, 0.0, 95.0), seed=3)
+    city = ModelCity(ScoreWeights(14.0, 0.0, 95.0), seed=3)
     elsewhere = listed(unit(np.random.default_rng(9), 200), np.full((200, 2), np.nan))
     city.calibration = calibrate(city, city.photos(900, 0), out_of_index=elsewhere, quiet=True)  # type: ignore[arg-type]
     return city

@@ -10,29 +10,29 @@ from model_city import ModelCity, calibrated_city, listed, unit
 
 from gair.errors import UsageError
 from indexer.calibrate import fit_posterior
-from indexer.calibrate.calibrate import calibrate, fit_sharpness
+from indexer.calibrate.calibrate import calibrate, fit_score_weights
 from indexer.evaluate.reliability import calibration_error
 from indexer.probability.confidence import Curve, fit_confidence
 from indexer.probability.conformal import mass_to_reach
-from indexer.probability.posterior import Sharpness, area_log_prior, log_likelihood, posterior
+from indexer.probability.posterior import ScoreWeights, area_log_prior, log_likelihood, posterior
 
 
-def fitted(city: ModelCity, count: int, seed: int) -> Sharpness:
+def fitted(city: ModelCity, count: int, seed: int) -> ScoreWeights:
     photos = city.photos(count, seed)
     rs, location = city.index.rs.scores(photos.s), city.index.location.scores(photos.s)
-    return fit_sharpness(rs, location, city.field, city.cell_row(photos.lonlat_deg))
+    return fit_score_weights(rs, location, city.field, city.cell_row(photos.lonlat_deg))
 
 
 @pytest.mark.parametrize("seed", range(2))
 def test_the_weights_of_a_city_are_found_again(seed: int) -> None:
-    found = fitted(ModelCity(Sharpness(12.0, 5.0, 0.0), seed), 512, 1)
+    found = fitted(ModelCity(ScoreWeights(12.0, 5.0, 0.0), seed), 512, 1)
     assert found.rs_weight == pytest.approx(12, abs=1.2)
     assert found.location_weight == pytest.approx(5, abs=1.2)
     assert found.spread_m == 0
 
 
 def test_the_spread_of_a_city_is_found_again() -> None:
-    city = ModelCity(Sharpness(14.0, 0.0, 95.0))
+    city = ModelCity(ScoreWeights(14.0, 0.0, 95.0))
     found = fitted(city, 512, 1)
     assert found.spread_m == pytest.approx(0.75 * city.field.spacing_m)
     assert found.rs_weight == pytest.approx(14, abs=1.5)
@@ -40,17 +40,17 @@ def test_the_spread_of_a_city_is_found_again() -> None:
 
 def test_a_location_that_tells_nothing_gets_no_weight() -> None:
     for seed in range(3):
-        assert fitted(ModelCity(Sharpness(12.0, 0.0, 0.0), seed), 300, 2).location_weight == 0
+        assert fitted(ModelCity(ScoreWeights(12.0, 0.0, 0.0), seed), 300, 2).location_weight == 0
 
 
 def test_an_imagery_that_tells_nothing_gets_hardly_any_weight() -> None:
-    found = fitted(ModelCity(Sharpness(0.0, 12.0, 0.0)), 400, 3)
+    found = fitted(ModelCity(ScoreWeights(0.0, 12.0, 0.0)), 400, 3)
     assert found.rs_weight < 1.2
     assert found.location_weight == pytest.approx(12, abs=1.5)
 
 
 def test_scores_that_tell_nothing_leave_the_prior() -> None:
-    city = ModelCity(Sharpness(1e-6, 0.0, 0.0))
+    city = ModelCity(ScoreWeights(1e-6, 0.0, 0.0))
     found = fitted(city, 400, 1)
     assert 0 < found.rs_weight < 1
     assert found.location_weight == 0
@@ -59,7 +59,7 @@ def test_scores_that_tell_nothing_leave_the_prior() -> None:
 
 @pytest.mark.parametrize("multiple", [0.0, 0.75])
 def test_the_loss_is_that_of_the_posterior_and_its_gradient_is_right(multiple: float) -> None:
-    city = ModelCity(Sharpness(9.0, 4.0, 0.0), bbox_wsen_deg=(-0.11, 51.5, -0.09, 51.51))
+    city = ModelCity(ScoreWeights(9.0, 4.0, 0.0), bbox_wsen_deg=(-0.11, 51.5, -0.09, 51.51))
     photos = city.photos(40, 5)
     truth = city.cell_row(photos.lonlat_deg)
     rs, location = city.index.rs.scores(photos.s), city.index.location.scores(photos.s)
@@ -70,7 +70,7 @@ def test_the_loss_is_that_of_the_posterior_and_its_gradient_is_right(multiple: f
     average = fit_posterior.average_of(task, blur)
 
     def slow(weights: np.ndarray) -> float:
-        likelihood = log_likelihood(rs, location, Sharpness(*weights, spread_m), blur)
+        likelihood = log_likelihood(rs, location, ScoreWeights(*weights, spread_m), blur)
         p = posterior(likelihood, area_log_prior(city.field.area_m2))
         return float(np.mean([-np.log(p[n, row]) for n, row in enumerate(truth)]))
 
@@ -83,27 +83,27 @@ def test_the_loss_is_that_of_the_posterior_and_its_gradient_is_right(multiple: f
 
 
 def test_the_loss_does_not_depend_on_the_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    city = ModelCity(Sharpness(9.0, 4.0, 0.0), bbox_wsen_deg=(-0.11, 51.5, -0.09, 51.51))
+    city = ModelCity(ScoreWeights(9.0, 4.0, 0.0), bbox_wsen_deg=(-0.11, 51.5, -0.09, 51.51))
     photos = city.photos(60, 5)
     truth = city.cell_row(photos.lonlat_deg)
     scores = city.index.rs.scores(photos.s), city.index.location.scores(photos.s)
-    whole = fit_sharpness(*scores, city.field, truth)
+    whole = fit_score_weights(*scores, city.field, truth)
     monkeypatch.setattr(fit_posterior, "_ENTRIES_AT_ONCE", 7 * len(city.cells))
-    blocks = fit_sharpness(*scores, city.field, truth)
+    blocks = fit_score_weights(*scores, city.field, truth)
     assert dataclasses.astuple(blocks) == pytest.approx(dataclasses.astuple(whole), rel=1e-4)
 
 
 def test_photos_outside_the_index_are_passed_over_and_too_few_are_refused() -> None:
-    city = ModelCity(Sharpness(12.0, 0.0, 0.0), bbox_wsen_deg=(-0.11, 51.5, -0.09, 51.51))
+    city = ModelCity(ScoreWeights(12.0, 0.0, 0.0), bbox_wsen_deg=(-0.11, 51.5, -0.09, 51.51))
     photos = city.photos(60, 1)
     rs, location = city.index.rs.scores(photos.s), city.index.location.scores(photos.s)
     truth = city.cell_row(photos.lonlat_deg)
     some = truth.copy()
     some[30:] = -1
-    alone = fit_sharpness(rs[:30], location[:30], city.field, truth[:30])
-    assert fit_sharpness(rs, location, city.field, some) == alone
+    alone = fit_score_weights(rs[:30], location[:30], city.field, truth[:30])
+    assert fit_score_weights(rs, location, city.field, some) == alone
     with pytest.raises(UsageError, match="0 of 60 photos .* needs 20"):
-        fit_sharpness(rs, location, city.field, np.full(60, -1))
+        fit_score_weights(rs, location, city.field, np.full(60, -1))
 
 
 def test_regions_of_fresh_photos_hold_as_often_as_they_say() -> None:
@@ -111,8 +111,8 @@ def test_regions_of_fresh_photos_hold_as_often_as_they_say() -> None:
     assert city.calibration is not None
     photos = city.photos(500, 77)
     rs = city.index.rs.scores(photos.s)
-    sharpness = city.calibration.sharpness
-    likelihood = log_likelihood(rs, rs, sharpness, city.field.blur(sharpness.spread_m))
+    weights = city.calibration.weights
+    likelihood = log_likelihood(rs, rs, weights, city.field.blur(weights.spread_m))
     p = posterior(likelihood, area_log_prior(city.field.area_m2))
     masses = mass_to_reach(p, city.field.area_m2, city.cell_row(photos.lonlat_deg))
     for level in (0.5, 0.9):
@@ -180,7 +180,7 @@ def test_confidence_is_finite_and_never_falls() -> None:
 
 
 def test_photos_that_cannot_be_used_are_counted_by_reason() -> None:
-    city = ModelCity(Sharpness(12.0, 0.0, 0.0), bbox_wsen_deg=(-0.11, 51.5, -0.09, 51.51))
+    city = ModelCity(ScoreWeights(12.0, 0.0, 0.0), bbox_wsen_deg=(-0.11, 51.5, -0.09, 51.51))
     photos = city.photos(75, 1)
     photos.lonlat_deg[:4] = (10.0, 10.0)
     photos.lonlat_deg[4:6] = np.nan
@@ -199,12 +199,12 @@ def test_photos_that_cannot_be_used_are_counted_by_reason() -> None:
         "photo cannot be read": 1,
         "from elsewhere: taken in the index": 1,
     }
-    assert found.familiarity.elsewhere == 2
+    assert found.out_of_index.elsewhere == 2
     assert len(found.photo_lonlat_deg) == 73
 
 
 def test_too_few_photos_are_refused_with_what_is_missing() -> None:
-    city = ModelCity(Sharpness(12.0, 0.0, 0.0), bbox_wsen_deg=(-0.11, 51.5, -0.09, 51.51))
+    city = ModelCity(ScoreWeights(12.0, 0.0, 0.0), bbox_wsen_deg=(-0.11, 51.5, -0.09, 51.51))
     photos = city.photos(60, 1)
     photos.lonlat_deg[:12] = (10.0, 10.0)
     told = "48 of 60 photos .*12 taken outside the index.* at least 50 are needed"
@@ -215,7 +215,7 @@ def test_too_few_photos_are_refused_with_what_is_missing() -> None:
 
 
 def test_equal_input_gives_equal_calibrations(tmp_path_factory: pytest.TempPathFactory) -> None:
-    city = ModelCity(Sharpness(12.0, 3.0, 0.0), bbox_wsen_deg=(-0.11, 51.5, -0.09, 51.51))
+    city = ModelCity(ScoreWeights(12.0, 3.0, 0.0), bbox_wsen_deg=(-0.11, 51.5, -0.09, 51.51))
     folder = tmp_path_factory.mktemp("equal")
     files = []
     for number in range(2):

@@ -23,7 +23,7 @@ from indexer.evaluate.metrics import (
     within,
 )
 from indexer.probability.conformal import region_rows
-from indexer.probability.posterior import Sharpness, area_log_prior, log_likelihood, posterior
+from indexer.probability.posterior import ScoreWeights, area_log_prior, log_likelihood, posterior
 from indexer.regions.cell_field import CellField
 from indexer.search.places import distinct_places
 
@@ -133,9 +133,9 @@ def scores_of(s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return SCORES[rows], SCORES[rows][:, ::-1]
 
 
-@pytest.mark.parametrize("sharpness", [None, Sharpness(2.0, 1.0, 120.0)])
+@pytest.mark.parametrize("sharpness", [None, ScoreWeights(2.0, 1.0, 120.0)])
 @pytest.mark.parametrize("threads", [1, 3])
-def test_judged_photos_against_a_loop(sharpness: Sharpness | None, threads: int) -> None:
+def test_judged_photos_against_a_loop(sharpness: ScoreWeights | None, threads: int) -> None:
     masses = (0.3, 0.9, math.inf)
     ranking = Ranking(2.0, 1.0, sharpness, radii_m=(150.0, 900.0), masses=masses)
     judge = Judge(FIELD, 300.0)
@@ -178,7 +178,7 @@ def test_judged_photos_against_a_loop(sharpness: Sharpness | None, threads: int)
 
 
 def test_the_cell_that_fills_a_region_up_is_in_it() -> None:
-    sharpness = Sharpness(2.0, 1.0, 0.0)
+    sharpness = ScoreWeights(2.0, 1.0, 0.0)
     photo = int(np.flatnonzero(TRUTH_ROW >= 0)[0])
     rs, location = SCORES[[photo]], SCORES[[photo]][:, ::-1]
     p = posterior(log_likelihood(rs, location, sharpness, None), area_log_prior(AREA))[0]

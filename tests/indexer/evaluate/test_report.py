@@ -26,8 +26,8 @@ from indexer.evaluate.task import EvaluateOptions
 from indexer.photos.vectors import PhotoVectors, photo_vectors
 from indexer.probability.calibration import SCHEMA_VERSION, Calibration, calibration_path
 from indexer.probability.confidence import Curve
-from indexer.probability.out_of_index import fit_familiarity
-from indexer.probability.posterior import Sharpness
+from indexer.probability.out_of_index import fit_out_of_index
+from indexer.probability.posterior import ScoreWeights
 from indexer.search.geolocator import Geolocator
 
 QUIET = EvaluateOptions(quiet=True, resamples=100, command="x <y> & z")
@@ -76,10 +76,12 @@ def calibration_of(geolocator: Geolocator, photos: PhotoVectors) -> Calibration:
         created_utc="2026-01-01T00:00:00+00:00",
         photos=len(rows),
         left_out={},
-        sharpness=Sharpness(12.0, 5.0, 150.0),
+        weights=ScoreWeights(12.0, 5.0, 150.0),
         masses=np.linspace(0.05, 0.95, 30),
         confidence={500.0: Curve(1.1, 0.2), 2000.0: Curve(0.9, 0.1)},
-        familiarity=fit_familiarity(photos.s[rows], np.arange(len(rows)), np.arange(len(rows)) / 9),
+        out_of_index=fit_out_of_index(
+            photos.s[rows], np.arange(len(rows)), np.arange(len(rows)) / 9
+        ),
         claims={},
         false_claims={},
         photo_lonlat_deg=photos.lonlat_deg,

@@ -146,7 +146,7 @@ def test_photos_of_a_calibration_tune_the_next_build(city_tif: Path, tmp_path: P
     known = ivf_tune.calibration_photos(tmp_path / "box", fingerprint)
     assert known is not None
     assert known.description == f"30 photos of the calibration of {made.build}"
-    assert {*map(tuple, known.s)} == {*map(tuple, made.familiarity.s.astype(np.float32))}
+    assert {*map(tuple, known.s)} == {*map(tuple, made.out_of_index.s.astype(np.float32))}
     assert ivf_tune.calibration_photos(tmp_path / "box", "another model") is None
     assert ivf_tune.calibration_photos(tmp_path / "nothing", fingerprint) is None
 

@@ -103,7 +103,7 @@ def test_a_damaged_file_is_refused_whatever_the_damage(folder: Path) -> None:
             assert again is not None
             assert again.measured == known().measured
             assert np.array_equal(again.masses, known().masses)
-            assert np.array_equal(again.familiarity.s, known().familiarity.s)
+            assert np.array_equal(again.out_of_index.s, known().out_of_index.s)
     assert refused > 120
 
 

@@ -1,4 +1,4 @@
-"""Familiarity: against slow loops, and how often photos of the index are refused."""
+"""OutOfIndexTest: against slow loops, and how often photos of the index are refused."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from indexer.probability import out_of_index
 from indexer.probability.out_of_index import (
     auroc,
     evidence_of,
-    fit_familiarity,
+    fit_out_of_index,
     nearest_cosine,
     with_elsewhere,
 )
-from indexer.probability.posterior import Sharpness
+from indexer.probability.posterior import ScoreWeights
 
 
 def test_evidence_is_the_mean_over_the_area() -> None:
     rng = np.random.default_rng(0)
     rs, location, area_m2 = rng.normal(size=(4, 30)), rng.normal(size=(4, 30)), rng.random(30)
-    for weights in (Sharpness(5.0, 3.0, 0.0), Sharpness(700.0, 0.0, 0.0)):
+    for weights in (ScoreWeights(5.0, 3.0, 0.0), ScoreWeights(700.0, 0.0, 0.0)):
         found = evidence_of(rs, location, weights, area_m2)
         for number in range(4):
             log_terms = weights.rs_weight * rs[number] + weights.location_weight * location[number]
@@ -52,13 +52,13 @@ def test_likeness_is_the_mean_of_the_ten_nearest(
 
 def test_a_photo_is_not_its_own_neighbour() -> None:
     photos = np.eye(3, dtype=np.float32)  # nothing is like anything else
-    known = fit_familiarity(photos, np.arange(3), np.zeros(3))
+    known = fit_out_of_index(photos, np.arange(3), np.zeros(3))
     assert known.likeness[0] == 0
 
 
 def test_p_values_by_hand() -> None:
     rng = np.random.default_rng(0)
-    known = fit_familiarity(unit(rng, 19), np.arange(19), rng.normal(size=19), level=0.1)
+    known = fit_out_of_index(unit(rng, 19), np.arange(19), rng.normal(size=19), level=0.1)
     assert known.p_value(known.scores) == pytest.approx((1 + np.arange(1, 20)) / 20)
     assert known.p_value(-1e9) == pytest.approx(1 / 20)
     assert known.p_value(1e9) == 1
@@ -68,8 +68,8 @@ def test_p_values_by_hand() -> None:
 def test_photos_of_the_index_are_refused_no_more_often_than_said() -> None:
     city = calibrated_city()
     assert city.calibration is not None
-    known, photos = city.calibration.familiarity, city.photos(1000, 55)
-    scores = known.score(photos.s, Examiner(city, city.calibration.sharpness).evidence(photos.s))  # type: ignore[arg-type]
+    known, photos = city.calibration.out_of_index, city.photos(1000, 55)
+    scores = known.score(photos.s, Examiner(city, city.calibration.weights).evidence(photos.s))  # type: ignore[arg-type]
     share = known.abstain(scores).mean()
     assert share * 1000 <= at_most(1000, 0.05) + 1000 * 3.1 * np.sqrt(0.05 * 0.95 / 540)
     assert share > 0.01
@@ -81,7 +81,7 @@ def test_photos_from_elsewhere_are_noticed_where_they_differ() -> None:
     here = unit(rng, 600)
     here[:, 0] += 2
     here /= np.linalg.norm(here, axis=1, keepdims=True)
-    known = fit_familiarity(here[:400], np.arange(200, 400), rng.normal(size=200))
+    known = fit_out_of_index(here[:400], np.arange(200, 400), rng.normal(size=200))
     assert (known.miss_rate, known.auroc, known.elsewhere) == (None, None, 0)
     there = unit(rng, 100)
     measured = with_elsewhere(known, there, rng.normal(size=100))
@@ -106,7 +106,7 @@ def test_auroc_counts_pairs() -> None:
 def test_only_so_many_photos_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(out_of_index, "MOST_PHOTOS", 30)
     rng = np.random.default_rng(3)
-    known = fit_familiarity(unit(rng, 100), np.arange(60, 100), rng.normal(size=40), seed=1)
+    known = fit_out_of_index(unit(rng, 100), np.arange(60, 100), rng.normal(size=40), seed=1)
     assert known.s.shape == (30, 16)
     assert known.s.dtype == np.float16
     assert len(known.scores) == 40
@@ -116,16 +116,16 @@ def test_only_so_many_photos_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_makes_no_sense_is_refused() -> None:
     photos = unit(np.random.default_rng(0), 3)
     with pytest.raises(UsageError, match="level -1"):
-        fit_familiarity(photos, np.arange(3), np.zeros(3), level=-1)
+        fit_out_of_index(photos, np.arange(3), np.zeros(3), level=-1)
     with pytest.raises(UsageError, match="level nan"):
-        fit_familiarity(photos, np.arange(3), np.zeros(3), level=np.nan)
+        fit_out_of_index(photos, np.arange(3), np.zeros(3), level=np.nan)
     with pytest.raises(UsageError, match="1 photos are too few"):
-        fit_familiarity(photos[:1], np.arange(1), np.zeros(1))
+        fit_out_of_index(photos[:1], np.arange(1), np.zeros(1))
 
 
 def test_a_city_knows_its_own_evidence() -> None:
-    city = ModelCity(Sharpness(10.0, 4.0, 0.0), bbox_wsen_deg=(-0.11, 51.5, -0.09, 51.51))
+    city = ModelCity(ScoreWeights(10.0, 4.0, 0.0), bbox_wsen_deg=(-0.11, 51.5, -0.09, 51.51))
     s = city.photos(20, 0).s
     rs, location = city.index.rs.scores(s), city.index.location.scores(s)
-    wanted = evidence_of(rs, location, city.sharpness, city.field.area_m2)
-    assert Examiner(city, city.sharpness).evidence(s) == pytest.approx(wanted)  # type: ignore[arg-type]
+    wanted = evidence_of(rs, location, city.weights, city.field.area_m2)
+    assert Examiner(city, city.weights).evidence(s) == pytest.approx(wanted)  # type: ignore[arg-type]

@@ -12,14 +12,14 @@ from some_cells import field_around
 from gair.arrays import Floats
 from gair.errors import UsageError
 from indexer.probability.posterior import (
-    Sharpness,
+    ScoreWeights,
     area_log_prior,
     log_likelihood,
     posterior,
     same_place,
 )
 
-SHARPNESS = Sharpness(rs_weight=30.0, location_weight=12.0, spread_m=400.0)
+WEIGHTS = ScoreWeights(rs_weight=30.0, location_weight=12.0, spread_m=400.0)
 FIELD = field_around(179.9, -16.8, 8, 5)
 COUNT = len(FIELD)
 
@@ -35,9 +35,7 @@ def posterior_loop(rs: Floats, location: Floats, blur: Floats, log_prior: Floats
     for x in range(COUNT):
         total = 0.0
         for y in range(COUNT):
-            logit = SHARPNESS.rs_weight * float(rs[y]) + SHARPNESS.location_weight * float(
-                location[y]
-            )
+            logit = WEIGHTS.rs_weight * float(rs[y]) + WEIGHTS.location_weight * float(location[y])
             total += blur[x, y] * math.exp(logit)
         likelihood.append(total)
     weighted = [math.exp(log_prior[x]) * likelihood[x] for x in range(COUNT)]
@@ -47,11 +45,11 @@ def posterior_loop(rs: Floats, location: Floats, blur: Floats, log_prior: Floats
 @pytest.mark.parametrize("blurred", [True, False])
 def test_the_posterior_is_its_formula(blurred: bool) -> None:
     rs, location = cosines(0), cosines(1)
-    blur = FIELD.blur(SHARPNESS.spread_m) if blurred else None
+    blur = FIELD.blur(WEIGHTS.spread_m) if blurred else None
     dense = np.eye(COUNT) if blur is None else blur.toarray()
     log_prior = area_log_prior(FIELD.area_m2)
     log_prior[[3, 50]] = -np.inf
-    p = posterior(log_likelihood(rs, location, SHARPNESS, blur), log_prior)
+    p = posterior(log_likelihood(rs, location, WEIGHTS, blur), log_prior)
     assert p.shape == (3, COUNT)
     for photo in range(3):
         wanted = posterior_loop(rs[photo], location[photo], dense, log_prior)
@@ -67,7 +65,7 @@ def test_by_hand() -> None:
 
 
 def test_no_weight_leaves_the_prior() -> None:
-    nothing = Sharpness(0.0, 0.0, 0.0)
+    nothing = ScoreWeights(0.0, 0.0, 0.0)
     p = posterior(
         log_likelihood(cosines(0), cosines(1), nothing, None), area_log_prior(FIELD.area_m2)
     )
@@ -77,7 +75,7 @@ def test_no_weight_leaves_the_prior() -> None:
 
 
 def test_a_weight_of_zero_does_not_look_at_the_scores() -> None:
-    one = Sharpness(5.0, 0.0, 0.0)
+    one = ScoreWeights(5.0, 0.0, 0.0)
     nan = np.full((3, COUNT), np.nan)
     assert np.isfinite(log_likelihood(cosines(0), nan, one, None)).all()
 
@@ -85,24 +83,24 @@ def test_a_weight_of_zero_does_not_look_at_the_scores() -> None:
 def test_the_scores_that_came_in_stay_as_they_are() -> None:
     rs, location = cosines(0).astype(np.float64), cosines(1).astype(np.float64)
     before = rs.copy(), location.copy()
-    log_likelihood(rs, location, Sharpness(1.0, 1.0, 0.0), None)
+    log_likelihood(rs, location, ScoreWeights(1.0, 1.0, 0.0), None)
     assert (rs == before[0]).all()
     assert (location == before[1]).all()
 
 
 def test_a_temperature_is_one_over_the_weights() -> None:
-    assert Sharpness(30.0, 10.0, 0.0).temperature == pytest.approx(1 / 40)
-    assert Sharpness(30.0, 10.0, 0.0).shares == pytest.approx((0.75, 0.25))
+    assert ScoreWeights(30.0, 10.0, 0.0).temperature == pytest.approx(1 / 40)
+    assert ScoreWeights(30.0, 10.0, 0.0).shares == pytest.approx((0.75, 0.25))
 
 
 @pytest.mark.parametrize("sharp", [40.0, 3e3, 1e6])
 def test_unlikely_cells_keep_their_order_however_sharp_the_weights(sharp: float) -> None:
     # Where the prior leaves only cells whose likelihood underflows, they still differ.
-    blur = FIELD.blur(SHARPNESS.spread_m)
+    blur = FIELD.blur(WEIGHTS.spread_m)
     assert blur is not None
     rs = cosines(4, 2)
     rs[:, 0] = 3.0
-    logs = log_likelihood(rs, rs, Sharpness(sharp, 0.0, SHARPNESS.spread_m), blur)
+    logs = log_likelihood(rs, rs, ScoreWeights(sharp, 0.0, WEIGHTS.spread_m), blur)
     assert np.isfinite(logs).all()
     dense = blur.toarray()
     for photo in range(2):
@@ -154,5 +152,5 @@ def test_the_area_prior_does_not_care_how_the_area_is_cut() -> None:
 
 def test_no_photos_give_no_rows() -> None:
     none = np.empty((0, COUNT), np.float32)
-    logs = log_likelihood(none, none, SHARPNESS, FIELD.blur(SHARPNESS.spread_m))
+    logs = log_likelihood(none, none, WEIGHTS, FIELD.blur(WEIGHTS.spread_m))
     assert posterior(logs, np.zeros(COUNT)).shape == (0, COUNT)

@@ -22,14 +22,14 @@ from indexer.probability.claims import (
     share_as_good,
     standing,
 )
-from indexer.probability.posterior import Sharpness
+from indexer.probability.posterior import ScoreWeights
 from indexer.probability.verdicts import LEVEL, RATES, verdict_of, verify_claim
 
 LONDON = (-0.1, 51.505)
 
 
 def small_city(calibrated: bool = False) -> ModelCity:
-    city = ModelCity(Sharpness(14.0, 0.0, 0.0), bbox_wsen_deg=(-0.12, 51.495, -0.08, 51.515))
+    city = ModelCity(ScoreWeights(14.0, 0.0, 0.0), bbox_wsen_deg=(-0.12, 51.495, -0.08, 51.515))
     if calibrated:
         city.calibration = calibrated_city().calibration
     return city

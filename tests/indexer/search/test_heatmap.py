@@ -14,7 +14,7 @@ import pytest
 import rasterio
 import rasterio.warp
 import shapely
-from hand_calibration import SHARPNESS, hand_calibration
+from hand_calibration import WEIGHTS, hand_calibration
 from PIL import Image
 from shapely.geometry import shape
 from small_builds import fill_disk, small_disk, tiny_model
@@ -289,7 +289,7 @@ def test_without_a_calibration_the_posterior_is_scores_and_says_so(
 def test_the_map_of_a_posterior(geolocator: Geolocator, scored: Scored, boxes: Path) -> None:
     geolocator.calibration = hand_calibration(boxes / "box")
     cells, field = geolocator.index.cells, geolocator.field
-    logs = log_likelihood(scored.rs, scored.location, SHARPNESS, field.blur(SHARPNESS.spread_m))
+    logs = log_likelihood(scored.rs, scored.location, WEIGHTS, field.blur(WEIGHTS.spread_m))
     for prior in (None, build_prior(geolocator.index, where='"row" < 9', weight='"row" + 1')):
         weight = 0.0 if prior is None else prior.log_weight
         wanted = posterior(logs, area_log_prior(cells.area_m2) + weight)[0]

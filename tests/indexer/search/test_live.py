@@ -15,6 +15,7 @@ from toy_city import photo
 
 from gair.errors import IndexCorruptError, IndexNotFoundError
 from gair.model import Gair
+from indexer.search import live as live_module
 from indexer.search.answer import Answer
 from indexer.search.geolocator import Geolocator
 from indexer.search.live import LiveGeolocator
@@ -96,15 +97,13 @@ def test_current_never_waits(
     city_tif: Path, indexes: Path, live: LiveGeolocator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go_on = threading.Event()
-    from indexer.search import live
-
-    real = live.open_index
+    real = live_module.open_index
 
     def slow(folder: Path) -> object:
         go_on.wait(20)
         return real(folder)
 
-    monkeypatch.setattr(live, "open_index", slow)
+    monkeypatch.setattr(live_module, "open_index", slow)
     old = live.current()
     report = build_box(city_tif, indexes, bbox_wsen_deg=OTHER_BOX)
     for _ in range(50):

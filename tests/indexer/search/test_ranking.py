@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hand_calibration import MASSES, SHARPNESS, calibrate_by_hand
+from hand_calibration import MASSES, WEIGHTS, calibrate_by_hand
 from small_builds import tiny_model
 from toy_city import photo
 
@@ -51,14 +51,14 @@ def plain(tiny_index: Path) -> Geolocator:
 def slow_likelihood(toy: Geolocator, image: Any) -> Floats:
     """Cell by cell: the mean of exp(weighted score) over the Gaussian neighbourhood."""
     (scored,) = toy.scored([image])
-    u = SHARPNESS.rs_weight * scored.rs[0].astype(np.float64)
-    u += SHARPNESS.location_weight * scored.location[0]
+    u = WEIGHTS.rs_weight * scored.rs[0].astype(np.float64)
+    u += WEIGHTS.location_weight * scored.location[0]
     cells = toy.index.cells
     found = []
     for here in cells.lonlat_deg:
         away_m = haversine_m(here, cells.lonlat_deg)
-        near = away_m <= 3 * SHARPNESS.spread_m
-        weight = np.exp(-0.5 * (away_m / SHARPNESS.spread_m) ** 2) * cells.area_m2 * near
+        near = away_m <= 3 * WEIGHTS.spread_m
+        weight = np.exp(-0.5 * (away_m / WEIGHTS.spread_m) ** 2) * cells.area_m2 * near
         found.append((weight * np.exp(u)).sum() / weight.sum())
     return np.array(found)
 
@@ -184,8 +184,8 @@ def test_a_photo_that_looks_like_nothing_in_the_index(
     shutil.copytree(tiny_index / "toy", tmp_path / "toy")
     made = calibrate_by_hand(tmp_path / "toy")
     scores = np.linspace(lowest, lowest + 1, 99)
-    strange = dataclasses.replace(made.familiarity, scores=scores, miss_rate=0.3)
-    dataclasses.replace(made, familiarity=strange).save(
+    strange = dataclasses.replace(made.out_of_index, scores=scores, miss_rate=0.3)
+    dataclasses.replace(made, out_of_index=strange).save(
         calibration_path(tmp_path / "toy", made.build)
     )
     toy = Geolocator.open("toy", indexes_dir=tmp_path, model=tiny_model())

@@ -16,14 +16,14 @@ from toy_city import photo
 from gair.errors import UsageError
 from gair.model import Gair
 from indexer.index.index import open_index
-from indexer.probability.posterior import Sharpness
+from indexer.probability.posterior import ScoreWeights
 from indexer.search import shortlist
 from indexer.search.geolocator import Geolocator
 from indexer.search.prior import build_prior
 from indexer.search.query import Query
 from indexer.search.shortlist import find_part, sample_of
 
-SHARP = Sharpness(rs_weight=12.0, location_weight=2.0, spread_m=40.0)
+SHARP = ScoreWeights(rs_weight=12.0, location_weight=2.0, spread_m=40.0)
 PHOTOS = [photo(seed) for seed in range(12)]
 
 
@@ -60,7 +60,7 @@ def plain(folder: Path, model: Gair) -> dict[str, Geolocator]:
 @pytest.fixture(scope="module")
 def sure(folder: Path, plain: dict[str, Geolocator], model: Gair) -> dict[str, Geolocator]:
     for name in plain:
-        calibrate_by_hand(folder / name, sharpness=SHARP)
+        calibrate_by_hand(folder / name, weights=SHARP)
     return {name: Geolocator(open_index(folder / name), model) for name in plain}
 
 
