@@ -22,7 +22,7 @@ from gair.photos.photo import open_photo
 from indexer import Answer, search
 from indexer.evaluate.judge import Judge, Outcomes, Ranking
 from indexer.probability.calibration import calibration_path
-from indexer.probability.posterior import Sharpness
+from indexer.probability.posterior import ScoreWeights
 from indexer.search.by_name import verify
 from indexer.search.geolocator import Geolocator
 from indexer.search.prior import build_prior
@@ -254,7 +254,7 @@ def test_places_climb_half_way_to_the_next_one_and_no_farther(
 
 def test_likely_places_are_two_radii_apart_and_climb_one(tiny_index: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny_index / "toy", tmp_path / "toy")
-    calibrate_by_hand(tmp_path / "toy", sharpness=Sharpness(0.0, 1e5, 0.0))
+    calibrate_by_hand(tmp_path / "toy", weights=ScoreWeights(0.0, 1e5, 0.0))
     toy = Geolocator.open("toy", indexes_dir=tmp_path, model=tiny_model())
     peak = toy.index.cells.lonlat_deg.mean(axis=0)
     check_climbed(toy, toy.search(looks_like(toy, peak)), peak, toy.merge_radius_m)
@@ -321,9 +321,9 @@ def test_equal_places_go_by_row_in_a_search_and_in_an_evaluation(
     tiny_index: Path, tmp_path: Path, calibrated: bool
 ) -> None:
     shutil.copytree(tiny_index / "toy", tmp_path / "toy")
-    sharpness = Sharpness(9.0, 3.0, 0.0)
+    score_weights = ScoreWeights(9.0, 3.0, 0.0)
     if calibrated:
-        calibrate_by_hand(tmp_path / "toy", sharpness=sharpness)
+        calibrate_by_hand(tmp_path / "toy", weights=score_weights)
     geo = alike_cells(tmp_path)
     cells, radius_m = geo.index.cells.lonlat_deg, geo.merge_radius_m
     level = np.random.default_rng(0).integers(0, 3, len(cells))
@@ -338,7 +338,7 @@ def test_equal_places_go_by_row_in_a_search_and_in_an_evaluation(
     answer = geo.search(seen, k=10, refine=False)
     assert [c.row for c in answer.candidates] == wanted
 
-    ranking = Ranking(0.5, 0.5, sharpness if calibrated else None)
+    ranking = Ranking(0.5, 0.5, score_weights if calibrated else None)
     judge, outcomes = Judge(geo.field, radius_m), Outcomes.failed(1, ranking)
     judge.prepare(ranking)
     true = wanted[3]
