@@ -1,4 +1,4 @@
-"""Measure trained models on synthetic cities: ``python -m training.evaluate``.
+"""Measures trained models on synthetic cities: ``python -m training.evaluate``.
 
 Two questions. On a city that no training saw, from imagery alone: how far does matching photos to
 imagery carry? On held-out blocks of a city that was trained on otherwise: what do the location
@@ -47,7 +47,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 def evaluate(arguments: argparse.Namespace) -> int:
     """Gather the models, search both cities with each, write the tables."""
     from gair.files import disk_errors, write_whole
-    from training.experiments.tables import markdown
 
     if not arguments.models and arguments.ablate is None:
         raise UsageError("nothing to evaluate: name model folders, or --ablate DATASET")
@@ -129,6 +128,53 @@ def _seen_rows(
     if brief:
         del weights["location"]
     return [{"label": f"{label}: {k}", **searched.metrics(*w)} for k, w in weights.items()]
+
+
+def markdown(unseen: Sequence[dict[str, Any]], seen: Sequence[dict[str, Any]]) -> str:
+    """Both tables, each with its heading; chance is the last row."""
+    parts = []
+    for title, rows in (
+        ("A city that no training saw, from imagery alone", unseen),
+        ("Held-out blocks of a city that was trained on otherwise", seen),
+    ):
+        if not rows:
+            continue
+        first = rows[0]
+        parts.append(
+            f"**{title}**: {first['area_km2']:,.0f} km2, {first['cells']:,.0f} cells, "
+            f"{first['photos']:,.0f} photos\n\n{table(rows)}"
+        )
+    return "\n\n".join(parts) + "\n"
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """One row a model, and chance; recalls in percent, the error in metres."""
+    from indexer.evaluate.metrics import KS
+    from training.retrieval import RADII_M, recall_name
+
+    recalls = [(k, radius_m) for radius_m in RADII_M for k in KS]
+    heads = [f"R@{k} {_distance(radius_m)}" for k, radius_m in recalls]
+    lines = [
+        "| | " + " | ".join([*heads, "median error"]) + " |",
+        "|---" + "|---:" * (len(recalls) + 1) + "|",
+    ]
+    names = [recall_name(k, radius_m) for k, radius_m in recalls]
+    for row in rows:
+        lines.append(_line(row["label"], [row[n] for n in names], row["median_error_m"]))
+    chance = rows[0]
+    lines.append(
+        _line("chance", [chance[f"chance_{n}"] for n in names], chance["chance_median_error_m"])
+    )
+    return "\n".join(lines)
+
+
+def _line(label: str, recalls: Sequence[float], error_m: float) -> str:
+    cells = [label, *(f"{recall:.1%}" for recall in recalls), f"{error_m:,.0f} m"]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _distance(radius_m: float) -> str:
+    return f"{radius_m / 1000:g} km" if radius_m >= 1000 else f"{radius_m:g} m"
 
 
 def _parser() -> argparse.ArgumentParser:

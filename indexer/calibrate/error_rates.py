@@ -8,19 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
 from gair.arrays import Floats, Ints
 from indexer.calibrate.held_out import CONFIDENCE_RADII_M, Examiner, Findings, HeldBack
 from indexer.probability.claims import share_as_bad, share_as_good
 from indexer.probability.confidence import fit_confidence
 from indexer.probability.conformal import conformal_mass
+from indexer.probability.reliability import calibration_error
 from indexer.probability.verdicts import CONSISTENT, UNLIKELY, rate_name, verdict_of
 
 _REGIONS = 200
 """Photos whose regions are measured."""
 _LEVELS = (0.5, 0.9)
-_BINS = 10
 
 
 def measure(examiner: Examiner, photos: HeldBack, found: Findings) -> dict[str, float]:
@@ -42,7 +41,7 @@ def measure(examiner: Examiner, photos: HeldBack, found: Findings) -> dict[str, 
         inside = found.miss_m <= radius_m
         said = _crossed(_confidence(found, radius_m), len(photos))
         measured[f"within_{radius_m:g}m"] = float(inside.mean())
-        measured[f"ece_{radius_m:g}m"] = calibration_error(said, inside)
+        measured[f"ece_{radius_m:g}m"] = float(calibration_error(said, inside)[0])
     for radius_m in found.true_claims:
         true, false = found.true_claims[radius_m], known(found.false_claims[radius_m])
         for rate, value in verdict_rates(true, false).items():
@@ -73,13 +72,6 @@ def _confidence(found: Findings, radius_m: float) -> Callable[[Ints, Ints], Floa
         return fit_confidence(mass[others], inside[others]).chance(mass[some])
 
     return judge
-
-
-def calibration_error(said: Floats, true: npt.NDArray[np.bool_]) -> float:
-    """Expected calibration error over ten bins of equal width: (P,) chances and what happened."""
-    bins = np.minimum((said * _BINS).astype(np.int64), _BINS - 1)
-    gaps = np.bincount(bins, weights=said - true, minlength=_BINS)
-    return float(np.abs(gaps).sum() / len(said))
 
 
 def verdict_rates(true: Floats, false: Floats) -> dict[str, float]:

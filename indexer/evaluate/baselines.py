@@ -1,4 +1,4 @@
-"""What an answer has to beat: a cell picked blindly, and the places where photos are usually taken.
+"""Baselines of an answer: a cell picked blindly, and the density of photos.
 
 Blind picks need no draw: what is expected of them is counted.
 """
@@ -74,9 +74,9 @@ def blind_picks(
             near[block, column] = np.count_nonzero(chord_squared <= limit, axis=1)
         arc_m = 2 * EARTH_RADIUS_M * np.arcsin(np.sqrt(np.minimum(chord_squared / 4, 1.0)))
         mean[block] = arc_m.mean(axis=1)
-        found = np.bincount((arc_m / BIN_M).astype(np.int64).ravel(), minlength=len(counts))
-        found[: len(counts)] += counts
-        counts = found
+        binned = np.bincount((arc_m / BIN_M).astype(np.int64).ravel(), minlength=len(counts))
+        binned[: len(counts)] += counts  # a farther pair of this block may have made it longer
+        counts = binned
     return BlindPicks(near, len(cell_lonlat_deg), counts, mean)
 
 
@@ -128,13 +128,14 @@ def photo_density(
     Returns:
         (N,) probabilities of the cells, and the standard deviation in metres.
     """
-    known = photo_lonlat_deg[np.isfinite(photo_lonlat_deg).all(axis=1)]
-    spots, times = np.unique(unit_vectors(known), axis=0, return_counts=True)
+    placed = photo_lonlat_deg[np.isfinite(photo_lonlat_deg).all(axis=1)]
+    spots, times = np.unique(unit_vectors(placed), axis=0, return_counts=True)
     share = times / times.sum()
+    # 1 - |mean|^2 is the summed variance of unit vectors, of which the tangent plane has two axes.
     spread = float(np.sqrt(max(1 - ((share @ spots) ** 2).sum(), 0.0) / 2))
     # Photos of one spot have no spread; a cell's own size is the least that can be told apart.
     least = float(np.sqrt(area_m2.mean())) / EARTH_RADIUS_M
-    bandwidth = max(spread * len(known) ** (-1 / 6), least)
+    bandwidth = max(spread * len(placed) ** (-1 / 6), least)
     density = np.full(len(cell_lonlat_deg), 1e-12)  # nowhere is impossible
     cells = unit_vectors(cell_lonlat_deg)
     step = max(1, _BLOCK_NUMBERS // max(1, len(spots)))

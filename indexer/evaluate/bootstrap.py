@@ -1,4 +1,4 @@
-"""Intervals of measured numbers: the bootstrap, many resamples at once.
+"""Bootstrap intervals of measured numbers, many resamples at once.
 
 A resample draws as many photos as there are, with replacement
 (https://doi.org/10.1214/aos/1176344552). It is held as how often each photo was drawn, so a
@@ -52,10 +52,11 @@ class Resamples:
         self.weights = np.zeros((resamples, photos), dtype=np.uint8)
         step = max(1, _NUMBERS_AT_ONCE // max(1, photos))
         for start in range(0, resamples, step):
-            some = self.weights[start : start + step]
-            picked = rng.integers(0, max(1, photos), size=some.shape)
-            picked += np.arange(len(some))[:, None] * photos
-            some[:] = np.bincount(picked.ravel(), minlength=some.size).reshape(some.shape)
+            block = self.weights[start : start + step]  # (B, photos)
+            picked = rng.integers(0, max(1, photos), size=block.shape)
+            # Shifted so that all resamples are counted at once: photo p of resample b is b P + p.
+            picked += np.arange(len(block))[:, None] * photos
+            block[:] = np.bincount(picked.ravel(), minlength=block.size).reshape(block.shape)
 
     def values(self, statistic: Callable[[Floats], Floats]) -> Floats:
         """A statistic of every resample.
@@ -96,18 +97,18 @@ class Resamples:
 
         Where all photos are, or none, no resample can differ: there the interval is binomial.
         """
-        found = self.means(hits)
+        means = self.means(hits)
         if not self.photos:
-            return found
+            return means
         least = (1 - LEVEL) / 2
         edge = least ** (1 / self.photos)  # all of n: true shares below make that too unlikely
         return [
-            Measured(one.value, edge, 1.0)
-            if one.value == 1
-            else Measured(one.value, 0.0, 1 - edge)
-            if one.value == 0
-            else one
-            for one in found
+            Measured(share.value, edge, 1.0)
+            if share.value == 1
+            else Measured(share.value, 0.0, 1 - edge)
+            if share.value == 0
+            else share
+            for share in means
         ]
 
     def mean(self, values: npt.ArrayLike) -> Measured:
@@ -134,7 +135,7 @@ def weighted_quantile(values: Floats, share: float, weights: Floats) -> Floats:
     Nothing is interpolated, so an infinite value never turns into one that is no number.
     """
     order = np.argsort(values, kind="stable")
-    reached = np.cumsum(weights[:, order], axis=1)
+    reached = np.cumsum(weights[:, order], axis=1)  # (B, P), in ascending order of values
     wanted = share * reached[:, -1:] * (1 - 1e-12)
     return np.asarray(values[order][(reached < wanted).sum(axis=1)])
 

@@ -1,4 +1,4 @@
-"""The recipe of an evaluation: vectors, what became of each photo, numbers.
+"""Evaluates an index: vectors, what became of each photo, numbers.
 
 :func:`evaluate` returns what ``report.json`` holds: plain JSON types, every figure's data included.
 """
@@ -6,16 +6,18 @@
 from __future__ import annotations
 
 import dataclasses
+import platform
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gair.errors import UsageError
 from indexer.evaluate.baselines import blind_picks
-from indexer.evaluate.bootstrap import Resamples
-from indexer.evaluate.heading import heading, photo_rows
+from indexer.evaluate.bootstrap import LEVEL, Resamples
 from indexer.evaluate.judge import Outcomes
 from indexer.evaluate.methods import (
     ANSWER,
@@ -23,27 +25,34 @@ from indexer.evaluate.methods import (
     CALIBRATE_FIRST,
     DENSITY,
     OWN_WEIGHTS,
-    judge_ways,
+    coordinate_tests,
+    judge_methods,
     method_rows,
-    offset_test,
 )
 from indexer.evaluate.metrics import cell_floor_m
-from indexer.evaluate.out_of_index import known_photos, outside_report
 from indexer.evaluate.probabilities import (
     Groups,
     calibration_numbers,
     likelihood_numbers,
+    outside_report,
     selection_numbers,
 )
-from indexer.evaluate.slices import slice_tables
-from indexer.evaluate.summary import area_curves, error_curves
-from indexer.evaluate.task import EvaluateOptions, Task, make_task
+from indexer.evaluate.summary import area_curves, error_curves, photo_rows, slice_tables
+from indexer.evaluate.task import EvaluateOptions, Task, in_calibration, make_task
 
 if TYPE_CHECKING:
+    from indexer.evaluate.task import EvaluateOptions
     from indexer.photos.vectors import PhotoVectors
     from indexer.search.geolocator import Geolocator
 
 Numbers = dict[str, Any]
+
+SCHEMA = "gair-evaluation"
+
+SCHEMA_VERSION = 1
+"""Raised when an old reader could misread a new report."""
+
+_LIBRARIES = ("gair-geolocator", "numpy", "scipy", "torch", "faiss-cpu", "faiss-gpu", "h3")
 
 
 def evaluate(
@@ -68,13 +77,13 @@ def evaluate(
     options.query.check()
     since = time.perf_counter()
     task = make_task(geolocator, photos, options)
-    known = _check_calibration_photos(task)
-    outcomes, missing = judge_ways(task)
+    used_for_calibration = _check_calibration_photos(task)
+    outcomes, missing = judge_methods(task)
     picks = blind_picks(
         task.truths.lonlat_deg[task.truths.rows], task.judge.field.lonlat_deg, task.scale.radii_m
     )
     drawn = Resamples(len(photos), resamples=options.resamples, seed=options.seed)
-    report = _heading(task, known)
+    report = _heading(task, used_for_calibration)
     report["notes"] = task.notes
     report["methods"] = method_rows(task, outcomes, missing, picks, drawn)
     report["calibration"] = _calibration(task, outcomes, drawn)
@@ -84,7 +93,7 @@ def evaluate(
     report["slices"] = slice_tables(
         photos.photos, outcomes[ANSWER], task.scale, options.slice_by, options.seed
     )
-    report["offset"] = offset_test(task)
+    report |= coordinate_tests(task)
     inside_share = len(task.inside) / max(1, len(photos))
     report["figures"] = {
         "error": error_curves(outcomes, picks, task.failed, task.span_m),
@@ -100,12 +109,12 @@ def _check_calibration_photos(task: Task) -> int:
     calibration = task.geolocator.calibration
     if calibration is None:
         return 0
-    count = int(known_photos(calibration, task.photos.s).sum())
+    count = int(in_calibration(calibration, task.photos.s).sum())
     if count and not task.options.allow_calibration_photos:
         raise UsageError(
             f"{count:,} of {len(task.photos):,} photos were used to calibrate index "
             f"{task.geolocator.index.name!r} and would flatter it: evaluate others, or pass "
-            "--allow-calibration-photos"
+            "allow_calibration_photos=True"
         )
     if count:
         task.notes.append(
@@ -114,16 +123,79 @@ def _check_calibration_photos(task: Task) -> int:
     return count
 
 
-def _heading(task: Task, known: int) -> Numbers:
-    """What was evaluated; how much of it could be."""
+def _heading(task: Task, used_for_calibration: int) -> Numbers:
+    """The heading, and how many of the photos could be judged."""
     report = heading(task.geolocator, task.photos, task.options)
     report["index"] |= _index_facts(task)
     report["photos"] |= {
         "judged": len(task.truths.rows),
         "outside_the_index": len(task.truths.rows) - len(task.inside),
-        "used_for_calibration": known,
+        "used_for_calibration": used_for_calibration,
     }
     return report
+
+
+def heading(
+    geolocator: Geolocator, photos: PhotoVectors, options: EvaluateOptions
+) -> dict[str, Any]:
+    """The part of a report that is no measurement."""
+    manifest = geolocator.index.manifest
+    calibration = geolocator.calibration
+    weights = options.query.weights(calibration)
+    scenes = manifest.imagery.get("scenes", [])
+    return {
+        "schema": SCHEMA,
+        "schema_version": SCHEMA_VERSION,
+        "made": {
+            "created_utc": datetime.now(UTC).isoformat(timespec="seconds"),
+            "command": options.command,
+            "seed": options.seed,
+            "resamples": options.resamples,
+            "interval": LEVEL,
+            "versions": {"python": platform.python_version(), **_versions()},
+        },
+        "index": {
+            "name": manifest.name,
+            "build": manifest.build,
+            "created_utc": manifest.created_utc,
+            "region": manifest.region["name"],
+            "cells": manifest.cells_indexed,
+            "h3_resolution": manifest.h3_resolution,
+            "query_mode": manifest.query_mode,
+            "attribution": geolocator.attribution,
+            "imagery_dates": sorted(
+                {str(when)[:10] for scene in scenes for when in scene.get("dates", [])}
+            ),
+            "warnings": list(manifest.warnings),
+        },
+        "model": {
+            "name": manifest.model.name,
+            "source": manifest.model.source,
+            "licence": manifest.model.licence,
+            "trained": manifest.model.trained,
+            "fingerprint": manifest.model.fingerprint,
+        },
+        "search": {
+            "calibrated": options.query.score_weights(calibration) is not None,
+            "rs_weight": weights[0],
+            "location_weight": weights[1],
+        },
+        "photos": {
+            "manifest": options.manifest,
+            "listed": len(photos),
+            "failures": photos.left_out(),
+        },
+    }
+
+
+def _versions() -> dict[str, str]:
+    versions = {}
+    for name in _LIBRARIES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return versions
 
 
 def _index_facts(task: Task) -> Numbers:

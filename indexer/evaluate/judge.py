@@ -1,4 +1,4 @@
-"""What became of each photo: how far its answer is from the truth, under one way to rank cells.
+"""Judges answers: how far each photo's is from the truth, under one ranking of the cells.
 
 Scores of all photos at all cells would fill the memory, so photos are judged a block at a time and
 a few numbers a photo are kept (:class:`Outcomes`). Blocks are shared out among threads; what comes
@@ -12,21 +12,33 @@ Single cells are ranked by fused score or by probability per area.
 
 from __future__ import annotations
 
-import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
-from gair.arrays import Bools, Floats, Ints
+from gair.arrays import Bools, Floats, Ints, Vectors
 from gair.geo import haversine_m
-from indexer.evaluate.metrics import KS, nearest_of_best_cells, nearest_of_first, rank_and_area
+from gair.progress import Progress
+from indexer.evaluate.metrics import KS, nearest_of_first, rank_and_area, rank_distances
+from indexer.probability.conformal import nested_regions
 from indexer.probability.posterior import ScoreWeights, area_log_prior, log_likelihood, posterior
 from indexer.regions.cell_field import CellField, Discs
 from indexer.search.places import APART_RADII
 
 Scores = npt.NDArray[np.floating]
+
+ScoresOf = Callable[[Vectors], tuple[Vectors, Vectors]]
+"""(B, D) photo vectors to (B, N) cosines of the imagery and of the location."""
+
+_BLOCK_NUMBERS = 4 << 20
+"""Numbers of a (photos, cells) matrix that one thread holds at once: 32 MB."""
+
+_MOST_PHOTOS = 64
 
 _FIRST_LOOK = 1024
 """Cells sorted at first; more only if they merge into too few places."""
@@ -93,6 +105,113 @@ class Outcomes:
             covered=np.zeros((photos, masses), dtype=bool),
             region_m2=fill(np.nan, masses),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Truths:
+    """The photos that are judged."""
+
+    s: Vectors
+    """(P, D) vectors of all that are listed."""
+    lonlat_deg: Floats
+    """(P, 2) where they were taken."""
+    cell_row: Ints
+    """(P,) the cells they are in; -1 for none."""
+    rows: Ints
+    """Those with a vector and a place; all others have failed."""
+
+
+def judge_all(
+    judge: Judge,
+    rankings: Mapping[str, Ranking],
+    scores_of: ScoresOf,
+    truths: Truths,
+    *,
+    threads: int | None = None,
+    quiet: bool = False,
+) -> dict[str, Outcomes]:
+    """Judge all photos under several rankings of the same scores.
+
+    Args:
+        judge: of the index.
+        rankings: by name.
+        scores_of: scores a block of photos; it may be called from several threads.
+        truths: the photos.
+        threads: as many as there are processors if None; the result is the same.
+        quiet: no progress bar.
+
+    Returns:
+        Outcomes of all that are listed, by the ranking's name.
+    """
+    count = len(truths.s)
+    outcomes = {name: Outcomes.failed(count, ranking) for name, ranking in rankings.items()}
+    for ranking in rankings.values():
+        judge.prepare(ranking)
+    step = min(_MOST_PHOTOS, max(1, _BLOCK_NUMBERS // max(1, len(judge.field))))
+    blocks = [truths.rows[i : i + step] for i in range(0, len(truths.rows), step)]
+
+    def work(rows: Ints) -> int:
+        scores = scores_of(truths.s[rows])
+        truth = truths.lonlat_deg[rows], truths.cell_row[rows]
+        for name, ranking in rankings.items():
+            judge.judge(ranking, scores, truth, outcomes[name], rows)
+        return len(rows)
+
+    names = ", ".join(rankings)
+    with (
+        ThreadPoolExecutor(threads or threads_here()) as pool,
+        Progress(f"judge {names}", len(truths.rows), "photo", quiet=quiet) as progress,
+    ):
+        try:
+            for done in pool.map(work, blocks):
+                progress.advance(done)
+        except BaseException:  # Ctrl-C, too: what has not begun need not
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return outcomes
+
+
+def threads_here() -> int:
+    """As many as this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS, Windows
+        return os.cpu_count() or 1
+
+
+def judge_everywhere_alike(judge: Judge, p: Floats, truths: Truths) -> Outcomes:
+    """Judge one answer for all photos: (N,) probabilities of the cells.
+
+    Places and cells are ranked once; only the truths differ.
+    """
+    outcomes = Outcomes.failed(len(truths.s), Ranking(0, 0))
+    rows, lonlat_deg = truths.rows, truths.lonlat_deg[truths.rows]
+    cells, area_m2 = judge.field.lonlat_deg, judge.field.area_m2
+    places = judge.places(p)
+    order = np.argsort(-p / area_m2, kind="stable")
+    outcomes.best_row[rows] = places[0]
+    outcomes.near_places_m[rows] = _nearest(cells[places], lonlat_deg, judge.ks[:-1])
+    outcomes.error_m[rows] = outcomes.near_places_m[rows, 0]
+    outcomes.near_cells_m[rows] = _nearest(cells[order[: max(judge.ks)]], lonlat_deg, judge.ks)
+    density = (p / area_m2)[order]
+    reached = np.concatenate([[0.0], np.cumsum(area_m2[order])])
+    inside = rows[truths.cell_row[rows] >= 0]
+    own = (p / area_m2)[truths.cell_row[inside]]
+    first, last = (np.searchsorted(-density, -own, side=side) for side in ("left", "right"))
+    outcomes.rank[inside] = (first + 1 + last) / 2
+    own_m2 = area_m2[truths.cell_row[inside]]
+    outcomes.searched_m2[inside] = (reached[first] + reached[last] + own_m2) / 2
+    outcomes.log_p[rows] = -np.inf
+    outcomes.log_p[inside] = np.log(p[truths.cell_row[inside]])
+    return outcomes
+
+
+def _nearest(places_deg: Floats, lonlat_deg: Floats, ks: Sequence[int]) -> Floats:
+    """How far the nearest of the first k of (K, 2) places is from each of (P, 2) truths."""
+    nearest_m = np.empty((len(lonlat_deg), len(ks)))
+    for row, truth in enumerate(lonlat_deg):
+        nearest_m[row] = nearest_of_first(haversine_m(places_deg, truth)[None], ks)[0]
+    return nearest_m
 
 
 class Judge:
@@ -176,34 +295,33 @@ class Judge:
             away_m[number, : len(places)] = haversine_m(cells, lonlat_deg[number])
         outcomes.error_m[rows] = away_m[:, 0]
         outcomes.near_places_m[rows] = nearest_of_first(away_m, KS)
-        # The last k, one in a hundred, may be less than those before it.
-        order = np.argsort(self.ks, kind="stable")
-        found = nearest_of_best_cells(
-            by_cell, self.field.lonlat_deg, lonlat_deg, [self.ks[i] for i in order]
+        best_m = rank_distances(
+            by_cell, lonlat_deg, self.field.lonlat_deg, max(self.ks), numbers=rows
         )
-        outcomes.near_cells_m[rows] = found[:, np.argsort(order)]
+        outcomes.near_cells_m[rows] = nearest_of_first(best_m, self.ks)
         rank, area = rank_and_area(by_cell, self.field.area_m2, truth_row)
         outcomes.rank[rows], outcomes.searched_m2[rows] = rank, area
 
     def _judge_probabilities(
         self, ranking: Ranking, p: Floats, truth_row: Ints, outcomes: Outcomes, rows: Ints
     ) -> None:
-        known = truth_row >= 0
-        own = np.take_along_axis(p, np.where(known, truth_row, 0)[:, None], axis=1)[:, 0]
+        inside = truth_row >= 0
+        own = np.take_along_axis(p, np.where(inside, truth_row, 0)[:, None], axis=1)[:, 0]
         with np.errstate(divide="ignore"):
-            outcomes.log_p[rows] = np.where(known, np.log(own), -np.inf)
+            outcomes.log_p[rows] = np.where(inside, np.log(own), -np.inf)
         best = self.field.lonlat_deg[outcomes.best_row[rows]]
         for column, radius_m in enumerate(ranking.radii_m):
             disc = self.field.discs(best, radius_m).matrix.tocoo()
             mass = np.bincount(disc.row, weights=p[disc.row, disc.col], minlength=len(rows))
             outcomes.disc_mass[rows, column] = mass
         for number, row in enumerate(rows):
-            covered, area_m2 = _regions(p[number], self.field.area_m2, truth_row[number], ranking)
-            outcomes.covered[row], outcomes.region_m2[row] = covered, area_m2
+            regions = nested_regions(p[number], self.field.area_m2, ranking.masses)
+            outcomes.covered[row] = [bool((r == truth_row[number]).any()) for r in regions]
+            outcomes.region_m2[row] = [self.field.area_m2[r].sum() for r in regions]
 
 
 def first_places(scores: Scores, near: csr_array, k: int) -> Ints:
-    """The rows that :func:`indexer.search.places.distinct_places` names, from neighbours known before.
+    """The rows that :func:`indexer.search.places.distinct_places` names, by known neighbours.
 
     Args:
         scores: (N,) higher is better; equal ones go by row.
@@ -240,29 +358,3 @@ def _best_rows(scores: Scores, count: int) -> Ints:
         threshold = np.partition(scores, len(scores) - count)[len(scores) - count]
         rows = np.flatnonzero(scores >= threshold)
     return np.asarray(rows[np.lexsort((rows, -scores[rows]))])
-
-
-def _regions(
-    p: Floats, area_m2: Floats, truth_row: int, ranking: Ranking
-) -> tuple[list[bool], list[float]]:
-    """Whether each region holds the true cell, and its square metres.
-
-    The cells are those of :func:`indexer.probability.conformal.region_rows`. The mass that comes before the
-    true cell says whether it is in; only the area needs all cells in order, and there the order of
-    equal ones hardly matters: so the faster sort will do.
-    """
-    density = p / area_m2
-    order = np.argsort(-density)
-    reached, area = np.cumsum(p[order]), np.cumsum(area_m2[order])
-    before = math.inf
-    if truth_row >= 0:
-        earlier = density > density[truth_row]
-        earlier[:truth_row] |= density[:truth_row] == density[truth_row]
-        before = float(p[earlier].sum())
-    covered, areas = [], []
-    for mass in ranking.masses:
-        wanted = mass * (1 - 1e-12)
-        needed = min(int(np.searchsorted(reached, wanted)) + 1, len(order))
-        covered.append(before < wanted or (truth_row >= 0 and needed == len(order)))
-        areas.append(float(area[needed - 1]))
-    return covered, areas

@@ -1,4 +1,4 @@
-"""The ways to answer that an evaluation compares: the index's own, parts of it, and baselines."""
+"""Methods that an evaluation compares: the index's own answer, parts of it, and baselines."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import numpy as np
 from gair.arrays import Vectors
 from indexer.evaluate.baselines import BlindPicks, photo_density
 from indexer.evaluate.bootstrap import Resamples
-from indexer.evaluate.judge import Outcomes, Ranking
-from indexer.evaluate.judge_all import judge_all, judge_everywhere_alike
-from indexer.evaluate.offset import offset_report, refined_errors
+from indexer.evaluate.judge import Outcomes, Ranking, judge_all, judge_everywhere_alike
+from indexer.evaluate.offset import noise_report, offset_report, refined_errors
 from indexer.evaluate.probabilities import LEVELS
 from indexer.evaluate.summary import blind_numbers, error_numbers, method_numbers
 from indexer.evaluate.task import EvaluateOptions, Task
@@ -33,15 +32,15 @@ OTHER_MODES = ("nili", "bilinear", "mean")
 """How token maps are read by the index, or in a baseline."""
 
 
-def judge_ways(task: Task) -> tuple[dict[str, Outcomes], dict[str, str]]:
-    """Outcomes of every way to answer that can be measured, and why others cannot."""
+def judge_methods(task: Task) -> tuple[dict[str, Outcomes], dict[str, str]]:
+    """Outcomes of every method that can be measured, and why others cannot."""
     index = task.geolocator.index
     missing: dict[str, str] = {}
     answer, imagery, location = rankings_of(task.geolocator, task.options)
     rankings = {ANSWER: answer, IMAGERY: imagery, LOCATION: location}
     alike = [key for key in (IMAGERY, LOCATION) if rankings[key] == _bare(answer)]
-    some = {key: ranking for key, ranking in rankings.items() if key not in alike}
-    outcomes = _judged(task, some, index.rs.scores)
+    different = {key: ranking for key, ranking in rankings.items() if key not in alike}
+    outcomes = _judged(task, different, index.rs.scores)
     outcomes |= {key: outcomes[ANSWER] for key in alike}
     for mode in other_modes(index.manifest.query_mode):
         if index.tokens is None:
@@ -73,7 +72,7 @@ def _judged(
 
 
 def other_modes(query_mode: str) -> list[str]:
-    """The ways to read a token map that an index is compared with."""
+    """The modes of reading a token map that an index is compared with."""
     return [mode for mode in OTHER_MODES if mode != query_mode]
 
 
@@ -81,8 +80,8 @@ def _localized(geolocator: Geolocator, mode: str) -> Vectors:
     from indexer.search.token_reader import localized
 
     index = geolocator.index
-    found = localized(index, geolocator.model, index.cells.lonlat_deg, mode)  # type: ignore[arg-type]
-    return np.nan_to_num(found, nan=-1.0)
+    z = localized(index, geolocator.model, index.cells.lonlat_deg, mode)  # type: ignore[arg-type]
+    return np.nan_to_num(z, nan=-1.0)
 
 
 def rankings_of(
@@ -122,7 +121,7 @@ def method_rows(
     picks: BlindPicks,
     drawn: Resamples,
 ) -> list[Numbers]:
-    """The numbers of every way to answer, the index's own first; or why there are none."""
+    """The numbers of every method, the index's own first; or why there are none."""
     modes = other_modes(task.geolocator.index.manifest.query_mode)
     rows: list[Numbers] = []
     for key in (ANSWER, IMAGERY, LOCATION, *modes, DENSITY):
@@ -148,12 +147,18 @@ def _refined_row(task: Task, answer: Outcomes, drawn: Resamples) -> Numbers:
     return {"key": REFINED, "measured": True, "numbers": numbers}
 
 
-def offset_test(task: Task) -> Numbers:
-    """The offset test, or why it was not made."""
+def coordinate_tests(task: Task) -> dict[str, Numbers]:
+    """The offset test and the noise test by their keys in a report; or why there are none."""
     why = _no_extras(task)
-    if why or not len(task.truths.rows):
-        return {"measured": False, "why": why or "not measured: no photo could be judged"}
-    return offset_report(task.geolocator, task.truths, task.options.seed)
+    if not why and not len(task.truths.rows):
+        why = "not measured: no photo could be judged"
+    if why:
+        return {key: {"measured": False, "why": why} for key in ("offset", "noise")}
+    seed = task.options.seed
+    return {
+        "offset": offset_report(task.geolocator, task.truths, seed),
+        "noise": noise_report(task.geolocator, task.truths, seed),
+    }
 
 
 def _no_extras(task: Task) -> str:

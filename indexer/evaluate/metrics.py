@@ -1,4 +1,4 @@
-"""How far answers are from the truth: errors, recalls, ranks and searched area.
+"""Distances, recalls, ranks and searched area from answers and truths.
 
 NumPy on plain arrays. Distances are great-circle metres on the mean sphere, and a radius includes
 its edge (``<=``). An answer that failed is infinitely far away and stays in every denominator.
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gair.arrays import Floats, Ints
+from gair.errors import UsageError
 from gair.geo import EARTH_RADIUS_M, haversine_m
 from indexer.regions.cell_field import unit_vectors
 
@@ -20,8 +21,10 @@ Scores = npt.NDArray[np.floating]
 
 RADII_M = (50.0, 100, 200, 500, 1e3, 2e3, 5e3, 25e3, 200e3, 750e3, 2500e3)
 """How near counts as found; the last four are those of worldwide benchmarks, with 1 km."""
+
 KS = (1, 10, 100)
 """How many of the best may be looked at."""
+
 WORLDWIDE_M = 2500e3
 """An index that spans more than this is worldwide."""
 
@@ -65,6 +68,64 @@ def within(distance_m: Floats, radii_m: Sequence[float]) -> npt.NDArray[np.bool_
     return np.asarray(distance_m[:, None] <= np.asarray(radii_m)[None])
 
 
+def rank_distances(
+    scores: Scores,
+    photo_lonlat_deg: Floats,
+    cell_lonlat_deg: Floats,
+    k: int,
+    *,
+    seed: int = 0,
+    numbers: npt.ArrayLike | None = None,
+) -> Floats:
+    """How far the best cells of each photo are from the truth.
+
+    Cells of equal score come in a random order that depends on the seed and the photo's number
+    only. Where a whole frame has one vector, the order of rows would favour one of its corners.
+
+    Args:
+        scores: (P, C), higher is better.
+        photo_lonlat_deg: (P, 2) the truth.
+        cell_lonlat_deg: (C, 2).
+        k: how many of the best cells.
+        seed: of the order among equals.
+        numbers: (P,) the photos' numbers, where these are some of more; 0, 1, 2, ... if None.
+
+    Returns:
+        (P, k) metres, best cell first; infinite where there are fewer than k cells, or where a
+        photo has a score that is not a number.
+
+    Raises:
+        UsageError: the shapes do not agree, or k is less than 1.
+    """
+    if scores.shape != (len(photo_lonlat_deg), len(cell_lonlat_deg)) or k < 1:
+        raise UsageError(
+            f"scores have shape {scores.shape} for {len(photo_lonlat_deg)} photos and "
+            f"{len(cell_lonlat_deg)} cells, k is {k}: expected (photos, cells) and k from 1"
+        )
+    order_of = np.arange(len(scores)) if numbers is None else np.asarray(numbers)
+    distances = np.full((len(scores), k), np.inf)
+    for photo, row in enumerate(scores):
+        if not len(row) or np.isnan(row).any():
+            continue
+        rng = np.random.default_rng([seed, int(order_of[photo])])
+        best = _best(row, k, rng)
+        distances[photo, : len(best)] = haversine_m(cell_lonlat_deg[best], photo_lonlat_deg[photo])
+    return distances
+
+
+def _best(row: Scores, k: int, rng: np.random.Generator) -> Ints:
+    """The k highest of (C,) scores, highest first, equals in random order."""
+    cells = np.arange(len(row))
+    if k < len(row):
+        threshold = np.partition(row, len(row) - k)[len(row) - k]
+        above, equal = np.flatnonzero(row > threshold), np.flatnonzero(row == threshold)
+        if len(equal) > k - len(above):
+            equal = rng.choice(equal, size=k - len(above), replace=False)
+        cells = np.concatenate([above, equal])
+    order = np.lexsort((rng.random(len(cells)), -row[cells]))
+    return np.asarray(cells[order], dtype=np.int64)
+
+
 def nearest_of_first(distance_m: Floats, ks: Sequence[int]) -> Floats:
     """The nearest of the first k, for each k: (P, K) distances in order of rank to (P, len(ks)).
 
@@ -74,31 +135,6 @@ def nearest_of_first(distance_m: Floats, ks: Sequence[int]) -> Floats:
         return np.full((len(distance_m), len(ks)), np.inf)
     nearest = np.minimum.accumulate(distance_m, axis=1)
     return nearest[:, [min(k, nearest.shape[1]) - 1 for k in ks]]
-
-
-def nearest_of_best_cells(
-    scores: Scores, cell_lonlat_deg: Floats, truth_lonlat_deg: Floats, ks: Sequence[int]
-) -> Floats:
-    """How far the nearest of the k best cells is from the truth, for each k.
-
-    Args:
-        scores: (P, N), higher is better.
-        cell_lonlat_deg: (N, 2).
-        truth_lonlat_deg: (P, 2).
-        ks: ascending; all cells where there are fewer.
-
-    Returns:
-        (P, len(ks)) metres.
-    """
-    count = scores.shape[1]
-    sizes = [min(k, count) for k in ks]
-    found = np.empty((len(scores), len(ks)))
-    for photo, row in enumerate(scores):
-        best = np.argpartition(row, sorted({count - size for size in sizes}))
-        best = best[::-1][: sizes[-1]]
-        away_m = haversine_m(cell_lonlat_deg[best], truth_lonlat_deg[photo])
-        found[photo] = [away_m[:size].min() for size in sizes]
-    return found
 
 
 def rank_and_area(scores: Scores, area_m2: Floats, truth_row: Ints) -> tuple[Floats, Floats]:
@@ -119,6 +155,7 @@ def rank_and_area(scores: Scores, area_m2: Floats, truth_row: Ints) -> tuple[Flo
     rank, area = np.full(len(scores), np.inf), np.full(len(scores), np.inf)
     for photo in np.flatnonzero(truth_row >= 0):
         row, own = scores[photo], truth_row[photo]
+        # The mean over all orders: half of the equal cells come before the true one.
         better, equal = row > row[own], row == row[own]
         others = np.count_nonzero(equal) - 1
         rank[photo] = 1 + np.count_nonzero(better) + others / 2
@@ -134,5 +171,5 @@ def recall_by_area(searched_km2: Floats, at_km2: Sequence[float] | Floats) -> Fl
     Recall against area, as in https://arxiv.org/abs/2407.13862.
     """
     ranked = np.sort(searched_km2)
-    found = np.searchsorted(ranked, np.asarray(at_km2, dtype=np.float64), side="right")
-    return np.asarray(found / max(1, len(ranked)), dtype=np.float64)
+    count = np.searchsorted(ranked, np.asarray(at_km2, dtype=np.float64), side="right")
+    return np.asarray(count / max(1, len(ranked)), dtype=np.float64)

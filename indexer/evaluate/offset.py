@@ -1,18 +1,22 @@
-"""The offset test: does a photo match its own place better than the places around it?
+"""Offset and noise tests: similarity away from the true place, recall with displaced cells.
 
-For photos whose place is known, the mean of cos(s, z(x)) against the distance between the true
-place and the point x that is read. A representation that knows the point falls from the first
+*Offset*: for photos whose place is known, the mean of cos(s, z(x)) against the distance between the
+true place and the point x that is read. A representation that knows the point falls from the first
 metres on; one that only knows the frame (``frame``: NILI averaged over it) is flat up to the
-frame's size. All ways to read are given the same points of the same token maps.
+frame's size. All modes of reading are given the same points of the same token maps.
 
 ``bilinear`` and ``mean`` read raw tokens. A model that was trained with NILI need not put those
 where photos are, so their curves say what NILI's decoder is for; to compare NILI with plain
-interpolation, train a model on each (``training/ablations.py``) and test an index of each.
+interpolation, train a model on each (``python -m training.evaluate --ablate``) and test an index of
+each.
+
+*Noise*: every cell is read at a place displaced by Gaussian noise, while it keeps claiming to be
+where it was. That is what a shift between imagery and map does, or photos with a poor fix in
+training.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,69 +26,18 @@ import numpy.typing as npt
 
 from gair.arrays import Floats, Vectors
 from gair.errors import UsageError
-from gair.geo import EARTH_RADIUS_M
+from gair.geo import EARTH_RADIUS_M, haversine_m
+from gair.progress import Progress
+from indexer.evaluate.judge import Outcomes, Truths
+from indexer.evaluate.metrics import rank_distances
 from indexer.search.token_reader import ReadMode, TokenReader
 
 if TYPE_CHECKING:
     from gair.model import Gair
     from indexer.index.index import Index
     from indexer.regions.cell_field import CellField
-from gair.geo import haversine_m
-from gair.progress import Progress
-from indexer.evaluate.judge import Outcomes
-from indexer.evaluate.judge_all import Truths
-
-if TYPE_CHECKING:
     from indexer.search.geolocator import Geolocator
     from indexer.search.query import Query
-
-
-OFFSET_PHOTOS = 200
-"""Photos of the offset test, drawn by the seed."""
-
-
-def refined_errors(
-    geolocator: Geolocator, query: Query, answer: Outcomes, truths: Truths, *, quiet: bool
-) -> Floats:
-    """How far the refined best guess is from the truth: (P,) metres; infinite for failed photos.
-
-    Args:
-        geolocator: of an index with token maps.
-        query: whose weights are refined with.
-        answer: outcomes of the answer.
-        truths: the photos.
-        quiet: no progress bar.
-    """
-    from indexer.search.refine import RefineOptions, refine
-
-    assert geolocator.reader is not None
-    options = RefineOptions(*query.weights(geolocator.calibration))
-    cells = geolocator.index.cells.lonlat_deg
-    error_m = np.full(len(truths.s), np.inf)
-    with Progress("refine best guesses", len(truths.rows), "photo", quiet=quiet) as progress:
-        for row in truths.rows.tolist():
-            found = refine(geolocator.reader, truths.s[row], cells[answer.best_row[row]], options)
-            place = np.array([found.lon_deg, found.lat_deg])
-            error_m[row] = haversine_m(place, truths.lonlat_deg[row])
-            progress.advance(1)
-    return error_m
-
-
-def offset_report(geolocator: Geolocator, truths: Truths, seed: int) -> dict[str, Any]:
-    """The offset test on some of the photos: :func:`indexer.evaluate.offset.offset_rows`."""
-    rows = truths.rows
-    if len(rows) > OFFSET_PHOTOS:
-        drawn = np.random.default_rng([seed, 5]).choice(rows, OFFSET_PHOTOS, replace=False)
-        rows = np.sort(drawn)
-    task = OffsetTask(
-        geolocator.index,
-        geolocator.model,
-        geolocator.field,
-        truths.s[rows],
-        truths.lonlat_deg[rows],
-    )
-    return {"measured": True, "photos": len(rows), "rows": offset_rows(task)}
-
 
 Rows = list[dict[str, Any]]
 
@@ -92,27 +45,41 @@ DISTANCES_M = (0.0, 25, 50, 75, 100, 150, 200, 300, 500, 750, 1000, 1500, 2000)
 
 MODES: tuple[ReadMode, ...] = ("nili", "frame", "bilinear", "mean")
 
-_LABELS = {
-    "nili": "NILI",
-    "frame": "NILI, mean of the frame",
-    "bilinear": "tokens, bilinear",
-    "bicubic": "tokens, bicubic",
-    "mean": "tokens, mean of the frame",
-}
+NOISE_M = (0.0, 25, 50, 100, 200, 400)
+"""Standard deviations of the noise along each axis."""
+
+OFFSET_PHOTOS = 200
+"""Photos of the offset test, drawn by the seed."""
+
+_PHOTOS_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
 class OffsetOptions:
-    """What the test reads."""
+    """Points and modes that the offset test reads."""
 
     distances_m: tuple[float, ...] = DISTANCES_M
     """How far from the true place; the first one is what the others are compared with."""
     bearings: int = 4
     """Points at each distance, each in a direction drawn at random."""
     modes: tuple[ReadMode, ...] = MODES
-    """Ways to read token maps."""
+    """How token maps are read."""
     seed: int = 0
     """Of the directions."""
+
+
+@dataclass(frozen=True)
+class NoiseOptions:
+    """Strengths of the noise, and what counts as found."""
+
+    noise_m: tuple[float, ...] = NOISE_M
+    """Standard deviations along each axis, metres."""
+    k: int = 10
+    """How many of the best cells count."""
+    within_m: float = 200.0
+    """How near one of them must be to the true place."""
+    seed: int = 0
+    """Of the noise; its directions are the same at every strength."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,10 +101,31 @@ class OffsetTask:
         Raises:
             UsageError: there is none.
         """
-        known = np.isfinite(self.s).all(axis=1) & np.isfinite(self.lonlat_deg).all(axis=1)
-        if not known.any():
+        usable = np.isfinite(self.s).all(axis=1) & np.isfinite(self.lonlat_deg).all(axis=1)
+        if not usable.any():
             raise UsageError("no photo has both a vector and a place: nothing can be measured")
-        return np.flatnonzero(known)
+        return np.flatnonzero(usable)
+
+
+def offset_report(geolocator: Geolocator, truths: Truths, seed: int) -> dict[str, Any]:
+    """:func:`offset_rows` on at most :data:`OFFSET_PHOTOS` of the photos."""
+    rows = truths.rows
+    if len(rows) > OFFSET_PHOTOS:
+        drawn = np.random.default_rng([seed, 5]).choice(rows, OFFSET_PHOTOS, replace=False)
+        rows = np.sort(drawn)
+    task = _task(geolocator, truths.s[rows], truths.lonlat_deg[rows])
+    return {"measured": True, "photos": len(rows), "rows": offset_rows(task)}
+
+
+def noise_report(geolocator: Geolocator, truths: Truths, seed: int) -> dict[str, Any]:
+    """:func:`noise_rows` on all photos; one that could not be judged is not found."""
+    task = _task(geolocator, truths.s, truths.lonlat_deg)
+    rows = noise_rows(task, NoiseOptions(seed=seed))
+    return {"measured": True, "photos": len(truths.s), "rows": rows}
+
+
+def _task(geolocator: Geolocator, s: Vectors, lonlat_deg: Floats) -> OffsetTask:
+    return OffsetTask(geolocator.index, geolocator.model, geolocator.field, s, lonlat_deg)
 
 
 def offset_rows(task: OffsetTask, options: OffsetOptions | None = None) -> Rows:
@@ -190,9 +178,10 @@ def _scores_at(reader: TokenReader, s: Vectors, points: Floats) -> Floats:
 
 
 def _offset_rows_of(mode: str, scores: Floats, distances_m: Sequence[float]) -> Rows:
-    known = np.isfinite(scores)
-    count = known.sum(axis=2)  # (P, d)
-    of_photo = np.where(known, scores, 0).sum(axis=2) / np.where(count, count, np.nan)
+    read = np.isfinite(scores)  # (P, d, b)
+    count = read.sum(axis=2)  # (P, d)
+    # 0 points of a photo at a distance give NaN, which the means over photos leave out.
+    of_photo = np.where(read, scores, 0).sum(axis=2) / np.where(count, count, np.nan)
     rows = []
     for column, distance_m in enumerate(distances_m):
         mean, error = mean_and_error(of_photo[:, column])
@@ -206,50 +195,98 @@ def _offset_rows_of(mode: str, scores: Floats, distances_m: Sequence[float]) -> 
                 "drop": drop,
                 "drop_standard_error": drop_error,
                 "photos": int((count[:, column] > 0).sum()),
-                "points": int(known[:, column].sum()),
-                "points_outside": int((~known[:, column]).sum()),
+                "points": int(read[:, column].sum()),
+                "points_outside": int((~read[:, column]).sum()),
             }
         )
     return rows
 
 
+def noise_rows(task: OffsetTask, options: NoiseOptions | None = None) -> Rows:
+    """What noise on the coordinates costs, a row for each strength, read as the index is.
+
+    ``recall`` is the share of all photos with one of the k best cells near the truth; a photo
+    without a vector or a place counts as not found. ``score`` is the mean cosine with the cell
+    nearest to the truth. A cell whose displaced place no frame holds is not read, and counted.
+
+    Raises:
+        UsageError: no photo has a vector and a place.
+        SearchIndexError: the index has no token maps.
+    """
+    options = options or NoiseOptions()
+    usable = task.usable
+    s, truth_deg = task.s[usable], task.lonlat_deg[usable]
+    nearest = task.field.nearest(truth_deg)[0]
+    reader = TokenReader(task.index, task.model, task.field)
+    # One draw for all strengths: (2, N) east and north, only scaled from row to row.
+    normal = np.random.default_rng([options.seed, 1]).standard_normal((2, len(task.field)))
+    rows: Rows = []
+    for noise_m in options.noise_m:
+        distance_m = noise_m * np.hypot(*normal)
+        places = displaced(task.field.lonlat_deg, np.arctan2(*normal), distance_m)
+        z = reader.localized(places)  # (N, D); NaN where no frame holds the displaced place
+        read = np.flatnonzero(np.isfinite(z).all(axis=1))
+        share = _near(s, z[read], task.field.lonlat_deg[read], truth_deg, options) / len(task.s)
+        mean, error = mean_and_error(np.einsum("pd,pd->p", s, z[nearest]))
+        rows.append(
+            {
+                "noise_m": float(noise_m),
+                "k": options.k,
+                "within_m": options.within_m,
+                "recall": share,
+                "recall_standard_error": float(np.sqrt(share * (1 - share) / len(task.s))),
+                "score": mean,
+                "standard_error": error,
+                "photos": len(task.s),
+                "cells_unread": len(z) - len(read),
+            }
+        )
+    return rows
+
+
+def _near(
+    s: Vectors, z: Vectors, lonlat_deg: Floats, truth_deg: Floats, options: NoiseOptions
+) -> int:
+    """How many of (P, D) photos have one of the k best of (N, D) cells near enough."""
+    near = 0
+    for start in range(0, len(s), _PHOTOS_AT_ONCE):
+        block = slice(start, start + _PHOTOS_AT_ONCE)
+        away_m = rank_distances(s[block] @ z.T, truth_deg[block], lonlat_deg, options.k)
+        near += int((away_m <= options.within_m).any(axis=1).sum())
+    return near
+
+
 def mean_and_error(values: Floats) -> tuple[float | None, float | None]:
     """Mean and standard error of what is finite; None where there is too little."""
-    known = values[np.isfinite(values)]
-    if not len(known):
+    finite = values[np.isfinite(values)]
+    if not len(finite):
         return None, None
-    error = float(known.std(ddof=1) / np.sqrt(len(known))) if len(known) > 1 else None
-    return float(known.mean()), error
+    error = float(finite.std(ddof=1) / np.sqrt(len(finite))) if len(finite) > 1 else None
+    return float(finite.mean()), error
 
 
-def offset_plot(rows: Rows) -> bytes:
-    """A PNG of :func:`offset_rows`: a line with its standard errors for each way to read."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+def refined_errors(
+    geolocator: Geolocator, query: Query, answer: Outcomes, truths: Truths, *, quiet: bool
+) -> Floats:
+    """How far the refined best guess is from the truth: (P,) metres; infinite for failed photos.
 
-    figure = Figure(figsize=(6.4, 4.0), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    for mode in dict.fromkeys(row["mode"] for row in rows):
-        here = [row for row in rows if row["mode"] == mode and row["score"] is not None]
-        axes.errorbar(
-            [row["distance_m"] for row in here],
-            [row["score"] for row in here],
-            yerr=[row["standard_error"] or 0 for row in here],
-            marker="o",
-            markersize=3,
-            capsize=2,
-            linewidth=1.2,
-            label=_LABELS.get(mode, mode),
-        )
-    axes.set_xscale("symlog", linthresh=50, linscale=0.5)
-    ticks = [0, 25, 50, 100, 200, 500, 1000, 2000]
-    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    axes.set_xticks([], minor=True)
-    axes.set_xlabel("distance between the photo's place and the point that is read, m")
-    axes.set_ylabel("mean cosine")
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
-    content = io.BytesIO()
-    figure.savefig(content, format="png", metadata={"Software": None})
-    return content.getvalue()
+    Args:
+        geolocator: of an index with token maps.
+        query: whose weights are refined with.
+        answer: outcomes of the answer.
+        truths: the photos.
+        quiet: no progress bar.
+    """
+    from indexer.search.refine import RefineOptions, refine
+
+    assert geolocator.reader is not None
+    options = RefineOptions(*query.weights(geolocator.calibration))
+    cells = geolocator.index.cells.lonlat_deg
+    error_m = np.full(len(truths.s), np.inf)
+    with Progress("refine best guesses", len(truths.rows), "photo", quiet=quiet) as progress:
+        for row in truths.rows.tolist():
+            best = refine(geolocator.reader, truths.s[row], cells[answer.best_row[row]], options)
+            place = np.array([best.lon_deg, best.lat_deg])
+            error_m[row] = haversine_m(place, truths.lonlat_deg[row])
+            progress.advance(1)
+    return error_m

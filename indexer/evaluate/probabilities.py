@@ -1,4 +1,4 @@
-"""The numbers that say whether an index's probabilities can be believed.
+"""Numbers that say whether an index's probabilities can be believed.
 
 Three groups of photos count: *listed* are all; *judged* are those with a vector and a place, where
 a place outside the index makes every region miss; *inside* are those whose true cell is in the
@@ -7,17 +7,19 @@ index.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from gair.arrays import Floats, Ints
+from gair.arrays import Floats, Ints, Vectors
 from indexer.evaluate.bootstrap import Resamples, as_json, percentiles
 from indexer.evaluate.judge import Outcomes
-from indexer.evaluate.reliability import (
+from indexer.probability.out_of_index import evidence_of
+from indexer.probability.reliability import (
     area_under_risk,
     auroc,
     binomial_interval,
@@ -28,17 +30,23 @@ from indexer.evaluate.reliability import (
     risk_coverage,
 )
 
+if TYPE_CHECKING:
+    from indexer.photos.vectors import PhotoVectors
+    from indexer.search.geolocator import Geolocator
+
 Numbers = dict[str, Any]
 
 LEVELS = (0.5, 0.9)
 """Of regions."""
+
 _CURVE_POINTS = 200
+
 _FEWEST_ANSWERED = 20
 """Photos where the curve of risk begins."""
 
 
 class Confident(Protocol):
-    """What is asked of a calibration."""
+    """Makes confidences of masses, as a calibration does."""
 
     def confidence_within(self, disc_mass: Floats, radius_m: float) -> Floats:
         """How likely a place is within a radius of the truth, from the mass around it."""
@@ -96,11 +104,12 @@ def calibration_numbers(
 
 def confidence_of(masses: Floats, calibration: Confident, radii_m: Sequence[float]) -> Floats:
     """Confidences of (P, R) masses, as an answer gives them: never less for a larger radius."""
-    found = np.full(masses.shape, np.nan)
+    confidence = np.full(masses.shape, np.nan)
     for column, radius_m in enumerate(radii_m):
-        known = np.isfinite(masses[:, column])
-        found[known, column] = calibration.confidence_within(masses[known, column], radius_m)
-    return np.asarray(np.maximum.accumulate(found, axis=1))
+        judged = np.isfinite(masses[:, column])
+        confidence[judged, column] = calibration.confidence_within(masses[judged, column], radius_m)
+    # Radii ascend, and what holds the truth within one holds it within every larger one.
+    return np.asarray(np.maximum.accumulate(confidence, axis=1))
 
 
 def _confidence_numbers(
@@ -124,14 +133,8 @@ def _confidence_numbers(
 
 
 def _groups_json(confidence: Floats, right: npt.NDArray[np.bool_]) -> Numbers:
-    found = reliability(confidence, right)
-    return {
-        "photos": found.photos.tolist(),
-        "said": found.said.tolist(),
-        "true": found.true.tolist(),
-        "low": found.low.tolist(),
-        "high": found.high.tolist(),
-    }
+    diagram = dataclasses.asdict(reliability(confidence, right))
+    return {name: values.tolist() for name, values in diagram.items()}
 
 
 def _region_numbers(outcomes: Outcomes, groups: Groups, number: int) -> Numbers:
@@ -194,6 +197,55 @@ def selection_numbers(
 
 def _aurc(confidence: Floats, loss: Floats, drawn: Resamples) -> Numbers:
     return drawn.measure(lambda w: area_under_risk(confidence, loss, w)).to_json()
+
+
+def outside_report(
+    geolocator: Geolocator,
+    inside: Vectors,
+    outside: PhotoVectors | None,
+    *,
+    seed: int,
+    resamples: int,
+) -> dict[str, Any]:
+    """How well photos of the index are told from photos of elsewhere.
+
+    Args:
+        geolocator: of a calibrated index, or there is nothing to tell them by.
+        inside: (P, D) vectors of photos whose true cell is in the index.
+        outside: photos from elsewhere; None if there are none.
+        seed: of the resamples.
+        resamples: how many.
+    """
+    calibration = geolocator.calibration
+    if outside is None:
+        return {"measured": False, "why": "not measured: no photos from elsewhere were given"}
+    if calibration is None:
+        return {"measured": False, "why": "not measured: calibrate first"}
+    others = outside.s[np.isfinite(outside.s).all(axis=1)]
+    out_of_index = calibration.out_of_index
+    own, foreign = (out_of_index.score(s, _evidence(geolocator, s)) for s in (inside, others))
+    return {
+        "measured": True,
+        "photos_inside": len(own),
+        "photos_elsewhere": len(foreign),
+        "unreadable": len(outside) - len(foreign),
+        "auroc": outside_numbers(own, foreign, seed=seed, resamples=resamples),
+        "level": out_of_index.level,
+        "own_refused": share_of(out_of_index.abstain(own)),
+        "elsewhere_noticed": share_of(out_of_index.abstain(foreign)),
+    }
+
+
+def _evidence(geolocator: Geolocator, s: Vectors) -> Floats:
+    calibration = geolocator.calibration
+    assert calibration is not None
+    index = geolocator.index
+    evidence = np.empty(len(s))
+    for start in range(0, len(s), 32):
+        block = slice(start, start + 32)
+        rs, location = index.rs.scores(s[block]), index.location.scores(s[block])
+        evidence[block] = evidence_of(rs, location, calibration.weights, index.cells.area_m2)
+    return evidence
 
 
 def outside_numbers(inside: Floats, outside: Floats, *, seed: int, resamples: int) -> Numbers:

@@ -1,13 +1,14 @@
-"""From what became of each photo to the numbers of a report, each with its interval.
+"""Numbers of a report from what became of each photo, each with its interval.
 
 Numbers are plain JSON types: ``{"value", "low", "high"}``, distances in metres, shares from 0 to 1.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,21 +16,34 @@ import numpy.typing as npt
 from gair.arrays import Floats
 from indexer.evaluate.baselines import BIN_M, BlindPicks
 from indexer.evaluate.bootstrap import Resamples, as_json
-from indexer.evaluate.judge import Outcomes
+from indexer.evaluate.judge import Outcomes, Truths
 from indexer.evaluate.metrics import KS, geoscores, recall_by_area, within
+
+if TYPE_CHECKING:
+    from indexer.photos.listing import ListedPhoto
+    from indexer.photos.vectors import PhotoVectors
 
 Numbers = dict[str, Any]
 
 AREA_SHARES = (0.001, 0.01, 0.05, 0.1, 0.25, 0.5)
 """Parts of the index's area that are searched, for the table of recall against area."""
+
 QUANTILES = {"median_m": 0.5, "p75_m": 0.75, "p90_m": 0.9}
+
 ONE_PERCENT = "1%"
 """Name of the k that is one cell in a hundred."""
+
+MOST_VALUES = 12
+"""Rows of one table; numbers beyond are grouped by quarters, words as ``other``."""
+
+OTHER, NOTHING = "(other)", "(empty)"
+
+_RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
 class Scale:
-    """What an index can be judged by."""
+    """Radii, cells and area that an index is judged by."""
 
     radii_m: tuple[float, ...]
     """That its cells can be judged by, ascending."""
@@ -39,7 +53,7 @@ class Scale:
 
 
 def method_numbers(outcomes: Outcomes, scale: Scale, resamples: Resamples) -> Numbers:
-    """All numbers of one way to answer, over all photos that were listed."""
+    """All numbers of one method, over all photos that were listed."""
     radii_m = scale.radii_m
     numbers = error_numbers(outcomes.error_m, scale, resamples)
     numbers["recall_places"] = {
@@ -82,10 +96,10 @@ def by_radius(distance_m: Floats, radii_m: Sequence[float], resamples: Resamples
 
 def _recall_by_area(searched_m2: Floats, scale: Scale, resamples: Resamples) -> list[Numbers]:
     areas_m2 = [share * scale.area_m2 for share in AREA_SHARES]
-    found = resamples.shares(within(searched_m2, areas_m2))
+    shares = resamples.shares(within(searched_m2, areas_m2))
     return [
         {"share_of_area": share, "km2": area_m2 / 1e6, "found": measured.to_json()}
-        for share, area_m2, measured in zip(AREA_SHARES, areas_m2, found, strict=True)
+        for share, area_m2, measured in zip(AREA_SHARES, areas_m2, shares, strict=True)
     ]
 
 
@@ -102,8 +116,8 @@ def blind_numbers(picks: BlindPicks, failed: int, scale: Scale, outside: int) ->
     inside = (len(picks.near) - outside) / max(1, photos)
 
     def shares(k: int) -> Numbers:
-        found = picks.found(k).sum(axis=0) / max(1, photos)
-        return {f"{r:g}": {"value": float(v)} for r, v in zip(scale.radii_m, found, strict=True)}
+        near = picks.found(k).sum(axis=0) / max(1, photos)
+        return {f"{r:g}": {"value": float(v)} for r, v in zip(scale.radii_m, near, strict=True)}
 
     numbers: Numbers = {
         name: {"value": as_json(picks.quantile_m(share, failed))}
@@ -137,6 +151,67 @@ def _blind_quantile(share: float, inside: float) -> float:
     return share / inside if share <= inside else np.inf
 
 
+def slice_tables(
+    photos: Sequence[ListedPhoto],
+    outcomes: Outcomes,
+    scale: Scale,
+    columns: Sequence[str],
+    seed: int,
+) -> list[dict[str, Any]]:
+    """A table a column; every photo is in one row of each.
+
+    Args:
+        photos: with the columns as ``extra``.
+        outcomes: of the same photos.
+        scale: of the index.
+        columns: which.
+        seed: of the resamples.
+    """
+    tables = []
+    for column in columns:
+        labels = np.array(grouped([photo.extra.get(column, "") for photo in photos]), dtype=object)
+        values = list(dict.fromkeys(sorted(labels, key=_order)))
+        rows = [
+            {"value": value}
+            | slice_numbers(outcomes, np.flatnonzero(labels == value), scale, seed, _RESAMPLES)
+            for value in values
+        ]
+        tables.append({"column": column, "rows": rows})
+    return tables
+
+
+def grouped(values: Sequence[str]) -> list[str]:
+    """What each photo is counted under: its value, a quarter of all numbers, or the rest."""
+    named = [value or NOTHING for value in values]
+    counts = Counter(named)
+    if len(counts) <= MOST_VALUES:
+        return named
+    numbers = np.array([_number(value) for value in values])
+    finite = np.isfinite(numbers)
+    if finite[[bool(value) for value in values]].all() and finite.any():
+        edges = np.unique(np.quantile(numbers[finite], [0, 0.25, 0.5, 0.75, 1]))
+        quarter = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, len(edges) - 2)
+        return [
+            f"{edges[q]:g} to {edges[q + 1]:g}" if ok else NOTHING
+            for q, ok in zip(quarter, finite, strict=True)
+        ]
+    kept = {value for value, _ in counts.most_common(MOST_VALUES - 1)}
+    return [value if value in kept else OTHER for value in named]
+
+
+def _order(value: str) -> tuple[bool, float, str]:
+    """Numbers by size, then words by letter, then what has no value of its own."""
+    number = _number(value.split(" to ")[0])
+    return value in (OTHER, NOTHING), number if np.isfinite(number) else np.inf, value
+
+
+def _number(value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        return float("nan")
+
+
 def slice_numbers(
     outcomes: Outcomes, rows: npt.NDArray[np.int64], scale: Scale, seed: int, resamples: int
 ) -> Numbers:
@@ -164,7 +239,8 @@ def error_curves(
     return {
         "distance_m": distances.tolist(),
         "share": {
-            key: recall_by_area(one.error_m, distances).tolist() for key, one in outcomes.items()
+            key: recall_by_area(of_method.error_m, distances).tolist()
+            for key, of_method in outcomes.items()
         },
         "chance": picks.share_within(distances, failed).tolist(),
     }
@@ -178,8 +254,38 @@ def area_curves(outcomes: Mapping[str, Outcomes], scale: Scale, inside: float) -
         "share_of_area": shares.tolist(),
         "km2": km2.tolist(),
         "found": {
-            key: recall_by_area(one.searched_m2 / 1e6, km2 * (1 + 1e-9)).tolist()
-            for key, one in outcomes.items()
+            key: recall_by_area(of_method.searched_m2 / 1e6, km2 * (1 + 1e-9)).tolist()
+            for key, of_method in outcomes.items()
         },
         "chance": (shares * inside).tolist(),
     }
+
+
+def photo_rows(
+    photos: PhotoVectors,
+    outcomes: Outcomes,
+    truths: Truths,
+    cell_lonlat_deg: npt.NDArray[np.float64],
+) -> list[dict[str, Any]]:
+    """What became of each photo, in the order of the manifest: the data of the map."""
+    rows = []
+    for number, photo in enumerate(photos.photos):
+        best = int(outcomes.best_row[number])
+        rows.append(
+            {
+                "name": photo.name,
+                "lonlat_deg": _place(photos.lonlat_deg[number]),
+                "best_lonlat_deg": _place(cell_lonlat_deg[best]) if best >= 0 else None,
+                "error_m": as_json(round(float(outcomes.error_m[number]), 1)),
+                "rank": as_json(float(outcomes.rank[number])),
+                "in_index": bool(truths.cell_row[number] >= 0),
+                "failure": photos.failures.get(number, ""),
+            }
+        )
+    return rows
+
+
+def _place(lonlat_deg: npt.NDArray[np.float64]) -> list[float] | None:
+    if not np.isfinite(lonlat_deg).all():
+        return None
+    return [round(float(degrees), 6) for degrees in lonlat_deg]

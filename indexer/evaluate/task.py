@@ -1,4 +1,4 @@
-"""What an evaluation works on: options, the photos, the cells."""
+"""Inputs of an evaluation: options, photos, cells, and what they can be judged by."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from gair.arrays import Bools, Ints, Vectors
 from indexer.evaluate.bootstrap import RESAMPLES
-from indexer.evaluate.judge import Judge
-from indexer.evaluate.judge_all import Truths
+from indexer.evaluate.judge import Judge, Truths
 from indexer.evaluate.metrics import WORLDWIDE_M, cell_floor_m, shown_radii, span_m
 from indexer.evaluate.summary import Scale
 from indexer.search.query import Query
@@ -20,10 +19,15 @@ if TYPE_CHECKING:
     from indexer.probability.calibration import Calibration
     from indexer.search.geolocator import Geolocator
 
+SAME = 1 - 1e-6
+"""Cosine of two vectors of one photo: the calibration keeps half precision."""
+
+_AT_ONCE = 256
+
 
 @dataclass(frozen=True)
 class EvaluateOptions:
-    """What is evaluated and how."""
+    """Options of an evaluation."""
 
     rs_weight: float | None = None
     """Weight of the imagery's cosine; None: as a search has it."""
@@ -38,7 +42,7 @@ class EvaluateOptions:
     allow_calibration_photos: bool = False
     """Evaluate even photos that the calibration rests on, and count them."""
     thorough: bool = False
-    """Measure also what takes minutes: refined answers, and the offset test."""
+    """Measure also what takes minutes: refined answers, the offset test and the noise test."""
     command: str = ""
     """What was typed, for the report."""
     manifest: str = ""
@@ -70,11 +74,11 @@ class Task:
     @property
     def calibration(self) -> Calibration | None:
         """What makes probabilities; None where there is none, or not for the weights asked for."""
-        known = self.geolocator.calibration
-        return known if self.options.query.score_weights(known) else None
+        calibration = self.geolocator.calibration
+        return calibration if self.options.query.score_weights(calibration) else None
 
     @property
-    def inside(self) -> npt.NDArray[np.int64]:
+    def inside(self) -> Ints:
         """Rows of the photos whose true cell is in the index."""
         rows = self.truths.rows
         return rows[self.truths.cell_row[rows] >= 0]
@@ -108,3 +112,18 @@ def make_task(geolocator: Geolocator, photos: PhotoVectors, options: EvaluateOpt
         scale=scale,
         span_m=reach_m,
     )
+
+
+def in_calibration(calibration: Calibration, s: Vectors) -> Bools:
+    """Which of (P, D) vectors are of photos that the calibration keeps: (P,); False for NaN.
+
+    Photos are recognised by their vectors; copies in another file format are not.
+    """
+    kept = calibration.out_of_index.s.astype(np.float32)
+    kept /= np.linalg.norm(kept, axis=1, keepdims=True)
+    same = np.zeros(len(s), dtype=bool)
+    readable = np.flatnonzero(np.isfinite(s).all(axis=1))
+    for start in range(0, len(readable), _AT_ONCE):
+        rows = readable[start : start + _AT_ONCE]
+        same[rows] = (s[rows] @ kept.T).max(axis=1) >= SAME
+    return same

@@ -15,6 +15,7 @@ the true cell itself.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -76,9 +77,18 @@ def region_rows(p: Floats, area_m2: Floats, mass: float) -> Ints:
 
     Cells of probability 0 come in only where all others do not have the mass.
     """
+    return nested_regions(p, area_m2, [mass])[0]
+
+
+def nested_regions(p: Floats, area_m2: Floats, masses: Sequence[float]) -> list[Ints]:
+    """:func:`region_rows` of several masses, the cells sorted once."""
     order = density_order(p, area_m2)
     reached = np.cumsum(p[order])
-    enough = int(np.searchsorted(reached, mass * (1 - _ROUNDING))) + 1
-    # Cells too improbable to change the sum: the truth may be the last of them.
-    same = int(np.searchsorted(reached, mass * (1 + _ROUNDING), side="right"))
-    return order[: max(enough, min(same, np.count_nonzero(p)))]
+    positive = np.count_nonzero(p)
+    regions = []
+    for mass in masses:
+        enough = int(np.searchsorted(reached, mass * (1 - _ROUNDING))) + 1
+        # Cells too improbable to change the sum: the truth may be the last of them.
+        same = int(np.searchsorted(reached, mass * (1 + _ROUNDING), side="right"))
+        regions.append(order[: max(enough, min(same, positive))])
+    return regions

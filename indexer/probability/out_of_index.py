@@ -23,6 +23,7 @@ import numpy.typing as npt
 from gair.arrays import Floats, Ints
 from gair.errors import UsageError
 from indexer.probability.posterior import ScoreWeights
+from indexer.probability.reliability import auroc
 
 Vectors = npt.NDArray[np.floating]
 
@@ -143,16 +144,8 @@ def with_elsewhere(known: OutOfIndexTest, s: Vectors, evidence: Floats) -> OutOf
     """The same, with error rates measured on photos from elsewhere: (Q, D) and (Q,)."""
     scores = known.score(s, evidence)
     missed = float((~known.abstain(scores)).mean())
-    ranked = auroc(known.scores, scores)
+    ranked = float(auroc(known.scores, scores)[0])
     return replace(known, miss_rate=missed, auroc=ranked, elsewhere=len(scores))
-
-
-def auroc(higher: Floats, lower: Floats) -> float:
-    """How often a score of one kind is above one of the other kind; ties count half."""
-    others = np.sort(lower)
-    below = np.searchsorted(others, higher, side="left").sum()
-    not_above = np.searchsorted(others, higher, side="right").sum()
-    return float((below + not_above) / 2 / (len(higher) * len(lower)))
 
 
 def _moments(values: Floats) -> tuple[float, float]:

@@ -13,13 +13,13 @@ import pytest
 
 from gair.config import preset
 from gair.encoders.initial import initial_state
+from gair.errors import UsageError
 from gair.geo import haversine_m
 from gair.model import Gair, ModelInfo
 from training import evaluate
-from training.evaluate import main
+from training.evaluate import main, table
 from training.experiments import ablations
 from training.experiments.city_search import Ground, Searched, city_files, read_truth
-from training.experiments.tables import table
 from training.synthetic import dataset
 from training.synthetic.blocks import BLOCK_M, BUFFER_M, HELD_OUT_SHARE, held_out
 from training.synthetic.city import City
@@ -144,6 +144,25 @@ def test_variants_differ_in_one_thing_and_finished_runs_are_kept(tmp_path: Path)
     done.mkdir(parents=True)
     (done / "config.json").write_text("{}")
     assert ablations.train_variant(variant, tmp_path / "nowhere", tmp_path, 7) == done
+
+
+def test_noisy_variants_run_by_name_only(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert [v.name for v in ablations.variants_named(["noise-100", "both", "both"])] == [
+        "noise-100",
+        "both",
+    ]
+    assert ablations.variants_named(["noise-100"])[0].flags == ("--coordinate-noise-m", "100")
+    assert not set(ablations.NOISE_VARIANTS) & set(ablations.VARIANTS)
+    with pytest.raises(UsageError, match="no variant 'nois'; there are: both, incl, secl"):
+        ablations.variants_named(["nois"])
+    out = ["--out", str(tmp_path / "out")]
+    assert main(["--ablate", str(tmp_path), "--variants", "both,nois", *out]) == 2
+    assert "no variant 'nois'" in capsys.readouterr().err
+    assert main(["shipped:demo", "--variants", "both", *out]) == 2
+    assert "give the data set with --ablate" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

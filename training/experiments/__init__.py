@@ -1,1 +1,5 @@
-"""training/experiments."""
+"""Measurements behind the tables of the README.
+
+``cell_spacing`` compares cells of several sizes with refinement; ``ablations`` names and trains the
+variants, and ``city_search`` measures one model on one city, for ``python -m training.evaluate``.
+"""

@@ -1,4 +1,4 @@
-"""The runs that the evaluation compares: the same budget, one thing changed in each."""
+"""Variants that an evaluation trains: the same budget, one thing changed in each."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ def variants_named(names: Sequence[str]) -> tuple[Variant, ...]:
     Raises:
         UsageError: there is none of that name.
     """
-    known = {variant.name: variant for variant in (*VARIANTS, *NOISE_VARIANTS)}
+    by_name = {variant.name: variant for variant in (*VARIANTS, *NOISE_VARIANTS)}
     for name in names:
-        if name not in known:
-            raise UsageError(f"no variant {name!r}; there are: {', '.join(known)}")
-    return tuple(known[name] for name in dict.fromkeys(names))
+        if name not in by_name:
+            raise UsageError(f"no variant {name!r}; there are: {', '.join(by_name)}")
+    return tuple(by_name[name] for name in dict.fromkeys(names))
 
 
 def train_variant(variant: Variant, data: Path, runs: Path, steps: int) -> Path:

@@ -1,9 +1,10 @@
-"""What fine cells are worth beside refinement: error and size against the spacing of cells.
+"""Measures error and size against the spacing of cells: what are fine cells worth when refined?
 
 The same imagery is indexed at several H3 resolutions, and the same photos are searched in each: the
-best cell as it is, and refined between cells (:mod:`indexer.search.refine`). From the command line::
+best cell as it is, and refined between cells (:mod:`indexer.search.refine`). From the command
+line::
 
-    python -m training.experiments.cell_spacing IMAGERY PHOTOS --model shipped:demo --resolutions 9,10,11
+    python -m training.experiments.cell_spacing IMAGERY PHOTOS --model shipped:demo
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ _PHOTOS_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
-class StrideOptions:
-    """How photos are searched and judged."""
+class SpacingOptions:
+    """Weights and radii that photos are searched and judged with."""
 
     rs_weight: float = 20.0
     """Factor of the imagery's cosine, as a calibration gives it: the refined mean depends on it."""
@@ -58,12 +59,12 @@ class StrideOptions:
     farther away, refinement cannot mend."""
 
 
-def stride_table(
+def spacing_table(
     imagery: ImagerySource,
     model: Gair,
     photos: PhotoVectors,
     resolutions: Sequence[int] = RESOLUTIONS,
-    options: StrideOptions | None = None,
+    options: SpacingOptions | None = None,
 ) -> Rows:
     """Index imagery at several resolutions and search photos in each.
 
@@ -80,7 +81,7 @@ def stride_table(
     Raises:
         UsageError: no photo has a vector and a place.
     """
-    options = options or StrideOptions()
+    options = options or SpacingOptions()
     if not photos.usable.any():
         raise UsageError("no photo has both a vector and a place: nothing can be measured")
     rows: Rows = []
@@ -118,9 +119,9 @@ def _built(
 
 
 def _searched(
-    index: Index, model: Gair, photos: PhotoVectors, options: StrideOptions
+    index: Index, model: Gair, photos: PhotoVectors, options: SpacingOptions
 ) -> list[tuple[dict[str, Any], Floats]]:
-    """For each way to refine: what it is, and (P,) errors; infinite where there is no answer."""
+    """For each kind of refinement a row and (P,) errors; infinite where there is no answer."""
     from indexer.search.refine import RefineOptions, default_radius_m
     from indexer.search.token_reader import TokenReader
 
@@ -137,7 +138,7 @@ def _searched(
     place = np.full((len(photos.s), 2), np.nan)
     place[usable] = index.cells.lonlat_deg[_best_cells(index, photos.s[usable], options)]
     error_m = _error_m(place, photos)
-    found: list[tuple[dict[str, Any], Floats]] = [({**about, "refined": "no"}, error_m)]
+    rows: list[tuple[dict[str, Any], Floats]] = [({**about, "refined": "no"}, error_m)]
     estimates: tuple[Estimate, ...] = ("peak", "mean")
     for estimate in estimates:
         radius_m = options.radius_m or default_radius_m(reader, estimate)
@@ -149,19 +150,19 @@ def _searched(
         refined = _refined(reader, photos, place, close, wanted)
         ms = 1000 * (time.perf_counter() - since) / max(1, len(close))
         row = {**about, "refined": estimate, "radius_m": radius_m, "refine_ms": ms}
-        found.append((row, _error_m(refined, photos)))
-    return found
+        rows.append((row, _error_m(refined, photos)))
+    return rows
 
 
 def _best_cells(
-    index: Index, s: npt.NDArray[np.float32], options: StrideOptions
+    index: Index, s: npt.NDArray[np.float32], options: SpacingOptions
 ) -> npt.NDArray[np.int64]:
     best = []
     for start in range(0, len(s), _PHOTOS_AT_ONCE):
-        some = s[start : start + _PHOTOS_AT_ONCE]
-        scores = options.rs_weight * index.rs.scores(some)
+        block = s[start : start + _PHOTOS_AT_ONCE]
+        scores = options.rs_weight * index.rs.scores(block)  # (B, N)
         if options.location_weight:
-            scores += options.location_weight * index.location.scores(some)
+            scores += options.location_weight * index.location.scores(block)
         best.append(scores.argmax(axis=1))
     return np.concatenate(best)
 
@@ -177,8 +178,8 @@ def _refined(
 
     refined = place.copy()
     for row in rows:
-        found = refine(reader, photos.s[row], place[row], options)
-        refined[row] = found.lon_deg, found.lat_deg
+        best = refine(reader, photos.s[row], place[row], options)
+        refined[row] = best.lon_deg, best.lat_deg
     return refined
 
 
@@ -217,12 +218,12 @@ def _run(arguments: argparse.Namespace) -> int:
     from indexer.search.geolocator import Geolocator
 
     model = Gair.from_pretrained(arguments.model)
-    options = StrideOptions(rs_weight=arguments.rs_weight, radius_m=arguments.radius_m)
+    options = SpacingOptions(rs_weight=arguments.rs_weight, radius_m=arguments.radius_m)
     with open_imagery(arguments.imagery) as imagery:
         with tempfile.TemporaryDirectory() as folder:
             index, _ = _built(imagery, model, min(arguments.resolutions), Path(folder))
             photos = photo_vectors(Geolocator(index, model), arguments.photos, cache=None)
-        rows = stride_table(imagery, model, photos, arguments.resolutions, options)
+        rows = spacing_table(imagery, model, photos, arguments.resolutions, options)
     print(json.dumps(rows, indent=1) if arguments.json else table_text(rows))
     return 0
 

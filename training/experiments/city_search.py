@@ -1,7 +1,8 @@
-"""One measurement of the evaluation: a model reads a city, then is asked about photos of it.
+"""Measures a model on a city: it reads the city, then is asked about photos of it.
 
-It is the product's own way from imagery to answers: the index is built by :mod:`indexer.build.build`, and
-photos are scored as :class:`indexer.search.geolocator.Geolocator` scores them.
+It is the product's own way from imagery to answers: the index is built by
+:mod:`indexer.build.build`, and photos are scored as
+:class:`indexer.search.geolocator.Geolocator` scores them.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ import numpy.typing as npt
 from gair.arrays import Floats
 from gair.errors import DatasetError, PhotoError
 from gair.photos.photo import Photo, open_photo
-from training.retrieval import KS, rank_distances, retrieval_metrics
+from indexer.evaluate.metrics import KS, rank_distances
+from training.retrieval import retrieval_metrics
 from training.synthetic.blocks import held_out
 from training.synthetic.city import ATTRIBUTION, City
 from training.synthetic.files import IMAGERY, MANIFEST, write_city
@@ -96,8 +98,8 @@ class Searched:
         distances_m = rank_distances(
             scores, self.truth_lonlat_deg, self.cell_lonlat_deg, max(KS), seed=0
         )
-        found = retrieval_metrics(distances_m, self.truth_lonlat_deg, self.cell_lonlat_deg)
-        return {**found, "area_km2": self.area_km2}
+        metrics = retrieval_metrics(distances_m, self.truth_lonlat_deg, self.cell_lonlat_deg)
+        return {**metrics, "area_km2": self.area_km2}
 
 
 def _embedded(

@@ -20,8 +20,9 @@ from gair.errors import PhotoError
 from gair.preprocess import remote_sensing_pixels, street_view_pixels
 from gair.progress import Progress
 from indexer.build.frames import INNER_SHARE
+from indexer.evaluate.metrics import KS
 from training.dataset.batches.assemble import decode_photo
-from training.retrieval import KS, nearest_first_distances, recall_name, retrieval_metrics
+from training.retrieval import nearest_first_distances, recall_name, retrieval_metrics
 
 if TYPE_CHECKING:
     from gair.encoders.inr import QueryMode

@@ -1,4 +1,4 @@
-"""The figures of a report, drawn from the numbers of ``report.json`` alone."""
+"""Draws the figures of a report from the numbers of ``report.json`` alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from indexer.evaluate.report.wording import OFFSET_MODES, SHORT
+from indexer.evaluate.report.markup import OFFSET_MODES, SHORT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -161,19 +161,20 @@ def map_figure(report: Report, theme: Theme) -> Figure | None:
     from matplotlib.colors import LogNorm
 
     photos = [p for p in report["figures"]["photos"] if p["lonlat_deg"]]
-    found = [p for p in photos if not isinstance(p["error_m"], str)]
-    if not found:
+    answered = [p for p in photos if not isinstance(p["error_m"], str)]
+    if not answered:
         return None
     west, south, east, north = report["index"]["bbox_wsen_deg"]
-    places = np.array([p["lonlat_deg"] for p in found])
+    places = np.array([p["lonlat_deg"] for p in answered])
+    # Longitudes run on from the west edge, also across the antimeridian.
     places[:, 0] = west + (places[:, 0] - west + 180) % 360 - 180
     stretch = 1 / max(np.cos(np.radians(places[:, 1].mean())), 0.05)
     height = stretch * max(north - south, 1e-6) / max(east - west, 1e-6)
     figure, (axes,) = _figure(theme, float(np.clip(7.0 * height, 3.0, 7.5)))
-    errors = np.maximum([p["error_m"] for p in found], report["index"]["floor_m"])
+    errors = np.maximum([p["error_m"] for p in answered], report["index"]["floor_m"])
     order = np.argsort(-errors)  # good answers on top
     norm = LogNorm(report["index"]["floor_m"], max(errors.max(), 2 * report["index"]["floor_m"]))
-    size = float(np.clip(6000 / len(found), 4, 40))
+    size = float(np.clip(6000 / len(answered), 4, 40))
     lon, lat = places[order].T
     dots = axes.scatter(lon, lat, c=errors[order], s=size, cmap=theme.map_colours, norm=norm, lw=0)
     axes.plot(
@@ -190,13 +191,13 @@ def map_figure(report: Report, theme: Theme) -> Figure | None:
 
 def offset_figure(report: Report, theme: Theme) -> Figure | None:
     """Mean similarity against the distance from the true place."""
-    found = report["offset"]
-    if not found["measured"]:
+    offset = report["offset"]
+    if not offset["measured"]:
         return None
     figure, (axes,) = _figure(theme, 3.4)
-    modes = dict.fromkeys(row["mode"] for row in found["rows"])
+    modes = dict.fromkeys(row["mode"] for row in offset["rows"])
     for mode, colour in zip(modes, (theme.accent, *theme.others), strict=False):
-        rows = [r for r in found["rows"] if r["mode"] == mode and r["score"] is not None]
+        rows = [r for r in offset["rows"] if r["mode"] == mode and r["score"] is not None]
         away = [r["distance_m"] for r in rows]
         errors = [r["standard_error"] or 0 for r in rows]
         axes.errorbar(

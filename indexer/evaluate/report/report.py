@@ -1,4 +1,4 @@
-"""The report: one HTML file that needs nothing else, and the same numbers as ``report.json``."""
+"""Writes a report: one HTML file that needs nothing else, and the same numbers as JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 from gair.errors import UsageError
 from gair.files import disk_errors, write_whole
-from indexer.evaluate.report.comparisons import methods_section, slices_section
 from indexer.evaluate.report.markup import (
     CSS,
     facts,
@@ -26,12 +25,15 @@ from indexer.evaluate.report.sections import (
     area_section,
     cards,
     error_section,
+    methods_section,
     photos_section,
     recall_section,
+    slices_section,
 )
 from indexer.evaluate.report.trust_sections import (
     calibration_section,
     elsewhere_section,
+    noise_section,
     offset_section,
     selection_section,
 )
@@ -104,7 +106,7 @@ def check_folder(folder: Path) -> Path:
         StorageError: it cannot be made.
     """
     if folder.exists() and not folder.is_dir():
-        raise UsageError(f"--out {folder} is a file: name a folder")
+        raise UsageError(f"folder {folder} is a file: name a folder")
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -128,6 +130,7 @@ def html_of(report: Report) -> str:
             selection_section(report, pictures.get("selection", "")),
             elsewhere_section(report),
             offset_section(report, pictures.get("offset", "")),
+            noise_section(report),
             _map_section(pictures.get("map", "")),
             slices_section(report),
             photos_section(report),
@@ -155,9 +158,9 @@ def _lead(report: Report) -> str:
 
 
 def _warnings(report: Report) -> str:
-    found = [*report["index"]["warnings"], *report["notes"]]
-    lines = "".join(f"<li>{escaped(note[:1].upper() + note[1:])}</li>" for note in found)
-    return f'<ul class="note">{lines}</ul>' if found else ""
+    notes = [*report["index"]["warnings"], *report["notes"]]
+    lines = "".join(f"<li>{escaped(note[:1].upper() + note[1:])}</li>" for note in notes)
+    return f'<ul class="note">{lines}</ul>' if notes else ""
 
 
 def _map_section(figure: str) -> str:

@@ -1,6 +1,6 @@
-"""The sections of a report about distances, recall and area; each takes ``report.json``'s content.
+"""Sections of a report about distances, recall, area, methods and slices.
 
-Every number has a sentence that says what it counts.
+Each takes the content of ``report.json``. Every number has a sentence that says what it counts.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from indexer.evaluate.report.markup import (
+    ABOUT,
+    SHORT,
     metres,
     number,
     paragraph,
@@ -24,14 +26,15 @@ from indexer.evaluate.report.markup import (
 )
 
 Report = Mapping[str, Any]
+
 HEADLINE_M = 200.0
 """The radius of the headlines; the next larger one where cells are too coarse for it."""
 
 
 def numbers_of(report: Report, key: str) -> Mapping[str, Any]:
-    """The numbers of a way to answer that was measured."""
-    found: Mapping[str, Any] = next(m["numbers"] for m in report["methods"] if m["key"] == key)
-    return found
+    """The numbers of a method that was measured."""
+    numbers: Mapping[str, Any] = next(m["numbers"] for m in report["methods"] if m["key"] == key)
+    return numbers
 
 
 def headline_radius(report: Report) -> str:
@@ -102,25 +105,57 @@ def _card(measured: Mapping[str, Any], form: Any, says: str, beside: str) -> str
     )
 
 
-def photos_section(report: Report) -> str:
-    """Which photos count."""
-    photos = report["photos"]
-    rows = [["listed in the manifest", plain(photos["listed"])]]
-    rows += [[f"failed: {text(why)}", plain(n)] for why, n in photos["failures"].items()]
-    rows.append(["judged", plain(photos["judged"])])
-    rows.append(["of these, taken outside the index", plain(photos["outside_the_index"])])
-    if photos["used_for_calibration"]:
-        rows.append(["used to calibrate this index", plain(photos["used_for_calibration"])])
+def methods_section(report: Report) -> str:
+    """Beside simpler ways to answer."""
+    near = headline_radius(report)
+    within = radius(float(near))
+    rows, own = [], []
+    for position, method in enumerate(report["methods"]):
+        key = method["key"]
+        about = f"{ABOUT[key]} {method.get('detail', '')}".strip()
+        name = f"{text(SHORT[key])}<small>{text(about)}</small>"
+        if not method["measured"]:
+            rows.append([name, text(method["why"])])
+            continue
+        if key == "answer":
+            own.append(position)
+        n = method["numbers"]
+        rows.append(
+            [
+                name,
+                number(n["median_m"], metres),
+                number(n["accuracy"][near], percent),
+                *_rank_cells(n, near),
+            ]
+        )
+    heads = [
+        "way to answer",
+        "median error",
+        f"best guess<br>within {within}",
+        f"one of ten<br>within {within}",
+        "median rank<br>of the true cell",
+        "half of the<br>photos are in",
+    ]
     return section(
-        "The photos",
+        "Beside simpler ways to answer",
         paragraph(
-            "A photo that cannot be read, or whose place is missing or impossible, has failed: its "
-            "answer counts as infinitely far away, and it stays in every share of this report. A "
-            "photo taken outside the index can never be found in it, and counts as well.",
+            "The same photos, judged in the same way. What an index is worth is what it adds to "
+            "the simpler ways.",
             "why",
         ),
-        table(["photos", "number"], rows),
+        table(heads, rows, own=own),
     )
+
+
+def _rank_cells(numbers: Mapping[str, Any], near: str) -> list[str]:
+    """What only a ranking of all cells has."""
+    if "median_rank" not in numbers:
+        return ["", "", ""]
+    return [
+        number(numbers["recall_places"]["10"][near], percent),
+        number(numbers["median_rank"], plain),
+        number(numbers["half_found_km2"], square_km),
+    ]
 
 
 def error_section(report: Report, figure: str) -> str:
@@ -182,9 +217,9 @@ def recall_section(report: Report) -> str:
     radii = shown_keys(report)[:6]
     heads = ["looking at", *[f"within {radius(float(r))}" for r in radii]]
 
-    def rows(kind: str, what: str) -> list[list[str]]:
+    def rows(kind: str, things: str) -> list[list[str]]:
         return [
-            [_first(k, what)] + [number(by_radius[r], percent) for r in radii]
+            [_first(k, things)] + [number(by_radius[r], percent) for r in radii]
             for k, by_radius in own[kind].items()
         ]
 
@@ -214,10 +249,10 @@ def recall_section(report: Report) -> str:
     )
 
 
-def _first(k: str, what: str) -> str:
+def _first(k: str, things: str) -> str:
     if k == "1":
-        return f"the first {what.removesuffix('s')}"
-    return f"the best 1 % of {what}" if k.endswith("%") else f"the first {k} {what}"
+        return f"the first {things.removesuffix('s')}"
+    return f"the best 1 % of {things}" if k.endswith("%") else f"the first {k} {things}"
 
 
 def area_section(report: Report, figure: str) -> str:
@@ -244,4 +279,64 @@ def area_section(report: Report, figure: str) -> str:
         ),
         table(heads, rows),
         figure,
+    )
+
+
+def slices_section(report: Report) -> str:
+    """Parts of the photos."""
+    near = headline_radius(report)
+    within = radius(float(near))
+    tables = []
+    for by_column in report["slices"]:
+        rows = [
+            [
+                text(row["value"]),
+                plain(row["photos"]),
+                number(row["median_m"], metres),
+                number(row["accuracy"][near], percent),
+                number(row["recall_places"]["10"][near], percent),
+                number(row["half_found_km2"], square_km),
+            ]
+            for row in by_column["rows"]
+        ]
+        heads = [
+            text(by_column["column"]),
+            "photos",
+            "median error",
+            f"best guess<br>within {within}",
+            f"one of ten<br>within {within}",
+            "half of the<br>photos are in",
+        ]
+        tables.append(table(heads, rows))
+    if not tables:
+        return ""
+    return section(
+        "Parts of the photos",
+        paragraph(
+            "The photos by what their manifest says of them. Intervals that overlap are no "
+            "evidence of a difference.",
+            "why",
+        ),
+        *tables,
+    )
+
+
+def photos_section(report: Report) -> str:
+    """Which photos count."""
+    photos = report["photos"]
+    rows = [["listed in the manifest", plain(photos["listed"])]]
+    rows += [[f"failed: {text(why)}", plain(n)] for why, n in photos["failures"].items()]
+    rows.append(["judged", plain(photos["judged"])])
+    rows.append(["of these, taken outside the index", plain(photos["outside_the_index"])])
+    if photos["used_for_calibration"]:
+        rows.append(["used to calibrate this index", plain(photos["used_for_calibration"])])
+    return section(
+        "The photos",
+        paragraph(
+            "A photo that cannot be read, or whose place is missing or impossible, has failed: its "
+            "answer counts as infinitely far away, and it stays in every share of this report. A "
+            "photo taken outside the index can never be found in it, and counts as well.",
+            "why",
+        ),
+        table(["photos", "number"], rows),
     )

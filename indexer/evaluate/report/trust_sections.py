@@ -1,4 +1,4 @@
-"""The sections of a report about probabilities: calibration, selection, photos from elsewhere."""
+"""Sections of a report about trust: calibration, selection, foreign photos, coordinates."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from indexer.evaluate.report.markup import (
     decimals,
+    metres,
     number,
     paragraph,
     percent,
@@ -30,24 +31,24 @@ NLL_ROWS = (
 def calibration_section(report: Report, figure: str) -> str:
     """Whether probabilities mean what they say."""
     title = "Do the probabilities mean what they say?"
-    found = report["calibration"]
-    if not found["measured"]:
-        return section(title, paragraph(text(found["why"]).capitalize() + ".", "why"))
+    calibration = report["calibration"]
+    if not calibration["measured"]:
+        return section(title, paragraph(text(calibration["why"]).capitalize() + ".", "why"))
     return section(
         title,
         paragraph(
-            f"The index was calibrated on {plain(found['photos'])} other photos. Of the photos of "
-            f"this report {plain(found['photos_judged'])} could be judged, and "
-            f"{plain(found['photos_inside'])} of them were taken in a cell of the index.",
+            f"The index was calibrated on {plain(calibration['photos'])} other photos. Of the "
+            f"photos of this report {plain(calibration['photos_judged'])} could be judged, and "
+            f"{plain(calibration['photos_inside'])} of them were taken in a cell of the index.",
             "why",
         ),
-        *_regions(found),
-        *_confidence(found, figure),
-        *_likelihood(found),
+        *_regions(calibration),
+        *_confidence(calibration, figure),
+        *_likelihood(calibration),
     )
 
 
-def _regions(found: Report) -> list[str]:
+def _regions(calibration: Report) -> list[str]:
     rows = [
         [
             f"{100 * r['level']:g} % region",
@@ -55,7 +56,7 @@ def _regions(found: Report) -> list[str]:
             number(r["covered_inside"], percent),
             shown(r["median_km2"], square_km),
         ]
-        for r in found["regions"]
+        for r in calibration["regions"]
     ]
     heads = ["region", "holds the truth", "of photos inside<br>the index", "median size"]
     return [
@@ -69,9 +70,9 @@ def _regions(found: Report) -> list[str]:
     ]
 
 
-def _confidence(found: Report, figure: str) -> list[str]:
+def _confidence(calibration: Report, figure: str) -> list[str]:
     rows = []
-    for r, data in found["confidence_within"].items():
+    for r, data in calibration["confidence_within"].items():
         name = f"within {radius(float(r))}"
         if not data["measured"]:
             rows.append([name, text(data["why"])])
@@ -109,11 +110,11 @@ def _confidence(found: Report, figure: str) -> list[str]:
     ]
 
 
-def _likelihood(found: Report) -> list[str]:
+def _likelihood(calibration: Report) -> list[str]:
     rows = [
-        [text(name), number(found["nll"][key], plain)]
+        [text(name), number(calibration["nll"][key], plain)]
         for key, name in NLL_ROWS
-        if key in found["nll"]
+        if key in calibration["nll"]
     ]
     return [
         "<h3>Likelihood</h3>",
@@ -128,8 +129,8 @@ def _likelihood(found: Report) -> list[str]:
 
 def selection_section(report: Report, figure: str) -> str:
     """What is gained by answering only when confident."""
-    found = report["calibration"]
-    if not found["measured"]:
+    calibration = report["calibration"]
+    if not calibration["measured"]:
         return ""
     rows = [
         [
@@ -138,7 +139,7 @@ def selection_section(report: Report, figure: str) -> str:
             f'<data value="{data["aurc_at_random"]}">{decimals(data["aurc_at_random"])}</data>',
             f'<data value="{data["aurc_at_best"]}">{decimals(data["aurc_at_best"])}</data>',
         ]
-        for r, data in found["selection"].items()
+        for r, data in calibration["selection"].items()
     ]
     heads = ["wrong means", "AURC", "if confidence<br>said nothing", "if it knew all"]
     return section(
@@ -157,27 +158,30 @@ def selection_section(report: Report, figure: str) -> str:
 
 def elsewhere_section(report: Report) -> str:
     """Whether photos from elsewhere are noticed."""
-    found = report["out_of_index"]
+    outside = report["out_of_index"]
     title = "Are photos from elsewhere noticed?"
-    if not found["measured"]:
-        return section(title, paragraph(text(found["why"]).capitalize() + ".", "why"))
+    if not outside["measured"]:
+        return section(title, paragraph(text(outside["why"]).capitalize() + ".", "why"))
     rows = [
         [
             "AUROC: a photo of the index looks more familiar than one from elsewhere",
-            number(found["auroc"], decimals),
+            number(outside["auroc"], decimals),
         ],
-        ["photos from elsewhere that are refused", number(found["elsewhere_noticed"], percent)],
-        ["photos of the index that are refused by mistake", number(found["own_refused"], percent)],
+        ["photos from elsewhere that are refused", number(outside["elsewhere_noticed"], percent)],
+        [
+            "photos of the index that are refused by mistake",
+            number(outside["own_refused"], percent),
+        ],
     ]
-    unreadable = found["unreadable"]
+    unreadable = outside["unreadable"]
     more = f" {plain(unreadable)} more could not be read." if unreadable else ""
     return section(
         title,
         paragraph(
-            f"{plain(found['photos_elsewhere'])} photos from elsewhere beside "
-            f"{plain(found['photos_inside'])} of the index.{more} An AUROC of 0.5 is a coin's, 1 "
+            f"{plain(outside['photos_elsewhere'])} photos from elsewhere beside "
+            f"{plain(outside['photos_inside'])} of the index.{more} An AUROC of 0.5 is a coin's, 1 "
             "parts them perfectly. A photo is refused where fewer than "
-            f"{percent(found['level'])} of the calibration photos look as strange.",
+            f"{percent(outside['level'])} of the calibration photos look as strange.",
             "why",
         ),
         table(["", "measured"], rows),
@@ -186,17 +190,52 @@ def elsewhere_section(report: Report) -> str:
 
 def offset_section(report: Report, figure: str) -> str:
     """Whether a photo matches its own place better than those around."""
-    found = report["offset"]
+    offset = report["offset"]
     title = "Does a photo match its own place best?"
-    if not found["measured"]:
-        return section(title, paragraph(text(found["why"]).capitalize() + ".", "why"))
+    if not offset["measured"]:
+        return section(title, paragraph(text(offset["why"]).capitalize() + ".", "why"))
     return section(
         title,
         paragraph(
-            f"The similarity (cosine) of {plain(found['photos'])} photos with the imagery, read at "
-            "their true place and at points around it. A representation that knows the place falls "
-            "from the first metres on; one that knows only the image frame around it is flat.",
+            f"The similarity (cosine) of {plain(offset['photos'])} photos with the imagery, read "
+            "at their true place and at points around it. A representation that knows the place "
+            "falls from the first metres on; one that knows only the image frame around it is flat.",
             "why",
         ),
         figure,
+    )
+
+
+def noise_section(report: Report) -> str:
+    """What noise on the cells' coordinates costs."""
+    noise = report["noise"]
+    title = "How exact must coordinates be?"
+    if not noise["measured"]:
+        return section(title, paragraph(text(noise["why"]).capitalize() + ".", "why"))
+    rows = [
+        [
+            metres(row["noise_m"]),
+            f'<data value="{row["recall"]}">{percent(row["recall"])}</data>',
+            percent(row["recall_standard_error"]),
+            "" if row["score"] is None else decimals(row["score"]),
+        ]
+        for row in noise["rows"]
+    ]
+    k, within_m = noise["rows"][0]["k"], noise["rows"][0]["within_m"]
+    heads = [
+        "noise on the cells",
+        f"one of {k} cells<br>within {radius(within_m)}",
+        "standard error",
+        "cosine with<br>the nearest cell",
+    ]
+    return section(
+        title,
+        paragraph(
+            f"The {plain(noise['photos'])} photos, ranked by the imagery alone, where every cell "
+            "is read at a place displaced by Gaussian noise, of that standard deviation along each "
+            "axis, while it keeps its coordinates. That is what a shift between imagery and map "
+            "costs.",
+            "why",
+        ),
+        table(heads, rows),
     )

@@ -11,10 +11,10 @@ from model_city import ModelCity, calibrated_city, listed, unit
 from gair.errors import UsageError
 from indexer.calibrate import fit_posterior
 from indexer.calibrate.calibrate import calibrate, fit_score_weights
-from indexer.evaluate.reliability import calibration_error
 from indexer.probability.confidence import Curve, fit_confidence
 from indexer.probability.conformal import mass_to_reach
 from indexer.probability.posterior import ScoreWeights, area_log_prior, log_likelihood, posterior
+from indexer.probability.reliability import calibration_error
 
 
 def fitted(city: ModelCity, count: int, seed: int) -> ScoreWeights:

@@ -8,15 +8,23 @@ import math
 import numpy as np
 import pytest
 
+from gair.errors import UsageError
 from gair.geo import haversine_m
-from indexer.evaluate.judge import Judge, Outcomes, Ranking, first_places
-from indexer.evaluate.judge_all import Truths, judge_all, judge_everywhere_alike
+from indexer.evaluate.judge import (
+    Judge,
+    Outcomes,
+    Ranking,
+    Truths,
+    first_places,
+    judge_all,
+    judge_everywhere_alike,
+)
 from indexer.evaluate.metrics import (
     cell_floor_m,
     geoscores,
-    nearest_of_best_cells,
     nearest_of_first,
     rank_and_area,
+    rank_distances,
     recall_by_area,
     shown_radii,
     span_m,
@@ -69,8 +77,52 @@ def test_the_nearest_of_the_first() -> None:
     assert np.isinf(nearest_of_first(np.zeros((2, 0)), (1, 10))).all()
 
 
+@pytest.mark.parametrize("k", [1, 3, 40])
+def test_the_best_cells_come_first(k: int) -> None:
+    found = rank_distances(SCORES, PHOTOS, CELLS, k)
+    for photo in range(len(PHOTOS)):
+        by_score = sorted(range(len(CELLS)), key=lambda cell: -SCORES[photo, cell])
+        for rank, cell in enumerate(by_score[:k]):
+            assert found[photo, rank] == haversine_m(CELLS[cell], PHOTOS[photo])
+
+
+def test_fewer_cells_than_asked_for_are_filled_up_with_infinity() -> None:
+    found = rank_distances(SCORES[:, :3], PHOTOS, CELLS[:3], 5)
+    assert np.isfinite(found[:, :3]).all()
+    assert np.isinf(found[:, 3:]).all()
+    assert np.isinf(rank_distances(SCORES[:, :0], PHOTOS, CELLS[:0], 2)).all()
+
+
+def test_equal_scores_are_ordered_by_chance_and_the_seed() -> None:
+    scores = np.zeros((2000, 4))
+    scores[:, 2] = 1
+    photos = np.tile(PHOTOS[:1], (2000, 1))
+    distances = haversine_m(CELLS[:4], PHOTOS[0])
+    for k in (2, 4):  # of the equal ones, one is wanted or all
+        found = rank_distances(scores, photos, CELLS[:4], k)
+        assert (found[:, 0] == distances[2]).all()
+        for cell in (0, 1, 3):  # a third each
+            assert abs((found[:, 1] == distances[cell]).mean() - 1 / 3) < 0.05
+    found = rank_distances(scores, photos, CELLS[:4], 2)
+    assert (found == rank_distances(scores, photos, CELLS[:4], 2)).all()
+    assert (found != rank_distances(scores, photos, CELLS[:4], 2, seed=1)).any()
+
+
+def test_scores_of_another_shape_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"\(12, 300\) for 12 photos and 299 cells"):
+        rank_distances(SCORES, PHOTOS, CELLS[1:], 1)
+
+
+def test_the_order_among_equals_is_that_of_the_photos_number() -> None:
+    tied = np.zeros((12, 300))
+    whole = rank_distances(tied, PHOTOS, CELLS, 5)
+    rows = [7, 2]
+    assert (rank_distances(tied[rows], PHOTOS[rows], CELLS, 5, numbers=rows) == whole[rows]).all()
+
+
 def test_the_nearest_of_the_best_cells_by_sorting() -> None:
-    found = nearest_of_best_cells(SCORES, CELLS, PHOTOS, (1, 3, 10, 1000))
+    distances_m = rank_distances(SCORES, PHOTOS, CELLS, 1000)
+    found = nearest_of_first(distances_m, (1, 3, 10, 1000))
     for photo, k in itertools.product(range(12), (1, 3, 10, 1000)):
         best = np.argsort(-SCORES[photo])[:k]
         nearest = haversine_m(CELLS[best], PHOTOS[photo]).min()

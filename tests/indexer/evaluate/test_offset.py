@@ -1,4 +1,4 @@
-"""The offset test: planted photos match their own place best, by exactly the definition."""
+"""Offset and noise tests: planted photos match their own place best, by exactly the definition."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from gair.errors import UsageError
 from gair.geo import haversine_m
 from indexer.evaluate.offset import (
     DISTANCES_M,
+    NoiseOptions,
     OffsetOptions,
     OffsetTask,
     displaced,
-    offset_plot,
+    noise_rows,
     offset_rows,
 )
 from indexer.index.index import Index, open_index
 from indexer.search.token_reader import TokenReader
-from training.experiments.coordinate_noise import NoiseOptions, noise_rows
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +149,7 @@ def test_noise_is_along_both_axes_as_strong_as_said(planted: OffsetTask) -> None
             return super().localized(lonlat_deg)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.experiments.coordinate_noise.TokenReader", Watching)
+        patch.setattr("indexer.evaluate.offset.TokenReader", Watching)
         noise_rows(task, NoiseOptions(noise_m=(100, 200)))
     cells = planted.field.lonlat_deg
     m_per_deg = np.radians(6371008.8) * np.array([np.cos(np.radians(51.5)), 1])
@@ -165,10 +165,3 @@ def test_without_a_usable_photo_nothing_is_measured(planted: OffsetTask) -> None
     for measure in (offset_rows, noise_rows):
         with pytest.raises(UsageError, match="no photo has both a vector and a place"):
             measure(nowhere)
-
-
-def test_the_plot_is_a_picture(planted: OffsetTask) -> None:
-    rows = offset_rows(planted, OffsetOptions(distances_m=(0, 100), modes=("nili", "mean")))
-    png = offset_plot(rows)
-    assert png.startswith(b"\x89PNG")
-    assert offset_plot(rows) == png

@@ -19,10 +19,9 @@ from gair.errors import UsageError
 from gair.geo import haversine_m
 from indexer.commands.evaluate import headlines
 from indexer.evaluate.evaluate import evaluate
-from indexer.evaluate.out_of_index import known_photos
 from indexer.evaluate.report.report import html_of, write_report
-from indexer.evaluate.slices import grouped
-from indexer.evaluate.task import EvaluateOptions
+from indexer.evaluate.summary import grouped
+from indexer.evaluate.task import EvaluateOptions, in_calibration
 from indexer.photos.vectors import PhotoVectors, photo_vectors
 from indexer.probability.calibration import SCHEMA_VERSION, Calibration, calibration_path
 from indexer.probability.confidence import Curve
@@ -188,6 +187,8 @@ def test_what_cannot_be_measured_says_why(plain: Geolocator, photos: PhotoVector
     }
     assert "calibrate first" in row(found, "density")["why"]
     assert "--thorough" in row(found, "refined")["why"]
+    assert "--thorough" in found["offset"]["why"]
+    assert "--thorough" in found["noise"]["why"]
     assert not found["out_of_index"]["measured"]
     page = html_of(found)
     assert "Not measured: calibrate first" in page
@@ -209,8 +210,8 @@ def test_calibration_photos_are_refused_unless_allowed(
     calibrated: Geolocator, photos: PhotoVectors, others: PhotoVectors
 ) -> None:
     assert calibrated.calibration is not None
-    assert known_photos(calibrated.calibration, others.s).all()
-    assert not known_photos(calibrated.calibration, photos.s).any()
+    assert in_calibration(calibrated.calibration, others.s).all()
+    assert not in_calibration(calibrated.calibration, photos.s).any()
     with pytest.raises(UsageError, match="12 of 12 photos were used to calibrate index 'toy'"):
         evaluate(calibrated, others, QUIET)
     allowed = dataclasses.replace(QUIET, allow_calibration_photos=True)
@@ -234,10 +235,16 @@ def test_every_photo_is_in_one_row_of_each_slice(report: dict[str, Any]) -> None
     assert grouped(["", "x"]) == ["(empty)", "x"]
 
 
-def test_refined_answers_and_the_offset_test_need_token_maps(report: dict[str, Any]) -> None:
+def test_refined_answers_the_offset_and_the_noise_test_need_token_maps(
+    report: dict[str, Any],
+) -> None:
     assert row(report, "refined")["measured"]
     assert row(report, "bilinear")["measured"]
     assert report["offset"]["photos"] == 12
+    noise = report["noise"]
+    assert noise["photos"] == 15  # those that failed are not found
+    assert [row["noise_m"] for row in noise["rows"]] == [0, 25, 50, 100, 200, 400]
+    assert all(row["recall"] <= 12 / 15 for row in noise["rows"])
 
 
 class Page(html.parser.HTMLParser):

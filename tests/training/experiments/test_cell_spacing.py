@@ -19,7 +19,7 @@ from indexer.index.index import Index, open_index
 from indexer.photos.vectors import PhotoVectors
 from indexer.regions.region import Region
 from indexer.search.token_reader import TokenReader
-from training.experiments.cell_spacing import StrideOptions, main, stride_table, table_text
+from training.experiments.cell_spacing import SpacingOptions, main, spacing_table, table_text
 
 SQUARE = Footprint("EPSG:32630", (699_000.0, 5_710_000.0, 701_000.0, 5_712_000.0))
 
@@ -52,9 +52,9 @@ def planted(fine: Index) -> PhotoVectors:
 def test_refinement_finds_planted_photos_between_coarse_cells(
     quarter: Path, fine: Index, planted: PhotoVectors
 ) -> None:
-    options = StrideOptions(rs_weight=200)
+    options = SpacingOptions(rs_weight=200)
     with open_imagery(quarter) as imagery:
-        rows = stride_table(imagery, tiny_model(), planted, (9, 10), options)
+        rows = spacing_table(imagery, tiny_model(), planted, (9, 10), options)
     by_name = {(row["resolution"], row["refined"]): row for row in rows}
     assert list(by_name) == [(r, how) for r in (9, 10) for how in ("no", "peak", "mean")]
     for (_, how), row in by_name.items():
@@ -84,7 +84,7 @@ def test_refinement_finds_planted_photos_between_coarse_cells(
 def test_without_a_usable_photo_nothing_is_built(quarter: Path) -> None:
     photos = PhotoVectors([], np.full((2, 192), np.nan, np.float32), np.zeros((2, 2)), {})
     with open_imagery(quarter) as imagery, pytest.raises(UsageError, match="no photo has both"):
-        stride_table(imagery, tiny_model(), photos, (9,))
+        spacing_table(imagery, tiny_model(), photos, (9,))
 
 
 def test_the_command_prints_the_table(

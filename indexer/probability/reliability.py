@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say: reliability, likelihood, coverage, selection.
+"""Reliability of probabilities: calibration error, coverage of intervals, selection, AUROC.
 
 NumPy on plain arrays; every curve is also one number. The same functions take weights, one row a
 resample, where an interval is wanted.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,8 +16,6 @@ from gair.geo import haversine_m
 from training.dataset.batches.batch import Batch
 from training.dataset.batches.loader import LoaderOptions, PairLoader
 from training.dataset.shards import ShardedDataset
-from training.evaluate import main
-from training.experiments.ablations import NOISE_VARIANTS, VARIANTS, variants_named
 from training.pretraining.build import loader_options
 from training.pretraining.config import PRESETS
 
@@ -116,19 +113,3 @@ def test_the_configuration_carries_it() -> None:
             dataclasses.replace(PRESETS["smoke"], coordinate_noise_m=bad)
         with pytest.raises(UsageError, match="coordinate_noise_m"):
             dataclasses.replace(OPTIONS, coordinate_noise_m=bad)
-
-
-def test_noisy_variants_run_by_name_only(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert [v.name for v in variants_named(["noise-100", "both", "both"])] == ["noise-100", "both"]
-    assert variants_named(["noise-100"])[0].flags == ("--coordinate-noise-m", "100")
-    assert not set(NOISE_VARIANTS) & set(VARIANTS)
-    with pytest.raises(UsageError, match="no variant 'nois'; there are: both, incl, secl"):
-        variants_named(["nois"])
-    out = ["--out", str(tmp_path / "out")]
-    assert main(["--ablate", str(tmp_path), "--variants", "both,nois", *out]) == 2
-    assert "no variant 'nois'" in capsys.readouterr().err
-    assert main(["shipped:demo", "--variants", "both", *out]) == 2
-    assert "give the data set with --ablate" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from indexer.evaluate.bootstrap import Resamples
-from indexer.evaluate.probabilities import confidence_of, outside_numbers, share_of
-from indexer.evaluate.reliability import (
+from indexer.probability.reliability import (
     area_under_risk,
     auroc,
     binomial_interval,
@@ -136,28 +135,9 @@ def test_auroc_over_all_pairs() -> None:
     for row in range(4):
         a, b = np.repeat(inside, one[row]), np.repeat(outside, other[row])
         assert found[row] == pytest.approx(auroc(a, b)[0])
-    measured = outside_numbers(inside, outside, seed=0, resamples=200)
-    assert measured["low"] < measured["value"] < measured["high"]
-    assert outside_numbers(inside, np.zeros(0), seed=0, resamples=9)["value"] == "not a number"
 
 
 def test_log_losses_are_nats() -> None:
     assert log_losses(np.log([0.5, 1.0])) == pytest.approx([math.log(2), 0])
     assert log_losses(np.array([-np.inf]))[0] == np.inf
     assert log_losses(np.array([-np.inf]), floor=-20)[0] == 20
-
-
-def test_a_larger_radius_never_has_less_confidence() -> None:
-    class Lines:
-        def confidence_within(self, disc_mass: np.ndarray, radius_m: float) -> np.ndarray:
-            return disc_mass if radius_m < 300 else disc_mass / 2
-
-    found = confidence_of(np.array([[0.4, 0.5], [0.1, 0.9], [np.nan, np.nan]]), Lines(), (200, 500))
-    assert found[:2].tolist() == [[0.4, 0.4], [0.1, 0.45]]
-    assert np.isnan(found[2]).all()
-
-
-def test_a_share_has_its_binomial_interval() -> None:
-    found = share_of(np.arange(20) < 15)
-    low, high = binomial_interval(15, 20)
-    assert found == {"value": 0.75, "low": float(low), "high": float(high), "photos": 20}
