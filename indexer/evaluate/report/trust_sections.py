@@ -199,7 +199,7 @@ def offset_section(report: Report, figure: str) -> str:
         paragraph(
             f"The similarity (cosine) of {plain(offset['photos'])} photos with the imagery, read "
             "at their true place and at points around it. A representation that knows the place "
-            "falls from the first metres on; one that knows only the image frame around it is flat.",
+            "falls from the first metres on; one that knows only the frame around it is flat.",
             "why",
         ),
         figure,
