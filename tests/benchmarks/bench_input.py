@@ -16,8 +16,8 @@ from repository import REPOSITORY
 from gair.config import preset
 from gair.losses import gair_loss
 from gair.model import Gair
-from training.dataset.batches.batch import Batch
-from training.dataset.batches.loader import LoaderOptions, PairLoader
+from training.dataset.batches.batch import Batch, LoaderOptions
+from training.dataset.batches.loader import PairLoader
 from training.dataset.shards import ShardedDataset
 
 sys.path += [str(REPOSITORY), str(REPOSITORY / "tests" / "support")]

@@ -17,12 +17,16 @@ from street_samples import listed_photos, write_tables
 from street_servers import TOKEN, street_photo, street_server
 from toy_city import write_city
 
-from training.dataset.pack.split import SplitOptions
+from training.dataset.pack.options import SplitOptions
 from training.dataset.streetscapes.build import build
-from training.dataset.streetscapes.options import Lists, StreetscapesOptions
-from training.dataset.streetscapes.photo_fetch import FetchOptions
-from training.dataset.streetscapes.providers import TOKEN_VARIABLE, Endpoints
-from training.dataset.streetscapes.selection import SelectionOptions
+from training.dataset.streetscapes.options import (
+    Endpoints,
+    FetchOptions,
+    Lists,
+    SelectionOptions,
+    StreetscapesOptions,
+)
+from training.dataset.streetscapes.providers import TOKEN_VARIABLE
 
 ROWS = 2_000_000
 PHOTOS = 400
@@ -32,7 +36,8 @@ CHOOSE = """
 import resource, sys, time
 from pathlib import Path
 from training.dataset.streetscapes.candidates import joined
-from training.dataset.streetscapes.selection import SelectionOptions, select
+from training.dataset.streetscapes.selection import select
+from training.dataset.streetscapes.options import SelectionOptions
 from training.dataset.streetscapes.tables import global_streetscapes
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 began, cpu = time.time(), time.process_time()

@@ -14,7 +14,8 @@ from photo_samples import encode
 from street_servers import ServedPhoto, street_photo
 from toy_city import photo
 
-from training.dataset.streetscapes.candidates import KARTAVIEW, MAPILLARY, key_of
+from training.dataset.streetscapes.candidates import key_of
+from training.dataset.streetscapes.options import KARTAVIEW, MAPILLARY
 
 CORNERS = {
     "Westham, GB": (300.0, 300.0),

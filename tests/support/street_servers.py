@@ -19,13 +19,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import mapbox_vector_tile
 import numpy as np
 from photo_samples import encode
 from PIL import Image
 from toy_city import photo
 
-from training.dataset.streetscapes.candidates import KARTAVIEW, MAPILLARY, key_of
-from training.dataset.streetscapes.vector_tiles import _tile_class
+from training.dataset.streetscapes.candidates import key_of
+from training.dataset.streetscapes.options import KARTAVIEW, MAPILLARY
 
 TOKEN = "MLY|123|secret"
 TROUBLES = ("429", "500", "expired", "truncated", "cut", "transient", "limit")
@@ -281,24 +282,23 @@ class _Handler(BaseHTTPRequestHandler):
         if token != TOKEN or self.server_state.token_answer:
             self._token_refused()
             return
-        tile = _tile_class()()
-        layer = tile.layers.add(version=2, name="image", extent=4096)
-        layer.keys.extend(["id", "captured_at", "compass_angle", "is_pano"])
+        features = []
         for one in self.server_state.photos.values():
-            px, py = ((value % 1) * 4096 for value in _tile_xy(one.lonlat_deg, zoom))
-            if one.source != MAPILLARY or tuple(
-                map(math.floor, _tile_xy(one.lonlat_deg, zoom))
-            ) != (x, y):
+            tile_x, tile_y = _tile_xy(one.lonlat_deg, zoom)
+            if one.source != MAPILLARY or (math.floor(tile_x), math.floor(tile_y)) != (x, y):
                 continue
-            first = len(layer.values)
-            layer.values.add().int64_value = int(one.image_id)
-            layer.values.add().int64_value = one.captured_ms
-            layer.values.add().double_value = one.heading_deg
-            layer.values.add().bool_value = one.panorama
-            tags = [number for k in range(4) for number in (k, first + k)]
-            step = [round(px) << 1, round(py) << 1]
-            layer.features.add(type=1, tags=tags, geometry=[9, *step])
-        self._send(200, tile.SerializeToString(), "application/x-protobuf")
+            properties = {
+                "id": int(one.image_id),
+                "captured_at": one.captured_ms,
+                "compass_angle": one.heading_deg,
+                "is_pano": one.panorama,
+            }
+            px, py = (round(value % 1 * 4096) for value in (tile_x, tile_y))
+            features.append({"geometry": f"POINT({px} {py})", "properties": properties})
+        tile = mapbox_vector_tile.encode(
+            [{"name": "image", "features": features}], default_options={"y_coord_down": True}
+        )
+        self._send(200, tile, "application/x-protobuf")
 
     def _file(self, key: str, serial: str) -> None:
         state = self.server_state

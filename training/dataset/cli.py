@@ -69,8 +69,7 @@ def pack_options(arguments: argparse.Namespace) -> PackOptions:
     Raises:
         UsageError: A value cannot work.
     """
-    from training.dataset.pack.options import PackOptions
-    from training.dataset.pack.split import SplitOptions, parse_shares
+    from training.dataset.pack.options import PackOptions, SplitOptions, parse_shares
 
     return PackOptions(
         photos=Path(arguments.photos),

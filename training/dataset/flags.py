@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from training.dataset.pack.dated_imagery import ImageryOptions
+    from training.dataset.pack.options import ImageryOptions
 
 
 def add_result(add: Any) -> None:  # noqa: ANN401
@@ -95,7 +95,7 @@ def reading_options(arguments: argparse.Namespace) -> ImageryOptions:
         UsageError: a value cannot work.
     """
     from gair.bands import parse_bands
-    from training.dataset.pack.dated_imagery import ImageryOptions
+    from training.dataset.pack.options import ImageryOptions
 
     return ImageryOptions(
         bands=None if arguments.bands is None else parse_bands(arguments.bands),

@@ -21,8 +21,7 @@ from gair.geo import Footprint, haversine_m
 from gair.photos.photo import open_photo
 from gair.preprocess import remote_sensing_pixels, street_view_pixels
 from training.dataset.batches.augment import augment_frame, augment_photo
-from training.dataset.batches.batch import Batch
-from training.dataset.batches.options import LoaderOptions
+from training.dataset.batches.batch import Batch, LoaderOptions
 from training.dataset.shards.reader import ShardedDataset
 
 SPARE_FACTOR = 4

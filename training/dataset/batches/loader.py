@@ -1,7 +1,7 @@
 """Batches of photos and frames, without end, resumable after any of them.
 
-The order is that of :mod:`training.dataset.batches.plan`; the work is done in this process or by torch's
-DataLoader processes, which give the same batches, bit for bit.
+The order is that of :mod:`training.dataset.batches.plan`; the work is done in this process or by
+torch's DataLoader processes, which give the same batches, bit for bit.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from gair.config import GairConfig
 from gair.errors import DatasetError, TrainingError, UsageError
-from training.dataset.batches.options import LoaderOptions as LoaderOptions
+from training.dataset.batches.batch import LoaderOptions
 from training.dataset.batches.plan import epoch_plan
 
 if TYPE_CHECKING:

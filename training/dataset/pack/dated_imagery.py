@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections import OrderedDict, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +25,7 @@ from indexer.imagery.finding import find_rasters
 from indexer.imagery.provenance import attribution
 from indexer.imagery.scenes import Scene, find_scenes
 from indexer.imagery.source import FramePixels
+from training.dataset.pack.options import ImageryOptions
 
 UNKNOWN_DAY = ""
 """Stands for the day of scenes that do not tell it."""
@@ -35,20 +35,6 @@ SYNTHETIC_ATTRIBUTION = "Synthetic imagery, seen by no satellite"
 _MUCH_OVERLAP = 1.5  # neighbouring Sentinel-2 tiles, 10 km in common, come to 1.2 at most
 _OPEN_LAYERS = 8  # a layer keeps up to 120 files open
 _DAY = re.compile(r"(?<!\d)(\d{4})([-_]?)(\d{2})\2(\d{2})(?!\d)")
-
-
-@dataclass(frozen=True)
-class ImageryOptions:
-    """How files become imagery."""
-
-    bands: tuple[str, ...] | None = None
-    """Order of the bands in files that do not name them, by :func:`gair.bands.parse_bands`."""
-    dn_scale: float = 1.0
-    """Multiplies stored values; 10000 for reflectance in 0..1."""
-    dn_offset: float = 0.0
-    """Added after that; -1000 for Level-2A of baseline 04.00 and later, as ESA delivers it."""
-    date_from_name: bool = False
-    """Whether a day in a file's name (20240131, 2024-01-31, 2024_01_31) goes before metadata."""
 
 
 class DatedImagery:

@@ -15,7 +15,6 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -24,8 +23,6 @@ from shapely.geometry.base import BaseGeometry
 
 from gair.geo import WEB_MERCATOR_CIRCUMFERENCE_M, Footprint, lonlat_to_web_mercator
 from indexer.build.frames import INNER_SHARE
-
-FootprintMode = Literal["tiles", "centred"]
 
 _TRIES = 64  # random squares around a photo near the imagery's edge
 _HALF_WORLD_M = WEB_MERCATOR_CIRCUMFERENCE_M / 2

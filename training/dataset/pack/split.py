@@ -14,70 +14,18 @@ import itertools
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import shapely
 
 from gair.arrays import Floats
-from gair.errors import UsageError
 from gair.geo import EARTH_RADIUS_M, WEB_MERCATOR_CIRCUMFERENCE_M
 
 SPLITS = ("train", "val", "test")
 """In the order in which they give way to each other at a border."""
 
 _TOUCHING_M = 1e-3  # tiles share an edge up to rounding
-
-
-@dataclass(frozen=True)
-class SplitOptions:
-    """How photos are divided."""
-
-    by: Literal["city", "block"] = "city"
-    """What a place is: a city (or a group of photos, where none is named), or a grid block."""
-    shares: tuple[float, ...] = (0.8, 0.1, 0.1)
-    """Of train, val and test; they sum to 1."""
-    buffer_m: float = 500.0
-    """Least gap between footprints of different splits, metres on the ground."""
-    block_m: float = 2000.0
-    """Side of a block, metres on the ground."""
-    join_km: float = 5.0
-    """Photos without a city that lie nearer than this are of one group, kilometres."""
-    seed: int = 0
-    """Of the order in which places are dealt out."""
-
-    def __post_init__(self) -> None:
-        shares = self.shares
-        sound = all(0 <= share <= 1 for share in shares) and abs(sum(shares) - 1) < 1e-6
-        if len(shares) != len(SPLITS) or not sound:
-            raise UsageError(
-                f"--shares {','.join(f'{share:g}' for share in shares)} are not three shares of "
-                "train, val and test that sum to 1: give, for example, 0.8,0.1,0.1"
-            )
-        if not 0 <= self.buffer_m < math.inf:
-            raise UsageError(f"--buffer-m {self.buffer_m} is no distance: give metres, such as 500")
-        if not 100 <= self.block_m < math.inf:
-            raise UsageError(f"--block-m {self.block_m} is below 100 metres: give 2000 or so")
-        if not 0.1 <= self.join_km < math.inf:
-            raise UsageError(f"--join-km {self.join_km} is below 0.1 kilometres: give 5 or so")
-        if self.seed < 0:
-            raise UsageError(f"--seed {self.seed} is below 0: give 0 or more")
-
-
-def parse_shares(text: str) -> tuple[float, ...]:
-    """The value of ``--shares``: numbers with commas between.
-
-    Raises:
-        UsageError: it is something else.
-    """
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise UsageError(
-            f"--shares {text!r} are no numbers: give, for example, 0.8,0.1,0.1"
-        ) from None
 
 
 def city_places(lonlat_deg: Floats, cities: Sequence[str], join_km: float) -> list[str]:

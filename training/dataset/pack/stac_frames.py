@@ -15,7 +15,6 @@ import hashlib
 import json
 from collections import OrderedDict, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -36,25 +35,11 @@ from indexer.imagery.stac.imagery import StacImagery
 from indexer.imagery.stac.query import StacQuery, require_packages, search
 from indexer.imagery.stac.scenes import StacScene, scenes_of
 from indexer.regions.region import Region
+from training.dataset.pack.options import CatalogueOptions
 
 _OPEN_LAYERS = 8
 _LAYER_BYTES = 128 << 20  # in memory; what is more is composed again from the cache
 _ALL = 1 - 1e-9
-
-
-@dataclass(frozen=True)
-class CatalogueOptions:
-    """Which scenes of which catalogue."""
-
-    dates: str
-    """``FROM/TO``, both days included."""
-    url: str = ""
-    """Empty for the usual one (Earth Search), as is the collection."""
-    collection: str = ""
-    max_cloud: float = 20.0
-    """Scenes with more clouds, per cent, are not used."""
-    cache: Path | None = None
-    """Folder of fetched pixels; None for the usual one."""
 
 
 class StacFrames:

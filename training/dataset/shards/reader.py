@@ -1,4 +1,4 @@
-"""Read a data set: light columns in memory, photos and frames on demand.
+"""Reader of data sets: light columns in memory, photos and frames on demand.
 
 A data set may be pickled or forked into worker processes. Each process has caches of its own,
 bounded in bytes; a row group of photos is the most that is read at once.
@@ -7,7 +7,7 @@ bounded in bytes; a row group of photos is the most that is read at once.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,18 +15,47 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+from cachetools import LRUCache
 
 from gair.bands import GAIR_BANDS
 from gair.errors import DatasetError, FootprintError
 from gair.files import sha256_of
 from gair.geo import Footprint
-from training.dataset.shards.lru import Lru
 from training.dataset.shards.schema import FRAMES_FOLDER, PHOTOS_FOLDER, read_manifest
 
 OPEN_SHARDS = 128
 """Files that a process keeps open."""
+PHOTO_CACHE_BYTES = 64 << 20
+"""Row groups of photos that a process keeps."""
+FRAME_CACHE_BYTES = 128 << 20
+"""Frames that a process keeps."""
 
 REMEDY = "copy it again or pack anew"
+
+_PHOTO_COLUMNS = ["lon_deg", "lat_deg", "footprint_id", "heading_deg"]
+_FRAME_COLUMNS = [
+    "footprint_id", "place", "acquired", "crs", "west", "south", "east", "north", "height", "width"
+]  # fmt: skip
+
+
+class ByteCache(LRUCache[Any, Any]):
+    """Arrays of at most ``maxsize`` bytes together, least recently used first out.
+
+    Pickled, it is empty: worker processes fill their own.
+    """
+
+    @staticmethod
+    def getsizeof(value: Any) -> int:  # noqa: ANN401
+        """Bytes of an array of NumPy or Arrow."""
+        return int(value.nbytes)
+
+    def keep(self, key: Hashable, value: Any) -> None:  # noqa: ANN401
+        """Keep a value, unless it alone is too large."""
+        with contextlib.suppress(ValueError):
+            self[key] = value
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.maxsize,)
 
 
 class ParquetIn:
@@ -44,7 +73,10 @@ class ParquetIn:
         """
         self.folder = folder
         self._records = records
-        self._files: Lru[str, pq.ParquetFile] = Lru(OPEN_SHARDS)
+        self._files: LRUCache[str, pq.ParquetFile] = LRUCache(OPEN_SHARDS)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.folder, self._records)
 
     def shards(self, kind: str, split: str) -> list[str]:
         """The shards of a kind and split, checked to be there in full.
@@ -59,16 +91,16 @@ class ParquetIn:
                 size = path.stat().st_size
             except OSError:
                 raise DatasetError(f"{path} is missing: {REMEDY}") from None
-            wanted = self._records[name].get("size_bytes")
-            if size != wanted:
-                raise DatasetError(f"{path} has {size} bytes instead of {wanted}: {REMEDY}")
+            size_written = self._records[name].get("size_bytes")
+            if size != size_written:
+                raise DatasetError(f"{path} has {size} bytes instead of {size_written}: {REMEDY}")
         return names
 
     def verify(self, shard: str) -> None:
         """Compare a shard with its sha256."""
         with self.reading(shard):
-            found = sha256_of(self.folder / shard)
-        if found != self._records[shard].get("sha256"):
+            digest = sha256_of(self.folder / shard)
+        if digest != self._records[shard].get("sha256"):
             raise DatasetError(f"{self.folder / shard} differs from what was written: {REMEDY}")
 
     def columns(self, shard: str, names: list[str]) -> pa.Table:
@@ -96,22 +128,8 @@ class ParquetIn:
     def _file(self, shard: str) -> pq.ParquetFile:
         file = self._files.get(shard)
         if file is None:
-            file = pq.ParquetFile(self.folder / shard)
-            self._files.put(shard, file)
+            file = self._files[shard] = pq.ParquetFile(self.folder / shard)
         return file
-
-
-PHOTO_CACHE_BYTES = 64 << 20
-"""Row groups of photos that a process keeps."""
-
-FRAME_CACHE_BYTES = 128 << 20
-"""Frames that a process keeps."""
-
-_FRAME_COLUMNS = ["footprint_id", "place", "acquired", "crs", "west", "south", "east", "north"]
-
-_FRAME_COLUMNS += ["height", "width"]
-
-_PHOTO_COLUMNS = ["lon_deg", "lat_deg", "footprint_id", "heading_deg"]
 
 
 class ShardedDataset:
@@ -147,8 +165,8 @@ class ShardedDataset:
         self._files = ParquetIn(folder, self.manifest["shards"])
         self._photo_shards = self._files.shards(PHOTOS_FOLDER, split)
         self._frame_shards = self._files.shards(FRAMES_FOLDER, split)
-        self._photos: Lru[int, pa.ChunkedArray] = Lru(PHOTO_CACHE_BYTES)
-        self._frames: Lru[tuple[int, int], npt.NDArray[np.uint16]] = Lru(FRAME_CACHE_BYTES)
+        self._photos = ByteCache(PHOTO_CACHE_BYTES)
+        self._frames = ByteCache(FRAME_CACHE_BYTES)
         self._read_frame_columns()
         self._read_photo_columns()
 
@@ -185,7 +203,7 @@ class ShardedDataset:
         column = self._photos.get(group)
         if column is None:
             column = self._group_column(group, "jpeg")
-            self._photos.put(group, column, column.nbytes)
+            self._photos.keep(group, column)
         return cast(bytes, column[photo - int(self._first_of_group[group])].as_py())
 
     def photo_id(self, photo: int) -> str:
@@ -201,14 +219,15 @@ class ShardedDataset:
 
     def frame_dn(self, footprint: int, date: int) -> npt.NDArray[np.uint16]:
         """(10, H, W) digital numbers of a footprint at one of its :attr:`dates`; read-only."""
-        frame = self._frames.get((footprint, date))
+        frame: npt.NDArray[np.uint16] | None = self._frames.get((footprint, date))
         if frame is None:
             shard, group, height, width = self._frame_rows[footprint][date]
             with self._files.reading(shard):
                 column = self._files.group_column(shard, group, "dn")
+                # A view of Arrow's buffer: nothing is copied.
                 values = np.frombuffer(column[0].as_buffer(), dtype="<u2")
                 frame = values.reshape(len(GAIR_BANDS), height, width)
-            self._frames.put((footprint, date), frame, frame.nbytes)
+            self._frames.keep((footprint, date), frame)
         return frame
 
     def _group_column(self, group: int, name: str) -> pa.ChunkedArray:
@@ -223,6 +242,7 @@ class ShardedDataset:
         for shard in self._frame_shards:
             with self._files.reading(shard):
                 rows = self._files.columns(shard, _FRAME_COLUMNS).to_pylist()
+                # A frame is a row group of its own, so its row's number is its group's.
                 for group, row in enumerate(rows):
                     number = numbers.setdefault(row["footprint_id"], len(numbers))
                     if number == len(self.footprint_ids):
@@ -237,6 +257,7 @@ class ShardedDataset:
 
     def _read_photo_columns(self) -> None:
         numbers = {footprint_id: n for n, footprint_id in enumerate(self.footprint_ids)}
+        # Begun with empty arrays: a split without photos can be concatenated, too.
         lonlat, heading, footprint = [np.zeros((0, 2))], [np.zeros(0)], [np.zeros(0, np.int64)]
         sizes: list[int] = []
         self._where_is: list[tuple[str, int]] = []  # of each row group: shard, number in it
@@ -260,5 +281,6 @@ class ShardedDataset:
         self.lonlat_deg = np.concatenate(lonlat)
         self.heading_deg = np.concatenate(heading)
         self.footprint_of_photo = np.concatenate(footprint)
+        # Row groups are numbered over all shards; group g holds photos first[g] to first[g + 1].
         self.row_group_of_photo = np.repeat(np.arange(len(sizes)), sizes)
         self._first_of_group = np.cumsum([0, *sizes])

@@ -1,4 +1,4 @@
-"""Write a data set: rows stream into Parquet shards, ``dataset.json`` comes last.
+"""Writer of data sets: rows stream into Parquet shards, ``dataset.json`` comes last.
 
 Shards grow in a hidden folder of the data set's own and move to their places when all are complete,
 so a writer that fails or dies leaves an earlier data set as it was, and never half of a new one.
@@ -35,6 +35,15 @@ from training.dataset.shards.schema import (
     SHARD_NAME,
     shard_path,
 )
+
+GROUP_PHOTOS = 64
+"""Most photos in a row group."""
+GROUP_BYTES = 2 << 20
+"""A row group of photos is cut at this size: it is the least that a random read costs."""
+SHARD_BYTES = 256 << 20
+"""A shard is cut at about this size."""
+
+_HIDDEN = ".writing-"
 
 
 class ParquetOut:
@@ -74,18 +83,6 @@ class ParquetOut:
         """Let go of a file that will be removed."""
         with contextlib.suppress(OSError, pa.ArrowException):
             self._writer.close()
-
-
-GROUP_PHOTOS = 64
-"""Most photos in a row group."""
-
-GROUP_BYTES = 2 << 20
-"""A row group of photos is cut at this size: it is the least that a random read costs."""
-
-SHARD_BYTES = 256 << 20
-"""A shard is cut at about this size."""
-
-_HIDDEN = ".writing-"
 
 
 class ShardWriter:
@@ -193,6 +190,8 @@ class ShardWriter:
         self._contents.add_photos(split, photos)
         group: list[dict[str, Any]] = []
         size = 0
+        # A row group never spans two footprints, and is cut by count and by bytes: one photo of it
+        # costs a read of all, so its size bounds what an epoch in random order reads.
         for photo in photos:
             if group and (len(group) == GROUP_PHOTOS or size + len(photo.jpeg) > GROUP_BYTES):
                 self._write(PHOTOS_FOLDER, split, group)
@@ -237,6 +236,8 @@ class ShardWriter:
         # All that needs space comes before the earlier data set is touched.
         write_whole(self._hidden / DATASET_FILE, json.dumps(manifest, indent=1).encode())
         self._refuse_occupied()
+        # From here to the last rename the folder has no dataset.json, so a kill in between leaves
+        # no data set rather than one of old and new shards.
         with disk_errors(self.folder):
             (self.folder / DATASET_FILE).unlink(missing_ok=True)
             for kind in (PHOTOS_FOLDER, FRAMES_FOLDER):

@@ -6,7 +6,7 @@ Sentinel-2 frames of several dates. In the order of the work:
 
 * :mod:`.tables`, :mod:`.listings`: which photos there are, as :mod:`.candidates`.
 * :mod:`.selection`: which of them to have.
-* :mod:`.web`, :mod:`.providers`, :mod:`.fetching`: asking for them, and for nothing twice.
+* :mod:`.web`, :mod:`.providers`, :mod:`.fetch`: asking for them, and for nothing twice.
 * :mod:`.journal`: what has come so far; a build that dies goes on from there.
 * :mod:`.build`: the recipe; :mod:`.estimate` what it will cost, :mod:`.card` what came of it.
 """

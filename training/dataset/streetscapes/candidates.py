@@ -6,10 +6,6 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
-MAPILLARY = "mapillary"
-KARTAVIEW = "kartaview"
-SOURCES = (MAPILLARY, KARTAVIEW)
-
 SCHEMA = pa.schema(
     [
         pa.field("source", pa.string(), nullable=False),  # of SOURCES

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from training.dataset.flags import footprint_side_m, reading_options
 
 if TYPE_CHECKING:
-    from training.dataset.pack.stac_frames import CatalogueOptions
+    from training.dataset.pack.options import CatalogueOptions
     from training.dataset.streetscapes.options import StreetscapesOptions
 
 
@@ -33,12 +33,15 @@ def streetscapes_options(arguments: argparse.Namespace) -> StreetscapesOptions:
     Raises:
         UsageError: a value cannot work.
     """
-    from training.dataset.pack.split import SplitOptions, parse_shares
-    from training.dataset.streetscapes.candidates import SOURCES
-    from training.dataset.streetscapes.options import Lists, StreetscapesOptions
-    from training.dataset.streetscapes.photo_fetch import FetchOptions
-    from training.dataset.streetscapes.providers import Endpoints
-    from training.dataset.streetscapes.selection import SelectionOptions
+    from training.dataset.pack.options import SplitOptions, parse_shares
+    from training.dataset.streetscapes.options import (
+        SOURCES,
+        Endpoints,
+        FetchOptions,
+        Lists,
+        SelectionOptions,
+        StreetscapesOptions,
+    )
     from training.dataset.streetscapes.web import Patience
 
     a = arguments
@@ -93,7 +96,7 @@ def streetscapes_options(arguments: argparse.Namespace) -> StreetscapesOptions:
 
 def _catalogue(arguments: argparse.Namespace) -> CatalogueOptions:
     from gair.errors import UsageError
-    from training.dataset.pack.stac_frames import CatalogueOptions
+    from training.dataset.pack.options import CatalogueOptions
 
     a = arguments
     if not a.dates:

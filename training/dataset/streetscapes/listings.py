@@ -25,21 +25,23 @@ from typing import Any
 import pyarrow as pa
 import shapely
 
-from gair.errors import DatasetError, DownloadError
+from gair.errors import DatasetError, DownloadError, UsageError
 from gair.files import disk_errors, write_whole
 from gair.progress import Progress
 from indexer.photos.exif_tags import parse_date, parse_heading_deg
 from indexer.regions.region import Region
 from training.dataset.streetscapes.areas import ZOOM, Tile, tiles_of
-from training.dataset.streetscapes.candidates import KARTAVIEW, MAPILLARY, SCHEMA
+from training.dataset.streetscapes.candidates import SCHEMA
+from training.dataset.streetscapes.options import KARTAVIEW, MAPILLARY, Endpoints
 from training.dataset.streetscapes.providers import (
-    Endpoints,
     kartaview_passes_by,
     refuse_kartaview,
     refuse_mapillary,
 )
-from training.dataset.streetscapes.vector_tiles import points_of
 from training.dataset.streetscapes.web import Web
+
+Point = tuple[float, float, dict[str, Any]]
+"""x and y in a tile, 0 to 1 from its north-west corner, and properties."""
 
 _PAGE = 500
 _MOST_PAGES = 400
@@ -145,6 +147,49 @@ class Lister:
             if len(items) < _PAGE:
                 break
         return json.dumps(found).encode()
+
+
+def points_of(content: bytes, layer: str, name: str) -> list[Point]:
+    """The points of a layer of a Mapbox Vector Tile.
+
+    Args:
+        content: a tile, decompressed.
+        layer: which of its layers; one that is not there has no points.
+        name: what to call the tile in errors.
+
+    Returns:
+        Its points; those in the tile's margin lie a little beyond 0 to 1.
+
+    Raises:
+        DatasetError: it is no vector tile.
+        UsageError: the library is not installed.
+    """
+    try:
+        import mapbox_vector_tile
+    except ImportError as error:
+        raise UsageError(
+            "coverage tiles need mapbox-vector-tile: install it with "
+            "pip install 'gair-geolocator[streets]'"
+        ) from error
+    try:
+        tile = mapbox_vector_tile.decode(content, default_options={"y_coord_down": True})
+        if layer not in tile:
+            return []
+        extent = tile[layer]["extent"]
+        return [
+            (x / extent, y / extent, feature["properties"])
+            for feature in tile[layer]["features"]
+            for x, y in _points(feature["geometry"])
+        ]
+    except Exception as error:  # the decoder lets IndexError, AssertionError and others through
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DatasetError(f"{name} is no vector tile ({reason}): ask again later") from error
+
+
+def _points(geometry: dict[str, Any]) -> list[list[int]]:
+    """Tile coordinates of a geometry in GeoJSON; none of one that is no point."""
+    coordinates: list[Any] = geometry["coordinates"]
+    return {"Point": [coordinates], "MultiPoint": coordinates}.get(geometry["type"], [])
 
 
 def _inside(

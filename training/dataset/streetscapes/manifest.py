@@ -15,10 +15,8 @@ from scipy.spatial import cKDTree
 
 from gair.files import write_whole
 from gair.geo import EARTH_RADIUS_M
-from training.dataset.streetscapes.fetching import NOT_TO_BE_HAD
+from training.dataset.streetscapes.fetch import NOT_TO_BE_HAD, Wanted, alike
 from training.dataset.streetscapes.journal import Outcome, photo_path
-from training.dataset.streetscapes.photo_fetch import Wanted
-from training.dataset.streetscapes.quality import alike
 
 NEAR_DUPLICATE = "looks like one beside it"
 NEAR_M = 50.0

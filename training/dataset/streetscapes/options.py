@@ -1,23 +1,29 @@
-"""What can be set about a data set of street photos."""
+"""Options of a data set of street photos: lists, choice, fetching and imagery.
+
+Nothing heavy is imported, so that a command line can be made of the fields.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gair.config import GairConfig
 from gair.errors import UsageError
-from training.dataset.pack.dated_imagery import ImageryOptions
-from training.dataset.pack.options import PackOptions
-from training.dataset.pack.split import SplitOptions
-from training.dataset.pack.stac_frames import CatalogueOptions
-from training.dataset.streetscapes.photo_fetch import FetchOptions
-from training.dataset.streetscapes.providers import Endpoints
-from training.dataset.streetscapes.selection import SelectionOptions
-from training.dataset.streetscapes.web import Patience
+from training.dataset.pack.options import (
+    CatalogueOptions,
+    ImageryOptions,
+    PackOptions,
+    SplitOptions,
+    model_footprint_m,
+)
+from training.dataset.streetscapes.web import Patience, is_address
+
+MAPILLARY = "mapillary"
+KARTAVIEW = "kartaview"
+SOURCES = (MAPILLARY, KARTAVIEW)
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,79 @@ class Lists:
 
 
 @dataclass(frozen=True)
+class SelectionOptions:
+    """Which photos to have."""
+
+    sources: tuple[str, ...] = SOURCES
+    """Whose photos to take."""
+    cities: tuple[str, ...] = ()
+    """Names, with or without the country (``Paris`` or ``Paris, FR``); empty for all."""
+    most_cities: int | None = None
+    """Cities to draw at random from those; None for all."""
+    per_city: int = 5000
+    """Most photos of a city."""
+    per_cell: int = 4
+    """Most photos of a cell."""
+    cell_resolution: int = 9
+    """H3 resolution of such a cell; 9 is 0.1 km2."""
+    photos: int | None = None
+    """Most photos of all."""
+    panoramas: bool = False
+    """Whether to take photos that look all around."""
+    min_px: int = 480
+    """Least length of a photo's longer side."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if unknown := set(self.sources) - set(SOURCES):
+            raise UsageError(f"unknown source {min(unknown)!r}: there are {', '.join(SOURCES)}")
+        for name in ("most_cities", "per_city", "per_cell", "photos"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(f"--{name.replace('_', '-')} {value} is below 1")
+        if not 0 <= self.cell_resolution <= 15:
+            raise UsageError(f"--cell-resolution {self.cell_resolution} is not in 0..15: try 9")
+        if self.min_px < 1 or self.seed < 0:
+            raise UsageError("--min-px must be 1 or more, and --seed 0 or more")
+
+
+@dataclass(frozen=True)
+class FetchOptions:
+    """How photos are fetched, and which are kept."""
+
+    concurrency: int = 16
+    """Photos on their way at a time."""
+    max_px: int = 1024
+    """Longest side of what is kept; larger photos are shrunk."""
+    min_px: int = 480
+    """Least length of a photo's longer side."""
+    least_sharpness: float = 30.0
+    """Least variance of the Laplacian, see :func:`.fetch.sharpness`; 0 keeps all."""
+    panoramas: bool = False
+    """Whether photos are kept that look all around."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.concurrency <= 256:
+            raise UsageError(f"--concurrency {self.concurrency} is not in 1..256")
+        if self.least_sharpness < 0:
+            raise UsageError(f"--least-sharpness {self.least_sharpness:g} is below 0")
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """Addresses of the providers, or of mirrors."""
+
+    mapillary_graph: str = "https://graph.mapillary.com"
+    mapillary_tiles: str = "https://tiles.mapillary.com/maps/vtp/mly1_public/2"
+    kartaview: str = "https://api.openstreetcam.org"
+
+    def __post_init__(self) -> None:
+        for url in dataclasses.astuple(self):
+            if not is_address(url):
+                raise UsageError(f"{url!r} is no address: give one such as https://mirror.org/api")
+
+
+@dataclass(frozen=True)
 class StreetscapesOptions:
     """What goes into a data set, and how."""
 
@@ -59,7 +138,7 @@ class StreetscapesOptions:
     endpoints: Endpoints = Endpoints()
     patience: Patience = Patience()
     split: SplitOptions = SplitOptions()
-    footprint_m: float = GairConfig.footprint_mercator_m
+    footprint_m: float = field(default_factory=model_footprint_m)
     min_valid: float = 0.5
     synthetic: bool = False
     overwrite: bool = False

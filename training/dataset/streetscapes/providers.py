@@ -15,16 +15,15 @@ Photos of both are CC BY-SA 4.0 and ask for a credit.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from gair.errors import DownloadError, UsageError
+from gair.errors import DownloadError
 from indexer.photos.exif_tags import parse_date, parse_heading_deg
-from training.dataset.streetscapes.candidates import KARTAVIEW, MAPILLARY
-from training.dataset.streetscapes.web import Reply, Web, is_address
+from training.dataset.streetscapes.options import KARTAVIEW, MAPILLARY, Endpoints
+from training.dataset.streetscapes.web import Reply, Web
 
 TOKEN_VARIABLE = "MAPILLARY_ACCESS_TOKEN"
 """Environment variable with the token for Mapillary; nothing writes it anywhere."""
@@ -38,20 +37,6 @@ _FIELDS = "id,geometry,captured_at,compass_angle,is_pano,creator,sequence"
 _LIMIT_CODES = frozenset({4, 17, 32, 613})
 _PASSING_CODES = frozenset({1, 2})
 _MISSING_CODE = 100
-
-
-@dataclass(frozen=True)
-class Endpoints:
-    """Addresses of the providers, or of mirrors."""
-
-    mapillary_graph: str = "https://graph.mapillary.com"
-    mapillary_tiles: str = "https://tiles.mapillary.com/maps/vtp/mly1_public/2"
-    kartaview: str = "https://api.openstreetcam.org"
-
-    def __post_init__(self) -> None:
-        for url in dataclasses.astuple(self):
-            if not is_address(url):
-                raise UsageError(f"{url!r} is no address: give one such as https://mirror.org/api")
 
 
 @dataclass(frozen=True)

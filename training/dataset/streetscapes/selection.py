@@ -22,7 +22,8 @@ from gair.errors import UsageError
 from gair.geo import WEB_MERCATOR_MAX_LATITUDE_DEG
 from indexer.regions.cells import cells_at
 from training.dataset.pack.checks import IMPOSSIBLE, NO_COORDINATES, NULL_ISLAND, POLAR
-from training.dataset.streetscapes.candidates import SOURCES, key_of
+from training.dataset.streetscapes.candidates import key_of
+from training.dataset.streetscapes.options import SelectionOptions
 
 OTHER_SOURCE = "of a source that was not asked for"
 ODD_ID = "an id that is none"
@@ -39,43 +40,6 @@ ENOUGH = "beyond the cap of the whole"
 _CITYLESS_RESOLUTION = 4  # photos of no known city share the cap of such a cell, 1,770 km2
 _ZERO_DEG = 1e-6
 _ID = r"^[A-Za-z0-9_-]{1,64}$"  # it becomes part of a file's name
-
-
-@dataclass(frozen=True)
-class SelectionOptions:
-    """Which photos to have."""
-
-    sources: tuple[str, ...] = SOURCES
-    """Whose photos to take."""
-    cities: tuple[str, ...] = ()
-    """Names, with or without the country (``Paris`` or ``Paris, FR``); empty for all."""
-    most_cities: int | None = None
-    """Cities to draw at random from those; None for all."""
-    per_city: int = 5000
-    """Most photos of a city."""
-    per_cell: int = 4
-    """Most photos of a cell."""
-    cell_resolution: int = 9
-    """H3 resolution of such a cell; 9 is 0.1 km2."""
-    photos: int | None = None
-    """Most photos of all."""
-    panoramas: bool = False
-    """Whether to take photos that look all around."""
-    min_px: int = 480
-    """Least length of a photo's longer side."""
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if unknown := set(self.sources) - set(SOURCES):
-            raise UsageError(f"unknown source {min(unknown)!r}: there are {', '.join(SOURCES)}")
-        for name in ("most_cities", "per_city", "per_cell", "photos"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UsageError(f"--{name.replace('_', '-')} {value} is below 1")
-        if not 0 <= self.cell_resolution <= 15:
-            raise UsageError(f"--cell-resolution {self.cell_resolution} is not in 0..15: try 9")
-        if self.min_px < 1 or self.seed < 0:
-            raise UsageError("--min-px must be 1 or more, and --seed 0 or more")
 
 
 @dataclass(frozen=True)

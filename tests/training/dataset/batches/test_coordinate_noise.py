@@ -13,8 +13,8 @@ from tiny_dataset import write_tiny_dataset
 from gair.config import preset
 from gair.errors import UsageError
 from gair.geo import haversine_m
-from training.dataset.batches.batch import Batch
-from training.dataset.batches.loader import LoaderOptions, PairLoader
+from training.dataset.batches.batch import Batch, LoaderOptions
+from training.dataset.batches.loader import PairLoader
 from training.dataset.shards import ShardedDataset
 from training.pretraining.build import loader_options
 from training.pretraining.config import PRESETS

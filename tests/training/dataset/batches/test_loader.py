@@ -22,8 +22,8 @@ from gair.photos.photo import open_photo
 from gair.preprocess import remote_sensing_pixels, street_view_pixels
 from training.dataset.batches.assemble import decode_photo
 from training.dataset.batches.augment import AugmentOptions
-from training.dataset.batches.batch import Batch
-from training.dataset.batches.loader import LoaderOptions, PairLoader
+from training.dataset.batches.batch import Batch, LoaderOptions
+from training.dataset.batches.loader import PairLoader
 from training.dataset.shards import ShardedDataset, ShardWriter
 
 CONFIG = dataclasses.replace(preset("tiny"), sv_image_px=32, rs_frame_px=24)

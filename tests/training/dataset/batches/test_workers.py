@@ -21,7 +21,8 @@ SCRIPT = """
 import os, signal, sys, time, multiprocessing
 from gair.config import preset
 from gair.errors import TrainingError
-from training.dataset.batches.loader import LoaderOptions, PairLoader
+from training.dataset.batches.batch import LoaderOptions
+from training.dataset.batches.loader import PairLoader
 from training.dataset.shards import ShardedDataset
 
 

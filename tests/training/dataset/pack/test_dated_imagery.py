@@ -15,7 +15,8 @@ from gair.errors import BandError, ImageryError, UsageError
 from gair.geo import Footprint
 from indexer.imagery import open_imagery
 from training.dataset.pack import dated_imagery as module
-from training.dataset.pack.dated_imagery import DatedImagery, ImageryOptions
+from training.dataset.pack.dated_imagery import DatedImagery
+from training.dataset.pack.options import ImageryOptions
 
 FRAME = Footprint.web_mercator_square(LONLAT_DEG, 200.0)
 STAMPED = {"a_20240501T101010.tif": 500, "b_20230102T101010.tif": 700}

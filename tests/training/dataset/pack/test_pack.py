@@ -37,9 +37,9 @@ from training.dataset.pack.checks import (
     SWAPPED,
 )
 from training.dataset.pack.dated_imagery import SYNTHETIC_ATTRIBUTION
+from training.dataset.pack.options import SplitOptions
 from training.dataset.pack.pack import PackOptions, PackReport, pack
 from training.dataset.pack.report import SplitCounts
-from training.dataset.pack.split import SplitOptions
 from training.dataset.shards import ShardedDataset
 
 ALL_TRAIN = SplitOptions(shares=(1.0, 0.0, 0.0))

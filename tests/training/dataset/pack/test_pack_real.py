@@ -15,7 +15,7 @@ from training.dataset.pack.checks import (
     OUTSIDE,
     SWAPPED,
 )
-from training.dataset.pack.split import SplitOptions
+from training.dataset.pack.options import SplitOptions
 from training.dataset.shards import ShardedDataset
 
 

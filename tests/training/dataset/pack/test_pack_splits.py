@@ -12,7 +12,8 @@ import shapely
 from packing_samples import column, pack_quietly, random_lonlats, write_photos
 
 from training.dataset.pack.checks import IN_BUFFER
-from training.dataset.pack.split import SPLITS, SplitOptions
+from training.dataset.pack.options import SplitOptions
+from training.dataset.pack.split import SPLITS
 from training.dataset.shards import ShardedDataset
 
 

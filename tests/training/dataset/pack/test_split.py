@@ -9,14 +9,8 @@ import pytest
 
 from gair.errors import UsageError
 from gair.geo import EARTH_RADIUS_M, WEB_MERCATOR_CIRCUMFERENCE_M, haversine_m
-from training.dataset.pack.split import (
-    SPLITS,
-    SplitOptions,
-    assign_splits,
-    block_places,
-    city_places,
-    too_near,
-)
+from training.dataset.pack.options import SplitOptions
+from training.dataset.pack.split import SPLITS, assign_splits, block_places, city_places, too_near
 from training.dataset.shards import schema
 
 

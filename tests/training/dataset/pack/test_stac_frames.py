@@ -16,7 +16,8 @@ from street_servers import TOKEN, street_server
 
 from gair.geo import Footprint
 from training.dataset.cli import main
-from training.dataset.pack.stac_frames import CatalogueOptions, StacFrames
+from training.dataset.pack.options import CatalogueOptions
+from training.dataset.pack.stac_frames import StacFrames
 from training.dataset.shards import ShardedDataset
 from training.dataset.streetscapes.providers import TOKEN_VARIABLE
 

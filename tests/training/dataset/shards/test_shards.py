@@ -16,7 +16,6 @@ from tiny_dataset import DATES, FOOTPRINT_M, LONLAT_DEG, tiny_frame, tiny_photos
 from gair.bands import GAIR_BANDS
 from gair.geo import Footprint
 from training.dataset.shards import ShardedDataset, ShardWriter, reader, writer
-from training.dataset.shards.lru import Lru
 from training.dataset.shards.records import FrameRecord, PhotoRecord
 
 SQUARE = Footprint.web_mercator_square(LONLAT_DEG, FOOTPRINT_M)
@@ -171,7 +170,7 @@ def test_a_pickled_data_set_reads_alike_and_carries_no_cache(tiny: Path) -> None
 
 def _read_all(dataset: ShardedDataset, rounds: int, wanted: list[bytes]) -> None:
     for _ in range(rounds):
-        dataset._photos = Lru(0)  # read from the file every time
+        dataset._photos = reader.ByteCache(0)  # read from the file every time
         assert [dataset.photo_jpeg(n) for n in range(len(dataset))] == wanted
 
 
@@ -198,22 +197,9 @@ def test_caches_are_bounded_in_bytes(tiny: Path, monkeypatch: pytest.MonkeyPatch
     dataset = ShardedDataset.open(tiny)
     for photo in range(len(dataset)):
         dataset.photo_jpeg(photo)
-        assert 0 < dataset._photos.size <= photo_bytes
+        assert 0 < dataset._photos.currsize <= photo_bytes
     for footprint in range(6):
         for date in range(2):
             dataset.frame_dn(footprint, date)
-            assert 0 < dataset._frames.size <= 3 * frame_bytes
-    assert dataset._frames.size == 3 * frame_bytes
-
-
-def test_a_cache_drops_what_was_used_longest_ago() -> None:
-    cache: Lru[str, int] = Lru(10)
-    cache.put("a", 1, 4)
-    cache.put("b", 2, 4)
-    assert cache.get("a") == 1
-    cache.put("c", 3, 4)
-    assert (cache.get("a"), cache.get("b"), cache.get("c")) == (1, None, 3)
-    cache.put("a", 5, 6)
-    assert (cache.get("a"), cache.get("c"), cache.size) == (5, 3, 10)
-    cache.put("huge", 6, 11)
-    assert (cache.get("huge"), cache.size) == (None, 10)
+            assert 0 < dataset._frames.currsize <= 3 * frame_bytes
+    assert dataset._frames.currsize == 3 * frame_bytes

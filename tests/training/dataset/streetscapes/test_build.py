@@ -21,22 +21,21 @@ from toy_city import write_city
 from gair.errors import DatasetError, DownloadError, UsageError
 from indexer.photos.listing import BROKEN
 from training.dataset.pack.checks import OUTSIDE
-from training.dataset.pack.split import SplitOptions
+from training.dataset.pack.options import SplitOptions
 from training.dataset.shards import ShardedDataset
 from training.dataset.streetscapes.build import BuildReport, build
+from training.dataset.streetscapes.fetch import BLURRED, GONE, MOVED
 from training.dataset.streetscapes.journal import Journal
 from training.dataset.streetscapes.manifest import NEAR_DUPLICATE
-from training.dataset.streetscapes.options import Lists, StreetscapesOptions
-from training.dataset.streetscapes.photo_fetch import BLURRED, GONE, MOVED, FetchOptions
-from training.dataset.streetscapes.providers import TOKEN_VARIABLE, Endpoints
-from training.dataset.streetscapes.selection import (
-    CELL_FULL,
-    INDOOR,
-    PANORAMA,
-    POOR,
-    TINY,
+from training.dataset.streetscapes.options import (
+    Endpoints,
+    FetchOptions,
+    Lists,
     SelectionOptions,
+    StreetscapesOptions,
 )
+from training.dataset.streetscapes.providers import TOKEN_VARIABLE
+from training.dataset.streetscapes.selection import CELL_FULL, INDOOR, PANORAMA, POOR, TINY
 from training.dataset.streetscapes.web import Patience
 
 QUICK = Patience(tries=4, first_pause_s=0.01)

@@ -20,10 +20,10 @@ from training.dataset.pack.checks import IMPOSSIBLE, NO_COORDINATES, NULL_ISLAND
 from training.dataset.streetscapes import selection
 from training.dataset.streetscapes.areas import Tile, parse_area, tiles_of
 from training.dataset.streetscapes.candidates import SCHEMA, joined
-from training.dataset.streetscapes.indoor import INDOOR_SCENES
-from training.dataset.streetscapes.selection import SelectionOptions, select
-from training.dataset.streetscapes.tables import global_streetscapes, osv5m
-from training.dataset.streetscapes.vector_tiles import points_of
+from training.dataset.streetscapes.listings import points_of
+from training.dataset.streetscapes.options import SelectionOptions
+from training.dataset.streetscapes.selection import select
+from training.dataset.streetscapes.tables import INDOOR_SCENES, global_streetscapes, osv5m
 
 # By mapbox-vector-tile 2.2.0, encode(..., default_options={"y_coord_down": True}): a line in a
 # layer "sequence", and in "image" the points (1024, 512) and (4095, 4096) of 4096.

@@ -20,10 +20,12 @@ from gair.errors import DatasetError, StorageError, UsageError
 from gair.geo import Footprint
 from gair.progress import Progress
 from training.dataset.cli import main
-from training.dataset.pack.dated_imagery import DatedImagery, ImageryOptions
+from training.dataset.pack.dated_imagery import DatedImagery
 from training.dataset.pack.frame_source import FewDays
-from training.dataset.streetscapes.card_map import draw_map
+from training.dataset.pack.options import ImageryOptions
+from training.dataset.streetscapes.card import draw_map
 from training.dataset.streetscapes.estimate import PHOTO_BYTES, estimate
+from training.dataset.streetscapes.fetch import difference_hash, sharpness
 from training.dataset.streetscapes.journal import (
     Effort,
     Journal,
@@ -32,13 +34,16 @@ from training.dataset.streetscapes.journal import (
     measured_effort,
 )
 from training.dataset.streetscapes.manifest import near_duplicates
-from training.dataset.streetscapes.options import Lists, StreetscapesOptions
-from training.dataset.streetscapes.photo_fetch import FetchOptions
+from training.dataset.streetscapes.options import (
+    FetchOptions,
+    Lists,
+    SelectionOptions,
+    StreetscapesOptions,
+)
 from training.dataset.streetscapes.providers import TOKEN_VARIABLE
-from training.dataset.streetscapes.quality import LEAST_SHARPNESS, difference_hash, sharpness
-from training.dataset.streetscapes.selection import SelectionOptions
 
 Capture = pytest.CaptureFixture[str]
+LEAST_SHARPNESS = FetchOptions().least_sharpness
 
 
 def opened(content: bytes) -> Image.Image:

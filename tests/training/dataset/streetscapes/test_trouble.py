@@ -12,8 +12,8 @@ from street_servers import TOKEN, ServedPhoto, StreetServer, street_photo, stree
 from gair.errors import DownloadError, UsageError
 from training.dataset.streetscapes.areas import parse_area
 from training.dataset.streetscapes.listings import Lister
-from training.dataset.streetscapes.options import Lists, StreetscapesOptions
-from training.dataset.streetscapes.providers import Endpoints, PhotoFacts, providers
+from training.dataset.streetscapes.options import Endpoints, Lists, StreetscapesOptions
+from training.dataset.streetscapes.providers import PhotoFacts, providers
 from training.dataset.streetscapes.web import Patience, Web, retry_after_s
 
 QUICK = Patience(tries=2, first_pause_s=0.01)

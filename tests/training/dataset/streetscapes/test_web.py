@@ -12,7 +12,8 @@ from repository import REPOSITORY
 from street_servers import TOKEN, ServedPhoto, StreetServer, street_photo, street_server
 
 from gair.errors import DownloadError
-from training.dataset.streetscapes.providers import Endpoints, PhotoFacts, providers
+from training.dataset.streetscapes.options import Endpoints
+from training.dataset.streetscapes.providers import PhotoFacts, providers
 from training.dataset.streetscapes.web import Patience, Web, retry_after_s
 
 QUICK = Patience(tries=3, first_pause_s=0.01)
@@ -146,6 +147,6 @@ def test_importing_asks_nobody_and_needs_no_client() -> None:
         "def refuse(*a): raise AssertionError('asked the network')\n"
         "socket.socket.connect = refuse\n"
         "import training.dataset.streetscapes.providers, training.dataset.streetscapes.listings\n"
-        "assert not {'httpx', 'google.protobuf'} & set(sys.modules)\n"
+        "assert not {'httpx', 'mapbox_vector_tile'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=True)
