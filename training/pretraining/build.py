@@ -15,8 +15,8 @@ from gair.encoders.initial import initial_state
 from gair.errors import UsageError
 from gair.model import UNTRAINED_LICENCE, Gair, ModelInfo
 from training.dataset.batches.augment import AugmentOptions
-from training.dataset.batches.loader import PairLoader
 from training.dataset.batches.batch import LoaderOptions
+from training.dataset.batches.loader import PairLoader
 from training.dataset.shards import ShardedDataset
 from training.pretraining.checkpointing import read_checkpoint
 from training.pretraining.distributed import broadcast_weights
