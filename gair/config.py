@@ -9,11 +9,17 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from gair.bands import GAIR_BANDS
 from gair.errors import ModelError
-from gair.geo import WEB_MERCATOR_CIRCUMFERENCE_M
+
+QueryMode = Literal["nili", "bilinear", "bicubic", "mean"]
+"""How a token map is read at a place: by NILI, or by one of the baselines beside it."""
+
+ZOOM_14_TILE_M = 2 * math.pi * 6378137 / 2**14
+"""Side of a zoom-14 map tile, Web-Mercator metres: the width of the world in EPSG:3857, whose
+sphere has WGS 84's semi-major axis as radius, halved 14 times."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,7 @@ class GairConfig:
     location_hidden: int = 1024
     """Width of a capsule's three hidden layers (checkpoint)."""
 
-    footprint_mercator_m: float = WEB_MERCATOR_CIRCUMFERENCE_M / 2**14
+    footprint_mercator_m: float = ZOOM_14_TILE_M
     """Side of a frame in Web-Mercator metres: Streetscape1M frames are zoom-14 map tiles
     (paper, section 3). On the ground it is this times cos(latitude)."""
     temperature: float = 0.07
@@ -142,7 +148,7 @@ PRESETS: dict[str, GairConfig] = {
         rs_heads=4,
         rs_final_norm=True,
         location_hidden=128,
-        footprint_mercator_m=WEB_MERCATOR_CIRCUMFERENCE_M / 2**15,
+        footprint_mercator_m=ZOOM_14_TILE_M / 2,
     ),
 }
 """Named configurations: ``base`` is the release, ``tiny`` and ``demo`` its structure for a CPU."""

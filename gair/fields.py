@@ -47,7 +47,8 @@ class _Option:
     positional: bool = False
     metavar: str | None = None
     help: str | None = None
-    group: str | None = None
+    group: str | tuple[str, str] | None = None
+    one_of: str | None = None
     parse: Callable[[str], Any] | None = None
     many: Literal["again", "words", "commas"] = "again"
     both: bool = False
@@ -66,7 +67,8 @@ def option(
     positional: bool = False,
     metavar: str | None = None,
     help: str | None = None,  # noqa: A002
-    group: str | None = None,
+    group: str | tuple[str, str] | None = None,
+    one_of: str | None = None,
     parse: Callable[[str], Any] | None = None,
     many: Literal["again", "words", "commas"] = "again",
     both: bool = False,
@@ -80,7 +82,9 @@ def option(
         positional: whether it is given by its place.
         metavar: what stands for the value in the help.
         help: the help text, instead of the docstring.
-        group: title of the flags it is listed with; a group of that title is used if there is one.
+        group: title of the flags it is listed with, and a line about them if two texts are given; a
+            group of that title is used if there is one.
+        one_of: a name for flags of which only one may be given.
         parse: makes the value of a word; its errors are :class:`UsageError` or ``ValueError``.
             It runs in :func:`from_namespace`, where errors are caught as all others.
         many: how a tuple is given: the flag again and again, several words after it, or one word
@@ -88,7 +92,7 @@ def option(
         both: whether a truth value has ``--x`` and ``--no-x``, not just the one that changes it.
     """
     names = (flags,) if isinstance(flags, str) else None if flags is None else tuple(flags)
-    about = _Option(names, positional, metavar, help, group, parse, many, both)
+    about = _Option(names, positional, metavar, help, group, one_of, parse, many, both)
     return dataclasses.field(default=default, default_factory=factory, metadata={_KEY: about})
 
 
@@ -110,6 +114,7 @@ def add_fields(
         only: names of fields to add; all unless given.
         leave_out: names of fields not to add, here and in the dataclasses it holds.
     """
+    exclusive: dict[str, Any] = {}
     for field in dataclasses.fields(cls):
         if field.name in leave_out or (only is not None and field.name not in only):
             continue
@@ -117,6 +122,10 @@ def add_fields(
         if about.flags is None:
             continue
         place = _group(container, about.group)
+        if about.one_of is not None:
+            if about.one_of not in exclusive:
+                exclusive[about.one_of] = place.add_mutually_exclusive_group()
+            place = exclusive[about.one_of]
         if (held := _held_class(cls, field)) is not None:
             add_fields(place, held, leave_out=leave_out)
         elif not _is_optional_dataclass(cls, field):
@@ -244,12 +253,13 @@ def _is_optional_dataclass(cls: type, field: dataclasses.Field[Any]) -> bool:
     return optional and dataclasses.is_dataclass(kind) and _about(field).parse is None
 
 
-def _group(container: Any, title: str | None) -> Any:  # noqa: ANN401
+def _group(container: Any, about: str | tuple[str, str] | None) -> Any:  # noqa: ANN401
     """The group of a title, made where it is missing; groups of groups are the group itself."""
-    if title is None or not isinstance(container, argparse.ArgumentParser):
+    if about is None or not isinstance(container, argparse.ArgumentParser):
         return container
+    title, description = (about, None) if isinstance(about, str) else about
     groups = [group for group in container._action_groups if group.title == title]
-    return groups[0] if groups else container.add_argument_group(title)
+    return groups[0] if groups else container.add_argument_group(title, description)
 
 
 def _is_required(field: dataclasses.Field[Any]) -> bool:

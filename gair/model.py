@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gair.config import GairConfig, preset
+from gair.config import GairConfig, QueryMode, preset
 from gair.encoders.initial import initial_state
-from gair.encoders.inr import QUERY_MODES, Nili, QueryMode, interpolate_tokens
+from gair.encoders.inr import QUERY_MODES, Nili, interpolate_tokens
 from gair.encoders.location import LocationEncoder
 from gair.encoders.remote_sensing import RemoteSensingEncoder
 from gair.encoders.street_view import StreetViewEncoder

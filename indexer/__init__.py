@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from indexer.build.build import BuildOptions as BuildOptions
     from indexer.build.build import build_index as build_index
+    from indexer.build.options import BuildOptions as BuildOptions
     from indexer.index.index import Index as Index
     from indexer.index.index import open_index as open_index
     from indexer.merge.merge import merge_indexes as merge_indexes
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Answer": "indexer.search.answer",
-    "BuildOptions": "indexer.build.build",
+    "BuildOptions": "indexer.build.options",
     "Candidate": "indexer.search.answer",
     "Geolocator": "indexer.search.geolocator",
     "Index": "indexer.index.index",

@@ -18,7 +18,7 @@ from gair.command import run_command
 from gair.errors import UsageError
 
 if TYPE_CHECKING:
-    from gair.encoders.inr import QueryMode
+    from gair.config import QueryMode
     from gair.model import Gair
     from training.experiments.ablations import Variant
 

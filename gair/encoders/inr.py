@@ -32,9 +32,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gair.config import QueryMode
 from gair.errors import ModelError
 
-QueryMode = Literal["nili", "bilinear", "bicubic", "mean"]
 """How a token map is read at a point. ``mean`` ignores the point: the frame's mean token."""
 
 QUERY_MODES: tuple[QueryMode, ...] = ("nili", "bilinear", "bicubic", "mean")

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from gair.errors import ResourceError, UnfinishedError
 from indexer.build.build_manifest import make_manifest, summary_lines
 from indexer.build.engine import Engine, Job, LocalEngine
+from indexer.build.options import BuildOptions as BuildOptions
 from indexer.build.outcome import Outcome
-from indexer.build.plan import BuildOptions as BuildOptions
 from indexer.build.plan import BuildTask, no_overlap, plan_build
 from indexer.build.timings import Timings
 from indexer.build.unit_files import UnitFolder

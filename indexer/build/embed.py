@@ -27,7 +27,7 @@ from indexer.index.token_maps import half_maps
 if TYPE_CHECKING:
     import torch
 
-    from gair.encoders.inr import QueryMode
+    from gair.config import QueryMode
     from gair.model import Gair
     from indexer.index.token_maps import TokenWriter
 

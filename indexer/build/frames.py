@@ -19,6 +19,7 @@ from shapely.geometry.base import BaseGeometry
 from gair.arrays import Floats, Ints
 from gair.errors import UsageError
 from gair.geo import WEB_MERCATOR_CIRCUMFERENCE_M, Footprint, lonlat_to_web_mercator
+from indexer.build.options import BuildOptions
 from indexer.imagery.source import FramePixels
 
 FRAMES_A_SIDE = 4
@@ -82,10 +83,8 @@ def _block(plan: FramePlan, frames: Ints) -> Block:
     )
 
 
-INNER_SHARE = 0.75
-"""Share of a frame's side that cells are read from. With 12 tokens a side the outer 1.5 tokens on
-each side are left out: a point of the inner part blends only tokens whose 3 x 3 neighbourhood lies
-inside the frame."""
+INNER_SHARE = BuildOptions.inner_share
+"""Share of a frame's side that cells are read from, unless told otherwise."""
 
 FRAME_PX_RANGE = (96, 512)
 """Least and most pixels a frame is read at, before it is resized to the encoder's input."""

@@ -10,60 +10,29 @@ from typing import TYPE_CHECKING, Any
 import shapely
 
 from gair.errors import RegionError, UsageError
-from indexer.build.frames import INNER_SHARE, plan_frames
+from indexer.build.frames import plan_frames
+from indexer.build.options import BuildOptions
 from indexer.build.recipe import (
     Recipe,
-    WantedPrecision,
     choose_frames_at_once,
     choose_precision,
     what_vectors_depend_on,
 )
 from indexer.build.timings import Timings
 from indexer.build.unit_parquet import embedding_metadata
-from indexer.build.units import FRAMES_A_UNIT, BuildPlan, plan_units
+from indexer.build.units import BuildPlan, plan_units
 from indexer.index.chips import CHIP_BYTES
 from indexer.index.token_maps import map_bytes
 from indexer.regions.cells import cells_of
 from indexer.regions.region import Region
 
 if TYPE_CHECKING:
-    from gair.encoders.inr import QueryMode
     from gair.model import Gair
     from indexer.imagery.source import ImagerySource
 
 _BYTES_A_CELL_BESIDE_VECTORS = 96
 _HALVES_A_CELL = 5
 """Two vectors a cell in the units, the same in the index, and one on its way between them."""
-
-
-@dataclass(frozen=True)
-class BuildOptions:
-    """How to build; every default is what the paper's model expects."""
-
-    resolution: int = 10
-    """H3 resolution of the cells; 10 is about 130 m from centre to centre."""
-    inner_share: float = INNER_SHARE
-    """Share of a frame's side that cells are read from."""
-    query_mode: QueryMode = "nili"
-    """How token maps are read; the others are baselines."""
-    keep_token_maps: bool = True
-    """Keep the token maps, so that places between cell centres can be read later."""
-    precision: WantedPrecision = "auto"
-    """Type that the imagery encoder computes in; see :func:`indexer.build.recipe.choose_precision`."""
-    threads: int | None = None
-    """Threads that torch computes with; as many as it has unless given."""
-    force: bool = False
-    """Start over: forget the units of builds of this index that were not finished."""
-    limit: int | None = None
-    """Stop after so many new units."""
-    keep_units: bool = False
-    """Leave the units in place when the index is made."""
-    frames_a_unit: int = FRAMES_A_UNIT
-    """About the most frames of a unit: what is lost when a build is killed."""
-    index_type: str = "auto"
-    """How the index is searched: by its size, or one of :data:`indexer.index.ivf.WANTED`."""
-    quiet: bool = False
-    """No progress bars."""
 
 
 @dataclass(frozen=True, eq=False)

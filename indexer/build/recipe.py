@@ -9,12 +9,13 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from gair.errors import UsageError
+from indexer.build.options import WantedPrecision as WantedPrecision
 
 if TYPE_CHECKING:
-    from gair.encoders.inr import QueryMode
+    from gair.config import QueryMode
     from gair.model import Gair
 import hashlib
 import json
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from gair.encoders.inr import QueryMode
+    from gair.config import QueryMode
     from indexer.build.units import BuildPlan
 
 UNIT_SCHEMA = 2
@@ -107,9 +108,7 @@ def _version(name: str) -> str | None:
 
 Precision = Literal["float32", "bfloat16"]
 
-WantedPrecision = Literal["auto", "float32", "bfloat16"]
-
-PRECISIONS: tuple[WantedPrecision, ...] = ("auto", "float32", "bfloat16")
+PRECISIONS: tuple[WantedPrecision, ...] = get_args(WantedPrecision)
 
 MOST_FRAMES_AT_ONCE = {"cpu": 8, "cuda": 64}
 """Frames in one encoder pass. On a CPU more gain nothing."""

@@ -17,9 +17,10 @@ from gair.arrays import Ints
 from gair.errors import UsageError
 from gair.geo import WEB_MERCATOR_CIRCUMFERENCE_M
 from indexer.build.frames import FramePlan
+from indexer.build.options import BuildOptions
 from indexer.regions.cells import Cells, cell_hex, cells_at
 
-FRAMES_A_UNIT = 100
+FRAMES_A_UNIT = BuildOptions.frames_a_unit
 """About the most frames of one unit, unless told otherwise."""
 FINER_BY = 5
 """At most this many resolutions between a unit's parent and its cells: 16,807 of them."""

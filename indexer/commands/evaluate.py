@@ -14,7 +14,7 @@ from indexer.commands.arguments import add_index_choice, add_model_choice
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from indexer.evaluate.task import EvaluateOptions
+    from indexer.evaluate.options import EvaluateOptions
 
 _EPILOG = """\
 examples:
@@ -125,7 +125,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _options(arguments: argparse.Namespace) -> EvaluateOptions:
-    from indexer.evaluate.task import EvaluateOptions
+    from indexer.evaluate.options import EvaluateOptions
 
     return EvaluateOptions(
         rs_weight=arguments.rs_weight,

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gair.arrays import Floats
+from indexer.evaluate.options import EvaluateOptions
 
-RESAMPLES = 1000
 LEVEL = 0.95
 """Share of resamples inside an interval."""
 
@@ -45,7 +45,9 @@ class Resamples:
     ``weights`` is (resamples, photos): how often each photo was drawn.
     """
 
-    def __init__(self, photos: int, *, resamples: int = RESAMPLES, seed: int = 0) -> None:
+    def __init__(
+        self, photos: int, *, resamples: int = EvaluateOptions.resamples, seed: int = 0
+    ) -> None:
         self.photos = photos
         rng = np.random.default_rng([seed, photos])
         # A photo is drawn more than 255 times in no resample that anybody will ever see.

@@ -38,10 +38,11 @@ from indexer.evaluate.probabilities import (
     selection_numbers,
 )
 from indexer.evaluate.summary import area_curves, error_curves, photo_rows, slice_tables
-from indexer.evaluate.task import EvaluateOptions, Task, in_calibration, make_task
+from indexer.evaluate.options import EvaluateOptions
+from indexer.evaluate.task import Task, in_calibration, make_task
 
 if TYPE_CHECKING:
-    from indexer.evaluate.task import EvaluateOptions
+    from indexer.evaluate.options import EvaluateOptions
     from indexer.photos.vectors import PhotoVectors
     from indexer.search.geolocator import Geolocator
 

@@ -14,7 +14,8 @@ from indexer.evaluate.judge import Outcomes, Ranking, judge_all, judge_everywher
 from indexer.evaluate.offset import noise_report, offset_report, refined_errors
 from indexer.evaluate.probabilities import LEVELS
 from indexer.evaluate.summary import blind_numbers, error_numbers, method_numbers
-from indexer.evaluate.task import EvaluateOptions, Task
+from indexer.evaluate.options import EvaluateOptions
+from indexer.evaluate.task import Task
 from indexer.probability.posterior import ScoreWeights
 
 if TYPE_CHECKING:

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gair.arrays import Bools, Ints, Vectors
-from indexer.evaluate.bootstrap import RESAMPLES
 from indexer.evaluate.judge import Judge, Truths
 from indexer.evaluate.metrics import WORLDWIDE_M, cell_floor_m, shown_radii, span_m
+from indexer.evaluate.options import EvaluateOptions
 from indexer.evaluate.summary import Scale
-from indexer.search.query import Query
 
 if TYPE_CHECKING:
     from indexer.photos.vectors import PhotoVectors
@@ -23,39 +22,6 @@ SAME = 1 - 1e-6
 """Cosine of two vectors of one photo: the calibration keeps half precision."""
 
 _AT_ONCE = 256
-
-
-@dataclass(frozen=True)
-class EvaluateOptions:
-    """Options of an evaluation."""
-
-    rs_weight: float | None = None
-    """Weight of the imagery's cosine; None: as a search has it."""
-    location_weight: float | None = None
-    """Weight of the location's cosine; None: as a search has it."""
-    slice_by: tuple[str, ...] = ()
-    """Columns of the manifest."""
-    resamples: int = RESAMPLES
-    """Of the bootstrap."""
-    seed: int = 0
-    """Of the bootstrap."""
-    allow_calibration_photos: bool = False
-    """Evaluate even photos that the calibration rests on, and count them."""
-    thorough: bool = False
-    """Measure also what takes minutes: refined answers, the offset test and the noise test."""
-    command: str = ""
-    """What was typed, for the report."""
-    manifest: str = ""
-    """Where the photos come from, for the report."""
-    threads: int | None = None
-    """As many as there are processors if None."""
-    quiet: bool = False
-    """No progress bars."""
-
-    @property
-    def query(self) -> Query:
-        """What a search is asked."""
-        return Query(rs_weight=self.rs_weight, location_weight=self.location_weight)
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,7 +29,7 @@ from indexer.regions.cells import cells_at
 if TYPE_CHECKING:
     import torch
 
-    from gair.encoders.inr import QueryMode
+    from gair.config import QueryMode
     from gair.model import Gair
     from indexer.index.index import Index
 

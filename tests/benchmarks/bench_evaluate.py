@@ -18,8 +18,8 @@ from measuring import process_memory_gb, report
 from gair.arrays import Vectors
 from indexer.evaluate import methods
 from indexer.evaluate.evaluate import evaluate
+from indexer.evaluate.options import EvaluateOptions
 from indexer.evaluate.report.report import write_report
-from indexer.evaluate.task import EvaluateOptions
 from indexer.index.vectors import FaissStore, FlatWriter
 from indexer.photos.listing import ListedPhoto
 from indexer.photos.vectors import PhotoVectors

@@ -11,8 +11,7 @@ import pytest
 import torch
 
 import gair
-from gair.config import GairConfig, preset
-from gair.encoders.inr import QueryMode
+from gair.config import GairConfig, QueryMode, preset
 from gair.errors import ModelError
 from gair.model import Gair
 

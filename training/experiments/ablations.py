@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from gair.errors import TrainingError, UsageError
 
 if TYPE_CHECKING:
-    from gair.encoders.inr import QueryMode
+    from gair.config import QueryMode
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from training.synthetic.city import ATTRIBUTION, City
 from training.synthetic.files import IMAGERY, MANIFEST, write_city
 
 if TYPE_CHECKING:
-    from gair.encoders.inr import QueryMode
+    from gair.config import QueryMode
     from gair.model import Gair
 
 

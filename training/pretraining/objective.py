@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from gair.encoders.inr import QueryMode
+from gair.config import QueryMode
 from gair.errors import UsageError
 from gair.losses import TEMPERATURE, at_least_float32
 from gair.model import Gair

@@ -12,7 +12,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from gair.encoders.inr import Nili, QueryMode, weighted_sums
+from gair.config import QueryMode
+from gair.encoders.inr import Nili, weighted_sums
 
 _CUBIC = -0.75
 """Parameter of the cubic kernel, that of ``torch.nn.functional.grid_sample``."""

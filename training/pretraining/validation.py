@@ -25,7 +25,7 @@ from training.dataset.batches.assemble import decode_photo
 from training.retrieval import nearest_first_distances, recall_name, retrieval_metrics
 
 if TYPE_CHECKING:
-    from gair.encoders.inr import QueryMode
+    from gair.config import QueryMode
     from gair.model import Gair
     from training.dataset.shards import ShardedDataset
     from training.pretraining.config import PretrainConfig

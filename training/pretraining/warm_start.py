@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor
 
-from gair.encoders.inr import QueryMode
+from gair.config import QueryMode
 from gair.errors import UsageError
 from gair.model import Gair
 from training.pretraining.token_queries import read_at_points

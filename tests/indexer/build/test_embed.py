@@ -17,7 +17,7 @@ from shapely.geometry.base import BaseGeometry
 from small_builds import tiny_model
 from toy_city import write_city
 
-from gair.encoders.inr import QueryMode
+from gair.config import QueryMode
 from gair.errors import ImageryError, ModelError
 from gair.geo import Footprint
 from gair.model import Gair

@@ -15,9 +15,8 @@ import torch
 from small_builds import BOX_WSEN_DEG, tiny_model
 
 from gair.arrays import Floats
-from gair.config import preset
+from gair.config import QueryMode, preset
 from gair.encoders.initial import initial_state
-from gair.encoders.inr import QueryMode
 from gair.errors import SearchIndexError, UsageError
 from gair.geo import Footprint, haversine_m, lonlat_to_web_mercator
 from gair.model import Gair

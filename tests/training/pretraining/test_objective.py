@@ -12,7 +12,8 @@ import torch
 from micro_training import ALONE, filled_queue, micro_batch, micro_model
 from torch.nn import functional as F
 
-from gair.encoders.inr import QueryMode, interpolate_tokens
+from gair.config import QueryMode
+from gair.encoders.inr import interpolate_tokens
 from gair.errors import UsageError
 from training.pretraining.objective import Objective, ObjectiveOptions
 from training.pretraining.optim import make_optimizer

@@ -1,0 +1,61 @@
+"""Options of an evaluation: one place for Python callers and the command line.
+
+Nothing heavy is imported, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gair.errors import UsageError
+from gair.fields import option
+
+if TYPE_CHECKING:
+    from indexer.search.query import Query
+
+WEIGHTS = (
+    "weights of your own",
+    "instead of the calibrated ones; places then have no probabilities",
+)
+"""The flags of both weights."""
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """Options of an evaluation."""
+
+    slice_by: tuple[str, ...] = option((), metavar="COLUMN")
+    """Numbers for each value of a column of the manifest; may be given again."""
+    thorough: bool = False
+    """Measure also what takes minutes: places refined between cells, and whether photos match
+    their own place better than those around it."""
+    allow_calibration_photos: bool = False
+    """Do not refuse photos that the index was calibrated on; the report says how many."""
+    seed: int = 0
+    """Of the intervals."""
+    quiet: bool = False
+    """No progress."""
+    rs_weight: float | None = option(None, metavar="W", group=WEIGHTS)
+    """Of the imagery."""
+    location_weight: float | None = option(None, metavar="W", group=WEIGHTS)
+    """Of the location."""
+    resamples: int = option(1000, flags=None)
+    """Of the bootstrap."""
+    command: str = option("", flags=None)
+    """What was typed, for the report."""
+    manifest: str = option("", flags=None)
+    """Where the photos come from, for the report."""
+    threads: int | None = option(None, flags=None)
+    """As many as there are processors if None."""
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise UsageError(f"`seed` {self.seed}: it must be 0 or more")
+
+    @property
+    def query(self) -> Query:
+        """What a search is asked."""
+        from indexer.search.query import Query
+
+        return Query(rs_weight=self.rs_weight, location_weight=self.location_weight)
