@@ -30,6 +30,7 @@ from indexer.evaluate.methods import (
     method_rows,
 )
 from indexer.evaluate.metrics import cell_floor_m
+from indexer.evaluate.options import EvaluateOptions
 from indexer.evaluate.probabilities import (
     Groups,
     calibration_numbers,
@@ -38,7 +39,6 @@ from indexer.evaluate.probabilities import (
     selection_numbers,
 )
 from indexer.evaluate.summary import area_curves, error_curves, photo_rows, slice_tables
-from indexer.evaluate.options import EvaluateOptions
 from indexer.evaluate.task import Task, in_calibration, make_task
 
 if TYPE_CHECKING:

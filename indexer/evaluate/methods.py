@@ -12,9 +12,9 @@ from indexer.evaluate.baselines import BlindPicks, photo_density
 from indexer.evaluate.bootstrap import Resamples
 from indexer.evaluate.judge import Outcomes, Ranking, judge_all, judge_everywhere_alike
 from indexer.evaluate.offset import noise_report, offset_report, refined_errors
+from indexer.evaluate.options import EvaluateOptions
 from indexer.evaluate.probabilities import LEVELS
 from indexer.evaluate.summary import blind_numbers, error_numbers, method_numbers
-from indexer.evaluate.options import EvaluateOptions
 from indexer.evaluate.task import Task
 from indexer.probability.posterior import ScoreWeights
 

@@ -60,7 +60,7 @@ def test_the_module_runs() -> None:
 def test_the_package_exports_what_it_promises() -> None:
     assert indexer.__all__ == sorted(indexer.__all__)
     for name in indexer.__all__:
-        assert getattr(indexer, name).__name__ == name
+        assert getattr(indexer, name).__name__.removeprefix("indexer.") == name
     with pytest.raises(AttributeError, match="module 'indexer' has no attribute 'nothing'"):
         _ = indexer.nothing
     names: dict[str, object] = {}

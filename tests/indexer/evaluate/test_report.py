@@ -19,9 +19,9 @@ from gair.errors import UsageError
 from gair.geo import haversine_m
 from indexer.commands.evaluate import headlines
 from indexer.evaluate.evaluate import evaluate
+from indexer.evaluate.options import EvaluateOptions
 from indexer.evaluate.report.report import html_of, write_report
 from indexer.evaluate.summary import grouped
-from indexer.evaluate.options import EvaluateOptions
 from indexer.evaluate.task import in_calibration
 from indexer.photos.vectors import PhotoVectors, photo_vectors
 from indexer.probability.calibration import SCHEMA_VERSION, Calibration, calibration_path
