@@ -1,4 +1,4 @@
-"""Pretrain GAIR: ``python -m training.pretrain --preset demo --data DATASET --out RUN``.
+"""Pretrains GAIR: ``python -m training.pretrain --preset demo --data DATASET --out RUN``.
 
 On several GPUs: ``torchrun --nproc-per-node 8 -m training.pretrain ...``. Parsing needs nothing
 heavy, so ``--help`` answers at once; everything else is imported when a run begins.
@@ -14,18 +14,18 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from gair.command import INTERRUPTED, complain
+from gair.command import run_command
 from gair.errors import GairError
-from training.pretraining.arguments import Arguments, parse
+from training.pretraining.arguments import FLAGS, Arguments, parse
 from training.pretraining.logs import say
-from training.pretraining.stopping import StopRequest, exit_status, stop_requests
+from training.pretraining.run import StopRequest, exit_status, stop_requests
 
 if TYPE_CHECKING:
     from training.dataset.shards import ShardedDataset
+    from training.pretraining.checkpointing import TrainingState
     from training.pretraining.distributed import Ranks
     from training.pretraining.loop import Hooks
     from training.pretraining.run import Run
-    from training.pretraining.state import TrainingState
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,16 +35,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     after SIGTERM, both with a checkpoint to resume from.
     """
     arguments = parse(argv)
+    return run_command(
+        lambda: _run(arguments),
+        interrupted="interrupted: checkpoints are as they were",
+        flags=FLAGS,
+    )
+
+
+def _run(arguments: Arguments) -> int:
     try:
         with stop_requests() as stop:
             stopped_by = pretrain(arguments, stop)
     except GairError as error:
         rank = os.environ.get("RANK", "0")
-        complain(error if rank == "0" else f"rank {rank}: {error}")
-        return error.exit_status
-    except KeyboardInterrupt:
-        print("interrupted: checkpoints are as they were", file=sys.stderr)
-        return INTERRUPTED
+        if rank == "0":
+            raise
+        raise type(error)(f"rank {rank}: {error}") from error
     return 0 if stopped_by is None else exit_status(stopped_by)
 
 

@@ -1,7 +1,8 @@
-"""What ``python -m training.pretrain`` accepts: a preset, a YAML file and a flag for every field.
+"""Command line of ``python -m training.pretrain``: a preset, a YAML file, a flag for every field.
 
 Later layers win: preset, then file, then flags. The help texts are the docstrings of
-:class:`training.pretraining.config.PretrainConfig`. Nothing heavy is imported, so ``--help`` answers at once.
+:class:`training.pretraining.config.PretrainConfig`. Nothing heavy is imported, so ``--help``
+answers at once.
 """
 
 from __future__ import annotations
@@ -48,6 +49,11 @@ _GROUP_STARTS = {
     "seed": "what is written, and how often",
 }
 """The field that each group of flags begins with, and the group's title."""
+FLAGS = {
+    name: f"--{name.replace('_', '-')}"
+    for name in ("data", "out", "resume", *(f.name for f in dataclasses.fields(PretrainConfig)))
+}
+"""What people write for the arguments that errors name in backticks."""
 _YES, _NO = ("true", "yes", "on"), ("false", "no", "off")
 
 
@@ -88,11 +94,11 @@ def parse(argv: Sequence[str] | None = None) -> Arguments:
         SystemExit: help was asked for (0), or a flag is wrong (2); it has been printed.
     """
     parser = _parser()
-    known, unknown = parser.parse_known_args(sys.argv[1:] if argv is None else argv)
-    for word in unknown:
+    parsed, odd_words = parser.parse_known_args(sys.argv[1:] if argv is None else argv)
+    for word in odd_words:
         flags = [flag for action in parser._actions for flag in action.option_strings]
         parser.error(f"unknown argument {word!r}{nearest(word.split('=')[0], flags)}")
-    given = vars(known)
+    given = vars(parsed)
     data, out, resume = given.pop("data"), given.pop("out"), given.pop("resume")
     if resume is None and (data is None or out is None):
         parser.error("--data and --out are needed (or --resume RUN)")
@@ -196,9 +202,9 @@ def overlay(config: PretrainConfig, changes: Mapping[str, Any], *, where: str) -
     except UsageError as error:
         raise UsageError(f"{where}: {error}") from error
     for pair in EXCLUSIVE:
-        for one, other in (pair, pair[::-1]):
-            if values.get(one) and other not in values:
-                values[other] = 0
+        for name, alternative in (pair, pair[::-1]):
+            if values.get(name) and alternative not in values:
+                values[alternative] = 0
     return dataclasses.replace(config, **values)
 
 

@@ -1,4 +1,4 @@
-"""What a run trains, put together from its configuration."""
+"""Data, model and state of a run, put together from its configuration."""
 
 from __future__ import annotations
 
@@ -18,14 +18,12 @@ from training.dataset.batches.augment import AugmentOptions
 from training.dataset.batches.batch import LoaderOptions
 from training.dataset.batches.loader import PairLoader
 from training.dataset.shards import ShardedDataset
-from training.pretraining.checkpointing import read_checkpoint
+from training.pretraining.checkpointing import TrainingState, read_checkpoint
 from training.pretraining.distributed import broadcast_weights
-from training.pretraining.ema import Ema
 from training.pretraining.initialise import initialise_towers
 from training.pretraining.location_queue import LocationQueue
 from training.pretraining.objective import Objective, ObjectiveOptions
-from training.pretraining.optim import make_optimizer
-from training.pretraining.state import TrainingState
+from training.pretraining.optim import Ema, make_optimizer
 from training.pretraining.warm_start import warm_start
 
 if TYPE_CHECKING:

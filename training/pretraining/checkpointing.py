@@ -21,7 +21,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,13 @@ from gair.errors import TrainingError
 from gair.files import disk_errors, sha256_of, sync_folder
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
+
+    from training.dataset.batches.loader import PairLoader
+    from training.pretraining.location_queue import LocationQueue
+    from training.pretraining.objective import Objective
+    from training.pretraining.optim import Ema
 
 CHECKPOINTS = "checkpoints"
 STATE_FILE = "state.pt"
@@ -50,6 +56,73 @@ class Checkpoint:
     """Groups of named tensors, one safetensors file each: ``model``, ``ema``."""
     state: dict[str, Any]
     """Everything else: numbers, text, tensors, and lists and dicts of them."""
+
+
+@dataclass
+class TrainingState:
+    """A run between two steps."""
+
+    objective: Objective
+    optimizer: torch.optim.Optimizer
+    queue: LocationQueue
+    loader: PairLoader
+    ema: Ema | None = None
+    step: int = 0
+    """Optimiser steps done."""
+    seconds: float = 0.0
+    """Spent training, over all resumptions; validation and checkpoints included."""
+    best: dict[str, float] = field(default_factory=dict)
+    """Metrics of the best validation and its ``step``; empty before the first."""
+    last: dict[str, float] = field(default_factory=dict)
+    """Metrics of the newest validation and its ``step``."""
+
+    def to_checkpoint(self) -> Checkpoint:
+        """Everything that a resumed run needs to go on as if it had not stopped."""
+        tensors = {"model": dict(self.objective.state_dict())}
+        state: dict[str, Any] = {
+            "optimizer": self.optimizer.state_dict(),
+            "queue": self.queue.state_dict(),
+            "loader": self.loader.state_dict(),
+            "random": _random_state(),
+            "seconds": self.seconds,
+            "best": self.best,
+            "last": self.last,
+        }
+        if self.ema is not None:
+            averages = self.ema.state_dict()
+            tensors["ema"] = averages.pop("average")
+            state["ema"] = averages
+        return Checkpoint(self.step, tensors, state)
+
+    def load(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint of the same run.
+
+        Raises:
+            TrainingError: it is of another run.
+        """
+        tensors, state = checkpoint.tensors, checkpoint.state
+        try:
+            self.objective.load_state_dict(tensors["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.queue.load_state_dict(state["queue"])
+            self.loader.load_state_dict(state["loader"])
+            if self.ema is not None:
+                self.ema.load_state_dict({**state["ema"], "average": tensors["ema"]})
+            _set_random_state(state["random"])
+            self.seconds, self.best, self.last = state["seconds"], state["best"], state["last"]
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise TrainingError(
+                f"the checkpoint of step {checkpoint.step} does not fit this run: {reason}"
+            ) from error
+        self.step = checkpoint.step
+
+    def weights(self) -> dict[str, Tensor]:
+        """The model's weights to validate and export: the averaged ones where there are any."""
+        if self.ema is not None:
+            averages: dict[str, Tensor] = self.ema.state_dict()["average"]
+            return averages
+        return dict(self.objective.model.state_dict())
 
 
 def write_checkpoint(run: Path, checkpoint: Checkpoint) -> Path:
@@ -129,7 +202,7 @@ def newest_step(run: Path, say: Callable[[str], None]) -> int | None:
         else:
             return step
     if steps:
-        raise TrainingError(f"all checkpoints of {run} are damaged: start a new run with --out")
+        raise TrainingError(f"all checkpoints of {run} are damaged: start a new run with `out`")
     return None
 
 
@@ -189,3 +262,21 @@ def _clear_unfinished(folder: Path) -> None:
     """Remove what processes that were killed while writing have left."""
     for leftover in folder.glob(f"{_HIDDEN}*"):
         shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _random_state() -> dict[str, Tensor]:
+    """Of the generators that torch shares; the batches have generators of their own."""
+    import torch
+
+    state = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        state["cuda"] = torch.cuda.get_rng_state()
+    return state
+
+
+def _set_random_state(state: dict[str, Tensor]) -> None:
+    import torch
+
+    torch.set_rng_state(state["cpu"])
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"])

@@ -1,4 +1,4 @@
-"""Everything that can be set about a pretraining run, and three presets.
+"""Configuration of a pretraining run, and three presets of it.
 
 Sources: the paper (arXiv 2503.16683, section 4.4 and its supplement) for ``paper``. The docstring
 under each field is also its help text on the command line. Reading this needs no torch.
@@ -20,7 +20,7 @@ Autocast = Literal["off", "bf16"]
 
 @dataclass(frozen=True)
 class PretrainConfig:
-    """A pretraining run; the defaults are the paper's."""
+    """The settings of a pretraining run; the defaults are the paper's."""
 
     # The model.
     model: str = "base"
@@ -140,10 +140,11 @@ class PretrainConfig:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             _check(field.name, getattr(self, field.name))
-        for one, other in EXCLUSIVE:
-            if bool(getattr(self, one)) == bool(getattr(self, other)):
+        for name, alternative in EXCLUSIVE:
+            value, other_value = getattr(self, name), getattr(self, alternative)
+            if bool(value) == bool(other_value):
                 raise UsageError(
-                    f"{one} is {getattr(self, one)} and {other} is {getattr(self, other)}: "
+                    f"{name} is {value} and {alternative} is {other_value}: "
                     "exactly one of them must be above 0"
                 )
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
@@ -151,7 +152,7 @@ class PretrainConfig:
         if self.losses != "incl" and not self.queue_size and not self.in_batch_locations:
             raise UsageError(
                 "queue_size is 0 and in_batch_locations is off, so the losses with locations have "
-                "no negatives: turn one of them on, or pass --losses incl"
+                "no negatives: turn one of them on, or set `losses` to incl"
             )
 
     def batch_of(self, ranks: int) -> int:

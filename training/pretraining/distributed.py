@@ -1,4 +1,4 @@
-"""Ranks: one process for each device, as torchrun starts them, and what they exchange.
+"""Ranks of a run, one process for each device as torchrun starts them, and what they exchange.
 
 Gradients are averaged by :func:`average_gradients` after the backward pass and not by
 ``DistributedDataParallel``: a step with GradCache runs the towers several times and back before the
@@ -141,6 +141,8 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:  # noqa: ANN401
+        # Each rank's loss saw these rows, so their gradient is the sum over the ranks, not this
+        # rank's alone; of the world * B rows only this rank's own lead back to its encoders.
         total = gradient.contiguous().clone()
         dist.all_reduce(total)
         first = dist.get_rank() * ctx.count
@@ -181,6 +183,8 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """
     if not dist.is_initialized():
         return
+    # Every rank fills the same buckets in the same order, as its weights are in the same order;
+    # otherwise the ranks would add up gradients of different weights.
     buckets: list[list[Tensor]] = []
     filled = 0
     for gradient in (p.grad for p in parameters if p.grad is not None):

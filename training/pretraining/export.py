@@ -1,4 +1,4 @@
-"""Trained models as folders: weights, config, a card that says where they come from."""
+"""Export of trained weights as model folders, with a card that says where they come from."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from gair.config import GairConfig
+    from training.pretraining.checkpointing import TrainingState
     from training.pretraining.run import Run
-    from training.pretraining.state import TrainingState
 
 BEST, MODEL = "best", "model"
 """Folders in a run's: the best validated weights, and those of the last step."""

@@ -1,4 +1,4 @@
-"""Towers that start from weights the user has: a timm ViT, CROMA, GeoCLIP.
+"""Initial weights of the towers from files that the user has: a timm ViT, CROMA, GeoCLIP.
 
 The paper starts from a ViT-B/16 of ImageNet-21k, CROMA-base and GeoCLIP (arXiv 2503.16683, section
 4.1). Nothing is dropped silently: a tensor is used, or it belongs to a part that is named as left
@@ -52,7 +52,7 @@ _GEOCLIP = (
 _SIGMA_TOLERANCE = 0.2
 """Of the spread of a capsule's frequencies, which are 512 random numbers."""
 
-Found = dict[str, tuple[str, Tensor]]
+Imported = dict[str, tuple[str, Tensor]]
 """Our name to theirs and the tensor."""
 
 
@@ -90,19 +90,19 @@ def initialise_towers(
 
 def _street_view(model: Gair, source: str) -> str:
     state = _read(source) if Path(source).is_file() else _timm_state(source)
-    found: Found = {}
+    imported: Imported = {}
     for name, tensor in state.items():
         if name.startswith("pre_logits.fc."):
-            found[name.replace("pre_logits.fc", "street_view.pooler")] = name, tensor
+            imported[name.replace("pre_logits.fc", "street_view.pooler")] = name, tensor
         elif not name.startswith("head."):
-            found[f"street_view.vit.{name}"] = name, tensor
-    pooled = any(ours.startswith("street_view.pooler.") for ours in found)
+            imported[f"street_view.vit.{name}"] = name, tensor
+    pooled = any(ours.startswith("street_view.pooler.") for ours in imported)
     wanted = [n for n in model.state_dict() if n.startswith("street_view.vit.")]
     wanted += ["street_view.pooler.weight", "street_view.pooler.bias"] if pooled else []
-    _fill(model, source, found, wanted)
+    _fill(model, source, imported, wanted)
     kept = "the projection" if pooled else "the pooler and the projection"
     aside = "; its classifier is left aside" if any(n.startswith("head.") for n in state) else ""
-    return f"street view: {len(found)} tensors from {source}{aside}; {kept} as before"
+    return f"street view: {len(imported)} tensors from {source}{aside}; {kept} as before"
 
 
 def _remote_sensing(model: Gair, source: str) -> str:
@@ -114,25 +114,25 @@ def _remote_sensing(model: Gair, source: str) -> str:
             f"expected {', '.join(_CROMA_PARTS)}"
         )
     aside = []
-    found: Found = {}
+    imported: Imported = {}
     for name, tensor in state.items():
         stem, _, last = str(name).rpartition(".")
         ours = f"remote_sensing.{_renamed(stem, _CROMA)}.{last}"
         if ours.startswith("remote_sensing.norm.") and not model.config.rs_final_norm:
             aside = ["its closing norm, which the model does without"]
         else:
-            found[ours] = f"s2_encoder.{name}", tensor
+            imported[ours] = f"s2_encoder.{name}", tensor
     dropped = [band for band in _CROMA_BANDS if band not in model.config.rs_bands]
     if dropped:
         aside.append(f"the input weights of {' and '.join(dropped)}")
-    if "remote_sensing.patch_embed.weight" in found:
-        name, kernel = found["remote_sensing.patch_embed.weight"]
+    if "remote_sensing.patch_embed.weight" in imported:
+        name, kernel = imported["remote_sensing.patch_embed.weight"]
         chosen = _of_our_bands(source, name, kernel, model.config)
-        found["remote_sensing.patch_embed.weight"] = name, chosen
+        imported["remote_sensing.patch_embed.weight"] = name, chosen
     wanted = [n for n in model.state_dict() if n.startswith("remote_sensing.")]
-    _fill(model, source, found, wanted)
+    _fill(model, source, imported, wanted)
     left = f"; left aside: {', '.join(aside)}" if aside else ""
-    return f"remote sensing: {len(found)} tensors from {source}{left}"
+    return f"remote sensing: {len(imported)} tensors from {source}{left}"
 
 
 def _of_our_bands(source: str, name: str, kernel: Tensor, config: GairConfig) -> Tensor:
@@ -143,6 +143,7 @@ def _of_our_bands(source: str, name: str, kernel: Tensor, config: GairConfig) ->
             f"tensor {name} of {source} has shape {tuple(kernel.shape)}; expected "
             f"{len(_CROMA_BANDS)} bands of {pixels} pixels"
         )
+    # CROMA unfolds a patch with the bands outermost: column b * p * p + (row, column in the patch).
     places = [_CROMA_BANDS.index(band) for band in config.rs_bands]
     return kernel.view(len(kernel), len(_CROMA_BANDS), pixels)[:, places].flatten(1)
 
@@ -157,7 +158,7 @@ def _location(model: Gair, source: str) -> str:
     }
     widths = {len(tensor) for name, tensor in state.items() if name.endswith(".head.0.weight")}
     with_heads = widths == {model.config.dim}
-    found: Found = {}
+    imported: Imported = {}
     for name, tensor in state.items():
         theirs, _, part = name.partition(".")
         renamed = _renamed(part, _GEOCLIP)
@@ -165,16 +166,16 @@ def _location(model: Gair, source: str) -> str:
             _, number, last = renamed.split(".")
             renamed = f"layers.{int(number) - 1}.{last}"
         if with_heads or not renamed.startswith("head."):
-            found[f"location.capsules.{place.get(theirs, theirs)}.{renamed}"] = name, tensor
+            imported[f"location.capsules.{place.get(theirs, theirs)}.{renamed}"] = name, tensor
     wanted = [
         name
         for name in model.state_dict()
         if name.startswith(tuple(f"location.capsules.{i}." for i in place.values()))
         and (with_heads or ".head." not in name)
     ]
-    _fill(model, source, found, wanted)
+    _fill(model, source, imported, wanted)
     fresh = [f"{sigma:g}" for i, sigma in enumerate(sigmas) if i not in place.values()]
-    text = f"location: {len(found)} tensors from {source}"
+    text = f"location: {len(imported)} tensors from {source}"
     if not with_heads:
         text += f"; its heads of width {max(widths, default=0)} are left aside, ours as before"
     return text + (f"; the capsules of sigma {', '.join(fresh)} as before" if fresh else "")
@@ -200,21 +201,21 @@ def _renamed(name: str, table: tuple[tuple[str, str], ...]) -> str:
     return name
 
 
-def _fill(model: Gair, source: str, found: Found, wanted: list[str]) -> None:
+def _fill(model: Gair, source: str, imported: Imported, wanted: list[str]) -> None:
     """Overwrite exactly the wanted tensors."""
-    unknown = [theirs for ours, (theirs, _) in found.items() if ours not in wanted]
+    unknown = [theirs for ours, (theirs, _) in imported.items() if ours not in wanted]
     if unknown:
         raise CheckpointError(f"{source} has tensors that are not known here: {_some(unknown)}")
-    missing = [name for name in wanted if name not in found]
+    missing = [name for name in wanted if name not in imported]
     if missing:
         raise CheckpointError(f"{source} has no tensors for {_some(missing)}")
     ours = model.state_dict()
-    origin = {name: f"{theirs} of {source}" for name, (theirs, _) in found.items()}
-    check_shapes({name: tensor for name, (_, tensor) in found.items()}, ours, origin)
-    for name, (_, tensor) in found.items():
+    origin = {name: f"{theirs} of {source}" for name, (theirs, _) in imported.items()}
+    check_shapes({name: tensor for name, (_, tensor) in imported.items()}, ours, origin)
+    for name, (_, tensor) in imported.items():
         if not bool(torch.isfinite(tensor).all()):
             raise CheckpointError(f"tensor {origin[name]} holds NaN or infinite values")
-    for name, (_, tensor) in found.items():
+    for name, (_, tensor) in imported.items():
         ours[name].copy_(tensor)
 
 

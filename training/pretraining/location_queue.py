@@ -1,4 +1,4 @@
-"""The queue of earlier locations: SECL's negatives.
+"""Queue of earlier locations, the negatives of SECL.
 
 It holds raw coordinates, not embeddings, and only ever real ones: what is not filled yet is not
 handed out. The release starts its queue with noise near (0, 0) instead.
@@ -51,6 +51,7 @@ class LocationQueue:
         newest = lonlat_deg.detach()[max(0, len(lonlat_deg) - self.size) :]
         if not len(newest):
             return
+        # A ring: at most `size` new ones, so no place is written twice by one assignment.
         places = (self._next + torch.arange(len(newest))) % self.size
         self._lonlat_deg[places.to(self._lonlat_deg.device)] = newest.to(self._lonlat_deg)
         self._next = (self._next + len(newest)) % self.size

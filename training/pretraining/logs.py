@@ -1,4 +1,4 @@
-"""What a run tells: ``metrics.jsonl``, curves for TensorBoard, and one line of progress."""
+"""Logs of a run: ``metrics.jsonl``, curves for TensorBoard, and one line of progress."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The training loop: steps, and between them what is checked, logged, validated and saved.
+"""Training loop: steps, and between them what is checked, logged, validated and saved.
 
 One step is: batch, losses and gradients, clipping, optimiser, temperature, averaged weights. A GPU
 works ahead of this process, and reading a loss waits for it. So on a GPU losses and gradients are
@@ -31,9 +31,9 @@ from training.pretraining.step import StepLosses, train_step
 from training.pretraining.validation import goodness, summary
 
 if TYPE_CHECKING:
+    from training.pretraining.checkpointing import TrainingState
     from training.pretraining.distributed import Ranks
-    from training.pretraining.state import TrainingState
-    from training.pretraining.stopping import StopRequest
+    from training.pretraining.run import StopRequest
 
 FAILED_BATCH_FILE = "failed-batch.json"
 _IDS_SHOWN = 8
@@ -114,15 +114,17 @@ class Loop:
         """
         state = self.state
         began = time.monotonic() - state.seconds
-        asked = False
-        while state.step < self.total_steps and not asked:
+        stopping = False
+        while state.step < self.total_steps and not stopping:
             self._step()
             last = state.step == self.total_steps
             looks = last or self.ranks.device.type == "cpu" or self._due(self.config.log_every)
+            # Whether to stop is agreed upon by all ranks, which costs a wait for the device: only
+            # when losses are looked at anyway. One rank alone can look after every step.
             if looks or self.ranks.world == 1:
-                asked = any_rank(bool(stop), self.ranks)
+                stopping = any_rank(bool(stop), self.ranks)
             validates = last or self._due(self.config.validate_every)
-            saves = last or asked or self._due(self.config.save_every)
+            saves = last or stopping or self._due(self.config.save_every)
             if looks or validates or saves:
                 self._check_losses()
             if validates or saves:

@@ -1,24 +1,22 @@
-"""The optimiser and the learning rate of the paper.
+"""Optimiser, learning rate and averaged weights.
 
 AdamW (https://arxiv.org/abs/1711.05101) with betas 0.9 and 0.95 and weight decay 0.05, none of it
-on biases, norms and other vectors; a linear warm-up and half a cosine (arXiv 2503.16683).
+on biases, norms and other vectors; a linear warm-up and half a cosine (arXiv 2503.16683). The average of the weights
+is an option of this project, not of the paper.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from gair.errors import UsageError
+from gair.errors import TrainingError, UsageError
 
 PAPER_BETAS = (0.9, 0.95)
 PAPER_WEIGHT_DECAY = 0.05
-PAPER_LR_PER_256 = 1.5e-6
-"""Peak learning rate for each 256 photos of a step."""
-PAPER_EPOCHS = 300
-PAPER_WARMUP_EPOCHS = 10
 
 _NEVER_DECAYED = ("bias", "cls_token", "pos_embed", "log_temperature")
 
@@ -56,11 +54,6 @@ def make_optimizer(
     )
 
 
-def base_lr_for(batch: int) -> float:
-    """The paper's peak learning rate for a number of photos a step, all ranks together."""
-    return PAPER_LR_PER_256 * batch / 256
-
-
 def lr_at(
     step: int, *, base_lr: float, warmup_steps: int, total_steps: int, min_lr: float = 0.0
 ) -> float:
@@ -81,3 +74,40 @@ def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
     """Let the next step use a learning rate."""
     for group in optimizer.param_groups:
         group["lr"] = lr
+
+
+class Ema:
+    """Averaged copies of a model's weights.
+
+    The decay of update t (from 0) is ``min(decay, (1 + t) / (10 + t))``, so the random weights of
+    the beginning are soon forgotten.
+    """
+
+    def __init__(self, model: nn.Module, decay: float = 0.9999) -> None:
+        if not 0 <= decay < 1:
+            raise UsageError(f"ema_decay is {decay}: it must be at least 0 and below 1")
+        self.decay = decay
+        self.updates = 0
+        self._average = {name: t.detach().clone() for name, t in model.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        """Move a little towards the model, after a step of the optimiser."""
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        self.updates += 1
+        for name, tensor in model.state_dict().items():
+            self._average[name].lerp_(tensor, 1 - decay)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What :meth:`load_state_dict` needs; the tensors are not copied."""
+        return {"updates": self.updates, "average": dict(self._average)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on with the averages of the same model."""
+        stored: dict[str, Tensor] = state["average"]
+        odd = sorted(set(stored).symmetric_difference(self._average))
+        if odd:
+            raise TrainingError(f"the stored weight averages are of another model: {odd[0]}")
+        for name, tensor in self._average.items():
+            tensor.copy_(stored[name])
+        self.updates = int(state["updates"])

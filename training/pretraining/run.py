@@ -1,4 +1,4 @@
-"""The run folder: who may write there, what is run, and whether it may be gone on with.
+"""Run folder of a pretraining: its settings, its lock, its resumption and requests to stop it.
 
 ::
 
@@ -15,11 +15,15 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import os
 import platform
+import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from gair.errors import StorageError, TrainingError, UsageError
@@ -32,6 +36,7 @@ from training.pretraining.logs import say
 CONFIG_FILE = "config.yaml"
 RECORD_FILE = "run.json"
 LOCK_FILE = ".lock"
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,8 +70,8 @@ def open_run(arguments: Arguments, ranks: int) -> Run:
         return _resumed(arguments, ranks)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         resumable = (folder / RECORD_FILE).is_file()
-        hint = f"resume it with --resume {folder}, or " if resumable else ""
-        raise UsageError(f"{folder} is there already: {hint}name a new folder with --out")
+        hint = f"resume it with `resume` {folder}, or " if resumable else ""
+        raise UsageError(f"{folder} is there already: {hint}name a new folder with `out`")
     config = arguments.resolve()
     data = (arguments.data or Path()).resolve()
     return Run(folder, config, data, _new_record(data, config, ranks), None)
@@ -83,7 +88,7 @@ def _resumed(arguments: Arguments, ranks: int) -> Run:
         if now[name] != record.get(name):
             raise TrainingError(
                 f"cannot resume {folder}: {name} is {now[name]} here and was {record.get(name)}; "
-                "resume with the same data and batch, or start a new run with --out"
+                "resume with the same data and batch, or start a new run with `out`"
             )
     for name in ("ranks", "torch", "machine", "commit"):
         if now[name] != record.get(name):
@@ -109,12 +114,12 @@ def read_run(folder: Path) -> tuple[PretrainConfig, dict[str, Any]]:
         config = overlay(PretrainConfig(), read_yaml(folder / CONFIG_FILE), where=CONFIG_FILE)
     except FileNotFoundError:
         raise TrainingError(
-            f"{folder} is no run folder (no {RECORD_FILE}): start a run with --data and --out"
+            f"{folder} is no run folder (no {RECORD_FILE}): start a run with `data` and `out`"
         ) from None
     except (OSError, ValueError, KeyError, TypeError, UsageError) as error:
         raise TrainingError(f"{folder} cannot be resumed: {error}") from error
     if not isinstance(data, str) or not isinstance(batch, int):
-        raise TrainingError(f"{folder / RECORD_FILE} is damaged: start a new run with --out")
+        raise TrainingError(f"{folder / RECORD_FILE} is damaged: start a new run with `out`")
     return config, record
 
 
@@ -132,7 +137,7 @@ def changed_fields(saved: PretrainConfig, wanted: PretrainConfig) -> dict[str, s
         if field.name not in MAY_CHANGE:
             raise TrainingError(
                 f"cannot resume with {field.name} {after!r}: the run has {before!r}; leave it "
-                "away, or start a new run with --out"
+                "away, or start a new run with `out`"
             )
         changes[field.name] = f"{before!r} -> {after!r}"
     return changes
@@ -200,3 +205,47 @@ def write_run(run: Run) -> None:
     text = yaml.safe_dump(run.config.to_dict(), sort_keys=False)
     write_whole(run.folder / CONFIG_FILE, text.encode())
     write_whole(run.folder / RECORD_FILE, json.dumps(run.record, indent=1).encode())
+
+
+class StopRequest:
+    """Remembers the first Ctrl-C or SIGTERM: the step is finished and a checkpoint written.
+
+    A second one ends the process at once.
+    """
+
+    def __init__(self) -> None:
+        self.signal: signal.Signals | None = None
+
+    def __bool__(self) -> bool:
+        return self.signal is not None
+
+    def receive(self, number: int, _frame: FrameType | None) -> None:
+        """Handle a signal."""
+        if self.signal is not None:
+            raise KeyboardInterrupt
+        self.signal = signal.Signals(number)
+        if os.environ.get("RANK", "0") == "0":  # print() must not be called in a handler
+            os.write(2, b"\nfinishing this step and writing a checkpoint; once more: end at once\n")
+
+
+@contextlib.contextmanager
+def stop_requests() -> Iterator[StopRequest]:
+    """Turn signals into a request, until the block is left.
+
+    Only the main thread may handle signals; in any other the request never comes.
+    """
+    request = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+    before = {number: signal.signal(number, request.receive) for number in SIGNALS}
+    try:
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def exit_status(stopped_by: signal.Signals) -> int:
+    """What shells report of a process that a signal ended: 130 for Ctrl-C, 143 for SIGTERM."""
+    return 128 + stopped_by

@@ -1,4 +1,4 @@
-"""One step of training: embeddings, losses and gradients of one global batch.
+"""Training step: embeddings, losses and gradients of one global batch.
 
 **Chunks.** Contrastive losses do not split: accumulating the gradients of small batches trains with
 small batches' negatives. With ``chunks`` above 1 a step works as GradCache does
@@ -10,9 +10,9 @@ both passes see the same embeddings.
 
 **Ranks.** Each rank has an equal share of the batch and the loss of its own rows. With ``gather``
 the rows are contrasted with the embeddings of all ranks, whose gradients travel back to the ranks
-that made them (:func:`training.pretraining.distributed.gather_with_grad`). The gradient of each weight,
-averaged over the ranks, is then exactly that of one process with the whole batch. Every rank
-encodes the whole queue, which is the same on all.
+that made them (:func:`training.pretraining.distributed.gather_with_grad`). The gradient of each
+weight, averaged over the ranks, is then exactly that of one process with the whole batch. Every
+rank encodes the whole queue, which is the same on all.
 """
 
 from __future__ import annotations
@@ -117,6 +117,7 @@ def _in_chunks(
     options: ObjectiveOptions,
     half: _Half,
 ) -> dict[str, Tensor]:
+    # First pass, without activations: the embeddings of the whole batch.
     with torch.no_grad():
         parts = []
         for piece in pieces:
@@ -124,9 +125,13 @@ def _in_chunks(
                 parts.append(objective.embed(piece).tensors())
         with half.precision():
             taught = _taught(objective, pieces)
+    # The loss of the whole batch ends at these leaves: its gradient with respect to each embedding
+    # (and, through the queue and the temperature, to the weights that do not depend on photos).
     leaves = [torch.cat(same).requires_grad_() for same in zip(*parts, strict=True)]
     losses = _losses(objective, Embeddings(*leaves), taught, queue, options, half)
     _total(losses, options).backward()  # type: ignore[no-untyped-call]
+    # Second pass: each piece's graph is built again and led back from its rows of that gradient,
+    # which is the chain rule; the sums over the pieces add up in .grad.
     done = 0
     for piece in pieces:
         rows = slice(done, done := done + len(piece.photos))
@@ -181,7 +186,7 @@ def _of_all_ranks(embeddings: list[Tensor], gather: bool) -> tuple[tuple[Tensor,
     """(B, D) each to (world * B, D) each, and this rank's first row; themselves if not gathered."""
     if not gather:
         return tuple(embeddings), 0
-    rows, first = gather_with_grad(torch.stack(embeddings, dim=1))
+    rows, first = gather_with_grad(torch.stack(embeddings, dim=1))  # (B, kinds, D), sent at once
     return rows.unbind(1), first
 
 
@@ -204,6 +209,7 @@ def _pieces(batch: Batch, chunks: int) -> list[Batch]:
     pieces = []
     for begin, end in zip(bounds, bounds[1:], strict=False):
         frame_of_photo = batch.frame_of_photo[begin:end]
+        # Photos come sorted by frame, so the frames of a piece are a run without gaps.
         first, last = frame_of_photo[[0, -1]].tolist()
         pieces.append(
             dataclasses.replace(

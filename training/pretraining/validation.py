@@ -1,4 +1,4 @@
-"""Validation by retrieval: where in the split's imagery was each photo taken?
+"""Validation by retrieval of each photo among the places of the split.
 
 Cells are a dense grid over the inner part of every footprint of the split, so a photo is searched
 among all places of the split at once. A photo in the outer part, whose nearest cell is far, counts
@@ -87,32 +87,32 @@ class Validator:
     def _cell_vectors(self, model: Gair, progress: Progress) -> Vectors:
         """The imagery embedding z at every cell: (C, D)."""
         grid = torch.from_numpy(inner_grid())
-        found = []
-        for some in _batches(range(len(self.dataset.footprints))):
-            dn = [self.dataset.frame_dn(f, self.date_of_footprint[f]) for f in some]
+        vectors = []
+        for footprints in _batches(range(len(self.dataset.footprints))):
+            dn = [self.dataset.frame_dn(f, self.date_of_footprint[f]) for f in footprints]
             side = model.config.rs_frame_px
             pixels = torch.cat([remote_sensing_pixels(frame[None], side) for frame in dn])
             with torch.inference_mode():
                 with self._autocast(model):
                     tokens = model.encode_remote_sensing(pixels.to(model.device))
-                xy = grid.to(model.device)[None].expand(len(some), -1, -1)
+                xy = grid.to(model.device)[None].expand(len(footprints), -1, -1)
                 z = model.localize(tokens.float(), xy, mode=self.options.mode)
-            found.append(z.flatten(0, 1).cpu().numpy())
-            progress.advance(len(some))
-        return np.concatenate(found)
+            vectors.append(z.flatten(0, 1).cpu().numpy())  # (footprints, cells, D) to (-1, D)
+            progress.advance(len(footprints))
+        return np.concatenate(vectors)
 
     def _photo_vectors(self, model: Gair, progress: Progress) -> Vectors:
         """The embedding s of every chosen photo: (P, D), NaN where one cannot be decoded."""
         side = model.config.sv_image_px
         vectors = np.full((len(self.photos), model.config.dim), np.nan, dtype=np.float32)
-        for some in _batches(range(len(self.photos))):
-            decoded = {row: rgb for row in some if (rgb := self._decoded(row, side)) is not None}
+        for rows in _batches(range(len(self.photos))):
+            decoded = {row: rgb for row in rows if (rgb := self._decoded(row, side)) is not None}
             if decoded:
                 pixels = street_view_pixels(list(decoded.values()), side)
                 with torch.inference_mode(), self._autocast(model):
                     s = model.encode_street_view(pixels.to(model.device))
                 vectors[list(decoded)] = s.float().cpu().numpy()
-            progress.advance(len(some))
+            progress.advance(len(rows))
         return vectors
 
     def _decoded(self, row: int, image_px: int) -> npt.NDArray[np.uint8] | None:

@@ -1,4 +1,4 @@
-"""A start in which photos and imagery already agree a little: canonical correlation.
+"""Warm start by canonical correlation: photos and imagery agree a little before the first step.
 
 Encoders with random weights see much, but each in directions of its own, and from such a start the
 contrastive losses stay flat for thousands of steps. Two linear layers meet in the shared space: the
@@ -20,7 +20,7 @@ from torch import Tensor
 from gair.config import QueryMode
 from gair.errors import UsageError
 from gair.model import Gair
-from training.pretraining.token_queries import read_at_points
+from training.pretraining.objective import read_at_points
 
 if TYPE_CHECKING:
     from training.dataset.batches.batch import Batch
@@ -66,6 +66,8 @@ def warm_start(objective: Objective, batches: Iterable[Batch], photos: int) -> T
         return correlations
     to_x, to_y = _rows(to_x, model.config.dim), _rows(to_y, model.config.dim)
     _assign(projection, to_x, -to_x @ x_mean)
+    # The decoder's input is the 3 x 3 neighbourhood unfolded, 9 taps of one channel after another,
+    # so tap t of channel c is column 9 c + t. Only the middle taps read anything at the start.
     decoder = cast(torch.nn.Linear, model.inr.decoder)
     weight = torch.zeros(decoder.weight.shape, dtype=torch.float64)
     weight[:, torch.arange(model.config.dim) * 9 + CENTRE_TAP] = to_y
@@ -84,6 +86,8 @@ def canonical_maps(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         (K, P) and (K, Q) with K = min(P, Q), each direction scaled by its correlation, and the (K,)
         correlations, largest first.
     """
+    # With Sx = Lx Lx^T, whitened views Lx^-1 x have unit variance, and the singular values of
+    # Lx^-1 Sxy Ly^-T are the correlations; Lx^-T u leads back to directions of x.
     x_root = torch.linalg.cholesky(_variance(x))
     y_root = torch.linalg.cholesky(_variance(y))
     between = torch.linalg.solve_triangular(x_root, x.T @ y / len(x), upper=False)
@@ -98,15 +102,15 @@ def _views(
     model: Gair, batches: Iterable[Batch], photos: int, mode: QueryMode
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Pooled photos (B, W) and tokens at their points (B, D), until there are enough."""
-    found = 0
+    photos_seen = 0
     for batch in batches:
         on_device = batch.to(model.device)
         pooled = model.street_view.pooled(on_device.photos)
         token_maps = model.encode_remote_sensing(on_device.frames)
         xy = on_device.xy.to(token_maps.dtype)
         yield pooled, read_at_points(model.inr, token_maps, on_device.frame_of_photo, xy, mode)
-        found += len(pooled)
-        if found >= photos:
+        photos_seen += len(pooled)
+        if photos_seen >= photos:
             return
 
 

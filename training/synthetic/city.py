@@ -18,8 +18,9 @@ import numpy as np
 import numpy.typing as npt
 import pyproj
 
-from gair.arrays import Floats
+from gair.arrays import Bools, Floats
 from gair.geo import WEB_MERCATOR_CIRCUMFERENCE_M
+from training.synthetic.noise import hashed, uniform
 from training.synthetic.sentinel import Scene, observe, write_scene
 from training.synthetic.street import Cameras, Weather, photograph, place_cameras
 from training.synthetic.world import World, draw_world
@@ -30,6 +31,13 @@ LICENCE = "CC0-1.0 (synthetic)"
 """Of the photos and scenes: nobody's rights are touched."""
 ATTRIBUTION = "Synthetic city of GAIR Geolocator, no place on Earth"
 """Stands where real imagery has its credit."""
+
+BLOCK_M = 1200.0
+"""Side of a block."""
+BUFFER_M = 250.0
+"""Photos nearer than this to a held-out block are in no split."""
+HELD_OUT_SHARE = 0.2
+"""Share of a city's blocks that is held out."""
 
 _PHOTOS_AT_ONCE = 64
 _CELLS_WIDE, _CELL_DEG = 40, 0.5  # cities are dealt out over a grid in the ocean
@@ -151,6 +159,25 @@ def cameras_in(
     """Random cameras and where they stand, (count, 2) degrees."""
     cameras = place_cameras(world, rng, count)
     return cameras, city.lonlat_deg(cameras.x_m, cameras.y_m)
+
+
+def held_out(seed: int, x_m: npt.ArrayLike, y_m: npt.ArrayLike, *, grow_m: float = 0.0) -> Bools:
+    """Whether points lie in a held-out block of a city, or within ``grow_m`` of one.
+
+    Args:
+        seed: of the city.
+        x_m: metres to the east of the city's corner.
+        y_m: metres to the south of it.
+        grow_m: less than :data:`BLOCK_M`; blocks grow by this much on each side.
+    """
+    x, y = np.asarray(x_m, dtype=np.float64), np.asarray(y_m, dtype=np.float64)
+    inside = np.zeros(np.broadcast(x, y).shape, dtype=bool)
+    for dx in (-grow_m, 0.0, grow_m):
+        for dy in (-grow_m, 0.0, grow_m):
+            column = np.floor((x + dx) / BLOCK_M).astype(np.int64)
+            row = np.floor((y + dy) / BLOCK_M).astype(np.int64)
+            inside |= uniform(hashed(seed, 4242, row, column)) < HELD_OUT_SHARE
+    return inside
 
 
 @functools.cache

@@ -83,8 +83,7 @@ def _world(arguments: argparse.Namespace) -> int:
 
 
 def _city(arguments: argparse.Namespace) -> int:
-    from training.synthetic.blocks import held_out
-    from training.synthetic.city import City
+    from training.synthetic.city import City, held_out
     from training.synthetic.files import write_city
 
     _positive(arguments, "side_km", "photos", "dates")

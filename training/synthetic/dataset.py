@@ -20,13 +20,14 @@ from indexer.build.frames import frame_shape_px
 from indexer.imagery import LocalImagery, open_imagery
 from training.dataset.pack.footprints import Square, tile_squares
 from training.dataset.shards.records import FrameRecord, PhotoRecord
-from training.synthetic.blocks import BUFFER_M, held_out
 from training.synthetic.city import (
     ATTRIBUTION,
+    BUFFER_M,
     FOOTPRINT_MERCATOR_M,
     LICENCE,
     City,
     cameras_in,
+    held_out,
     take_photos,
 )
 

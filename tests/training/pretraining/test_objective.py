@@ -15,10 +15,9 @@ from torch.nn import functional as F
 from gair.config import QueryMode
 from gair.encoders.inr import interpolate_tokens
 from gair.errors import UsageError
-from training.pretraining.objective import Objective, ObjectiveOptions
+from training.pretraining.objective import Objective, ObjectiveOptions, interpolate_at_points
 from training.pretraining.optim import make_optimizer
 from training.pretraining.step import train_step
-from training.pretraining.token_queries import interpolate_at_points
 
 DISTILLED = ObjectiveOptions(distill_weight=0.2)
 

@@ -10,9 +10,9 @@ from micro_training import micro_model
 from torch import Tensor, nn
 
 from gair.errors import TrainingError, UsageError
-from training.pretraining.ema import Ema
+from training.pretraining.config import PretrainConfig
 from training.pretraining.objective import Objective, ObjectiveOptions
-from training.pretraining.optim import base_lr_for, lr_at, make_optimizer, set_lr
+from training.pretraining.optim import Ema, lr_at, make_optimizer, set_lr
 
 
 class Toy(nn.Module):
@@ -105,8 +105,8 @@ def test_every_weight_that_learns_is_there_once_and_no_other() -> None:
 
 
 def test_the_papers_learning_rate_grows_with_the_batch() -> None:
-    assert base_lr_for(256) == pytest.approx(1.5e-6)
-    assert base_lr_for(4 * 256) == pytest.approx(6e-6)
+    assert PretrainConfig().peak_lr(256) == pytest.approx(1.5e-6)
+    assert PretrainConfig().peak_lr(4 * 256) == pytest.approx(6e-6)
 
 
 def test_the_schedule_rises_linearly_and_falls_along_half_a_cosine() -> None:
@@ -135,7 +135,7 @@ def test_averaged_weights_equal_the_recursion() -> None:
         decay = min(0.5, (1 + t) / (10 + t))
         average = decay * average + (1 - decay) * float(toy.bias.detach()[0])
     copied = Toy()
-    ema.copy_to(copied)
+    copied.load_state_dict(ema.state_dict()["average"])
     assert float(copied.bias.detach()[0]) == pytest.approx(average, rel=1e-12)
     assert float(copied.bias.detach()[0]) < float(toy.bias.detach()[0])
 
@@ -170,5 +170,5 @@ def test_frozen_frequencies_stay_exact_in_the_average() -> None:
     for _ in range(3):
         ema.update(model)
     fresh = micro_model(seed=5)
-    ema.copy_to(fresh)
+    fresh.load_state_dict(ema.state_dict()["average"])
     assert fresh.fingerprint() == model.fingerprint()

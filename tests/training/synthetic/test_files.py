@@ -19,8 +19,7 @@ from indexer.photos.listing import read_photos
 from training.dataset.cli import main as dataset_command
 from training.dataset.shards import ShardedDataset
 from training.synthetic import dataset
-from training.synthetic.blocks import BUFFER_M, held_out
-from training.synthetic.city import City
+from training.synthetic.city import BUFFER_M, City, held_out
 from training.synthetic.cli import main
 from training.synthetic.dataset import WorldOptions, write_world
 from training.synthetic.files import write_city
