@@ -1,7 +1,7 @@
-"""The scores that the tasks are published with, from truth and prediction.
+"""Metrics that the tasks are published with, from truth and prediction, by scikit-learn.
 
-They agree with scikit-learn's of the same name. Nothing is dropped: a prediction that is not finite
-makes the score infinitely bad instead of disappearing from the count.
+Nothing is dropped: a prediction that is not finite makes the score infinitely bad instead of
+disappearing from the count.
 """
 
 from __future__ import annotations
@@ -11,6 +11,13 @@ import numpy.typing as npt
 
 from gair.arrays import Floats, Ints
 from gair.errors import TrainingError
+
+try:
+    from sklearn import metrics as reference
+except ImportError as error:
+    raise TrainingError(
+        "scikit-learn is not installed: pip install 'gair-geolocator[finetune]'"
+    ) from error
 
 _ROWS_AT_ONCE = 256  # 100,000 photos of 5,000 species need 2 GB as they are
 
@@ -23,42 +30,34 @@ def r2(truth: npt.ArrayLike, predicted: npt.ArrayLike) -> float:
     t, p = _pair(truth, predicted)
     if not np.isfinite(p).all():
         return float("-inf")
-    residual = ((t - p) ** 2).sum(axis=0)
-    total = ((t - t.mean(axis=0)) ** 2).sum(axis=0)
-    still = total == 0
-    score = 1 - residual / np.where(still, 1, total)
-    return float(np.where(still, (residual == 0).astype(np.float64), score).mean())
+    if len(t) == 1:  # scikit-learn has no R2 of a single example, which cannot vary
+        return float((t == p).mean())
+    return float(reference.r2_score(t, p))
 
 
 def mae(truth: npt.ArrayLike, predicted: npt.ArrayLike) -> float:
     """Mean absolute error, a mean over the targets."""
     t, p = _pair(truth, predicted)
-    return float(np.abs(t - p).mean()) if np.isfinite(p).all() else float("inf")
+    return float(reference.mean_absolute_error(t, p)) if np.isfinite(p).all() else float("inf")
 
 
 def rmse(truth: npt.ArrayLike, predicted: npt.ArrayLike) -> float:
     """Root of the mean squared error of each target, then a mean over the targets."""
     t, p = _pair(truth, predicted)
-    if not np.isfinite(p).all():
-        return float("inf")
-    return float(np.sqrt(((t - p) ** 2).mean(axis=0)).mean())
+    finite = np.isfinite(p).all()
+    return float(reference.root_mean_squared_error(t, p)) if finite else float("inf")
 
 
 def accuracy(truth: Ints, predicted: Ints) -> float:
     """Share of labels that are right."""
     _same_length(truth, predicted)
-    return float((np.asarray(truth) == np.asarray(predicted)).mean())
+    return float(reference.accuracy_score(truth, predicted))
 
 
 def macro_f1(truth: Ints, predicted: Ints) -> float:
     """F1 of each class that occurs in the truth or the prediction, a plain mean over them."""
     _same_length(truth, predicted)
-    scores = []
-    for label in np.union1d(truth, predicted):
-        is_it, said_so = np.asarray(truth) == label, np.asarray(predicted) == label
-        both = int((is_it & said_so).sum())
-        scores.append(2 * both / (int(is_it.sum()) + int(said_so.sum())))
-    return float(np.mean(scores))
+    return float(reference.f1_score(truth, predicted, average="macro"))
 
 
 def top_k(truth: Ints, scores: npt.NDArray[np.floating], k: int) -> float:
@@ -72,16 +71,17 @@ def top_k(truth: Ints, scores: npt.NDArray[np.floating], k: int) -> float:
         scores: (N, C); NaN is below everything.
         k: at least 1.
     """
+    # Not scikit-learn's: it sorts all scores at once, several times their memory, and takes no NaN.
     _same_length(truth, scores)
-    found = 0
+    hits = 0
     for start in range(0, len(scores), _ROWS_AT_ONCE):
-        some = np.nan_to_num(scores[start : start + _ROWS_AT_ONCE], nan=-np.inf)
+        rows = np.nan_to_num(scores[start : start + _ROWS_AT_ONCE], nan=-np.inf)
         label = np.asarray(truth)[start : start + _ROWS_AT_ONCE, None]
-        of_truth = np.take_along_axis(some, label, axis=1)
-        later = np.arange(some.shape[1]) > label
-        above = ((some > of_truth) | ((some == of_truth) & later)).sum(axis=1)
-        found += int((above < k).sum())
-    return found / len(scores)
+        of_truth = np.take_along_axis(rows, label, axis=1)
+        later = np.arange(rows.shape[1]) > label
+        above = ((rows > of_truth) | ((rows == of_truth) & later)).sum(axis=1)
+        hits += int((above < k).sum())
+    return hits / len(scores)
 
 
 def confusion(truth: Ints, predicted: Ints, classes: int, *, ignore: int = -1) -> Ints:
@@ -95,6 +95,8 @@ def confusion(truth: Ints, predicted: Ints, classes: int, *, ignore: int = -1) -
             f"classes run from {min(t.min(), p.min())} to {max(t.max(), p.max())} and there are "
             f"{classes}: check the masks"
         )
+    # Not scikit-learn's, which sorts the labels of every tile to number them: pair (t, p) is cell
+    # t * classes + p of the flattened (C, C) counts, and one pass counts all.
     pairs = np.bincount(t.astype(np.int64) * classes + p, minlength=classes * classes)
     return np.asarray(pairs.reshape(classes, classes), dtype=np.int64)
 

@@ -15,10 +15,12 @@ from scipy.special import sph_harm_y
 from gair.bands import GAIR_BANDS, MEAN_DN
 from gair.errors import CheckpointError, ModelError, TrainingError, UsageError
 from gair.preprocess import remote_sensing_pixels
-from training.finetune.encoders import efficientnet_lite, satclip
-from training.finetune.encoders.croma import BANDS, croma_encoder, croma_pixels
+from training.finetune.encoders import satclip, timm_encoders
 from training.finetune.encoders.encoder import Adapted, EncoderInfo, Frames, depths_of, embed
 from training.finetune.encoders.gair_encoders import (
+    CROMA_BANDS,
+    croma_encoder,
+    croma_pixels,
     frame_encoder,
     gair_pixels,
     location_encoder,
@@ -129,10 +131,10 @@ def test_timm_models_encode_photos_and_plain_transformers_frames() -> None:
 def lite_state() -> dict[str, torch.Tensor]:
     """The published file: another project's names for the network, and its classifier."""
     state = {}
-    back = {v: k for k, v in efficientnet_lite._LATER.items()}
-    first = {v: k for k, v in efficientnet_lite._FIRST.items()}
-    ends = {v: k for k, v in efficientnet_lite._ENDS.items()}
-    starts = np.cumsum([0, *efficientnet_lite._REPEATS])
+    back = {v: k for k, v in timm_encoders._LATER.items()}
+    first = {v: k for k, v in timm_encoders._FIRST.items()}
+    ends = {v: k for k, v in timm_encoders._ENDS.items()}
+    starts = np.cumsum([0, *timm_encoders._REPEATS])
     model = timm_model("tf_efficientnet_lite0", pretrained=False)
     for name, tensor in model.state_dict().items():
         if match := re.fullmatch(r"blocks\.(\d)\.(\d)\.(\w+)\.(\w+)", name):
@@ -211,16 +213,16 @@ def test_croma_takes_twelve_bands_and_scales_each_image(tmp_path: Path) -> None:
 
     path = tmp_path / "croma.pt"
     torch.save(croma_state(), path)
-    config = dataclasses.replace(MICRO, rs_bands=BANDS, rs_final_norm=True)
+    config = dataclasses.replace(MICRO, rs_bands=CROMA_BANDS, rs_final_norm=True)
     encoder = croma_encoder(str(path), config)
     pixels = encoder.prepare(frames())
     assert pixels.shape == (2, 12, 32, 32)
     assert encoder.encode(pixels).shape == (2, 4, MICRO.dim, 4, 4)
-    assert bool((pixels[:, [BANDS.index("B1"), BANDS.index("B9")]] == 0.5).all())
+    assert bool((pixels[:, [CROMA_BANDS.index("B1"), CROMA_BANDS.index("B9")]] == 0.5).all())
     band = frames().dn[1, 4]
     low, high = band.mean() - 2 * band.std(), band.mean() + 2 * band.std()
     wanted = np.floor(np.clip((band - low) / (high - low) * 255, 0, 255)) / 255
-    found = croma_pixels(frames())[1, BANDS.index("B6")].numpy()
+    found = croma_pixels(frames())[1, CROMA_BANDS.index("B6")].numpy()
     assert np.abs(found - wanted).max() < 1 / 255 + 1e-6
     assert np.mean(found == wanted.astype(np.float32)) > 0.99
 

@@ -1,4 +1,4 @@
-"""What the pipelines ask of an encoder, and the adapter that makes anything answer it.
+"""Protocol of an encoder, and the adapter that makes anything keep to it.
 
 An encoder turns raw inputs of one kind into vectors of ``width`` numbers:
 
@@ -129,12 +129,12 @@ def embed(
     Raises:
         TrainingError: a vector is not finite.
     """
-    found: list[Tensor] = []
+    parts: list[Tensor] = []
     with torch.inference_mode():
         for raw in raw_batches:
             vectors = encoder.encode(encoder.prepare(raw)).float().cpu()
             if not bool(torch.isfinite(vectors).all()):
                 raise TrainingError(f"{encoder.info.name} gives vectors that are not finite")
-            found.append(vectors.clone())
+            parts.append(vectors.clone())  # a slice would keep all tokens of its batch
             advance(len(vectors))
-    return torch.cat(found)
+    return torch.cat(parts)

@@ -1,4 +1,4 @@
-"""Weight files of other projects: a path, what is installed, or the Hugging Face hub."""
+"""Weight files of other projects: from a path, an installed package or the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def fetched(source: str, hub_id: str, name: str) -> Path:
         return _file(source)
     from huggingface_hub import hf_hub_download, try_to_load_from_cache
 
-    known = try_to_load_from_cache(hub_id, name)
-    if isinstance(known, str):
-        return Path(known)
+    cached = try_to_load_from_cache(hub_id, name)
+    if isinstance(cached, str):
+        return Path(cached)
     try:
         return Path(hf_hub_download(hub_id, name, etag_timeout=10))
     except Exception as error:  # which one depends on the hub's client

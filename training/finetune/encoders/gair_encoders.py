@@ -1,4 +1,13 @@
-"""GAIR's three towers as encoders: trained, or with the same shapes and random weights."""
+"""GAIR's three towers as encoders, with its own weights, random ones, CROMA's or GeoCLIP's.
+
+CROMA (MIT, https://arxiv.org/abs/2311.00566): GAIR's remote-sensing tower is CROMA's without B1 and
+B9, so ours runs it with all twelve bands at CROMA's own 120 pixels. Inputs are scaled as CROMA asks:
+each band of an image from two standard deviations below its mean to two above, in eight bits.
+
+GeoCLIP (MIT, https://arxiv.org/abs/2309.16020): the design of its location encoder is that of GAIR's
+e with heads of width 512, so ours runs it; the paper's e starts from it. Its package ships the
+weights and need not be imported, so none of what it needs is.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +18,32 @@ import torch
 from torch import Tensor
 
 from gair.arrays import Floats
-from gair.bands import GAIR_BANDS, MEAN_DN
+from gair.bands import GAIR_BANDS, LAYOUTS, MEAN_DN
 from gair.config import GairConfig
 from gair.encoders.initial import initial_state
 from gair.model import UNTRAINED_LICENCE, Gair, ModelInfo
 from gair.preprocess import remote_sensing_pixels, street_view_pixels
 from training.finetune.encoders.encoder import Adapted, EncoderInfo, Frames, Photos, depths_of
+from training.finetune.encoders.fetching import fetched, installed
+from training.pretraining.initialise import initialise_towers
+
+CROMA_HUB_ID, CROMA_FILE = "antofuller/CROMA", "CROMA_base.pt"
+CROMA_BANDS = LAYOUTS["l2a-12"]
+CROMA_SIDE_PX = 120
+CROMA_BASE = dataclasses.replace(
+    GairConfig(),
+    rs_bands=CROMA_BANDS,
+    rs_frame_px=CROMA_SIDE_PX,
+    rs_final_norm=True,
+    sv_width=64,
+    sv_depth=1,
+    sv_heads=1,
+    location_hidden=8,
+)
+"""CROMA-base as GAIR's remote-sensing tower; the other two towers are dwarfs."""
+GEOCLIP_WEIGHTS = "model/weights/location_encoder_weights.pth"
+GEOCLIP_WIDTH = 512
+_GEOCLIP_REMEDY = "pip install --no-deps geoclip==1.3.0"
 
 
 def untrained_like(model: Gair, seed: int) -> Gair:
@@ -122,6 +151,57 @@ def gair_pixels(frames: Frames) -> Tensor:
     padded = np.zeros((batch, len(GAIR_BANDS), side, side), dtype=np.uint16)
     padded[:, :, :height, :width] = dn
     return remote_sensing_pixels(padded, side)[:, :, :height, :width]
+
+
+def croma_encoder(source: str = "", config: GairConfig = CROMA_BASE) -> Adapted[Frames]:
+    """CROMA-base, four maps of width 768.
+
+    Args:
+        source: ``CROMA_base.pt``; empty for that of the hub.
+        config: the shape of its tower.
+
+    Raises:
+        ModelError: there is none.
+        CheckpointError: it holds other tensors.
+    """
+    path = fetched(source, CROMA_HUB_ID, CROMA_FILE)
+    info = ModelInfo("CROMA", "MIT", trained=True, source=str(path))
+    model = Gair.without_weights(config, info)
+    model.load_state_dict(initial_state(model.state_dict(), config, 0), assign=True)
+    initialise_towers(model, remote_sensing=str(path))
+    return dataclasses.replace(frame_encoder(model), prepare=croma_pixels)
+
+
+def croma_pixels(frames: Frames) -> Tensor:
+    """Frames of any bands to CROMA's input, (B, 12, H, W) in [0, 1]; a missing band is all 0.5."""
+    batch, _, height, width = frames.dn.shape
+    out = np.full((batch, len(CROMA_BANDS), height, width), 0.5, dtype=np.float32)
+    for place, name in enumerate(CROMA_BANDS):
+        if name in frames.bands:
+            band = np.nan_to_num(frames.dn[:, frames.bands.index(name)].astype(np.float64))
+            mean = band.mean(axis=(1, 2), keepdims=True)
+            sd = np.maximum(band.std(axis=(1, 2), keepdims=True), 1e-6)
+            scaled = np.clip((band - mean + 2 * sd) / (4 * sd) * 255, 0, 255)
+            out[:, place] = np.floor(scaled) / 255
+    return torch.from_numpy(out)
+
+
+def geoclip_encoder(source: str = "") -> Adapted[Floats]:
+    """GeoCLIP's location encoder, (N, 2) degrees to (N, 512).
+
+    Args:
+        source: the weight file; empty for that of the installed package.
+
+    Raises:
+        ModelError: there is none.
+        CheckpointError: it holds other tensors.
+    """
+    path = installed(source, "geoclip", GEOCLIP_WEIGHTS, remedy=_GEOCLIP_REMEDY)
+    model = location_model(
+        GEOCLIP_WIDTH, ModelInfo("GeoCLIP", "MIT", trained=True, source=str(path)), 0
+    )
+    initialise_towers(model, location=str(path))
+    return location_encoder(model)
 
 
 def _info(model: Gair) -> EncoderInfo:

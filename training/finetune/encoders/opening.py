@@ -1,12 +1,30 @@
-"""Encoders by name, as the command line and the table ask for them."""
+"""Opens encoders by name, as the command line and the table ask for them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+import torch
+
 from gair.errors import ModelError, UsageError
+from gair.model import Gair
 from training.finetune.encoders.encoder import Adapted, Kind
+from training.finetune.encoders.gair_encoders import (
+    croma_encoder,
+    frame_encoder,
+    geoclip_encoder,
+    location_encoder,
+    photo_encoder,
+    random_location_encoder,
+    untrained_like,
+)
+from training.finetune.encoders.satclip import satclip_encoder
+from training.finetune.encoders.timm_encoders import (
+    efficientnet_lite_encoder,
+    timm_frame_encoder,
+    timm_photo_encoder,
+)
 
 SCRATCH = "scratch:"
 """Before a GAIR or timm model: its shape, random weights, to be trained on the labels alone."""
@@ -17,6 +35,19 @@ NAMED: dict[Kind, tuple[str, ...]] = {
     "location": ("geoclip", "satclip", "random"),
 }
 """Baselines of each kind; a weight file may follow a colon."""
+
+_TOWERS: dict[Kind, Callable[[Gair], Adapted[Any]]] = {
+    "photo": photo_encoder,
+    "frame": frame_encoder,
+    "location": location_encoder,
+}
+_FROM_FILES: dict[str, Callable[[str], Adapted[Any]]] = {
+    "efficientnet-lite": efficientnet_lite_encoder,
+    "croma": croma_encoder,
+    "geoclip": geoclip_encoder,
+    "satclip": satclip_encoder,
+}
+"""Opened by the path of a weight file, or by an empty one where it is known where to get it."""
 
 
 def open_encoder(source: str, kind: Kind, seed: int = 0) -> Adapted[Any]:
@@ -34,25 +65,17 @@ def open_encoder(source: str, kind: Kind, seed: int = 0) -> Adapted[Any]:
         UsageError: the baseline encodes something else, or does not start from scratch.
     """
     name, _, rest = source.partition(":")
-    known = {n.partition(":")[0] for names in NAMED.values() for n in names}
+    baselines = {n.partition(":")[0] for names in NAMED.values() for n in names}
     if source.startswith(f"{SCRATCH}timm:"):
         return _timm(source.removeprefix(f"{SCRATCH}timm:"), kind, seed)
-    if source.startswith(SCRATCH) and rest.partition(":")[0] in {*known, SCRATCH[:-1]}:
+    if source.startswith(SCRATCH) and rest.partition(":")[0] in {*baselines, SCRATCH[:-1]}:
         raise UsageError(f"{source!r}: scratch: goes before a GAIR model or timm:NAME")
-    if name in known:
+    if name in baselines:
         return _baseline(name, rest, kind, seed)
-    from gair.model import Gair
-    from training.finetune.encoders import gair_encoders
-
     model = Gair.from_pretrained(source.removeprefix(SCRATCH))
     if source.startswith(SCRATCH) or (source.startswith("untrained:") and seed):
-        model = gair_encoders.untrained_like(model, seed)
-    adapters: dict[Kind, Callable[[Gair], Adapted[Any]]] = {
-        "photo": gair_encoders.photo_encoder,
-        "frame": gair_encoders.frame_encoder,
-        "location": gair_encoders.location_encoder,
-    }
-    return adapters[kind](model)
+        model = untrained_like(model, seed)
+    return _TOWERS[kind](model)
 
 
 def _baseline(name: str, rest: str, kind: Kind, seed: int) -> Adapted[Any]:
@@ -62,33 +85,13 @@ def _baseline(name: str, rest: str, kind: Kind, seed: int) -> Adapted[Any]:
         )
     if name in ("timm", "dinov2"):
         return _timm(rest if name == "timm" else name, kind)
-    if name == "efficientnet-lite":
-        from training.finetune.encoders.efficientnet_lite import efficientnet_lite_encoder
-
-        return efficientnet_lite_encoder(rest)
-    if name == "croma":
-        from training.finetune.encoders.croma import croma_encoder
-
-        return croma_encoder(rest)
-    if name == "geoclip":
-        from training.finetune.encoders.geoclip import geoclip_encoder
-
-        return geoclip_encoder(rest)
     if name == "random":
-        from training.finetune.encoders.gair_encoders import random_location_encoder
-
         return random_location_encoder(seed)
-    from training.finetune.encoders.satclip import satclip_encoder
-
-    return satclip_encoder(rest)
+    return _FROM_FILES[name](rest)
 
 
 def _timm(name: str, kind: Kind, random_seed: int | None = None) -> Adapted[Any]:
     """A timm model with its weights, or with random ones where a seed is given."""
-    import torch
-
-    from training.finetune.encoders.timm_encoders import timm_frame_encoder, timm_photo_encoder
-
     if not name:
         raise ModelError("timm: needs a name, such as timm:resnet50")
     if kind == "location":

@@ -34,7 +34,7 @@ def harmonics(lonlat_deg: Tensor, degrees: int) -> Tensor:
     phi = torch.deg2rad(lonlat_deg[:, 0] + 180)
     theta = torch.deg2rad(lonlat_deg[:, 1] + 90)
     cos, sin = torch.cos(theta), torch.sin(theta)
-    found: dict[tuple[int, int], Tensor] = {}
+    values: dict[tuple[int, int], Tensor] = {}
     along = torch.full_like(cos, math.sqrt(1 / (4 * math.pi)))  # normalised P_m^m
     for m in range(degrees):
         if m:
@@ -46,12 +46,12 @@ def harmonics(lonlat_deg: Tensor, degrees: int) -> Tensor:
                 b = math.sqrt(((degree - 1) ** 2 - m**2) / (4 * (degree - 1) ** 2 - 1))
                 below, here = here, a * (cos * here - b * below)
             if m:
-                found[degree, m] = math.sqrt(2) * here * torch.cos(m * phi)
-                found[degree, -m] = math.sqrt(2) * here * torch.sin(m * phi)
+                values[degree, m] = math.sqrt(2) * here * torch.cos(m * phi)
+                values[degree, -m] = math.sqrt(2) * here * torch.sin(m * phi)
             else:
-                found[degree, 0] = math.pi * here
+                values[degree, 0] = math.pi * here
     orders = [(degree, m) for degree in range(degrees) for m in range(-degree, degree + 1)]
-    return torch.stack([found[order] for order in orders], dim=1)
+    return torch.stack([values[order] for order in orders], dim=1)
 
 
 class SatClip(nn.Module):
@@ -114,17 +114,17 @@ def _layers(path: Path) -> list[tuple[Tensor, Tensor]]:
 
     loaded = read_torch_checkpoint(path)
     state: Any = loaded.get("state_dict", loaded)
-    found: dict[str, dict[str, Tensor]] = {}
+    tensors: dict[str, dict[str, Tensor]] = {}
     for name, tensor in state.items():
         if match := _LAYER.fullmatch(str(name)):
-            found.setdefault(match[1], {})[match[2]] = tensor
-    hidden = sorted((n for n in found if n != "last_layer"), key=lambda n: int(n.split(".")[1]))
+            tensors.setdefault(match[1], {})[match[2]] = tensor
+    hidden = sorted((n for n in tensors if n != "last_layer"), key=lambda n: int(n.split(".")[1]))
     order = [*hidden, "last_layer"]
-    if not hidden or any(set(found.get(n, {})) != {"weight", "bias"} for n in order):
+    if not hidden or any(set(tensors.get(n, {})) != {"weight", "bias"} for n in order):
         raise CheckpointError(
             f"{path} is not a SatCLIP checkpoint: it lacks the layers of its nnet"
         )
-    layers = [(found[name]["weight"].double(), found[name]["bias"].double()) for name in order]
+    layers = [(tensors[name]["weight"].double(), tensors[name]["bias"].double()) for name in order]
     for before, after in zip(layers, layers[1:], strict=False):
         if after[0].shape[1] != len(before[1]):
             raise CheckpointError(

