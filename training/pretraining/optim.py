@@ -1,8 +1,8 @@
 """Optimiser, learning rate and averaged weights.
 
 AdamW (https://arxiv.org/abs/1711.05101) with betas 0.9 and 0.95 and weight decay 0.05, none of it
-on biases, norms and other vectors; a linear warm-up and half a cosine (arXiv 2503.16683). The average of the weights
-is an option of this project, not of the paper.
+on biases, norms and other vectors; a linear warm-up and half a cosine (arXiv 2503.16683). The
+average of the weights is an option of this project, not of the paper.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """GAIR's three towers as encoders, with its own weights, random ones, CROMA's or GeoCLIP's.
 
 CROMA (MIT, https://arxiv.org/abs/2311.00566): GAIR's remote-sensing tower is CROMA's without B1 and
-B9, so ours runs it with all twelve bands at CROMA's own 120 pixels. Inputs are scaled as CROMA asks:
-each band of an image from two standard deviations below its mean to two above, in eight bits.
+B9, so ours runs it with all twelve bands at CROMA's own 120 pixels. Inputs are scaled as CROMA
+asks: each band of an image from two standard deviations below its mean to two above, in eight bits.
 
-GeoCLIP (MIT, https://arxiv.org/abs/2309.16020): the design of its location encoder is that of GAIR's
-e with heads of width 512, so ours runs it; the paper's e starts from it. Its package ships the
-weights and need not be imported, so none of what it needs is.
+GeoCLIP (MIT, https://arxiv.org/abs/2309.16020): the design of its location encoder is that of
+GAIR's e with heads of width 512, so ours runs it; the paper's e starts from it. Its package ships
+the weights and need not be imported, so none of what it needs is.
 """
 
 from __future__ import annotations
