@@ -1,4 +1,4 @@
-"""The command that serves the page: ``python -m app --index london``, or ``gair-app``."""
+"""Command that serves the page: ``python -m app --index london``, or ``gair-app``."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import os
 import threading
 import webbrowser
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.engine.limits import Limits
 from app.examples import read_samples
-from app.options import Credentials, ServerOptions, TileSource, check_free
-from gair.command import complain, sigterm_as_ctrl_c
-from gair.errors import GairError
+from app.options import WHAT, ServerOptions, check_free
+from app.views.tiles import TileSource
+from gair.command import run_parsed
+from gair.fields import add_fields, from_namespace, given, option
 
 if TYPE_CHECKING:
     from app.engine.uploads import Uploads
@@ -55,6 +56,32 @@ written to disk. HTTP is not encrypted: put a proxy with TLS in front where that
 /health says whether the server is up, how busy it is, and what it serves."""
 
 
+@dataclass(frozen=True)
+class Source:
+    """Indexes that are served, and photos to try on them."""
+
+    index: str | None = option(None, metavar="NAME", group=WHAT)
+    """Name of the index to start with (default: the only one there is); the others of `indexes` can
+    be chosen on the page and by programs."""
+    indexes: Path = option(Path("indexes"), metavar="DIR", group=WHAT)
+    """Folder that holds the indexes."""
+    model: str | None = option(None, metavar="SPEC", group=WHAT)
+    """Model to query with (default: the one the index names)."""
+    examples: Path | None = option(None, group=WHAT)
+    """Photos that the page offers to try, the first 24 of a folder or of a CSV file with a column
+    'file'; whoever opens the page can see them."""
+
+    def folder_and_name(self) -> tuple[Path, str | None]:
+        """The folder of the indexes, and the name of the one to start with.
+
+        ``index`` may be the path of an index, too: its folder is then the folder of indexes.
+        """
+        if self.index is None or not {"/", os.sep} & set(self.index):
+            return self.indexes, self.index
+        path = Path(self.index)
+        return path.parent, path.name
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
@@ -64,14 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0 after Ctrl-C, else that of the error.
     """
-    args = build_parser().parse_args(argv)
-    try:
-        return _serve(args)
-    except GairError as error:
-        complain(error)
-        return error.exit_status
-    except KeyboardInterrupt:
-        return 0
+    return run_parsed(build_parser(), argv, interrupted="")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -82,137 +102,51 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    what = parser.add_argument_group("what to search")
-    what.add_argument(
-        "--index",
-        metavar="NAME",
-        help="name of the index to start with (default: the only one there is); the others of "
-        "--indexes can be chosen on the page and by programs",
-    )
-    what.add_argument(
-        "--indexes",
-        default=Path("indexes"),
-        type=Path,
-        metavar="DIR",
-        help="folder that holds the indexes (default: %(default)s)",
-    )
-    what.add_argument(
-        "--model", metavar="SPEC", help="model to query with (default: the one the index names)"
-    )
-    what.add_argument(
-        "--examples",
-        type=Path,
-        metavar="PATH",
-        help="photos that the page offers to try, the first 24 of a folder or of a CSV file with a "
-        "column 'file'; whoever opens the page can see them",
-    )
-    what.add_argument(
-        "--imagery-share",
-        type=float,
-        metavar="X",
-        help="weight of the imagery that the page starts with, 0 to 1, the location embedding has "
-        "the rest; 1 for a region the model was not trained in (default: as the index was "
-        "calibrated, or 0.5)",
-    )
-    where = parser.add_argument_group("where to serve, and to whom")
-    where.add_argument("--host", default="127.0.0.1", help="address (default: %(default)s)")
-    where.add_argument("--port", default=7860, type=int, help="port (default: %(default)s)")
-    where.add_argument("--open", action="store_true", help="open the page in a browser")
-    where.add_argument(
-        "--auth",
-        metavar="USER:PASSWORD",
-        help="ask everybody for this name and password; @FILE reads them from a file's first line, "
-        "where other users of this machine do not see them",
-    )
-    where.add_argument(
-        "--no-auth-i-know",
-        action="store_true",
-        help="serve at a --host that other machines reach although there is no password",
-    )
-    where.add_argument(
-        "--root-path",
-        default="",
-        metavar="PATH",
-        help="path that a reverse proxy serves this under, and strips, like /gair",
-    )
-    where.add_argument(
-        "--public-host",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="name that browsers know this server by, as behind a reverse proxy; at a loopback "
-        "address, requests under other names are refused; may be given again",
-    )
-    where.add_argument(
-        "--mcp",
-        action="store_true",
-        help="let language models ask at /mcp (Model Context Protocol); photos come as base64, "
-        "never as addresses",
-    )
-    _add_limits(parser)
+    parser.set_defaults(run=_serve)
+    add_fields(parser, Source)
+    add_fields(parser, ServerOptions)
     tiles = parser.add_argument_group("background map (default: none, the page works offline)")
-    tiles.add_argument("--tiles", metavar="URL", help="tiles, with {z}, {x} and {y} in the URL")
-    tiles.add_argument(
-        "--tiles-attribution", metavar="TEXT", help="credit the tiles ask for; needed with --tiles"
-    )
+    add_fields(tiles, TileSource)
     return parser
 
 
-def _add_limits(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("limits; what is beyond them is refused, in words")
-    for flag, kind, about in (
-        ("--max-upload-mb", float, "largest photo file, megabytes"),
-        ("--max-waiting", int, "questions in the server at once"),
-        ("--timeout-s", float, "seconds that a question may take, waiting included"),
-        ("--workers", int, "photos decoded and answers ranked at a time"),
-        ("--batch-photos", int, "most photos in one encoder pass; 1 for one after the other"),
-    ):
-        name = flag.removeprefix("--").replace("-", "_")
-        default = getattr(Limits, name)
-        text = f"{about} (default: {default:g})"
-        group.add_argument(flag, type=kind, default=default, metavar="N", help=text)
+def read_options(args: argparse.Namespace) -> tuple[Source, ServerOptions]:
+    """What is served, and how, from what was parsed.
 
-
-def _options(args: argparse.Namespace) -> ServerOptions:
-    return ServerOptions(
-        host=args.host,
-        port=args.port,
-        open_browser=args.open,
-        auth=Credentials.from_flag(args.auth),
-        no_auth=args.no_auth_i_know,
-        root_path=args.root_path,
-        public_hosts=tuple(args.public_host),
-        tiles=TileSource.from_flags(args.tiles, args.tiles_attribution),
-        imagery_share=args.imagery_share,
-        examples=tuple(read_samples(args.examples)) if args.examples else (),
-        mcp=args.mcp,
-        limits=Limits(
-            max_upload_mb=args.max_upload_mb,
-            max_waiting=args.max_waiting,
-            timeout_s=args.timeout_s,
-            workers=args.workers,
-            batch_photos=args.batch_photos,
-        ),
-    )
+    Raises:
+        UsageError: a value makes no sense.
+    """
+    source = from_namespace(Source, args)
+    tiles = from_namespace(TileSource, args) if given(TileSource, args) else None
+    examples = tuple(read_samples(source.examples)) if source.examples else ()
+    return source, from_namespace(ServerOptions, args, tiles=tiles, examples=examples)
 
 
 def _serve(args: argparse.Namespace) -> int:
-    options = _options(args)
+    source, options = read_options(args)
     check_free(options.host, options.port)
+    try:
+        _serve_until_stopped(source, options)
+    except KeyboardInterrupt:
+        return 0  # the way to end it, also while it opens
+    return 0
+
+
+def _serve_until_stopped(source: Source, options: ServerOptions) -> None:
     # Heavy imports come after every check that needs none of them.
     from app.engine.engine import Engine
     from app.engine.indexes import Indexes
     from app.server import serving
 
-    folder, name = _folder_and_name(args.indexes, args.index)
-    indexes = Indexes(folder, args.model)
+    folder, name = source.folder_and_name()
+    indexes = Indexes(folder, source.model)
     start = indexes.choose(name)
     print(f"opening {start} ...", flush=True)
 
     def engine_of(uploads: Uploads) -> Engine:
         return Engine(indexes, options.limits, uploads)
 
-    with sigterm_as_ctrl_c(), serving(engine_of, options, start) as (url, engine):
+    with serving(engine_of, options, start) as (url, engine):
         print(ready_text(engine.geo(start), url), flush=True)
         if options.open_browser:
             webbrowser.open(url)
@@ -221,15 +155,6 @@ def _serve(args: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             print("\nstopping: questions that are being answered are finished ...", flush=True)
     print("stopped; uploaded photos are deleted", flush=True)
-    return 0
-
-
-def _folder_and_name(folder: Path, index: str | None) -> tuple[Path, str | None]:
-    """``--index`` may be the path of an index, too: its folder is then the folder of indexes."""
-    if index is None or not {"/", os.sep} & set(index):
-        return folder, index
-    path = Path(index)
-    return path.parent, path.name
 
 
 def ready_text(geo: Geolocator, url: str) -> str:

@@ -1,4 +1,4 @@
-"""The demo: index a city, ask where its sample photos were taken, open the page.
+"""Demo: index a city, ask where its sample photos were taken, open the page.
 
 ``make demo`` draws the city and runs this. The city is synthetic, no place on Earth, and so are the
 places that the model which ships was trained on: what the demo shows is the way from pixels to
@@ -10,14 +10,16 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.examples import MANIFEST, Sample, read_samples
 from app.options import ServerOptions, check_free
 from app.views.markup import coordinates, distance
-from gair.command import run_command
+from gair.command import run_parsed
 from gair.errors import SearchIndexError, UsageError
+from gair.fields import add_fields, from_namespace, option
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,61 +40,71 @@ SHOWN = 3
 NEAR_M = 1000.0
 
 
+@dataclass(frozen=True)
+class DemoOptions:
+    """City, model and index of the demo."""
+
+    city: Path = option(metavar="DIR")
+    """Folder with imagery/ and photos.csv, from python -m training.synthetic city."""
+    model: str = option(MODEL, metavar="SPEC")
+    """Model to use."""
+    out: Path = option(Path("indexes"), metavar="DIR")
+    """Folder of all indexes."""
+    resolution: int = 10
+    """H3 resolution of the cells."""
+    port: int = ServerOptions.port
+    """Port of the page."""
+    no_page: bool = False
+    """Stop before the page."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Index unless that is done, search on the command line, then serve the page."""
     parser = argparse.ArgumentParser(prog="python -m app.demo", description=__doc__)
-    parser.add_argument(
-        "--city",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help=f"folder with {IMAGERY}/ and {MANIFEST}, from python -m training.synthetic city",
-    )
-    parser.add_argument("--model", default=MODEL, help="model to use (default: %(default)s)")
-    parser.add_argument("--out", default="indexes", metavar="DIR", help="folder of all indexes")
-    parser.add_argument("--resolution", type=int, default=10, help="H3 resolution of the cells")
-    parser.add_argument("--port", type=int, default=ServerOptions.port, help="port of the page")
-    parser.add_argument("--no-page", action="store_true", help="stop before the page")
-    arguments = parser.parse_args(argv)
-    status = run_command(
-        lambda: _index_and_search(arguments),
+    add_fields(parser, DemoOptions)
+    parser.set_defaults(run=_index_and_search)
+    status = run_parsed(
+        parser,
+        argv,
         interrupted="interrupted: run it again, and what is finished is not done twice",
     )
-    if status or arguments.no_page:
+    options = from_namespace(DemoOptions, parser.parse_args(argv))
+    if status or options.no_page:
         return status
     from app.cli import main as serve
 
     print("\n3. the same in a browser, with the sample photos to click on", flush=True)
-    where = ["--index", NAME, "--indexes", arguments.out, "--port", str(arguments.port)]
-    if not (arguments.city / CALIBRATION).is_file():
+    where = ["--index", NAME, "--indexes", str(options.out), "--port", str(options.port)]
+    if not (options.city / CALIBRATION).is_file():
         where += ["--imagery-share", "1"]
-    return serve([*where, "--examples", str(arguments.city), "--open"])
+    return serve([*where, "--examples", str(options.city), "--open"])
 
 
 def _index_and_search(arguments: argparse.Namespace) -> int:
-    samples = city_samples(arguments.city)
-    if not arguments.no_page:
-        check_free(ServerOptions.host, arguments.port)
+    options = from_namespace(DemoOptions, arguments)
+    samples = city_samples(options.city)
+    if not options.no_page:
+        check_free(ServerOptions.host, options.port)
     from gair.model import Gair
     from indexer.commands.cli import main as index
     from indexer.search.geolocator import Geolocator
 
-    imagery, out, resolution = arguments.city / IMAGERY, arguments.out, arguments.resolution
-    model = Gair.from_pretrained(arguments.model)
-    print(f"1. index the imagery of {arguments.city}", flush=True)
-    if why := why_to_build(Path(out), model, imagery, resolution):
-        build = ["build", "--imagery", str(imagery), "--model", arguments.model, "--name", NAME]
-        build += ["--resolution", str(resolution), "--out", out]
+    imagery, out, resolution = options.city / IMAGERY, options.out, options.resolution
+    model = Gair.from_pretrained(options.model)
+    print(f"1. index the imagery of {options.city}", flush=True)
+    if why := why_to_build(out, model, imagery, resolution):
+        build = ["build", "--imagery", str(imagery), "--model", options.model, "--name", NAME]
+        build += ["--resolution", str(resolution), "--out", str(out)]
         print(f"{why}: python -m indexer {shlex.join(build)}", flush=True)
         if status := index(build):
             return status
     else:
-        print(f"the index {Path(out) / NAME} is of this imagery and this model already")
+        print(f"the index {out / NAME} is of this imagery and this model already")
     geolocator = Geolocator.open(NAME, indexes_dir=out, model=model)
-    photos = arguments.city / CALIBRATION
+    photos = options.city / CALIBRATION
     if photos.is_file() and geolocator.calibration is None:
-        calibrate = ["calibrate", "--index", NAME, "--indexes", out, "--photos", str(photos)]
-        calibrate += ["--model", arguments.model]
+        calibrate = ["calibrate", "--index", NAME, "--indexes", str(out), "--photos", str(photos)]
+        calibrate += ["--model", options.model]
         print(f"no calibration yet: python -m indexer {shlex.join(calibrate)}", flush=True)
         if status := index(calibrate):
             return status
@@ -130,14 +142,14 @@ def why_to_build(out: Path, model: Gair, imagery: Path, resolution: int) -> str:
     if NAME not in index_names(out):
         return "no index yet"
     try:
-        found = open_index(folder).manifest
+        manifest = open_index(folder).manifest
     except SearchIndexError:
         return f"{folder} is damaged and is built again"
-    if found.model.fingerprint != model.fingerprint():
-        return f"{folder} is of another model, {found.model.name}, and is built again"
+    if manifest.model.fingerprint != model.fingerprint():
+        return f"{folder} is of another model, {manifest.model.name}, and is built again"
     with open_imagery(imagery) as opened:
-        same = opened.describe() == found.imagery
-    if not same or found.h3_resolution != resolution:
+        same = opened.describe() == manifest.imagery
+    if not same or manifest.h3_resolution != resolution:
         return f"{folder} is of other imagery or other cells and is built again"
     return ""
 
@@ -160,9 +172,9 @@ def answer_lines(geolocator: Geolocator, samples: Sequence[Sample]) -> list[str]
     near, near_by_chance = (off_m <= NEAR_M).sum(), (chance_m <= NEAR_M).mean() * len(samples)
     return [
         *(
-            f"{sample.photo.name}: best guess {coordinates(found.lon_deg, found.lat_deg)}, "
+            f"{sample.photo.name}: best guess {coordinates(place.lon_deg, place.lat_deg)}, "
             f"{distance(away)} from where it was taken"
-            for sample, found, away in zip(samples[:SHOWN], best, off_m, strict=False)
+            for sample, place, away in zip(samples[:SHOWN], best, off_m, strict=False)
         ),
         f"all {len(samples)}: median error {distance(float(np.median(off_m)))} (random cells: "
         f"{distance(float(np.median(chance_m)))}), {near} within {NEAR_M / 1000:g} km (random "

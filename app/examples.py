@@ -1,4 +1,4 @@
-"""Sample photos: what a manifest or a folder holds, and small pictures of them for the page."""
+"""Sample photos of a manifest or a folder, and small pictures of them for the page."""
 
 from __future__ import annotations
 

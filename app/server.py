@@ -1,9 +1,9 @@
-"""Serving the page and the API: warm before the port opens, finished with before it closes.
+"""Server of the page and the API: warm before the port opens, finished with before it closes.
 
 One process, one event loop for requests, a bounded pool of threads for photos. Gradio's page is
-mounted into an application of our own, so that everything it serves passes :mod:`app.http.guard` first.
-There is no telemetry, and uploads live in a folder that only this user can read and that goes with
-the server.
+mounted into an application of our own, so that everything it serves passes :mod:`app.http.guard`
+first. There is no telemetry, and uploads live in a folder that only this user can read and that
+goes with the server.
 """
 
 from __future__ import annotations
@@ -84,8 +84,7 @@ def _application(engine: Engine, uploads: Uploads, options: ServerOptions, start
     from app.http.bodies import Bodies
     from app.http.guard import Guard
     from app.http.routes import api_app
-    from app.page.page import STATIC_ROUTE, build_page
-    from app.page.theme import THEME_HEAD, theme
+    from app.page.page import HEAD, STATIC_ROUTE, build_page, theme
 
     bodies = Bodies()
     app = api_app(engine, start, bodies)
@@ -115,7 +114,7 @@ def _application(engine: Engine, uploads: Uploads, options: ServerOptions, start
         server_port=options.port,
         root_path=options.root_path or None,
         theme=theme(),
-        head=THEME_HEAD,
+        head=HEAD,
         favicon_path=str(STATIC_DIR / "favicon.png"),
         max_file_size=options.limits.max_upload_bytes,
         allowed_paths=[],
@@ -168,7 +167,7 @@ def _wait_until_open(
             return
         time.sleep(0.02)
     raise UsageError(
-        f"cannot serve at {options.host} port {options.port}; choose another --port or --host"
+        f"cannot serve at {options.host} port {options.port}; choose another `port` or `host`"
     )
 
 

@@ -1,4 +1,4 @@
-"""Who may come in: so many questions at once, each for so long, and none once it is closed."""
+"""Admission of questions: so many at once, each for so long, and none once it is closed."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 from gair.errors import BusyError, UnavailableError
 
+STOPPING = "the server is stopping; ask again later"
+
 
 class Budget:
-    """Something that many share and that must not run out, in any unit."""
+    """An amount that many share and that must not run out, in any unit."""
 
     def __init__(self, most: float) -> None:
         self._most, self._taken = most, 0.0
@@ -25,6 +27,7 @@ class Budget:
         Raises:
             TimeoutError: there was not enough in time.
         """
+        # More than there is would wait for ever: it counts as all there is, and so has it alone.
         amount = min(amount, self._most)
         with self._changed:
             if not self._changed.wait_for(
@@ -40,12 +43,9 @@ class Budget:
                 self._changed.notify_all()
 
 
-STOPPING = "the server is stopping; ask again later"
-
-
 @dataclass(frozen=True)
 class Load:
-    """How busy it is."""
+    """Load of a server."""
 
     inside: int
     """Questions that are being answered or wait for it."""
@@ -56,15 +56,15 @@ class Load:
     """Questions there was no room for."""
 
 
-class Door:
-    """Counts the questions inside."""
+class Admission:
+    """Counts the questions inside, and refuses what is beyond."""
 
     def __init__(self, most: int, timeout_s: float) -> None:
         self._most, self._timeout_s = most, timeout_s
         self._changed = threading.Condition()
         self._inside = self._answered = self._refused = 0
         self.closed = False
-        """Whether nobody is let in any more."""
+        """Whether no question is admitted any more."""
 
     @contextmanager
     def question(self) -> Iterator[float]:
@@ -72,17 +72,19 @@ class Door:
 
         Raises:
             BusyError: there is none.
-            UnavailableError: the door is closed, or the block ended in a :class:`TimeoutError`.
+            UnavailableError: admission is closed, or the block ended in a :class:`TimeoutError`.
         """
         with self._changed:
             if self.closed:
                 raise UnavailableError(STOPPING)
             if self._inside >= self._most:
                 self._refused += 1
+                # Refused at once: a queue would only make everybody too late.
                 raise BusyError(f"{self._inside} questions wait already; ask again in a moment")
             self._inside += 1
         answered = 0
         try:
+            # One deadline for the whole question, waiting included: each step gets what is left.
             yield time.monotonic() + self._timeout_s
             answered = 1
         except TimeoutError as error:
@@ -103,7 +105,7 @@ class Door:
             return Load(self._inside, self._most, self._answered, self._refused)
 
     def close(self, patience_s: float) -> None:
-        """Let nobody in any more, and wait for those inside."""
+        """Admit nothing any more, and wait for the questions inside."""
         with self._changed:
             self.closed = True
             self._changed.wait_for(lambda: not self._inside, patience_s)

@@ -1,4 +1,4 @@
-"""What waits at the same moment is computed together: photos to encode, places to refine.
+"""Batches of what waits at the same moment: photos to encode, places to refine.
 
 Nobody is made to wait for company: while one batch is computed the next one gathers. Whoever asked
 too much of a batch fails alone: a batch that failed is computed again, question by question.
@@ -21,22 +21,22 @@ from gair.errors import UnavailableError
 Kind = TypeVar("Kind")
 """What the questions of a batch must have in common: the same object."""
 Item = TypeVar("Item")
-Found = TypeVar("Found")
-Work = Callable[[Kind, list[Item]], Sequence[Found]]
+Result = TypeVar("Result")
+Work = Callable[[Kind, list[Item]], Sequence[Result]]
 """Computes a batch: one result an item, in order."""
 
 
 @dataclass(frozen=True, eq=False)
-class _Waiting(Generic[Kind, Item, Found]):
+class _Waiting(Generic[Kind, Item, Result]):
     kind: Kind
     items: Sequence[Item]
-    answer: Future[list[Found]]
+    answer: Future[list[Result]]
 
 
-class Batcher(Generic[Kind, Item, Found]):
+class Batcher(Generic[Kind, Item, Result]):
     """One thread that computes whatever waits, as much of one kind together as allowed."""
 
-    def __init__(self, most: int, work: Work[Kind, Item, Found], name: str) -> None:
+    def __init__(self, most: int, work: Work[Kind, Item, Result], name: str) -> None:
         """Start the thread.
 
         Args:
@@ -46,7 +46,7 @@ class Batcher(Generic[Kind, Item, Found]):
         """
         self._most = most
         self._work = work
-        self._waiting: deque[_Waiting[Kind, Item, Found]] = deque()
+        self._waiting: deque[_Waiting[Kind, Item, Result]] = deque()
         self._changed = threading.Condition()
         self._stopping = False
         self.batches = 0
@@ -56,14 +56,14 @@ class Batcher(Generic[Kind, Item, Found]):
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def found(self, kind: Kind, items: Sequence[Item], timeout_s: float) -> list[Found]:
+    def results(self, kind: Kind, items: Sequence[Item], timeout_s: float) -> list[Result]:
         """A result for each item.
 
         Raises:
             TimeoutError: it took too long; if it was not begun by then, it never will be.
             UnavailableError: the server is stopping.
         """
-        mine = _Waiting[Kind, Item, Found](kind, items, Future())
+        mine = _Waiting[Kind, Item, Result](kind, items, Future())
         with self._changed:
             if self._stopping:
                 raise UnavailableError(STOPPING)
@@ -72,50 +72,51 @@ class Batcher(Generic[Kind, Item, Found]):
         try:
             return mine.answer.result(timeout_s)
         except TimeoutError:
-            mine.answer.cancel()
+            mine.answer.cancel()  # of no effect once its batch has begun
             raise
 
     def close(self) -> None:
         """Finish the batch that is computed; what waits is told that the server stops."""
         with self._changed:
             self._stopping = True
-            left, self._waiting = list(self._waiting), deque()
+            late, self._waiting = list(self._waiting), deque()
             self._changed.notify()
-        for one in left:
-            one.answer.set_exception(UnavailableError(STOPPING))
+        for question in late:
+            if question.answer.set_running_or_notify_cancel():  # else it was given up meanwhile
+                question.answer.set_exception(UnavailableError(STOPPING))
         self._thread.join()
 
     def _run(self) -> None:
         while batch := self._next():
             self.batches += 1
-            self.items += sum(len(one.items) for one in batch)
+            self.items += sum(len(question.items) for question in batch)
             _compute(batch, self._work)
             del batch  # not kept until the next photo comes
 
-    def _next(self) -> list[_Waiting[Kind, Item, Found]]:
+    def _next(self) -> list[_Waiting[Kind, Item, Result]]:
         """What is computed next, all of one kind; empty when the server stops."""
         with self._changed:
             while True:
                 self._changed.wait_for(lambda: self._waiting or self._stopping)
                 if self._stopping:
                     return []
-                if batch := _gathered(self._waiting, self._most):
+                if batch := _gather(self._waiting, self._most):
                     return batch
 
 
-class Sharing(Generic[Kind, Item, Found]):
+class Sharing(Generic[Kind, Item, Result]):
     """Whoever gets a seat computes for all who wait for one; no thread of its own."""
 
-    def __init__(self, most: int, work: Work[Kind, Item, Found]) -> None:
+    def __init__(self, most: int, work: Work[Kind, Item, Result]) -> None:
         """Take how many items a batch has at most, and what computes one."""
         self._most = most
         self._work = work
-        self._waiting: deque[_Waiting[Kind, Item, Found]] = deque()
+        self._waiting: deque[_Waiting[Kind, Item, Result]] = deque()
         self._lock = threading.Lock()
 
-    def found(
+    def result(
         self, kind: Kind, item: Item, seat: AbstractContextManager[None], deadline: float
-    ) -> Found:
+    ) -> Result:
         """The result for an item.
 
         Args:
@@ -127,60 +128,64 @@ class Sharing(Generic[Kind, Item, Found]):
         Raises:
             TimeoutError: it took too long; if it was not begun by then, it never will be.
         """
-        mine = _Waiting[Kind, Item, Found](kind, [item], Future())
+        mine = _Waiting[Kind, Item, Result](kind, [item], Future())
         with self._lock:
             self._waiting.append(mine)
         try:
             with seat:
-                if batch := self._taken_with(mine):
+                # Whoever had the seat before may have computed this question as well. Then its
+                # result is there, or comes from the one who is at it.
+                if batch := self._take_with(mine):
                     _compute(batch, self._work)
             return mine.answer.result(max(0.0, deadline - time.monotonic()))[0]
-        except BaseException:
+        except BaseException:  # no seat in time, or an error of this question
             mine.answer.cancel()
             with self._lock:
                 if mine in self._waiting:
                     self._waiting.remove(mine)
             raise
 
-    def _taken_with(self, mine: _Waiting[Kind, Item, Found]) -> list[_Waiting[Kind, Item, Found]]:
+    def _take_with(self, mine: _Waiting[Kind, Item, Result]) -> list[_Waiting[Kind, Item, Result]]:
         """This one and what waits with it; none if somebody else has taken it already."""
         with self._lock:
             if mine not in self._waiting:
                 return []
+            # To the front: a batch begins with the first that waits, and this one must be in it.
             self._waiting.remove(mine)
             self._waiting.appendleft(mine)
-            return _gathered(self._waiting, self._most)
+            return _gather(self._waiting, self._most)
 
 
-def _gathered(
-    waiting: deque[_Waiting[Kind, Item, Found]], most: int
-) -> list[_Waiting[Kind, Item, Found]]:
+def _gather(
+    waiting: deque[_Waiting[Kind, Item, Result]], most: int
+) -> list[_Waiting[Kind, Item, Result]]:
     """Take the first that waits, and others of its kind as far as there is room."""
-    batch: list[_Waiting[Kind, Item, Found]] = []
-    others: list[_Waiting[Kind, Item, Found]] = []
+    batch: list[_Waiting[Kind, Item, Result]] = []
+    others: list[_Waiting[Kind, Item, Result]] = []
     while waiting:
-        one = waiting.popleft()
-        if batch and not (one.kind is batch[0].kind and len(one.items) <= most):
-            others.append(one)
-        elif one.answer.set_running_or_notify_cancel():
-            batch.append(one)
-            most -= len(one.items)
+        question = waiting.popleft()
+        # The first goes in whatever its size, so that none waits for ever; the others keep order.
+        if batch and not (question.kind is batch[0].kind and len(question.items) <= most):
+            others.append(question)
+        elif question.answer.set_running_or_notify_cancel():  # else it was given up: it is dropped
+            batch.append(question)
+            most -= len(question.items)
     waiting.extend(others)
     return batch
 
 
-def _compute(batch: Sequence[_Waiting[Kind, Item, Found]], work: Work[Kind, Item, Found]) -> None:
+def _compute(batch: Sequence[_Waiting[Kind, Item, Result]], work: Work[Kind, Item, Result]) -> None:
     """Give everyone of a batch the results, or an error to the one it belongs to."""
     try:
-        found = work(batch[0].kind, [item for one in batch for item in one.items])
+        results = work(batch[0].kind, [item for question in batch for item in question.items])
     except BaseException as error:
         if len(batch) == 1:
             batch[0].answer.set_exception(error)
             return
-        for one in batch:
-            _compute([one], work)
+        for question in batch:
+            _compute([question], work)
         return
     start = 0
-    for one in batch:
-        one.answer.set_result(list(found[start : start + len(one.items)]))
-        start += len(one.items)
+    for question in batch:
+        question.answer.set_result(list(results[start : start + len(question.items)]))
+        start += len(question.items)

@@ -1,10 +1,10 @@
-"""The engine behind page and API: indexes by name, photos in, answers out, within limits.
+"""Engine behind page and API: indexes by name, photos in, answers out, within limits.
 
 Every question goes the same way. It is **admitted**, or refused at once where too many are in the
 server. Its photos are checked and **decoded**, a few at a time. Photos that wait at the same moment
-pass the encoder **together** (:mod:`app.engine.batches`). Each question then ranks its own cells, again a
-few at a time, and the places of those that are ranked are refined together. All of it has to end in
-time. Nothing here knows of HTTP.
+pass the encoder **together** (:mod:`app.engine.batches`). Each question then ranks its own cells,
+again a few at a time, and the places of those that are ranked are refined together. All of it has
+to end in time. Nothing here knows of HTTP.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
-from app.engine.admission import Budget, Door, Load
+from app.engine.admission import Admission, Budget, Load
 from app.engine.batches import Batcher, Sharing
 from app.engine.indexes import Indexes
 from app.engine.limits import MOST_PHOTOS, MOST_PLACES, Limits
@@ -62,12 +62,12 @@ class Engine:
         self.indexes = indexes
         self.limits = limits or Limits()
         self.uploads = uploads
-        self._batcher = Batcher(self.limits.batch_photos, _encode, "encoder")
-        self._refining = Sharing(self.limits.batch_photos, _finish)
+        self._batcher = Batcher(self.limits.batch_photos, _encode_batch, "encoder")
+        self._refining = Sharing(self.limits.batch_photos, _finish_batch)
         self._cache = ScoreCache(self.limits.scored_mb * 1e6)
         self._workers = threading.BoundedSemaphore(self.limits.workers)
         self._budget = Budget(self.limits.decoded_pixels)
-        self._door = Door(self.limits.max_waiting, self.limits.timeout_s)
+        self._admission = Admission(self.limits.max_waiting, self.limits.timeout_s)
 
     @classmethod
     def open(
@@ -103,19 +103,20 @@ class Engine:
         """
         from indexer.search.query import Query
 
-        asked = Query(**query)
-        asked.check()
+        checked = Query(**query)
+        checked.check()
         if query.get("k", 1) > MOST_PLACES:
             raise UsageError(f"k is {query['k']}: ask for {MOST_PLACES} places or fewer")
         if not same_place:
             raise UsageError("the photos of one question are of one place: ask for each by itself")
-        with self._door.question() as deadline:
+        with self._admission.question() as deadline:
             geo = self.geo(name)
             seen = self._seen(geo, photos, deadline)
             with self._working(deadline):
-                draft = geo.draft(_together(seen), asked)
+                draft = geo.draft(_together(seen), checked)
+            # Given back in between, so that drafts of several questions gather to be refined.
             seat = self._working(deadline)
-            return self._refining.found(draft.reader, draft, seat, deadline)
+            return self._refining.result(draft.reader, draft, seat, deadline)
 
     def verify(
         self,
@@ -133,7 +134,7 @@ class Engine:
         from indexer.probability.verdicts import check_claim
 
         check_claim((lon_deg, lat_deg), radius_m)
-        with self._door.question() as deadline:
+        with self._admission.question() as deadline:
             geo = self.geo(name)
             seen = self._seen(geo, photos, deadline)
             with self._working(deadline):
@@ -152,7 +153,7 @@ class Engine:
         Raises:
             GairError: as for :meth:`search`.
         """
-        with self._door.question() as deadline:
+        with self._admission.question() as deadline:
             geo = self.geo(name)
             seen = self._seen(geo, photos, deadline)
             with self._working(deadline):
@@ -165,7 +166,7 @@ class Engine:
         Raises:
             GairError: as for :meth:`search`.
         """
-        with self._door.question() as deadline:
+        with self._admission.question() as deadline:
             both = _together(self._seen(self.geo(name), [photo_a, photo_b], deadline))
             return float(both.s[0] @ both.s[1])
 
@@ -184,8 +185,8 @@ class Engine:
 
     @property
     def load(self) -> Load:
-        """What it is busy with now."""
-        return self._door.load
+        """How busy it is now."""
+        return self._admission.load
 
     @property
     def encoded(self) -> tuple[int, int]:
@@ -195,7 +196,7 @@ class Engine:
     @property
     def stopping(self) -> bool:
         """Whether it refuses questions because it is being closed."""
-        return self._door.closed
+        return self._admission.closed
 
     def sweep(self) -> None:
         """Let go of photos and scores that were kept long enough; called now and then."""
@@ -205,7 +206,7 @@ class Engine:
 
     def close(self, patience_s: float = 10.0) -> None:
         """Refuse new questions, and finish those that are being answered."""
-        self._door.close(patience_s)
+        self._admission.close(patience_s)
         self._batcher.close()
 
     @contextmanager
@@ -228,21 +229,24 @@ class Engine:
             )
         uploads = [self._upload(photo) for photo in photos]
         hashes = [hashlib.sha256(upload.content).hexdigest() for upload in uploads]
-        known = {h: found for h in hashes if (found := self._cache.get(geo.index.path, h))}
-        new = {h: upload for h, upload in zip(hashes, uploads, strict=True) if h not in known}
+        seen = {h: kept for h in hashes if (kept := self._cache.get(geo.index.path, h))}
+        new = {h: upload for h, upload in zip(hashes, uploads, strict=True) if h not in seen}
         if new:
-            known |= self._encoded(geo, new, deadline)
+            seen |= self._encode(geo, new, deadline)
+        # Equal photos share their scores, and each keeps the name that it was sent under.
         return [
-            (h, replace(known[h], photos=(replace(known[h].photos[0], name=upload.name),)))
+            (h, replace(seen[h], photos=(replace(seen[h].photos[0], name=upload.name),)))
             for h, upload in zip(hashes, uploads, strict=True)
         ]
 
-    def _encoded(
+    def _encode(
         self, geo: Geolocator, uploads: Mapping[str, Upload], deadline: float
     ) -> dict[str, Seen]:
         """Photos as a search needs them, by the hash of their content."""
         from gair.photos.photo import open_photo
 
+        # The budget is held from before the first photo is decoded until the encoder is done with
+        # the last one: that is how long their pixels are in memory.
         pixels = sum(pixels_of(upload, self.limits) for upload in uploads.values())
         with self._budget.holding(pixels, _left(deadline)):
             photos = []
@@ -250,8 +254,8 @@ class Engine:
                 with self._working(deadline):
                     most = self.limits.max_pixels
                     photos.append(open_photo(upload.content, max_pixels=most, name=upload.name))
-            found = self._batcher.found(geo, photos, _left(deadline))
-        slim = {h: without_pixels(seen) for h, seen in zip(uploads, found, strict=True)}
+            encoded = self._batcher.results(geo, photos, _left(deadline))
+        slim = {h: without_pixels(seen) for h, seen in zip(uploads, encoded, strict=True)}
         for h, seen in slim.items():
             self._cache.put(geo.index.path, h, seen)
         return slim
@@ -259,9 +263,9 @@ class Engine:
     def _every_cell(self, geo: Geolocator, seen: Sequence[tuple[str, Seen]]) -> Scored:
         """The photos of one place with every cell scored, which a search may have gone without."""
         scored = geo.every_cell(_together(seen))
-        for (h, before), one in zip(seen, scored.one_by_one(), strict=True):
-            if type(before) is not type(one):
-                self._cache.put(geo.index.path, h, without_pixels(one))
+        for (h, before), after in zip(seen, scored.one_by_one(), strict=True):
+            if type(before) is not type(after):  # scored now, so remembered for the next question
+                self._cache.put(geo.index.path, h, without_pixels(after))
         return scored
 
     def _upload(self, photo: PhotoInput) -> Upload:
@@ -289,14 +293,14 @@ def _together(seen: Sequence[tuple[str, Seen]]) -> Seen:
     """The photos of one place; one photo as it is, without a copy of its scores."""
     from indexer.search.ranking import Seen
 
-    return seen[0][1] if len(seen) == 1 else Seen.together([one for _, one in seen])
+    return seen[0][1] if len(seen) == 1 else Seen.together([photo for _, photo in seen])
 
 
-def _encode(geo: Geolocator, photos: list[Photo]) -> Sequence[Seen]:
+def _encode_batch(geo: Geolocator, photos: list[Photo]) -> Sequence[Seen]:
     return geo.seen(photos)
 
 
-def _finish(_: TokenReader | None, drafts: list[Draft]) -> Sequence[Answer]:
+def _finish_batch(_: TokenReader | None, drafts: list[Draft]) -> Sequence[Answer]:
     from indexer.search.ranking import finished
 
     return finished(drafts)

@@ -1,4 +1,4 @@
-"""The indexes of one folder, opened when they are first asked for, with one copy of each model."""
+"""Indexes of one folder, opened when they are first asked for, with one copy of each model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Indexes:
 
     def __init__(self, folder: Path, model: str | None = None) -> None:
         self.folder = folder
-        self._wanted = model
+        self._model_spec = model
         self._lock = threading.Lock()
         self._opening: dict[str, threading.Lock] = {}
         self._open: dict[str, LiveGeolocator] = {}
@@ -63,6 +63,7 @@ class Indexes:
             ModelError: its model cannot be loaded.
         """
         self._check(name)
+        # A lock a name: while one index is read from disk, the others go on answering.
         with self._lock:
             opening = self._opening.setdefault(name, threading.Lock())
         with opening:  # held for long only while it is opened for the first time
@@ -77,7 +78,7 @@ class Indexes:
         path = self.folder / name
         build, manifest_sha256 = read_current(path)
         needed = read_manifest(path / build, manifest_sha256).model.fingerprint
-        model = self._loaded(needed) or self._wanted
+        model = self._loaded(needed) or self._model_spec
         live = LiveGeolocator(path, indexes_dir=self.folder, model=model)
         with self._lock:
             self._open[name] = live
@@ -91,5 +92,5 @@ class Indexes:
 
     def _check(self, name: str) -> None:
         if name not in self.names():
-            known = ", ".join(self.names()) or "none"
-            raise IndexNotFoundError(f"no index {name!r}; there are: {known}")
+            names = ", ".join(self.names()) or "none"
+            raise IndexNotFoundError(f"no index {name!r}; there are: {names}")

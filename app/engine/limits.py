@@ -1,10 +1,11 @@
-"""How much the server takes on: sizes, waiting, time. Everything beyond is refused, in words."""
+"""Limits of a server: sizes, waiting, time. Everything beyond is refused, in words."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from gair.errors import UsageError
+from gair.fields import option
 
 KEPT_SECONDS = 10 * 60
 """How long a photo that was dropped on the page stays in memory, to be asked about again."""
@@ -18,37 +19,38 @@ MOST_PHOTOS = 8
 
 @dataclass(frozen=True)
 class Limits:
-    """What one server bears. The defaults suit two cores and 4 GB."""
+    """Limits of one server. The defaults suit two cores and 4 GB."""
 
-    max_upload_mb: float = 20.0
-    """Largest photo file, megabytes of 10^6 bytes; a request may hold :data:`MOST_PHOTOS`."""
+    max_upload_mb: float = option(20.0, metavar="N")
+    """Largest photo file, megabytes of 10^6 bytes; a request may hold eight."""
     max_waiting: int = 32
     """Questions in the server at once, those being answered counted; more are refused at once."""
-    timeout_s: float = 60.0
-    """How long a question may take, waiting included."""
+    timeout_s: float = option(60.0, metavar="N")
+    """Seconds that a question may take, waiting included."""
     workers: int = 2
-    """Questions that are decoded, ranked or drawn at a time."""
+    """Photos decoded and answers ranked or drawn at a time."""
     batch_photos: int = 16
-    """Most photos in one encoder pass; 1 answers one after the other."""
-    max_pixels: int = 100_000_000
+    """Most photos in one encoder pass; 1 for one after the other."""
+    max_pixels: int = option(100_000_000, flags=None)
     """Most pixels of a photo, by its header."""
-    decoded_pixels: int = 200_000_000
+    decoded_pixels: int = option(200_000_000, flags=None)
     """Pixels of decoded photos that may wait for the encoder at once, 3 bytes each."""
-    kept_mb: float = 128.0
+    kept_mb: float = option(128.0, flags=None)
     """Memory for uploads that are kept for a while; the oldest go first."""
-    scored_mb: float = 32.0
+    scored_mb: float = option(32.0, flags=None)
     """Memory for the scores of photos that were asked about last."""
 
     def __post_init__(self) -> None:
-        for flag, value, least, most in (
-            ("--max-upload-mb", self.max_upload_mb, 0.001, 1000),
-            ("--max-waiting", self.max_waiting, 1, 10_000),
-            ("--timeout-s", self.timeout_s, 0.1, 3600),
-            ("--workers", self.workers, 1, 256),
-            ("--batch-photos", self.batch_photos, 1, 256),
+        for name, least, most in (
+            ("max_upload_mb", 0.001, 1000),
+            ("max_waiting", 1, 10_000),
+            ("timeout_s", 0.1, 3600),
+            ("workers", 1, 256),
+            ("batch_photos", 1, 256),
         ):
+            value = getattr(self, name)
             if not least <= value <= most:  # NaN fails, too
-                raise UsageError(f"{flag} {value:g} must be from {least:g} to {most:g}")
+                raise UsageError(f"`{name}` {value:g} must be from {least:g} to {most:g}")
 
     @property
     def max_upload_bytes(self) -> int:

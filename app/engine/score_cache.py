@@ -1,14 +1,16 @@
-"""Photos that were asked about last are not encoded again."""
+"""Cache of the scores of photos that were asked about last, so that none is encoded again."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from cachetools import TTLCache
 
 from app.engine.limits import KEPT_SECONDS
 
@@ -17,7 +19,10 @@ if TYPE_CHECKING:
 
 
 class ScoreCache:
-    """Scores of the photos that were asked about last, without their pixels."""
+    """Scores by build and content of the photo, without pixels; safe to share between threads.
+
+    The ones asked for longest ago make room for new ones.
+    """
 
     def __init__(
         self,
@@ -25,41 +30,25 @@ class ScoreCache:
         kept_s: float = KEPT_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._most_bytes = most_bytes
-        self._kept_s = kept_s
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._bytes = 0
-        self._found: OrderedDict[tuple[Path, str], tuple[float, Seen]] = OrderedDict()
+        self._lock = threading.Lock()  # TTLCache has none: reading changes its order
+        self._scores: TTLCache[tuple[Path, str], Seen] = TTLCache(
+            most_bytes, kept_s, timer=clock, getsizeof=_size
+        )
 
     def get(self, build: Path, sha256: str) -> Seen | None:
         """The scores of the photo of that content in that build."""
         with self._lock:
-            until, scored = self._found.get((build, sha256), (0.0, None))
-            if scored is None or until <= self._clock():
-                return None
-            self._found.move_to_end((build, sha256))
-            return scored
+            return self._scores.get((build, sha256))
 
     def put(self, build: Path, sha256: str, scored: Seen) -> None:
-        """Remember a photo's scores, at the cost of the ones asked for longest ago."""
-        with self._lock:
-            self._drop((build, sha256))
-            self._found[build, sha256] = (self._clock() + self._kept_s, scored)
-            self._bytes += _size(scored)
-            while self._bytes > self._most_bytes and self._found:
-                self._drop(next(iter(self._found)))
+        """Remember a photo's scores; not at all where they alone are too much."""
+        with self._lock, contextlib.suppress(ValueError):
+            self._scores[build, sha256] = scored
 
     def sweep(self) -> None:
         """Forget what was kept long enough."""
-        now = self._clock()
         with self._lock:
-            for key in [key for key, (until, _) in self._found.items() if until <= now]:
-                self._drop(key)
-
-    def _drop(self, key: tuple[Path, str]) -> None:
-        if found := self._found.pop(key, None):
-            self._bytes -= _size(found[1])
+            self._scores.expire()
 
 
 def _size(seen: Seen) -> int:

@@ -1,10 +1,10 @@
-"""Uploaded photos: what kind they are by their content, and where they live while they are needed.
+"""Uploads: photos that were sent, typed by their content, held for as long as they are needed.
 
 Gradio writes an upload to a folder. The first question about it reads the file into memory and
-**deletes it at once**; for :data:`app.engine.limits.KEPT_SECONDS` after the last question, and within a
-fixed amount of memory, the photo can be asked about again with other settings. Then it is gone. A
-file that nobody asks about is deleted after as long. Photos that come to ``POST /search`` are never
-written anywhere.
+**deletes it at once**; for :data:`app.engine.limits.KEPT_SECONDS` after the last question, and
+within a fixed amount of memory, the photo can be asked about again with other settings. Then it is
+gone. A file that nobody asks about is deleted after as long. Photos that come to ``POST /search``
+are never written anywhere.
 
 Paths come from whoever calls the server, so a path is only a key here: it is looked up among the
 kept photos, and read from disk only if it is, links followed, a plain file inside the folder of
@@ -19,10 +19,11 @@ import os
 import threading
 import time
 import warnings
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from cachetools import TTLCache
 
 from app.engine.limits import KEPT_SECONDS, Limits
 from gair.errors import PhotoError, PhotoSizeError, PhotoTypeError
@@ -44,7 +45,7 @@ _BRANDS = {b"avif": "image/avif", b"avis": "image/avif"}
 _HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF")
 """Pillow's names of the same."""
-_KNOWN = "JPEG, PNG, WebP, TIFF, GIF, BMP or AVIF"
+_READABLE = "JPEG, PNG, WebP, TIFF, GIF, BMP or AVIF"
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def check_upload(upload: Upload, limits: Limits) -> None:
             raise PhotoTypeError(
                 f"{name} is a HEIC/HEIF photo, which cannot be read here; export it as JPEG"
             )
-        raise PhotoTypeError(f"{name} is not a photo in a known format: send {_KNOWN}")
+        raise PhotoTypeError(f"{name} is not a photo in a known format: send {_READABLE}")
 
 
 def pixels_of(upload: Upload, limits: Limits) -> float:
@@ -113,13 +114,6 @@ def plain_name(name: str | None) -> str:
     return plain or "photo"
 
 
-@dataclass
-class _Kept:
-    upload: Upload
-    until: float
-    """When it is let go, by the clock of :class:`Uploads`."""
-
-
 class Uploads:
     """The photos that were uploaded to the page, by the path that the browser knows them by."""
 
@@ -134,10 +128,14 @@ class Uploads:
         self.folder = folder.resolve()
         self._limits = limits
         self._kept_s = kept_s
-        self._clock = clock
+        most = limits.kept_mb * 1e6
+        # One lock for cache and files: a path is read, deleted and remembered in one step, so two
+        # questions that come at once cannot both find the file, or both find it gone.
         self._lock = threading.Lock()
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
-        self._bytes = 0
+        # The newest upload is always kept, so one alone never counts for more than there is room.
+        self._kept: TTLCache[str, Upload] = TTLCache(
+            most, kept_s, timer=clock, getsizeof=lambda upload: min(len(upload.content), most)
+        )
 
     def take(self, path: str | os.PathLike[str]) -> Upload:
         """The photo that was uploaded to a path; its file is deleted, if that is still there.
@@ -148,20 +146,18 @@ class Uploads:
         """
         key = os.fspath(path)
         with self._lock:
-            if found := self._kept.get(key):
-                found.until = self._clock() + self._kept_s
-                self._kept.move_to_end(key)
+            upload = self._kept.get(key)
+            if upload is None:
+                upload = self._read(key)
+            else:
                 self._delete(key)  # equal photos come to one path; this one came again
-                return found.upload
-            upload = self._read(key)
-            self._keep(key, upload)
+            self._kept[key] = upload  # a photo that was asked about again starts its time anew
             return upload
 
     def peek(self, path: str) -> Upload | None:
         """The photo at a path if it is in memory."""
         with self._lock:
-            found = self._kept.get(path)
-            return found.upload if found else None
+            return self._kept.get(path)
 
     def holds(self, path: str) -> bool:
         """Whether a path names a plain file in the folder of uploads, links followed."""
@@ -174,15 +170,13 @@ class Uploads:
     def forget(self, path: str | os.PathLike[str]) -> None:
         """Let one photo go, in memory and in the folder."""
         with self._lock:
-            self._drop(os.fspath(path))
+            self._kept.pop(os.fspath(path), None)
             self._delete(os.fspath(path))
 
     def sweep(self) -> None:
         """Let go what was kept long enough, in memory and in the folder."""
-        now = self._clock()
         with self._lock:
-            for key in [key for key, kept in self._kept.items() if kept.until <= now]:
-                self._drop(key)
+            self._kept.expire()
         oldest = time.time() - self._kept_s
         for file in self.folder.rglob("*"):
             try:
@@ -204,7 +198,8 @@ class Uploads:
     @property
     def kept(self) -> int:
         """How many photos are in memory."""
-        return len(self._kept)
+        with self._lock:
+            return len(self._kept)
 
     def _read(self, path: str) -> Upload:
         if not self.holds(path):
@@ -212,6 +207,7 @@ class Uploads:
         file, name = Path(path), plain_name(path)
         try:
             with file.open("rb") as handle:
+                # One byte more than allowed tells a file that is too large, whatever its size.
                 content = handle.read(self._limits.max_upload_bytes + 1)
         except OSError as error:
             raise PhotoError(GONE) from error
@@ -221,20 +217,13 @@ class Uploads:
         return Upload(name, content)
 
     def _delete(self, path: str) -> None:
-        """Delete a file of the uploads, and the folder that Gradio made for its content."""
+        """Delete a file of the uploads, and the folder that Gradio made for its content.
+
+        What a path leads to is looked up again: nothing outside the folder is ever deleted.
+        """
         if not self.holds(path):
             return
         with contextlib.suppress(OSError):  # somebody else was faster
             Path(path).unlink()
             if Path(path).parent.resolve() != self.folder:
                 Path(path).parent.rmdir()
-
-    def _keep(self, key: str, upload: Upload) -> None:
-        self._kept[key] = _Kept(upload, self._clock() + self._kept_s)
-        self._bytes += len(upload.content)
-        while self._bytes > self._limits.kept_mb * 1e6 and len(self._kept) > 1:
-            self._drop(next(iter(self._kept)))
-
-    def _drop(self, key: str) -> None:
-        if found := self._kept.pop(key, None):
-            self._bytes -= len(found.upload.content)

@@ -1,9 +1,9 @@
-"""What every request passes before Gradio or the API see it, and every response on its way out.
+"""Guard around the server: checks on every request before Gradio or the API see it, and headers.
 
 Gradio serves more than this page needs: files by path, files by URL, proxying, tools for
 developers. Only the routes of :data:`ROUTES` are let through; everything else is 404. Beyond that:
 
-* **Host.** On a loopback address a request must name a loopback host, or one of ``--public-host``:
+* **Host.** On a loopback address a request must name a loopback host, or one of ``public_hosts``:
   a web page elsewhere that points its own name at 127.0.0.1 (DNS rebinding) gets nothing.
 * **Origin.** A request that changes anything must come from the page itself, if it comes from a
   browser: no other site can use somebody's password or network position to ask in their name.
@@ -14,8 +14,7 @@ developers. Only the routes of :data:`ROUTES` are let through; everything else i
 * **Files.** ``/gradio_api/file=`` serves uploads that are kept in memory, to the page that sent
   them (a path holds the hash of its content), and plain files of the upload folder; no URL and no
   other path. What could run as a page is sent as an attachment.
-* **Headers** that let a browser run, frame and fetch no more than the page needs, see
-  :mod:`app.http.headers`.
+* **Headers** that let a browser run, frame and fetch no more than the page needs.
 """
 
 from __future__ import annotations
@@ -31,8 +30,7 @@ from starlette.requests import ClientDisconnect
 
 from app.engine.limits import Limits
 from app.engine.uploads import Uploads, photo_kind
-from app.http.headers import security_headers
-from app.http.refusals import (
+from app.http.bodies import (
     RETRY,
     App,
     Body,
@@ -120,6 +118,8 @@ class Guard:
         if refusal := await self._refusal(scope, path):
             return await refuse(out, refusal, receive)
         if path.startswith(FILE):
+            # Kept uploads come from memory; the rest goes on to Gradio only if it names a file of
+            # the upload folder, links followed.
             shown = path[len(FILE) :]
             if upload := self._uploads.peek(shown):
                 return await _send_photo(out, upload.content, scope["method"] == "HEAD")
@@ -139,11 +139,14 @@ class Guard:
         """Why a request is not let through; None if it is."""
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
         host = headers.get(b"host", "")
+        # Only a loopback address relies on nobody else reaching it, and only there is the set of
+        # right names known. A browser that was lured sends the luring page's own name here.
         if is_loopback(self._options.host) and _name_of(host) not in self._hosts:
             return Refusal(
                 403, f"this server is not {_short(host)}: start it with --public-host if it is"
             )
         anonymous = self._options.auth is not None and b"authorization" not in headers
+        # Monitors ask /health without a password; one that is sent is checked all the same.
         if not (path == HEALTH and anonymous):
             refusal = await self._wrong_password(headers.get(b"authorization", ""))
             if refusal:
@@ -160,6 +163,8 @@ class Guard:
         return None
 
     def _refused_change(self, headers: dict[bytes, str], host: str, path: str) -> Refusal | None:
+        # Browsers send Origin with every request that is no GET, and pages cannot forge it; curl
+        # and programs send none, and nobody's password is used against their will there.
         origin = headers.get(b"origin")
         if origin is not None and not self._is_own(origin, host):
             return Refusal(403, f"requests from pages of {_short(origin)} are not answered")
@@ -179,15 +184,18 @@ class Guard:
         return None
 
     def _is_own(self, origin: str, host: str) -> bool:
-        found = urlsplit(origin)
-        return found.netloc.lower() == host.lower() or found.hostname in self._options.public_hosts
+        # "null" (sandboxed frames, files) has no netloc, and browsers always send a Host.
+        sender = urlsplit(origin)
+        is_host = sender.netloc.lower() == host.lower()
+        return is_host or sender.hostname in self._options.public_hosts
 
     async def _wrong_password(self, sent: str) -> Refusal | None:
-        wanted = self._options.auth
-        if wanted is None or wanted.match(sent):
+        credentials = self._options.auth
+        if credentials is None or credentials.match(sent):
             return None
         ask = ((b"www-authenticate", b'Basic realm="GAIR Geolocator", charset="UTF-8"'),)
         if sent:
+            # Those who wait are counted, or guesses in parallel would cost nothing but sockets.
             if self._wrong >= MOST_WRONG:
                 return Refusal(429, "too many wrong passwords; wait", RETRY)
             self._wrong += 1
@@ -223,6 +231,7 @@ class Guard:
     def _with_headers(self, send: Send) -> Send:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
+                # The ones of Gradio and FastAPI give way: two policies would both count.
                 mine = {name for name, _ in self._headers}
                 kept = [(k, v) for k, v in message.get("headers", []) if k.lower() not in mine]
                 message = {**message, "headers": [*kept, *self._headers]}
@@ -258,3 +267,42 @@ def _name_of(host: str) -> str:
 def _short(text: str) -> str:
     """What a client sent, fit to be repeated."""
     return repr(text[:80])
+
+
+def security_headers(options: ServerOptions) -> list[tuple[bytes, bytes]]:
+    """What a browser is told with every response.
+
+    Scripts, styles and data come from this server only. Gradio's own page has inline scripts and
+    compiles its templates, so ``'unsafe-inline'`` and ``'unsafe-eval'`` cannot be left out; that
+    nothing from a photo's metadata becomes markup is the page's work, and what slipped through
+    could still reach no other server, frame no page and post no form elsewhere. The map tiles that
+    the operator chose are the one thing that may be fetched from another place, without a referrer.
+    """
+    tiles = ""
+    if options.tiles is not None:
+        address = urlsplit(options.tiles.url)
+        tiles = f" {address.scheme}://{address.netloc.replace('{s}', '*')}"
+    policy = {
+        "default-src": "'self'",
+        "script-src": "'self' 'unsafe-inline' 'unsafe-eval' blob:",
+        "style-src": "'self' 'unsafe-inline'",
+        "img-src": f"'self' data: blob:{tiles}",
+        "media-src": "'self' blob: data:",
+        "font-src": "'self' data:",
+        "connect-src": "'self' blob: data:",
+        "worker-src": "'self' blob:",
+        "object-src": "'none'",
+        "base-uri": "'self'",
+        "form-action": "'self'",
+        "frame-ancestors": "'none'",
+    }
+    values = {
+        "content-security-policy": "; ".join(f"{k} {v}" for k, v in policy.items()),
+        "x-content-type-options": "nosniff",
+        "x-frame-options": "DENY",
+        "referrer-policy": "no-referrer",
+        "cross-origin-opener-policy": "same-origin",
+        "cross-origin-resource-policy": "same-origin",
+        "permissions-policy": "camera=(self), microphone=(), geolocation=(), payment=(), usb=()",
+    }
+    return [(k.encode(), v.encode()) for k, v in values.items()]

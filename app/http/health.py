@@ -1,4 +1,4 @@
-"""``GET /health``: is the server up, what does it serve, and how busy is it?"""
+"""Health of a running server at ``GET /health``: state, indexes, load."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Model Context Protocol at ``POST /mcp``, with ``--mcp``: two tools, photos as base64 only.
+"""Model Context Protocol at ``POST /mcp``, with ``--mcp``: two tools, photos as base64 only.
 
 This is the stateless part of the protocol's HTTP transport (revision 2025-06-18,
 https://modelcontextprotocol.io/specification/2025-06-18/basic/transports): one JSON-RPC message in,
@@ -134,7 +134,7 @@ def decode_photos(sent: Any) -> list[Upload]:  # noqa: ANN401 - whatever a progr
     Raises:
         UsageError: they are anything else.
     """
-    if not isinstance(sent, list) or not sent or not all(isinstance(one, str) for one in sent):
+    if not isinstance(sent, list) or not sent or not all(isinstance(text, str) for text in sent):
         raise UsageError("photos must be a list of base64 texts, one a photo")
     uploads = []
     for number, text in enumerate(sent, 1):
@@ -149,9 +149,9 @@ def decode_photos(sent: Any) -> list[Upload]:  # noqa: ANN401 - whatever a progr
 
 
 def _initialized(params: dict[str, Any]) -> dict[str, Any]:
-    wanted = params.get("protocolVersion")
+    revision = params.get("protocolVersion")
     return {
-        "protocolVersion": wanted if wanted in REVISIONS else REVISIONS[0],
+        "protocolVersion": revision if revision in REVISIONS else REVISIONS[0],
         "capabilities": {"tools": {}},
         "serverInfo": {"name": "gair-geolocator", "version": app_version()},
     }

@@ -1,37 +1,69 @@
-"""A question as programs put it, and the engine's answer to it, for all three ways to ask.
+"""Questions of programs and their answers as Pydantic models, for all ways to ask.
 
 Plain HTTP, ``gradio_client`` and MCP differ in how a photo arrives; what can be asked, what is
-refused and what comes back is the same and written here once.
+refused and what comes back is the same and written here once. The page asks in smaller pieces
+(:mod:`app.page.request`), and its searches and claims become the questions of this module, too.
 """
 
 from __future__ import annotations
 
+import functools
+import inspect
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import fields
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from app.engine.limits import MOST_PLACES
 from gair.errors import UsageError
+from gair.fields import field_help
 
 if TYPE_CHECKING:
     from app.engine.engine import Engine, PhotoInput
+    from indexer.probability.verdicts import Verdict
+    from indexer.search.answer import Answer
+    from indexer.search.geolocator import Geolocator
     from indexer.search.prior import Prior
 
-INDEX_NAME = Field(
-    default=None, max_length=64, description="Name of the index; the one the page starts with."
-)
 Weight = Annotated[float | None, Field(ge=0, le=1e6)]
+Places = Annotated[int, Field(ge=1, le=MOST_PLACES)]
+Latitude = Annotated[float, Field(ge=-90, le=90)]
+Longitude = Annotated[float, Field(ge=-180, le=180)]
 
 
-class SearchQuestion(BaseModel):
-    """Where may these photos of one place have been taken?"""
+class Question(BaseModel):
+    """A question about photos of one place."""
 
     model_config = ConfigDict(extra="forbid")
 
-    index: str | None = INDEX_NAME
-    k: int = Field(default=5, ge=1, le=MOST_PLACES, description="How many places.")
+    index: str | None = Field(
+        default=None, max_length=64, description="Name of the index; the one the page starts with."
+    )
+
+    def ask(self, engine: Engine, start: str, photos: Sequence[PhotoInput]) -> Answer | Verdict:
+        """What the engine answers.
+
+        Args:
+            engine: what answers.
+            start: the index that is asked where the question names none.
+            photos: one, or several of one place.
+
+        Raises:
+            GairError: as for :class:`app.engine.engine.Engine`.
+        """
+        raise NotImplementedError
+
+    def answer(self, engine: Engine, start: str, photos: Sequence[PhotoInput]) -> dict[str, Any]:
+        """The same as JSON."""
+        return self.ask(engine, start, photos).to_dict()
+
+
+class SearchQuestion(Question):
+    """Where may these photos of one place have been taken?"""
+
+    k: Places = Field(default=5, description="How many places.")
     rs_weight: Weight = Field(
         default=None,
         description="Weight of the similarity with the imagery; as calibrated, or half, if left "
@@ -52,61 +84,52 @@ class SearchQuestion(BaseModel):
         description="The same for a box: west,south,east,north in degrees.",
     )
 
-    def answer(self, engine: Engine, start: str, photos: Sequence[PhotoInput]) -> dict[str, Any]:
-        """The answer as JSON.
-
-        Raises:
-            GairError: as for :meth:`app.engine.engine.Engine.search`.
-        """
+    def ask(self, engine: Engine, start: str, photos: Sequence[PhotoInput]) -> Answer:
+        """Where the photos may have been taken: :meth:`app.engine.engine.Engine.search`."""
         name = self.index or start
-        found = engine.search(
+        area = self._area()
+        return engine.search(
             name,
             photos,
             k=self.k,
             rs_weight=self.rs_weight,
             location_weight=self.location_weight,
             refine=self.refine,
-            prior=self._prior(engine, name),
+            prior=None if area is None else _prior(engine.geo(name), area),
         )
-        return found.to_dict()
 
-    def _prior(self, engine: Engine, name: str) -> Prior | None:
-        if self.within is None and self.bbox is None:
-            return None
+    def prior(self, geo: Geolocator) -> Prior | None:
+        """The area that the search is limited to; None for the whole index."""
+        area = self._area()
+        return None if area is None else _prior(geo, area)
+
+    def _area(self) -> dict[str, Any] | None:
+        """The area as GeoJSON."""
         if self.within is not None and self.bbox is not None:
             raise UsageError("within and bbox both say where: give one of them")
-        from indexer.search.prior import build_prior
+        if self.bbox is not None:
+            return _box(self.bbox)
+        return None if self.within is None else _polygon(self.within)
 
-        area = _box(self.bbox) if self.bbox is not None else _polygon(self.within or "")
-        return build_prior(engine.geo(name).index, within=area)
 
-
-class VerifyQuestion(BaseModel):
+class VerifyQuestion(Question):
     """May these photos have been taken there?"""
 
-    model_config = ConfigDict(extra="forbid")
-
-    lat_deg: float = Field(ge=-90, le=90, description="Latitude of the claimed place.")
-    lon_deg: float = Field(ge=-180, le=180, description="Longitude of the claimed place.")
+    lat_deg: Latitude = Field(description="Latitude of the claimed place.")
+    lon_deg: Longitude = Field(description="Longitude of the claimed place.")
     radius_m: float = Field(
         default=500.0, gt=0, le=1e7, description="How far from there it may have been taken."
     )
-    index: str | None = INDEX_NAME
 
-    def answer(self, engine: Engine, start: str, photos: Sequence[PhotoInput]) -> dict[str, Any]:
-        """The verdict as JSON.
-
-        Raises:
-            GairError: as for :meth:`app.engine.engine.Engine.verify`.
-        """
-        name = self.index or start
-        return engine.verify(name, photos, self.lon_deg, self.lat_deg, self.radius_m).to_dict()
+    def ask(self, engine: Engine, start: str, photos: Sequence[PhotoInput]) -> Verdict:
+        """A verdict on the claim: :meth:`app.engine.engine.Engine.verify`."""
+        return engine.verify(self.index or start, photos, self.lon_deg, self.lat_deg, self.radius_m)
 
 
-Question = SearchQuestion | VerifyQuestion
+AnyQuestion = TypeVar("AnyQuestion", bound=Question)
 
 
-def read_question(kind: type[Question], values: dict[str, Any]) -> Question:
+def read_question(kind: type[AnyQuestion], values: dict[str, Any]) -> AnyQuestion:
     """A question from what a program sent.
 
     Raises:
@@ -126,6 +149,12 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
+def _prior(geo: Geolocator, area: dict[str, Any]) -> Prior:
+    from indexer.search.prior import build_prior
+
+    return build_prior(geo.index, within=area)
+
+
 def _box(text: str) -> dict[str, Any]:
     try:
         west, south, east, north = (float(part) for part in text.split(","))
@@ -137,9 +166,64 @@ def _box(text: str) -> dict[str, Any]:
 
 def _polygon(text: str) -> dict[str, Any]:
     try:
-        found = json.loads(text)
+        polygon = json.loads(text)
     except (ValueError, RecursionError):
         raise UsageError(f"within {_short(text)} is no GeoJSON") from None
-    if not isinstance(found, dict):
+    if not isinstance(polygon, dict):
         raise UsageError(f"within {_short(text)} is no GeoJSON object")
-    return found
+    return polygon
+
+
+class Problem(BaseModel):
+    """Why there is no answer."""
+
+    error: str = Field(description="One line that names what was wrong and what to do.")
+
+
+@functools.cache
+def answer_model() -> type[BaseModel]:
+    """The JSON of an :class:`indexer.search.answer.Answer`."""
+    from indexer.search.answer import SCHEMA_VERSION, Answer, Candidate, Confidence, Membership
+
+    parts = {part.__name__: json_model(part) for part in (Candidate, Confidence, Membership)}
+    model = json_model(Answer, parts, hidden=("posterior", "make_region"))
+    version = Field(description="Raised when a field changes its meaning or goes away.")
+    members: dict[str, Any] = {"schema_version": (Literal[SCHEMA_VERSION], version)}
+    return create_model("SearchAnswer", __base__=model, __doc__=model.__doc__, **members)
+
+
+@functools.cache
+def verdict_model() -> type[BaseModel]:
+    """The JSON of an :class:`indexer.probability.verdicts.Verdict`."""
+    from indexer.probability.verdicts import Verdict
+
+    return json_model(Verdict, hidden=tuple(f.name for f in fields(Verdict) if not f.repr))
+
+
+def json_model(
+    kind: type, parts: dict[str, type[BaseModel]] | None = None, hidden: tuple[str, ...] = ()
+) -> type[BaseModel]:
+    """A model of the JSON of a dataclass, with the words that stand under each field there.
+
+    So ``/openapi.json`` cannot say anything else than the code does.
+
+    Args:
+        kind: the dataclass; its type hints may name things that are imported for checking only,
+            as long as those fields are hidden.
+        parts: models of the dataclasses it is made of, by name.
+        hidden: fields that are not in the JSON.
+    """
+    texts = field_help(kind)
+    shown = [f for f in fields(kind) if f.name not in hidden]
+    # Hints are resolved on a class of the shown fields only: those of the others may name types
+    # that do not exist at run time. The models of the parts stand in for their dataclasses.
+    bare = type(kind.__name__, (), {"__annotations__": {f.name: f.type for f in shown}})
+    bare.__module__ = kind.__module__
+    hints = get_type_hints(bare, localns=dict(parts or {}))
+    members: dict[str, Any] = {
+        f.name: (hints[f.name], Field(description=texts.get(f.name))) for f in shown
+    }
+    doc = inspect.cleandoc(kind.__doc__ or "")
+    return create_model(
+        kind.__name__, __config__=ConfigDict(extra="forbid"), __doc__=doc, **members
+    )

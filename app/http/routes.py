@@ -1,4 +1,4 @@
-"""Plain HTTP: ``POST /search`` and ``POST /verify`` take photos as a form and answer with JSON.
+"""Routes of plain HTTP: ``POST /search`` and ``POST /verify`` take a form and answer with JSON.
 
 ::
 
@@ -27,8 +27,15 @@ from app.engine.limits import MOST_PHOTOS
 from app.engine.uploads import Upload
 from app.http.bodies import Bodies
 from app.http.health import Health, app_version
-from app.http.questions import Question, SearchQuestion, VerifyQuestion, read_question
-from app.http.schemas import Problem, answer_model, verdict_model
+from app.http.questions import (
+    Problem,
+    Question,
+    SearchQuestion,
+    VerifyQuestion,
+    answer_model,
+    read_question,
+    verdict_model,
+)
 from gair.errors import (
     BusyError,
     GairError,

@@ -59,8 +59,8 @@ def parse_coordinates(text: str) -> tuple[float, float]:
     if not shown:
         raise UsageError(f"no coordinates were given: write {_FORMS}")
     plain = unquote(text[:MOST_TEXT]).translate(_SAME).strip()
-    if found := _of_address(plain):
-        lat, lon = found
+    if latlon := _of_address(plain):
+        lat, lon = latlon
     else:
         lat, lon = _of_numbers(plain, shown)
     if abs(lat) > 90 >= abs(lon) and abs(lat) <= 180:
@@ -90,6 +90,7 @@ def _of_numbers(text: str, shown: str) -> tuple[float, float]:
         if other:
             raise UsageError(f"{shown!r} is no place: write {_FORMS}")
         if number:
+            # "-0 7 39" is south or west: the sign has to outlive a zero.
             items.append(-0.0 if number.startswith("-0") and not float(number) else float(number))
         elif letter:
             items.append(letter.upper())
@@ -101,6 +102,8 @@ def _of_numbers(text: str, shown: str) -> tuple[float, float]:
 def _halves(items: list[float | str], shown: str) -> tuple[list[float | str], list[float | str]]:
     """What belongs to each of the two angles."""
     letters = [at for at, item in enumerate(items) if isinstance(item, str)]
+    # Without letters both angles have as many numbers. A letter ends its angle, or begins it where
+    # the text begins with one: the second letter then begins the second angle.
     middle = len(items) // 2
     if letters:
         kinds = sorted("lat" if items[at] in ("N", "S") else "lon" for at in letters)

@@ -1,7 +1,7 @@
-"""What the page asks and what it is answered: one function, one question at a time, no state.
+"""Desk that answers the page: one function, one question at a time, no state.
 
-The browser sends a question as JSON (:class:`app.page.request.Asked`) and gets JSON back: pieces of
-HTML made by the views, and data for the map. Whatever is wrong comes back as ``error``, in words.
+The browser sends a question as JSON (:mod:`app.page.request`) and gets JSON back: pieces of HTML
+made by the views, and data for the map. Whatever is wrong comes back as ``error``, in words.
 Questions stand by themselves, so one that was overtaken by the next one can be forgotten.
 """
 
@@ -10,35 +10,54 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.engine.uploads import GONE
 from app.examples import Sample
+from app.page.coordinates import parse_coordinates
 from app.page.replies import (
-    answered_query,
     chips_of,
-    described_photos,
-    downloaded,
+    describe_photos,
+    file_of,
     heat_of,
-    looked_at,
+    look_at,
     preview_uri,
+    search,
 )
-from app.page.request import Asked
+from app.page.request import (
+    CellRequest,
+    CompareRequest,
+    ExampleRequest,
+    HeatRequest,
+    IndexRequest,
+    PageRequest,
+    PhotosRequest,
+    PlaceRequest,
+    SaveRequest,
+    ScoreRequest,
+    SearchRequest,
+    VerifyRequest,
+    read_request,
+)
 from app.views.claim import verdict_html
-from app.views.explore import comparison_html, explore_html
-from app.views.facts import facts_html
-from app.views.header import IndexFacts, facts_line_html, standing_warnings_html
+from app.views.index_facts import (
+    IndexFacts,
+    explore_html,
+    facts_line_html,
+    standing_warnings_html,
+)
 from app.views.map import index_background, map_places
 from app.views.markup import coordinates
+from app.views.pictures import comparison_html, facts_html
 from app.views.places import places_html
 from gair.errors import GairError, PhotoError, UsageError
 
 if TYPE_CHECKING:
     from app.engine.engine import Engine
-    from app.engine.uploads import Uploads
+    from app.engine.uploads import Upload, Uploads
 
 Reply = dict[str, Any]
 
@@ -52,46 +71,28 @@ class Desk:
     """Where the paths of photos lead, and copies of examples go."""
     samples: Sequence[Sample] = ()
     """Photos that the page offers to try."""
-    replies: Mapping[str, Callable[[Asked], Reply]] = field(init=False)
 
-    def __post_init__(self) -> None:
-        replies = {
-            "index": self.index,
-            "locate": self.locate,
-            "heat": self.heat,
-            "cell": self.cell,
-            "verify": self.verify,
-            "compare": self.compare,
-            "save": self.save,
-            "place": self.place,
-            "example": self.example,
-            "preview": self.preview,
-            "forget": self.forget,
-        }
-        object.__setattr__(self, "replies", replies)
-
-    def ask(self, asked: object) -> Reply:
+    def ask(self, values: object) -> Reply:
         """Answer one question; the page's only way to the server.
 
         Args:
-            asked: a JSON object with ``do``, the kind of question, and what that one needs.
+            values: a JSON object with ``do``, the kind of question, and what that one needs.
 
         Returns:
             What the kind of question says; or ``error``, a sentence, and ``gone``, whether a photo
             has to be uploaded once more.
         """
         try:
-            question = Asked.of(asked, self.uploads)
-            reply = self.replies.get(question.what)
-            if reply is None:
-                raise UsageError(f"the page has no question {question.what[:40]!r}")
-            return reply(question)
+            do, request = read_request(values)
+            # Each kind of request has a method of its name; `do` is one of those kinds here.
+            answer: Callable[[PageRequest], Reply] = getattr(self, do)
+            return answer(request)
         except GairError as error:
             return {"error": str(error), "gone": str(error) == GONE}
 
-    def index(self, question: Asked) -> Reply:
+    def index(self, request: IndexRequest) -> Reply:
         """An index to look at: facts, warnings, outline, holes, and how it starts."""
-        geo = self.engine.geo(question.index)
+        geo = self.engine.geo(request.index)
         facts = IndexFacts.of(geo)
         calibration = geo.calibration
         return {
@@ -106,12 +107,13 @@ class Desk:
             **index_background(geo.index),
         }
 
-    def locate(self, question: Asked) -> Reply:
+    def locate(self, request: SearchRequest) -> Reply:
         """Ranked places of the photos, as a list and on the map."""
         started = time.perf_counter()
-        geo, answer = answered_query(self.engine, question)
+        photos = self._photos(request)
+        geo, answer = search(self.engine, request, photos)
         chips = chips_of(geo, answer)
-        facts = described_photos(question.photos, answer)
+        facts = describe_photos(photos, answer)
         seconds = time.perf_counter() - started
         return {
             "list": places_html(answer, seconds, tuple(geo.warnings), chips),
@@ -120,51 +122,52 @@ class Desk:
             "said": f"{len(answer.candidates)} places found in {seconds:.1f} seconds",
         }
 
-    def heat(self, question: Asked) -> Reply:
+    def heat(self, request: HeatRequest) -> Reply:
         """A colour for every cell."""
-        return heat_of(self.engine, question, question.layer)
+        return heat_of(self.engine, request, self._photos(request))
 
-    def cell(self, question: Asked) -> Reply:
+    def cell(self, request: CellRequest) -> Reply:
         """What the cell at a point says."""
-        return looked_at(self.engine, question, question.lonlat_deg)
+        return look_at(self.engine, request, self._photos(request))
 
-    def verify(self, question: Asked) -> Reply:
+    def verify(self, request: VerifyRequest) -> Reply:
         """A verdict on a claimed place."""
-        lon_deg, lat_deg = question.claim
-        photos = question.photos
-        verdict = self.engine.verify(question.index, photos, lon_deg, lat_deg, question.radius_m)
-        facts = described_photos(photos)
+        question = request.question()
+        photos = self._photos(request)
+        verdict = question.ask(self.engine, request.index, photos)
+        facts = describe_photos(photos)
         gps = next((f.gps_lonlat_deg for f in facts if f.gps_lonlat_deg), None)
         return {
             "verdict": verdict_html(verdict, facts[0].name, gps),
             "facts": facts_html(facts),
-            "claim": [lat_deg, lon_deg],
+            "claim": [question.lat_deg, question.lon_deg],
             "said": verdict.sentence,
         }
 
-    def place(self, question: Asked) -> Reply:
+    def place(self, request: PlaceRequest) -> Reply:
         """Typed coordinates as a point on the map."""
-        lon_deg, lat_deg = question.claim
+        lon_deg, lat_deg = parse_coordinates(request.claim)
         return {"claim": [lat_deg, lon_deg], "text": coordinates(lon_deg, lat_deg)}
 
-    def compare(self, question: Asked) -> Reply:
+    def compare(self, request: CompareRequest) -> Reply:
         """How alike two photos are."""
-        if len(question.paths) != 2:
-            raise UsageError(f"{len(question.paths)} photos: choose two to compare")
-        photos = question.photos
-        cosine = self.engine.compare(question.index, photos[0], photos[1])
-        first, second = (facts.name for facts in described_photos(photos))
+        if len(request.photos) != 2:
+            raise UsageError(f"{len(request.photos)} photos: choose two to compare")
+        photos = self._photos(request)
+        cosine = self.engine.compare(request.index, photos[0], photos[1])
+        first, second = (facts.name for facts in describe_photos(photos))
         return {"comparison": comparison_html(first, second, cosine)}
 
-    def save(self, question: Asked) -> Reply:
+    def save(self, request: SaveRequest) -> Reply:
         """An answer as a file."""
-        return downloaded(self.engine, question, question.kind)
+        return file_of(self.engine, request, self._photos(request))
 
-    def example(self, question: Asked) -> Reply:
+    def example(self, request: ExampleRequest) -> Reply:
         """A copy of an example among the uploads, and a picture of it."""
-        number = int(question.number("number", 1, max(1, len(self.samples))))
-        if number > len(self.samples):
-            raise UsageError(f"there is no example {number}")
+        most = len(self.samples)
+        if not 1 <= request.number <= most:  # NaN fails, too
+            raise UsageError(f"number is {request.number:.6g}: it must be from 1 to {most}")
+        number = int(request.number)
         sample = self.samples[number - 1]
         if not sample.photo.is_file():
             raise PhotoError(f"example photo {number} is gone")
@@ -176,12 +179,20 @@ class Desk:
             "preview": preview_uri(self.uploads.take(path)),
         }
 
-    def preview(self, question: Asked) -> Reply:
+    def preview(self, request: PhotosRequest) -> Reply:
         """A picture of an upload that the browser itself cannot show."""
-        return {"preview": preview_uri(question.photos[0])}
+        return {"preview": preview_uri(self._photos(request)[0])}
 
-    def forget(self, question: Asked) -> Reply:
+    def forget(self, request: PhotosRequest) -> Reply:
         """Let photos go now."""
-        for path in question.paths:
+        for path in request.photos:
             self.uploads.forget(path)
         return {}
+
+    def _photos(self, request: PhotosRequest | ScoreRequest | VerifyRequest) -> list[Upload]:
+        """The photos that the paths of a request lead to.
+
+        Raises:
+            PhotoError: one is gone, or was never uploaded.
+        """
+        return [self.uploads.take(path) for path in request.photos]

@@ -1,4 +1,4 @@
-"""The page: one piece of HTML that asks one function. Gradio carries both, uploads and the API.
+"""Page: one piece of HTML that asks one function. Gradio carries both, uploads and the API.
 
 Gradio's own events are not used between page and server: one that fires while another of its chain
 is pending is dropped (``trigger_mode="once"``), and chains have no order between them, so on a busy
@@ -16,10 +16,9 @@ import gradio as gr
 from app.engine.limits import KEPT_SECONDS
 from app.examples import MOST_EXAMPLES, Sample, thumbnail_jpeg
 from app.http.gradio_endpoints import add_endpoints
-from app.options import TileSource
 from app.page.handlers import Desk
-from app.views.map import tiles_of
 from app.views.shell import shell_html
+from app.views.tiles import TileSource, tiles_of
 
 if TYPE_CHECKING:
     from app.engine.engine import Engine
@@ -36,11 +35,25 @@ SCRIPTS = (
 )  # fmt: skip
 """Scripts of the page; each may use those before it."""
 HEAD = "\n".join(
-    [f'<link rel="stylesheet" href="{STATIC_ROUTE}/{name}.css">' for name in STYLES]
-    + [f'<script defer src="{STATIC_ROUTE}/{name}.js"></script>' for name in SCRIPTS]
+    [
+        '<meta name="color-scheme" content="light dark">',
+        '<meta name="referrer" content="no-referrer">',
+        *(f'<link rel="stylesheet" href="{STATIC_ROUTE}/{name}.css">' for name in STYLES),
+        *(f'<script defer src="{STATIC_ROUTE}/{name}.js"></script>' for name in SCRIPTS),
+    ]
 )
 """What the document's head needs, so that nothing is drawn before its style is there."""
 
+_SANS = (
+    "system-ui",
+    "-apple-system",
+    "Segoe UI",
+    "Roboto",
+    "Helvetica Neue",
+    "Arial",
+    "sans-serif",
+)
+_MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Liberation Mono", "monospace")
 _BEGIN = """\
 window.gairWaiting = { element, server, upload, props };
 if (window.gairPage) window.gairPage.begin();"""
@@ -100,3 +113,27 @@ def ask_of(desk: Desk) -> Callable[[Any], dict[str, Any]]:
         return desk.ask(question)
 
     return ask
+
+
+def theme() -> gr.themes.Base:
+    """Teal on slate, light and dark, with fonts that every system has: none is downloaded.
+
+    ``static/page.css`` builds on its variables.
+    """
+    return gr.themes.Base(
+        primary_hue=gr.themes.colors.teal,
+        neutral_hue=gr.themes.colors.slate,
+        radius_size=gr.themes.sizes.radius_md,
+        font=[gr.themes.Font(name) for name in _SANS],
+        font_mono=[gr.themes.Font(name) for name in _MONO],
+    ).set(
+        body_background_fill="*neutral_50",
+        body_background_fill_dark="*neutral_950",
+        block_background_fill="white",
+        block_background_fill_dark="*neutral_900",
+        block_border_color="*neutral_200",
+        block_border_color_dark="*neutral_800",
+        border_color_primary_dark="*neutral_800",
+        slider_color="*primary_600",
+        slider_color_dark="*primary_500",
+    )

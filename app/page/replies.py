@@ -1,4 +1,4 @@
-"""From an answer of the engine to what the page needs of it: pictures, colours, files."""
+"""Replies to the page from answers of the engine: places with pictures, colours, cells, files."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from app.examples import stem_of
-from app.page.request import Asked, Kind, Layer
-from app.views.cell import CellFacts, cell_html, outside_html
-from app.views.cells import (
-    MOST_CELLS,
-    cell_outlines,
-    cosine_levels,
-    density_levels,
-    packed_levels,
+from app.page.request import (
+    CellRequest,
+    HeatRequest,
+    Layer,
+    SaveRequest,
+    ScoreRequest,
+    SearchRequest,
 )
-from app.views.explore import imagery_dates
 from app.views.exports import answer_csv, answer_geojson, answer_kml
-from app.views.facts import PhotoFacts
-from app.views.pictures import ChipPicture, jpeg_uri
+from app.views.index_facts import imagery_dates
+from app.views.map import MOST_CELLS, cell_outlines, cosine_levels, density_levels, packed
+from app.views.markup import shown_lonlat_deg
+from app.views.pictures import ChipPicture, PhotoFacts, jpeg_uri
+from app.views.places import CellFacts, cell_html, outside_html
 from app.views.report import ReportParts, report_html
 from gair.geo import haversine_m
 from gair.photos.photo import open_photo
 from indexer.photos.exif_tags import read_tags
 from indexer.regions.cells import cell_boundary_lonlat_deg, cell_hex
 from indexer.search.ground_picture import chip_at
-from indexer.search.prior import Prior, build_prior
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -38,14 +38,16 @@ if TYPE_CHECKING:
     from app.engine.uploads import Upload
     from indexer.search.answer import Answer
     from indexer.search.geolocator import Geolocator
-    from indexer.search.query import QueryFields
 
 PREVIEW_PX = 1280
 """Longest side of the picture of a photo, in the page and in a report."""
 MOST_CHIPS = 20
 """Places that come with a satellite picture."""
-_SAME_SHARE = 0.0051
-"""Shares closer than this are one; the page's slider rounds to a hundredth."""
+_LEGENDS = {
+    "fused": "score",
+    "imagery": "cosine, imagery",
+    "location": "cosine, location",
+}
 _TYPES = {
     "geojson": "application/geo+json",
     "csv": "text/csv",
@@ -54,57 +56,35 @@ _TYPES = {
 }
 
 
-def answered_query(engine: Engine, question: Asked) -> tuple[Geolocator, Answer]:
-    """The answer about the photos of a question, and the index that gave it."""
-    geo = engine.geo(question.index)
-    query = query_of(geo, question)
-    return geo, engine.search(question.index, question.photos, same_place=True, **query)
-
-
-def query_of(geo: Geolocator, question: Asked) -> QueryFields:
-    """What is asked beside the photos; no weights of one's own at the calibrated ones."""
-    query: QueryFields = {"k": question.places, "prior": prior_of(geo, question)}
-    if (share := own_share(geo, question.share)) is not None:
-        query["rs_weight"], query["location_weight"] = share, 1 - share
-    return query
-
-
-def own_share(geo: Geolocator, share: float | None) -> float | None:
-    """The weight of the imagery; None where it is the calibrated one, or not given."""
-    known = geo.calibration
-    if share is None or (known and abs(share - known.weights.shares[0]) <= _SAME_SHARE):
-        return None
-    return share
-
-
-def prior_of(geo: Geolocator, question: Asked) -> Prior | None:
-    """The area that the search is limited to."""
-    area = question.area
-    return None if area is None else build_prior(geo.index, within=area)
+def search(
+    engine: Engine, request: SearchRequest, photos: Sequence[Upload]
+) -> tuple[Geolocator, Answer]:
+    """The answer about photos of one place, and the index that gave it."""
+    geo = engine.geo(request.index)
+    return geo, request.question(geo, request.k).ask(engine, request.index, photos)
 
 
 def chips_of(geo: Geolocator, answer: Answer) -> dict[int, ChipPicture]:
     """Satellite pictures of the places, by rank; none where the build kept none."""
     if answer.build != geo.index.manifest.build:  # another build took over meanwhile
         return {}
-    found = {}
+    chips = {}
     for place in answer.candidates[:MOST_CHIPS]:
-        picture = ChipPicture.of(chip_at(geo.index, place.row, place.refined_lonlat_deg))
-        if picture is not None:
-            found[place.rank] = picture
-    return found
+        chip = ChipPicture.of(chip_at(geo.index, place.row, place.refined_lonlat_deg))
+        if chip is not None:
+            chips[place.rank] = chip
+    return chips
 
 
-def described_photos(photos: Sequence[Upload], answer: Answer | None = None) -> list[PhotoFacts]:
+def describe_photos(photos: Sequence[Upload], answer: Answer | None = None) -> list[PhotoFacts]:
     """What the files of the photos say, beside the best guess where there is one."""
     best = None
     if answer is not None and answer.candidates:
-        first = answer.candidates[0]
-        best = first.refined_lonlat_deg or (first.lon_deg, first.lat_deg)
-    return [_described(photo, best) for photo in photos]
+        best = shown_lonlat_deg(answer.candidates[0])
+    return [_describe(photo, best) for photo in photos]
 
 
-def _described(upload: Upload, best: tuple[float, float] | None) -> PhotoFacts:
+def _describe(upload: Upload, best: tuple[float, float] | None) -> PhotoFacts:
     tags = read_tags(io.BytesIO(upload.content))
     gps = tags.lonlat_deg if tags else None
     return PhotoFacts(
@@ -124,42 +104,43 @@ def preview_uri(upload: Upload) -> str:
     return jpeg_uri(photo.rgb, PREVIEW_PX)
 
 
-def heat_of(engine: Engine, question: Asked, layer: Layer) -> dict[str, Any]:
+def heat_of(engine: Engine, request: HeatRequest, photos: Sequence[Upload]) -> dict[str, Any]:
     """A colour for each cell of the index, and the outlines where the browser has none yet.
 
     Returns:
         ``levels``, packed colours; ``low``, ``high`` and ``words`` for the legend; ``build``; and
-        ``outlines``, unless the question says that it ``has`` those of the build.
+        ``outlines``, unless the request says that it ``has`` those of the build.
     """
-    geo = engine.geo(question.index)
-    values, probable = cell_values(engine, geo, question, layer)
+    geo = engine.geo(request.index)
+    values, probable = cell_values(engine, geo, request, photos, request.layer)
     cells = geo.index.cells
     if probable:
         levels, low, high = density_levels(values, cells.area_m2)
         words = "probability a km²"
     else:
         levels, low, high = cosine_levels(values)
-        words = {"fused": "score", "imagery": "cosine, imagery", "location": "cosine, location"}[
-            layer
-        ]
+        words = _LEGENDS[request.layer]
     build, every = geo.index.manifest.build, len(cells) <= MOST_CELLS
     rows = np.arange(len(cells))
     if not every:
+        # The MOST_CELLS highest, in the order of the index; others with every photo, so their
+        # outlines are sent each time.
         rows = np.sort(np.argpartition(-values, MOST_CELLS)[:MOST_CELLS])
-    reply = {"levels": packed_levels(levels[rows]), "low": low, "high": high, "words": words}
-    if question.values.get("has") != build or not every:
+    reply = {"levels": packed(levels[rows]), "low": low, "high": high, "words": words}
+    if request.has != build or not every:
         reply["outlines"] = cell_outlines(cells, rows)
     return {**reply, "build": build if every else "", "log": probable}
 
 
 def cell_values(
-    engine: Engine, geo: Geolocator, question: Asked, layer: Layer
+    engine: Engine, geo: Geolocator, request: ScoreRequest, photos: Sequence[Upload], layer: Layer
 ) -> tuple[npt.NDArray[np.floating[Any]], bool]:
     """(N,) what each cell has, and whether that is a probability."""
-    name, photos = question.index, question.photos
+    name = request.index
     if layer != "fused":
         return engine.heatmap(name, photos, layer).values, False
-    share, prior = own_share(geo, question.share), prior_of(geo, question)
+    question = request.question(geo)
+    share, prior = question.rs_weight, question.prior(geo)
     if share is None and geo.calibration is not None:
         return engine.heatmap(name, photos, "posterior", prior).values, True
     weight = 0.5 if share is None else share
@@ -171,22 +152,22 @@ def cell_values(
     return values, False
 
 
-def looked_at(engine: Engine, question: Asked, lonlat_deg: tuple[float, float]) -> dict[str, Any]:
+def look_at(engine: Engine, request: CellRequest, photos: Sequence[Upload]) -> dict[str, Any]:
     """The card of the cell that holds a point, its middle and its corners (latitude first)."""
-    geo = engine.geo(question.index)
-    row = int(geo.cell_row([lonlat_deg])[0])
-    lon_deg, lat_deg = lonlat_deg
+    geo = engine.geo(request.index)
+    lon_deg, lat_deg = request.lonlat
+    row = int(geo.cell_row([request.lonlat])[0])
     if row < 0:
         return {"card": outside_html(lon_deg, lat_deg), "at": [lat_deg, lon_deg], "cell": None}
     lon_deg, lat_deg = (float(v) for v in geo.index.cells.lonlat_deg[row])
     cell = geo.index.cells.h3[row]
     rs = location = fused = rank = None
     probable = False
-    if question.values.get("photos"):
-        rs = float(cell_values(engine, geo, question, "imagery")[0][row])
-        location = float(cell_values(engine, geo, question, "location")[0][row])
-        values, probable = cell_values(engine, geo, question, "fused")
-        if np.isfinite(values[row]):
+    if photos:
+        rs = float(cell_values(engine, geo, request, photos, "imagery")[0][row])
+        location = float(cell_values(engine, geo, request, photos, "location")[0][row])
+        values, probable = cell_values(engine, geo, request, photos, "fused")
+        if np.isfinite(values[row]):  # NaN outside the area, and NaN compares as not above
             fused, rank = float(values[row]), 1 + int((values > values[row]).sum())
     chip = ChipPicture.of(chip_at(geo.index, row))
     facts = CellFacts(
@@ -201,24 +182,24 @@ def looked_at(engine: Engine, question: Asked, lonlat_deg: tuple[float, float]) 
     }
 
 
-def downloaded(engine: Engine, question: Asked, kind: Kind) -> dict[str, Any]:
+def file_of(engine: Engine, request: SaveRequest, photos: Sequence[Upload]) -> dict[str, Any]:
     """An answer as a file: its ``name``, its media ``type`` and its ``text``."""
-    geo, answer = answered_query(engine, question)
+    geo, answer = search(engine, request, photos)
     writers = {"geojson": answer_geojson, "csv": answer_csv, "kml": answer_kml}
-    if kind == "report":
-        text, suffix = report_html(_report_parts(geo, answer, question)), "html"
+    if request.kind == "report":
+        text, suffix = report_html(_report_parts(geo, answer, photos)), "html"
     else:
-        text, suffix = writers[kind](answer), kind
+        text, suffix = writers[request.kind](answer), request.kind
     name = f"{stem_of(answer.photo)}-in-{answer.index}.{suffix}"
-    return {"name": name, "type": _TYPES[kind], "text": text}
+    return {"name": name, "type": _TYPES[request.kind], "text": text}
 
 
-def _report_parts(geo: Geolocator, answer: Answer, question: Asked) -> ReportParts:
+def _report_parts(geo: Geolocator, answer: Answer, photos: Sequence[Upload]) -> ReportParts:
     imagery = geo.index.manifest.imagery
     return ReportParts(
         answer=answer,
         outline=geo.index.outline["geometry"],
-        photos=[preview_uri(photo) for photo in question.photos],
+        photos=[preview_uri(photo) for photo in photos],
         chips=chips_of(geo, answer),
         imagery_licence=str(imagery.get("licence", "")),
         imagery_dates=imagery_dates(imagery),

@@ -1,21 +1,25 @@
-"""What the page may ask, checked: whoever calls the server sends what they like.
+"""Requests of the page as Pydantic models: whoever calls the server sends what they like.
 
-Programs ask by :mod:`app.http.questions`; the page asks more, and in smaller pieces.
+Each kind of request has a model of what it needs, and what else is sent with it is not looked at.
+Searches and claims become the questions that programs ask (:mod:`app.http.questions`).
 """
 
 from __future__ import annotations
 
-import functools
-import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+import json
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from app.engine.limits import MOST_PHOTOS, MOST_PLACES
+from app.http.questions import Latitude, Longitude, SearchQuestion, VerifyQuestion
 from app.page.coordinates import parse_coordinates
 from gair.errors import UsageError
 
 if TYPE_CHECKING:
-    from app.engine.uploads import Upload, Uploads
+    from pydantic_core import ErrorDetails
+
+    from indexer.search.geolocator import Geolocator
 
 Layer = Literal["fused", "imagery", "location"]
 """What a heat map shows."""
@@ -26,136 +30,195 @@ MOST_CORNERS = 500
 """Corners of an area that was drawn."""
 MOST_RADIUS_M = 1_000_000.0
 """Largest radius of a claim."""
-_TEXT = 4096
+_MOST_TEXT = 4096
+_SAME_SHARE = 0.0051
+"""Shares closer than this are one; the page's slider rounds to a hundredth."""
+
+Text = Annotated[str, AfterValidator(lambda text: text[:_MOST_TEXT])]
+"""A text, cut where it is longer than anything that makes sense."""
+Paths = Annotated[list[Text], Field(min_length=1, max_length=MOST_PHOTOS)]
+"""Photos as the page knows them; only :class:`app.engine.uploads.Uploads` says where they lead."""
+Point = Annotated[tuple[Longitude, Latitude], Field(strict=False)]
+"""Longitude, latitude in degrees; JSON has lists only, which the strict mode takes for no tuple."""
 
 
-@dataclass(frozen=True)
-class Asked:
-    """One question of the page; each property says what is wrong with its part of it."""
+class PageRequest(BaseModel):
+    """A request of the page: types as sent, none made from another."""
 
-    values: dict[str, Any]
-    uploads: Uploads
-    """Where the paths of photos lead."""
-
-    @classmethod
-    def of(cls, values: object, uploads: Uploads) -> Asked:
-        """Take whatever was sent.
-
-        Raises:
-            UsageError: it is no JSON object.
-        """
-        if not isinstance(values, dict):
-            raise UsageError(f"a question is a JSON object, not {_kind_of(values)}")
-        return cls(values, uploads)
-
-    @property
-    def what(self) -> str:
-        """Which question it is."""
-        return self.text("do")
-
-    @property
-    def index(self) -> str:
-        """Name of the index."""
-        return self.text("index")
-
-    @functools.cached_property
-    def photos(self) -> list[Upload]:
-        """The photos of the one place, one or more.
-
-        Raises:
-            PhotoError: one is gone, or was never uploaded.
-        """
-        return [self.uploads.take(path) for path in self.paths]
-
-    @property
-    def paths(self) -> list[str]:
-        """What the photos are known by: only :class:`app.engine.uploads.Uploads` says where it leads."""
-        found = self.values.get("photos")
-        if not isinstance(found, list) or not all(isinstance(path, str) for path in found):
-            raise UsageError("photos must be a list of uploaded photos")
-        if not 1 <= len(found) <= MOST_PHOTOS:
-            raise UsageError(f"{len(found)} photos: give 1 to {MOST_PHOTOS} of one place")
-        return [path[:_TEXT] for path in found]
-
-    @property
-    def places(self) -> int:
-        """How many places to rank."""
-        return int(self.number("k", 1, MOST_PLACES))
-
-    @property
-    def share(self) -> float | None:
-        """Weight of the imagery, the location has the rest; None: as calibrated, or half."""
-        return None if self.values.get("share") is None else self.number("share", 0, 1)
-
-    @property
-    def area(self) -> dict[str, Any] | None:
-        """The area that the search is limited to, a GeoJSON Polygon; None for the whole index."""
-        ring = self.values.get("area")
-        if ring is None:
-            return None
-        if not isinstance(ring, list) or not 3 <= len(ring) <= MOST_CORNERS:
-            raise UsageError(f"an area has 3 to {MOST_CORNERS} corners")
-        corners = [_lonlat(corner) for corner in ring]
-        return {"type": "Polygon", "coordinates": [[*corners, corners[0]]]}
-
-    @property
-    def layer(self) -> Layer:
-        """Which heat map."""
-        return cast("Layer", self._one_of("layer", get_args(Layer)))
-
-    @property
-    def kind(self) -> Kind:
-        """Which download."""
-        return cast("Kind", self._one_of("kind", get_args(Kind)))
-
-    @property
-    def claim(self) -> tuple[float, float]:
-        """Longitude, latitude in degrees of what is claimed."""
-        return parse_coordinates(self.text("claim"))
-
-    @property
-    def radius_m(self) -> float:
-        """How far from there the photo may have been taken."""
-        return self.number("radius_m", 1, MOST_RADIUS_M)
-
-    @property
-    def lonlat_deg(self) -> tuple[float, float]:
-        """A point on the map."""
-        lon, lat = _lonlat(self.values.get("lonlat"))
-        return lon, lat
-
-    def text(self, name: str) -> str:
-        """A text of bounded length."""
-        value = self.values.get(name)
-        if not isinstance(value, str):
-            raise UsageError(f"{name} must be text, not {_kind_of(value)}")
-        return value[:_TEXT]
-
-    def number(self, name: str, least: float, most: float) -> float:
-        """A finite number in a range."""
-        value = self.values.get(name)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise UsageError(f"{name} must be a number, not {_kind_of(value)}")
-        if not least <= value <= most:  # NaN fails, too
-            raise UsageError(f"{name} is {value:.6g}: it must be from {least:g} to {most:g}")
-        return float(value)
-
-    def _one_of(self, name: str, known: tuple[str, ...]) -> str:
-        value = self.text(name)
-        if value not in known:
-            raise UsageError(f"{name} is {value[:40]!r}: choose {', '.join(known)}")
-        return value
+    model_config = ConfigDict(strict=True)
 
 
-def _lonlat(value: object) -> list[float]:
-    if not isinstance(value, list) or len(value) != 2:
-        raise UsageError("a point is a pair of longitude and latitude")
-    for number, limit in zip(value, (180, 90), strict=True):
-        if isinstance(number, bool) or not isinstance(number, int | float):
-            raise UsageError(f"a coordinate must be a number, not {_kind_of(number)}")
-        if not (math.isfinite(number) and abs(number) <= limit):
-            raise UsageError("a coordinate is no longitude or latitude in degrees")
-    return [float(number) for number in value]
+class IndexRequest(PageRequest):
+    """An index to look at."""
+
+    index: Text
+
+
+class PhotosRequest(PageRequest):
+    """Photos, and nothing about them."""
+
+    photos: Paths
+
+
+class CompareRequest(IndexRequest, PhotosRequest):
+    """Two photos to compare."""
+
+
+class ScoreRequest(IndexRequest):
+    """Photos of one place, and how cells are scored."""
+
+    photos: Paths
+    share: Annotated[float | None, Field(ge=0, le=1)] = None
+    """Weight of the imagery, the location has the rest; None: as calibrated, or half."""
+    area: Annotated[list[Point] | None, Field(min_length=3, max_length=MOST_CORNERS)] = None
+    """Corners of the area that the search is limited to; None for the whole index."""
+
+    def question(self, geo: Geolocator, k: float = 1) -> SearchQuestion:
+        """The same as a program would ask it; no weights of one's own at the calibrated ones."""
+        calibrated = None if geo.calibration is None else geo.calibration.weights.shares[0]
+        share = self.share
+        if share is not None and calibrated is not None and abs(share - calibrated) <= _SAME_SHARE:
+            share = None
+        return SearchQuestion(
+            k=int(k),
+            rs_weight=share,
+            location_weight=None if share is None else 1 - share,
+            within=None if self.area is None else _polygon(self.area),
+        )
+
+
+class SearchRequest(ScoreRequest):
+    """Places to rank."""
+
+    k: Annotated[float, Field(ge=1, le=MOST_PLACES)]
+    """How many."""
+
+
+class HeatRequest(ScoreRequest):
+    """A colour for every cell."""
+
+    layer: Layer
+    has: Any = None
+    """Build whose outlines the browser has already."""
+
+
+class CellRequest(ScoreRequest):
+    """The cell at a point, with or without photos."""
+
+    photos: Annotated[list[Text], Field(max_length=MOST_PHOTOS)] = []
+    lonlat: Point
+
+
+class VerifyRequest(IndexRequest):
+    """A claim to check."""
+
+    photos: Paths
+    claim: Text
+    """Coordinates as people write them."""
+    radius_m: Annotated[float, Field(ge=1, le=MOST_RADIUS_M)]
+    """How far from there the photos may have been taken."""
+
+    def question(self) -> VerifyQuestion:
+        """The same as a program would ask it."""
+        lon_deg, lat_deg = parse_coordinates(self.claim)
+        return VerifyQuestion(lat_deg=lat_deg, lon_deg=lon_deg, radius_m=self.radius_m)
+
+
+class PlaceRequest(PageRequest):
+    """Typed coordinates to look up."""
+
+    claim: Text
+
+
+class SaveRequest(SearchRequest):
+    """An answer as a file."""
+
+    kind: Kind
+
+
+class ExampleRequest(PageRequest):
+    """One of the examples, by its number from 1."""
+
+    number: float
+
+
+REQUESTS: dict[str, type[PageRequest]] = {
+    "index": IndexRequest,
+    "locate": SearchRequest,
+    "heat": HeatRequest,
+    "cell": CellRequest,
+    "verify": VerifyRequest,
+    "compare": CompareRequest,
+    "save": SaveRequest,
+    "place": PlaceRequest,
+    "example": ExampleRequest,
+    "preview": PhotosRequest,
+    "forget": PhotosRequest,
+}
+"""All that can be asked, by the word that the page sends as ``do``."""
+
+
+def read_request(values: object) -> tuple[str, PageRequest]:
+    """What was asked for, and the checked request.
+
+    Raises:
+        UsageError: it is no JSON object, of no known kind, or a value makes no sense.
+    """
+    if not isinstance(values, dict):
+        raise UsageError(f"a question is a JSON object, not {_kind_of(values)}")
+    do = values.get("do")
+    if not isinstance(do, str):
+        raise UsageError(f"do must be text, not {_kind_of(do)}")
+    if do not in REQUESTS:
+        raise UsageError(f"the page has no question {do[:40]!r}")
+    try:
+        return do, REQUESTS[do].model_validate(values)
+    except ValidationError as error:
+        # What makes no sense is told before what is missing.
+        details = sorted(
+            error.errors(include_url=False), key=lambda detail: detail["type"] == "missing"
+        )
+        raise UsageError(_sentence(REQUESTS[do], details[0])) from error
+
+
+def _sentence(model: type[PageRequest], detail: ErrorDetails) -> str:
+    """An error of Pydantic's in words for people."""
+    name, inner = str(detail["loc"][0]), detail["loc"][1:]
+    value = None if detail["type"] == "missing" else detail["input"]
+    if name == "photos":
+        if isinstance(value, list) and not inner:
+            return f"{len(value)} photos: give 1 to {MOST_PHOTOS} of one place"
+        return "photos must be a list of uploaded photos"
+    if name == "area" and not inner:
+        return f"an area has 3 to {MOST_CORNERS} corners"
+    if name in ("area", "lonlat"):
+        return _point_sentence(detail["type"], value)
+    field = model.model_fields[name]
+    choices = get_args(field.annotation)
+    match detail["type"]:
+        case "less_than_equal" | "greater_than_equal":
+            least, most = (
+                next(getattr(limit, key) for limit in field.metadata if hasattr(limit, key))
+                for key in ("ge", "le")
+            )
+            return f"{name} is {value:.6g}: it must be from {least:g} to {most:g}"
+        case "literal_error" if isinstance(value, str):
+            return f"{name} is {value[:40]!r}: choose {', '.join(choices)}"
+    numeric = float in (field.annotation, *choices)
+    return f"{name} must be {'a number' if numeric else 'text'}, not {_kind_of(value)}"
+
+
+def _point_sentence(error: str, value: object) -> str:
+    if error == "float_type":
+        return f"a coordinate must be a number, not {_kind_of(value)}"
+    if error in ("less_than_equal", "greater_than_equal"):
+        return "a coordinate is no longitude or latitude in degrees"
+    return "a point is a pair of longitude and latitude"
+
+
+def _polygon(corners: list[Point]) -> str:
+    ring = [*corners, corners[0]]
+    return json.dumps({"type": "Polygon", "coordinates": [ring]})
 
 
 def _kind_of(value: object) -> str:

@@ -1,4 +1,4 @@
-"""What a claimed place gets: the verdict, its numbers, and how other places do beside it."""
+"""Verdict on a claimed place: its numbers, and a plot of how other places do beside it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from app.views.header import notice_html
-from app.views.markup import coordinates, distance, esc, rows_html, share
+from app.views.markup import coordinates, distance, esc, notice_html, rows_html, share
 from indexer.probability.verdicts import CANNOT_TELL, CONSISTENT, OUTSIDE, UNLIKELY, Verdict
 
 _TONES = {CONSISTENT: "good", UNLIKELY: "bad", CANNOT_TELL: "open", OUTSIDE: "open"}
@@ -55,7 +54,7 @@ def verdict_html(verdict: Verdict, photo: str, gps_lonlat_deg: tuple[float, floa
 
 
 def _rows(verdict: Verdict, gps: tuple[float, float] | None) -> list[tuple[str, str]]:
-    def known(value: float | None) -> str:
+    def told(value: float | None) -> str:
         return "" if value is None else share(value)
 
     rank = "" if verdict.rank is None else f"{verdict.rank:,} of {verdict.compared + 1:,}"
@@ -64,9 +63,9 @@ def _rows(verdict: Verdict, gps: tuple[float, float] | None) -> list[tuple[str, 
         ("Rank among places", rank),
         ("Percentile", percentile),
         ("Probability of the disc", share(verdict.mass) if verdict.rank is not None else ""),
-        ("p, elsewhere does as well", known(verdict.p_elsewhere)),
-        ("p, a false claim does as well", known(verdict.p_false)),
-        ("p, a true claim does as badly", known(verdict.p_true)),
+        ("p, elsewhere does as well", told(verdict.p_elsewhere)),
+        ("p, a false claim does as well", told(verdict.p_false)),
+        ("p, a true claim does as badly", told(verdict.p_true)),
         ("Photo's own tags, not used", coordinates(*gps) if gps else ""),
     ]
 

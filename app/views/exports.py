@@ -1,4 +1,4 @@
-"""An answer as a file for other programs: GeoJSON, CSV, KML. No photo and none of its tags."""
+"""Files of an answer for other programs: GeoJSON, CSV, KML. No photo and none of its tags."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 import json
 from typing import Any
 
-from app.views.markup import esc
+from app.views.markup import esc, shown_lonlat_deg
 from indexer.search.answer import Answer, Candidate
 
 _COLUMNS = (
@@ -41,7 +41,7 @@ def answer_csv(answer: Answer) -> str:
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(_COLUMNS)
     for c in answer.candidates:
-        lon_deg, lat_deg = _best(c)
+        lon_deg, lat_deg = shown_lonlat_deg(c)
         likely = "" if c.probability is None else f"{c.probability:.6g}"
         writer.writerow(
             [c.rank, f"{lat_deg:.7f}", f"{lon_deg:.7f}", likely]
@@ -67,10 +67,6 @@ def answer_kml(answer: Answer) -> str:
     )
 
 
-def _best(candidate: Candidate) -> tuple[float, float]:
-    return candidate.refined_lonlat_deg or (candidate.lon_deg, candidate.lat_deg)
-
-
 def _origin(answer: Answer) -> tuple[str, str, str]:
     return answer.index, answer.build, answer.model
 
@@ -81,7 +77,7 @@ def _plain(value: str) -> str:
 
 
 def _point(candidate: Candidate) -> dict[str, Any]:
-    lon_deg, lat_deg = _best(candidate)
+    lon_deg, lat_deg = shown_lonlat_deg(candidate)
     return {
         "type": "Feature",
         "properties": {
@@ -100,7 +96,7 @@ def _point(candidate: Candidate) -> dict[str, Any]:
 
 
 def _placemark(candidate: Candidate) -> str:
-    lon_deg, lat_deg = _best(candidate)
+    lon_deg, lat_deg = shown_lonlat_deg(candidate)
     likely = "" if candidate.probability is None else f"{candidate.probability:.1%} likely, "
     return (
         f"<Placemark><name>{candidate.rank}</name><description>{likely}score "

@@ -1,9 +1,16 @@
-"""Writing HTML safely: whatever comes from a file, a model or a photo goes through ``esc``."""
+"""HTML building blocks: escaped text, numbers as people read them, notices and lists of facts.
+
+Whatever comes from a file, a model or a photo goes through :func:`esc`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from indexer.search.answer import Candidate
 
 
 def esc(value: object) -> str:
@@ -50,7 +57,39 @@ def map_link(lon_deg: float, lat_deg: float) -> str:
     return f"https://www.openstreetmap.org/?mlat={lat}&amp;mlon={lon}#map=16/{lat}/{lon}"
 
 
+def shown_lonlat_deg(candidate: Candidate) -> tuple[float, float]:
+    """Longitude, latitude that a place is shown at: refined where it was, else its cell's."""
+    return candidate.refined_lonlat_deg or (candidate.lon_deg, candidate.lat_deg)
+
+
 def rows_html(rows: Iterable[tuple[str, str]]) -> str:
     """Names and plain values as a list of facts."""
     items = "".join(f"<div><dt>{esc(k)}</dt><dd>{esc(v)}</dd></div>" for k, v in rows if v)
     return f'<dl class="gair-rows">{items}</dl>'
+
+
+def notice_html(kind: str, text: str) -> str:
+    """One line with an icon. ``kind`` is "grave", "warning" or "info"; ``text`` is plain."""
+    sign = "i" if kind == "info" else "!"
+    return (
+        f'<div class="gair-notice gair-notice-{kind}"><span class="gair-sign" aria-hidden="true">'
+        f"{sign}</span><span>{esc(text)}</span></div>"
+    )
+
+
+def warnings_html(warnings: list[str]) -> str:
+    """A list of warnings, those about untrained models first and loudest; nothing for none."""
+    if not warnings:
+        return ""
+    ordered = sorted(warnings, key=is_grave, reverse=True)
+    return f'<ul class="gair-notices">{"".join(map(_warning_html, ordered))}</ul>'
+
+
+def is_grave(warning: str) -> bool:
+    """Whether a warning takes the meaning out of every answer."""
+    return "untrained" in warning.lower()
+
+
+def _warning_html(warning: str) -> str:
+    kind = "grave" if is_grave(warning) else "warning"
+    return f"<li>{notice_html(kind, warning[:1].upper() + warning[1:])}</li>"

@@ -1,11 +1,22 @@
-"""The ranked places, and what stands in their stead: nothing yet, or an error."""
+"""Cards of the ranked places and of single cells, and what stands there before an answer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from app.views.header import notice_html, warnings_html
-from app.views.markup import coordinates, counted, distance, esc, map_link, signed
+from app.views.markup import (
+    coordinates,
+    counted,
+    distance,
+    esc,
+    map_link,
+    notice_html,
+    share,
+    shown_lonlat_deg,
+    signed,
+    warnings_html,
+)
 from app.views.pictures import ChipPicture, chip_html
 from indexer.search.answer import NOT_IN_INDEX, Answer, Candidate
 
@@ -40,7 +51,7 @@ def error_html(message: str, title: str = "This photo was not searched") -> str:
 def places_html(
     answer: Answer,
     seconds: float,
-    known_warnings: tuple[str, ...] = (),
+    standing_warnings: tuple[str, ...] = (),
     chips: Mapping[int, ChipPicture] | None = None,
 ) -> str:
     """An answer: the best guess, and the ranked list.
@@ -48,10 +59,10 @@ def places_html(
     Args:
         answer: What the search returned.
         seconds: How long it took.
-        known_warnings: Warnings that the top of the page shows already; not repeated.
+        standing_warnings: Warnings that the top of the page shows already; not repeated.
         chips: Satellite pictures by rank.
     """
-    fresh = [warning for warning in answer.warnings if warning not in known_warnings]
+    fresh = [warning for warning in answer.warnings if warning not in standing_warnings]
     chips = chips or {}
     rows = "".join(_row_html(c, chips.get(c.rank)) for c in answer.candidates)
     return (
@@ -71,7 +82,7 @@ def best_html(answer: Answer) -> str:
     if not answer.candidates:
         return ""
     first = answer.candidates[0]
-    lon_deg, lat_deg = first.refined_lonlat_deg or (first.lon_deg, first.lat_deg)
+    lon_deg, lat_deg = shown_lonlat_deg(first)
     where = coordinates(lon_deg, lat_deg)
     how = "refined between cells" if first.refined_lonlat_deg else "centre of the best cell"
     return (
@@ -149,7 +160,7 @@ def _downloads_html() -> str:
 
 
 def _row_html(candidate: Candidate, chip: ChipPicture | None) -> str:
-    lonlat_deg = candidate.refined_lonlat_deg or (candidate.lon_deg, candidate.lat_deg)
+    lonlat_deg = shown_lonlat_deg(candidate)
     place = coordinates(*lonlat_deg)
     what = f"place {candidate.rank}"
     return (
@@ -199,10 +210,65 @@ def _merged_text(candidate: Candidate) -> str:
 
 def part_html(name: str, cosine: float) -> str:
     """A bar that grows from the middle: right for a positive cosine, left for a negative one."""
-    share = max(-1.0, min(1.0, cosine)) * 50
-    left = 50 + min(share, 0.0)
+    half = max(-1.0, min(1.0, cosine)) * 50
+    left = 50 + min(half, 0.0)
     return (
         f'<span class="gair-part"><span>{name}</span><span class="gair-bar">'
-        f'<i style="left:{left:.1f}%;width:{abs(share):.1f}%"></i></span>'
+        f'<i style="left:{left:.1f}%;width:{abs(half):.1f}%"></i></span>'
         f"<span>{signed(cosine)}</span></span>"
+    )
+
+
+@dataclass(frozen=True)
+class CellFacts:
+    """One cell, as the photos see it."""
+
+    h3_cell: str
+    lon_deg: float
+    lat_deg: float
+    rs_score: float | None
+    """Cosine with the imagery; None before there is a photo."""
+    location_score: float | None
+    fused: float | None
+    """Probability of the cell, or its score."""
+    probable: bool
+    """Whether ``fused`` is a probability."""
+    rank: int | None
+    """Among all cells, 1 for the best."""
+    cells: int
+    """How many there are."""
+    chip: ChipPicture | None
+
+
+def cell_html(facts: CellFacts) -> str:
+    """A card for the map."""
+    where = coordinates(facts.lon_deg, facts.lat_deg)
+    return (
+        f'<div class="gair-cell-card">{chip_html(facts.chip, f"the cell at {where}")}'
+        f'<div><p class="gair-lonlat">{where}</p>{_scores_html(facts)}'
+        f'<p class="gair-fine">H3 {esc(facts.h3_cell)}</p>'
+        f'<p class="gair-links"><button type="button" data-gair-copy="{where}">Copy</button>'
+        f'<button type="button" data-gair-test="{where}">Test as a claim</button></p></div></div>'
+    )
+
+
+def outside_html(lon_deg: float, lat_deg: float) -> str:
+    """What is said of a point that no cell holds."""
+    where = coordinates(lon_deg, lat_deg)
+    return (
+        f'<div class="gair-cell-card"><div><p class="gair-lonlat">{where}</p>'
+        "<p>No cell of this index.</p></div></div>"
+    )
+
+
+def _scores_html(facts: CellFacts) -> str:
+    if facts.fused is None or facts.rs_score is None or facts.location_score is None:
+        return '<p class="gair-fine">No photo yet, so no score.</p>'
+    number = share(facts.fused) if facts.probable else signed(facts.fused)
+    name = "probability of the cell" if facts.probable else "score"
+    rank = "" if facts.rank is None else f", {facts.rank:,} of {counted(facts.cells, 'cell')}"
+    return (
+        f'<p><b>{number}</b> <span class="gair-dim">{name}{rank}</span></p>'
+        f'<div class="gair-parts">{part_html("Imagery", facts.rs_score)}'
+        f"{part_html('Location', facts.location_score)}</div>"
     )

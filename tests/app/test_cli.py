@@ -14,12 +14,18 @@ from pathlib import Path
 import pytest
 from app_pages import free_port
 
-from app.cli import build_parser, main
-from app.options import Credentials, ServerOptions, TileSource, is_loopback
+from app.cli import build_parser, main, read_options
+from app.options import Credentials, ServerOptions, is_loopback
+from app.views.tiles import TileSource
 from gair.errors import UsageError
 
 TILES = "https://tiles.example.org/{z}/{x}/{y}.png"
 HEAVY = ("torch", "gradio", "faiss", "rasterio", "duckdb", "h3", "numpy")
+
+
+def options_of(*argv: str) -> ServerOptions:
+    """What a command line chooses."""
+    return read_options(build_parser().parse_args(argv))[1]
 
 
 def test_help_teaches_and_loads_nothing_heavy() -> None:
@@ -99,12 +105,13 @@ def test_a_password_comes_from_a_file_that_nobody_else_may_read(tmp_path: Path) 
     file.write_text("alice:wonder:land\nmore\n")
     file.chmod(0o644)
     with pytest.raises(UsageError, match="chmod 600"):
-        Credentials.from_flag(f"@{file}")
+        Credentials.parse(f"@{file}")
     file.chmod(0o600)
-    found = Credentials.from_flag(f"@{file}")
-    assert found == Credentials("alice", "wonder:land")
-    assert "wonder" not in repr(found)
-    assert Credentials.from_flag(None) is None
+    credentials = Credentials.parse(f"@{file}")
+    assert credentials == Credentials("alice", "wonder:land")
+    assert "wonder" not in repr(credentials)
+    assert options_of("--auth", f"@{file}").auth == credentials
+    assert options_of().auth is None
 
 
 def test_a_password_matches_itself_only() -> None:
@@ -123,8 +130,10 @@ def test_a_password_matches_itself_only() -> None:
 
 
 def test_tiles_need_every_placeholder() -> None:
-    assert TileSource.from_flags(None, None) is None
-    assert TileSource.from_flags(TILES, "me") == TileSource(TILES, "me")
+    assert options_of().tiles is None
+    assert options_of("--tiles", TILES, "--tiles-attribution", "me").tiles == TileSource(
+        TILES, "me"
+    )
     with pytest.raises(UsageError, match="tile address"):
         TileSource("https://tiles.example.org/{z}/{x}.png", "me")
 
@@ -176,5 +185,5 @@ def test_a_taken_port_is_found_before_anything_is_loaded(
 
 
 def test_the_imagery_share_is_a_share() -> None:
-    with pytest.raises(UsageError, match="--imagery-share 1.5 must be from 0 to 1"):
+    with pytest.raises(UsageError, match="`imagery_share` 1.5 must be from 0 to 1"):
         ServerOptions(imagery_share=1.5)

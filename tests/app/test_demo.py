@@ -14,7 +14,7 @@ from repository import REPOSITORY
 
 from app.demo import main, why_to_build
 from app.examples import read_samples
-from app.views.header import IndexFacts, facts_line_html, standing_warnings_html
+from app.views.index_facts import IndexFacts, facts_line_html, standing_warnings_html
 from gair.model import Gair, ModelInfo
 from indexer.index.index import open_index
 from indexer.search.geolocator import Geolocator
@@ -88,16 +88,18 @@ def test_the_errors_printed_are_the_distances_to_the_truth(
     printed = re.findall(r"([\d.]+) (k?m) from where it was taken", said)
     for shown, metres in zip(printed, off_m[:3], strict=True):
         assert_shown(*shown, metres)
-    found = re.search(
+    summary = re.search(
         rf"all {PHOTOS}: median error ([\d.]+) (k?m) \(random cells: ([\d.]+) (k?m)\), (\d) within "
         r"1 km \(random cells: ([\d.]+)\)",
         said,
     )
-    assert found is not None
-    assert_shown(found[1], found[2], float(np.median(off_m)))
-    assert_shown(found[3], found[4], float(np.median(chance_m)))
-    assert int(found[5]) == sum(metres <= 1000 for metres in off_m)
-    assert float(found[6]) == pytest.approx(PHOTOS * np.mean(np.array(chance_m) <= 1000), abs=0.15)
+    assert summary is not None
+    assert_shown(summary[1], summary[2], float(np.median(off_m)))
+    assert_shown(summary[3], summary[4], float(np.median(chance_m)))
+    assert int(summary[5]) == sum(metres <= 1000 for metres in off_m)
+    assert float(summary[6]) == pytest.approx(
+        PHOTOS * np.mean(np.array(chance_m) <= 1000), abs=0.15
+    )
 
 
 def test_with_calibration_photos_the_index_is_calibrated_once(

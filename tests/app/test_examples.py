@@ -15,7 +15,7 @@ from toy_city import photo
 
 from app.cli import main
 from app.examples import Sample, read_samples, stem_of, thumbnail_jpeg
-from app.views.examples import examples_html
+from app.views.shell import examples_html
 from gair.errors import PhotoError, UsageError
 
 
@@ -86,8 +86,8 @@ def test_each_picture_is_a_button_with_a_name() -> None:
     html = examples_html(pictures, synthetic=True)
     assert re.findall(r'<button type="button" data-gair-example="(\d)"', html) == list("123")
     assert re.findall(r'alt="([^"]*)"', html) == [f"Example photo {n}" for n in (1, 2, 3)]
-    found = re.findall(r'src="data:image/jpeg;base64,([^"]*)"', html)
-    assert [base64.b64decode(data) for data in found] == pictures
+    sources = re.findall(r'src="data:image/jpeg;base64,([^"]*)"', html)
+    assert [base64.b64decode(data) for data in sources] == pictures
     assert "synthetic city, no place on Earth" in html
     assert "no place on Earth" not in examples_html(pictures, synthetic=False)
 

@@ -153,9 +153,9 @@ class Visit:
 
     def overflowing(self) -> list[str]:
         """Classes of what reaches past the right edge of the window."""
-        found = self.tab.evaluate(
+        names = self.tab.evaluate(
             "() => [...document.querySelectorAll('.gair-app *')].filter(e => e.offsetParent && "
             "!e.closest('.gair-map, .gair-examples, svg') && "
             "e.getBoundingClientRect().right > innerWidth + 1).map(e => e.className)"
         )
-        return list(found)
+        return list(names)

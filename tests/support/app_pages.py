@@ -165,7 +165,8 @@ def _serve(told: dict[str, Any]) -> None:
     indexes, limits = Indexes(Path(told["indexes"])), Limits(**told["limits"])
     samples = tuple(read_samples(Path(told["examples"]))) if told["examples"] else ()
     chosen = dict(told["options"])
-    chosen["auth"] = Credentials.from_flag(chosen.get("auth"))
+    if "auth" in chosen:
+        chosen["auth"] = Credentials.parse(chosen["auth"])
     chosen["public_hosts"] = tuple(chosen.get("public_hosts", ()))
     options = ServerOptions(port=told["port"], examples=samples, limits=limits, **chosen)
     with serving(lambda uploads: WatchedEngine(indexes, limits, uploads), options, "toy"):

@@ -5,9 +5,7 @@ from __future__ import annotations
 import dataclasses
 from html.parser import HTMLParser
 
-from app.views.header import (
-    IndexFacts,
-)
+from app.views.index_facts import IndexFacts
 from indexer.search.answer import Answer, Candidate
 
 EVIL = "<img src=x onerror=alert(1)>\"'&{{x}}${1}"

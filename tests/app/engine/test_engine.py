@@ -61,11 +61,11 @@ def slowly(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> tuple[threading.E
 def test_answers_are_those_of_the_index(engine: Engine, tiny_index: Path) -> None:
     geo = Geolocator.open("toy", indexes_dir=tiny_index)
     one, two = jpeg(1), jpeg(2)
-    found = engine.search("toy", [Upload("a.jpg", one)], k=3, rs_weight=0.25)
-    assert found.photo == "a.jpg"
+    answer = engine.search("toy", [Upload("a.jpg", one)], k=3, rs_weight=0.25)
+    assert answer.photo == "a.jpg"
     expected = geo.search(one, k=3, rs_weight=0.25)
-    assert [c.row for c in found.candidates] == [c.row for c in expected.candidates]
-    assert found.candidates[0].score == pytest.approx(expected.candidates[0].score, abs=1e-6)
+    assert [c.row for c in answer.candidates] == [c.row for c in expected.candidates]
+    assert answer.candidates[0].score == pytest.approx(expected.candidates[0].score, abs=1e-6)
     both = engine.search("toy", [one, two])
     assert both.photos == ("photo", "photo")
     together = geo.search([one, two], same_place=True)
@@ -88,15 +88,15 @@ def test_photos_that_wait_pass_the_encoder_together(
     engine._cache = type(engine._cache)(0)  # nothing is remembered
     go, sizes = slowly(engine, monkeypatch)
     with ThreadPoolExecutor(6) as pool:
-        asked = [pool.submit(engine.search, "toy", [Upload("10.jpg", jpeg(10))])]
+        futures = [pool.submit(engine.search, "toy", [Upload("10.jpg", jpeg(10))])]
         wait_for(lambda: sizes)
         for n in range(11, 16):
-            asked.append(pool.submit(engine.search, "toy", [Upload(f"{n}.jpg", jpeg(n))]))
+            futures.append(pool.submit(engine.search, "toy", [Upload(f"{n}.jpg", jpeg(n))]))
         wait_for(lambda: len(engine._batcher._waiting) == 5)
         go.set()
-        found = [one.result() for one in asked]
+        together = [future.result() for future in futures]
     assert sizes == [1, 5]
-    for a, b in zip(alone, found, strict=True):
+    for a, b in zip(alone, together, strict=True):
         assert a.photo == b.photo
         assert [c.row for c in a.candidates] == [c.row for c in b.candidates]
         assert a.candidates[0].score == pytest.approx(b.candidates[0].score, abs=1e-5)
@@ -128,10 +128,10 @@ def test_an_index_with_shortlists_is_searched_by_them(
     monkeypatch.setattr(
         type(geo.index.rs), "scores", lambda store, s: scored.append(len(s)) or scores(store, s)
     )
-    found = engine.search("lists", [one])
+    answer = engine.search("lists", [one])
     assert scored == []  # no cell but those of the shortlist
-    assert any("searched by shortlist" in warning for warning in found.warnings)
-    for a, b in zip(found.candidates, expected.candidates, strict=True):
+    assert any("searched by shortlist" in warning for warning in answer.warnings)
+    for a, b in zip(answer.candidates, expected.candidates, strict=True):
         assert (a.row, a.score) == (b.row, pytest.approx(b.score, abs=1e-6))
         assert a.refined_lonlat_deg == pytest.approx(b.refined_lonlat_deg, abs=1e-6)
     values = engine.heatmap("lists", [one], "imagery").values  # of every cell
@@ -152,15 +152,15 @@ def test_too_many_questions_and_too_much_time_are_refused(
     engine = Engine(Indexes(tiny_index), Limits(max_waiting=2, timeout_s=1))
     go, _ = slowly(engine, monkeypatch)
     with ThreadPoolExecutor(2) as pool:
-        asked = [pool.submit(engine.search, "toy", [jpeg(n)]) for n in (40, 41)]
+        futures = [pool.submit(engine.search, "toy", [jpeg(n)]) for n in (40, 41)]
         wait_for(lambda: engine.load.inside == 2)
         with pytest.raises(BusyError, match="2 questions wait already"):
             engine.search("toy", [jpeg(42)])
-        for one in asked:
+        for future in futures:
             with pytest.raises(UnavailableError, match="within 1 s"):
-                one.result()
+                future.result()
     go.set()
-    engine._door._timeout_s = 20
+    engine._admission._timeout_s = 20
     assert engine.search("toy", [jpeg(42)]).candidates
     load = engine.load
     assert (load.inside, load.answered, load.refused) == (0, 1, 1)
@@ -175,12 +175,12 @@ def test_what_is_being_answered_when_the_server_stops_is_finished(
     engine = Engine.open(tiny_index)
     go, _ = slowly(engine, monkeypatch)
     with ThreadPoolExecutor(2) as pool:
-        asked = pool.submit(engine.search, "toy", [jpeg(43)])
+        future = pool.submit(engine.search, "toy", [jpeg(43)])
         wait_for(lambda: engine.load.inside == 1)
         closing = pool.submit(engine.close)
         wait_for(lambda: engine.stopping)
         go.set()
-        assert asked.result().candidates
+        assert future.result().candidates
         closing.result()
 
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from app_pages import RunningPage, sha256, wait_for, write_photos
 
-from app.http.schemas import answer_model, verdict_model
+from app.http.questions import answer_model, verdict_model
 from indexer.search.geolocator import Geolocator
 
 
@@ -57,9 +57,9 @@ def ask(client: Any, photo: Any, *args: Any, api_name: str = "/search") -> Any:
 def tool(http: httpx.Client, name: str, **arguments: object) -> Any:
     call = {"name": name, "arguments": arguments}
     body = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": call}
-    found = http.post("mcp", json=body).json()
-    assert found["id"] == 7
-    return found["result"]
+    reply = http.post("mcp", json=body).json()
+    assert reply["id"] == 7
+    return reply["result"]
 
 
 def test_all_three_ways_answer_what_the_engine_answers(
@@ -72,16 +72,16 @@ def test_all_three_ways_answer_what_the_engine_answers(
     encoded = base64.b64encode(photo.read_bytes()).decode()
     weights = {"rs_weight": 0.25, "location_weight": 0.75}
     called = tool(http, "search_photo", photos=[encoded], k=3, **weights)["structuredContent"]
-    for found in (plain, ask(client, photo, 3, 0.25, 0.75), called):
-        assert set(found) == set(expected)
-        assert answer_model().model_validate(found)
+    for reply in (plain, ask(client, photo, 3, 0.25, 0.75), called):
+        assert set(reply) == set(expected)
+        assert answer_model().model_validate(reply)
         rows = [c["row"] for c in expected["candidates"]]
-        assert [c["row"] for c in found["candidates"]] == rows
+        assert [c["row"] for c in reply["candidates"]] == rows
         scores = [c["score"] for c in expected["candidates"]]
-        assert [c["score"] for c in found["candidates"]] == pytest.approx(scores, abs=1e-6)
-        assert found["schema_version"] == expected["schema_version"]
-        assert found["rs_weight"] == 0.25
-        assert found["trained"] is False
+        assert [c["score"] for c in reply["candidates"]] == pytest.approx(scores, abs=1e-6)
+        assert reply["schema_version"] == expected["schema_version"]
+        assert reply["rs_weight"] == 0.25
+        assert reply["trained"] is False
     assert plain["photo"] == "street.jpg"
     assert len(post(http, "search", photo).json()["candidates"]) == 5
 
@@ -96,10 +96,10 @@ def test_claims_are_verified_all_three_ways(
     encoded = base64.b64encode(photo.read_bytes()).decode()
     place = {"lat_deg": 51.5, "lon_deg": -0.1, "radius_m": 300}
     called = tool(http, "verify_photo", photos=[encoded], **place)["structuredContent"]
-    for found in (plain, ask(client, photo, 51.5, -0.1, 300, api_name="/verify"), called):
-        assert verdict_model().model_validate(found)
-        assert found["sentence"] == expected["sentence"]
-        assert found["mass"] == pytest.approx(expected["mass"], abs=1e-5)
+    for reply in (plain, ask(client, photo, 51.5, -0.1, 300, api_name="/verify"), called):
+        assert verdict_model().model_validate(reply)
+        assert reply["sentence"] == expected["sentence"]
+        assert reply["mass"] == pytest.approx(expected["mass"], abs=1e-5)
 
 
 def test_several_photos_of_one_place_and_a_box(
@@ -169,10 +169,10 @@ def test_a_photo_that_cannot_be_read_is_named_in_the_error(
     photos: dict[str, Path],
 ) -> None:
     started = time.perf_counter()
-    found = post(http, "search", photos[name])
+    response = post(http, "search", photos[name])
     assert time.perf_counter() - started < 2
-    assert (found.status_code, set(found.json())) == (status, {"error"})
-    assert message in found.json()["error"]
+    assert (response.status_code, set(response.json())) == (status, {"error"})
+    assert message in response.json()["error"]
     if name != "heavy":
         with pytest.raises(Exception, match=message):
             ask(client, photos[name])
@@ -206,10 +206,10 @@ def test_fields_that_make_no_sense_are_refused(
     http: httpx.Client,
     photos: dict[str, Path],
 ) -> None:
-    found = post(http, path, photos["street"], **fields)
-    assert (found.status_code, set(found.json())) == (status, {"error"})
-    assert message in found.json()["error"]
-    assert "\n" not in found.json()["error"]
+    response = post(http, path, photos["street"], **fields)
+    assert (response.status_code, set(response.json())) == (status, {"error"})
+    assert message in response.json()["error"]
+    assert "\n" not in response.json()["error"]
 
 
 def test_requests_of_another_form_are_refused(http: httpx.Client, photos: dict[str, Path]) -> None:
@@ -225,9 +225,9 @@ def test_requests_of_another_form_are_refused(http: httpx.Client, photos: dict[s
         ({"files": [("photo", ("a.jpg", b"x"))] * 9}, 400),
     ]
     for request, status in cases:
-        found = http.post("search", **request)
-        assert found.status_code == status, (request, found.text)
-        assert set(found.json()) == {"error"}
+        response = http.post("search", **request)
+        assert response.status_code == status, (request, response.text)
+        assert set(response.json()) == {"error"}
     assert http.get("search").status_code == 405
     assert post(http, "search", photos["street"]).status_code == 200
 
@@ -246,24 +246,24 @@ def test_arguments_of_gradio_client_that_make_no_sense_are_refused(
 def test_a_bug_is_500_without_a_word_about_the_inside(
     http: httpx.Client, page: RunningPage, photos: dict[str, Path]
 ) -> None:
-    found = post(http, "search", photos["bug"])
-    assert found.status_code == 500
-    assert found.json() == {"error": "something went wrong in the server; its log says what"}
-    assert found.headers["x-content-type-options"] == "nosniff"
+    response = post(http, "search", photos["bug"])
+    assert response.status_code == 500
+    assert response.json() == {"error": "something went wrong in the server; its log says what"}
+    assert response.headers["x-content-type-options"] == "nosniff"
     wait_for(lambda: "a bug, for the sake of the test" in page.errors())
 
 
 def test_health_says_what_is_served_and_how_busy_it_is(http: httpx.Client) -> None:
-    found = http.get("health").json()
-    assert found["status"] == "ok"
-    (index,) = found["indexes"]
+    health = http.get("health").json()
+    assert health["status"] == "ok"
+    (index,) = health["indexes"]
     assert index["name"] == "toy"
     assert index["open"] is True
     assert index["cells"] == 171
     assert index["build"]
-    assert found["queue"]["inside"] == 0
-    assert found["queue"]["most"] == 32
-    assert found["uptime_s"] > 0
+    assert health["queue"]["inside"] == 0
+    assert health["queue"]["most"] == 32
+    assert health["uptime_s"] > 0
 
 
 def test_mcp_speaks_the_protocol_and_takes_bytes_only(

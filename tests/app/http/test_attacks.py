@@ -51,7 +51,7 @@ def alive(server: RunningPage, http: httpx.Client, street: bytes) -> Iterator[No
     assert search(http, "street.jpg", street).status_code == 200
     assert http.get("").status_code == 200
     ours = re.findall(r'File ".*/((?:app|indexer|gair)/.*)", line', server.errors()[len(before) :])
-    assert set(ours) <= {"app/guard.py"}
+    assert set(ours) <= {"app/http/guard.py"}
 
 
 def search(http: httpx.Client, name: str, content: bytes) -> httpx.Response:
@@ -89,11 +89,11 @@ def test_a_thousand_broken_files_are_read_or_refused() -> None:
 def test_broken_files_over_http(http: httpx.Client, count: int) -> None:
     codes: list[int] = []
     for kind, content in mutated(count, seed=1):
-        found = search(http, f"fuzz.{kind.lower()}", content)
-        assert found.status_code in (200, 413, 415, 422), (kind, found.text)
-        if found.status_code != 200:
-            assert set(found.json()) == {"error"}
-        codes.append(found.status_code)
+        response = search(http, f"fuzz.{kind.lower()}", content)
+        assert response.status_code in (200, 413, 415, 422), (kind, response.text)
+        if response.status_code != 200:
+            assert set(response.json()) == {"error"}
+        codes.append(response.status_code)
     assert {200, 415, 422} <= set(codes)
 
 
@@ -118,9 +118,9 @@ def test_a_bomb_and_200_mb_do_not_fill_the_memory(
     assert http.post(path, content=body(), headers=declared).status_code == 413
     if "upload" not in path:
         where = {"lat_deg": "51.5", "lon_deg": "0"} if path == "verify" else {}
-        found = http.post(path, files={"photo": ("bomb.png", bomb)}, data=where)
-        assert found.status_code == 413
-        assert "169,000,000 pixels" in found.json()["error"]
+        response = http.post(path, files={"photo": ("bomb.png", bomb)}, data=where)
+        assert response.status_code == 413
+        assert "169,000,000 pixels" in response.json()["error"]
     assert memory_mb(server) < before + 250
 
 
@@ -130,9 +130,9 @@ def test_markup_is_no_photo(http: httpx.Client, name: str) -> None:
     svg = f'<svg xmlns="http://www.w3.org/2000/svg">{SCRIPT}</svg>'
     xxe = '<!DOCTYPE svg [<!ENTITY x SYSTEM "file:///etc/passwd">]><svg>&x;</svg>'
     for text in (svg, xxe, f"<!doctype html>{SCRIPT}", f"<?php {SCRIPT}", "%!PS\n(x) run"):
-        found = search(http, name, text.encode())
-        assert found.status_code == 415
-        assert found.json()["error"].startswith(f"{name} is not a photo in a known format")
+        response = search(http, name, text.encode())
+        assert response.status_code == 415
+        assert response.json()["error"].startswith(f"{name} is not a photo in a known format")
 
 
 @pytest.mark.usefixtures("alive")
@@ -167,8 +167,8 @@ def test_a_file_of_the_server_cannot_be_named(
         shown = http.get(f"gradio_api/file={path}".replace("\x00", "%00"))
         assert shown.status_code in (400, 404)
         assert SECRET not in shown.text
-        asked = http.post("search", data={"photo": path}, files={"x": b""})
-        assert asked.status_code == 422
+        response = http.post("search", data={"photo": path}, files={"x": b""})
+        assert response.status_code == 422
         assert search(http, path.replace("\x00", ""), b"no photo").status_code == 415
     for path in ("gair-static/../server.py", "gair-static/..%2fserver.py", "assets/../../x"):
         assert http.get(path).status_code == 404
@@ -188,13 +188,17 @@ def call(http: httpx.Client, name: str, data: list[Any]) -> str:
 def test_markup_in_names_and_tags_stays_text(http: httpx.Client) -> None:
     tagged = encode(photo(), "JPEG", exif=exif_with({0x010E: SCRIPT, 0x0131: SCRIPT}))
     name = f'"><img src=x onerror=alert(1)>{SCRIPT}.jpg'
-    found = search(http, name, tagged)
-    assert found.status_code == 200
-    assert found.headers["content-type"] == "application/json"
-    assert found.headers["x-content-type-options"] == "nosniff"
-    assert "alert" not in found.text or "\\u003c" in found.text or SCRIPT in found.json()["photo"]
-    assert "/" not in found.json()["photo"]
-    assert "0x010E" not in found.text
+    response = search(http, name, tagged)
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert (
+        "alert" not in response.text
+        or "\\u003c" in response.text
+        or SCRIPT in response.json()["photo"]
+    )
+    assert "/" not in response.json()["photo"]
+    assert "0x010E" not in response.text
     path = upload(http, "a.jpg", tagged)
     shown = http.get(f"gradio_api/file={path}")
     assert shown.headers["content-type"] == "image/jpeg"
@@ -219,16 +223,16 @@ def test_wrong_types_are_refused_by_the_endpoints(
                 continue  # the default, or read as 1
             if (wrong, at) in ((-1, 1), (-1, 2)) and name == "verify":
                 continue
-            found = call(http, name, data)
-            assert "event: error" in found, (wrong, at, found)
-            assert "Traceback" not in found
+            events = call(http, name, data)
+            assert "event: error" in events, (wrong, at, events)
+            assert "Traceback" not in events
         assert "error" in call(http, name, [wrong])
         assert "event: error" in call(http, name, [wrong, *rest])
     for body in (b"", b"null", b"[]", b"{", b'{"data": 7}', b"\xff\xfe", b"[" * 50_000):
-        found = http.post(
+        response = http.post(
             f"gradio_api/call/{name}", content=body, headers={"content-type": "application/json"}
         )
-        assert 400 <= found.status_code < 500, body[:20]
+        assert 400 <= response.status_code < 500, body[:20]
 
 
 @pytest.mark.usefixtures("alive")
@@ -237,13 +241,14 @@ def test_wrong_types_are_refused_by_the_pages_own_function(http: httpx.Client) -
     (page,) = [c["id"] for c in config["components"] if c["props"].get("elem_id") == "gair-page"]
     for data in (None, 7, "x", [], {}, {"what": "x"}, {"photos": ["/etc/passwd"]}, {"index": 7}):
         body = {"session_hash": "x", "component_id": page, "fn_name": "ask", "data": data}
-        found = http.post("gradio_api/component_server", json=body)
-        assert found.status_code == 200, (data, found.text)
-        assert "error" in found.json()
-        assert "root:" not in found.text
+        response = http.post("gradio_api/component_server", json=body)
+        assert response.status_code == 200, (data, response.text)
+        assert "error" in response.json()
+        assert "root:" not in response.text
     for change in ({"component_id": 10**9}, {"fn_name": "__init__"}, {"fn_name": "load"}):
-        found = http.post("gradio_api/component_server", json={**body, **change})
-        assert found.status_code >= 400, change  # Gradio calls an unknown component its own error
+        response = http.post("gradio_api/component_server", json={**body, **change})
+        # Gradio calls an unknown component its own error.
+        assert response.status_code >= 400, change
 
 
 @pytest.mark.usefixtures("alive")
@@ -253,16 +258,16 @@ def test_200_questions_at_once_are_answered_or_refused(http: httpx.Client, stree
         httpx.Client(base_url=http.base_url, timeout=60, limits=limits) as many,
         ThreadPoolExecutor(200) as pool,
     ):
-        found = list(
+        responses = list(
             pool.map(lambda n: search(many, f"{n}.jpg", street + str(n).encode()), range(200))
         )
-    codes = [one.status_code for one in found]
+    codes = [response.status_code for response in responses]
     assert set(codes) <= {200, 429}
     assert codes.count(200) >= 32
-    for one in found:
-        if one.status_code == 429:
-            assert "wait already" in one.json()["error"]
-            assert one.headers["retry-after"]
+    for response in responses:
+        if response.status_code == 429:
+            assert "wait already" in response.json()["error"]
+            assert response.headers["retry-after"]
     assert http.get("health").json()["queue"]["inside"] == 0
 
 

@@ -15,8 +15,9 @@ import httpx
 import pytest
 from app_pages import RunningPage, running_page, wait_for, write_photos
 
-from app.http.headers import security_headers
-from app.options import ServerOptions, TileSource
+from app.http.guard import security_headers
+from app.options import ServerOptions
+from app.views.tiles import TileSource
 
 AUTH = ("alice", "wonderland")
 
@@ -65,17 +66,17 @@ def form(photo: Path) -> dict[str, Any]:
     ],
 )
 def test_nothing_is_seen_without_the_password(page: RunningPage, path: str) -> None:
-    found = httpx.get(f"{page.url}{path}")
-    assert found.status_code == 401
-    assert found.headers["www-authenticate"].startswith("Basic")
-    assert "toy" not in found.text
+    response = httpx.get(f"{page.url}{path}")
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"].startswith("Basic")
+    assert "toy" not in response.text
 
 
 def test_a_wrong_password_costs_a_second(page: RunningPage, photos: dict[str, Path]) -> None:
     for method, path in (("GET", ""), ("GET", "health")):
-        found = httpx.request(method, f"{page.url}{path}", auth=("alice", "wonder"))
-        assert found.status_code == 401
-        assert found.elapsed.total_seconds() > 0.9
+        response = httpx.request(method, f"{page.url}{path}", auth=("alice", "wonder"))
+        assert response.status_code == 401
+        assert response.elapsed.total_seconds() > 0.9
     assert httpx.post(f"{page.url}search", **form(photos["street"])).status_code == 401
     assert page.seen() == []
 
@@ -100,9 +101,9 @@ def test_with_the_password_everything_works_under_the_proxys_path(
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "127.0.0.2:80"])
 def test_other_host_names_are_refused(http: httpx.Client, host: str) -> None:
     """As after DNS rebinding."""
-    found = http.get("", headers={"host": host})
-    assert found.status_code == 403
-    assert "--public-host" in found.json()["error"]
+    response = http.get("", headers={"host": host})
+    assert response.status_code == 403
+    assert "--public-host" in response.json()["error"]
 
 
 @pytest.mark.parametrize("host", ["localhost:1", "[::1]:80", "maps.example.org"])
@@ -115,13 +116,13 @@ def test_other_sites_cannot_ask_in_somebodys_name(
 ) -> None:
     before = len(page.seen())
     for origin in ("https://evil.example", "null", "http://127.0.0.1:1", "file://"):
-        found = http.post("search", headers={"origin": origin}, **form(photos["street"]))
-        assert found.status_code == 403, origin
+        response = http.post("search", headers={"origin": origin}, **form(photos["street"]))
+        assert response.status_code == 403, origin
     assert len(page.seen()) == before
     own = page.url.rstrip("/")
     for origin in (own, "https://maps.example.org"):
-        found = http.post("search", headers={"origin": origin}, **form(photos["street"]))
-        assert found.status_code == 200
+        response = http.post("search", headers={"origin": origin}, **form(photos["street"]))
+        assert response.status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -142,9 +143,9 @@ def test_other_sites_cannot_ask_in_somebodys_name(
 def test_only_what_the_page_needs_is_there(
     http: httpx.Client, method: str, path: str, status: int
 ) -> None:
-    found = http.request(method, path, json={} if method == "POST" else None)
-    assert found.status_code == status
-    assert set(found.json()) == {"error"}
+    response = http.request(method, path, json={} if method == "POST" else None)
+    assert response.status_code == status
+    assert set(response.json()) == {"error"}
 
 
 def test_every_response_tells_the_browser_what_it_may_do(http: httpx.Client) -> None:
@@ -195,8 +196,8 @@ def test_too_large_a_body_is_refused_whether_it_says_so_or_not(http: httpx.Clien
     kind = {"content-type": "multipart/form-data; boundary=x"}
     for path in ("search", "verify", "gradio_api/upload"):
         for content in (bytes(30_000_000), zeros()):
-            found = http.post(path, content=content, headers=kind)
-            assert found.status_code in (413, 429), path
+            response = http.post(path, content=content, headers=kind)
+            assert response.status_code in (413, 429), path
     json = {"content-type": "application/json"}
     for path in ("gradio_api/component_server", "gradio_api/queue/join", "gradio_api/call/search"):
         assert http.post(path, content=bytes(2_000_000), headers=json).status_code == 413
@@ -238,9 +239,9 @@ def test_questions_that_are_being_answered_are_finished_when_it_stops(
 ) -> None:
     """The last test here: it stops the server of the others."""
     (uploads,) = page.uploads.glob("gair-uploads-*")
-    found: list[httpx.Response] = []
+    responses: list[httpx.Response] = []
     asking = threading.Thread(
-        target=lambda: found.append(http.post("search", **form(photos["slow"])))
+        target=lambda: responses.append(http.post("search", **form(photos["slow"])))
     )
     asking.start()
     wait_for(lambda: http.get("health").json()["queue"]["inside"])
@@ -252,6 +253,6 @@ def test_questions_that_are_being_answered_are_finished_when_it_stops(
     assert "stopping" in late.json()["error"]
     asking.join(20)
     assert page.process.wait(20) == 0
-    assert [len(one.json()["candidates"]) for one in found] == [5]
+    assert [len(response.json()["candidates"]) for response in responses] == [5]
     assert not uploads.exists()
     assert page.errors() == ""

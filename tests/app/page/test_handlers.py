@@ -23,7 +23,7 @@ from app.engine.limits import Limits
 from app.engine.uploads import GONE, Uploads
 from app.examples import Sample
 from app.page.handlers import Desk
-from app.views.cells import cosine_levels, density_levels
+from app.views.map import cosine_levels, density_levels
 from indexer.index.index import open_index
 
 EXIF_MARK = b"Exif"
@@ -219,9 +219,9 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("asked", "told"), BAD)
-def test_nonsense_gets_one_line(desk: Desk, asked: Any, told: str) -> None:
-    error = desk.ask(asked)["error"]
+@pytest.mark.parametrize(("values", "told"), BAD)
+def test_nonsense_gets_one_line(desk: Desk, values: Any, told: str) -> None:
+    error = desk.ask(values)["error"]
     assert told in error
     assert "\n" not in error
 
@@ -252,6 +252,6 @@ def test_nonsense_gets_one_line(desk: Desk, asked: Any, told: str) -> None:
 def test_values_that_make_no_sense_are_named(
     desk: Desk, street: str, values: dict[str, Any], told: str
 ) -> None:
-    asked = {"do": "locate", "index": "known", "photos": [street], "k": 5, **values}
+    request = {"do": "locate", "index": "known", "photos": [street], "k": 5, **values}
     with pytest.raises(AssertionError, match=told):
-        ask(desk, asked.pop("do"), **asked)
+        ask(desk, request.pop("do"), **request)

@@ -45,10 +45,10 @@ def test_an_address_brings_back_the_view_but_never_the_photo(
     assert not again.tab.locator("#gair-panel-claim").is_hidden()
     again.tab.wait_for_selector("path.gair-claimed", state="attached")
     again.tab.wait_for_selector("path.gair-area", state="attached")
-    found, meant = again.hash(), visit.hash()
-    views = [[float(v) for v in said.pop("view").split(",")] for said in (found, meant)]
+    reproduced, meant = again.hash(), visit.hash()
+    views = [[float(v) for v in said.pop("view").split(",")] for said in (reproduced, meant)]
     assert views[0] == pytest.approx(views[1], abs=2e-4)  # a few pixels
-    assert found == meant
+    assert reproduced == meant
     again.context.close()
     assert again.outside == again.errors == []
 
@@ -109,8 +109,8 @@ def test_the_report_is_one_page_that_needs_nothing_else(
     file = tmp_path / name
     file.write_text(text)
     report = visit.context.new_page()
-    asked: list[str] = []
-    report.on("request", lambda request: asked.append(request.url))
+    requested: list[str] = []
+    report.on("request", lambda request: requested.append(request.url))
     report.goto(file.as_uri())
     shown = report.inner_text("body")
     assert best in shown
@@ -118,7 +118,7 @@ def test_the_report_is_one_page_that_needs_nothing_else(
         assert fact in shown
     assert report.locator("svg.map .pin").count() == 5
     assert report.locator("td img").count() == (5 if index == "known" else 0)
-    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    assert [url for url in requested if not url.startswith(("file:", "data:"))] == []
     assert "<script" not in text
     assert report.evaluate("[...document.images].every(i => i.naturalWidth > 0)")
     assert b"Exif" not in text.encode()

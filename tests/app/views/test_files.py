@@ -14,16 +14,20 @@ import pytest
 from PIL import Image
 from view_answers import ANSWER, EVIL, FIRST, Page
 
-from app.views.cell import CellFacts, cell_html, outside_html
 from app.views.claim import plot_svg, verdict_html
-from app.views.drawing import Pin, map_svg
-from app.views.explore import comparison_html, imagery_dates
 from app.views.exports import answer_csv, answer_geojson, answer_kml
-from app.views.facts import PhotoFacts, facts_html
+from app.views.index_facts import imagery_dates
 from app.views.markup import share
-from app.views.pictures import ChipPicture, chip_html, jpeg_uri
-from app.views.places import places_html
-from app.views.report import ReportParts, report_html
+from app.views.pictures import (
+    ChipPicture,
+    PhotoFacts,
+    chip_html,
+    comparison_html,
+    facts_html,
+    jpeg_uri,
+)
+from app.views.places import CellFacts, cell_html, outside_html, places_html
+from app.views.report import Pin, ReportParts, map_svg, report_html
 from app.views.shell import shell_html
 from indexer.probability.verdicts import Verdict
 from indexer.search.answer import NOT_IN_INDEX
@@ -54,8 +58,8 @@ class FakeRegion:
     """A region's outline, and nothing else."""
 
     def to_geojson(self, properties: dict[str, Any] | None = None) -> dict[str, Any]:
-        found = {"level": 0.9, "km2": 3.0, **(properties or {})}
-        return {"type": "Feature", "properties": found, "geometry": SQUARE}
+        shown = {"level": 0.9, "km2": 3.0, **(properties or {})}
+        return {"type": "Feature", "properties": shown, "geometry": SQUARE}
 
 
 BELIEVED = dataclasses.replace(

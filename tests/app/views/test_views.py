@@ -10,16 +10,11 @@ import numpy as np
 import pytest
 from view_answers import ANSWER, EVIL, FACTS, FIRST, Page
 
-from app.options import TileSource
-from app.views.header import (
-    UNTRAINED,
-    IndexFacts,
-    facts_line_html,
-    standing_warnings_html,
-)
-from app.views.map import map_places, tiles_of
+from app.views.index_facts import UNTRAINED, IndexFacts, facts_line_html, standing_warnings_html
+from app.views.map import map_places
 from app.views.markup import coordinates, counted, distance, esc
 from app.views.places import empty_html, error_html, places_html
+from app.views.tiles import TileSource, tiles_of
 from indexer.regions.cells import cell_from_hex
 
 

@@ -1,15 +1,88 @@
-"""What an index is: where, from what imagery, how built, and where it has holes."""
+"""Facts of an index: the line and the warnings at the top of the page, and the panel Explore."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from app.views.markup import counted, esc, rows_html
-from indexer.index.index import Index
-from indexer.index.manifest import Manifest
-from indexer.probability.calibration import Calibration
+from app.views.markup import counted, esc, is_grave, rows_html, warnings_html
 
+if TYPE_CHECKING:
+    from indexer.index.index import Index
+    from indexer.index.manifest import Manifest
+    from indexer.probability.calibration import Calibration
+    from indexer.search.geolocator import Geolocator
+
+UNTRAINED = "Untrained model: the places mean nothing."
+_UNCALIBRATED = "uncalibrated"
 _MOST_DATES = 12
+"""Days of imagery that are listed; of more the first and the last are told."""
+
+
+@dataclass(frozen=True)
+class IndexFacts:
+    """What the page says about its index before any photo is searched."""
+
+    name: str
+    build: str
+    cells: int
+    model: str
+    model_licence: str
+    trained: bool
+    attribution: str
+    """Credit that the imagery asks for."""
+    warnings: tuple[str, ...]
+
+    @classmethod
+    def of(cls, geo: Geolocator) -> IndexFacts:
+        """The facts of an open geolocator."""
+        return cls(
+            name=geo.index.name,
+            build=geo.index.manifest.build,
+            cells=geo.index.manifest.cells_indexed,
+            model=geo.model_name,
+            model_licence=geo.model_licence,
+            trained=geo.trained,
+            attribution=geo.attribution,
+            warnings=tuple(geo.warnings),
+        )
+
+    @property
+    def all_warnings(self) -> tuple[str, ...]:
+        """Warnings that hold for every search, one about an untrained model always among them."""
+        if self.trained or any(is_grave(warning) for warning in self.warnings):
+            return self.warnings
+        return (UNTRAINED, *self.warnings)
+
+
+def facts_line_html(facts: IndexFacts) -> str:
+    """The index in one line: cells, model, terms, credit."""
+    tags = []
+    if not facts.trained:
+        tags.append('<span class="gair-tag gair-tag-grave">Untrained</span>')
+    if any(warning.lower().startswith(_UNCALIBRATED) for warning in facts.warnings):
+        tags.append('<span class="gair-tag gair-tag-warn">Not calibrated</span>')
+    elif facts.trained:
+        tags.append('<span class="gair-tag">Calibrated</span>')
+    credit = esc(facts.attribution or "no attribution recorded")
+    return (
+        f'<span title="build {esc(facts.build)}"><b>{esc(counted(facts.cells, "cell"))}</b></span>'
+        f"<span>Model <b>{esc(facts.model)}</b></span>"
+        f"<span>Licence {esc(facts.model_licence)}</span>{''.join(tags)}"
+        f'<span class="gair-credit">{credit}</span>'
+    )
+
+
+def standing_warnings_html(facts: IndexFacts) -> str:
+    """Warnings that hold for every search: grave ones in full, the others folded away."""
+    grave = [warning for warning in facts.all_warnings if is_grave(warning)]
+    other = [warning for warning in facts.all_warnings if not is_grave(warning)]
+    if not other:
+        return warnings_html(grave)
+    return (
+        f'{warnings_html(grave)}<details class="gair-fold gair-warnings"><summary>'
+        f"{counted(len(other), 'note')} on this index</summary>{warnings_html(other)}</details>"
+    )
 
 
 def explore_html(index: Index, calibration: Calibration | None) -> str:
@@ -97,16 +170,4 @@ def _calibration_html(calibration: Calibration | None) -> str:
             ("Made", calibration.created_utc[:10]),
             ("Weight of the imagery", f"{calibration.weights.shares[0]:.2f}"),
         ]
-    )
-
-
-def comparison_html(first: str, second: str, cosine: float) -> str:
-    """How alike two photos are to the model."""
-    width = max(0.0, min(1.0, cosine)) * 100
-    return (
-        '<div class="gair-comparison" role="status">'
-        f"<p><b>{cosine:.3f}</b> cosine of {esc(first)} with {esc(second)}</p>"
-        f'<span class="gair-meter"><i style="width:{width:.1f}%"></i></span>'
-        '<p class="gair-fine">1 for the same picture. It says how alike the model finds them, not '
-        "how likely they show one place: that is not calibrated.</p></div>"
     )
