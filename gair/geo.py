@@ -26,6 +26,9 @@ WEB_MERCATOR_CIRCUMFERENCE_M = 40075016.68557849
 WEB_MERCATOR_MAX_LATITUDE_DEG = 85.05112877980659
 """Latitude where EPSG:3857 ends."""
 
+LONLAT = "OGC:CRS84"
+"""Longitude, latitude in degrees, as a CRS."""
+
 
 @dataclass(frozen=True)
 class Footprint:
@@ -55,7 +58,7 @@ class Footprint:
             bbox_wnes_deg: (lon_min, lat_max, lon_max, lat_min), the order the GAIR release uses.
         """
         west, north, east, south = (float(v) for v in bbox_wnes_deg)
-        return cls("OGC:CRS84", (west, south, east, north))
+        return cls(LONLAT, (west, south, east, north))
 
     @classmethod
     def web_mercator_square(cls, lonlat_deg: tuple[float, float], side_m: float) -> Footprint:
@@ -78,7 +81,7 @@ class Footprint:
         """
         points = np.asarray(lonlat_deg, dtype=np.float64).reshape(-1, 2)
         west, south, east, north = self.bounds_wsen
-        px, py = _from_lonlat(self.crs)(points[:, 0], points[:, 1])
+        px, py = transformer(LONLAT, self.crs)(points[:, 0], points[:, 1])
         u = (np.asarray(px) - west) / (east - west)
         v = (north - np.asarray(py)) / (north - south)  # y grows downwards
         return np.stack([2 * u - 1, 2 * v - 1], axis=1)
@@ -89,7 +92,7 @@ class Footprint:
         west, south, east, north = self.bounds_wsen
         px = west + (xy[:, 0] + 1) / 2 * (east - west)
         py = north - (xy[:, 1] + 1) / 2 * (north - south)
-        lon, lat = _to_lonlat(self.crs)(px, py)
+        lon, lat = transformer(self.crs, LONLAT)(px, py)
         return np.stack([np.asarray(lon), np.asarray(lat)], axis=1)
 
 
@@ -126,24 +129,22 @@ def lonlat_to_web_mercator(lonlat_deg: npt.ArrayLike) -> Floats:
 Transform = Callable[[Floats, Floats], tuple[Floats, Floats]]
 
 
-@functools.lru_cache(maxsize=64)
-def _from_lonlat(crs: str) -> Transform:
-    return _transformer("OGC:CRS84", crs)
+@functools.lru_cache(maxsize=128)
+def transformer(source: str, target: str) -> Transform:
+    """From one CRS to another, x before y; made once, for making costs more than using it.
 
+    Safe to use in several threads at once.
 
-@functools.lru_cache(maxsize=64)
-def _to_lonlat(crs: str) -> Transform:
-    return _transformer(crs, "OGC:CRS84")
-
-
-def _transformer(source: str, target: str) -> Transform:
+    Raises:
+        FootprintError: a CRS is unknown.
+    """
     try:
-        transformer = pyproj.Transformer.from_crs(source, target, always_xy=True)
+        proj = pyproj.Transformer.from_crs(source, target, always_xy=True)
     except pyproj.exceptions.CRSError as error:
         raise FootprintError(f"unknown CRS in {source!r} -> {target!r}: {error}") from error
 
     def apply(x: Floats, y: Floats) -> tuple[Floats, Floats]:
-        out_x, out_y = transformer.transform(x, y)
+        out_x, out_y = proj.transform(x, y)
         return np.asarray(out_x), np.asarray(out_y)
 
     return apply

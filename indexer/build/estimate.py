@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indexer.build.frames import INNER_SHARE, FramePlan, plan_frames
+from indexer.build.frames import INNER_SHARE, plan_frames
 from indexer.build.recipe import Recipe, WantedPrecision, choose_precision
 from indexer.index.token_maps import map_bytes
 from indexer.regions.cells import cells_of
 
 if TYPE_CHECKING:
     from gair.model import Gair
-    from indexer.imagery.source import ImagerySource
-    from indexer.imagery.stac.fetch_estimate import Download
+    from indexer.imagery.source import Download, ImagerySource
     from indexer.regions.region import Region
 
 FRAMES_MEASURED = 8
@@ -101,6 +100,7 @@ def estimate(
         cells.lonlat_deg, imagery.coverage, side_m, INNER_SHARE, imagery.resolution_m
     )
     frames = len(plan.bounds_wsen_m)
+    used = np.unique(plan.frame_of_cell[plan.frame_of_cell >= 0])
     indexed = int((plan.frame_of_cell >= 0).sum())
     grid, dim = model.config.rs_grid, model.config.dim
     vectors = 2 * _NUMBER_BYTES * dim
@@ -118,7 +118,7 @@ def estimate(
         frames=frames,
         index_bytes=indexed * (vectors + BYTES_A_CELL) + _FIXED_BYTES,
         token_bytes=frames * map_bytes((frames, grid, grid, dim)) if keep_token_maps else 0,
-        download=_download(imagery, plan),
+        download=imagery.download(plan.footprint(int(frame)) for frame in used),
         seconds=frames * speed.frame_s + indexed * speed.location_s if speed else 0.0,
     )
 
@@ -145,16 +145,6 @@ def measured_speed(model: Gair, cells_a_frame: int, recipe: Recipe) -> Speed:
         towers.at_places(places).cpu()
         end = time.perf_counter()
     return Speed((between - since) / FRAMES_MEASURED, (end - between) / LOCATIONS_MEASURED)
-
-
-def _download(imagery: ImagerySource, plan: FramePlan) -> Download | None:
-    from indexer.imagery.stac.fetch_estimate import download_of
-    from indexer.imagery.stac.imagery import StacImagery
-
-    if not isinstance(imagery, StacImagery):
-        return None
-    used = np.unique(plan.frame_of_cell[plan.frame_of_cell >= 0])
-    return download_of(imagery, (plan.footprint(int(frame)) for frame in used))
 
 
 def _size(count: float) -> str:

@@ -1,4 +1,4 @@
-"""From stored values to digital numbers, and a check that they are some."""
+"""Digital numbers from stored values, and a check that they are reflectance x 10000."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import numpy as np
 
 from gair.arrays import Floats32
 from gair.errors import ImageryError, UsageError
-from indexer.imagery.handles import OpenFiles
-from indexer.imagery.rasters import gdal_errors, nodata_value
+from indexer.imagery.rasters import OpenFiles, gdal_errors, nodata_value
 from indexer.imagery.scenes import Scene, SceneBand
 
 DN_PER_REFLECTANCE = 10000.0
@@ -22,7 +21,7 @@ _SAMPLE_PX = 256  # longest side of the coarse look at a scene
 
 
 @dataclass(frozen=True)
-class Calibration:
+class Scaling:
     """How stored values become digital numbers, where a user states it: ``dn * scale + offset``."""
 
     scale: float = 1.0
@@ -46,7 +45,7 @@ class Calibration:
         return values
 
 
-def check_reflectance(scene: Scene, calibration: Calibration, files: OpenFiles) -> None:
+def check_reflectance(scene: Scene, scaling: Scaling, files: OpenFiles) -> None:
     """Look at a scene's red band coarsely: does it hold digital numbers, and any at all?
 
     Raises:
@@ -61,7 +60,7 @@ def check_reflectance(scene: Scene, calibration: Calibration, files: OpenFiles) 
     stored = stored[np.isfinite(stored) & (stored != nodata_value(raster))]
     if not stored.size:
         raise ImageryError(f"{raster.path} is nodata all over: take it out, or fetch it again")
-    median = float(np.median(calibration.apply(stored[None], [red])))
+    median = float(np.median(scaling.apply(stored[None], [red])))
     low, high = _SANE_MEDIAN_DN
     if low <= median <= high:
         return

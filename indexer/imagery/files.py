@@ -10,7 +10,7 @@ Scenes that overlap are laid over each other by name, the first one on top.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,12 +23,10 @@ from gair.bands import GAIR_BANDS
 from gair.errors import ImageryError
 from gair.files import sha256_of
 from gair.geo import Footprint
-from indexer.imagery.digital_numbers import Calibration, check_reflectance
-from indexer.imagery.finding import find_rasters
-from indexer.imagery.handles import FilePool
+from indexer.imagery.digital_numbers import Scaling, check_reflectance
 from indexer.imagery.provenance import terms
-from indexer.imagery.rasters import RasterFile
-from indexer.imagery.scenes import Scene, find_scenes
+from indexer.imagery.rasters import FilePool, RasterFile
+from indexer.imagery.scenes import Scene, find_rasters, find_scenes
 from indexer.imagery.source import FramePixels
 from indexer.imagery.warping import Grid, filled, outline_of, warp_scene
 
@@ -39,14 +37,14 @@ class LocalImagery:
     Made by :func:`open_imagery`. Close it, or use it in a ``with`` block.
     """
 
-    def __init__(self, scenes: Sequence[Scene], calibration: Calibration) -> None:
+    def __init__(self, scenes: Sequence[Scene], scaling: Scaling) -> None:
         self._scenes = tuple(scenes)
-        self._calibration = calibration
+        self._scaling = scaling
         self._coverage = shapely.union_all([scene.outline for scene in scenes])
         self._pool = FilePool()
         with self._pool.borrowed() as files:
             for scene in self._scenes:
-                check_reflectance(scene, calibration, files)
+                check_reflectance(scene, scaling, files)
 
     @property
     def scenes(self) -> tuple[Scene, ...]:
@@ -66,29 +64,29 @@ class LocalImagery:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Sentences a user should read before trusting what is built from this imagery."""
-        found: list[str] = []
+        notes: list[str] = []
         made_up = [scene.name for scene in self._scenes if scene.provenance.synthetic]
         if made_up:
-            found.append(
+            notes.append(
                 f"Synthetic imagery, {_listed(made_up)}: what it shows is no place on Earth."
             )
         top = [scene.name for scene in self._scenes if scene.provenance.level == "L1C"]
         if top:
-            found.append(
+            notes.append(
                 f"{_listed(top)} is Level-1C, top-of-atmosphere reflectance; "
                 "GAIR was trained on Level-2A."
             )
         offsets = {
             scene.provenance.product_offset_dn: scene.name
             for scene in self._scenes
-            if scene.provenance.product_offset_dn and not self._calibration.offset
+            if scene.provenance.product_offset_dn and not self._scaling.offset
         }
         for offset, name in sorted(offsets.items()):
-            found.append(
+            notes.append(
                 f"The product metadata of {name} asks for an offset of {offset} that is not "
                 f"applied: pass --dn-offset {offset} if its pixels are as delivered."
             )
-        return tuple(found)
+        return tuple(notes)
 
     def read(self, footprint: Footprint, shape: tuple[int, int]) -> FramePixels:
         """The pixels of a footprint; where no scene has any, they are filled in from around.
@@ -114,11 +112,14 @@ class LocalImagery:
                     continue
                 stored = warp_scene(scene, grid, files)
                 new = np.isfinite(stored).all(axis=0) & ~valid
-                values[:, new] = self._calibration.apply(stored, scene.bands)[:, new]
+                values[:, new] = self._scaling.apply(stored, scene.bands)[:, new]
                 valid |= new
                 if valid.all():
                     break
         return filled(values, valid)
+
+    def download(self, footprints: Iterable[Footprint]) -> None:
+        """Nothing: all of it is on disk."""
 
     def describe(self) -> dict[str, Any]:
         """What the imagery is, in plain JSON types; hashes every file, so it reads them all."""
@@ -127,8 +128,8 @@ class LocalImagery:
             "kind": "files",
             "scenes": [_describe(scene) for scene in self._scenes],
             "resolution_m": round(self.resolution_m, 2),
-            "dn_scale": self._calibration.scale,
-            "dn_offset": self._calibration.offset,
+            "dn_scale": self._scaling.scale,
+            "dn_offset": self._scaling.offset,
             "attribution": credit,
             "licence": licence,
             "warnings": list(self.warnings),
@@ -172,11 +173,11 @@ def open_imagery(
         ImageryError: Files are missing, broken, not georeferenced, or hold no digital numbers.
         UsageError: ``dn_scale`` or ``dn_offset`` cannot work.
     """
-    calibration = Calibration(dn_scale, dn_offset)
+    scaling = Scaling(dn_scale, dn_offset)
     paths = [path] if isinstance(path, str | Path) else path
     if not paths:
         raise ImageryError("no imagery was named: give a file or a folder")
-    return LocalImagery(find_scenes(find_rasters([Path(p) for p in paths]), bands), calibration)
+    return LocalImagery(find_scenes(find_rasters([Path(p) for p in paths]), bands), scaling)
 
 
 def _describe(scene: Scene) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""When and how a scene was made, as far as its files say so.
+"""Provenance of a scene: when and how it was made, as far as its files say so.
 
 Nothing here changes a pixel: in particular no offset is ever derived from a date.
 """
@@ -133,8 +133,8 @@ def _synthetic(tags: Mapping[str, str]) -> Synthetic | None:
 def _product_metadata(path: Path) -> list[Path]:
     """The metadata file of the SAFE product that a file lies in, if any."""
     for folder in path.parents[:_SAFE_DEPTH]:
-        if found := sorted(folder.glob("MTD_MSIL*.xml")):
-            return found[:1]
+        if metadata := sorted(folder.glob("MTD_MSIL*.xml")):
+            return metadata[:1]
     return []
 
 

@@ -1,29 +1,39 @@
-"""One raster file: its header, its place on the ground, and what makes it unusable."""
+"""Raster files: headers, places on the ground, what makes one unusable, and files kept open.
+
+A GDAL dataset must not be used by two threads at once, and opening one costs more than reading a
+small window from it. So readers borrow a set of open datasets (:class:`FilePool`) and give it back:
+there are never more sets than readers at the same moment, whatever threads they run in.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import math
+import threading
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import pyproj
 import rasterio
 import shapely
 from affine import Affine
+from cachetools import LRUCache
 from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 from shapely.geometry import Polygon
 
 from gair.arrays import Floats
-from gair.errors import ImageryError
+from gair.errors import FootprintError, ImageryError
+from gair.geo import LONLAT, transformer
 
 _DTYPES = ("uint16", "int16", "uint32", "int32", "float32", "float64")
 _EDGE_POINTS = 32  # per side of an outline; a 110 km side then bends less than a metre per piece
+_MAX_OPEN = 120  # files a set keeps open, a dozen scenes of ten; well below the usual limit of 1024
 
 
 @dataclass(frozen=True)
@@ -165,9 +175,10 @@ def outline_lonlat(raster: RasterFile) -> Polygon:
         ImageryError: Its CRS does not map there.
     """
     along = np.linspace(0.0, 1.0, _EDGE_POINTS, endpoint=False)
-    zero, one = np.zeros_like(along), np.ones_like(along)
-    columns = np.concatenate([along, one, 1 - along, zero]) * raster.width
-    rows = np.concatenate([zero, along, one, 1 - along]) * raster.height
+    start, end = np.zeros_like(along), np.ones_like(along)
+    # Clockwise from the north-west corner, each side without its last point: the next side's first.
+    columns = np.concatenate([along, end, 1 - along, start]) * raster.width
+    rows = np.concatenate([start, along, end, 1 - along]) * raster.height
     lon, lat = _to_lonlat(raster, columns, rows)
     if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
         raise ImageryError(
@@ -192,11 +203,94 @@ def _to_lonlat(raster: RasterFile, columns: Floats, rows: Floats) -> tuple[Float
     a, b, c, d, e, f = raster.transform[:6]
     x, y = a * columns + b * rows + c, d * columns + e * rows + f
     try:
-        to_lonlat = pyproj.Transformer.from_crs(raster.crs, "OGC:CRS84", always_xy=True)
-    except pyproj.exceptions.ProjError as error:
+        return transformer(str(raster.crs), LONLAT)(x, y)
+    except (FootprintError, pyproj.exceptions.ProjError) as error:
         raise ImageryError(
             f"{raster.path} has a CRS that does not map to longitude and latitude, {raster.crs}: "
             "reproject it, for example with gdalwarp -t_srs EPSG:3857"
         ) from error
-    lon, lat = to_lonlat.transform(x, y)
-    return np.asarray(lon), np.asarray(lat)
+
+
+class Closable(Protocol):
+    """Something open."""
+
+    def close(self) -> None:
+        """End its use."""
+        ...
+
+
+Key = TypeVar("Key")
+Open = TypeVar("Open", bound=Closable)
+
+
+class ClosingLru(LRUCache[Key, Open]):
+    """Open things by key; the one unused the longest is closed when there are too many."""
+
+    def popitem(self) -> tuple[Key, Open]:
+        """Close the one unused the longest; returns it and its key."""
+        key, opened = super().popitem()
+        opened.close()
+        return key, opened
+
+    def close(self) -> None:
+        """Close them all."""
+        while self:
+            self.popitem()
+
+
+class OpenFiles(ClosingLru[Path, Any]):
+    """Datasets of one reader."""
+
+    def __init__(self, max_open: int = _MAX_OPEN) -> None:
+        super().__init__(max_open)
+
+    def __missing__(self, path: Path) -> Any:  # noqa: ANN401
+        self[path] = dataset = rasterio.open(path)
+        return dataset
+
+    def dataset(self, path: Path) -> Any:  # noqa: ANN401
+        """The open :class:`rasterio.DatasetReader` of a file."""
+        return self[path]
+
+
+class FilePool:
+    """Lends sets of open files, one reader each."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: list[OpenFiles] = []
+        self._closed = False
+
+    @contextlib.contextmanager
+    def borrowed(self) -> Iterator[OpenFiles]:
+        """A set nobody else uses until the ``with`` block ends.
+
+        Raises:
+            ImageryError: The pool is closed.
+        """
+        with self._lock:
+            if self._closed:
+                raise ImageryError("this imagery was closed: open it again to read from it")
+            files = self._idle.pop() if self._idle else OpenFiles()
+        try:
+            yield files
+        except BaseException:
+            # What went wrong may be left in a dataset, so none of these is lent again.
+            files.close()
+            raise
+        self._give_back(files)
+
+    def close(self) -> None:
+        """Close what is idle now, and what is lent as soon as it comes back."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for files in idle:
+            files.close()
+
+    def _give_back(self, files: OpenFiles) -> None:
+        with self._lock:
+            if not self._closed:
+                self._idle.append(files)
+                return
+        files.close()

@@ -1,5 +1,6 @@
-"""From raster files to scenes: ten bands of one place at one time.
+"""Scenes gathered from raster files: ten bands of one place at one time.
 
+Files are looked for in an order that does not depend on the disk.
 A raster with several bands is a scene of its own; its bands are named by its descriptions, or by
 the order a user states. Files with one band are gathered by name: what is left of ``s2_B02.tif``
 and ``s2_B8A.tif`` without the band is the same ``s2``.
@@ -7,7 +8,9 @@ and ``s2_B8A.tif`` without the band is the same ``s2``.
 
 from __future__ import annotations
 
+import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
@@ -19,11 +22,23 @@ from shapely.geometry.base import BaseGeometry
 from gair.bands import GAIR_BANDS, LAYOUTS, band_indices, canonical_band
 from gair.errors import BandError, ImageryError
 from indexer.imagery.provenance import Provenance, read_provenance
-from indexer.imagery.rasters import RasterFile, check_usable, outline_lonlat, resolution_m
+from indexer.imagery.rasters import (
+    RasterFile,
+    check_usable,
+    outline_lonlat,
+    read_header,
+    resolution_m,
+)
+
+SUFFIXES = (".tif", ".tiff", ".jp2")
+"""File names that are looked at, in any case."""
 
 _WORD = re.compile(r"[^_.\-\s]+")
+
 _RESOLUTION = re.compile(r"R?(?:10|20|60)m", re.IGNORECASE)
+
 AnyPath = TypeVar("AnyPath", bound=PurePath)
+
 _SAME_SIZE = 0.99  # pixels whose sides differ by less than this ratio are equally fine
 
 
@@ -54,6 +69,27 @@ class Scene:
     def rasters(self) -> tuple[RasterFile, ...]:
         """The files it is read from, each once."""
         return tuple({band.raster.path: band.raster for band in self.bands}.values())
+
+
+def find_rasters(paths: Sequence[Path]) -> list[RasterFile]:
+    """The headers of all rasters under some files and folders.
+
+    Args:
+        paths: Files, or folders to search with all their subfolders; what is hidden is passed over.
+
+    Returns:
+        Headers sorted by name; each file once, however often it was named.
+
+    Raises:
+        ImageryError: A path is missing or unreadable, there is no raster, or one cannot be opened.
+    """
+    named: dict[Path, tuple[str, Path]] = {}
+    for path in paths:
+        prefix = f"{path.resolve().name}/" if len(paths) > 1 and path.is_dir() else ""
+        for file in _files_of(path):
+            # A link is kept as it is: what it points to may be named by its hash.
+            named.setdefault(file.resolve(), (prefix + _name_in(file, path), file))
+    return [read_header(file, name) for name, file in sorted(named.values())]
 
 
 def find_scenes(rasters: Sequence[RasterFile], bands: Sequence[str] | None = None) -> list[Scene]:
@@ -118,8 +154,10 @@ def _stacked(raster: RasterFile, stated: Sequence[str] | None) -> Scene:
 def _gathered(remainder: str, files: dict[str, list[RasterFile]]) -> Scene:
     """The scene of several files with one band each."""
     a_file = next(iter(files.values()))[0]
-    what = f"the scene {remainder!r} in {a_file.path.parent}" if remainder else a_file.path.parent
-    band_indices(list(files), what=str(what))
+    folder = a_file.path.parent
+    band_indices(
+        list(files), what=f"the scene {remainder!r} in {folder}" if remainder else str(folder)
+    )
     bands = [SceneBand(name, _finest(name, files[name]), 1) for name in GAIR_BANDS]
     name = (_scene_folder(PurePosixPath(a_file.name)) / remainder).as_posix()
     return _scene(name if name != "." else _scene_folder(a_file.path).name, bands, files)
@@ -164,11 +202,12 @@ def _parse_name(raster: RasterFile) -> tuple[tuple[Path, str], str] | None:
     words = _WORD.findall(raster.path.stem)
     if words[:1] == ["MSK"]:  # quality masks of SAFE products are named by band, too
         return None
-    known = [(n, band) for n, word in enumerate(words) if (band := canonical_band(word))]
-    by_number = [(n, band) for n, band in known if words[n][0] in "Bb" and words[n][1:2].isdigit()]
-    if not known:
+    named = [(n, band) for n, word in enumerate(words) if (band := canonical_band(word))]
+    if not named:
         return None
-    place, band = (by_number or known)[-1]
+    # "B04" says more than "red", and what stands last says more than a folder-like prefix.
+    numbered = [(n, band) for n, band in named if words[n][0] in "Bb" and words[n][1:2].isdigit()]
+    place, band = (numbered or named)[-1]
     rest = [
         word
         for n, word in enumerate(words)
@@ -208,3 +247,49 @@ def _refuse(others: Sequence[RasterFile], stated: Sequence[str] | None) -> None:
         f"{others[0].path} has one band and its name says not which: name the files by band, such "
         "as s2_B02.tif, s2_B03.tif"
     )
+
+
+def _files_of(path: Path) -> list[Path]:
+    if not path.exists():
+        raise ImageryError(f"no file or folder {path}: check the path")
+    if path.is_file():
+        if path.suffix.lower() not in SUFFIXES:
+            raise ImageryError(
+                f"{path} is no {', '.join(SUFFIXES)} file: give Sentinel-2 bands as GeoTIFF or "
+                "JPEG 2000"
+            )
+        return [path]
+    everything = _walk(path)
+    rasters = [file for file in everything if file.suffix.lower() in SUFFIXES]
+    if not rasters:
+        raise ImageryError(
+            f"no {', '.join(SUFFIXES)} file in {path}: it holds {_summary(everything)}; give the "
+            "folder with the Sentinel-2 bands"
+        )
+    return rasters
+
+
+def _walk(folder: Path) -> list[Path]:
+    def refuse(error: OSError) -> None:
+        raise ImageryError(
+            f"cannot look into {error.filename}: {error.strerror}; make it readable"
+        ) from error
+
+    walked: list[Path] = []
+    for parent, folders, files in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        walked += [Path(parent, file) for file in files if not file.startswith(".")]
+    return walked
+
+
+def _summary(files: list[Path]) -> str:
+    """What a folder holds, for example ``3 .csv files and 1 .txt file``."""
+    kinds = Counter(file.suffix.lower() or "suffixless" for file in files)
+    parts = [f"{n} {kind} file{'s' if n > 1 else ''}" for kind, n in kinds.most_common(5)]
+    if len(kinds) > 5:
+        parts.append("others")
+    return ", ".join(parts[:-2] + [" and ".join(parts[-2:])]) or "no files"
+
+
+def _name_in(file: Path, root: Path) -> str:
+    return file.name if file == root else file.relative_to(root).as_posix()

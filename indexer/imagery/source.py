@@ -1,7 +1,8 @@
-"""What every source of imagery offers, whether it reads local files or a catalogue."""
+"""Protocol of imagery sources, which local files and catalogues follow alike."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -26,6 +27,18 @@ class FramePixels:
     def valid_fraction(self) -> float:
         """Share of the pixels that are imagery, 0 to 1."""
         return float(self.valid.mean())
+
+
+@dataclass(frozen=True)
+class Download:
+    """What must be fetched before some frames can be read."""
+
+    bytes: int
+    """About; dates that are fetched only where clouds hide the ground come on top."""
+    windows: int
+    """Windows of scenes, each several requests."""
+    cached: int
+    """Further windows that were fetched before."""
 
 
 class ImagerySource(Protocol):
@@ -63,6 +76,10 @@ class ImagerySource(Protocol):
             ImageryError: a file cannot be read.
             FootprintError: the footprint's CRS is unknown.
         """
+        ...
+
+    def download(self, footprints: Iterable[Footprint]) -> Download | None:
+        """What must be fetched to read some footprints, asking nobody; None where all is here."""
         ...
 
     def describe(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""From a scene's files to the grid of a frame: resampling, and filling of gaps."""
+"""Scenes resampled to the grid of a frame, and gaps filled."""
 
 from __future__ import annotations
 
@@ -19,10 +19,8 @@ from shapely.geometry import Polygon
 from gair.arrays import Bools, Floats32
 from gair.bands import MEAN_DN
 from gair.errors import FootprintError, ImageryError
-from gair.geo import Footprint
-from indexer.imagery.handles import OpenFiles
-from indexer.imagery.projections import transformer
-from indexer.imagery.rasters import RasterFile, gdal_errors, nodata_value, unused_value
+from gair.geo import Footprint, transformer
+from indexer.imagery.rasters import OpenFiles, RasterFile, gdal_errors, nodata_value, unused_value
 from indexer.imagery.scenes import Scene
 from indexer.imagery.source import FramePixels
 
@@ -128,7 +126,7 @@ def _scale(raster: RasterFile, grid: Grid) -> float:
     middle = (grid.width / 2, grid.height / 2)
     x, y = np.transpose([grid.transform * (middle[0] + a, middle[1] + b) for a, b in _CORNER])
     to_raster = transformer(grid.crs.to_wkt(), str(raster.crs))
-    at = [~raster.transform * point for point in zip(*to_raster.transform(x, y), strict=True)]
+    at = [~raster.transform * point for point in zip(*to_raster(x, y), strict=True)]
     column, row = np.transpose(at)
     sides = np.hypot(column[1:] - column[0], row[1:] - row[0])
     finer = float(np.sqrt(np.prod(sides)))
@@ -148,9 +146,9 @@ def _fringe(missing: Bools, partly: Bools) -> Bools:
 def outline_of(footprint: Footprint) -> Polygon:
     """A footprint's edges in longitude and latitude."""
     along = np.linspace(-1.0, 1.0, 8, endpoint=False)
-    one = np.ones_like(along)
-    x = np.concatenate([along, one, -along, -one])
-    y = np.concatenate([-one, along, one, -along])
+    edge = np.ones_like(along)
+    x = np.concatenate([along, edge, -along, -edge])
+    y = np.concatenate([-edge, along, edge, -along])
     return Polygon(footprint.lonlat_deg(np.stack([x, y], axis=1)))
 
 

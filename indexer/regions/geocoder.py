@@ -1,4 +1,4 @@
-"""A place's outline by its name, from a server that answers as Nominatim does.
+"""Outlines of places by name, from a server that answers as Nominatim does.
 
 Nobody is asked unless a user names a place (``--place``). Nominatim's search is documented at
 https://nominatim.org/release-docs/latest/api/Search/ and its usage policy, which wants a User-Agent
@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import json
 import re
-import urllib.error
-import urllib.parse
-import urllib.request
+from collections.abc import Iterable
 from typing import Any
 
 from gair.errors import RegionError, UsageError
+from gair.http import http_client
 from indexer.regions.geojson import parse_area
 from indexer.regions.region import Region
 
@@ -64,28 +63,40 @@ def find_place(name: str, url: str = NOMINATIM, *, number: int | None = None) ->
 
 
 def _ask(name: str, url: str) -> list[dict[str, Any]]:
-    query = urllib.parse.urlencode(
-        {"q": name, "format": "jsonv2", "polygon_geojson": 1, "limit": MOST_MATCHES}
-    )
-    if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
-        raise UsageError(f"--geocoder {url!r} is no http or https URL: give {NOMINATIM}")
-    request = urllib.request.Request(
-        f"{url.rstrip('/')}/search?{query}", headers={"User-Agent": USER_AGENT}
-    )
+    import httpx
+
     remedy = "try again later, name another --geocoder, or pass --polygon FILE.geojson"
+    question = {"q": name, "format": "jsonv2", "polygon_geojson": 1, "limit": MOST_MATCHES}
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
-            found = json.loads(answer.read(_MOST_BYTES))
-    except urllib.error.HTTPError as error:
-        raise RegionError(f"{url} refused with status {error.code}: {remedy}") from error
-    except (urllib.error.URLError, OSError) as error:
-        reason = getattr(error, "reason", error)
+        address = httpx.URL(f"{url.rstrip('/')}/search", params=question)
+        if address.scheme not in ("http", "https") or not address.host:
+            raise httpx.InvalidURL("no http or https")
+        with http_client(USER_AGENT, TIMEOUT_S) as client, client.stream("GET", address) as answer:
+            answer.raise_for_status()
+            matches = json.loads(_at_most(answer.iter_bytes(), _MOST_BYTES))
+    except httpx.InvalidURL as error:
+        raise UsageError(f"--geocoder {url!r} is no http or https URL: give {NOMINATIM}") from error
+    except httpx.HTTPStatusError as error:
+        status = error.response.status_code
+        raise RegionError(f"{url} refused with status {status}: {remedy}") from error
+    except httpx.HTTPError as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise RegionError(f"cannot reach the geocoder {url} ({reason}): {remedy}") from error
     except ValueError as error:
         raise RegionError(f"{url} does not answer as Nominatim does: {remedy}") from error
-    if not isinstance(found, list) or not all(isinstance(match, dict) for match in found):
+    if not isinstance(matches, list) or not all(isinstance(match, dict) for match in matches):
         raise RegionError(f"{url} does not answer as Nominatim does: {remedy}")
-    return found
+    return matches
+
+
+def _at_most(chunks: Iterable[bytes], most_bytes: int) -> bytes:
+    """The beginning of an answer: what is cut off there is no JSON any more."""
+    content = bytearray()
+    for chunk in chunks:
+        content += chunk
+        if len(content) > most_bytes:
+            break
+    return bytes(content[:most_bytes])
 
 
 def _is_area(match: dict[str, Any]) -> bool:

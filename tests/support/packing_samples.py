@@ -17,8 +17,7 @@ from photo_samples import GPS_TAG, encode, exif_with
 from PIL import Image
 from toy_city import NORTH_M, WEST_M, photo
 
-from training.dataset.pack.pack import PackOptions, PackReport, pack
-from training.dataset.pack.report import SplitCounts
+from training.dataset.pack.pack import PackOptions, PackReport, SplitCounts, pack
 
 CITY_M = 4000.0
 """Side of what ``toy_city.write_city`` writes."""

@@ -28,8 +28,9 @@ from toy_city import NORTH_M, WEST_M, write_city
 from gair.arrays import DigitalNumbers
 from gair.bands import GAIR_BANDS
 from gair.geo import Footprint
+from gair.http import Patience
 from indexer.imagery.stac.imagery import StacImagery, open_stac
-from indexer.imagery.stac.query import Patience, StacQuery
+from indexer.imagery.stac.query import StacQuery
 from indexer.imagery.stac.scenes import FINE_BANDS
 from indexer.regions.region import Region, region_from_bbox
 

@@ -1,4 +1,4 @@
-"""DigitalNumbers that were fetched before: one GeoTIFF for each window of a scene, on the local disk.
+"""Cache of windows fetched before: one GeoTIFF for each window of a scene, on the local disk.
 
 ::
 
@@ -7,7 +7,8 @@
 A window is as the server holds it, unscaled and with its clouds, so any later build, whatever its
 dates or composite, can use it. Files appear whole or not at all, and several builds may share a
 cache. A file was last modified when it was last used. Builds delete nothing; ``prune --imagery``
-does (:mod:`indexer.imagery.stac.prune_cache`), but for scenes that running builds use.
+does (:mod:`indexer.imagery.stac.prune_cache`), but for scenes that running builds use: each process
+writes these into a *lease*, a file of its own that it keeps locked as long as it lives.
 """
 
 from __future__ import annotations
@@ -35,86 +36,12 @@ from gair.arrays import DigitalNumbers
 from gair.files import disk_errors, try_lock
 from indexer.imagery.stac.scenes import StacScene
 
-IN_USE = ".in-use"
-
-_LOCK = "lock"
-
-
-class Lease:
-    """The scenes that a process uses of a cache. Nothing is written before the first."""
-
-    def __init__(self, cache: Path) -> None:
-        self._folder = cache / IN_USE
-        self._known: set[str] = set()
-        self._adding = threading.Lock()
-        self._file: IO[str] | None = None
-
-    def add(self, scene: Path) -> None:
-        """Use a scene's folder; waits for a prune to end.
-
-        Where a lease cannot be written nothing else can, and nobody prunes there.
-        """
-        name = "/".join(scene.parts[-2:])
-        with self._adding:
-            if name in self._known:
-                return
-            with contextlib.suppress(OSError), _locked(self._folder, shared=True):
-                if self._file is None:
-                    self._file = self._opened()
-                self._file.write(f"{name}\n")
-                self._file.flush()
-            self._known.add(name)
-
-    def _opened(self) -> IO[str]:
-        path = self._folder / f"{os.getpid()}-{secrets.token_hex(4)}"
-        file = path.open("x", encoding="utf-8")
-        try_lock(file.fileno(), shared=False)
-        weakref.finalize(self, _ended, file, path, os.getpid())
-        return file
-
-
-@contextlib.contextmanager
-def pruning(cache: Path) -> Iterator[frozenset[str]]:
-    """Let no scene be added meanwhile; gives those in use, as ``collection/scene``.
-
-    Leases of dead processes are removed.
-    """
-    folder = cache / IN_USE
-    with _locked(folder, shared=False):
-        used: set[str] = set()
-        for path in sorted(folder.iterdir()):
-            if path.name == _LOCK:
-                continue
-            with path.open("r+", encoding="utf-8") as file:
-                if try_lock(file.fileno(), shared=False):
-                    path.unlink()
-                else:
-                    used.update(line.rstrip("\n") for line in file)
-        yield frozenset(used)
-
-
-def _ended(file: IO[str], path: Path, process: int) -> None:
-    file.close()
-    if os.getpid() == process:  # a fork closes its copy only
-        path.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _locked(folder: Path, *, shared: bool) -> Iterator[None]:
-    """Wait for the lock of a cache."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / _LOCK).open("a") as file:
-        with contextlib.suppress(ImportError):
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
-        yield
-
-
 CACHE_VARIABLE = "GAIR_IMAGERY_CACHE"
 """Environment variable that names the cache's folder."""
+IN_USE = ".in-use"
+"""Folder of leases inside a cache."""
 
-
+_LOCK = "lock"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -238,3 +165,75 @@ def _write(
             raster.descriptions = names
     except RasterioError as error:
         raise OSError(5, " ".join(str(error).split())) from error
+
+
+class Lease:
+    """The scenes that a process uses of a cache. Nothing is written before the first."""
+
+    def __init__(self, cache: Path) -> None:
+        self._folder = cache / IN_USE
+        self._added: set[str] = set()
+        self._adding = threading.Lock()
+        self._file: IO[str] | None = None
+
+    def add(self, scene: Path) -> None:
+        """Use a scene's folder; waits for a prune to end.
+
+        Where a lease cannot be written nothing else can, and nobody prunes there.
+        """
+        name = "/".join(scene.parts[-2:])
+        with self._adding:
+            if name in self._added:
+                return
+            with contextlib.suppress(OSError), _locked(self._folder, shared=True):
+                if self._file is None:
+                    self._file = self._opened()
+                self._file.write(f"{name}\n")
+                self._file.flush()
+            self._added.add(name)
+
+    def _opened(self) -> IO[str]:
+        path = self._folder / f"{os.getpid()}-{secrets.token_hex(4)}"
+        file = path.open("x", encoding="utf-8")
+        # The lock ends with the process, however it dies: `pruning` tells dead leases by it.
+        try_lock(file.fileno(), shared=False)
+        weakref.finalize(self, _ended, file, path, os.getpid())
+        return file
+
+
+@contextlib.contextmanager
+def pruning(cache: Path) -> Iterator[frozenset[str]]:
+    """Let no scene be added meanwhile; gives those in use, as ``collection/scene``.
+
+    Leases of dead processes are removed.
+    """
+    folder = cache / IN_USE
+    with _locked(folder, shared=False):
+        used: set[str] = set()
+        for path in sorted(folder.iterdir()):
+            if path.name == _LOCK:
+                continue
+            with path.open("r+", encoding="utf-8") as file:
+                if try_lock(file.fileno(), shared=False):
+                    path.unlink()
+                else:
+                    used.update(line.rstrip("\n") for line in file)
+        yield frozenset(used)
+
+
+def _ended(file: IO[str], path: Path, process: int) -> None:
+    file.close()
+    if os.getpid() == process:  # a fork closes its copy only
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path, *, shared: bool) -> Iterator[None]:
+    """Wait for the lock of a cache."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / _LOCK).open("a") as file:
+        with contextlib.suppress(ImportError):
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        yield

@@ -7,14 +7,14 @@
         pixels = imagery.read(Footprint.web_mercator_square((-0.1, 51.5), 2446), (153, 153))
 
 Opening asks the catalogue which scenes there are and fetches no pixel. Each window of a scene is
-fetched once and kept on disk (:mod:`.stac_cache`); a second build needs the network for that one
+fetched once and kept on disk (:mod:`.cache`); a second build needs the network for that one
 question only.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -27,25 +27,23 @@ from shapely.geometry.base import BaseGeometry
 from gair.bands import GAIR_BANDS
 from gair.errors import ImageryError
 from gair.geo import Footprint
-from indexer.imagery.projections import transformed_grid, transformer
 from indexer.imagery.provenance import LICENCE, attribution
-from indexer.imagery.source import FramePixels
+from indexer.imagery.source import Download, FramePixels
 from indexer.imagery.stac.cache import WindowCache, default_cache
-from indexer.imagery.stac.composite import MISSING
+from indexer.imagery.stac.fetch_estimate import estimate_fetch
 from indexer.imagery.stac.query import StacQuery, require_packages, search
-from indexer.imagery.stac.scenes import COARSE_BANDS, FINE_BANDS, StacScene, scenes_of
-from indexer.imagery.stac.tile import Store, Tile, bilinear, extent_in
-from indexer.imagery.stac.windows import STEP, Windows
+from indexer.imagery.stac.scenes import StacScene, scenes_of
+from indexer.imagery.stac.tile import Store, Tile
+from indexer.imagery.stac.windows import Windows
 from indexer.imagery.warping import filled, outline_of
 from indexer.regions.antimeridian import grown, polygons_of, unwrapped, wrapped
 from indexer.regions.region import Region
 
 MARGIN_DEG = 0.025
 """Around a region, that scenes are looked for in: the side of a frame."""
+
 MEMORY_BYTES = 1 << 30
 """Of composites held in memory; others are composed again from the cache on disk."""
-
-_ORDER = [(*FINE_BANDS, *COARSE_BANDS).index(band) for band in GAIR_BANDS]
 
 
 class StacImagery:
@@ -87,25 +85,25 @@ class StacImagery:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Sentences a user should read before trusting what is built from this imagery."""
-        found = []
+        notes = []
         if synthetic := [s.name for s in self._scenes if not _is_sentinel(s)]:
-            found.append(
+            notes.append(
                 f"{_listed(synthetic)} is not of a Sentinel-2 satellite, says its catalogue."
             )
         if unstated := [s.name for s in self._scenes if not _scale_stated(s)]:
-            found.append(
+            notes.append(
                 f"{_listed(unstated)} does not say how its pixels are scaled; reflectance x 10000 "
                 "was taken for granted."
             )
         for name, reason in sorted(self._faults.items()):
-            found.append(f"The scene {name} was left out: {reason}.")
+            notes.append(f"The scene {name} was left out: {reason}.")
         if any(count for tile in self.tiles for count in tile.hidden.values()):
             # How much is told by the cells that are missing; parts of a build join these sentences.
-            found.append(
+            notes.append(
                 "Clouds or gaps hide a part of the region on all dates that were looked at: widen "
                 "--dates or raise --max-cloud to see it."
             )
-        return tuple(found)
+        return tuple(notes)
 
     def read(self, footprint: Footprint, shape: tuple[int, int]) -> FramePixels:
         """The pixels of a footprint; where no date shows the ground, they are filled in.
@@ -128,13 +126,17 @@ class StacImagery:
         for tile in self.tiles:
             if not tile.outline.intersects(ground):
                 continue
-            seen = _sampled(tile, footprint, shape)
+            seen = tile.frame(footprint, shape)
             new = np.isfinite(seen).all(axis=0) & ~valid
             values[:, new] = seen[:, new]
             valid |= new
             if valid.all():
                 break
         return filled(values, valid)
+
+    def download(self, footprints: Iterable[Footprint]) -> Download:
+        """What must be fetched to read some footprints; asks nobody."""
+        return estimate_fetch(self.tiles, self.query, self.windows, footprints)
 
     def describe(self) -> dict[str, Any]:
         """What the imagery is, in plain JSON types; the same before and after pixels are read.
@@ -175,7 +177,7 @@ class StacImagery:
 
     @property
     def _faults(self) -> dict[str, str]:
-        return {name: why for tile in self.tiles for name, why in tile.trust.faults.items()}
+        return {name: why for tile in self.tiles for name, why in tile.admission.faults.items()}
 
     def __enter__(self) -> StacImagery:
         return self
@@ -201,7 +203,7 @@ def open_stac(
     Args:
         region: what will be built.
         query: which catalogue, dates and clouds.
-        cache: folder of fetched pixels; :func:`.stac_cache.default_cache` unless given.
+        cache: folder of fetched pixels; :func:`.cache.default_cache` unless given.
         memory_bytes: composites held in memory, at most.
 
     Raises:
@@ -224,25 +226,6 @@ def open_stac(
 def _rank(tile: Tile) -> tuple[float, str]:
     shown = sum(shapely.intersection(part, tile.outline).area for part in tile.wanted.values())
     return -round(shown, 9), tile.scenes[0].name
-
-
-def _sampled(tile: Tile, footprint: Footprint, shape: tuple[int, int]) -> Any:  # noqa: ANN401
-    """(10, H, W) of a tile's composite on the grid of a frame; NaN where there is none."""
-    height, width = shape
-    west, south, east, north = footprint.bounds_wsen
-    x = west + (np.arange(width) + 0.5) / width * (east - west)
-    y = north - (np.arange(height) + 0.5) / height * (north - south)
-    grid = tile.grid
-    to_grid = transformer(footprint.crs, grid.crs)
-    px, py = transformed_grid(to_grid, x, y)
-    column, row = (px - grid.west) / grid.pixel, (grid.north - py) / grid.pixel  # (H, W)
-    extent = extent_in(tile, footprint)
-    layers = []
-    for kind in ("fine", "coarse"):
-        values, top, left = tile.pixels(kind, extent)
-        step = STEP[kind]
-        layers.append(bilinear(values, column / step - left, row / step - top, MISSING))
-    return np.concatenate(layers)[_ORDER]
 
 
 def _describe(scene: StacScene) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Does a scene mean what its metadata says?
+"""Admission of scenes whose pixels fit the offset in their metadata.
 
 Since January 2022 Sentinel-2 products are stored 1,000 too high, and metadata tells to take 0.1 of
 reflectance off. Catalogues have scenes from which it was taken off already and whose metadata still
@@ -21,89 +21,17 @@ from shapely.geometry.base import BaseGeometry
 from gair.arrays import DigitalNumbers, Floats32
 from gair.bands import GAIR_BANDS
 from indexer.imagery.stac.cache import WindowPlace
-from indexer.imagery.stac.composite import clear
 from indexer.imagery.stac.scenes import COARSE_BANDS, StacScene
-from indexer.imagery.stac.windows import Windows
-
-_COMPARED_WITH = 3  # other scenes that a scene is held against
-
-
-class Trust:
-    """Verdicts on the scenes of one tile; they do not depend on the order of asking."""
-
-    def __init__(
-        self,
-        scenes: Sequence[StacScene],
-        wanted: Mapping[WindowPlace, BaseGeometry],
-        windows: Windows,
-    ) -> None:
-        self.faults: dict[str, str] = {}
-        """Scenes that are left out, and why."""
-        self._scenes = scenes
-        self._wanted = wanted
-        self._windows = windows
-        self._fine: set[str] = set()
-
-    def trusted(self, scene: StacScene) -> bool:
-        """Whether a scene's metadata fits its pixels.
-
-        Raises:
-            ImageryError: Its pixels cannot be fetched.
-        """
-        if scene.name not in self._fine and scene.name not in self.faults:
-            fault = self._fault(scene)
-            if fault is None:
-                self._fine.add(scene.name)
-            else:
-                self.faults[scene.name] = fault
-        return scene.name in self._fine
-
-    def _fault(self, scene: StacScene) -> str | None:
-        place = self._best_view(scene)
-        if place is None:
-            return None
-        look = self._look(scene, place)
-        fault = fault_alone(look)
-        if fault is not None or not look.enough:
-            return fault
-        area = self._wanted[place]
-        others = (
-            other
-            for other in self._scenes
-            if other.solar_day != scene.solar_day and other.outline.intersects(area)
-        )
-        compared: list[Look] = []
-        for other in others:
-            beside = self._look(other, place)
-            if beside.enough and fault_alone(beside) is None:
-                compared.append(beside)
-            if len(compared) == _COMPARED_WITH:
-                break
-        return fault_beside(look, compared)
-
-    def _best_view(self, scene: StacScene) -> WindowPlace | None:
-        """The coarse window where a scene shows most of what is wanted."""
-        shown = {
-            place: shapely.intersection(area, scene.outline).area
-            for place, area in self._wanted.items()
-        }
-        best = max(shown, key=lambda place: shown[place], default=None)
-        return best if best is not None and shown[best] > 0 else None
-
-    def _look(self, scene: StacScene, place: WindowPlace) -> Look:
-        return Look.at(scene, self._windows.load([scene], place)[0])
-
+from indexer.imagery.stac.windows import Windows, clear
 
 OFFSET = 0.1
 """Of reflectance, that products are stored too high by."""
-
 LEAST_PIXELS = 500
 """Clear ones; fewer say nothing."""
 
-_NEGATIVE, _NEGATIVE_SHARE = -0.005, 0.1
-
-_SHIFT, _EVEN = (0.6 * OFFSET, 1.4 * OFFSET), 0.03
-
+_COMPARED_WITH = 3  # other scenes that a scene is held against
+_NEGATIVE, _NEGATIVE_SHARE = -0.005, 0.1  # reflectance no ground has, and how much of it may be
+_SHIFT, _EVEN = (0.6 * OFFSET, 1.4 * OFFSET), 0.03  # about the offset; bands alike, or about none
 _SANE_MEDIAN = (0.0002, 2.0)
 
 
@@ -171,6 +99,7 @@ def fault_beside(look: Look, others: Sequence[Look]) -> str | None:
         return None
     other, shift = apart[0]
     if len(apart) == alike:
+        # A tie, as of two scenes. Ground stored too high has nothing darker than the offset.
         brighter = look if shift > 0 else other
         lifted = brighter.darkest > 0.8 * OFFSET
         if lifted != (brighter is look):
@@ -190,6 +119,7 @@ def _shift(look: Look, other: Look) -> float | None:
     both = look.clear & other.clear
     if int(both.sum()) < LEAST_PIXELS:
         return None
+    # Medians bear what changed on the ground between the dates: fields, ships, roofs.
     bands = np.median(look.reflectance[:, both] - other.reflectance[:, both], axis=1)  # (6,)
     shift = float(bands.mean())
     if np.ptp(bands) >= _EVEN:
@@ -200,3 +130,69 @@ def _shift(look: Look, other: Look) -> float | None:
 
 def _offset(look: Look) -> float:
     return look.scene.bands[COARSE_BANDS[0]].offset
+
+
+class Admission:
+    """Verdicts on the scenes of one tile; they do not depend on the order of asking."""
+
+    def __init__(
+        self,
+        scenes: Sequence[StacScene],
+        wanted: Mapping[WindowPlace, BaseGeometry],
+        windows: Windows,
+    ) -> None:
+        self.faults: dict[str, str] = {}
+        """Scenes that are left out, and why."""
+        self._scenes = scenes
+        self._wanted = wanted
+        self._windows = windows
+        self._admitted: set[str] = set()
+
+    def admits(self, scene: StacScene) -> bool:
+        """Whether a scene's metadata fits its pixels.
+
+        Raises:
+            ImageryError: Its pixels cannot be fetched.
+        """
+        if scene.name not in self._admitted and scene.name not in self.faults:
+            fault = self._fault(scene)
+            if fault is None:
+                self._admitted.add(scene.name)
+            else:
+                self.faults[scene.name] = fault
+        return scene.name in self._admitted
+
+    def _fault(self, scene: StacScene) -> str | None:
+        place = self._best_view(scene)
+        if place is None:
+            return None
+        look = self._look(scene, place)
+        fault = fault_alone(look)
+        if fault is not None or not look.enough:
+            return fault
+        area = self._wanted[place]
+        others = (
+            other
+            for other in self._scenes
+            if other.solar_day != scene.solar_day and other.outline.intersects(area)
+        )
+        compared: list[Look] = []
+        for other in others:
+            beside = self._look(other, place)
+            if beside.enough and fault_alone(beside) is None:
+                compared.append(beside)
+            if len(compared) == _COMPARED_WITH:
+                break
+        return fault_beside(look, compared)
+
+    def _best_view(self, scene: StacScene) -> WindowPlace | None:
+        """The coarse window where a scene shows most of what is wanted."""
+        shown = {
+            place: shapely.intersection(area, scene.outline).area
+            for place, area in self._wanted.items()
+        }
+        best = max(shown, key=lambda place: shown[place], default=None)
+        return best if best is not None and shown[best] > 0 else None
+
+    def _look(self, scene: StacScene, place: WindowPlace) -> Look:
+        return Look.at(scene, self._windows.load([scene], place)[0])

@@ -1,4 +1,4 @@
-"""Limits for the cache of fetched imagery: what was not used for long goes first.
+"""Pruning of the cache of fetched imagery: what was not used for long goes first.
 
 Only files that a build would have put there are touched, and none of a scene that a running build
 uses (:mod:`indexer.imagery.stac.cache`). What goes is fetched again when it is needed.
@@ -99,7 +99,7 @@ def prune_imagery(
 
 def _windows(cache: Path) -> list[_Window]:
     """What builds put there; anything else in the folder is none of ours."""
-    found = []
+    windows = []
     for path in cache.glob("*/*/*.tif"):
         unfinished = bool(_UNFINISHED.fullmatch(path.name))
         ours = unfinished or _WINDOW.fullmatch(path.name)
@@ -108,8 +108,8 @@ def _windows(cache: Path) -> list[_Window]:
         with contextlib.suppress(FileNotFoundError):  # a build may replace what it found damaged
             stat = path.stat()
             scene = f"{path.parent.parent.name}/{path.parent.name}"
-            found.append(_Window(path, scene, stat.st_size, stat.st_mtime, unfinished))
-    return sorted(found, key=lambda window: (window.used_s, str(window.path)))
+            windows.append(_Window(path, scene, stat.st_size, stat.st_mtime, unfinished))
+    return sorted(windows, key=lambda window: (window.used_s, str(window.path)))
 
 
 def _going(

@@ -1,7 +1,7 @@
-"""What is asked of a STAC catalogue, and how its answers and refusals come back.
+"""Search of a STAC catalogue: the question, its items, and refusals in one line.
 
 A catalogue is asked once, when the imagery is opened: for all scenes of a collection that show an
-area between two dates with few clouds. Pixels are another matter (:mod:`.stac_windows`).
+area between two dates with few clouds. Pixels are another matter (:mod:`.windows`).
 """
 
 from __future__ import annotations
@@ -11,71 +11,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
 import shapely
 from shapely.geometry import MultiPolygon, Polygon
 
 from gair.errors import ImageryError, UsageError
+from gair.http import Patience
 
 if TYPE_CHECKING:
     from pystac import Item
     from pystac_client import Client
-from importlib.util import find_spec
+
+EARTH_SEARCH = "https://earth-search.aws.element84.com/v1"
+COLLECTION = "sentinel-2-c1-l2a"
+"""Level-2A of Earth Search's Collection 1. The older ``sentinel-2-l2a`` beside it has scenes whose
+metadata is wrong about the offset (https://github.com/Element84/earth-search/issues/71)."""
+Composite = Literal["median", "best"]
 
 PACKAGES = {"pystac_client": "pystac-client", "odc.stac": "odc-stac"}
 """Modules, and the packages they come in."""
 
-
-def require_packages() -> None:
-    """Check that what catalogues are read with is installed.
-
-    Raises:
-        ImageryError: It is not.
-    """
-    if missing := [package for module, package in PACKAGES.items() if not _installed(module)]:
-        raise ImageryError(
-            f"--imagery stac needs {' and '.join(missing)}: pip install 'gair-geolocator[stac]', "
-            "or give local files with --imagery PATH"
-        )
-
-
-def _installed(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except ModuleNotFoundError:  # a parent package is missing
-        return False
-
-
-EARTH_SEARCH = "https://earth-search.aws.element84.com/v1"
-
-COLLECTION = "sentinel-2-c1-l2a"
-"""Level-2A of Earth Search's Collection 1. The older ``sentinel-2-l2a`` beside it has scenes whose
-metadata is wrong about the offset (https://github.com/Element84/earth-search/issues/71)."""
-
-Composite = Literal["median", "best"]
-
-_PAGE = 100
-
+_PAGE = 100  # items an answer
 _RETRIED = (429, 500, 502, 503, 504)
-
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long a server is waited for before it is given up."""
-
-    tries: int = 4
-    """Times a request is made before it counts as failed."""
-    first_pause_s: float = 1.0
-    """Before the second try; each further pause is twice as long."""
-    silence_s: float = 20.0
-    """A server that sends nothing for so long has not answered."""
-
-    def pauses_s(self) -> Iterator[float]:
-        """The pauses between tries."""
-        return (self.first_pause_s * 2**n for n in range(self.tries - 1))
 
 
 @dataclass(frozen=True)
@@ -106,6 +66,26 @@ class StacQuery:
                 f"--dates-per-place {self.dates_a_place} is not at least 1: the paper's median "
                 "wants a few, 4 is the default"
             )
+
+
+def require_packages() -> None:
+    """Check that what catalogues are read with is installed.
+
+    Raises:
+        ImageryError: It is not.
+    """
+    if missing := [package for module, package in PACKAGES.items() if not _installed(module)]:
+        raise ImageryError(
+            f"--imagery stac needs {' and '.join(missing)}: pip install 'gair-geolocator[stac]', "
+            "or give local files with --imagery PATH"
+        )
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # a parent package is missing
+        return False
 
 
 def last_twelve_months(today: date) -> str:
@@ -154,10 +134,10 @@ def search(query: StacQuery, area: Polygon | MultiPolygon, name: str) -> list[It
         client = _open(query)
         _require_collection(client, query)
         boxes = _boxes(area)
-        found = _items(client, query, boxes, query.max_cloud)
-        if not found:
+        items = _items(client, query, boxes, query.max_cloud)
+        if not items:
             raise _nothing(query, boxes, name, _items(client, query, boxes, None))
-    return found
+    return items
 
 
 def _open(query: StacQuery) -> Client:
@@ -189,18 +169,18 @@ def _items(
     client: Client, query: StacQuery, boxes: list[list[float]], max_cloud: float | None
 ) -> list[Item]:
     """Matching items; ``max_cloud`` is also checked here, for not every catalogue can filter."""
-    asked: dict[str, Any] = {}
+    filters: dict[str, Any] = {}
     if max_cloud is not None and client.conforms_to("QUERY"):
-        asked["query"] = {"eo:cloud_cover": {"lte": max_cloud}}
-    found: dict[str, Item] = {}
+        filters["query"] = {"eo:cloud_cover": {"lte": max_cloud}}
+    items: dict[str, Item] = {}
     for box in boxes:
         pages = client.search(
-            collections=[query.collection], bbox=box, datetime=query.dates, limit=_PAGE, **asked
+            collections=[query.collection], bbox=box, datetime=query.dates, limit=_PAGE, **filters
         )
-        found |= {item.id: _alone(item) for item in pages.items()}
+        items |= {item.id: _alone(item) for item in pages.items()}
     return [
         item
-        for _, item in sorted(found.items())
+        for _, item in sorted(items.items())
         if max_cloud is None or cloud_percent(item) <= max_cloud
     ]
 
@@ -233,16 +213,16 @@ def _nothing(
     query: StacQuery, boxes: list[list[float]], name: str, cloudy: list[Item]
 ) -> ImageryError:
     box = " and ".join(",".join(f"{v:.3f}" for v in box) for box in boxes)
-    what = (
+    nothing = (
         f"no scene of {query.collection} at {query.url} shows {name} (bbox {box}) from "
         f"{query.dates.replace('/', ' to ')} with at most {query.max_cloud:g} % of clouds"
     )
     if not cloudy:
-        return ImageryError(f"{what}, nor with more: widen --dates, or check the region")
+        return ImageryError(f"{nothing}, nor with more: widen --dates, or check the region")
     best = min(map(cloud_percent, cloudy))
     return ImageryError(
-        f"{what}; {len(cloudy)} are cloudier, the clearest has {best:.0f} %: raise --max-cloud, or "
-        "widen --dates"
+        f"{nothing}; {len(cloudy)} are cloudier, the clearest has {best:.0f} %: raise --max-cloud, "
+        "or widen --dates"
     )
 
 

@@ -1,4 +1,4 @@
-"""From STAC items to scenes: which asset is which band, on which grid, and how it is scaled.
+"""Scenes read from STAC items: which asset is which band, on which grid, and how it is scaled.
 
 All of it comes from an item's metadata; nothing is opened, and nothing is derived from a date.
 Understood are the projection extension (``proj:code`` or ``proj:epsg``, ``proj:transform``,
@@ -20,7 +20,7 @@ from shapely.geometry import MultiPolygon, Polygon, shape
 
 from gair.bands import GAIR_BANDS, canonical_band
 from gair.errors import BandError, ImageryError
-from indexer.imagery.projections import transformer
+from gair.geo import LONLAT, transformer
 from indexer.imagery.stac.query import cloud_percent
 from indexer.regions.antimeridian import polygons_of, unwrapped, wrapped
 
@@ -57,11 +57,11 @@ class TileGrid:
         """Rows and columns of 10 m pixels (top, left, bottom, right), longitude and latitude."""
         top, left, bottom, right = rows_columns
         along = np.linspace(0, 1, _EDGE_POINTS, endpoint=False)
-        zero, one = np.zeros_like(along), np.ones_like(along)
-        x = left + np.concatenate([along, one, 1 - along, zero]) * (right - left)
-        y = top + np.concatenate([zero, along, one, 1 - along]) * (bottom - top)
-        to_lonlat = transformer(self.crs, "OGC:CRS84")
-        lon, lat = to_lonlat.transform(self.west + x * self.pixel, self.north - y * self.pixel)
+        start, end = np.zeros_like(along), np.ones_like(along)
+        x = left + np.concatenate([along, end, 1 - along, start]) * (right - left)
+        y = top + np.concatenate([start, along, end, 1 - along]) * (bottom - top)
+        to_lonlat = transformer(self.crs, LONLAT)
+        lon, lat = to_lonlat(self.west + x * self.pixel, self.north - y * self.pixel)
         ring = np.stack([np.unwrap(lon, period=360), lat], axis=1)
         return wrapped(Polygon(ring))
 
@@ -139,15 +139,15 @@ def scene_of(item: Item) -> StacScene:
 
 def _assets(item: Item) -> dict[str, tuple[str, Asset]]:
     """Which asset holds which band, by its own name, else by its band's."""
-    found: dict[str, tuple[str, Asset]] = {}
+    assets: dict[str, tuple[str, Asset]] = {}
     for key, asset in item.assets.items():
         name = MASK if key.upper() == MASK else canonical_band(key)
         described = _bands_member(asset)
         if name is None and len(described) == 1:
             name = canonical_band(str(described[0].get("name", "")))
         if name in (*FINE_BANDS, *COARSE_BANDS, MASK) and asset.media_type != "image/jp2":
-            found.setdefault(str(name), (key, asset))
-    return found
+            assets.setdefault(str(name), (key, asset))
+    return assets
 
 
 def _bands_member(asset: Asset) -> list[dict[str, Any]]:

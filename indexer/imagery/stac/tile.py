@@ -1,28 +1,33 @@
-"""The scenes of one tile as one picture, made window by window as frames ask for it."""
+"""Picture of one tile from its scenes, made window by window as frames ask for it.
+
+A :class:`Tile` plans windows, a :class:`~.composite.Composer` makes them, and a :class:`Store`
+holds what was made. A frame is sampled from the composites bilinearly, gaps left out.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from functools import cached_property, partial
 from math import floor
+from operator import attrgetter
 from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import shapely
 from affine import Affine
+from cachetools import LRUCache
 from rasterio.features import rasterize
 from shapely.geometry import MultiPolygon, Polygon
 
 from gair.arrays import Bools, DigitalNumbers, Floats, Floats32
-from gair.geo import Footprint
-from indexer.imagery.projections import transformer
+from gair.bands import GAIR_BANDS
+from gair.geo import LONLAT, Footprint, Transform, transformer
 from indexer.imagery.stac.cache import WindowPlace
-from indexer.imagery.stac.composer import CoarseWindow, Composer, Day
-from indexer.imagery.stac.composite import MISSING
-from indexer.imagery.stac.offsets import Trust
+from indexer.imagery.stac.composite import MISSING, CoarseWindow, Composer, Day
+from indexer.imagery.stac.offsets import Admission
 from indexer.imagery.stac.query import StacQuery
 from indexer.imagery.stac.scenes import COARSE_BANDS, FINE_BANDS, StacScene, TileGrid
 from indexer.imagery.stac.windows import (
@@ -34,40 +39,9 @@ from indexer.imagery.stac.windows import (
 )
 from indexer.regions.antimeridian import polygons_of
 
-
-def bilinear(values: npt.NDArray[np.uint16], column: Floats, row: Floats, gap: int) -> Floats32:
-    """Values at places between pixels.
-
-    Of the four pixels around a place those that are gaps are left out and the others count for
-    more, as in GDAL.
-
-    Args:
-        values: (B, H, W), a pixel being a gap in all bands or in none.
-        column: (...) places in pixels from the left edge; 0.5 is the first pixel's centre.
-        row: (...) the same from the top.
-        gap: the value of a gap. Outside of the values all is a gap.
-
-    Returns:
-        (B, ...) with NaN where there is nothing around.
-    """
-    bands, height, width = values.shape
-    left, top = np.floor(column - 0.5).astype(np.intp), np.floor(row - 0.5).astype(np.intp)
-    right_share = (column - 0.5 - left).astype(np.float32)
-    lower_share = (row - 0.5 - top).astype(np.float32)
-    flat = values.reshape(bands, height * width)
-    total = np.zeros((bands, *column.shape), dtype=np.float32)
-    weights = np.zeros(column.shape, dtype=np.float32)
-    for down, vertical in ((0, 1 - lower_share), (1, lower_share)):
-        for across, horizontal in ((0, 1 - right_share), (1, right_share)):
-            r, c = top + down, left + across
-            inside = (r >= 0) & (r < height) & (c >= 0) & (c < width)
-            at = np.where(inside, r * width + c, 0)
-            found = flat[:, at]  # (B, ...)
-            weight = np.where(inside & (found[0] != gap), vertical * horizontal, np.float32(0))
-            total += found * weight
-            weights += weight
-    weights[weights < 1e-6] = np.nan
-    return np.asarray(total / weights)
+_SAMPLE_MARGIN_PX = 3  # around a frame, that its resampling may look at, in 10 m pixels
+_NODE_PX = 16  # PROJ is asked for every sixteenth pixel: at 10 m that is a few millimetres off
+_ORDER = [(*FINE_BANDS, *COARSE_BANDS).index(band) for band in GAIR_BANDS]
 
 
 class Sized(Protocol):
@@ -86,9 +60,7 @@ class Store:
     """Holds what was made under a key; what is unused the longest goes first."""
 
     def __init__(self, budget_bytes: int) -> None:
-        self._budget = budget_bytes
-        self._held: OrderedDict[Hashable, Sized] = OrderedDict()
-        self._bytes = 0
+        self._held: LRUCache[Hashable, Sized] = LRUCache(budget_bytes, attrgetter("nbytes"))
         self._lock = threading.Lock()
 
     def get_or_make(
@@ -111,16 +83,12 @@ class Store:
 
     def _get(self, key: Hashable) -> Sized | None:
         with self._lock:
-            if key in self._held:
-                self._held.move_to_end(key)
             return self._held.get(key)
 
     def _put(self, key: Hashable, made: Kept) -> Kept:
-        with self._lock:
+        # What is larger than the whole budget is refused, and made again for whoever asks next.
+        with self._lock, contextlib.suppress(ValueError):
             self._held[key] = made
-            self._bytes += made.nbytes
-            while self._bytes > self._budget and len(self._held) > 1:
-                self._bytes -= self._held.popitem(last=False)[1].nbytes
         return made
 
 
@@ -147,19 +115,19 @@ class Tile:
         self._region = region
         self._store = store
         self._lock = threading.RLock()
-        self.trust = Trust(self.scenes, self.wanted, windows)
-        self._composer = Composer(query, windows, self.trust)
+        self.admission = Admission(self.scenes, self.wanted, windows)
+        self._composer = Composer(query, windows, self.admission)
 
     @cached_property
     def wanted(self) -> dict[WindowPlace, Polygon | MultiPolygon]:
         """The region's part in each coarse window, longitude and latitude."""
-        found = {}
+        parts = {}
         for place in self.places("coarse", (0, 0, self.grid.height, self.grid.width)):
             area = self.grid.area(window_extent(self.grid, place))
             part = polygons_of(shapely.intersection(area, self._region))
             if not part.is_empty:
-                found[place] = part
-        return found
+                parts[place] = part
+        return parts
 
     def days_at(self, place: WindowPlace) -> list[Day]:
         """Dates that show a window, the least cloudy first."""
@@ -200,6 +168,7 @@ class Tile:
         shape = (len(bands), bottom + 1 - top, right + 1 - left)
         mosaic = np.full(shape, MISSING, dtype=np.uint16)
         for place in self.places(kind, extent):
+            # Three systems of one size of pixel: the tile's, the window's and the mosaic's own.
             start_row, start_column, end_row, end_column = window_pixels(self.grid, place)
             rows = range(max(start_row, top), min(end_row, bottom + 1))
             columns = range(max(start_column, left), min(end_column, right + 1))
@@ -209,6 +178,49 @@ class Tile:
                     :, _cut(rows, start_row), _cut(columns, start_column)
                 ]
         return mosaic, top, left
+
+    def extent_of(self, footprint: Footprint) -> Extent:
+        """The smallest extent that holds all a frame is sampled from."""
+        west, south, east, north = footprint.bounds_wsen
+        # Edges bend in the tile's CRS: nine points of each side, and the margin, are enough.
+        x, y = np.meshgrid(np.linspace(west, east, 9), np.linspace(south, north, 9))
+        column, row = self._column_row(*transformer(footprint.crs, self.grid.crs)(x, y))
+        return (
+            float(row.min()) - _SAMPLE_MARGIN_PX,
+            float(column.min()) - _SAMPLE_MARGIN_PX,
+            float(row.max()) + _SAMPLE_MARGIN_PX,
+            float(column.max()) + _SAMPLE_MARGIN_PX,
+        )
+
+    def frame(self, footprint: Footprint, shape: tuple[int, int]) -> Floats32:
+        """The composite on the grid of a frame.
+
+        Args:
+            footprint: the square on the ground.
+            shape: (H, W) pixels over it, row 0 in the north.
+
+        Returns:
+            (10, H, W) digital numbers in the order of :data:`gair.bands.GAIR_BANDS`; NaN where
+            there are none.
+        """
+        height, width = shape
+        west, south, east, north = footprint.bounds_wsen
+        x = west + (np.arange(width) + 0.5) / width * (east - west)
+        y = north - (np.arange(height) + 0.5) / height * (north - south)
+        to_grid = transformer(footprint.crs, self.grid.crs)
+        column, row = self._column_row(*transformed_grid(to_grid, x, y))  # (H, W)
+        extent = self.extent_of(footprint)
+        layers = []
+        for kind in ("fine", "coarse"):
+            values, top, left = self.pixels(kind, extent)
+            step = STEP[kind]
+            layers.append(bilinear(values, column / step - left, row / step - top, MISSING))
+        return np.concatenate(layers)[_ORDER]
+
+    def _column_row(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+        """Places of the tile's CRS in 10 m pixels from its north-west corner."""
+        grid = self.grid
+        return (x - grid.west) / grid.pixel, (grid.north - y) / grid.pixel
 
     def _composite(self, place: WindowPlace) -> DigitalNumbers:
         if place.kind == "coarse":
@@ -228,6 +240,8 @@ class Tile:
         around = WindowPlace("coarse", place.row // 2, place.column // 2)
         top, left, bottom, right = window_pixels(self.grid, place)
         start_row, start_column, _, _ = window_pixels(self.grid, around)
+        # Of the window around, in 20 m pixels; an odd last row or column of the tile is rounded up,
+        # and what is composed of it too much cut off again.
         quadrant = (
             slice(top // 2 - start_row, -(-bottom // 2) - start_row),
             slice(left // 2 - start_column, -(-right // 2) - start_column),
@@ -242,8 +256,8 @@ class Tile:
         if place not in self.wanted:
             return np.zeros(shape, dtype=np.bool_)
         part = shapely.intersection(self.wanted[place], self.outline)
-        to_crs = transformer("OGC:CRS84", self.grid.crs)
-        ground = shapely.transform(part, lambda p: np.stack(to_crs.transform(*p.T), axis=1))
+        to_crs = transformer(LONLAT, self.grid.crs)
+        ground = shapely.transform(part, lambda p: np.stack(to_crs(*p.T), axis=1))
         pixel = self.grid.pixel * STEP["coarse"]
         corner = (self.grid.west + left * pixel, self.grid.north - top * pixel)
         transform = Affine(pixel, 0, corner[0], 0, -pixel, corner[1])
@@ -258,22 +272,67 @@ def _cut(numbers: range, first: int) -> slice:
     return slice(numbers.start - first, numbers.stop - first)
 
 
-SAMPLE_MARGIN_PX = 3
-"""Around a frame, that its resampling may look at, in 10 m pixels."""
+def transformed_grid(to_other: Transform, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """The pixels of a raster in another CRS.
+
+    Args:
+        to_other: from the CRS of the raster.
+        x: (W,) of the columns, evenly spaced.
+        y: (H,) of the rows, evenly spaced.
+
+    Returns:
+        Two arrays (H, W), x and y in the other CRS.
+    """
+    columns, rows = _nodes(len(x)), _nodes(len(y))
+    across, down = to_other(*np.meshgrid(x[columns], y[rows]))  # (rows, columns) of nodes each
+    if not (np.isfinite(across).all() and np.isfinite(down).all()):
+        return to_other(*np.meshgrid(x, y))
+    # Linear in both directions: (H, rows) @ (rows, columns) @ (columns, W).
+    left, right = _between(rows, len(y)), _between(columns, len(x)).T
+    return left @ across @ right, left @ down @ right
 
 
-def extent_in(tile: Tile, footprint: Footprint) -> Extent:
-    """The smallest extent of a tile that holds all a frame is sampled from."""
-    west, south, east, north = footprint.bounds_wsen
-    x, y = np.meshgrid(np.linspace(west, east, 9), np.linspace(south, north, 9))
-    to_grid = transformer(footprint.crs, tile.grid.crs)
-    px, py = to_grid.transform(x, y)
-    column = (px - tile.grid.west) / tile.grid.pixel
-    row = (tile.grid.north - py) / tile.grid.pixel
-    margin = SAMPLE_MARGIN_PX
-    return (
-        float(row.min()) - margin,
-        float(column.min()) - margin,
-        float(row.max()) + margin,
-        float(column.max()) + margin,
-    )
+def _nodes(count: int) -> npt.NDArray[np.int64]:
+    """Every sixteenth of ``count`` pixels, and the last one."""
+    return np.unique(np.append(np.arange(0, count, _NODE_PX), count - 1))
+
+
+def _between(nodes: npt.NDArray[np.int64], count: int) -> Floats:
+    """(count, n) weights of the nodes at each place; each row sums to 1."""
+    places = np.arange(count)
+    return np.stack([np.interp(places, nodes, unit) for unit in np.eye(len(nodes))], axis=1)
+
+
+def bilinear(values: DigitalNumbers, column: Floats, row: Floats, gap: int) -> Floats32:
+    """Values at places between pixels.
+
+    Of the four pixels around a place those that are gaps are left out and the others count for
+    more, as in GDAL.
+
+    Args:
+        values: (B, H, W), a pixel being a gap in all bands or in none.
+        column: (...) places in pixels from the left edge; 0.5 is the first pixel's centre.
+        row: (...) the same from the top.
+        gap: the value of a gap. Outside of the values all is a gap.
+
+    Returns:
+        (B, ...) with NaN where there is nothing around.
+    """
+    bands, height, width = values.shape
+    left, top = np.floor(column - 0.5).astype(np.intp), np.floor(row - 0.5).astype(np.intp)
+    right_share = (column - 0.5 - left).astype(np.float32)
+    lower_share = (row - 0.5 - top).astype(np.float32)
+    flat = values.reshape(bands, height * width)
+    total = np.zeros((bands, *column.shape), dtype=np.float32)
+    weights = np.zeros(column.shape, dtype=np.float32)
+    for down, vertical in ((0, 1 - lower_share), (1, lower_share)):
+        for across, horizontal in ((0, 1 - right_share), (1, right_share)):
+            r, c = top + down, left + across
+            inside = (r >= 0) & (r < height) & (c >= 0) & (c < width)
+            at = np.where(inside, r * width + c, 0)  # outside: any pixel, with a weight of 0
+            corner = flat[:, at]  # (B, ...)
+            weight = np.where(inside & (corner[0] != gap), vertical * horizontal, np.float32(0))
+            total += corner * weight
+            weights += weight
+    weights[weights < 1e-6] = np.nan  # nothing around but rounding
+    return np.asarray(total / weights)

@@ -1,4 +1,4 @@
-"""DigitalNumbers of remote scenes, window by window, each fetched once.
+"""Pixels of remote scenes, fetched window by window, each once.
 
 Scenes are cloud-optimised GeoTIFFs whose pixels come in blocks, so they are read in windows that
 end where blocks end: 1,024 pixels a side, of the 10 m bands (*fine*) and of the 20 m bands with the
@@ -21,10 +21,10 @@ from affine import Affine
 from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 
-from gair.arrays import DigitalNumbers
+from gair.arrays import Bools, DigitalNumbers
 from gair.errors import ImageryError
+from gair.http import Patience
 from indexer.imagery.stac.cache import WindowCache, WindowPlace
-from indexer.imagery.stac.query import Patience
 from indexer.imagery.stac.scenes import COARSE_BANDS, FINE_BANDS, MASK, StacScene, TileGrid
 
 if TYPE_CHECKING:
@@ -35,10 +35,11 @@ WINDOW_PX = 1024
 BANDS = {"fine": FINE_BANDS, "coarse": (*COARSE_BANDS, MASK)}
 STEP = {"fine": 1, "coarse": 2}
 """Size of a pixel, in 10 m pixels."""
+MASKED_CLASSES = (0, 1, 3, 8, 9, 10, 11)
+"""Of the scene classification: no data, defective, cloud shadow, cloud (medium, high), thin cirrus,
+snow. https://sentiwiki.copernicus.eu/web/s2-processing"""
 SCENES_AT_ONCE, BANDS_AT_ONCE = 4, 4
 """Scenes fetched at a time, and bands of each."""
-BYTES_A_PIXEL = 1.3
-"""Of a band on the wire, about: Sentinel-2 as deflated 16-bit numbers."""
 
 _GDAL_TRIES = 2  # further ones of GDAL's own, within one try of ours
 _STATUS = re.compile(r"HTTP (?:response code|error code)[: ]+(\d{3})")
@@ -57,6 +58,16 @@ def window_extent(grid: TileGrid, place: WindowPlace) -> tuple[int, int, int, in
     step = STEP[place.kind]
     top, left, bottom, right = window_pixels(grid, place)
     return top * step, left * step, bottom * step, right * step
+
+
+def clear(stored: DigitalNumbers, classes: DigitalNumbers) -> Bools:
+    """Where a scene shows the ground.
+
+    Args:
+        stored: (B, H, W) as stored; 0 is no data.
+        classes: (H, W) scene classification.
+    """
+    return np.asarray((stored != 0).all(axis=0) & ~np.isin(classes, MASKED_CLASSES))
 
 
 class Windows:
@@ -126,7 +137,8 @@ class Windows:
             "GDAL_INGESTED_BYTES_AT_OPEN": "32768",
             "GDAL_NUM_THREADS": "1",
         }
-        if again:  # GDAL remembers that a file could not be opened
+        if again:
+            # GDAL remembers for the rest of the process that a file could not be opened.
             host = urlsplit(scene.bands[MASK].href)
             options["CPL_VSIL_CURL_NON_CACHED"] = f"/vsicurl/{host.scheme}://{host.netloc}"
         return options
@@ -145,7 +157,7 @@ def _fetch(scene: StacScene, names: tuple[str, ...], box: GeoBox) -> DigitalNumb
     import odc.stac
 
     keys = [scene.bands[name].key for name in names]
-    found = odc.stac.load(
+    loaded = odc.stac.load(
         [scene.item],
         bands=keys,
         geobox=box,
@@ -154,7 +166,7 @@ def _fetch(scene: StacScene, names: tuple[str, ...], box: GeoBox) -> DigitalNumb
         pool=BANDS_AT_ONCE,
         fail_on_error=True,
     )
-    return np.stack([np.asarray(found[key].values[0], dtype=np.uint16) for key in keys])
+    return np.stack([np.asarray(loaded[key].values[0], dtype=np.uint16) for key in keys])
 
 
 def _geobox(grid: TileGrid, place: WindowPlace) -> GeoBox:

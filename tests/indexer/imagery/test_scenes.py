@@ -15,8 +15,7 @@ from tiny_rasters import UTM18, flat_bands, transform_around, write_bands, write
 
 from gair.bands import GAIR_BANDS, LAYOUTS
 from gair.errors import ImageryError
-from indexer.imagery.finding import find_rasters
-from indexer.imagery.scenes import Scene, find_scenes
+from indexer.imagery.scenes import Scene, find_rasters, find_scenes
 
 SMALL = (8, 8)
 PICTURE = np.full((3, *SMALL), 90, dtype=np.uint8)

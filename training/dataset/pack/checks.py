@@ -1,4 +1,4 @@
-"""Which photos cannot be used, and why; each gets the first reason that holds.
+"""Checks of photos: which cannot be used, and why; each gets the first reason that holds.
 
 Two rules need explaining. *Swapped*: the point lies outside the imagery and the point with latitude
 and longitude exchanged inside it; such photos are reported and never mended. *The same photo*:

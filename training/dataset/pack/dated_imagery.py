@@ -1,29 +1,33 @@
-"""Local Sentinel-2 imagery, one layer for each day it was acquired on.
+"""Frames of imagery by footprint and day: the protocol, and local files in layers by day.
 
-A footprint gets a frame of every layer that shows it, so that training can draw a date. Scenes
+A :class:`FrameSource` knows on which days it may show a footprint, and reads it as of a day;
+:class:`FewDays` takes a few of them, far apart in time, so that a data set has several dates and
+not all there are. Local imagery makes one layer for each day it was acquired on. A footprint gets a frame of every layer that shows it, so that training can draw a date. Scenes
 whose day nothing tells make one layer together; where they overlap, the first by name is on top.
 """
 
 from __future__ import annotations
 
 import re
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
+import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from gair.errors import UsageError
 from gair.geo import Footprint
 from indexer.build.frames import frame_shape_px
-from indexer.imagery.digital_numbers import Calibration
+from indexer.imagery.digital_numbers import Scaling
 from indexer.imagery.files import LocalImagery
-from indexer.imagery.finding import find_rasters
 from indexer.imagery.provenance import attribution
-from indexer.imagery.scenes import Scene, find_scenes
+from indexer.imagery.rasters import ClosingLru
+from indexer.imagery.scenes import Scene, find_rasters, find_scenes
 from indexer.imagery.source import FramePixels
 from training.dataset.pack.options import ImageryOptions
 
@@ -35,6 +39,49 @@ SYNTHETIC_ATTRIBUTION = "Synthetic imagery, seen by no satellite"
 _MUCH_OVERLAP = 1.5  # neighbouring Sentinel-2 tiles, 10 km in common, come to 1.2 at most
 _OPEN_LAYERS = 8  # a layer keeps up to 120 files open
 _DAY = re.compile(r"(?<!\d)(\d{4})([-_]?)(\d{2})\2(\d{2})(?!\d)")
+
+
+class FrameSource(Protocol):
+    """Sentinel-2 frames by footprint and day; a context manager."""
+
+    @property
+    def coverage(self) -> BaseGeometry:
+        """Where there is imagery on any day, longitude and latitude in degrees."""
+        ...
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences a user should read."""
+        ...
+
+    def days_over(self, footprint: Footprint) -> list[str]:
+        """ISO dates, ascending, that may show a footprint; always the same for the same source."""
+        ...
+
+    def read(self, day: str, footprint: Footprint) -> FramePixels:
+        """The pixels of a footprint on a day.
+
+        Raises:
+            ImageryError: they cannot be read.
+        """
+        ...
+
+    def attribution(self, day: str) -> str:
+        """The credit line of a day's imagery."""
+        ...
+
+    def describe(self) -> list[dict[str, Any]]:
+        """What it is, in plain JSON types and without paths."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
 
 
 class DatedImagery:
@@ -52,13 +99,13 @@ class DatedImagery:
             ImageryError: Files are missing, broken, not georeferenced, or hold no digital numbers.
             UsageError: An option cannot work.
         """
-        self._calibration = Calibration(options.dn_scale, options.dn_offset)
+        self._scaling = Scaling(options.dn_scale, options.dn_offset)
         scenes = find_scenes(find_rasters([Path(path) for path in paths]), options.bands)
         by_day: defaultdict[str, list[Scene]] = defaultdict(list)
         for scene in scenes:
             by_day[day_of(scene, options.date_from_name)].append(scene)
         self._scenes = dict(sorted(by_day.items()))
-        self._open: OrderedDict[str, LocalImagery] = OrderedDict()
+        self._open: ClosingLru[str, LocalImagery] = ClosingLru(_OPEN_LAYERS)
         self._outlines: list[BaseGeometry] = []
         warnings: dict[str, None] = {}
         for day in self._scenes:
@@ -119,8 +166,7 @@ class DatedImagery:
 
     def close(self) -> None:
         """Close all files."""
-        while self._open:
-            self._open.popitem()[1].close()
+        self._open.close()
 
     def __enter__(self) -> Self:
         return self
@@ -135,10 +181,7 @@ class DatedImagery:
 
     def _layer(self, day: str) -> LocalImagery:
         if day not in self._open:
-            while len(self._open) >= _OPEN_LAYERS:
-                self._open.popitem(last=False)[1].close()
-            self._open[day] = LocalImagery(self._scenes[day], self._calibration)
-        self._open.move_to_end(day)
+            self._open[day] = LocalImagery(self._scenes[day], self._scaling)
         return self._open[day]
 
 
@@ -164,3 +207,60 @@ def overlapping(scenes: Sequence[Scene]) -> bool:
     outlines = [scene.outline for scene in scenes]
     shown_once = shapely.union_all(outlines).area
     return bool(sum(outline.area for outline in outlines) > _MUCH_OVERLAP * shown_once)
+
+
+class FewDays:
+    """A source that shows at most some days of each footprint, spread over those there are."""
+
+    def __init__(self, source: FrameSource, most: int) -> None:
+        """Take ``most`` days of each footprint.
+
+        Raises:
+            UsageError: that is none.
+        """
+        if most < 1:
+            raise UsageError(f"--dates-per-footprint {most} is below 1: a data set needs imagery")
+        self._source = source
+        self._most = most
+
+    @property
+    def coverage(self) -> BaseGeometry:
+        """See :class:`FrameSource`."""
+        return self._source.coverage
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """See :class:`FrameSource`."""
+        return self._source.warnings
+
+    def days_over(self, footprint: Footprint) -> list[str]:
+        """See :class:`FrameSource`."""
+        days = self._source.days_over(footprint)
+        if len(days) <= self._most:
+            return days
+        ends = (0, len(days) - 1) if self._most > 1 else (len(days) // 2,) * 2
+        return [days[round(at)] for at in np.linspace(*ends, self._most).tolist()]
+
+    def read(self, day: str, footprint: Footprint) -> FramePixels:
+        """See :class:`FrameSource`."""
+        return self._source.read(day, footprint)
+
+    def attribution(self, day: str) -> str:
+        """See :class:`FrameSource`."""
+        return self._source.attribution(day)
+
+    def describe(self) -> list[dict[str, Any]]:
+        """See :class:`FrameSource`."""
+        return self._source.describe()
+
+    def __enter__(self) -> Self:
+        self._source.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._source.__exit__(kind, error, trace)

@@ -1,4 +1,4 @@
-"""Which square of imagery goes with which photo.
+"""Footprints of photos: which square of imagery goes with which photo.
 
 ``tiles``: the square of a grid that the photo lies in. With the default side these are the zoom-14
 tiles of web maps, as in Streetscape1M (arXiv 2503.16683, section 3).

@@ -1,4 +1,4 @@
-r"""From photos and imagery to a data set.
+r"""Packing of photos and imagery into a data set.
 
 ::
 
@@ -16,6 +16,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,25 +27,96 @@ from gair.geo import haversine_m
 from gair.progress import Progress
 from indexer.imagery.source import FramePixels
 from indexer.photos.listing import BROKEN
-from training.dataset.pack.checks import MOSTLY_EMPTY, NO_DATA
-from training.dataset.pack.dated_imagery import SYNTHETIC_ATTRIBUTION, DatedImagery
+from training.dataset.pack.checks import MOSTLY_EMPTY, NO_DATA, REASONS
+from training.dataset.pack.dated_imagery import SYNTHETIC_ATTRIBUTION, DatedImagery, FrameSource
 from training.dataset.pack.footprints import Square
-from training.dataset.pack.frame_source import FrameSource
 from training.dataset.pack.options import PackOptions
 from training.dataset.pack.photo_bytes import PhotoBytes, photo_bytes
 from training.dataset.pack.plan import PackPlan, plan_pack
-from training.dataset.pack.report import EXAMPLES, PackReport, SplitCounts
 from training.dataset.pack.split import SPLITS
 from training.dataset.shards import ShardWriter
 from training.dataset.shards.records import FrameRecord, PhotoRecord
 
 __all__ = ["PackOptions", "PackReport", "pack"]
 
+EXAMPLES = 3
+"""Names that are given for each reason."""
 UNKNOWN = "unknown"
 """Licence and source of photos for which nothing states them."""
 
 _PHOTOS_AT_ONCE = 256  # in memory
 _GPS_APART_M = 1000.0  # tags that say another place than the manifest are worth a warning
+
+
+@dataclass(frozen=True)
+class SplitCounts:
+    """How much a split holds."""
+
+    photos: int = 0
+    footprints: int = 0
+    frames: int = 0
+    places: int = 0
+
+
+@dataclass(frozen=True)
+class PackReport:
+    """What became of the photos that were to be packed; every one is counted once."""
+
+    photos_in: int
+    splits: Mapping[str, SplitCounts]
+    """By name, those with photos."""
+    left_out: Mapping[str, int]
+    """Photos by the reason they are left out for."""
+    examples: Mapping[str, tuple[str, ...]]
+    """A few names for each reason."""
+    days: tuple[str, ...]
+    """ISO dates of the frames in use; "" stands for unknown."""
+    warnings: tuple[str, ...]
+    """Sentences a user should read."""
+    size_bytes: int = 0
+
+    def __post_init__(self) -> None:
+        counted = self.photos_packed + sum(self.left_out.values())
+        assert counted == self.photos_in, f"{counted} of {self.photos_in} photos are accounted for"
+
+    @property
+    def photos_packed(self) -> int:
+        """Photos in the data set."""
+        return sum(split.photos for split in self.splits.values())
+
+    @property
+    def lines(self) -> list[str]:
+        """The report for a terminal."""
+        lines = [
+            f"photos: {self.photos_in:,} found, {self.photos_packed:,} packed, "
+            f"{self.photos_in - self.photos_packed:,} left out"
+        ]
+        for name, split in self.splits.items():
+            lines.append(
+                f"  {name:5}  {split.photos:,} photos, {split.footprints:,} footprints, "
+                f"{split.frames:,} frames, {split.places:,} places"
+            )
+        if self.left_out:
+            lines += ["left out:", *self._left_out_lines()]
+        dated = [day for day in self.days if day]
+        dates = "day unknown" if not dated else dated[0]
+        if len(dated) > 1:
+            dates = f"{len(dated)} days, {dated[0]} to {dated[-1]}"
+        lines += [f"imagery: {dates}", f"size: {self.size_bytes / 1e6:,.1f} MB"]
+        return [*lines, *(f"warning: {warning}" for warning in self.warnings)]
+
+    def reasons_in_words(self) -> str:
+        """For example ``52 outside the imagery, 5 no coordinates``, the most frequent first."""
+        ordered = sorted(self.left_out.items(), key=lambda item: (-item[1], item[0]))
+        return ", ".join(f"{count:,} {reason}" for reason, count in ordered)
+
+    def _left_out_lines(self) -> list[str]:
+        lines = []
+        for reason in sorted(self.left_out, key=REASONS.index):
+            count, names = self.left_out[reason], self.examples[reason]
+            more = ", ..." if count > len(names) else ""
+            lines.append(f"  {count:6,}  {reason}: {', '.join(names)}{more}")
+        return lines
 
 
 def pack(options: PackOptions) -> PackReport:
@@ -180,11 +252,11 @@ class _Packing:
         self._plan.leave_out(numbers[~seen].tolist(), NO_DATA)
         written = 0
         for start in range(0, int(seen.sum()), _PHOTOS_AT_ONCE):
-            some = numbers[seen][start : start + _PHOTOS_AT_ONCE].tolist()
-            read = self._pool.map(self._read_photo, some)
+            batch = numbers[seen][start : start + _PHOTOS_AT_ONCE].tolist()
+            contents = self._pool.map(self._read_photo, batch)
             records = [
                 self._record(number, content, square)
-                for number, content in zip(some, read, strict=True)
+                for number, content in zip(batch, contents, strict=True)
                 if content is not None
             ]
             if records and not written:
@@ -202,12 +274,12 @@ class _Packing:
     def _usable_frames(self, square: Square) -> dict[str, FramePixels]:
         """The frames of a footprint by day; where there is none, its photos are left out."""
         footprint = square.footprint
-        found = {d: self._imagery.read(d, footprint) for d in self._imagery.days_over(footprint)}
+        frames = {d: self._imagery.read(d, footprint) for d in self._imagery.days_over(footprint)}
         least = self._options.min_valid
-        usable = {day: pixels for day, pixels in found.items() if pixels.valid_fraction >= least}
+        usable = {day: pixels for day, pixels in frames.items() if pixels.valid_fraction >= least}
         if not usable:
-            some = any(pixels.valid.any() for pixels in found.values())
-            self._plan.leave_out(square.photos, MOSTLY_EMPTY if some else NO_DATA)
+            partly = any(pixels.valid.any() for pixels in frames.values())
+            self._plan.leave_out(square.photos, MOSTLY_EMPTY if partly else NO_DATA)
         return usable
 
     def _read_photo(self, number: int) -> PhotoBytes | None:
@@ -262,7 +334,7 @@ def _seen(frames: Iterable[FramePixels], xy: npt.NDArray[np.float64]) -> npt.NDA
     """(N,) whether the pixel under each frame coordinate is imagery in any of the frames."""
     seen = np.zeros(len(xy), dtype=np.bool_)
     for pixels in frames:
-        shape = np.array(pixels.valid.shape[::-1])
+        shape = np.array(pixels.valid.shape[::-1])  # (W, H), in the order of x and y
         column, row = np.clip(((xy + 1) / 2 * shape).astype(np.int64), 0, shape - 1).T
         seen |= pixels.valid[row, column]
     return seen

@@ -1,4 +1,4 @@
-"""From a photo's file to the JPEG bytes that a data set keeps: upright, small, telling nothing.
+"""JPEG bytes that a data set keeps of a photo: upright, small, without metadata.
 
 A JPEG that is upright and small enough keeps its compressed pixels; metadata (EXIF with GPS, XMP,
 IPTC, comments, previews, second pictures) is cut out around them. A file without any is kept byte

@@ -1,4 +1,4 @@
-"""The plan of a data set: which photos can be used, their footprints, and the split of each.
+"""Plan of a data set: which photos can be used, their footprints, and the split of each.
 
 All of it follows from the photos' places; no pixel is read before the plan is made.
 """
@@ -42,8 +42,8 @@ class PackPlan:
 
     def lonlat_deg(self, numbers: Sequence[int]) -> npt.NDArray[np.float64]:
         """(N, 2) longitude, latitude of some photos that have them."""
-        found = [self.photos[number].lonlat_deg for number in numbers]
-        return np.array(found, dtype=np.float64).reshape(-1, 2)
+        places = [self.photos[number].lonlat_deg for number in numbers]
+        return np.array(places, dtype=np.float64).reshape(-1, 2)
 
 
 def plan_pack(options: PackOptions, coverage: BaseGeometry) -> PackPlan:

@@ -1,4 +1,4 @@
-"""Training, validation and test apart by place, never by image.
+"""Split into training, validation and test by place, never by image.
 
 Photos of one street look alike and share a footprint: split at random, a test would only ask what
 was learnt by heart. So whole places go to one split, and where footprints of two splits come nearer
@@ -114,10 +114,10 @@ def too_near(
         (F,) True for those to leave out.
     """
     rank = np.array([SPLITS.index(split) for split in splits])
-    found = np.zeros(len(bounds_wsen_m), dtype=np.bool_)
+    giving_way = np.zeros(len(bounds_wsen_m), dtype=np.bool_)
     for kept in range(len(SPLITS) - 1, 0, -1):
-        protected = bounds_wsen_m[(rank == kept) & ~found]
-        weaker = np.flatnonzero((rank < kept) & ~found)
+        protected = bounds_wsen_m[(rank == kept) & ~giving_way]
+        weaker = np.flatnonzero((rank < kept) & ~giving_way)
         if not len(protected) or not len(weaker):
             continue
         # The ground shrinks towards the poles, so the gap is widest on the map at the far edge.
@@ -128,8 +128,8 @@ def too_near(
         _, hit = shapely.STRtree(shapely.box(*bounds_wsen_m[weaker].T)).query(
             grown, predicate="intersects"
         )
-        found[weaker[hit]] = True
-    return found
+        giving_way[weaker[hit]] = True
+    return giving_way
 
 
 def _groups(lonlat_deg: Floats, join_m: float) -> list[int]:
@@ -147,6 +147,8 @@ def _groups(lonlat_deg: Floats, join_m: float) -> list[int]:
             cell = parent[cell]
         return cell
 
+    # Union-find over the 26 neighbours of each occupied cell of a grid in space, so that nothing is
+    # special at a pole or at 180 degrees.
     for cell in parent:
         for step in itertools.product((-1, 0, 1), repeat=3):
             neighbour = tuple(c + s for c, s in zip(cell, step, strict=True))

@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -29,6 +29,7 @@ from gair.files import disk_errors, write_whole
 from gair.geo import Footprint
 from indexer.build.frames import frame_shape_px
 from indexer.imagery.provenance import attribution
+from indexer.imagery.rasters import ClosingLru
 from indexer.imagery.source import FramePixels
 from indexer.imagery.stac.cache import WindowCache, default_cache
 from indexer.imagery.stac.imagery import StacImagery
@@ -42,8 +43,25 @@ _LAYER_BYTES = 128 << 20  # in memory; what is more is composed again from the c
 _ALL = 1 - 1e-9
 
 
+class _OpenLayers(ClosingLru[tuple[str, str], StacImagery]):
+    """Layers by place and day, and the warnings of all that were ever open."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(most)
+        self.warnings: dict[str, None] = {}
+
+    def popitem(self) -> tuple[tuple[str, str], StacImagery]:
+        self.note_warnings()
+        return super().popitem()
+
+    def note_warnings(self) -> None:
+        """Keep what the open layers warn of; what is wrong with a scene shows as it is read."""
+        for layer in self.values():
+            self.warnings.update(dict.fromkeys(layer.warnings))
+
+
 class StacFrames:
-    """A :class:`training.dataset.pack.frame_source.FrameSource` that reads a catalogue."""
+    """A :class:`training.dataset.pack.dated_imagery.FrameSource` that reads a catalogue."""
 
     def __init__(
         self, places: Mapping[str, BaseGeometry], options: CatalogueOptions, most: int, kept: Path
@@ -77,8 +95,7 @@ class StacFrames:
         self._layers: dict[str, dict[str, list[StacScene]]] = {}
         for name, area in self._areas.items():
             self._layers[name] = self._by_day(name, area, kept)
-        self._open: OrderedDict[tuple[str, str], StacImagery] = OrderedDict()
-        self._warnings: dict[str, None] = {}
+        self._open: _OpenLayers = _OpenLayers(_OPEN_LAYERS)
         self._names = list(self._areas)
         self._tree = shapely.STRtree(list(self._areas.values()))
 
@@ -92,9 +109,8 @@ class StacFrames:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Of the layers that were read so far."""
-        for layer in self._open.values():
-            self._warnings.update(dict.fromkeys(layer.warnings))
-        return tuple(self._warnings)
+        self._open.note_warnings()
+        return tuple(self._open.warnings)
 
     def days_over(self, footprint: Footprint) -> list[str]:
         """The days of a footprint, ascending: those that show all of it, the least cloudy ones."""
@@ -148,8 +164,7 @@ class StacFrames:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        while self._open:
-            self._close(self._open.popitem()[1])
+        self._open.close()
 
     def _by_day(
         self, name: str, area: Polygon | MultiPolygon, kept: Path
@@ -157,8 +172,8 @@ class StacFrames:
         """The scenes of a place by the day there, as the catalogue said when it was asked."""
         from pystac import Item
 
-        asked = f"{name}\n{self._query!r}\n{area.wkt}"
-        path = kept / f"{hashlib.sha256(asked.encode()).hexdigest()[:24]}.json"
+        question = f"{name}\n{self._query!r}\n{area.wkt}"
+        path = kept / f"{hashlib.sha256(question.encode()).hexdigest()[:24]}.json"
         if path.is_file():
             items = [Item.from_dict(item) for item in json.loads(path.read_bytes())]
         else:
@@ -185,8 +200,6 @@ class StacFrames:
     def _layer(self, place: str, day: str) -> StacImagery:
         key = (place, day)
         if key not in self._open:
-            while len(self._open) >= _OPEN_LAYERS:
-                self._close(self._open.popitem(last=False)[1])
             folder = self._options.cache or default_cache()
             self._open[key] = StacImagery(
                 self._layers[place][day],
@@ -195,12 +208,7 @@ class StacFrames:
                 WindowCache(folder),
                 _LAYER_BYTES,
             )
-        self._open.move_to_end(key)
         return self._open[key]
-
-    def _close(self, layer: StacImagery) -> None:
-        self._warnings.update(dict.fromkeys(layer.warnings))
-        layer.close()
 
 
 def _ground(footprint: Footprint) -> Polygon:

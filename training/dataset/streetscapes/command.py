@@ -33,6 +33,7 @@ def streetscapes_options(arguments: argparse.Namespace) -> StreetscapesOptions:
     Raises:
         UsageError: a value cannot work.
     """
+    from gair.http import Patience
     from training.dataset.pack.options import SplitOptions, parse_shares
     from training.dataset.streetscapes.options import (
         SOURCES,
@@ -42,7 +43,6 @@ def streetscapes_options(arguments: argparse.Namespace) -> StreetscapesOptions:
         SelectionOptions,
         StreetscapesOptions,
     )
-    from training.dataset.streetscapes.web import Patience
 
     a = arguments
     standard = Endpoints()

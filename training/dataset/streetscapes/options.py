@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gair.errors import UsageError
+from gair.http import Patience
 from training.dataset.pack.options import (
     CatalogueOptions,
     ImageryOptions,
@@ -19,7 +20,7 @@ from training.dataset.pack.options import (
     SplitOptions,
     model_footprint_m,
 )
-from training.dataset.streetscapes.web import Patience, is_address
+from training.dataset.streetscapes.web import PATIENCE, is_address
 
 MAPILLARY = "mapillary"
 KARTAVIEW = "kartaview"
@@ -136,7 +137,7 @@ class StreetscapesOptions:
     selection: SelectionOptions = SelectionOptions()
     fetch: FetchOptions = FetchOptions()
     endpoints: Endpoints = Endpoints()
-    patience: Patience = Patience()
+    patience: Patience = PATIENCE
     split: SplitOptions = SplitOptions()
     footprint_m: float = field(default_factory=model_footprint_m)
     min_valid: float = 0.5

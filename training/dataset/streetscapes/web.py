@@ -22,33 +22,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from gair.errors import DownloadError, UsageError
+from gair.errors import DownloadError
+from gair.http import Patience, http_client
 
 USER_AGENT = "gair-geolocator/0.1 (builds training sets from open street view photos)"
 MAX_BYTES = 64 << 20
 """Longer answers are refused while they come in."""
+PATIENCE = Patience(tries=5)
+"""With servers of photos."""
 
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
-_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _CHUNK = 1 << 16
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long a server is borne with."""
-
-    tries: int = 5
-    """Times that one thing is asked for."""
-    first_pause_s: float = 1.0
-    """Before the second try, about; each further pause is twice as long."""
-    silence_s: float = 20.0
-    """A server that sends nothing for so long has not answered."""
-    answer_s: float = 120.0
-    """Nor has one whose answer is not complete by then."""
-    longest_pause_s: float = 900.0
-    """A server that wants more than this is taken at its word: the build stops."""
 
 
 @dataclass(frozen=True)
@@ -81,17 +67,10 @@ class Web:
     """An HTTP client for many threads; close it, or use it in a ``with`` block."""
 
     def __init__(self, patience: Patience | None = None, *, connections: int = 16) -> None:
-        self.patience = patience or Patience()
+        self.patience = patience or PATIENCE
         self.traffic = Traffic()
-        self._httpx = _library()
         logging.getLogger("httpx").addFilter(_without_queries)
-        self._client = self._httpx.Client(
-            headers={"User-Agent": USER_AGENT},
-            timeout=self._httpx.Timeout(self.patience.silence_s),
-            limits=self._httpx.Limits(max_connections=connections),
-            follow_redirects=True,
-            mounts={f"all://{host}": None for host in _LOOPBACK},
-        )
+        self._client = http_client(USER_AGENT, self.patience.silence_s, connections=connections)
         self._stopped = threading.Event()
         self._not_before: defaultdict[str, float] = defaultdict(float)
         self._lock = threading.Lock()
@@ -118,6 +97,8 @@ class Web:
             DownloadError: there is none after all tries, the address is none, or the build is being
                 stopped.
         """
+        import httpx
+
         host = _parts(url)[1]
         problem = ""
         for attempt in range(self.patience.tries):
@@ -128,9 +109,9 @@ class Web:
             self._wait_for(host)
             try:
                 reply = self._once(url, parameters, headers, form)
-            except (self._httpx.InvalidURL, self._httpx.UnsupportedProtocol) as error:
+            except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
                 raise DownloadError(f"{_shown(url)!r} is no address: run again later") from error
-            except self._httpx.HTTPError as error:
+            except httpx.HTTPError as error:
                 problem = type(error).__name__ if not str(error) else str(error)
                 continue
             if reply.status not in _TRANSIENT and not pass_by(reply):
@@ -170,6 +151,8 @@ class Web:
         form: Mapping[str, str] | None,
     ) -> Reply:
         """One try; a body that is late, too long or cut short is an ``httpx.HTTPError``."""
+        import httpx
+
         self.traffic.add(requests=1)
         late = time.monotonic() + self.patience.answer_s
         content = bytearray()
@@ -182,9 +165,9 @@ class Web:
                 content += chunk
                 self.traffic.add(bytes_in=len(chunk))
                 if len(content) > MAX_BYTES:
-                    raise self._httpx.ReadError(f"more than {MAX_BYTES >> 20} MB")
+                    raise httpx.ReadError(f"more than {MAX_BYTES >> 20} MB")
                 if time.monotonic() > late:
-                    raise self._httpx.ReadTimeout(f"not complete in {self.patience.answer_s:g} s")
+                    raise httpx.ReadTimeout(f"not complete in {self.patience.answer_s:g} s")
             return Reply(answer.status_code, bytes(content), answer.headers.get("retry-after", ""))
 
     def _obey(self, host: str, reply: Reply) -> None:
@@ -266,13 +249,3 @@ def _without_queries(record: logging.LogRecord) -> bool:
             _shown(str(part)) if "://" in str(part) else part for part in record.args
         )
     return True
-
-
-def _library() -> Any:  # noqa: ANN401
-    try:
-        import httpx
-    except ImportError as error:
-        raise UsageError(
-            "fetching photos needs httpx: install it with pip install 'gair-geolocator[streets]'"
-        ) from error
-    return httpx

@@ -15,13 +15,13 @@ from stac_world import ASSETS, FakeScene, clear_classes, publish
 
 from gair.arrays import DigitalNumbers
 from gair.errors import BandError, ImageryError, StorageError
-from indexer.imagery.projections import transformed_grid, transformer
+from gair.geo import LONLAT, transformer
 from indexer.imagery.stac.cache import CACHE_VARIABLE, WindowCache, WindowPlace, default_cache
-from indexer.imagery.stac.composite import MISSING, clear, combine, digital_numbers, merge_day
+from indexer.imagery.stac.composite import MISSING, combine, digital_numbers, merge_day
 from indexer.imagery.stac.query import _boxes
 from indexer.imagery.stac.scenes import StacBand, TileGrid, scene_of, scenes_of
-from indexer.imagery.stac.tile import Store, bilinear
-from indexer.imagery.stac.windows import window_extent, window_pixels
+from indexer.imagery.stac.tile import Store, bilinear, transformed_grid
+from indexer.imagery.stac.windows import clear, window_extent, window_pixels
 from indexer.regions.antimeridian import grown, unwrapped, wrapped
 
 RNG_SEED = 3
@@ -238,19 +238,19 @@ def test_a_raster_in_another_crs_is_that_of_its_pixels(
 ) -> None:
     zone = int((lonlat_deg[0] + 180) // 6) + 1
     to_utm = transformer("EPSG:3857", f"EPSG:{326 if lonlat_deg[1] > 0 else 327}{zone:02}")
-    west, north = transformer("OGC:CRS84", "EPSG:3857").transform(*lonlat_deg)
+    west, north = transformer(LONLAT, "EPSG:3857")(*lonlat_deg)
     x = west + (np.arange(size[1]) + 0.5) * 16
     y = north - (np.arange(size[0]) + 0.5) * 16
     found = transformed_grid(to_utm, x, y)
-    wanted = to_utm.transform(*np.meshgrid(x, y))
+    wanted = to_utm(*np.meshgrid(x, y))
     assert found[0].shape == size
     np.testing.assert_allclose(found, wanted, rtol=0, atol=0.02)  # a 500th of a pixel
 
 
 def test_a_raster_that_leaves_a_crs_is_asked_for_pixel_by_pixel() -> None:
-    to_mercator = transformer("OGC:CRS84", "EPSG:3857")
+    to_mercator = transformer(LONLAT, "EPSG:3857")
     x, y = np.linspace(0, 1, 20), np.linspace(89, 91, 40)  # over the pole
     found = transformed_grid(to_mercator, x, y)
-    np.testing.assert_array_equal(found, to_mercator.transform(*np.meshgrid(x, y)))
+    np.testing.assert_array_equal(found, to_mercator(*np.meshgrid(x, y)))
     assert np.isfinite(found).any()
     assert not np.isfinite(found).all()

@@ -38,8 +38,7 @@ from training.dataset.pack.checks import (
 )
 from training.dataset.pack.dated_imagery import SYNTHETIC_ATTRIBUTION
 from training.dataset.pack.options import SplitOptions
-from training.dataset.pack.pack import PackOptions, PackReport, pack
-from training.dataset.pack.report import SplitCounts
+from training.dataset.pack.pack import PackOptions, PackReport, SplitCounts, pack
 from training.dataset.shards import ShardedDataset
 
 ALL_TRAIN = SplitOptions(shares=(1.0, 0.0, 0.0))

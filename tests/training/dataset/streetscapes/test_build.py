@@ -19,6 +19,7 @@ from street_servers import TOKEN, TROUBLES, StreetServer, street_photo, street_s
 from toy_city import write_city
 
 from gair.errors import DatasetError, DownloadError, UsageError
+from gair.http import Patience
 from indexer.photos.listing import BROKEN
 from training.dataset.pack.checks import OUTSIDE
 from training.dataset.pack.options import SplitOptions
@@ -36,7 +37,6 @@ from training.dataset.streetscapes.options import (
 )
 from training.dataset.streetscapes.providers import TOKEN_VARIABLE
 from training.dataset.streetscapes.selection import CELL_FULL, INDOOR, PANORAMA, POOR, TINY
-from training.dataset.streetscapes.web import Patience
 
 QUICK = Patience(tries=4, first_pause_s=0.01)
 

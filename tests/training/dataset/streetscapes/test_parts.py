@@ -20,8 +20,7 @@ from gair.errors import DatasetError, StorageError, UsageError
 from gair.geo import Footprint
 from gair.progress import Progress
 from training.dataset.cli import main
-from training.dataset.pack.dated_imagery import DatedImagery
-from training.dataset.pack.frame_source import FewDays
+from training.dataset.pack.dated_imagery import DatedImagery, FewDays
 from training.dataset.pack.options import ImageryOptions
 from training.dataset.streetscapes.card import draw_map
 from training.dataset.streetscapes.estimate import PHOTO_BYTES, estimate

@@ -10,11 +10,12 @@ import pytest
 from street_servers import TOKEN, ServedPhoto, StreetServer, street_photo, street_server
 
 from gair.errors import DownloadError, UsageError
+from gair.http import Patience
 from training.dataset.streetscapes.areas import parse_area
 from training.dataset.streetscapes.listings import Lister
 from training.dataset.streetscapes.options import Endpoints, Lists, StreetscapesOptions
 from training.dataset.streetscapes.providers import PhotoFacts, providers
-from training.dataset.streetscapes.web import Patience, Web, retry_after_s
+from training.dataset.streetscapes.web import Web, retry_after_s
 
 QUICK = Patience(tries=2, first_pause_s=0.01)
 HERE = (9.17, 48.77)

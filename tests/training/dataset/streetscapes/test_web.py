@@ -12,9 +12,10 @@ from repository import REPOSITORY
 from street_servers import TOKEN, ServedPhoto, StreetServer, street_photo, street_server
 
 from gair.errors import DownloadError
+from gair.http import Patience
 from training.dataset.streetscapes.options import Endpoints
 from training.dataset.streetscapes.providers import PhotoFacts, providers
-from training.dataset.streetscapes.web import Patience, Web, retry_after_s
+from training.dataset.streetscapes.web import Web, retry_after_s
 
 QUICK = Patience(tries=3, first_pause_s=0.01)
 

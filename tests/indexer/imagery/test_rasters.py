@@ -8,7 +8,7 @@ import pytest
 from tiny_rasters import FLAT, write_bands
 
 from gair.errors import ImageryError
-from indexer.imagery.handles import FilePool, OpenFiles
+from indexer.imagery.rasters import FilePool, OpenFiles
 
 
 @pytest.fixture
