@@ -1,1 +1,1 @@
-"""indexer/imagery/stac."""
+"""Imagery from a STAC catalogue; :func:`.imagery.open_stac` is its way in."""

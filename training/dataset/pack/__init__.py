@@ -1,1 +1,1 @@
-"""training/dataset/pack."""
+"""Packing of photos and imagery into a data set; :mod:`.pack` is its way in."""

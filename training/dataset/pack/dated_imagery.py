@@ -2,8 +2,8 @@
 
 A :class:`FrameSource` knows on which days it may show a footprint, and reads it as of a day;
 :class:`FewDays` takes a few of them, far apart in time, so that a data set has several dates and
-not all there are. Local imagery makes one layer for each day it was acquired on. A footprint gets a frame of every layer that shows it, so that training can draw a date. Scenes
-whose day nothing tells make one layer together; where they overlap, the first by name is on top.
+not all there are. Local imagery makes one layer for each day it was acquired on. Scenes whose day
+nothing tells make one layer together; where they overlap, the first by name is on top.
 """
 
 from __future__ import annotations

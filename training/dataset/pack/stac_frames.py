@@ -51,13 +51,10 @@ class _OpenLayers(ClosingLru[tuple[str, str], StacImagery]):
         self.warnings: dict[str, None] = {}
 
     def popitem(self) -> tuple[tuple[str, str], StacImagery]:
-        self.note_warnings()
-        return super().popitem()
-
-    def note_warnings(self) -> None:
-        """Keep what the open layers warn of; what is wrong with a scene shows as it is read."""
-        for layer in self.values():
-            self.warnings.update(dict.fromkeys(layer.warnings))
+        """Close the layer unused the longest, and keep what it warns of."""
+        key, layer = super().popitem()
+        self.warnings.update(dict.fromkeys(layer.warnings))
+        return key, layer
 
 
 class StacFrames:
@@ -109,7 +106,8 @@ class StacFrames:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Of the layers that were read so far."""
-        self._open.note_warnings()
+        for layer in self._open.values():
+            self._open.warnings.update(dict.fromkeys(layer.warnings))
         return tuple(self._open.warnings)
 
     def days_over(self, footprint: Footprint) -> list[str]:
