@@ -25,9 +25,8 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from gair.errors import DownloadError, UsageError
-from training.dataset.pack.dated_imagery import DatedImagery
+from training.dataset.pack.dated_imagery import DatedImagery, FewDays, FrameSource
 from training.dataset.pack.footprints import tile_squares
-from training.dataset.pack.frame_source import FewDays, FrameSource
 from training.dataset.pack.pack import pack_with
 from training.dataset.pack.split import city_places
 from training.dataset.pack.stac_frames import StacFrames
