@@ -7,15 +7,61 @@ import io
 import os
 import signal
 import sys
+import textwrap
 import threading
-from argparse import ArgumentParser
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from gair.errors import GairError
-from gair.fields import flags_by_name, in_flags
+from gair.fields import add_fields, flags_by_name, from_namespace, in_flags
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells report it."""
+
+_T = TypeVar("_T")
+
+
+class HelpFormatter(RawDescriptionHelpFormatter):
+    """Help with wrapped paragraphs and with examples whose lines are left as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if "\n" in text.strip():
+            return super()._fill_text(text, width, indent)
+        return textwrap.fill(text, width, initial_indent=indent, subsequent_indent=indent)
+
+
+def add_command(
+    commands: Any,  # noqa: ANN401
+    name: str,
+    options: type[_T],
+    run: Callable[[_T], int],
+    *,
+    help: str,  # noqa: A002
+    description: str | None = None,
+    epilog: str | None = None,
+) -> ArgumentParser:
+    """Add a command whose flags are the fields of a dataclass.
+
+    Args:
+        commands: what `add_subparsers` returned.
+        name: of the command.
+        options: the dataclass.
+        run: takes an instance of it; returns the exit status.
+        help: a line in the list of commands.
+        description: a paragraph; the help line unless given.
+        epilog: examples.
+    """
+    parser: ArgumentParser = commands.add_parser(
+        name,
+        help=help,
+        description=description or help,
+        epilog=epilog,
+        formatter_class=HelpFormatter,
+    )
+    parser.set_defaults(run=lambda namespace: run(from_namespace(options, namespace)))
+    add_fields(parser, options)
+    return parser
 
 
 def run_parsed(parser: ArgumentParser, argv: Sequence[str] | None, *, interrupted: str) -> int:

@@ -52,6 +52,7 @@ class _Option:
     parse: Callable[[str], Any] | None = None
     many: Literal["again", "words", "commas"] = "again"
     both: bool = False
+    leave_out: tuple[str, ...] = ()
 
 
 _KEY = "gair.fields"
@@ -72,6 +73,7 @@ def option(
     parse: Callable[[str], Any] | None = None,
     many: Literal["again", "words", "commas"] = "again",
     both: bool = False,
+    leave_out: tuple[str, ...] = (),
 ) -> Any:  # noqa: ANN401
     """A dataclass field with what its name, type and docstring do not say about its flag.
 
@@ -90,9 +92,10 @@ def option(
         many: how a tuple is given: the flag again and again, several words after it, or one word
             with commas. Tuples of a fixed length have commas.
         both: whether a truth value has ``--x`` and ``--no-x``, not just the one that changes it.
+        leave_out: fields of the dataclass that this field holds which get no flags here.
     """
     names = (flags,) if isinstance(flags, str) else None if flags is None else tuple(flags)
-    about = _Option(names, positional, metavar, help, group, one_of, parse, many, both)
+    about = _Option(names, positional, metavar, help, group, one_of, parse, many, both, leave_out)
     return dataclasses.field(default=default, default_factory=factory, metadata={_KEY: about})
 
 
@@ -127,7 +130,7 @@ def add_fields(
                 exclusive[about.one_of] = place.add_mutually_exclusive_group()
             place = exclusive[about.one_of]
         if (held := _held_class(cls, field)) is not None:
-            add_fields(place, held, leave_out=leave_out)
+            add_fields(place, held, leave_out=(*leave_out, *about.leave_out))
         elif not _is_optional_dataclass(cls, field):
             _add_field(place, cls, field)
 
@@ -336,7 +339,7 @@ def _help(cls: type, field: dataclasses.Field[Any]) -> str:
     about = _about(field)
     text = about.help if about.help is not None else field_help(cls).get(field.name, "")
     text = re.sub(r"(?::[\w:]+:)?`+~?([^`]+)`+", lambda m: flags.get(m[1], m[1]), text)
-    text = text.removesuffix(".")
+    text = text if text.endswith("...") else text.removesuffix(".")
     if re.match(r"[A-Z]([a-z]*|')(?=[ ,;:.]|$)", text):  # no name such as H3 or GeoJSON
         text = text[0].lower() + text[1:]
     unsaid = "(default" in text or _is_required(field)
@@ -363,7 +366,7 @@ def _values(
         if field.name in leave_out or about.flags is None:
             continue
         if (held := _held_class(cls, field)) is not None:
-            inner = _values(held, namespace)
+            inner = _values(held, namespace, about.leave_out)
             if _is_required(field):
                 values[field.name] = held(**inner)
             elif inner:

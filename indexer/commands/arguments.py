@@ -1,10 +1,20 @@
-"""What several commands accept; it needs nothing heavy, so that ``--help`` answers at once."""
+"""Options that several commands accept; nothing heavy is imported, so `--help` answers at once."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gair.fields import option
+from indexer.build.options import WantedIndexType
+
+if TYPE_CHECKING:
+    from indexer.photos.listing import ListedPhoto
+    from indexer.photos.vectors import PhotoVectors
+    from indexer.search.geolocator import Geolocator
 
 NUMBER_FLAGS = ("--bbox", "--at")
 """Flags whose value is a list of numbers, of which the first may be negative."""
@@ -21,33 +31,94 @@ def numbers_joined(argv: Sequence[str]) -> list[str]:
     return joined
 
 
-def add_index_choice(parser: Any, *, positional: bool = False) -> None:  # noqa: ANN401
-    """The flags that say which index; ``positional`` takes it without a flag, too."""
-    if positional:
-        parser.add_argument(
-            "index",
-            nargs="?",
-            default=argparse.SUPPRESS,
-            metavar="INDEX",
-            help="the same as --index",
+@dataclass(frozen=True, kw_only=True)
+class Indexes:
+    """Where indexes are."""
+
+    indexes_dir: str = option("indexes", flags="--indexes", metavar="DIR")
+    """Folder of all indexes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexChoice(Indexes):
+    """Which index."""
+
+    index: str | None = option(None, metavar="NAME")
+    """Name or folder (default: the only one there is)."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the index.
+
+        Raises:
+            IndexNotFoundError: there is none of that name.
+        """
+        from indexer.index.index import find_index
+
+        return find_index(self.index, self.indexes_dir)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexAndModel(IndexChoice):
+    """Which index, and a model that is not where the index says."""
+
+    model: str | None = option(None, metavar="MODEL")
+    """Where the index's model is now."""
+
+    def geolocator(self, store: str | None = None) -> Geolocator:
+        """The index, opened with its model."""
+        from indexer.search.geolocator import Geolocator
+
+        return Geolocator.open(
+            self.index, indexes_dir=self.indexes_dir, model=self.model, store=store
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotosOfIndex(IndexAndModel):
+    """An index and photos to measure it by."""
+
+    photos: str = option(metavar="MANIFEST")
+    """Photos with places: a folder with GPS tags, or a .csv or .parquet manifest with columns file,
+    lat, lon."""
+    out_of_index: str | None = option(None, metavar="MANIFEST")
+    """Photos taken elsewhere, to measure how many of those are noticed."""
+    cache: Path | None = option(None, metavar="DIR")
+    """Keep the photos' vectors here, so that a second run is fast."""
+    quiet: bool = False
+    """No progress."""
+
+    def listed(
+        self, extra: tuple[str, ...] = ()
+    ) -> tuple[list[ListedPhoto], list[ListedPhoto] | None]:
+        """The photos of the index with some columns of their manifest, and those from elsewhere."""
+        from indexer.photos.listing import read_photos
+
+        photos = read_photos(self.photos, extra=extra)
+        return photos, None if self.out_of_index is None else read_photos(self.out_of_index)
+
+    def vectors(self, geolocator: Geolocator, photos: list[ListedPhoto]) -> PhotoVectors:
+        """The photos' vectors, by the index's model."""
+        from indexer.photos.vectors import photo_vectors
+
+        return photo_vectors(geolocator, photos, cache=self.cache, quiet=self.quiet)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexTypeChoice:
+    """How the cells of an index are searched."""
+
+    index_type: WantedIndexType = "auto"
+    """Flat scores every cell; the others score a shortlist exactly (default: auto, flat up to 2
+    million cells, ivf-sq8 up to 50 million, ivf-pq above)."""
+
+
+def add_positional_index(parser: argparse.ArgumentParser) -> None:
+    """Take the index without a flag, too."""
     parser.add_argument(
-        "--index", metavar="NAME", help="name or folder (default: the only one there is)"
-    )
-    parser.add_argument("--indexes", default="indexes", metavar="DIR", help="folder of all indexes")
-
-
-def add_model_choice(parser: Any) -> None:  # noqa: ANN401
-    """The flag for a model that is not where the index says."""
-    parser.add_argument("--model", metavar="MODEL", help="where the index's model is now")
-
-
-def add_index_type(parser: Any) -> None:  # noqa: ANN401
-    """The flag that overrides the choice of an index type by size."""
-    parser.add_argument(
-        "--index-type",
-        choices=("auto", "flat", "ivf-sq8", "ivf-pq"),
-        default="auto",
-        help="flat scores every cell; the others score a shortlist exactly (default: auto, flat "
-        "up to 2 million cells, ivf-sq8 up to 50 million, ivf-pq above)",
+        "index",
+        nargs="?",
+        default=argparse.SUPPRESS,
+        metavar="INDEX",
+        help="the same as --index",
     )

@@ -1,175 +1,182 @@
-"""``python -m indexer build``: index a region."""
+"""Commands that make indexes: ``build`` from imagery, ``add`` a district, ``merge`` several."""
 
 from __future__ import annotations
 
-import argparse
+import dataclasses
+import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from gair.command import INTERRUPTED
+from gair.command import INTERRUPTED, add_command
 from gair.errors import GairError, UnfinishedError, UsageError
-from indexer.commands.arguments import add_index_type
-from indexer.commands.imagery_choice import add_imagery_choice, opened_imagery
-from indexer.commands.region_choice import add_region_choice, chosen_region
+from gair.fields import option
+from gair.progress import say
+from indexer.build.options import BuildOptions
+from indexer.commands.arguments import Indexes, IndexTypeChoice
+from indexer.commands.source import ImageryChoice, RegionChoice
 
 if TYPE_CHECKING:
+    from gair.config import QueryMode
     from gair.model import Gair
     from indexer.build.build import BuildReport
     from indexer.build.engine import Engine
     from indexer.imagery.source import ImagerySource
     from indexer.regions.region import Region
 
+_DISTRICT = "district"
+_MERGE_EPILOG = """\
+examples:
+  python -m indexer merge north south --into city
+  # the same cells, searched another way
+  python -m indexer merge country --into country --index-type ivf-sq8
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What to build from, and who computes."""
+
+    area: RegionChoice = RegionChoice()
+    pixels: ImageryChoice = option()
+    model: str | None = option(metavar="MODEL")
+    engine: str = option("local", metavar="ENGINE")
+    """Who computes: local is this process, ray a Ray cluster of this machine's own, ray:ADDRESS a
+    running one that sees the same folders."""
+    workers: int | None = None
+    """Workers of --engine ray (default: as many as it has room for)."""
+    device: str = option("auto", metavar="DEVICE")
+    """Where torch computes: cpu, cuda, ... (default: the best)."""
+    dry_run: bool = False
+    """Say how many cells, frames, bytes and minutes it would be, and stop."""
+    build: BuildOptions = BuildOptions()
+
+    def __post_init__(self) -> None:
+        kind, _, address = self.engine.partition(":")
+        if self.engine not in ("local", "ray") and not (kind == "ray" and address):
+            raise UsageError(f"--engine {self.engine!r} is none: choose local, ray or ray:ADDRESS")
+        if self.workers is not None and (self.workers < 1 or kind != "ray"):
+            raise UsageError(
+                f"--workers {self.workers} needs --engine ray and 1 or more: leave it out"
+            )
+
+    def engine_of(self, reopen: Callable[[], ImagerySource]) -> Engine | None:
+        """The engine; ``reopen`` opens the imagery in its workers. None for this process."""
+        kind, _, address = self.engine.partition(":")
+        if kind == "local":
+            return None
+        from indexer.build.ray_engine import RayEngine, import_ray
+
+        import_ray()
+        return RayEngine(reopen, address=address or None, workers=self.workers)
+
+
+_MODELS = "a folder, a release checkpoint file, a Hugging Face id, shipped:demo, or "
+_MODELS += "untrained:base|tiny"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build(Source):
+    """Flags of ``build``."""
+
+    model: str = option("PingL/GAIR", metavar="MODEL", help=_MODELS)
+    name: str | None = option(None, metavar="NAME")
+    """Name of the index (default: the region's)."""
+    out: str = option("indexes", metavar="DIR")
+    """Folder of all indexes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Add(Indexes, IndexTypeChoice, Source):
+    """Flags of ``add``."""
+
+    index: str = option(positional=True, metavar="INDEX")
+    """Name of the index that grows."""
+    model: str | None = option(
+        None, metavar="MODEL", help=f"{_MODELS} (default: where the index has it from)"
+    )
+    build: BuildOptions = option(
+        BuildOptions(), leave_out=("resolution", "query_mode", "keep_token_maps")
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Merge(Indexes, IndexTypeChoice):
+    """Flags of ``merge``."""
+
+    parts: tuple[str, ...] = option(positional=True, metavar="INDEX")
+    """Name or folder of an index."""
+    into: str = option(metavar="NAME")
+    """Name of the merged index."""
+    quiet: bool = False
+    """No progress."""
+
 
 def add(commands: Any) -> None:  # noqa: ANN401
-    """Add the command."""
-    build = commands.add_parser(
+    """Add the commands."""
+    add_command(
+        commands,
         "build",
+        Build,
+        run,
         help="index a region",
         description="Index a region: cells, one vector of imagery and one of location for each. "
         "Without --region, --bbox, --polygon or --place everything the imagery shows is indexed.",
     )
-    build.set_defaults(run=run)
-    add_flags(build, "PingL/GAIR")
-    build.add_argument(
-        "--resolution",
-        type=int,
-        default=10,
-        metavar="R",
-        help="H3 resolution: 9 is cells of about 350 m, 10 of 130 m, 11 of 50 m "
-        "(default: %(default)s)",
+    add_command(
+        commands,
+        "add",
+        Add,
+        run_add,
+        help="add a district to an index",
+        description="Build a further region as the index was built, and merge both into a new "
+        "build of the index. The index serves as it is until then. Its calibration is not carried "
+        "over.",
     )
-    build.add_argument(
-        "--rs-query",
-        choices=("nili", "bilinear", "bicubic", "mean"),
-        default="nili",
-        help="how a frame is read at a cell; all but nili are baselines (default: %(default)s)",
-    )
-    build.add_argument(
-        "--no-token-maps",
-        action="store_true",
-        help="do not keep the frames' token maps: a smaller index, and no answers between cells",
-    )
-    add_index_type(build)
-    build.add_argument("--name", metavar="NAME", help="name of the index (default: the region's)")
-    build.add_argument(
-        "--out", default="indexes", metavar="DIR", help="folder of all indexes (default: indexes)"
+    add_command(
+        commands,
+        "merge",
+        Merge,
+        run_merge,
+        help="put indexes together",
+        description="Make a new build of --into from indexes of the same model, H3 resolution and "
+        "way to read frames; their --precision may differ, and is told. Cells that several have "
+        "are taken from the first. A calibration is not carried over.",
+        epilog=_MERGE_EPILOG,
     )
 
 
-def add_flags(build: Any, model: str | None) -> None:  # noqa: ANN401
-    """The flags that say what to build from; ``add`` has them, too, and its index's ``model``."""
-    add_region_choice(build)
-    add_imagery_choice(build)
-    build.add_argument(
-        "--model",
-        default=model,
-        metavar="MODEL",
-        help="a folder, a release checkpoint file, a Hugging Face id, shipped:demo, or "
-        f"untrained:base|tiny (default: {model or 'where the index has it from'})",
-    )
-    build.add_argument(
-        "--precision",
-        choices=("auto", "float32", "bfloat16"),
-        default="auto",
-        help="type that the imagery encoder computes in; auto takes bfloat16 where this CPU "
-        "multiplies in it and the model gains (default: %(default)s)",
-    )
-    build.add_argument(
-        "--threads",
-        type=int,
-        metavar="N",
-        help="threads that torch computes with, in each worker of --engine ray (default: all)",
-    )
-    build.add_argument(
-        "--engine",
-        default="local",
-        metavar="ENGINE",
-        help="who computes: local is this process, ray a Ray cluster of this machine's own, "
-        "ray:ADDRESS a running one that sees the same folders (default: %(default)s)",
-    )
-    build.add_argument(
-        "--workers",
-        type=int,
-        metavar="N",
-        help="workers of --engine ray (default: as many as it has room for)",
-    )
-    build.add_argument(
-        "--force",
-        action="store_true",
-        help="start over: forget what interrupted builds of this index have done",
-    )
-    build.add_argument(
-        "--limit",
-        type=int,
-        metavar="N",
-        help="stop after N new units, with exit status 3; the same command goes on from there",
-    )
-    build.add_argument(
-        "--unit-frames",
-        type=int,
-        default=100,
-        metavar="N",
-        help="about the most frames of a unit, the piece that is lost when a build is killed "
-        "(default: %(default)s)",
-    )
-    build.add_argument(
-        "--keep-units",
-        action="store_true",
-        help="leave the units, GeoParquet files of vectors, in .work-* beside the index",
-    )
-    build.add_argument("--device", default="auto", help="cpu, cuda, ... (default: the best)")
-    build.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="say how many cells, frames, bytes and minutes it would be, and stop",
-    )
-    build.add_argument("--quiet", action="store_true", help="no progress")
-
-
-def run(arguments: argparse.Namespace) -> int:
+def run(options: Build) -> int:
     """Build an index and say what was made."""
     from indexer.index.storage import check_name
 
-    region = chosen_region(arguments)
-    with opened_imagery(arguments, region) as (imagery, reopen):
-        engine = _engine(arguments, reopen)
+    quiet = options.build.quiet
+    region = options.area.chosen(options.name)
+    with options.pixels.opened(region, quiet=quiet or options.dry_run) as (imagery, reopen):
+        engine = options.engine_of(reopen)
         if region is None:
-            region = _whole(Path(arguments.imagery).stem, imagery.coverage)
-        name = check_name(region.name if arguments.name is None else arguments.name)
-        from indexer.build.build import BuildOptions, build_index
+            region = _whole(Path(options.pixels.imagery).stem, imagery.coverage)
+        name = check_name(region.name if options.name is None else options.name)
+        from indexer.build.build import build_index
 
-        model = _model(arguments).to(_device(arguments.device))
-        if arguments.dry_run or not arguments.quiet:
-            lines = _estimate(arguments, region, imagery, model)
-            if arguments.dry_run:
+        model = _model(options).to(_device(options.device))
+        if options.dry_run or not quiet:
+            lines = _estimate(options.build, region, imagery, model)
+            if options.dry_run:
                 print("\n".join(lines))
                 return 0
-            _say("\n".join(lines))
-        options = BuildOptions(
-            resolution=arguments.resolution,
-            query_mode=arguments.rs_query,
-            keep_token_maps=not arguments.no_token_maps,
-            precision=arguments.precision,
-            threads=arguments.threads,
-            force=arguments.force,
-            limit=arguments.limit,
-            keep_units=arguments.keep_units,
-            index_type=arguments.index_type,
-            frames_a_unit=arguments.unit_frames,
-            quiet=arguments.quiet,
-        )
-        source = _findable(arguments.model)
+            say("\n".join(lines))
         try:
             report = build_index(
                 name,
                 region,
                 imagery,
                 model,
-                arguments.out,
-                options=options,
-                model_source=source,
+                options.out,
+                options=options.build,
+                model_source=_source_from_anywhere(options.model),
                 engine=engine,
             )
         except (GairError, KeyboardInterrupt) as error:
@@ -178,34 +185,67 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _engine(arguments: argparse.Namespace, reopen: Callable[[], ImagerySource]) -> Engine | None:
-    """The engine that was asked for; ``reopen`` opens the imagery in its workers."""
-    kind, _, address = arguments.engine.partition(":")
-    if arguments.engine not in ("local", "ray") and not (kind == "ray" and address):
-        raise UsageError(f"--engine {arguments.engine!r} is none: choose local, ray or ray:ADDRESS")
-    if arguments.workers is not None and (arguments.workers < 1 or kind != "ray"):
-        raise UsageError(
-            f"--workers {arguments.workers} needs --engine ray and 1 or more: leave it out"
-        )
-    if kind == "local":
-        return None
-    from indexer.build.ray_engine import RayEngine, import_ray
+def run_add(options: Add) -> int:
+    """Build the district, merge it, and say what was made."""
+    from indexer.index.index import find_index, read_manifest
+    from indexer.index.storage import read_current
+    from indexer.merge.merge import merge_indexes
 
-    import_ray()
-    return RayEngine(reopen, address=address or None, workers=arguments.workers)
+    folder = find_index(options.index, options.indexes_dir)
+    name, digest = read_current(folder)
+    manifest = read_manifest(folder / name, digest)
+    work = folder.parent / f".adding-{folder.name}"  # the same again, so that a build can go on
+    source = {field.name: getattr(options, field.name) for field in dataclasses.fields(Source)}
+    source["model"] = options.model or manifest.model.source
+    source["build"] = dataclasses.replace(
+        options.build,
+        resolution=manifest.h3_resolution,
+        query_mode=cast("QueryMode", manifest.query_mode),
+        keep_token_maps=manifest.tokens is not None,
+        index_type="flat",
+    )
+    status = run(Build(**source, name=_DISTRICT, out=str(work)))
+    if status or options.dry_run:
+        return status
+    report = merge_indexes(
+        [folder, work / _DISTRICT],
+        folder.name,
+        folder.parent,
+        index_type=options.index_type,
+        quiet=options.build.quiet,
+    )
+    shutil.rmtree(work, ignore_errors=True)
+    print("\n".join(report.summary))
+    return 0
+
+
+def run_merge(options: Merge) -> int:
+    """Merge, and say what was made."""
+    from indexer.index.index import find_index
+    from indexer.merge.merge import merge_indexes
+
+    report = merge_indexes(
+        [find_index(part, options.indexes_dir) for part in options.parts],
+        options.into,
+        options.indexes_dir,
+        index_type=options.index_type,
+        quiet=options.quiet,
+    )
+    print("\n".join(report.summary))
+    return 0
 
 
 def _ended_early(error: GairError | KeyboardInterrupt) -> int:
     """Say what of a build stays, and how to go on; returns the exit status or passes it on."""
     kept = "; ".join(getattr(error, "__notes__", ()))
     if isinstance(error, UnfinishedError):
-        _say(f"{error}: {kept}")
+        say(f"{error}: {kept}")
         return error.exit_status
     if isinstance(error, KeyboardInterrupt) and kept:
-        _say(f"interrupted: the index was not changed; {kept}")
+        say(f"interrupted: the index was not changed; {kept}")
         return INTERRUPTED
     if kept:
-        _say(kept)
+        say(kept)
     raise error
 
 
@@ -216,18 +256,18 @@ def _report(report: BuildReport) -> None:
     print("  time: " + ", ".join(f"{k} {v:.1f} s" for k, v in report.manifest.seconds.items()))
 
 
-def _model(arguments: argparse.Namespace) -> Gair:
+def _model(options: Build) -> Gair:
     """The model; to time the released one its architecture is enough, and nothing is downloaded."""
     from gair.checkpoints.release import RELEASE_ID
     from gair.model import Gair
 
-    if arguments.dry_run and arguments.model == RELEASE_ID:
+    if options.dry_run and options.model == RELEASE_ID:
         return Gair.untrained("base")
-    return Gair.from_pretrained(arguments.model)
+    return Gair.from_pretrained(options.model)
 
 
 def _estimate(
-    arguments: argparse.Namespace, region: Region, imagery: ImagerySource, model: Gair
+    options: BuildOptions, region: Region, imagery: ImagerySource, model: Gair
 ) -> list[str]:
     from indexer.build.estimate import estimate
 
@@ -235,9 +275,9 @@ def _estimate(
         region,
         imagery,
         model,
-        resolution=arguments.resolution,
-        keep_token_maps=not arguments.no_token_maps,
-        precision=arguments.precision,
+        resolution=options.resolution,
+        keep_token_maps=options.keep_token_maps,
+        precision=options.precision,
     ).lines
 
 
@@ -267,14 +307,10 @@ def _peak_memory_gb() -> float | None:
         import resource
     except ImportError:  # Windows
         return None
-    unit = 1 if sys.platform == "darwin" else 1024
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is bytes there, KiB elsewhere
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
 
 
-def _findable(model: str) -> str:
-    """A model's source as it can be found from any folder."""
+def _source_from_anywhere(model: str) -> str:
+    """A model's source as it can be opened from any folder."""
     return str(Path(model).resolve()) if Path(model).exists() else model
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

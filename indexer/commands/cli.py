@@ -10,21 +10,17 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from gair.command import run_command
+from gair.command import HelpFormatter, run_parsed
 from indexer.commands import (
-    add,
     build,
     calibrate,
     evaluate,
     export,
     heatmap,
     info,
-    merge,
     prune,
-    regions,
     search,
     verify,
-    verify_index,
 )
 from indexer.commands.arguments import numbers_joined
 
@@ -45,20 +41,15 @@ examples:
   python -m indexer search *.jpg --index london --json > answers.json
 """
 
-_COMMANDS = (
-    *(build, add, merge),
-    *(search, verify, heatmap),
-    *(calibrate, evaluate),
-    *(info, verify_index, prune, export, regions),
-)
+_MODULES = (build, search, verify, heatmap, calibrate, evaluate, info, prune, export)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status (0, 1 for a failure, 2 for wrong usage)."""
-    words = sys.argv[1:] if argv is None else argv
-    arguments = build_parser().parse_args(numbers_joined(words))
-    return run_command(
-        lambda: int(arguments.run(arguments)), interrupted="interrupted: nothing was changed"
+    return run_parsed(
+        build_parser(),
+        numbers_joined(sys.argv[1:] if argv is None else argv),
+        interrupted="interrupted: nothing was changed",
     )
 
 
@@ -69,9 +60,9 @@ def build_parser() -> argparse.ArgumentParser:
         description="Index a region from Sentinel-2 imagery with GAIR, and ask the index where a "
         "photo was taken.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in _COMMANDS:
-        command.add(commands)
+    for module in _MODULES:
+        module.add(commands)
     return parser

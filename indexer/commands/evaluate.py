@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
+import dataclasses
 import json
 import shlex
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from indexer.commands.arguments import add_index_choice, add_model_choice
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from indexer.evaluate.options import EvaluateOptions
+from gair.command import add_command
+from gair.fields import option
+from indexer.commands.arguments import PhotosOfIndex, add_positional_index
+from indexer.evaluate.options import EvaluateOptions
 
 _EPILOG = """\
 examples:
@@ -27,133 +27,72 @@ examples:
 """
 
 
+@dataclass(frozen=True, kw_only=True)
+class Evaluate(PhotosOfIndex):
+    """Flags of ``evaluate``."""
+
+    out: Path = option(metavar="DIR")
+    """Folder that the report is written to."""
+    evaluation: EvaluateOptions = EvaluateOptions()
+    json: bool = False
+    """Print report.json, too."""
+
+
 def add(commands: Any) -> None:  # noqa: ANN401
     """Add the command."""
-    evaluate = commands.add_parser(
+    parser = add_command(
+        commands,
         "evaluate",
+        Evaluate,
+        run,
         help="measure how good an index's answers are",
         description="Search for photos whose place is known and report how far off the answers "
         "are, how much must be searched, whether probabilities mean what they say, and how simpler "
         "ways to answer compare: report.html for people, report.json for machines. A photo that "
         "fails counts as infinitely far off.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    evaluate.set_defaults(run=run)
-    add_index_choice(evaluate, positional=True)
-    add_model_choice(evaluate)
-    evaluate.add_argument(
-        "--photos",
-        required=True,
-        metavar="MANIFEST",
-        help="photos with places: a folder with GPS tags, or a .csv or .parquet manifest with "
-        "columns file, lat, lon",
-    )
-    evaluate.add_argument(
-        "--out", required=True, metavar="DIR", help="folder that the report is written to"
-    )
-    evaluate.add_argument(
-        "--out-of-index", metavar="MANIFEST", help="photos taken elsewhere: are they noticed?"
-    )
-    evaluate.add_argument(
-        "--slice-by",
-        action="append",
-        default=[],
-        metavar="COLUMN",
-        help="numbers for each value of a column of the manifest; may be given again",
-    )
-    evaluate.add_argument(
-        "--thorough",
-        action="store_true",
-        help="measure also what takes minutes: places refined between cells, and whether photos "
-        "match their own place better than those around it",
-    )
-    evaluate.add_argument(
-        "--allow-calibration-photos",
-        action="store_true",
-        help="do not refuse photos that the index was calibrated on; the report says how many",
-    )
-    evaluate.add_argument(
-        "--seed", type=int, default=0, help="of the intervals (default: %(default)s)"
-    )
-    evaluate.add_argument(
-        "--cache", metavar="DIR", help="keep the photos' vectors here, so that a second run is fast"
-    )
-    evaluate.add_argument("--quiet", action="store_true", help="no progress")
-    evaluate.add_argument("--json", action="store_true", help="print report.json, too")
-    weights = evaluate.add_argument_group(
-        "weights of your own", "instead of the calibrated ones; places then have no probabilities"
-    )
-    weights.add_argument("--rs-weight", type=float, metavar="W", help="of the imagery")
-    weights.add_argument("--location-weight", type=float, metavar="W", help="of the location")
+    add_positional_index(parser)
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(options: Evaluate) -> int:
     """Evaluate, write the report, print its headlines."""
-    from gair.errors import UsageError
     from indexer.evaluate.evaluate import evaluate
     from indexer.evaluate.report.report import check_folder, write_report
-    from indexer.photos.listing import read_photos
-    from indexer.photos.vectors import photo_vectors
-    from indexer.search.geolocator import Geolocator
 
-    if arguments.seed < 0:
-        raise UsageError(f"--seed {arguments.seed}: it must be 0 or more")
-    options = _options(arguments)
-    options.query.check()
-    out = check_folder(Path(arguments.out))
-    listed = read_photos(arguments.photos, extra=tuple(arguments.slice_by))
-    elsewhere = None if arguments.out_of_index is None else read_photos(arguments.out_of_index)
-    geolocator = Geolocator.open(
-        arguments.index, indexes_dir=arguments.indexes, model=arguments.model
+    columns = tuple(dict.fromkeys(options.evaluation.slice_by))
+    evaluation = dataclasses.replace(
+        options.evaluation, slice_by=columns, command=_command(options), manifest=options.photos
     )
-    cache = None if arguments.cache is None else Path(arguments.cache)
-    vectors, outside = (
-        None
-        if photos is None
-        else photo_vectors(geolocator, photos, cache=cache, quiet=arguments.quiet)
-        for photos in (listed, elsewhere)
-    )
-    assert vectors is not None
-    report = evaluate(geolocator, vectors, options, outside=outside)
+    evaluation.query.check()
+    out = check_folder(options.out)
+    photos, photos_elsewhere = options.listed(columns)
+    geolocator = options.geolocator()
+    vectors = options.vectors(geolocator, photos)
+    outside = None if photos_elsewhere is None else options.vectors(geolocator, photos_elsewhere)
+    report = evaluate(geolocator, vectors, evaluation, outside=outside)
     page, numbers = write_report(report, out)
-    if arguments.json:
+    if options.json:
         print(json.dumps(report, allow_nan=False))
     else:
         print("\n".join([*headlines(report), f"  report      {page}", f"  numbers     {numbers}"]))
     return 0
 
 
-def _options(arguments: argparse.Namespace) -> EvaluateOptions:
-    from indexer.evaluate.options import EvaluateOptions
-
-    return EvaluateOptions(
-        rs_weight=arguments.rs_weight,
-        location_weight=arguments.location_weight,
-        slice_by=tuple(dict.fromkeys(arguments.slice_by)),
-        seed=arguments.seed,
-        allow_calibration_photos=arguments.allow_calibration_photos,
-        thorough=arguments.thorough,
-        command=_command(arguments),
-        manifest=str(arguments.photos),
-        quiet=arguments.quiet,
-    )
-
-
-def _command(arguments: argparse.Namespace) -> str:
+def _command(options: Evaluate) -> str:
     """What makes the same report again."""
-    words = ["python", "-m", "indexer", "evaluate"]
-    for name in ("index", "indexes", "model", "photos", "out", "out_of_index", "cache", "seed"):
-        value = getattr(arguments, name)
-        if value not in (None, 0):
+    asked = options.evaluation
+    words = ["python", "-m", "indexer", "evaluate", "--indexes", options.indexes_dir]
+    for name in ("index", "model", "photos", "out", "out_of_index", "cache"):
+        if (value := getattr(options, name)) is not None:
             words += [f"--{name.replace('_', '-')}", str(value)]
-    for column in arguments.slice_by:
+    for column in asked.slice_by:
         words += ["--slice-by", column]
-    for name in ("rs_weight", "location_weight"):
-        if getattr(arguments, name) is not None:
-            words += [f"--{name.replace('_', '-')}", f"{getattr(arguments, name):g}"]
+    for name in ("seed", "rs_weight", "location_weight"):
+        if (number := getattr(asked, name)) != getattr(EvaluateOptions, name):
+            words += [f"--{name.replace('_', '-')}", str(number)]
     for name in ("thorough", "allow_calibration_photos"):
-        if getattr(arguments, name):
+        if getattr(asked, name):
             words.append(f"--{name.replace('_', '-')}")
     return shlex.join(words)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
+from gair.command import add_command
 from gair.errors import UsageError
-from indexer.commands.arguments import add_index_choice
+from gair.fields import option
+from indexer.commands.arguments import IndexChoice, add_positional_index
 
 _EPILOG = """\
 examples:
@@ -18,56 +20,56 @@ examples:
 """
 
 
+@dataclass(frozen=True, kw_only=True)
+class Export(IndexChoice):
+    """Flags of ``export``."""
+
+    to: str = option(metavar="FILE")
+    """A .parquet file, or milvus://PATH_OR_HOST."""
+    geometry: Literal["point", "cell"] = "point"
+    """What a cell is in GeoParquet, its centre or its outline."""
+    stac: bool = False
+    """Write item.json and collection.json beside the file."""
+    quiet: bool = False
+    """No progress."""
+
+
 def add(commands: Any) -> None:  # noqa: ANN401
     """Add the command."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "export",
+        Export,
+        run,
         help="write an index as GeoParquet and STAC, or into Milvus",
         description="Write every cell with both its vectors: as GeoParquet, beside which --stac "
         "puts an Item and a Collection, or into a Milvus database that search --store reads. "
         "A Milvus server that wants to know who asks gets the environment's MILVUS_TOKEN, an API "
         "key or USER:PASSWORD; milvus+tls:// encrypts what travels.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(run=run)
-    add_index_choice(parser, positional=True)
-    parser.add_argument(
-        "--to", required=True, metavar="FILE", help="a .parquet file, or milvus://PATH_OR_HOST"
-    )
-    parser.add_argument(
-        "--geometry",
-        choices=("point", "cell"),
-        default="point",
-        help="what a cell is in GeoParquet, its centre or its outline (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--stac", action="store_true", help="write item.json and collection.json beside the file"
-    )
-    parser.add_argument("--quiet", action="store_true", help="no progress")
+    add_positional_index(parser)
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(options: Export) -> int:
     """Export, and say what was written."""
     from indexer.export.export import export_geoparquet
     from indexer.index.external import is_store_address
-    from indexer.index.index import find_index, open_index
+    from indexer.index.index import open_index
 
-    if is_store_address(arguments.to):
-        if arguments.stac:
+    if is_store_address(options.to):
+        if options.stac:
             raise UsageError("--stac goes with a .parquet file, not with --to milvus://...")
         from indexer.index.milvus import push_index
 
-        index = open_index(find_index(arguments.index, arguments.indexes))
-        written = push_index(index, arguments.to, quiet=arguments.quiet)
+        written = push_index(open_index(options.folder), options.to, quiet=options.quiet)
     else:
-        index = open_index(find_index(arguments.index, arguments.indexes))
         written = export_geoparquet(
-            index,
-            arguments.to,
-            geometry=arguments.geometry,
-            stac=arguments.stac,
-            quiet=arguments.quiet,
+            open_index(options.folder),
+            options.to,
+            geometry=options.geometry,
+            stac=options.stac,
+            quiet=options.quiet,
         )
     print("\n".join(written))
     return 0

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from indexer.commands.arguments import add_index_choice, add_model_choice
+from gair.command import add_command
+from gair.errors import UsageError
+from gair.fields import option
+from indexer.commands.arguments import IndexAndModel
 
 _EPILOG = """\
 examples:
@@ -23,69 +26,54 @@ examples:
 """
 
 
+@dataclass(frozen=True, kw_only=True)
+class HeatmapOptions(IndexAndModel):
+    """Flags of ``heatmap``."""
+
+    photos: tuple[str, ...] = option(positional=True, metavar="PHOTO")
+    """A street-level photo."""
+    of: Literal["imagery", "location", "posterior"] = "posterior"
+    """Cosine with the imagery or with the location embedding, or the posterior of a calibrated
+    index."""
+    out: Path = option(metavar="FILE")
+    """What to write: .png a picture, .tif a GeoTIFF (EPSG:3857), .geojson a feature a cell; a file
+    that is there is replaced."""
+    level: float = option(0.9, metavar="P")
+    """How often the region drawn holds the truth."""
+    spacing_m: float | None = None
+    """Side of a GeoTIFF's pixel on the ground (default: a third of a cell's distance)."""
+    json: bool = False
+    """Print what was written as JSON."""
+
+
 def add(commands: Any) -> None:  # noqa: ANN401
     """Add the command."""
-    heatmap = commands.add_parser(
+    add_command(
+        commands,
         "heatmap",
+        HeatmapOptions,
+        run,
         help="map what a photo says about every cell",
         description="Colour every cell of an index by its cosine with a photo, or by the "
         "probability that the photo was taken there. Several photos count as photos of one place. "
         "GPS tags are never used.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    heatmap.set_defaults(run=run)
-    heatmap.add_argument("photo", nargs="+", metavar="PHOTO", help="a street-level photo")
-    add_index_choice(heatmap)
-    add_model_choice(heatmap)
-    heatmap.add_argument(
-        "--of",
-        choices=("imagery", "location", "posterior"),
-        default="posterior",
-        help="cosine with the imagery or with the location embedding, or the posterior of a "
-        "calibrated index (default: %(default)s)",
-    )
-    heatmap.add_argument(
-        "--out",
-        required=True,
-        metavar="FILE",
-        help="what to write: .png a picture, .tif a GeoTIFF (EPSG:3857), .geojson a feature a "
-        "cell; a file that is there is replaced",
-    )
-    heatmap.add_argument(
-        "--level",
-        type=float,
-        default=0.9,
-        metavar="P",
-        help="how often the region drawn holds the truth (default: %(default)s)",
-    )
-    heatmap.add_argument(
-        "--spacing-m",
-        type=float,
-        metavar="X",
-        help="side of a GeoTIFF's pixel on the ground (default: a third of a cell's distance)",
-    )
-    heatmap.add_argument("--json", action="store_true", help="print what was written as JSON")
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(options: HeatmapOptions) -> int:
     """Write the map and say what is on it."""
-    from gair.errors import UsageError
     from indexer.regions.cells import cell_hex
-    from indexer.search.geolocator import Geolocator
     from indexer.search.heatmap import UNITS, check_suffix
 
-    out = Path(arguments.out)
+    out = options.out
     check_suffix(out)
     raster = out.suffix.lower() in (".tif", ".tiff")
-    if arguments.spacing_m is not None and not raster:
+    if options.spacing_m is not None and not raster:
         raise UsageError(f"--spacing-m is for a GeoTIFF, and {str(out)!r} is none: leave it out")
-    geolocator = Geolocator.open(
-        arguments.index, indexes_dir=arguments.indexes, model=arguments.model
-    )
-    heat = geolocator.heatmap(arguments.photo, of=arguments.of, level=arguments.level)
+    heat = options.geolocator().heatmap(list(options.photos), of=options.of, level=options.level)
     if raster:
-        heat.write_geotiff(out, arguments.spacing_m)
+        heat.write_geotiff(out, options.spacing_m)
     else:
         heat.write(out)
     region = None if heat.region is None else heat.region.summary()
@@ -95,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
         "lat_deg": lat_deg,
         "h3_cell": cell_hex(heat.cells.h3[heat.best_row]),
     }
-    if arguments.json:
+    if options.json:
         written = {"file": str(out), "what": heat.what, "units": heat.units, "note": heat.note}
         print(json.dumps({**written, "best": best, "region": region}))
         return 0

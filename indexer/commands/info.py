@@ -1,51 +1,136 @@
-"""``python -m indexer info``: what an index is made of."""
+"""Commands that only tell: ``info``, ``verify-index`` and ``regions``."""
 
 from __future__ import annotations
 
-import argparse
+import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from indexer.commands.arguments import add_index_choice
+from gair.command import add_command
+from gair.errors import IndexCorruptError
+from indexer.commands.arguments import IndexChoice, add_positional_index
 
 if TYPE_CHECKING:
     from indexer.index.manifest import Manifest
 
+_RESOLUTIONS = (9, 10)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Info(IndexChoice):
+    """Flags of ``info``."""
+
+    json: bool = False
+    """Print the whole manifest."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Regions:
+    """Flags of ``regions``."""
+
+    json: bool = False
+    """As JSON."""
+
 
 def add(commands: Any) -> None:  # noqa: ANN401
-    """Add the command."""
-    info = commands.add_parser(
+    """Add the commands."""
+    add_command(
+        commands,
         "info",
+        Info,
+        run,
         help="show what an index is made of",
         description="Show an index's model, imagery, cells and warnings; without --index, list "
         "the indexes.",
     )
-    info.set_defaults(run=run)
-    add_index_choice(info)
-    info.add_argument("--json", action="store_true", help="print the whole manifest")
+    parser = add_command(
+        commands,
+        "verify-index",
+        IndexChoice,
+        run_verify_index,
+        help="check every file of an index",
+        description="Hash every file of the serving build again, and look inside: rows, frames, "
+        "vectors, calibration. Prints a line a file; exit status 1 where one is damaged.",
+    )
+    add_positional_index(parser)
+    add_command(
+        commands,
+        "regions",
+        Regions,
+        run_regions,
+        help="list the regions that ship with us",
+        description="List the regions that build --region knows: their area, their cells at H3 "
+        "resolutions 9 and 10, and whom to credit for the outline.",
+    )
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(options: Info) -> int:
     """Print a manifest, or the names of the indexes."""
-    import json
-
-    from indexer.index.index import find_index, read_manifest
+    from indexer.index.index import read_manifest
     from indexer.index.storage import index_names, read_current
 
-    if arguments.index is None and len(index_names(Path(arguments.indexes))) != 1:
-        names = index_names(Path(arguments.indexes))
-        if arguments.json:
+    names = index_names(Path(options.indexes_dir))
+    if options.index is None and len(names) != 1:
+        if options.json:
             print(json.dumps(names))
         else:
-            print("\n".join(names) if names else f"no index in {arguments.indexes!r}")
+            print("\n".join(names) if names else f"no index in {options.indexes_dir!r}")
         return 0
-    folder = find_index(arguments.index, arguments.indexes)
-    build, digest = read_current(folder)
-    manifest = read_manifest(folder / build, digest)
-    if arguments.json:
+    build, digest = read_current(options.folder)
+    manifest = read_manifest(options.folder / build, digest)
+    if options.json:
         print(manifest.to_json().decode())
     else:
         print("\n".join(manifest_lines(manifest)))
+    return 0
+
+
+def run_verify_index(options: IndexChoice) -> int:
+    """Print a line a file.
+
+    Raises:
+        IndexCorruptError: a file is damaged; the first is named.
+    """
+    from indexer.index.verify import check_index
+
+    damaged = []
+    for finding in check_index(options.folder):
+        print(finding.line, flush=True)
+        if finding.problem:
+            damaged.append(finding)
+    if damaged:
+        raise IndexCorruptError(f"{len(damaged)} damaged: {damaged[0].file}: {damaged[0].problem}")
+    return 0
+
+
+def run_regions(options: Regions) -> int:
+    """Print the regions."""
+    from indexer.regions.cells import cells_of
+    from indexer.regions.region import named_region, region_names
+
+    rows = []
+    for name in region_names():
+        region = named_region(name)
+        cells = {f"r{r}": len(cells_of(region.geometry, r)) for r in _RESOLUTIONS}
+        rows.append(
+            {
+                "name": name,
+                "area_km2": round(region.area_km2, 1),
+                "cells": cells,
+                "attribution": region.attribution,
+            }
+        )
+    if options.json:
+        print(json.dumps(rows, indent=1, ensure_ascii=False))
+        return 0
+    print(f"{'name':<12} {'km2':>9} {'cells r9':>9} {'cells r10':>10}  attribution")
+    for row in rows:
+        r9, r10 = row["cells"].values()  # type: ignore[attr-defined]
+        print(
+            f"{row['name']:<12} {row['area_km2']:>9,.1f} {r9:>9,} {r10:>10,}  {row['attribution']}"
+        )
+    print("any other: --bbox W,S,E,N, --polygon FILE.geojson, or --place NAME (asks a geocoder)")
     return 0
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gair.command import complain
+from gair.command import add_command, complain
 from gair.errors import PhotoError, UsageError
-from indexer.commands.arguments import add_index_choice, add_model_choice
+from gair.fields import option
+from indexer.commands.arguments import IndexAndModel
+from indexer.evaluate.options import WEIGHTS
 
 if TYPE_CHECKING:
     from gair.photos.photo import Photo
@@ -18,10 +21,16 @@ if TYPE_CHECKING:
     from indexer.search.geolocator import Geolocator
     from indexer.search.prior import Prior
     from indexer.search.query import QueryFields
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from indexer.search.answer import Answer
+_EPILOG = """\
+examples:
+  python -m indexer search photo.jpg --index london
+  python -m indexer search front.jpg side.jpg --same-place --index london
+  python -m indexer search photo.jpg --index london --within boroughs.geojson
+  python -m indexer search photo.jpg --index london --where "water.share < 0.5" \\
+      --table water=water.parquet
+  python -m indexer search photo.jpg --index london --region 0.9 --geojson where.geojson
+"""
+_PRIOR = "what is known before the photo is looked at"
 
 
 def answer_lines(answer: Answer) -> list[str]:
@@ -73,135 +82,102 @@ def _belief_lines(answer: Answer) -> list[str]:
     return lines
 
 
-_EPILOG = """\
-examples:
-  python -m indexer search photo.jpg --index london
-  python -m indexer search front.jpg side.jpg --same-place --index london
-  python -m indexer search photo.jpg --index london --within boroughs.geojson
-  python -m indexer search photo.jpg --index london --where "water.share < 0.5" \\
-      --table water=water.parquet
-  python -m indexer search photo.jpg --index london --region 0.9 --geojson where.geojson
-"""
+@dataclass(frozen=True, kw_only=True)
+class Search(IndexAndModel):
+    """Flags of ``search``."""
+
+    photos: tuple[str, ...] = option(positional=True, metavar="PHOTO")
+    """A street-level photo."""
+    store: str | None = option(None, metavar="ADDRESS")
+    """Search vectors that export put elsewhere: milvus://PATH.db, milvus://HOST:PORT or
+    milvus+tls://HOST:PORT; who asks, if the server wants to know, is the environment's
+    MILVUS_TOKEN, an API key or USER:PASSWORD."""
+    k: int = option(5, flags="-k")
+    """Places a photo."""
+    same_place: bool = False
+    """The photos are of one place: one answer."""
+    json: bool = False
+    """Print JSON, one object an answer."""
+    refine: bool = option(True, flags="--no-refine", help="cell centres only, nothing between them")
+    region: float = option(0.9, metavar="P")
+    """How often the region of --geojson holds the truth."""
+    geojson: Path | None = option(None, metavar="FILE")
+    """Write the region and the places of one answer."""
+
+    within: Path | None = option(None, metavar="FILE", group=_PRIOR)
+    """GeoJSON polygons that it was taken in."""
+    where: str | None = option(None, metavar="SQL", group=_PRIOR)
+    """A condition on cells: row, h3, lon_deg, lat_deg, area_m2, frame, or columns of --table."""
+    weight: str | None = option(None, metavar="SQL", group=_PRIOR)
+    """How likely a cell is: a number from 0 up."""
+    table: tuple[str, ...] = option((), metavar="NAME=FILE", group=_PRIOR)
+    """CSV or Parquet with a column h3, for SQL to use as NAME.column."""
+
+    rs_weight: float | None = option(None, metavar="W", group=WEIGHTS)
+    """Of the imagery."""
+    location_weight: float | None = option(None, metavar="W", group=WEIGHTS)
+    """Of the location."""
 
 
 def add(commands: Any) -> None:  # noqa: ANN401
     """Add the command."""
-    search = commands.add_parser(
+    add_command(
+        commands,
         "search",
+        Search,
+        run,
         help="ask where photos were taken",
         description="Rank the places of an index for each photo; in a calibrated index with their "
         "probabilities and with regions that hold the truth as often as they say. GPS tags are "
         "never used.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    search.set_defaults(run=run)
-    search.add_argument("photo", nargs="+", metavar="PHOTO", help="a street-level photo")
-    add_index_choice(search)
-    add_model_choice(search)
-    search.add_argument(
-        "--store",
-        metavar="ADDRESS",
-        help="search vectors that export put elsewhere: milvus://PATH.db, milvus://HOST:PORT or "
-        "milvus+tls://HOST:PORT; who asks, if the server wants to know, is the environment's "
-        "MILVUS_TOKEN, an API key or USER:PASSWORD",
-    )
-    search.add_argument("-k", type=int, default=5, help="places a photo (default: %(default)s)")
-    search.add_argument(
-        "--same-place", action="store_true", help="the photos are of one place: one answer"
-    )
-    search.add_argument("--json", action="store_true", help="print JSON, one object an answer")
-    search.add_argument(
-        "--no-refine", action="store_true", help="cell centres only, nothing between them"
-    )
-    search.add_argument(
-        "--region",
-        type=float,
-        default=0.9,
-        metavar="P",
-        help="how often the region of --geojson holds the truth (default: %(default)s)",
-    )
-    search.add_argument(
-        "--geojson", metavar="FILE", help="write the region and the places of one answer"
-    )
-    _add_prior(search.add_argument_group("what is known before the photo is looked at"))
-    weights = search.add_argument_group(
-        "weights of your own", "instead of the calibrated ones; places then have no probabilities"
-    )
-    weights.add_argument("--rs-weight", type=float, metavar="W", help="of the imagery")
-    weights.add_argument("--location-weight", type=float, metavar="W", help="of the location")
-
-
-def _add_prior(group: Any) -> None:  # noqa: ANN401
-    group.add_argument("--within", metavar="FILE", help="GeoJSON polygons that it was taken in")
-    group.add_argument(
-        "--where",
-        metavar="SQL",
-        help="a condition on cells: row, h3, lon_deg, lat_deg, area_m2, frame, or columns of "
-        "--table",
-    )
-    group.add_argument("--weight", metavar="SQL", help="how likely a cell is: a number from 0 up")
-    group.add_argument(
-        "--table",
-        action="append",
-        default=[],
-        metavar="NAME=FILE",
-        help="CSV or Parquet with a column h3, for SQL to use as NAME.column",
     )
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(options: Search) -> int:
     """Search and print the answers; 1 if a photo could not be read."""
-    from indexer.search.geolocator import Geolocator
-
-    geolocator = Geolocator.open(
-        arguments.index,
-        indexes_dir=arguments.indexes,
-        model=arguments.model,
-        store=arguments.store,
-    )
+    geolocator = options.geolocator(options.store)
     query: QueryFields = {
-        "k": arguments.k,
-        "rs_weight": arguments.rs_weight,
-        "location_weight": arguments.location_weight,
-        "prior": _prior(geolocator, arguments),
-        "refine": not arguments.no_refine,
+        "k": options.k,
+        "rs_weight": options.rs_weight,
+        "location_weight": options.location_weight,
+        "prior": _prior(geolocator, options),
+        "refine": options.refine,
     }
-    if arguments.same_place:
+    if options.same_place:
         results: list[Answer | PhotoError]
-        results = [geolocator.search(arguments.photo, same_place=True, **query)]
+        results = [geolocator.search(list(options.photos), same_place=True, **query)]
     else:
-        results = _one_by_one(geolocator, arguments.photo, query)
-    if arguments.geojson:
-        _write_geojson(results, arguments)
-    return _report(results, arguments)
+        results = _one_by_one(geolocator, options.photos, query)
+    if options.geojson is not None:
+        _write_geojson(results, options.geojson, options.region)
+    return _report(results, options)
 
 
-def _prior(geolocator: Geolocator, arguments: argparse.Namespace) -> Prior | None:
-    if not (arguments.within or arguments.where or arguments.weight):
-        if arguments.table:
-            raise UsageError(f"--table {arguments.table[0]} is not used: name it in --where")
+def _prior(geolocator: Geolocator, options: Search) -> Prior | None:
+    if not (options.within or options.where or options.weight):
+        if options.table:
+            raise UsageError(f"--table {options.table[0]} is not used: name it in --where")
         return None
     from indexer.search.prior import build_prior
 
     tables = {}
-    for text in arguments.table:
-        name, found, file = text.partition("=")
-        if not found:
+    for text in options.table:
+        name, equals, file = text.partition("=")
+        if not equals:
             raise UsageError(f"--table {text!r}: write NAME=FILE")
         tables[name] = Path(file)
-    within = None if arguments.within is None else Path(arguments.within)
     return build_prior(
         geolocator.index,
-        where=arguments.where,
-        weight=arguments.weight,
-        within=within,
+        where=options.where,
+        weight=options.weight,
+        within=options.within,
         tables=tables,
     )
 
 
 def _one_by_one(
-    geolocator: Geolocator, paths: list[str], query: QueryFields
+    geolocator: Geolocator, paths: Sequence[str], query: QueryFields
 ) -> list[Answer | PhotoError]:
     """An answer or an error for each photo."""
     from indexer.search.geolocator import PHOTOS_AT_ONCE
@@ -215,10 +191,10 @@ def _one_by_one(
     return results
 
 
-def _report(results: list[Answer | PhotoError], arguments: argparse.Namespace) -> int:
+def _report(results: list[Answer | PhotoError], options: Search) -> int:
     failed = [result for result in results if isinstance(result, PhotoError)]
-    if arguments.json:
-        named = zip(results, arguments.photo, strict=not arguments.same_place)
+    if options.json:
+        named = zip(results, options.photos, strict=not options.same_place)
         print(json.dumps([_as_json(result, path) for result, path in named]))
     else:
         for result in results:
@@ -231,7 +207,7 @@ def _report(results: list[Answer | PhotoError], arguments: argparse.Namespace) -
     return 1 if failed else 0
 
 
-def _write_geojson(results: list[Answer | PhotoError], arguments: argparse.Namespace) -> None:
+def _write_geojson(results: list[Answer | PhotoError], file: Path, level: float) -> None:
     """The region and the places of the only answer."""
     from gair.files import write_whole
 
@@ -246,9 +222,9 @@ def _write_geojson(results: list[Answer | PhotoError], arguments: argparse.Names
         }
         for c in answer.candidates
     ]
-    features = [answer.region(arguments.region).to_geojson(), *places]
+    features = [answer.region(level).to_geojson(), *places]
     text = json.dumps({"type": "FeatureCollection", "features": features})
-    write_whole(Path(arguments.geojson), text.encode())
+    write_whole(file, text.encode())
 
 
 def _opened(path: str) -> Photo | PhotoError:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import json
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from indexer.commands.arguments import add_index_choice, add_model_choice
+from gair.command import add_command
+from gair.errors import UsageError
+from gair.fields import option
+from indexer.commands.arguments import IndexAndModel
 
 if TYPE_CHECKING:
     from indexer.probability.verdicts import Verdict
@@ -18,48 +22,44 @@ examples:
 """
 
 
+@dataclass(frozen=True, kw_only=True)
+class Verify(IndexAndModel):
+    """Flags of ``verify``."""
+
+    photo: str = option(positional=True, metavar="PHOTO")
+    """A street-level photo."""
+    at: str = option(metavar="LAT,LON")
+    """The claimed place: latitude, longitude."""
+    radius_m: float = 500.0
+    """How far from it the photo may have been taken."""
+    json: bool = False
+    """Print JSON."""
+
+
 def add(commands: Any) -> None:  # noqa: ANN401
     """Add the command."""
-    verify = commands.add_parser(
+    add_command(
+        commands,
         "verify",
+        Verify,
+        run,
         help="ask whether a photo was taken at a place",
         description="Test a claim about a photo: consistent, unlikely, cannot tell, or not in this "
         "index, with the rates at which that is wrong. 'Unlikely' needs a calibrated index.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    verify.set_defaults(run=run)
-    verify.add_argument("photo", metavar="PHOTO", help="a street-level photo")
-    verify.add_argument(
-        "--at", required=True, metavar="LAT,LON", help="the claimed place: latitude, longitude"
-    )
-    verify.add_argument(
-        "--radius-m",
-        type=float,
-        default=500.0,
-        metavar="X",
-        help="how far from it the photo may have been taken (default: %(default)s)",
-    )
-    add_index_choice(verify)
-    add_model_choice(verify)
-    verify.add_argument("--json", action="store_true", help="print JSON")
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(options: Verify) -> int:
     """Test the claim and print the verdict; every verdict is a success."""
-    from pathlib import Path
-
     from indexer.probability.verdicts import check_claim
-    from indexer.search.geolocator import Geolocator
 
-    lat_deg, lon_deg = parse_place(arguments.at)
-    check_claim((lon_deg, lat_deg), arguments.radius_m)
-    geolocator = Geolocator.open(
-        arguments.index, indexes_dir=arguments.indexes, model=arguments.model
-    )
-    verdict = geolocator.verify(arguments.photo, lon_deg, lat_deg, radius_m=arguments.radius_m)
-    name = Path(arguments.photo).name
-    if arguments.json:
+    lat_deg, lon_deg = parse_place(options.at)
+    check_claim((lon_deg, lat_deg), options.radius_m)
+    geolocator = options.geolocator()
+    verdict = geolocator.verify(options.photo, lon_deg, lat_deg, radius_m=options.radius_m)
+    name = Path(options.photo).name
+    if options.json:
         print(json.dumps({"photo": name, "index": geolocator.index.name, **verdict.to_dict()}))
     else:
         print("\n".join(verdict_lines(name, verdict)))
@@ -72,8 +72,6 @@ def parse_place(text: str) -> tuple[float, float]:
     Raises:
         UsageError: it is not two numbers.
     """
-    from gair.errors import UsageError
-
     try:
         lat_deg, lon_deg = (float(word) for word in text.split(","))
     except ValueError:
