@@ -216,17 +216,23 @@ def nearest(word: str, words: Sequence[str]) -> str:
 def _class_body(cls: type) -> list[ast.stmt]:
     """The statements of a class; none where its source is not there, as in frozen programs."""
     try:
-        tree: ast.AST = _module_tree(cls.__module__)
+        return _class_bodies(cls.__module__).get(cls.__name__, [])
     except (OSError, TypeError):
         return []
-    classes = [n for n in ast.walk(tree) if isinstance(n, ast.ClassDef) and n.name == cls.__name__]
-    return classes[-1].body if classes else []
 
 
 @functools.cache
-def _module_tree(module: str) -> ast.Module:
+def _class_bodies(module: str) -> dict[str, list[ast.stmt]]:
     """Of a whole module: `inspect.getsource` of a class would parse it again for every class."""
-    return ast.parse(inspect.getsource(sys.modules[module]))
+    bodies: dict[str, list[ast.stmt]] = {}
+    scopes: list[Any] = [ast.parse(inspect.getsource(sys.modules[module]))]
+    while scopes:  # classes may be in functions; `ast.walk` would visit every expression, too
+        for node in scopes.pop().body:
+            if isinstance(node, ast.ClassDef):
+                bodies[node.name] = node.body
+            if isinstance(node, ast.ClassDef | ast.FunctionDef):
+                scopes.append(node)
+    return bodies
 
 
 def _about(field: dataclasses.Field[Any]) -> _Option:

@@ -1,5 +1,6 @@
-"""The commands of ``python -m indexer``, one file each.
+"""Commands of ``python -m indexer``: flags, and what is printed.
 
-A file has ``add``, which adds the command's flags and is cheap to import, and ``run``, which does
-the work and imports what it needs: so ``--help`` answers at once.
+A module has one dataclass a command, whose fields are its flags, a function ``add`` that adds the
+commands and is cheap to import, and a function ``run`` for each, which imports what it needs: so
+``--help`` answers at once.
 """

@@ -7,21 +7,11 @@ by the command that needs them (:mod:`indexer.commands`).
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Sequence
 
 from gair.command import HelpFormatter, run_parsed
-from indexer.commands import (
-    build,
-    calibrate,
-    evaluate,
-    export,
-    heatmap,
-    info,
-    prune,
-    search,
-    verify,
-)
 from indexer.commands.arguments import numbers_joined
 
 _EPILOG = """\
@@ -41,20 +31,35 @@ examples:
   python -m indexer search *.jpg --index london --json > answers.json
 """
 
-_MODULES = (build, search, verify, heatmap, calibrate, evaluate, info, prune, export)
+_MODULES = {
+    "build": ("build", "add", "merge"),
+    "search": ("search",),
+    "verify": ("verify",),
+    "heatmap": ("heatmap",),
+    "calibrate": ("calibrate",),
+    "evaluate": ("evaluate",),
+    "info": ("info", "verify-index", "regions"),
+    "prune": ("prune",),
+    "export": ("export",),
+}
+"""Modules of this package, and the commands in each."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status (0, 1 for a failure, 2 for wrong usage)."""
+    words = numbers_joined(sys.argv[1:] if argv is None else argv)
     return run_parsed(
-        build_parser(),
-        numbers_joined(sys.argv[1:] if argv is None else argv),
-        interrupted="interrupted: nothing was changed",
+        build_parser(words[:1]), words, interrupted="interrupted: nothing was changed"
     )
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The flags, apart from :func:`main` so that documentation can be made from them."""
+def build_parser(commands: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The flags, apart from :func:`main` so that documentation can be made from them.
+
+    Args:
+        commands: those that are needed, so that the others' modules need not be imported; all
+            where none of them is a command.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m indexer",
         description="Index a region from Sentinel-2 imagery with GAIR, and ask the index where a "
@@ -62,7 +67,8 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=HelpFormatter,
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for module in _MODULES:
-        module.add(commands)
+    places = parser.add_subparsers(required=True, metavar="COMMAND")
+    needed = [module for module, names in _MODULES.items() if set(names) & set(commands)]
+    for module in needed or _MODULES:
+        importlib.import_module(f"indexer.commands.{module}").add(places)
     return parser
