@@ -15,6 +15,7 @@ from repository import REPOSITORY
 from app.demo import main, why_to_build
 from app.examples import read_samples
 from app.views.index_facts import IndexFacts, facts_line_html, standing_warnings_html
+from gair.fields import from_namespace
 from gair.model import Gair, ModelInfo
 from indexer.index.index import open_index
 from indexer.search.geolocator import Geolocator
@@ -22,6 +23,7 @@ from training.synthetic.city import ATTRIBUTION, City
 from training.synthetic.cli import _parser
 from training.synthetic.dataset import SEEN_CITY, UNSEEN_CITY
 from training.synthetic.files import write_city
+from training.synthetic.options import CityOptions
 
 MODEL = "untrained:demo"
 RESOLUTION = 9
@@ -214,6 +216,7 @@ def test_make_draws_the_cities_of_the_training_world(name: str, city: City, held
     makefile = (REPOSITORY / "Makefile").read_text()
     flags = re.search(rf"^{name} := (.*)$", makefile, re.MULTILINE)
     assert flags is not None
-    drawn = _parser().parse_args(["city", "--out", "x", *flags[1].split()])
+    arguments = _parser().parse_args(["city", "--out", "x", *flags[1].split()])
+    drawn = from_namespace(CityOptions, arguments)
     assert City(drawn.seed, drawn.side_km * 1000) == city
     assert drawn.from_held_out_blocks == held_out

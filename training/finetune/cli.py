@@ -1,26 +1,29 @@
-"""``python -m training.finetune``: how well an encoder's vectors transfer to other tasks."""
+"""Command line ``python -m training.finetune``: transfer of an encoder's vectors to other tasks."""
 
 from __future__ import annotations
 
 import argparse
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from gair.command import run_command
+from gair.command import run_parsed
 from gair.errors import DatasetError, ModelError, UsageError
+from gair.fields import add_fields, from_namespace, option
 from training.finetune.tasks import (
     MODE_OF,
     PAPER,
     TASKS,
+    Mode,
     Task,
     describe_tasks,
     task_named,
 )
 
 if TYPE_CHECKING:
-    from training.finetune.results import Section
+    from training.finetune.results import Row, Section
 
 _DESCRIPTION = """\
 The paper's tasks on top of an encoder: street view (a linear map on g, or g fine-tuned), remote
@@ -55,75 +58,106 @@ examples:
 """
 
 
+@dataclass(frozen=True)
+class TransferOptions:
+    """What to run and how long."""
+
+    task: str | None = option(None, metavar="NAME|list")
+    """One task, or the list of them."""
+    table: Literal["synthetic", "paper"] | None = None
+    """All tasks: on synthetic data, or real ones."""
+    model: tuple[str, ...] = option((), metavar="MODEL")
+    """An encoder; several give several rows (default: shipped:demo)."""
+    data: Path | None = option(None, metavar="DIR")
+    """Where the data were unpacked."""
+    mode: Mode | None = None
+    """Frozen encoder, or fine-tuned (default: as the paper does for the task)."""
+    seeds: int = option(3, metavar="K")
+    """Repeats; mean and deviation."""
+    steps: int = 0
+    """Of a fit (default: the protocol's)."""
+    batch: int = 0
+    """Examples of a step (default: the protocol's)."""
+    lr: float = 0.0
+    """Peak learning rate (default: the protocol's)."""
+    out: Path = option(Path("transfer"), metavar="DIR")
+    """Folder of transfer.md and .json."""
+    quiet: bool = False
+    """No progress."""
+
+    def __post_init__(self) -> None:
+        if self.seeds < 1:
+            raise UsageError(f"`seeds` is {self.seeds}: it must be 1 or more")
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The encoders that are compared."""
+        return self.model or ("shipped:demo",)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run tasks, print the table, write it; returns the exit status."""
-    arguments = _parser().parse_args(argv)
-    return run_command(
-        lambda: _run(arguments),
+    return run_parsed(
+        _parser(),
+        argv,
         interrupted="interrupted: the tasks that were finished are in the output folder",
     )
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    if arguments.task == "list":
+    options = from_namespace(TransferOptions, arguments)
+    if options.task == "list":
         print(describe_tasks())
         return 0
-    if (arguments.task is None) == (arguments.table is None):
-        raise UsageError("give one of --task NAME and --table synthetic|paper; see --task list")
-    if arguments.seeds < 1:
-        raise UsageError(f"--seeds is {arguments.seeds}: it must be 1 or more")
-    if arguments.table == "synthetic":
-        return _write(_synthetic(arguments), arguments)
-    tasks = TASKS if arguments.task is None else (task_named(arguments.task),)
-    if arguments.data is None:
-        what = (
+    if (options.task is None) == (options.table is None):
+        raise UsageError("give one of `task` NAME and `table` synthetic|paper; see `task` list")
+    if options.table == "synthetic":
+        return _write(_synthetic(options), options)
+    tasks = TASKS if options.task is None else (task_named(options.task),)
+    if options.data is None:
+        folder = (
             f"a folder with {tasks[0].get}"
-            if arguments.task
+            if options.task
             else "ROOT, with a folder ROOT/TASK for each task whose data are there"
         )
-        raise UsageError(f"--data is needed: {what}")
-    if arguments.task is None and not arguments.data.is_dir():
+        raise UsageError(f"`data` is needed: {folder}")
+    if options.task is None and not options.data.is_dir():
         raise DatasetError(
-            f"no folder {arguments.data}: put the data of each task into a folder of its name there"
+            f"no folder {options.data}: put the data of each task into a folder of its name there"
         )
-    return _write(_paper(tasks, arguments), arguments)
+    return _write(_paper(tasks, options.data, options), options)
 
 
-def _synthetic(arguments: argparse.Namespace) -> Iterable[Section]:
+def _synthetic(options: TransferOptions) -> Iterable[Section]:
     from training.finetune.synthetic_table import TableOptions, synthetic_sections
 
-    if len(arguments.model) > 1:
+    if len(options.model) > 1:
         raise UsageError(
-            "--table synthetic compares one model with its baselines: give one --model"
+            "`table` synthetic compares one model with its baselines: give one `model`"
         )
     for name in ("data", "mode", "steps", "batch", "lr"):
-        if getattr(arguments, name):
-            raise UsageError(f"--{name} does not go with --table synthetic, whose tasks are set")
-    options = TableOptions(
-        model=(arguments.model or ["shipped:demo"])[0],
-        seeds=arguments.seeds,
-        quiet=arguments.quiet,
-    )
-    return synthetic_sections(options)
+        if getattr(options, name):
+            raise UsageError(f"`{name}` does not go with `table` synthetic, whose tasks are set")
+    table = TableOptions(model=options.models[0], seeds=options.seeds, quiet=options.quiet)
+    return synthetic_sections(table)
 
 
-def _paper(tasks: Sequence[Task], arguments: argparse.Namespace) -> Iterable[Section]:
+def _paper(tasks: Sequence[Task], root: Path, options: TransferOptions) -> Iterable[Section]:
     from training.finetune.results import Row, Section
 
-    models = arguments.model or ["shipped:demo"]
     for task in tasks:
-        folder = arguments.data if arguments.task else arguments.data / task.name
-        if arguments.task is None and not folder.is_dir():
-            rows: list[Row] = [Row(model, not_run=f"data needed at {folder}") for model in models]
+        folder = root if options.task else root / task.name
+        if options.task is None and not folder.is_dir():
+            rows = [Row(model, not_run=f"data needed at {folder}") for model in options.models]
             about = f"data: {task.get}"
         else:
             data = task.read(folder)
-            rows = [_row(task, data, model, arguments) for model in models]
+            rows = [_row(task, data, model, options) for model in options.models]
             about = ""
         yield Section(task.title, task.pipeline, task.metrics, tuple(rows), about, task.published)
 
 
-def _row(task: Task, data: Any, model: str, arguments: argparse.Namespace) -> Any:  # noqa: ANN401
+def _row(task: Task, data: Any, model: str, options: TransferOptions) -> Row:  # noqa: ANN401
     from training.finetune.results import Row
     from training.finetune.running import (
         EFFORTS,
@@ -133,9 +167,9 @@ def _row(task: Task, data: Any, model: str, arguments: argparse.Namespace) -> An
         run_contender,
     )
 
-    mode = mode_of(model, arguments.mode or MODE_OF[task.pipeline])
+    mode = mode_of(model, options.mode or MODE_OF[task.pipeline])
     budget = EFFORTS[task.pipeline].budget(
-        examples_in(task.pipeline, data), arguments.steps, arguments.batch, arguments.lr
+        examples_in(task.pipeline, data), options.steps, options.batch, options.lr
     )
     try:
         label, scores = run_contender(
@@ -143,22 +177,22 @@ def _row(task: Task, data: Any, model: str, arguments: argparse.Namespace) -> An
             task.pipeline,
             data,
             budget,
-            range(arguments.seeds),
-            quiet=arguments.quiet,
+            range(options.seeds),
+            quiet=options.quiet,
         )
     except (ModelError, UsageError) as error:
-        if arguments.task is not None:
+        if options.task is not None:
             raise
         return Row(model, not_run=str(error))
     return Row(label, tuple(scores))
 
 
-def _write(sections: Iterable[Section], arguments: argparse.Namespace) -> int:
+def _write(sections: Iterable[Section], options: TransferOptions) -> int:
     """Print each task as it is finished; keep all that are in both files."""
     from gair.files import disk_errors, write_whole
     from training.finetune.results import markdown
 
-    out: Path = arguments.out
+    out = options.out
     with disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
     done: list[Section] = []
@@ -170,8 +204,8 @@ def _write(sections: Iterable[Section], arguments: argparse.Namespace) -> int:
         facts = {
             "schema_version": 1,
             "published_source": PAPER,
-            "seeds": arguments.seeds,
-            "tasks": [one.to_dict() for one in done],
+            "seeds": options.seeds,
+            "tasks": [section.to_dict() for section in done],
         }
         content = json.dumps(facts, indent=1, allow_nan=False)
         write_whole(out / "transfer.json", content.encode())
@@ -187,31 +221,6 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--task", metavar="NAME|list", help="one task, or the list of them")
-    parser.add_argument(
-        "--table", choices=("synthetic", "paper"), help="all tasks: on synthetic data, or real ones"
-    )
-    parser.add_argument(
-        "--model",
-        action="append",
-        default=[],
-        metavar="MODEL",
-        help="an encoder; several give several rows (default shipped:demo)",
-    )
-    parser.add_argument("--data", type=Path, metavar="DIR", help="where the data were unpacked")
-    parser.add_argument(
-        "--mode",
-        choices=("probe", "finetune"),
-        help="frozen encoder, or fine-tuned (default: as the paper does for the task)",
-    )
-    parser.add_argument(
-        "--seeds", type=int, default=3, metavar="K", help="repeats; mean and deviation (default 3)"
-    )
-    parser.add_argument("--steps", type=int, default=0, help="of a fit (default: the protocol's)")
-    parser.add_argument("--batch", type=int, default=0, help="examples of a step")
-    parser.add_argument("--lr", type=float, default=0.0, help="peak learning rate")
-    parser.add_argument(
-        "--out", type=Path, default=Path("transfer"), metavar="DIR", help="transfer.md and .json"
-    )
-    parser.add_argument("--quiet", action="store_true", help="no progress")
+    add_fields(parser, TransferOptions)
+    parser.set_defaults(run=_run)
     return parser

@@ -92,17 +92,17 @@ def fit(
         )
         loss = loss_of(next(rows))
         if not bool(torch.isfinite(loss)):
-            raise TrainingError(f"the loss is {loss.item()} at step {step}: lower the rate (--lr)")
+            raise TrainingError(f"the loss is {loss.item()} at step {step}: lower the rate (`lr`)")
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         advance(1)
         if score is not None and step + 1 in checks:
             module.eval()
-            found = score()
-            found = -math.inf if math.isnan(found) else found
-            if best_state is None or found > best:
-                best, best_state = found, copy.deepcopy(module.state_dict())
+            result = score()
+            result = -math.inf if math.isnan(result) else result
+            if best_state is None or result > best:
+                best, best_state = result, copy.deepcopy(module.state_dict())
     if best_state is not None:
         module.load_state_dict(best_state)
     module.eval()
@@ -121,7 +121,7 @@ def batches(count: int, size: int, seed: int) -> Iterator[Ints]:
         left = left[size:]
 
 
-def held_back(count: int, share: float, seed: int) -> tuple[Ints, Ints]:
+def hold_out(count: int, share: float, seed: int) -> tuple[Ints, Ints]:
     """Ints to fit and rows to choose by, drawn by a seed; at least one of each.
 
     Raises:
@@ -130,10 +130,10 @@ def held_back(count: int, share: float, seed: int) -> tuple[Ints, Ints]:
     if count < 2:
         raise TrainingError(f"{count} labelled examples: at least two are needed to fit and choose")
     order = np.random.default_rng([seed, 31]).permutation(count)
-    aside = count_aside(count, share)
+    aside = held_out_count(count, share)
     return np.sort(order[aside:]), np.sort(order[:aside])
 
 
-def count_aside(count: int, share: float) -> int:
+def held_out_count(count: int, share: float) -> int:
     """How many of some rows are held back to choose by."""
     return min(max(1, round(count * share)), count - 1)

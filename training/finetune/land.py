@@ -13,11 +13,10 @@ from importlib import resources
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from training.finetune.location import PlaceData
+from gair.arrays import Floats, Ints
 from training.finetune.species import random_places
-from training.finetune.supervised import Labelled
+from training.finetune.supervised import Labelled, PlaceData
 
 FILE = "data/countries-110m.geojson"
 _LEAST_TRAIN = 15
@@ -31,15 +30,15 @@ class Countries:
     names: tuple[str, ...]
     outlines: tuple[Any, ...]
 
-    def of(self, lonlat_deg: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    def of(self, lonlat_deg: Floats) -> Ints:
         """Which country each place is in, (N, 2) degrees to (N,); -1 at sea."""
         from shapely import STRtree, points
 
         tree = STRtree(list(self.outlines))
         place, country = tree.query(points(lonlat_deg), predicate="within")
-        found = np.full(len(lonlat_deg), -1, dtype=np.int64)
-        found[place] = country
-        return found
+        number_of_place = np.full(len(lonlat_deg), -1, dtype=np.int64)
+        number_of_place[place] = country
+        return number_of_place
 
 
 @functools.cache
@@ -69,14 +68,14 @@ def land_or_sea(train: int, test: int, seed: int) -> PlaceData:
 
 def country_of(train: int, test: int, seed: int) -> PlaceData:
     """Random places on land; the classes are the countries that have enough of them."""
-    known = countries()
+    borders = countries()
     rng = np.random.default_rng([seed, 47])
     places = random_places(6 * (train + test), rng)  # 29 % of the globe is land
-    labels = known.of(places)
+    labels = borders.of(places)
     places, labels = places[labels >= 0][: train + test], labels[labels >= 0][: train + test]
-    counts = np.bincount(labels[:train], minlength=len(known.names))
+    counts = np.bincount(labels[:train], minlength=len(borders.names))
     kept = np.flatnonzero(counts >= _LEAST_TRAIN)
-    number = np.full(len(known.names), -1, dtype=np.int64)
+    number = np.full(len(borders.names), -1, dtype=np.int64)
     number[kept] = np.arange(len(kept))
     labels = number[labels]
     here = labels >= 0
@@ -84,7 +83,7 @@ def country_of(train: int, test: int, seed: int) -> PlaceData:
     first, second = here & is_train, here & ~is_train
     return PlaceData(
         "classification",
-        tuple(known.names[i] for i in kept),
+        tuple(borders.names[i] for i in kept),
         Labelled(places[first], labels[first]),
         Labelled(places[second], labels[second]),
     )

@@ -15,17 +15,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gair.arrays import Ints
+from gair.arrays import Floats32, Ints
 from gair.errors import DatasetError, TrainingError
 from training.finetune import metrics
 from training.finetune.encoders.encoder import Encoder, Frames
-from training.finetune.fitting import Budget, fit, held_back
-from training.finetune.supervised import Mode
+from training.finetune.fitting import Budget, fit, hold_out
+from training.finetune.tasks import Mode
 from training.finetune.upernet import UPerNet
 
 IGNORED = -1
@@ -50,7 +49,7 @@ class Scenes(Protocol):
         """How many."""
         ...
 
-    def read(self, number: int) -> tuple[npt.NDArray[np.float32], Ints]:
+    def read(self, number: int) -> tuple[Floats32, Ints]:
         """(T, C, H, W) reflectance x 10000 of T dates, and (H, W) classes or ``IGNORED``."""
         ...
 
@@ -91,7 +90,7 @@ class Segmenter(nn.Module):
             self.body.eval()
         return self
 
-    def maps(self, dn: npt.NDArray[np.float32], bands: tuple[str, ...]) -> Tensor:
+    def maps(self, dn: Floats32, bands: tuple[str, ...]) -> Tensor:
         """(B, T, C, H, W) to the maps of all dates, (B, T, 4, width, h, w)."""
         batch, dates = dn.shape[:2]
         pixels = self.encoder.prepare(Frames(dn.reshape(-1, *dn.shape[2:]), bands))
@@ -235,13 +234,11 @@ def _choices(data: SceneData, seed: int) -> tuple[Ints, Ints, Scenes]:
     """Scenes to fit, scenes to choose by, and whose scenes those are."""
     if data.val is not None and len(data.val):
         return np.arange(len(data.train)), np.arange(len(data.val)), data.val
-    fitted, aside = held_back(len(data.train), CHOOSE_SHARE, seed)
+    fitted, aside = hold_out(len(data.train), CHOOSE_SHARE, seed)
     return fitted, aside, data.train
 
 
-def crop(
-    dn: npt.NDArray[np.float32], mask: Ints, side_px: int, rng: np.random.Generator
-) -> tuple[npt.NDArray[np.float32], Ints]:
+def crop(dn: Floats32, mask: Ints, side_px: int, rng: np.random.Generator) -> tuple[Floats32, Ints]:
     """A random window of ``side_px`` squared, from images that are at least that large."""
     height, width = mask.shape
     if min(height, width) < side_px:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from gair.progress import Progress
-from training.finetune import location, remote_sensing, species, street_view
+from training.finetune import remote_sensing, species, supervised
 from training.finetune.encoders.opening import SCRATCH, open_encoder
-from training.finetune.fitting import Budget, count_aside
-from training.finetune.supervised import CHOOSE_SHARE, Mode
-from training.finetune.tasks import KIND_OF, Pipeline
+from training.finetune.fitting import Budget, held_out_count
+from training.finetune.supervised import CHOOSE_SHARE
+from training.finetune.tasks import KIND_OF, Mode, Pipeline
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ EFFORTS: dict[Pipeline, Effort] = {
 for the others, so those are ours."""
 
 _PIPELINES: dict[Pipeline, Callable[..., list[dict[str, float]]]] = {
-    "street view": street_view.run,
+    "street view": supervised.run,
     "remote sensing": remote_sensing.run,
-    "location": location.run,
+    "location": supervised.run,
     "species prior": species.run,
 }
 
@@ -93,7 +93,7 @@ def run_contender(
     if contender.mode == "probe" and pipeline in ("street view", "location"):
         total, unit = len(data.train) + len(data.test), "input"
     with Progress(label, total=total, unit=unit, quiet=quiet) as progress:
-        found = _PIPELINES[pipeline](
+        scores = _PIPELINES[pipeline](
             _once(first, make),
             data,
             contender.mode,
@@ -102,7 +102,7 @@ def run_contender(
             advance=progress.advance,
             **(options or {}),
         )
-    return label, found
+    return label, scores
 
 
 def _once(first: Any, make: Callable[[int], Any]) -> Callable[[int], Any]:  # noqa: ANN401
@@ -121,4 +121,4 @@ def examples_in(pipeline: Pipeline, data: Any) -> int:  # noqa: ANN401
         count, share = len(data.train), remote_sensing.CHOOSE_SHARE
     else:
         count, share = len(data.train), CHOOSE_SHARE
-    return count - count_aside(count, share)
+    return count - held_out_count(count, share)

@@ -17,12 +17,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gair.arrays import Floats, Ints
+from gair.arrays import Floats, Floats32, Ints
 from gair.errors import DatasetError
 from training.finetune import metrics
 from training.finetune.encoders.encoder import Encoder
-from training.finetune.fitting import Budget, fit, held_back
-from training.finetune.supervised import Head, Mode
+from training.finetune.fitting import Budget, fit, hold_out
+from training.finetune.supervised import Head
+from training.finetune.tasks import Mode
 
 _AT_ONCE = 1024
 CHOOSE_SHARE = 0.1
@@ -36,11 +37,11 @@ class PriorData:
     classes: int
     train_lonlat_deg: Floats
     """(N, 2)."""
-    train_labels: npt.NDArray[np.int64]
+    train_labels: Ints
     test_lonlat_deg: Floats
     """(M, 2); NaN where a photo has no place."""
-    test_labels: npt.NDArray[np.int64]
-    test_probabilities: npt.NDArray[np.float32]
+    test_labels: Ints
+    test_probabilities: Floats32
     """(M, C) P(class | image)."""
 
     def __post_init__(self) -> None:
@@ -120,7 +121,7 @@ def _fit(
     advance: Callable[[int], None],
 ) -> None:
     rng = np.random.default_rng([seed, 37])
-    fitted, aside = held_back(len(data.train_labels), CHOOSE_SHARE, seed)
+    fitted, aside = hold_out(len(data.train_labels), CHOOSE_SHARE, seed)
     labels = torch.from_numpy(np.asarray(data.train_labels, dtype=np.int64))
 
     def out(places: Floats) -> Tensor:
@@ -139,15 +140,13 @@ def _fit(
     fit(head, loss_of, len(fitted), budget, seed=seed, score=score, advance=advance)
 
 
-def _place_probabilities(
-    encoder: Encoder[Floats], head: Head, data: PriorData
-) -> npt.NDArray[np.float32]:
+def _place_probabilities(encoder: Encoder[Floats], head: Head, data: PriorData) -> Floats32:
     """(M, C) P(class | location), up to a factor; NaN where there is no place."""
-    found = np.full(data.test_probabilities.shape, np.nan, dtype=np.float32)
-    known = np.flatnonzero(np.isfinite(data.test_lonlat_deg).all(axis=1))
+    probabilities = np.full(data.test_probabilities.shape, np.nan, dtype=np.float32)
+    with_place = np.flatnonzero(np.isfinite(data.test_lonlat_deg).all(axis=1))
     with torch.inference_mode():
-        for start in range(0, len(known), _AT_ONCE):
-            rows = known[start : start + _AT_ONCE]
+        for start in range(0, len(with_place), _AT_ONCE):
+            rows = with_place[start : start + _AT_ONCE]
             out = head.linear(encoder.encode(encoder.prepare(data.test_lonlat_deg[rows])))
-            found[rows] = out.sigmoid().numpy()
-    return found
+            probabilities[rows] = out.sigmoid().numpy()
+    return probabilities

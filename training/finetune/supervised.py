@@ -1,15 +1,21 @@
-"""Vectors to labels: what the street-view and the location pipeline have in common.
+"""Street-view and location pipeline: an encoder under a linear map, for numbers or classes.
 
 *probe*: the encoder is frozen, and a linear map on its standardised vectors is solved for, its
-regularisation chosen on a part of the training labels that is held back. *finetune*: encoder and
+regularisation chosen on a part of the training labels that is held out. *finetune*: encoder and
 linear map are fitted together. *scratch* is *finetune* from random weights.
+
+The paper fine-tunes g for socio-economic indicators and perception (regression) and for view
+direction and platform (classification), and freezes e for MOSAIKS' numbers of places
+(https://doi.org/10.1038/s41467-021-24638-z): R2 on places that were not fitted. Classes of places
+(land or sea, a country) are learned the same way; the species prior is in
+:mod:`training.finetune.species`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,15 +23,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gair.arrays import Ints
+from gair.arrays import Floats, Ints
 from gair.errors import DatasetError
 from training.finetune import metrics
-from training.finetune.encoders.encoder import Encoder, embed
-from training.finetune.fitting import Budget, fit, held_back
-from training.finetune.linear import LinearMap, solve_linear
+from training.finetune.encoders.encoder import Encoder, Photos, embed
+from training.finetune.fitting import Budget, fit, hold_out
+from training.finetune.linear import Goal, LinearMap, solve_linear
+from training.finetune.tasks import Mode
 
-Mode = Literal["probe", "finetune"]
-Goal = Literal["regression", "classification"]
 Inputs = TypeVar("Inputs", bound=Any)
 
 _AT_ONCE = 64
@@ -49,7 +54,7 @@ class Labelled(Generic[Inputs]):
     def __len__(self) -> int:
         return len(self.targets)
 
-    def some(self, rows: Ints) -> Inputs:
+    def take(self, rows: Ints) -> Inputs:
         """A part of the inputs, as encoders take them."""
         if isinstance(self.inputs, np.ndarray):
             return cast(Inputs, self.inputs[rows])
@@ -70,6 +75,10 @@ class SupervisedData(Generic[Inputs]):
     def outputs(self) -> int:
         """Numbers that the head gives."""
         return len(self.names)
+
+
+PhotoData = SupervisedData[Photos]
+PlaceData = SupervisedData[Floats]
 
 
 class Head(nn.Module):
@@ -95,6 +104,31 @@ class Vectors:
     """(M, width)."""
 
 
+def run(
+    make: Callable[[int], Encoder[Inputs]],
+    data: SupervisedData[Inputs],
+    mode: Mode,
+    budget: Budget,
+    seeds: Sequence[int],
+    *,
+    advance: Callable[[int], None] = lambda _count: None,
+) -> list[dict[str, float]]:
+    """The scores of an encoder, for each seed.
+
+    Args:
+        make: opens the encoder; its argument seeds random weights.
+        data: photos or places, and labels.
+        mode: ``probe`` or ``finetune``.
+        budget: of a fine-tuning.
+        seeds: of the choices, the head and the batches.
+        advance: told of inputs embedded and steps made.
+    """
+    if mode == "probe":
+        vectors = vectors_of(make(0), data, advance=advance)
+        return probe(vectors, data, seeds)
+    return [finetune(make(seed), data, budget, seed, advance=advance) for seed in seeds]
+
+
 def vectors_of(
     encoder: Encoder[Inputs],
     data: SupervisedData[Inputs],
@@ -115,7 +149,7 @@ def probe(
 
 def solve(train: Tensor, data: SupervisedData[Any], seed: int) -> LinearMap:
     """The linear map from vectors of the training inputs to their labels."""
-    fitted, aside = held_back(len(data.train), CHOOSE_SHARE, seed)
+    fitted, aside = hold_out(len(data.train), CHOOSE_SHARE, seed)
     return solve_linear(
         (train[fitted], data.train.targets[fitted]),
         (train[aside], data.train.targets[aside]),
@@ -134,12 +168,12 @@ def finetune(
 ) -> dict[str, float]:
     """The scores after fitting encoder and head together; the encoder is changed."""
     head = Head(encoder, data.outputs, seed)
-    fitted, aside = held_back(len(data.train), CHOOSE_SHARE, seed)
+    fitted, aside = hold_out(len(data.train), CHOOSE_SHARE, seed)
     scaled, to_units = _scaled(data, fitted)
 
     def loss_of(rows: Ints) -> Tensor:
         chosen = fitted[rows]
-        out = head.linear(encoder.encode(encoder.prepare(data.train.some(chosen))))
+        out = head.linear(encoder.encode(encoder.prepare(data.train.take(chosen))))
         return _loss(data.goal, out, scaled[chosen])
 
     def score() -> float:
@@ -164,13 +198,13 @@ def scores(data: SupervisedData[Any], out: Tensor) -> dict[str, float]:
             "RMSE": metrics.rmse(truth, answers),
         }
     best = answers.argmax(axis=1)
-    found = {
+    result = {
         "top-1": metrics.accuracy(truth, best),
         "macro F1": metrics.macro_f1(truth, best),
     }
     if data.outputs > 3:
-        found["top-3"] = metrics.top_k(truth, answers, 3)
-    return found
+        result["top-3"] = metrics.top_k(truth, answers, 3)
+    return result
 
 
 class _Lazy(Sequence[Any]):
@@ -186,14 +220,12 @@ class _Lazy(Sequence[Any]):
         if number >= len(self):
             raise IndexError(number)
         start = number * _AT_ONCE
-        return self._labelled.some(np.arange(start, min(start + _AT_ONCE, len(self._labelled))))
+        return self._labelled.take(np.arange(start, min(start + _AT_ONCE, len(self._labelled))))
 
 
-def _outputs(
-    encoder: Encoder[Any], head: Head, labelled: Labelled[Any], rows: npt.NDArray[np.int64]
-) -> Tensor:
+def _outputs(encoder: Encoder[Any], head: Head, labelled: Labelled[Any], rows: Ints) -> Tensor:
     parts = [
-        head.linear(encoder.encode(encoder.prepare(labelled.some(rows[start : start + _AT_ONCE]))))
+        head.linear(encoder.encode(encoder.prepare(labelled.take(rows[start : start + _AT_ONCE]))))
         for start in range(0, len(rows), _AT_ONCE)
     ]
     return torch.cat(parts)

@@ -13,7 +13,7 @@ from typing import Any
 
 from gair.errors import ModelError
 from gair.model import Gair
-from training.finetune import land, species, supervised, synthetic
+from training.finetune import land, species, supervised, synthetic_tasks
 from training.finetune.encoders.opening import SCRATCH, open_encoder
 from training.finetune.fitting import Budget
 from training.finetune.results import Row, Section
@@ -28,7 +28,7 @@ class TableOptions:
 
     model: str = "shipped:demo"
     seeds: int = 3
-    size: synthetic.Size = synthetic.Size()
+    size: synthetic_tasks.Size = synthetic_tasks.Size()
     street: Budget = Budget(steps=120, batch=32, lr=5e-4)
     frames: Budget = Budget(steps=80, batch=8, lr=1e-3, checks=2)
     places: Budget = Budget(steps=300, batch=256, lr=2e-3)
@@ -51,7 +51,7 @@ class TableOptions:
 def synthetic_sections(options: TableOptions) -> Iterator[Section]:
     """The tasks one after another, so that what is finished can be shown."""
     name = Gair.from_pretrained(options.model).info.name
-    streets = synthetic.street_tasks(options.size)
+    streets = synthetic_tasks.street_tasks(options.size)
     yield from _street_sections(options, name, streets)
     yield _frame_section(options, name)
     yield from _place_sections(options, name)
@@ -59,7 +59,7 @@ def synthetic_sections(options: TableOptions) -> Iterator[Section]:
 
 
 def _street_sections(
-    options: TableOptions, name: str, tasks: synthetic.StreetTasks
+    options: TableOptions, name: str, tasks: synthetic_tasks.StreetTasks
 ) -> Iterator[Section]:
     size = options.size
     about = (
@@ -71,7 +71,7 @@ def _street_sections(
     for title, data, metrics in (
         ("Built-up and tree share around the camera", tasks.surroundings, ("R2", "MAE", "RMSE")),
         ("View along or across the street", tasks.view_direction, ("macro F1", "top-1")),
-        (f"Kind of neighbourhood, {len(synthetic.KINDS)} classes", tasks.kind,
+        (f"Kind of neighbourhood, {len(synthetic_tasks.KINDS)} classes", tasks.kind,
          ("top-1", "top-3", "macro F1")),
     ):  # fmt: skip
         rows = [memory.row(source, label, data) for source, label in frozen]
@@ -80,7 +80,7 @@ def _street_sections(
 
 
 def _frame_section(options: TableOptions, name: str) -> Section:
-    data = synthetic.segmentation_task(options.size)
+    data = synthetic_tasks.segmentation_task(options.size)
     rows = []
     for source, mode, label in (
         (options.model, "probe", f"{name}, frozen"),
@@ -107,7 +107,7 @@ def _place_sections(options: TableOptions, name: str) -> Iterator[Section]:
     for title, data, metrics, about in (
         (
             "Built-up and tree share at a place",
-            synthetic.place_task(options.size),
+            synthetic_tasks.place_task(options.size),
             ("R2", "MAE", "RMSE"),
             f"streets of {city}, where the demo model was trained",
         ),
@@ -132,15 +132,17 @@ def _place_sections(options: TableOptions, name: str) -> Iterator[Section]:
         yield Section(title, "location", metrics, tuple(rows), f"{about}; {counts}")
 
 
-def _prior_section(options: TableOptions, name: str, streets: synthetic.StreetTasks) -> Section:
-    photos, prior = synthetic.prior_photos(options.size)
+def _prior_section(
+    options: TableOptions, name: str, streets: synthetic_tasks.StreetTasks
+) -> Section:
+    photos, prior = synthetic_tasks.prior_photos(options.size)
     kinds = streets.kind
     encoder = open_encoder(options.model, "photo")
-    asked = SupervisedData(
+    photos_to_embed = SupervisedData(
         kinds.goal, kinds.names, kinds.train, supervised.Labelled(photos, prior.test_labels)
     )
-    vectors = supervised.vectors_of(encoder, asked)
-    prior = synthetic.with_predictions(prior, vectors, kinds)
+    vectors = supervised.vectors_of(encoder, photos_to_embed)
+    prior = synthetic_tasks.with_predictions(prior, vectors, kinds)
     rows = [Row(f"{name}'s photo vectors alone", (species.image_only(prior),))]
     for source, mode, label in (
         (options.model, "probe", f"times a prior: {name}, frozen"),

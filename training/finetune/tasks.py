@@ -1,4 +1,4 @@
-"""The paper's tasks: what each asks, where its data come from, and what was published.
+"""Tasks of the paper: labels, metrics, where their data come from, and what was published.
 
 Published numbers are those that are known to us from the paper; where there are none the column
 stays empty. Nothing here imports torch, so the list of tasks answers at once.
@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gair.errors import DatasetError, UsageError
+from gair.fields import nearest
 
+Mode = Literal["probe", "finetune"]
 Pipeline = Literal["street view", "remote sensing", "location", "species prior"]
 KIND_OF: dict[Pipeline, Literal["photo", "frame", "location"]] = {
     "street view": "photo",
@@ -20,7 +22,7 @@ KIND_OF: dict[Pipeline, Literal["photo", "frame", "location"]] = {
     "location": "location",
     "species prior": "location",
 }
-MODE_OF: dict[Pipeline, Literal["probe", "finetune"]] = {
+MODE_OF: dict[Pipeline, Mode] = {
     "street view": "finetune",
     "remote sensing": "probe",
     "location": "probe",
@@ -148,12 +150,10 @@ def task_named(name: str) -> Task:
     Raises:
         UsageError: there is none; near ones are named.
     """
-    from gair.fields import nearest
-
     by_name = {task.name: task for task in TASKS}
     if name not in by_name:
         raise UsageError(
-            f"no task {name!r}{nearest(name, list(by_name))}; see them with --task list"
+            f"no task {name!r}{nearest(name, list(by_name))}; see them with `task` list"
         )
     return by_name[name]
 

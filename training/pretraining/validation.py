@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from gair.arrays import Floats, Vectors
+from gair.arrays import Bytes, Floats, Vectors
 from gair.errors import PhotoError
 from gair.preprocess import remote_sensing_pixels, street_view_pixels
 from gair.progress import Progress
@@ -115,7 +114,7 @@ class Validator:
             progress.advance(len(rows))
         return vectors
 
-    def _decoded(self, row: int, image_px: int) -> npt.NDArray[np.uint8] | None:
+    def _decoded(self, row: int, image_px: int) -> Bytes | None:
         try:
             jpeg = self.dataset.photo_jpeg(int(self.photos[row]))
             return decode_photo(jpeg, image_px)

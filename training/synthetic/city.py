@@ -138,8 +138,8 @@ def take_photos(
     from PIL import Image
 
     for start in range(0, len(cameras), _PHOTOS_AT_ONCE):
-        some = cameras.some(slice(start, start + _PHOTOS_AT_ONCE))
-        pictures = photograph(world, some, Weather.draw(rng, len(some)), rng)
+        batch = cameras.take(slice(start, start + _PHOTOS_AT_ONCE))
+        pictures = photograph(world, batch, Weather.draw(rng, len(batch)), rng)
         for number, picture in enumerate(pictures):
             buffer = io.BytesIO()
             Image.fromarray(picture).save(buffer, "JPEG", quality=int(rng.integers(82, 95)))
@@ -148,7 +148,7 @@ def take_photos(
             yield StreetPhoto(
                 buffer.getvalue(),
                 (float(lon), float(lat)),
-                float(some.heading_deg[number]),
+                float(batch.heading_deg[number]),
                 day.isoformat(),
             )
 

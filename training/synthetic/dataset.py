@@ -30,6 +30,7 @@ from training.synthetic.city import (
     held_out,
     take_photos,
 )
+from training.synthetic.options import WorldOptions
 
 SEEN_CITY = City(seed=1, side_m=9_000.0)
 """Trained on except for its held-out blocks."""
@@ -42,28 +43,13 @@ _MIN_VALID = 0.98
 _TRIES = 3  # cameras drawn for each photo wanted: many fall into incomplete tiles
 
 
-@dataclass(frozen=True)
-class WorldOptions:
-    """How much of the world to photograph."""
-
-    cities: int = 26
-    """Training cities beside the seen one."""
-    side_m: float = 6_080.0
-    """Side of a training city, metres."""
-    photos: int = 1_900
-    """Photos of each training city; the seen city has in proportion to its area."""
-    validation_photos: int = 1_000
-    """Photos of the validation city."""
-    processes: int = 2
-    """Cities drawn at a time."""
-
-    def tasks(self) -> Iterator[tuple[str, City, int]]:
-        """(split, city, photos) for each city of the data set."""
-        per_m2 = self.photos / self.side_m**2
-        yield "train", SEEN_CITY, round(per_m2 * SEEN_CITY.side_m**2)
-        yield "val", VALIDATION_CITY, self.validation_photos
-        for number in range(self.cities):
-            yield "train", City(_FIRST_TRAINING_SEED + number, self.side_m), self.photos
+def cities_of(options: WorldOptions) -> Iterator[tuple[str, City, int]]:
+    """(split, city, photos) for each city of the data set."""
+    per_m2 = options.photos / options.side_m**2
+    yield "train", SEEN_CITY, round(per_m2 * SEEN_CITY.side_m**2)
+    yield "val", VALIDATION_CITY, options.validation_photos
+    for number in range(options.cities):
+        yield "train", City(_FIRST_TRAINING_SEED + number, options.side_m), options.photos
 
 
 @dataclass
@@ -84,7 +70,7 @@ def write_world(folder: Path, options: WorldOptions, *, overwrite: bool = False)
     """
     from training.dataset.shards import ShardWriter
 
-    tasks = list(options.tasks())
+    tasks = list(cities_of(options))
     total = sum(count for _, _, count in tasks)
     with (
         ShardWriter(
@@ -115,7 +101,7 @@ def _draw_share(split: str, city: City, count: int) -> _CityShare:
     cameras, lonlat_deg = cameras_in(world, city, rng, _TRIES * count)
     if city == SEEN_CITY:
         blocked = held_out(city.seed, cameras.x_m, cameras.y_m, grow_m=BUFFER_M)
-        cameras, lonlat_deg = cameras.some(~blocked), lonlat_deg[~blocked]
+        cameras, lonlat_deg = cameras.take(~blocked), lonlat_deg[~blocked]
     squares = tile_squares(
         range(len(cameras)), lonlat_deg, [city.name] * len(cameras), FOOTPRINT_MERCATOR_M
     )
@@ -125,7 +111,7 @@ def _draw_share(split: str, city: City, count: int) -> _CityShare:
     kept = {number: square for square in squares for number in square.photos}
     numbers = np.asarray(sorted(kept)[:count], dtype=np.int64)
     numbers = numbers[np.argsort([kept[n].footprint_id for n in numbers], kind="stable")]
-    pictures = take_photos(world, cameras.some(numbers), lonlat_deg[numbers], rng)
+    pictures = take_photos(world, cameras.take(numbers), lonlat_deg[numbers], rng)
     for number, picture in zip(numbers.tolist(), pictures, strict=True):
         footprint_id = kept[number].footprint_id
         share.photos[footprint_id].append(

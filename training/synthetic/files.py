@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from gair.arrays import Floats
 from gair.errors import UsageError
 from gair.files import disk_errors, write_whole
 from gair.progress import Progress
 from training.synthetic.city import LICENCE, City, StreetPhoto, cameras_in, take_photos
-from training.synthetic.noise import Floats
+from training.synthetic.noise import Reals
 from training.synthetic.street import Cameras
 from training.synthetic.world import World
 
@@ -24,7 +24,7 @@ CALIBRATION_PHOTOS, CALIBRATION_MANIFEST = "calibration", "calibration.csv"
 _COLUMNS = ("file", "lat", "lon", "heading", "captured_at", "licence", "source", "city")
 _TRIES = 16
 
-Wanted = Callable[[Floats, Floats], np.ndarray]
+Wanted = Callable[[Reals, Reals], np.ndarray]
 """Which of the places (x, y metres of the city) a photo may come from."""
 
 
@@ -110,9 +110,7 @@ class _Album:
         write_whole(self.folder / manifest, text.getvalue().encode())
         return self.folder / manifest
 
-    def _places(
-        self, rng: np.random.Generator, count: int
-    ) -> tuple[Cameras, npt.NDArray[np.float64]]:
+    def _places(self, rng: np.random.Generator, count: int) -> tuple[Cameras, Floats]:
         """Cameras where photos may come from, and (count, 2) degrees."""
         if self.wanted is None:
             return cameras_in(self.world, self.city, rng, count)
@@ -123,7 +121,7 @@ class _Album:
                 f"only {len(here)} of {len(cameras)} places in {self.city.name} are where photos "
                 f"may come from, and {count} are wanted: ask for fewer, or make the city larger"
             )
-        return cameras.some(here), lonlat_deg[here]
+        return cameras.take(here), lonlat_deg[here]
 
 
 def _row(name: str, city: str, photo: StreetPhoto) -> tuple[str, ...]:

@@ -8,10 +8,9 @@ which axis a street runs, and what kind of neighbourhood a place is in.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from gair.arrays import Ints
-from training.synthetic.noise import Floats
+from gair.arrays import Bools, Bytes, Floats, Ints
+from training.synthetic.noise import Reals
 from training.synthetic.sentinel import FINE
 from training.synthetic.world import (
     BUILDING,
@@ -40,7 +39,7 @@ KIND_LATENTS = ("height", "trees", "red")
 _AXES, _AXIS_REACH_M = 36, 60.0
 
 
-def cover_at_10m(world: World) -> npt.NDArray[np.uint8]:
+def cover_at_10m(world: World) -> Bytes:
     """The class that covers most of each Sentinel-2 pixel: (H / 4, W / 4), in ``COVERS``' order."""
     count = world.surface.shape[0] // FINE
     votes = np.stack(
@@ -52,9 +51,7 @@ def cover_at_10m(world: World) -> npt.NDArray[np.uint8]:
     return np.asarray(votes.argmax(axis=0), dtype=np.uint8)
 
 
-def cover_share(
-    world: World, cover: str, x_m: Floats, y_m: Floats, reach_m: float = 60.0
-) -> npt.NDArray[np.float64]:
+def cover_share(world: World, cover: str, x_m: Reals, y_m: Reals, reach_m: float = 60.0) -> Floats:
     """Which share of the square around each place a class covers.
 
     Args:
@@ -79,7 +76,7 @@ def cover_share(
     return np.asarray(inside / ((bottom - top) * (right - left)), dtype=np.float64)
 
 
-def street_axis_deg(world: World, x_m: Floats, y_m: Floats) -> npt.NDArray[np.float64]:
+def street_axis_deg(world: World, x_m: Reals, y_m: Reals) -> Floats:
     """The direction in which a carriageway goes on farthest from each place.
 
     Returns:
@@ -100,13 +97,13 @@ def street_axis_deg(world: World, x_m: Floats, y_m: Floats) -> npt.NDArray[np.fl
     return np.asarray(axes_deg[length.argmax(axis=1)], dtype=np.float64)
 
 
-def looks_along(heading_deg: Floats, axis_deg: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+def looks_along(heading_deg: Reals, axis_deg: Floats) -> Bools:
     """Whether cameras look along their street (within 45 degrees, either way) or at its side."""
     apart = np.abs((np.asarray(heading_deg, dtype=np.float64) - axis_deg + 90) % 180 - 90)
     return np.asarray(apart < 45)
 
 
-def neighbourhood_kind(seed: int, side_m: float, x_m: Floats, y_m: Floats) -> Ints:
+def neighbourhood_kind(seed: int, side_m: float, x_m: Reals, y_m: Reals) -> Ints:
     """Which of ``2 ** len(KIND_LATENTS)`` kinds of neighbourhood each place is in, (N,).
 
     Args:

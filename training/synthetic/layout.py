@@ -10,10 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from gair.arrays import Bools, Ints
-from training.synthetic.noise import Floats, Words, hashed, uniform
+from gair.arrays import Bools, Floats, Ints
+from training.synthetic.noise import Reals, Words, hashed, uniform
 
 DISTRICT_M = 1100.0
 """Step of the grid of district seeds."""
@@ -26,21 +25,21 @@ class Ground:
     """What the layout says about points; arrays of one shape."""
 
     district: Ints
-    road_m: Floats
+    road_m: Reals
     """Distance into the carriageway: above 0 on it, negative beside it."""
     block: Words
     """Identity of the block."""
     lot: Words
     """Identity of the lot."""
-    lot_x_m: Floats
-    lot_y_m: Floats
+    lot_x_m: Reals
+    lot_y_m: Reals
     """Centre of the lot, city coordinates."""
-    inset_u: Floats
-    inset_v: Floats
+    inset_u: Reals
+    inset_v: Reals
     """Distance from the lot's nearest edge along each street direction, metres."""
     interior: Bools
     """Whether the lot touches no street."""
-    along_m: Floats
+    along_m: Reals
     """A coordinate that changes along any wall of the district's grid."""
     water: Bools
 
@@ -51,18 +50,18 @@ class Layout:
 
     seed: int
     side_m: float
-    seed_x_m: Floats
-    seed_y_m: Floats
+    seed_x_m: Reals
+    seed_y_m: Reals
     """(R, C) district seeds."""
-    angle: Floats
+    angle: Reals
     """(R*C,) direction of the street grid, radians."""
-    spacing_m: Floats
+    spacing_m: Reals
     """(R*C, 2) mean distance between streets."""
-    width_m: Floats
+    width_m: Reals
     """(R*C,) carriageway."""
-    lot_m: Floats
+    lot_m: Reals
     """(R*C, 2) wanted size of lots."""
-    river: npt.NDArray[np.float64]
+    river: Floats
     """Direction, offset, half-width, then amplitude, wavelength and phase of three bends."""
 
     @classmethod
@@ -90,7 +89,7 @@ class Layout:
             river=river,
         )
 
-    def at(self, x_m: Floats, y_m: Floats) -> Ground:
+    def at(self, x_m: Reals, y_m: Reals) -> Ground:
         """The layout at points; ``x_m`` and ``y_m`` broadcast to one shape."""
         x, y = (np.ascontiguousarray(a) for a in np.broadcast_arrays(x_m, y_m))
         district, border_m = self._districts(x, y)
@@ -123,7 +122,7 @@ class Layout:
             water=self._river_m(x, y) < 0,
         )
 
-    def _districts(self, x: Floats, y: Floats) -> tuple[Ints, Floats]:
+    def _districts(self, x: Reals, y: Reals) -> tuple[Ints, Reals]:
         """The district of each point, and about how far its border is."""
         count = self.seed_x_m.shape[1]
         # Borders wander instead of running straight.
@@ -146,8 +145,8 @@ class Layout:
         return district, (second - best) / 2
 
     def _between(
-        self, t: Floats, spacing: Floats, district: Ints, axis: int
-    ) -> tuple[Floats, Floats, Ints]:
+        self, t: Reals, spacing: Reals, district: Ints, axis: int
+    ) -> tuple[Reals, Reals, Ints]:
         """Between which two lines of a street grid: distance to the lower one, their gap, index."""
         scaled = t / spacing
         index = np.floor(scaled).astype(np.int64)
@@ -167,21 +166,21 @@ class Layout:
             index,
         )
 
-    def _shift(self, index: Ints, district: Ints, axis: int) -> Floats:
+    def _shift(self, index: Ints, district: Ints, axis: int) -> Reals:
         return (uniform(hashed(self.seed, axis, district, index)) - np.float32(0.5)) * np.float32(
             0.5
         )
 
     @staticmethod
     def _road(
-        from_low_m: Floats, gap_m: Floats, width_m: Floats, segment: Words, missing: float
-    ) -> Floats:
+        from_low_m: Reals, gap_m: Reals, width_m: Reals, segment: Words, missing: float
+    ) -> Reals:
         """How far inside the nearer of two parallel streets; some segments are not built."""
         built = uniform(segment) >= missing
         to_low = np.where(built, width_m / 2 - from_low_m, np.float32(-99))
         return np.asarray(np.maximum(to_low, width_m / 2 - (gap_m - from_low_m)), np.float32)
 
-    def _river_m(self, x: Floats, y: Floats) -> Floats:
+    def _river_m(self, x: Reals, y: Reals) -> Reals:
         """Distance to the bank, negative in the water."""
         direction, offset, half = self.river[:3]
         cos, sin = np.float32(np.cos(direction)), np.float32(np.sin(direction))
@@ -195,7 +194,7 @@ class Layout:
         return np.asarray(np.abs(across) - np.float32(half), dtype=np.float32)
 
 
-def _lots(t: Floats, size: Floats, wanted: Floats) -> tuple[Floats, Floats, Floats]:
+def _lots(t: Reals, size: Reals, wanted: Reals) -> tuple[Reals, Reals, Reals]:
     """Cut a block's side into equal lots: their number, the position in lots, a lot's length."""
     number = np.maximum(np.round(size / wanted), 1).astype(np.float32)
     length = np.maximum(size, 1) / number

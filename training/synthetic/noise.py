@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.floating[Any]]
+from gair.arrays import Ints
+
+Reals = npt.NDArray[np.floating[Any]]
 Words = npt.NDArray[np.uint32]
 
 
@@ -28,7 +30,7 @@ def hashed(*keys: npt.NDArray[np.integer] | int) -> Words:
     return np.asarray(words, dtype=np.uint32)
 
 
-def uniform(words: Words, stream: int = 0) -> Floats:
+def uniform(words: Words, stream: int = 0) -> Reals:
     """Hashes to numbers in [0, 1); each ``stream`` gives numbers unrelated to the others."""
     mixed = hashed(words, stream + 1) if stream else words
     return (mixed >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-24)
@@ -55,9 +57,9 @@ class SmoothField:
             for step, weight in scales_m.items()
         ]
 
-    def __call__(self, x_m: Floats, y_m: Floats) -> Floats:
+    def __call__(self, x_m: Reals, y_m: Reals) -> Reals:
         """Values at points of any (broadcast) shape."""
-        total: Floats = np.zeros((), dtype=np.float32)
+        total: Reals = np.zeros((), dtype=np.float32)
         for step, weight, grid in self._layers:
             total = total + weight * _spline(grid, x_m / step, y_m / step)
         return _normal_to_uniform(np.asarray(total, dtype=np.float32))
@@ -67,12 +69,12 @@ _SPLINE_SD = 0.55
 """Standard deviation of a quadratic B-spline of unit white noise, averaged over the plane."""
 
 
-def _spline(grid: Floats, x: Floats, y: Floats) -> Floats:
+def _spline(grid: Reals, x: Reals, y: Reals) -> Reals:
     """Quadratic B-spline of a noise grid, scaled to unit variance."""
     column, wx = _weights(x, grid.shape[1])
     row, wy = _weights(y, grid.shape[0])
     flat = grid.ravel()
-    total: Floats = np.zeros((), dtype=np.float32)
+    total: Reals = np.zeros((), dtype=np.float32)
     for j in range(3):
         line = (row + j) * grid.shape[1] + column
         across = wx[0] * flat[line] + wx[1] * flat[line + 1] + wx[2] * flat[line + 2]
@@ -80,12 +82,12 @@ def _spline(grid: Floats, x: Floats, y: Floats) -> Floats:
     return np.asarray(total / np.float32(_SPLINE_SD), dtype=np.float32)
 
 
-def _weights(t: Floats, count: int) -> tuple[npt.NDArray[np.int64], list[Floats]]:
+def _weights(t: Reals, count: int) -> tuple[Ints, list[Reals]]:
     first = np.clip(np.floor(t).astype(np.int64), 0, count - 3)
     f = (t - first).astype(np.float32)
     return first, [0.5 * (1 - f) ** 2, 0.75 - (f - 0.5) ** 2, 0.5 * f**2]
 
 
-def _normal_to_uniform(z: Floats) -> Floats:
+def _normal_to_uniform(z: Reals) -> Reals:
     """The normal cumulative distribution, by its logistic approximation (error below 0.01)."""
     return np.asarray(1 / (1 + np.exp(-1.702 * z)), dtype=np.float32)

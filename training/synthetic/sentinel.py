@@ -14,10 +14,10 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from gair.arrays import DigitalNumbers
 from gair.bands import GAIR_BANDS
-from training.synthetic.noise import Floats
+from training.synthetic.noise import Reals
 from training.synthetic.world import (
     BUILDING,
     GROUND,
@@ -132,7 +132,7 @@ class Scene:
         )
 
 
-def observe(world: World, scene: Scene, rng: np.random.Generator) -> npt.NDArray[np.uint16]:
+def observe(world: World, scene: Scene, rng: np.random.Generator) -> DigitalNumbers:
     """The digital numbers of one scene.
 
     Returns:
@@ -159,13 +159,13 @@ def observe(world: World, scene: Scene, rng: np.random.Generator) -> npt.NDArray
         reflectance[band] += scene.haze * (1 - band / len(GAIR_BANDS)) ** 2
     dn = reflectance * np.float32(10_000 * scene.gain)
     dn += rng.standard_normal(dn.shape, dtype=np.float32) * np.float32(scene.noise_dn)
-    observed: npt.NDArray[np.uint16] = np.clip(dn, 1, 10_000).astype(np.uint16)
+    observed: DigitalNumbers = np.clip(dn, 1, 10_000).astype(np.uint16)
     return observed
 
 
 def write_scene(
     path: Path,
-    dn: npt.NDArray[np.uint16],
+    dn: DigitalNumbers,
     *,
     crs: str,
     west_north_m: tuple[float, float],
@@ -213,7 +213,7 @@ def write_scene(
     return path
 
 
-def _sunlight(world: World, scene: Scene) -> Floats:
+def _sunlight(world: World, scene: Scene) -> Reals:
     """1 in the sun, less in the shadow of something higher, (H, W)."""
     height = world.height.astype(np.float32) * np.float32(HEIGHT_STEP_M)
     toward = np.radians(scene.sun_azimuth_deg)
@@ -228,13 +228,13 @@ def _sunlight(world: World, scene: Scene) -> Floats:
     return np.where(shadow, np.float32(0.45), np.float32(1))
 
 
-def _block_mean(values: Floats) -> Floats:
+def _block_mean(values: Reals) -> Reals:
     height, width = (n // FINE for n in values.shape)
     blocks = values[: height * FINE, : width * FINE].reshape(height, FINE, width, FINE)
     return np.asarray(blocks.mean(axis=(1, 3)), dtype=np.float32)
 
 
-def _at_20_m(band: Floats) -> Floats:
+def _at_20_m(band: Reals) -> Reals:
     """Averaged over 2 x 2 pixels and repeated, as a reader's nearest resampling gives it back."""
     height, width = band.shape[0] // 2 * 2, band.shape[1] // 2 * 2
     means = band[:height, :width].reshape(height // 2, 2, width // 2, 2).mean(axis=(1, 3))

@@ -12,10 +12,9 @@ import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from gair.arrays import Ints
-from training.synthetic.noise import Floats, hashed, uniform
+from gair.arrays import Bools, Bytes, Ints
+from training.synthetic.noise import Reals, hashed, uniform
 from training.synthetic.world import BUILDING, HEIGHT_STEP_M, PIXEL_M, ROAD, TREE, World
 
 WIDTH_PX, HEIGHT_PX = 128, 96
@@ -30,20 +29,20 @@ CLEAR_PX = 2
 class Cameras:
     """Where photos are taken and how; arrays of length P."""
 
-    x_m: Floats
-    y_m: Floats
+    x_m: Reals
+    y_m: Reals
     """From the city's north-west corner, to the east and to the south."""
-    heading_deg: Floats
+    heading_deg: Reals
     """Clockwise from north."""
-    eye_m: Floats
-    focal_px: Floats
-    horizon_px: Floats
+    eye_m: Reals
+    focal_px: Reals
+    horizon_px: Reals
     """Row of the horizon."""
 
     def __len__(self) -> int:
         return len(self.x_m)
 
-    def some(self, which: slice | Ints | npt.NDArray[np.bool_]) -> Cameras:
+    def take(self, which: slice | Ints | Bools) -> Cameras:
         """A part of them."""
         return Cameras(*(getattr(self, field.name)[which] for field in dataclasses.fields(self)))
 
@@ -52,13 +51,13 @@ class Cameras:
 class Weather:
     """The light of each photo; arrays of length P."""
 
-    sky_rgb: Floats
+    sky_rgb: Reals
     """(P, 3)."""
-    light_rgb: Floats
+    light_rgb: Reals
     """(P, 3) gain of the whole scene."""
-    clear_m: Floats
+    clear_m: Reals
     """Distance over which haze takes two thirds of the contrast."""
-    sun_deg: Floats
+    sun_deg: Reals
 
     @classmethod
     def draw(cls, rng: np.random.Generator, count: int) -> Weather:
@@ -103,9 +102,7 @@ def place_cameras(world: World, rng: np.random.Generator, count: int) -> Cameras
     )
 
 
-def photograph(
-    world: World, cameras: Cameras, weather: Weather, rng: np.random.Generator
-) -> npt.NDArray[np.uint8]:
+def photograph(world: World, cameras: Cameras, weather: Weather, rng: np.random.Generator) -> Bytes:
     """The photos of some cameras, (P, HEIGHT_PX, WIDTH_PX, 3) RGB.
 
     Memory grows with P: about 60 MB for 64.
@@ -119,7 +116,7 @@ def photograph(
     picture = np.where((kind == _SKY)[..., None], _sky(cameras, weather), lit)
     _park_cars(picture, depth, cameras, weather, rng)
     picture += rng.normal(0, 0.012, picture.shape).astype(np.float32)
-    photos: npt.NDArray[np.uint8] = (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
+    photos: Bytes = (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
     return photos
 
 
@@ -139,7 +136,7 @@ class _Rays:
         self.dy = (forward_y + forward_x * aside).astype(np.float32)
         self.rows = np.arange(HEIGHT_PX, dtype=np.float32) + 0.5
 
-    def see(self) -> tuple[Ints, Floats, npt.NDArray[np.uint8]]:
+    def see(self) -> tuple[Ints, Reals, Bytes]:
         """What each pixel shows: world pixel, depth in metres, sky, ground or obstacle."""
         cell, height_m = self._sample(_DEPTHS_M)
         cameras = self.cameras
@@ -168,7 +165,7 @@ class _Rays:
             kind.astype(np.uint8),
         )
 
-    def _sample(self, depths_m: Floats) -> tuple[Ints, Floats]:
+    def _sample(self, depths_m: Reals) -> tuple[Ints, Reals]:
         """World pixels and heights along every ray, (P, W, T)."""
         cell = self._index(
             self.cameras.x_m[:, None, None] + self.dx[:, :, None] * depths_m,
@@ -176,21 +173,21 @@ class _Rays:
         )
         return cell, self.world.height.ravel()[cell] * np.float32(HEIGHT_STEP_M)
 
-    def _cells(self, depth_m: Floats) -> Ints:
+    def _cells(self, depth_m: Reals) -> Ints:
         """World pixels at a depth for each image pixel, (P, H, W)."""
         return self._index(
             self.cameras.x_m[:, None, None] + self.dx[:, None, :] * depth_m,
             self.cameras.y_m[:, None, None] + self.dy[:, None, :] * depth_m,
         )
 
-    def _index(self, x_m: Floats, y_m: Floats) -> Ints:
+    def _index(self, x_m: Reals, y_m: Reals) -> Ints:
         side = self.world.surface.shape[0]
         column = np.clip((x_m * np.float32(1 / PIXEL_M)).astype(np.int64), 0, side - 1)
         row = np.clip((y_m * np.float32(1 / PIXEL_M)).astype(np.int64), 0, side - 1)
         return np.asarray(row * side + column, dtype=np.int64)
 
 
-def _depths() -> Floats:
+def _depths() -> Reals:
     """Distances at which rays look: every 0.8 m at first, then every 2 percent."""
     depths = [1.5]
     while depths[-1] < SIGHT_M:
@@ -201,7 +198,7 @@ def _depths() -> Floats:
 _DEPTHS_M = _depths()
 
 
-def _first_at_or_above(top: Floats) -> Ints:
+def _first_at_or_above(top: Reals) -> Ints:
     """For each image row, the first step along the ray whose top reaches it.
 
     Args:
@@ -223,9 +220,9 @@ def _surface_colours(
     cameras: Cameras,
     weather: Weather,
     cell: Ints,
-    depth_m: Floats,
-    kind: npt.NDArray[np.uint8],
-) -> Floats:
+    depth_m: Reals,
+    kind: Bytes,
+) -> Reals:
     """The unlit colour of each pixel, (P, H, W, 3)."""
     top = world.top.reshape(-1, 3)
     colour = top[cell].astype(np.float32) / 255
@@ -254,7 +251,7 @@ def _surface_colours(
     return colour
 
 
-def _facing(world: World, cell: Ints, sun_deg: Floats) -> Floats:
+def _facing(world: World, cell: Ints, sun_deg: Reals) -> Reals:
     """Brightness of a wall by how it faces the sun."""
     height = world.height.ravel()
     side = world.surface.shape[0]
@@ -269,7 +266,7 @@ def _facing(world: World, cell: Ints, sun_deg: Floats) -> Floats:
     return np.asarray(0.8 + 0.2 * toward, dtype=np.float32)
 
 
-def _sky(cameras: Cameras, weather: Weather) -> Floats:
+def _sky(cameras: Cameras, weather: Weather) -> Reals:
     """Paler towards the horizon, (P, H, 1, 3)."""
     row = np.arange(HEIGHT_PX, dtype=np.float32)[None, :]
     up = np.clip(1 - row / cameras.horizon_px[:, None], 0, 1)[:, :, None, None]
@@ -278,7 +275,7 @@ def _sky(cameras: Cameras, weather: Weather) -> Floats:
 
 
 def _park_cars(
-    picture: Floats, depth_m: Floats, cameras: Cameras, weather: Weather, rng: np.random.Generator
+    picture: Reals, depth_m: Reals, cameras: Cameras, weather: Weather, rng: np.random.Generator
 ) -> None:
     """Up to three boxes on wheels in each photo, which no satellite will see."""
     for photo in range(len(cameras)):

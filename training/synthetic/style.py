@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.synthetic.noise import Floats, SmoothField
+from training.synthetic.noise import Reals, SmoothField
 
 LATENTS = (
     "red",
@@ -45,47 +45,45 @@ class Style:
         """Fields for a city of ``side_m`` squared."""
         return cls({name: SmoothField(rng, side_m, SCALES_M) for name in LATENTS})
 
-    def at(self, name: str, x_m: Floats, y_m: Floats) -> Floats:
+    def at(self, name: str, x_m: Reals, y_m: Reals) -> Reals:
         """One latent number at points."""
         return self.fields[name](x_m, y_m)
 
 
-def wall_rgb(red: Floats, green: Floats, blue: Floats) -> Floats:
+def wall_rgb(red: Reals, green: Reals, blue: Reals) -> Reals:
     """Wall colour of a material, (..., 3) in [0, 1]."""
     return np.asarray(0.22 + 0.66 * np.stack([red, green, blue], axis=-1), dtype=np.float32)
 
 
-def roof_rgb(red: Floats, green: Floats, blue: Floats) -> Floats:
+def roof_rgb(red: Reals, green: Reals, blue: Reals) -> Reals:
     """Roof colour of the same material: darker and more muted, (..., 3)."""
     wall = wall_rgb(red, green, blue)
     grey = wall.mean(axis=-1, keepdims=True)
     return np.asarray(0.05 + 0.7 * (0.8 * wall + 0.2 * grey), dtype=np.float32)
 
 
-def foliage_rgb(kind: Floats) -> Floats:
+def foliage_rgb(kind: Reals) -> Reals:
     """Tree crowns, from dark green to copper, (..., 3)."""
     return _between(kind, (0.06, 0.30, 0.12), (0.56, 0.40, 0.10))
 
 
-def road_rgb(light: Floats, tone: Floats) -> Floats:
+def road_rgb(light: Reals, tone: Reals) -> Reals:
     """Road surface, from asphalt to concrete, each bluish to reddish, (..., 3)."""
     return _toned(_between(light, (0.20, 0.20, 0.20), (0.66, 0.64, 0.60)), tone)
 
 
-def ground_rgb(dry: Floats, tone: Floats) -> Floats:
+def ground_rgb(dry: Reals, tone: Reals) -> Reals:
     """Open ground, from lush grass to dry gravel, each bluish to reddish, (..., 3)."""
     return _toned(_between(dry, (0.14, 0.40, 0.10), (0.70, 0.60, 0.46)), tone)
 
 
-def _between(
-    t: Floats, start: tuple[float, float, float], end: tuple[float, float, float]
-) -> Floats:
+def _between(t: Reals, start: tuple[float, float, float], end: tuple[float, float, float]) -> Reals:
     """The colour at ``t`` from 0 to 1 on the way between two."""
     first, last = np.asarray(start, dtype=np.float32), np.asarray(end, dtype=np.float32)
     return np.asarray(first + t[..., None] * (last - first), dtype=np.float32)
 
 
-def _toned(colour: Floats, tone: Floats) -> Floats:
+def _toned(colour: Reals, tone: Reals) -> Reals:
     """Bluish where the tone is 0, reddish where it is 1."""
     gain = 1 + (tone[..., None] - 0.5) * np.array([0.7, -0.1, -0.8], dtype=np.float32)
     return np.asarray(np.clip(colour * gain, 0, 1), dtype=np.float32)

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gair.arrays import Bools
+from gair.arrays import Bools, Bytes
 from training.synthetic import style as looks
 from training.synthetic.layout import SIDEWALK_M, Layout
-from training.synthetic.noise import Floats, Words, hashed, uniform
+from training.synthetic.noise import Reals, Words, hashed, uniform
 
 PIXEL_M = 2.5
 """Side of a world pixel; four make a Sentinel-2 pixel."""
@@ -35,14 +35,14 @@ class World:
     """One city, (H, W) pixels of :data:`PIXEL_M`, row 0 in the north."""
 
     seed: int
-    surface: npt.NDArray[np.uint8]
-    height: npt.NDArray[np.uint8]
+    surface: Bytes
+    height: Bytes
     """In steps of :data:`HEIGHT_STEP_M`."""
-    top: npt.NDArray[np.uint8]
+    top: Bytes
     """(H, W, 3) colour seen from above."""
-    side: npt.NDArray[np.uint8]
+    side: Bytes
     """(H, W, 3) colour of walls; of crowns for trees."""
-    along: npt.NDArray[np.uint8]
+    along: Bytes
     """Position along a wall in half metres, modulo 256; tells where windows are."""
 
     @property
@@ -88,7 +88,7 @@ def draw_plan(seed: int, side_m: float) -> tuple[Layout, looks.Style]:
     return Layout.draw(rng, seed, side_m), looks.Style.draw(rng, side_m)
 
 
-def _style_grid(style: looks.Style, side_m: float) -> dict[str, Floats]:
+def _style_grid(style: looks.Style, side_m: float) -> dict[str, Reals]:
     """Each latent number on the style grid."""
     at = (np.arange(int(side_m / STYLE_STEP_M) + 1, dtype=np.float32) + 0.5) * STYLE_STEP_M
     return {name: style.at(name, at[None, :], at[:, None]) for name in looks.LATENTS}
@@ -97,7 +97,7 @@ def _style_grid(style: looks.Style, side_m: float) -> dict[str, Floats]:
 class _Strip:
     """Some rows of a world, drawn layer over layer."""
 
-    def __init__(self, world: World, layout: Layout, style: dict[str, Floats], number: int) -> None:
+    def __init__(self, world: World, layout: Layout, style: dict[str, Reals], number: int) -> None:
         self.rows = slice(number * STRIP_ROWS, (number + 1) * STRIP_ROWS)
         count = world.surface.shape[1]
         self.seed = world.seed
@@ -123,11 +123,11 @@ class _Strip:
         self._trees()
         self._water()
 
-    def _here(self, name: str, where: Bools | None = None) -> Floats:
+    def _here(self, name: str, where: Bools | None = None) -> Reals:
         """A latent number at this strip's pixels, or at some of them."""
         row = (self.y[:, 0] / STYLE_STEP_M).astype(np.int64)
         column = (self.x[0] / STYLE_STEP_M).astype(np.int64)
-        values: Floats = self.style[name][row[:, None], column[None, :]]
+        values: Reals = self.style[name][row[:, None], column[None, :]]
         return values if where is None else np.asarray(values[where])
 
     def _open_ground(self) -> None:
@@ -226,11 +226,11 @@ class _Strip:
         return hashed(self.seed, 1000 + stream, rows, np.arange(self.x.shape[1])[None, :])
 
 
-def _near(latent: Floats, words: Words, stream: int) -> Floats:
+def _near(latent: Reals, words: Words, stream: int) -> Reals:
     """A latent number as one house or tree has it: its neighbourhood's, a little off."""
     return np.clip(latent + 0.10 * (uniform(words, stream) - 0.5), 0, 1).astype(np.float32)
 
 
-def _bytes(colour: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
-    scaled: npt.NDArray[np.uint8] = (np.clip(colour, 0, 1) * 255 + 0.5).astype(np.uint8)
+def _bytes(colour: npt.NDArray[np.floating]) -> Bytes:
+    scaled: Bytes = (np.clip(colour, 0, 1) * 255 + 0.5).astype(np.uint8)
     return scaled

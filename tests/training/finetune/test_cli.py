@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
@@ -17,13 +16,13 @@ from sighting_samples import write_yfcc
 
 from gair.errors import UsageError
 from training.finetune import cli, synthetic_table
-from training.finetune.cli import main
+from training.finetune.cli import TransferOptions, main
 from training.finetune.encoders.opening import open_encoder
 from training.finetune.fitting import Budget
 from training.finetune.readers import burn_scars, sightings
 from training.finetune.results import Row, Section, markdown, mean_sd
-from training.finetune.synthetic import Size
 from training.finetune.synthetic_table import TableOptions
+from training.finetune.synthetic_tasks import Size
 from training.finetune.tasks import TASKS
 from training.synthetic.city import City
 
@@ -121,7 +120,7 @@ def test_what_is_not_finite_is_null_in_the_file_and_told_in_the_table(
 ) -> None:
     rows = (Row("a", ({"R2": float("-inf")}, {"R2": 0.5})),)
     section = Section("T", "street view", ("R2",), rows)
-    cli._write([section], argparse.Namespace(out=tmp_path, seeds=2))
+    cli._write([section], TransferOptions(out=tmp_path, seeds=2))
     facts = json.loads((tmp_path / "transfer.json").read_text(), parse_constant=pytest.fail)
     assert facts["tasks"][0]["rows"][0]["scores"] == [{"R2": None}, {"R2": 0.5}]
     assert facts["tasks"][0]["rows"][0]["mean"] == {"R2": None}
@@ -138,7 +137,7 @@ def test_tables_are_told_as_tasks_are_finished(
             yield Section(title, pipeline, ("R2",), (Row("a", ({"R2": 0.5},)),))
             told.append(capsys.readouterr().out)
 
-    cli._write(sections(), argparse.Namespace(out=tmp_path, seeds=1))
+    cli._write(sections(), TransferOptions(out=tmp_path, seeds=1))
     assert [text.count("**") for text in told] == [2, 2, 2]
     assert "".join(told) + capsys.readouterr().out == (tmp_path / "transfer.md").read_text()
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from gair.errors import TrainingError, UsageError
 from training.finetune import linear
-from training.finetune.fitting import Budget, batches, fit, held_back
+from training.finetune.fitting import Budget, batches, fit, hold_out
 
 
 def test_batches_are_full_shuffled_and_the_same_for_a_seed() -> None:
@@ -27,13 +27,13 @@ def test_batches_are_full_shuffled_and_the_same_for_a_seed() -> None:
 
 
 def test_rows_held_back_part_the_rows() -> None:
-    fitted, aside = held_back(20, 0.2, seed=1)
+    fitted, aside = hold_out(20, 0.2, seed=1)
     assert len(aside) == 4
     assert sorted([*fitted, *aside]) == [*range(20)]
-    assert (held_back(20, 0.2, seed=2)[1] != aside).any()
-    assert [len(part) for part in held_back(2, 0.01, seed=0)] == [1, 1]
+    assert (hold_out(20, 0.2, seed=2)[1] != aside).any()
+    assert [len(part) for part in hold_out(2, 0.01, seed=0)] == [1, 1]
     with pytest.raises(TrainingError, match="1 labelled examples: at least two"):
-        held_back(1, 0.2, seed=0)
+        hold_out(1, 0.2, seed=0)
 
 
 def test_the_best_weights_on_the_way_are_kept() -> None:

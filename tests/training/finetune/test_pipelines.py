@@ -12,7 +12,7 @@ from micro_training import micro_model
 
 from gair.bands import GAIR_BANDS
 from gair.errors import DatasetError, TrainingError
-from training.finetune import location, remote_sensing, species, street_view
+from training.finetune import remote_sensing, species, supervised
 from training.finetune.encoders.encoder import Photos
 from training.finetune.encoders.gair_encoders import frame_encoder, location_encoder, photo_encoder
 from training.finetune.fitting import Budget
@@ -65,7 +65,7 @@ class OneBatch:
 def test_street_view_overfits_one_batch_of_classes() -> None:
     data = photo_data("classification", np.arange(10) % 4, ("a", "b", "c", "d"))
     for mode, least in (("finetune", 0.8), ("probe", 0.8)):  # two of ten are held back
-        (found,) = street_view.run(
+        (found,) = supervised.run(
             lambda seed: photo_encoder(micro_model(seed)), data, mode, OVERFIT, [0]
         )  # type: ignore[arg-type]
         assert found["top-1"] >= least, mode
@@ -76,7 +76,7 @@ def test_street_view_overfits_one_batch_of_numbers_in_their_own_units() -> None:
     targets = np.random.default_rng(0).normal([1000, -3], [200, 0.1], size=(40, 2))
     data = photo_data("regression", targets, ("income", "fear"))
     budget = Budget(steps=150, batch=32, lr=1e-2, weight_decay=0, checks=1)
-    (found,) = street_view.run(
+    (found,) = supervised.run(
         lambda seed: photo_encoder(micro_model(seed)), data, "finetune", budget, [0]
     )
     assert found["R2"] > 0.5
@@ -86,13 +86,13 @@ def test_street_view_overfits_one_batch_of_numbers_in_their_own_units() -> None:
 def test_location_overfits_one_batch() -> None:
     values = np.random.default_rng(1).normal(5, 2, size=(40, 1))
     labelled = Labelled(places(40), values)
-    data = location.PlaceData("regression", ("height",), labelled, labelled)
+    data = supervised.PlaceData("regression", ("height",), labelled, labelled)
     budget = Budget(steps=150, batch=32, lr=1e-2, weight_decay=0, checks=1)
-    (found,) = location.run(
+    (found,) = supervised.run(
         lambda seed: location_encoder(micro_model(seed)), data, "finetune", budget, [0]
     )
     assert found["R2"] > 0.6
-    (frozen,) = location.run(
+    (frozen,) = supervised.run(
         lambda seed: location_encoder(micro_model(seed)), data, "probe", FEW, [0]
     )
     assert frozen["R2"] < found["R2"]
@@ -153,7 +153,7 @@ def test_a_seed_repeats_and_another_differs(mode: Any) -> None:
     targets = np.random.default_rng(3).normal(size=(20, 1))
     data = photo_data("regression", targets, ("x",))
     runs = [
-        street_view.run(lambda seed: photo_encoder(micro_model(seed)), data, mode, FEW, [0, 1])
+        supervised.run(lambda seed: photo_encoder(micro_model(seed)), data, mode, FEW, [0, 1])
         for _ in range(2)
     ]
     assert runs[0] == runs[1]
@@ -252,7 +252,7 @@ def test_epochs_are_those_of_the_examples_that_are_fitted() -> None:
     assert examples_in("remote sensing", data) == 18
     assert examples_in("remote sensing", SceneData(data.classes, scenes, scenes, scenes)) == 20
     labelled = Labelled(places(50), fifty)
-    task = location.PlaceData("classification", ("a",), labelled, labelled)
+    task = supervised.PlaceData("classification", ("a",), labelled, labelled)
     assert examples_in("location", task) == 40
     prior = PriorData(1, places(50), fifty, places(50), fifty, np.ones((50, 1), np.float32))
     assert examples_in("species prior", prior) == 45

@@ -21,8 +21,9 @@ from training.dataset.shards import ShardedDataset
 from training.synthetic import dataset
 from training.synthetic.city import BUFFER_M, City, held_out
 from training.synthetic.cli import main
-from training.synthetic.dataset import WorldOptions, write_world
+from training.synthetic.dataset import write_world
 from training.synthetic.files import write_city
+from training.synthetic.options import WorldOptions
 
 SEEN = City(seed=1, side_m=3200.0)
 
@@ -43,7 +44,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     patch = pytest.MonkeyPatch()
     patch.setattr(dataset, "SEEN_CITY", SEEN)
     patch.setattr(dataset, "VALIDATION_CITY", City(seed=2, side_m=2300.0))
-    options = WorldOptions(cities=1, side_m=2600.0, photos=60, validation_photos=20, processes=1)
+    options = WorldOptions(cities=1, side_km=2.6, photos=60, validation_photos=20, processes=1)
     write_world(folder, options)
     patch.undo()
     return folder
@@ -91,7 +92,7 @@ def test_the_same_options_give_the_same_bytes(world: Path, tmp_path: Path) -> No
     patch = pytest.MonkeyPatch()
     patch.setattr(dataset, "SEEN_CITY", SEEN)
     patch.setattr(dataset, "VALIDATION_CITY", City(seed=2, side_m=2300.0))
-    options = WorldOptions(cities=1, side_m=2600.0, photos=60, validation_photos=20, processes=2)
+    options = WorldOptions(cities=1, side_km=2.6, photos=60, validation_photos=20, processes=2)
     write_world(tmp_path / "again", options)
     patch.undo()
     first, again = (

@@ -20,11 +20,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeVar
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from gair.arrays import Bytes, Floats32
 from gair.errors import TrainingError
 
 Kind = Literal["photo", "frame", "location"]
@@ -36,13 +35,13 @@ DEPTHS = 4
 class Frames:
     """Imagery of some frames, before any encoder's own normalisation."""
 
-    dn: npt.NDArray[np.float32]
+    dn: Floats32
     """(B, C, H, W) reflectance x 10000."""
     bands: tuple[str, ...]
     """Sentinel-2 names of the C bands."""
 
 
-Photos = Sequence[npt.NDArray[np.uint8]]
+Photos = Sequence[Bytes]
 Raw = TypeVar("Raw")
 RawIn = TypeVar("RawIn", contravariant=True)
 

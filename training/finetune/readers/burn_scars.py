@@ -14,9 +14,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from gair.arrays import Ints
+from gair.arrays import Floats32, Ints
 from gair.errors import DatasetError
 from training.finetune.readers.checking import check_count, check_sums, needed, read_raster
 from training.finetune.remote_sensing import IGNORED, SceneData
@@ -46,7 +45,7 @@ class BurnScars:
     def __len__(self) -> int:
         return len(self.images)
 
-    def read(self, number: int) -> tuple[npt.NDArray[np.float32], Ints]:
+    def read(self, number: int) -> tuple[Floats32, Ints]:
         """(1, 6, H, W) reflectance x 10000, and (H, W) classes."""
         image = read_raster(self.images[number]).astype(np.float32)
         mask = read_raster(self.masks[number])[0].astype(np.int64)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gair.arrays import Floats
 from gair.errors import DatasetError
 from gair.files import sha256_of
 
@@ -34,22 +35,24 @@ def check_sums(folder: Path) -> None:
         name = name.strip().lstrip("*")
         if len(wanted) != 64 or not name:
             raise DatasetError(f"{listing}, line {number}: expected a sha256 and a file name")
-        found = sha256_of(needed(folder / name))
-        if found != wanted.lower():
+        digest = sha256_of(needed(folder / name))
+        if digest != wanted.lower():
             raise DatasetError(
-                f"{folder / name} has sha256 {found[:12]}..., and {CHECKSUMS} says "
+                f"{folder / name} has sha256 {digest[:12]}..., and {CHECKSUMS} says "
                 f"{wanted[:12]}...: download it again"
             )
 
 
-def check_count(what: str, found: int, published: int | None) -> None:
+def check_count(counted: str, count: int, published: int | None) -> None:
     """Refuse another number than the authors publish; None where that is not known.
 
     Raises:
         DatasetError: it differs.
     """
-    if published is not None and found != published:
-        raise DatasetError(f"{what}: {found:,} found, {published:,} are published; download again")
+    if published is not None and count != published:
+        raise DatasetError(
+            f"{counted}: {count:,} found, {published:,} are published; download again"
+        )
 
 
 def needed(path: Path) -> Path:
@@ -96,23 +99,23 @@ def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     return rows
 
 
-def numbers(path: Path, rows: Sequence[dict[str, str]], column: str) -> npt.NDArray[np.float64]:
+def numbers(path: Path, rows: Sequence[dict[str, str]], column: str) -> Floats:
     """A column of numbers.
 
     Raises:
         DatasetError: a value is none, or not finite; its row is named.
     """
-    found = np.full(len(rows), np.nan)
+    values = np.full(len(rows), np.nan)
     for i, row in enumerate(rows):
         with contextlib.suppress(TypeError, ValueError):
-            found[i] = float(row[column])
-        if not np.isfinite(found[i]):
+            values[i] = float(row[column])
+        if not np.isfinite(values[i]):
             raise DatasetError(f"{path}, row {i + 1}: {column} is {row[column]!r}, no number")
-    return found
+    return values
 
 
 def splits_of(
-    path: Path, rows: Sequence[dict[str, str]], known: Sequence[str] = ("train", "val", "test")
+    path: Path, rows: Sequence[dict[str, str]], splits: Sequence[str] = ("train", "val", "test")
 ) -> npt.NDArray[np.str_]:
     """The column ``split``, (N,).
 
@@ -120,15 +123,15 @@ def splits_of(
         DatasetError: a value is another; its row is named.
     """
     for i, row in enumerate(rows):
-        if row["split"] not in known:
-            expected = f"{', '.join(known[:-1])} or {known[-1]}"
+        if row["split"] not in splits:
+            expected = f"{', '.join(splits[:-1])} or {splits[-1]}"
             raise DatasetError(
                 f"{path}, row {i + 1}: split is {row['split']!r}; expected {expected}"
             )
     return np.array([row["split"] for row in rows])
 
 
-def check_places(what: str, lonlat_deg: npt.NDArray[np.float64]) -> None:
+def check_places(table: str, lonlat_deg: Floats) -> None:
     """Refuse places off the globe, as of swapped columns, (N, 2); NaN is a place not known.
 
     Raises:
@@ -137,7 +140,18 @@ def check_places(what: str, lonlat_deg: npt.NDArray[np.float64]) -> None:
     wrong = np.flatnonzero((np.abs(lonlat_deg) > (180.0, 90.0)).any(axis=1))
     if len(wrong):
         lon, lat = lonlat_deg[wrong[0]]
-        raise DatasetError(f"{what}, row {wrong[0] + 1}: longitude {lon}, latitude {lat}")
+        raise DatasetError(f"{table}, row {wrong[0] + 1}: longitude {lon}, latitude {lat}")
+
+
+def lonlat_deg(path: Path, rows: Sequence[dict[str, str]]) -> Floats:
+    """The columns ``lon`` and ``lat``, (N, 2).
+
+    Raises:
+        DatasetError: a place is none; its row is named.
+    """
+    places = np.stack([numbers(path, rows, "lon"), numbers(path, rows, "lat")], axis=1)
+    check_places(str(path), places)
+    return places
 
 
 def check_apart(train: Sequence[Path], test: Sequence[Path]) -> None:

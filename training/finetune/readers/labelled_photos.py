@@ -14,14 +14,18 @@ column a target, beside the photos.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from gair.arrays import Bytes
 from gair.errors import DatasetError
+from gair.photos.photo import open_photo
 from training.finetune.encoders.encoder import Photos
+from training.finetune.linear import Goal
 from training.finetune.readers.checking import (
     check_apart,
     check_sums,
@@ -30,10 +34,26 @@ from training.finetune.readers.checking import (
     read_csv,
     splits_of,
 )
-from training.finetune.street_view import PhotoData, PhotoFiles
-from training.finetune.supervised import Goal, Labelled
+from training.finetune.supervised import Labelled, PhotoData
 
 LABELS = "labels.csv"
+
+
+class PhotoFiles(Sequence[Bytes]):
+    """Photos on disk, decoded when they are asked for.
+
+    Raises:
+        PhotoError: on reading one that is broken; the file is named.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.paths = list(paths)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, number: int) -> Bytes:  # type: ignore[override]
+        return np.asarray(open_photo(self.paths[number]).rgb)
 
 
 def read_streetscapes(folder: Path, attribute: str) -> PhotoData:
@@ -52,8 +72,8 @@ def read_streetscapes(folder: Path, attribute: str) -> PhotoData:
         split: read_csv(folder / split / f"{attribute}.csv", ("uuid", attribute))
         for split in ("train", "test")
     }
-    for split, found in rows.items():
-        for number, row in enumerate(found, start=1):
+    for split, split_rows in rows.items():
+        for number, row in enumerate(split_rows, start=1):
             if not row[attribute]:
                 path = folder / split / f"{attribute}.csv"
                 raise DatasetError(f"{path}, row {number}: {attribute} is empty")
@@ -65,10 +85,10 @@ def read_streetscapes(folder: Path, attribute: str) -> PhotoData:
         )
     labelled = {
         split: (
-            [needed(folder / "img" / f"{row['uuid']}.jpeg") for row in found],
-            np.array([names.index(row[attribute]) for row in found], dtype=np.int64),
+            [needed(folder / "img" / f"{row['uuid']}.jpeg") for row in split_rows],
+            np.array([names.index(row[attribute]) for row in split_rows], dtype=np.int64),
         )
-        for split, found in rows.items()
+        for split, split_rows in rows.items()
     }
     return _photo_data("classification", names, labelled)
 

@@ -9,22 +9,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from gair.errors import DatasetError
-from training.finetune.location import PlaceData
 from training.finetune.readers.checking import (
-    check_places,
     check_sums,
+    lonlat_deg,
     needed,
     numbers,
     read_csv,
     splits_of,
 )
-from training.finetune.supervised import Labelled
-
-VARIABLES = ("population", "elevation", "forest_cover", "nightlights")
+from training.finetune.supervised import Labelled, PlaceData
 
 
 def read(folder: Path, variable: str) -> PlaceData:
@@ -48,14 +42,3 @@ def read(folder: Path, variable: str) -> PlaceData:
     values = numbers(path, rows, column)[:, None]
     train, test = (Labelled(places[here], values[here]) for here in (~is_test, is_test))
     return PlaceData("regression", (variable,), train, test)
-
-
-def lonlat_deg(path: Path, rows: list[dict[str, str]]) -> npt.NDArray[np.float64]:
-    """The columns ``lon`` and ``lat``, (N, 2).
-
-    Raises:
-        DatasetError: a place is none; its row is named.
-    """
-    places = np.stack([numbers(path, rows, "lon"), numbers(path, rows, "lat")], axis=1)
-    check_places(str(path), places)
-    return places

@@ -19,21 +19,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from gair.arrays import Floats, Ints
+from gair.arrays import Floats, Floats32, Ints
 from gair.errors import DatasetError
 from training.finetune.readers.checking import (
     check_count,
     check_places,
     check_sums,
+    lonlat_deg,
     needed,
     numbers,
     read_csv,
     read_json,
     splits_of,
 )
-from training.finetune.readers.mosaiks import lonlat_deg
 from training.finetune.species import PriorData
 
 CLASSES = {"inat2017": 5089, "inat2018": 8142, "birdsnap": 500, "nabirds": 555, "yfcc": 100}
@@ -53,11 +52,11 @@ def read_inat(folder: Path, year: int, classes: int | None = None) -> PriorData:
     """
     check_sums(folder)
     train, labels = _inat_split(folder, f"train{year}")
-    known = np.isfinite(train).all(axis=1)
+    with_place = np.isfinite(train).all(axis=1)
     test, truth = _inat_split(folder, f"val{year}")
     count = CLASSES[f"inat{year}"] if classes is None else classes
     predictions = folder / "features_inception" / f"inat{year}_val_preds_sparse.npz"
-    return _prior(count, train[known], labels[known], test, truth, predictions)
+    return _prior(count, train[with_place], labels[with_place], test, truth, predictions)
 
 
 def read_birds(folder: Path, name: str, classes: int | None = None) -> PriorData:
@@ -78,9 +77,9 @@ def read_birds(folder: Path, name: str, classes: int | None = None) -> PriorData
     count = CLASSES[name] if classes is None else classes
     check_count(f"{path}: classes", listed, count)
     (train, labels), (test, truth) = splits["train"], splits["test"]
-    known = np.isfinite(train).all(axis=1)
+    with_place = np.isfinite(train).all(axis=1)
     predictions = folder / "features_inception" / f"{name}_test_preds_sparse.npz"
-    return _prior(count, train[known], labels[known], test, truth, predictions)
+    return _prior(count, train[with_place], labels[with_place], test, truth, predictions)
 
 
 def read_yfcc(folder: Path, classes: int | None = None) -> PriorData:
@@ -114,9 +113,9 @@ def _inat_split(folder: Path, split: str) -> tuple[Floats, Ints]:
         ) from error
 
 
-def _lonlat_deg(path: Path, found: list[Any]) -> Floats:
+def _lonlat_deg(path: Path, objects: list[Any]) -> Floats:
     """The members ``lon`` and ``lat`` of JSON objects, (N, 2); NaN where they are null."""
-    pairs = [(one["lon"], one["lat"]) for one in found]
+    pairs = [(item["lon"], item["lat"]) for item in objects]
     places = np.array(pairs, dtype=np.float64).reshape(-1, 2)
     check_places(str(path), places)
     return places
@@ -125,11 +124,13 @@ def _lonlat_deg(path: Path, found: list[Any]) -> Floats:
 def _prior(
     classes: int, train: Floats, labels: Ints, test: Floats, truth: Ints, predictions: Path
 ) -> PriorData:
-    for what, found in (("train", labels), ("test", truth)):
-        if not len(found) or found.min() < 0 or found.max() >= classes:
-            seen = f"{found.min()} to {found.max()}" if len(found) else "none"
+    for split, class_numbers in (("train", labels), ("test", truth)):
+        if not len(class_numbers) or class_numbers.min() < 0 or class_numbers.max() >= classes:
+            seen = (
+                f"{class_numbers.min()} to {class_numbers.max()}" if len(class_numbers) else "none"
+            )
             raise DatasetError(
-                f"classes of the {what} photos beside {predictions.parent} are {seen}; expected 0 "
+                f"classes of the {split} photos beside {predictions.parent} are {seen}; expected 0 "
                 f"to {classes - 1}"
             )
     probabilities = _probabilities(predictions)
@@ -145,16 +146,16 @@ def _prior(
     return PriorData(classes, train, labels, test, truth, probabilities)
 
 
-def _probabilities(path: Path) -> npt.NDArray[np.float32]:
+def _probabilities(path: Path) -> Floats32:
     """(photos, classes), from a sparse ``.npz`` or a plain ``.npy``."""
     needed(path)
     try:
         if path.suffix == ".npz":
             from scipy.sparse import load_npz
 
-            found = load_npz(path).astype(np.float32).toarray()  # dense in float64 takes twice
+            array = load_npz(path).astype(np.float32).toarray()  # dense in float64 takes twice
         else:
-            found = np.load(path, allow_pickle=False).astype(np.float32, copy=False)
-        return np.asarray(found).reshape(len(found), -1)
+            array = np.load(path, allow_pickle=False).astype(np.float32, copy=False)
+        return np.asarray(array).reshape(len(array), -1)
     except Exception as error:  # scipy and zipfile have many kinds
         raise DatasetError(f"cannot read {path} ({error}): download it again") from error

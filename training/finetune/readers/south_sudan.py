@@ -16,9 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from gair.arrays import Ints
+from gair.arrays import Floats32, Ints
 from gair.bands import GAIR_BANDS
 from gair.errors import DatasetError
 from training.finetune.readers.checking import check_sums, needed, numbers, read_arrays, read_csv
@@ -42,7 +41,7 @@ class Fields:
     def __len__(self) -> int:
         return len(self.images)
 
-    def read(self, number: int) -> tuple[npt.NDArray[np.float32], Ints]:
+    def read(self, number: int) -> tuple[Floats32, Ints]:
         """(6, 10, H, W) reflectance x 10000, newest first, and (H, W) classes."""
         (series,) = read_arrays(self.images[number], "s2")
         (truth,) = read_arrays(self.masks[number], "truth")
@@ -74,9 +73,11 @@ def read(folder: Path) -> SceneData:
     rows = read_csv(listing, ("id", "partition"))
     ids = numbers(listing, rows, "id").astype(np.int64)
     of = numbers(listing, rows, "partition")
-    found = {}
+    partitions = {}
     for name, code in _PARTITIONS.items():
         if not (of == code).any():
             raise DatasetError(f"{listing} has no scene of partition {code} ({name})")
-        found[name] = Fields(home, ids[of == code].tolist())
-    return SceneData(CLASSES, found["train"], found["test"], val=found["val"], dates=DATES)
+        partitions[name] = Fields(home, ids[of == code].tolist())
+    return SceneData(
+        CLASSES, partitions["train"], partitions["test"], val=partitions["val"], dates=DATES
+    )

@@ -10,16 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from gair.arrays import Ints
+from gair.arrays import Bytes, Floats, Floats32, Ints
 from gair.bands import GAIR_BANDS
 from training.finetune.encoders.encoder import Photos
-from training.finetune.location import PlaceData
 from training.finetune.remote_sensing import SceneData
 from training.finetune.species import PriorData
-from training.finetune.street_view import PhotoData
-from training.finetune.supervised import Labelled, Vectors, solve
+from training.finetune.supervised import Labelled, PhotoData, PlaceData, Vectors, solve
 from training.synthetic.city import City, cameras_in
 from training.synthetic.dataset import SEEN_CITY
 from training.synthetic.labels import (
@@ -82,13 +79,13 @@ class CityScenes:
 
     bands = GAIR_BANDS
 
-    def __init__(self, dn: npt.NDArray[np.float32], masks: Ints) -> None:
+    def __init__(self, dn: Floats32, masks: Ints) -> None:
         self._dn, self._masks = dn, masks
 
     def __len__(self) -> int:
         return len(self._masks)
 
-    def read(self, number: int) -> tuple[npt.NDArray[np.float32], Ints]:
+    def read(self, number: int) -> tuple[Floats32, Ints]:
         """(1, 10, 96, 96) reflectance x 10000, and (96, 96) classes of ``COVERS``."""
         return self._dn[number][None], self._masks[number]
 
@@ -148,7 +145,7 @@ def prior_photos(size: Size) -> tuple[Photos, PriorData]:
     cameras, places = cameras_in(world, size.home, rng, size.train_places + size.prior_photos)
     kind = neighbourhood_kind(size.home.seed, world.side_m, cameras.x_m, cameras.y_m)
     train = size.train_places
-    photos = _photos(world, cameras.some(slice(train, None)), rng)
+    photos = _photos(world, cameras.take(slice(train, None)), rng)
     even = np.full((len(photos), len(KINDS)), 1 / len(KINDS), dtype=np.float32)
     return photos, PriorData(
         len(KINDS), places[:train], kind[:train], places[train:], kind[train:], even
@@ -179,37 +176,33 @@ def with_predictions(
 
 
 def _street(seeds: tuple[int, ...], side_m: float, count: int) -> dict[str, Any]:
-    found: dict[str, list[Any]] = {"photos": [], "shares": [], "along": [], "kind": []}
+    columns: dict[str, list[Any]] = {"photos": [], "shares": [], "along": [], "kind": []}
     for seed in seeds:
         city = City(seed, side_m)
         world, rng = city.draw(), city.generator("labelled photos")
         cameras, _ = cameras_in(world, city, rng, count)
         axis = street_axis_deg(world, cameras.x_m, cameras.y_m)
-        found["photos"] += _photos(world, cameras, rng)
-        found["shares"].append(_shares(world, cameras))
-        found["along"].append(looks_along(cameras.heading_deg, axis).astype(np.int64))
-        found["kind"].append(neighbourhood_kind(seed, world.side_m, cameras.x_m, cameras.y_m))
-    joined: dict[str, Any] = {k: np.concatenate(v) for k, v in found.items() if k != "photos"}
-    return {"photos": found["photos"], **joined}
+        columns["photos"] += _photos(world, cameras, rng)
+        columns["shares"].append(_shares(world, cameras))
+        columns["along"].append(looks_along(cameras.heading_deg, axis).astype(np.int64))
+        columns["kind"].append(neighbourhood_kind(seed, world.side_m, cameras.x_m, cameras.y_m))
+    joined: dict[str, Any] = {k: np.concatenate(v) for k, v in columns.items() if k != "photos"}
+    return {"photos": columns["photos"], **joined}
 
 
-def _shares(world: World, cameras: Cameras) -> npt.NDArray[np.float64]:
+def _shares(world: World, cameras: Cameras) -> Floats:
     return np.stack([cover_share(world, c, cameras.x_m, cameras.y_m) for c in SHARES], axis=1)
 
 
-def _photos(
-    world: World, cameras: Cameras, rng: np.random.Generator
-) -> list[npt.NDArray[np.uint8]]:
-    found: list[npt.NDArray[np.uint8]] = []
+def _photos(world: World, cameras: Cameras, rng: np.random.Generator) -> list[Bytes]:
+    photos: list[Bytes] = []
     for start in range(0, len(cameras), _PHOTOS_AT_ONCE):
-        some = cameras.some(slice(start, start + _PHOTOS_AT_ONCE))
-        found += list(photograph(world, some, Weather.draw(rng, len(some)), rng))
-    return found
+        batch = cameras.take(slice(start, start + _PHOTOS_AT_ONCE))
+        photos += list(photograph(world, batch, Weather.draw(rng, len(batch)), rng))
+    return photos
 
 
-def _frames(
-    seeds: tuple[int, ...], side_m: float, dates: int
-) -> tuple[npt.NDArray[np.float32], Ints]:
+def _frames(seeds: tuple[int, ...], side_m: float, dates: int) -> tuple[Floats32, Ints]:
     frames, masks = [], []
     for seed in seeds:
         city = City(seed, side_m)
