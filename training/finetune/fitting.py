@@ -1,4 +1,4 @@
-"""The one loop that fits weights to labels: AdamW, a warm-up, half a cosine, the best on the way.
+"""Loop that fits weights to labels: AdamW, a warm-up, half a cosine, the best on the way.
 
 Batches depend on the seed only. The weights that did best on the validation labels are kept, so a
 longer budget cannot do worse by overfitting alone.
@@ -122,7 +122,7 @@ def batches(count: int, size: int, seed: int) -> Iterator[Ints]:
 
 
 def hold_out(count: int, share: float, seed: int) -> tuple[Ints, Ints]:
-    """Ints to fit and rows to choose by, drawn by a seed; at least one of each.
+    """Rows to fit and rows to choose by, drawn by a seed; at least one of each.
 
     Raises:
         TrainingError: there are fewer than two rows.

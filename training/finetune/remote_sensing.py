@@ -93,6 +93,7 @@ class Segmenter(nn.Module):
     def maps(self, dn: Floats32, bands: tuple[str, ...]) -> Tensor:
         """(B, T, C, H, W) to the maps of all dates, (B, T, 4, width, h, w)."""
         batch, dates = dn.shape[:2]
+        # (B * T, C, H, W): to the encoder a date is an image like any other.
         pixels = self.encoder.prepare(Frames(dn.reshape(-1, *dn.shape[2:]), bands))
         pixels = _at_least(pixels, self.encoder.side_px)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
@@ -101,7 +102,7 @@ class Segmenter(nn.Module):
 
     def forward(self, maps: Tensor, size_hw: tuple[int, int]) -> Tensor:
         """The maps of all dates to (B, classes, H, W)."""
-        mixed = torch.einsum("btkdhw,t->bkdhw", maps, self.of_date)
+        mixed = torch.einsum("btkdhw,t->bkdhw", maps, self.of_date)  # k depths of width d
         scores: Tensor = F.interpolate(
             self.head(mixed), size=size_hw, mode="bilinear", align_corners=False
         )
@@ -218,7 +219,7 @@ def _fit(
         out: Tensor = model(torch.cat([maps for maps, _ in examples]), (shape[0], shape[1]))
         truth = torch.from_numpy(np.stack([mask for _, mask in examples]))
         if not bool((truth != IGNORED).any()):
-            return out.sum() * 0
+            return out.sum() * 0  # the mean over no pixel would be NaN
         return F.cross_entropy(out, truth, ignore_index=IGNORED)
 
     def score() -> float:

@@ -1,4 +1,4 @@
-"""Rows of a table: what was measured, what was published, what was not run and why."""
+"""Tables of results: rows that were measured, published, or not run and why."""
 
 from __future__ import annotations
 

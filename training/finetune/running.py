@@ -1,4 +1,4 @@
-"""A task with an encoder: which pipeline, which budget, which scores."""
+"""Runs an encoder on a task: its pipeline, its budget, the scores of each seed."""
 
 from __future__ import annotations
 

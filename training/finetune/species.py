@@ -1,4 +1,4 @@
-"""The species prior: P(class | image) times P(class | location), as TorchSpatial measures it.
+"""Species prior: P(class | image) times P(class | location), as TorchSpatial measures it.
 
 Mac Aodha et al. (https://arxiv.org/abs/1906.05272): a classifier of images, given here as its
 probabilities, is multiplied by what the place says. The prior is a linear map on the location
@@ -100,6 +100,7 @@ def presence_loss(seen: Tensor, labels: Tensor, anywhere: Tensor) -> Tensor:
     """
     classes = seen.shape[1]
     here = F.one_hot(labels, classes).to(seen.dtype)
+    # (B, C): the one class that was seen counts C times, each of the others once.
     weight = 1 + (classes - 1) * here
     at_place = F.binary_cross_entropy_with_logits(seen, here, weight=weight)
     background = F.binary_cross_entropy_with_logits(anywhere, torch.zeros_like(anywhere))
@@ -108,6 +109,7 @@ def presence_loss(seen: Tensor, labels: Tensor, anywhere: Tensor) -> Tensor:
 
 def random_places(count: int, rng: np.random.Generator) -> Floats:
     """(count, 2) degrees, even over the sphere."""
+    # The area north of a latitude goes with its sine (Archimedes), so the sine is uniform.
     lat = np.degrees(np.arcsin(rng.uniform(-1, 1, count)))
     return np.stack([rng.uniform(-180, 180, count), lat], axis=1)
 

@@ -1,4 +1,4 @@
-"""The table on synthetic cities and real coordinates: one command, minutes on two cores.
+"""Table of transfer on synthetic cities and real coordinates, in minutes on two cores.
 
 The demo model stands beside its own shape with random weights, frozen; beside that shape trained on
 the labels alone with the budget that fine-tuning has; and beside ImageNet's EfficientNet-Lite0 and

@@ -1,4 +1,4 @@
-"""The tasks on synthetic cities, whose labels come free with the world.
+"""Tasks on synthetic cities, whose labels come free with the world.
 
 None of the cities of the street-view and remote-sensing tasks was in any pretraining. The location
 tasks are in the city that the demo model saw: a location encoder knows only places it was taught.

@@ -38,15 +38,17 @@ class UPerNet(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Scores at the size of the finest level, four times that of the maps."""
+        # Finest first: (B, width, 4h, 4w), (B, width, 2h, 2w), (.., h, w), (.., h/2, w/2).
         levels = [scale(maps[:, i]) for i, scale in enumerate(self.rescale)]
         top_down = [self._pyramid_pooling(levels[-1])]
         for i in reversed(range(DEPTHS - 1)):
             finer = self.lateral[i](levels[i])
             top_down.insert(0, finer + _to_size_of(top_down[0], finer))
+        # Three smoothings for four levels: the coarsest comes smooth out of the pooling.
         smoothed = [conv(level) for conv, level in zip(self.smooth, top_down, strict=False)]
         smoothed.append(top_down[-1])
         same = [smoothed[0], *(_to_size_of(level, smoothed[0]) for level in smoothed[1:])]
-        fused = self.dropout(self.fuse(torch.cat(same, dim=1)))
+        fused = self.dropout(self.fuse(torch.cat(same, dim=1)))  # (B, channels, 4h, 4w)
         return cast(Tensor, self.classify(fused))
 
     def _pyramid_pooling(self, coarse: Tensor) -> Tensor:

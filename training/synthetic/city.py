@@ -1,4 +1,4 @@
-"""A synthetic city on the globe: where it lies, its scenes as GeoTIFFs, its photos as JPEGs.
+"""Synthetic city on the globe: where it lies, its scenes as GeoTIFFs, its photos as JPEGs.
 
 The cities float in the North Atlantic around 38 degrees north, where there is no land, so nobody
 takes one for a real place. There a zoom-15 map tile is about 960 m wide: 96 pixels of Sentinel-2.

@@ -1,4 +1,4 @@
-"""A city as files: the GeoTIFFs, JPEGs and manifest that a person would have of a real one."""
+"""Writes a city as files: GeoTIFFs, JPEGs and a manifest, as a person would have of a real one."""
 
 from __future__ import annotations
 

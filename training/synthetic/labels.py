@@ -1,4 +1,4 @@
-"""What a synthetic city knows of itself: labels for models that are taught to see it.
+"""Labels of a synthetic city, for models that are taught to see it.
 
 Everything is read from the rasters and the plan that the pictures are drawn from, so labels are
 exact: what covers the ground at 10 m, which share of a place's surroundings each cover has, along
@@ -65,6 +65,7 @@ def cover_share(world: World, cover: str, x_m: Reals, y_m: Reals, reach_m: float
         (N,) from 0 to 1.
     """
     member = np.isin(world.surface, COVERS[cover])
+    # A summed-area table: the count in any square is four look-ups of its corners.
     total = np.zeros((member.shape[0] + 1, member.shape[1] + 1), dtype=np.int64)
     total[1:, 1:] = member.cumsum(axis=0, dtype=np.int64).cumsum(axis=1)
     side, reach = member.shape[0], round(reach_m / PIXEL_M)
@@ -93,6 +94,7 @@ def street_axis_deg(world: World, x_m: Reals, y_m: Reals) -> Floats:
         y = np.asarray(y_m)[:, None, None] + south[:, None] * far
         column = np.clip((x / PIXEL_M).astype(np.int64), 0, side - 1)
         row = np.clip((y / PIXEL_M).astype(np.int64), 0, side - 1)
+        # The product stays 1 up to the first pixel that is no road, so its sum is the reach.
         length += (world.surface[row, column] == ROAD).cumprod(axis=2).sum(axis=2)
     return np.asarray(axes_deg[length.argmax(axis=1)], dtype=np.float64)
 

@@ -1,4 +1,4 @@
-"""Where things are in a city: districts, streets, blocks, lots, water, for any point.
+"""Layout of a city: districts, streets, blocks, lots and water, for any point.
 
 Districts are the cells of a jittered grid of seeds. Each has its own street grid: direction,
 spacings, widths; lines are shifted and some are left out, so blocks differ. Coordinates are metres,
@@ -94,6 +94,8 @@ class Layout:
         x, y = (np.ascontiguousarray(a) for a in np.broadcast_arrays(x_m, y_m))
         district, border_m = self._districts(x, y)
         cos, sin = np.cos(self.angle)[district], np.sin(self.angle)[district]
+        # Coordinates along the two directions of the district's grid. For each: the distance d from
+        # the line below, the gap to the next one (size), and the line's index i.
         u, v = x * cos + y * sin, y * cos - x * sin
         width = self.width_m[district]
         du, size_u, iu = self._between(u, self.spacing_m[:, 0][district], district, 1)
@@ -134,6 +136,7 @@ class Layout:
         second = best.copy()
         district = np.zeros(x.shape, dtype=np.int64)
         flat_x, flat_y = self.seed_x_m.ravel(), self.seed_y_m.ravel()
+        # Seeds stray by less than 0.4 of a step, so nearly always the two nearest are of the nine around.
         for j in (-1, 0, 1):
             for i in (-1, 0, 1):
                 number = (row + j) * count + column + i
@@ -142,12 +145,16 @@ class Layout:
                 second = np.where(nearer, best, np.minimum(second, far))
                 district = np.where(nearer, number, district)
                 best = np.where(nearer, far, best)
+        # Half the difference of the distances is at most the distance to the border between the
+        # two seeds, and equal to it between the two.
         return district, (second - best) / 2
 
     def _between(
         self, t: Reals, spacing: Reals, district: Ints, axis: int
     ) -> tuple[Reals, Reals, Ints]:
         """Between which two lines of a street grid: distance to the lower one, their gap, index."""
+        # Line i lies at i + shift(i), shifts within a quarter: a point between i and i + 1 may lie
+        # below the shifted line i or above the shifted line i + 1, never further off.
         scaled = t / spacing
         index = np.floor(scaled).astype(np.int64)
         lower, upper = self._shift(index, district, axis), self._shift(index + 1, district, axis)

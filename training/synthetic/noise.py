@@ -1,4 +1,4 @@
-"""Randomness that depends on a place and a seed only: hashes of integers and smooth fields."""
+"""Noise that depends on a place and a seed only: hashes of integers and smooth fields."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import numpy.typing as npt
 from gair.arrays import Ints
 
 Reals = npt.NDArray[np.floating[Any]]
+"""Of any width: what is as large as a city is float32."""
 Words = npt.NDArray[np.uint32]
+"""Hashes."""
 
 
 def hashed(*keys: npt.NDArray[np.integer] | int) -> Words:
@@ -47,6 +49,7 @@ class SmoothField:
         self, rng: np.random.Generator, side_m: float, scales_m: dict[float, float]
     ) -> None:
         """``scales_m``: grid step in metres to weight; the plane is [0, side_m] squared."""
+        # Variances of independent layers add up: weights of length 1 keep unit variance.
         total = np.sqrt(sum(weight**2 for weight in scales_m.values()))
         self._layers = [
             (

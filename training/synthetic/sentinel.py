@@ -1,4 +1,4 @@
-"""What a Sentinel-2-like sensor sees of a city: ten bands at 10 m, as uint16 digital numbers.
+"""Sentinel-2-like scenes of a city: ten bands at 10 m, as uint16 digital numbers.
 
 A pixel's reflectance is the mean over the world's pixels in it. Each kind of surface has a linear
 map from its colour to the ten bands: water is dark beyond the visible, leaves have a red edge and
@@ -151,6 +151,8 @@ def observe(world: World, scene: Scene, rng: np.random.Generator) -> DigitalNumb
         colour = [_block_mean(np.where(member, linear[..., k], np.float32(0))) for k in range(3)]
         for band, (red, green, blue, constant) in enumerate(_SPECTRA[group]):
             vigour = scene.vigour if group in ("leaf", "lawn", "open") and 4 <= band <= 7 else 1.0
+            # Linear in the colour and in the share of the surface, so a mixed pixel is the mean of
+            # what its parts would give.
             part = red * colour[0] + green * colour[1] + blue * colour[2] + constant * share
             reflectance[band] += np.float32(vigour) * part
     for band, name in enumerate(GAIR_BANDS):
@@ -219,6 +221,8 @@ def _sunlight(world: World, scene: Scene) -> Reals:
     toward = np.radians(scene.sun_azimuth_deg)
     slope = np.tan(np.radians(scene.sun_elevation_deg))
     shadow = np.zeros(height.shape, dtype=bool)
+    # From each pixel some steps toward the sun: it is in shadow where something there is higher
+    # than the ray to the sun. Row 0 is in the north, so north is a step up.
     for step in range(1, 9):
         far_m = step * 1.5 * PIXEL_M
         rows = round(-np.cos(toward) * far_m / PIXEL_M)

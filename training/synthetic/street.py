@@ -1,4 +1,4 @@
-"""What a camera in the street sees of a city: photos ray-cast through its rasters.
+"""Street photos of a city, ray-cast through its rasters.
 
 Each image column is a ray over the height raster. Along a ray the highest angle seen so far grows
 with distance; a pixel shows the first place whose top reaches the pixel's angle. Walls have windows
@@ -143,10 +143,12 @@ class _Rays:
         above = (height_m - cameras.eye_m[:, None, None]) / _DEPTHS_M
         top = cameras.horizon_px[:, None, None] - cameras.focal_px[:, None, None] * above
         top = np.where(height_m > 0.3, top, np.float32(HEIGHT_PX + 9))
+        # Image rows count downwards, so the highest top so far is the least row, (P, W, T).
         first = _first_at_or_above(np.minimum.accumulate(top, axis=2))  # (P, H, W)
         hit = first < len(_DEPTHS_M)
         first = np.minimum(first, len(_DEPTHS_M) - 1)
         obstacle_m = np.where(hit, _DEPTHS_M[first], np.float32(np.inf))
+        # Flat ground: a row that is `below` the horizon shows it at focal * eye / below.
         below = self.rows[None, :] - cameras.horizon_px[:, None]  # (P, H)
         ground_m = np.where(
             below > 0,
@@ -211,6 +213,8 @@ def _first_at_or_above(top: Reals) -> Ints:
     reached = np.clip(np.ceil(top - 0.5), 0, HEIGHT_PX).astype(np.int64)  # first row it reaches
     lane = np.arange(photos * width).reshape(photos, width, 1) * (HEIGHT_PX + 1)
     counts = np.bincount((lane + reached).ravel(), minlength=photos * width * (HEIGHT_PX + 1))
+    # until[r]: steps whose top reaches row r or a higher one. Along the ray the highest top so far
+    # never falls, so those are the last ones, and the first of them is step T - until.
     until = counts.reshape(photos, width, HEIGHT_PX + 1)[:, :, :HEIGHT_PX].cumsum(axis=2)
     return np.ascontiguousarray((steps - until).transpose(0, 2, 1))
 

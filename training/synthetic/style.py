@@ -1,4 +1,4 @@
-"""How a neighbourhood looks: a few latent numbers, and the colours both sensors make of them.
+"""Style of a neighbourhood: a few latent numbers, and the colours both sensors make of them.
 
 The latent numbers vary smoothly over a city. Walls and roofs are of one *material*, so a street
 photo and a satellite that never see the same side of a house still speak of the same place, as in

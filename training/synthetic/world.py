@@ -1,4 +1,4 @@
-"""A city as rasters: what covers the ground, how high it is, its colours from above and beside.
+"""Rasters of a city: what covers the ground, how high it is, its colours from above and beside.
 
 Everything follows from the seed: the layout (:mod:`~training.synthetic.layout`) says where streets,
 lots and water are, the style (:mod:`~training.synthetic.style`) what they look like.

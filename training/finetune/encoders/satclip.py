@@ -39,6 +39,8 @@ def harmonics(lonlat_deg: Tensor, degrees: int) -> Tensor:
     for m in range(degrees):
         if m:
             along = along * sin * math.sqrt((2 * m + 1) / (2 * m))
+        # P_m^m comes from the order before it; from there the recursion over the degree l at fixed
+        # order m, P_l^m = a (cos P_(l-1)^m - b P_(l-2)^m), is stable and stays normalised.
         below, here = torch.zeros_like(cos), along
         for degree in range(m, degrees):
             if degree > m:

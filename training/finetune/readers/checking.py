@@ -1,4 +1,4 @@
-"""What every reader checks: files are there, readable, as many as published, and unchanged."""
+"""Checks of downloaded files: they are there, readable, as many as published, and unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where species and scenes were photographed, with an image classifier's predictions.
+"""Sightings of species and scenes, with an image classifier's predictions.
 
 The layout of Mac Aodha's geo prior (https://github.com/macaodha/geo_prior) and TorchSpatial::
 
