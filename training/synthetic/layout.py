@@ -136,7 +136,7 @@ class Layout:
         second = best.copy()
         district = np.zeros(x.shape, dtype=np.int64)
         flat_x, flat_y = self.seed_x_m.ravel(), self.seed_y_m.ravel()
-        # Seeds stray by less than 0.4 of a step, so nearly always the two nearest are of the nine around.
+        # Seeds stray by less than 0.4 of a step: nearly always the two nearest are of these nine.
         for j in (-1, 0, 1):
             for i in (-1, 0, 1):
                 number = (row + j) * count + column + i
