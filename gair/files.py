@@ -65,8 +65,33 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise StorageError(f"cannot write {path}: {reason}") from error
 
 
+@contextlib.contextmanager
+def exclusive(lock: Path, refusal: str) -> Iterator[None]:
+    """Hold a lock file, which stays when the block ends; its lock goes with the process.
+
+    Args:
+        lock: the file, in a folder that exists.
+        refusal: the error's text where another holds it.
+
+    Raises:
+        StorageError: another process or thread holds it, or the disk refused.
+    """
+    from filelock import FileLock, Timeout
+
+    held = FileLock(lock)
+    with disk_errors(lock):
+        try:
+            held.acquire(blocking=False)
+        except Timeout:
+            raise StorageError(refusal) from None
+    try:
+        yield  # what goes wrong from here on is not about the lock
+    finally:
+        held.release()
+
+
 def can_lock() -> bool:
-    """Whether this system has such locks."""
+    """Whether this system has locks that may be shared."""
     try:
         import fcntl  # noqa: F401
     except ImportError:

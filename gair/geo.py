@@ -23,6 +23,9 @@ EARTH_RADIUS_M = 6371008.8
 WEB_MERCATOR_CIRCUMFERENCE_M = 40075016.68557849
 """Width of the world in EPSG:3857, metres at the equator."""
 
+WEB_MERCATOR_RADIUS_M = WEB_MERCATOR_CIRCUMFERENCE_M / (2 * np.pi)
+"""Radius of the sphere of EPSG:3857."""
+
 WEB_MERCATOR_MAX_LATITUDE_DEG = 85.05112877980659
 """Latitude where EPSG:3857 ends."""
 
@@ -121,9 +124,14 @@ def lonlat_to_web_mercator(lonlat_deg: npt.ArrayLike) -> Floats:
         raise FootprintError(
             f"latitude {worst[1]:.4f} is outside Web Mercator, which ends at 85.05 degrees"
         )
-    radius = WEB_MERCATOR_CIRCUMFERENCE_M / (2 * np.pi)
     lon, lat = np.radians(points[:, 0]), np.radians(points[:, 1])
-    return np.stack([radius * lon, radius * np.arctanh(np.sin(lat))], axis=1)
+    return WEB_MERCATOR_RADIUS_M * np.stack([lon, np.arctanh(np.sin(lat))], axis=1)
+
+
+def web_mercator_to_lonlat_deg(points_m: npt.ArrayLike) -> Floats:
+    """(N, 2) EPSG:3857 metres to (N, 2) degrees."""
+    x, y = (np.asarray(points_m, dtype=np.float64).reshape(-1, 2) / WEB_MERCATOR_RADIUS_M).T
+    return np.asarray(np.degrees(np.stack([x, np.arcsin(np.tanh(y))], axis=1)))
 
 
 Transform = Callable[[Floats, Floats], tuple[Floats, Floats]]

@@ -1,4 +1,4 @@
-"""Journey 1, a region becomes an index: cells, frames, units, files, CURRENT."""
+"""Builds an index of a region: cells, frames, units, files, CURRENT."""
 
 from __future__ import annotations
 
@@ -7,18 +7,15 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gair.errors import ResourceError, UnfinishedError
-from indexer.build.build_manifest import make_manifest, summary_lines
+from gair.progress import Timings
 from indexer.build.engine import Engine, Job, LocalEngine
 from indexer.build.options import BuildOptions as BuildOptions
-from indexer.build.outcome import Outcome
-from indexer.build.plan import BuildTask, no_overlap, plan_build
-from indexer.build.timings import Timings
-from indexer.build.unit_files import UnitFolder
-from indexer.build.units import BuildPlan, Unit
-from indexer.build.work import (
+from indexer.build.plan import no_overlap, plan_build
+from indexer.build.unit_files import (
+    UnitFolder,
     forget,
     forget_all,
     mention_others,
@@ -27,18 +24,10 @@ from indexer.build.work import (
     size_bytes,
     unfinished,
 )
-from indexer.build.write_index import gather_outcome, write_files
-from indexer.index.content_hash import content_sha256
-from indexer.index.ivf_tune import calibration_photos, make_search
+from indexer.build.units import BuildPlan, Unit
+from indexer.build.write_index import gather_outcome, write_index
 from indexer.index.manifest import Manifest
-from indexer.index.storage import (
-    building,
-    check_name,
-    file_records,
-    new_build_id,
-    publish,
-    require_space,
-)
+from indexer.index.storage import building, check_name, new_build_id, publish, require_space
 from indexer.regions.region import Region
 
 if TYPE_CHECKING:
@@ -57,7 +46,7 @@ class BuildReport:
     @property
     def summary(self) -> list[str]:
         """Lines for people."""
-        return summary_lines(self.manifest)
+        return self.manifest.summary
 
 
 def build_index(
@@ -98,6 +87,7 @@ def build_index(
     index_folder = Path(out) / check_name(name)
     task = plan_build(name, region, imagery, model, options, model_source, timings)
     facts = task.facts()
+    # Units that are there are part of what the build needs, and take no space any more.
     there_bytes = sum(size_bytes(f) for f in own_work(index_folder, facts, every=options.force))
     require_space(index_folder, task.needed_bytes - there_bytes)
     build = new_build_id()
@@ -122,7 +112,7 @@ def build_index(
             if not len(outcome.kept):
                 forget(work)
                 raise no_overlap(region, imagery)
-            manifest = _finalise(folder, build, task, work, outcome, computed, timings, began)
+            manifest = write_index(folder, build, task, work, outcome, computed, timings, began)
             path = publish(folder, build, manifest.to_json())
         if not options.keep_units:
             forget(work)
@@ -135,7 +125,7 @@ def _compute(
     """Do the units that are left, or the first ones of them."""
     engine.run(job, todo[:limit], timings)
     if limit is not None and limit < len(todo):
-        raise UnfinishedError(f"stopped after {limit:,} new units, as --limit asks")
+        raise UnfinishedError(f"stopped after {limit:,} new units, as limit asks")
 
 
 @contextlib.contextmanager
@@ -162,60 +152,9 @@ def _memory_errors() -> Iterator[None]:
         yield
     except (MemoryError, RuntimeError) as error:
         said = str(error)  # torch has a type of its own for GPUs, and for a CPU only a text
-        known = "out of memory" in said or "can't allocate memory" in said
-        if not (isinstance(error, MemoryError) or known):
+        of_memory = "out of memory" in said or "can't allocate memory" in said
+        if not (isinstance(error, MemoryError) or of_memory):
             raise
         raise ResourceError(
             "out of memory: stop other programs or build a smaller region"
         ) from error
-
-
-def _finalise(
-    folder: Path,
-    build: str,
-    task: BuildTask,
-    work: UnitFolder,
-    outcome: Outcome,
-    computed: dict[str, Any],
-    timings: Timings,
-    began: float,
-) -> Manifest:
-    """Units become the files of the build."""
-    dim, shape = task.model.config.dim, task.token_shape
-    write_files(
-        folder, task.plan, work, outcome, task.region, dim=dim, token_shape=shape, timings=timings
-    )
-    since = time.perf_counter()
-    photos = calibration_photos(folder.parent, task.model_fingerprint)
-    search = make_search(folder, task.options.index_type, photos, quiet=task.options.quiet)
-    since = timings.add("index type", since)
-    records = file_records(folder)
-    content = content_sha256(folder, records)
-    timings.add("hashing", since)
-    timings.seconds["total"] = time.perf_counter() - began
-    return make_manifest(
-        name=task.name,
-        build=build,
-        region=task.region,
-        imagery=task.described,
-        imagery_warnings=_imagery_warnings(task, work),
-        model=task.model,
-        model_source=task.model_source,
-        model_fingerprint=task.model_fingerprint,
-        cells=task.plan.cells,
-        plan=task.plan.frames,
-        outcome=outcome,
-        query_mode=task.options.query_mode,
-        token_shape=shape,
-        seconds=timings.seconds,
-        files=records,
-        computed=computed,
-        content_sha256=content,
-        search=search,
-    )
-
-
-def _imagery_warnings(task: BuildTask, work: UnitFolder) -> list[str]:
-    """What the imagery has to say, and said in earlier runs, each once."""
-    earlier = (warning for unit in task.plan.units for warning in work.warnings(unit))
-    return list(dict.fromkeys([*task.imagery.warnings, *earlier]))

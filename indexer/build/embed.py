@@ -1,7 +1,9 @@
-"""Frames to vectors: one encoder pass a frame, then every cell of it by the dense form of NILI."""
+"""Embeds frames: one encoder pass a frame, then every cell of it by the dense form of NILI."""
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import itertools
 import time
 from collections.abc import Generator, Sequence
@@ -10,27 +12,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor, nn
 
 from gair.arrays import Halves
 from gair.errors import ModelError
-from gair.progress import Progress
-from indexer.build.encoders import Towers
+from gair.progress import Progress, Timings
 from indexer.build.frames import FramePlan
-from indexer.build.outcome import INDEXED, OUTSIDE, Outcome
 from indexer.build.reading import FrameReader, ReadyFrame
 from indexer.build.recipe import Recipe
-from indexer.build.timings import Timings
-from indexer.build.units import Unit
+from indexer.build.units import INDEXED, OUTSIDE, Outcome, Unit
 from indexer.imagery.source import ImagerySource
 from indexer.index.token_maps import half_maps
 
 if TYPE_CHECKING:
-    import torch
-
     from gair.config import QueryMode
     from gair.model import Gair
-    from indexer.index.token_maps import TokenWriter
-
 
 LOCATIONS_AT_ONCE = 4096
 """Places in one pass of the location encoder."""
@@ -51,12 +48,51 @@ class UnitVectors(Outcome):
     """Frame to JPEG, of the frames that were encoded."""
 
 
-@dataclass(frozen=True)
-class RemoteSensingVectors(Outcome):
-    """What the frames gave for the cells of a plan."""
+class Encoders:
+    """Frames, points and places to float32; matrix products in the precision of a recipe.
 
-    vectors: Halves
-    """(N, D) unit vectors; zero where there is none."""
+    In bfloat16 the imagery encoder and NILI's convolution are copies whose weights are rounded
+    once. The location encoder keeps its weights and rounds them on the way, as its phases need
+    float32 (:mod:`gair.encoders.location`); so do NILI's weights of the four corners.
+    """
+
+    def __init__(self, model: Gair, recipe: Recipe) -> None:
+        self.model = model
+        self._mode: QueryMode = recipe.query_mode
+        self._low: nn.Module | None = None
+        self._low_inr = model.inr
+        if recipe.precision == "bfloat16":
+            self._low = copy.deepcopy(model.remote_sensing).to(torch.bfloat16)
+            self._low_inr = copy.deepcopy(model.inr).to(torch.bfloat16)
+
+    def token_maps(self, pixels: Tensor) -> Tensor:
+        """(B, C, H, W) pixels to (B, h, w, D)."""
+        pixels = pixels.to(self.model.device)
+        if self._low is None:
+            return self.model.encode_remote_sensing(pixels)
+        maps: Tensor = self._low(pixels.to(torch.bfloat16)).float()
+        return maps
+
+    def at_points(self, token_maps: Tensor, xy: Tensor) -> Tensor:
+        """(B, h, w, D) token maps read at (B, N, 2) points: (B, N, D) of unit length."""
+        model, xy = self.model, xy.to(self.model.device)
+        # With few points the general form is less work than a convolution of the whole map: the
+        # border is that of gair.encoders.inr, which chooses the form in the same way.
+        many = 4 * xy.shape[1] >= token_maps.shape[1] * token_maps.shape[2]
+        if self._low is None or self._mode != "nili" or model.config.inr_hidden or not many:
+            return model.localize(token_maps, xy, mode=self._mode)
+        convolved = self._low_inr.convolved(token_maps.to(torch.bfloat16))
+        return nn.functional.normalize(model.inr.blend(convolved.float(), xy), dim=-1)
+
+    def at_places(self, lonlat_deg: Tensor) -> Tensor:
+        """(N, 2) degrees to (N, D) of unit length."""
+        with self._lower():
+            return self.model.encode_location(lonlat_deg.to(self.model.device)).float()
+
+    def _lower(self) -> contextlib.AbstractContextManager[object]:
+        if self._low is None:
+            return contextlib.nullcontext()
+        return torch.autocast(self.model.device.type, torch.bfloat16)
 
 
 def embed_units(
@@ -67,7 +103,6 @@ def embed_units(
     units: Sequence[Unit],
     recipe: Recipe,
     *,
-    locations: bool = True,
     timings: Timings | None = None,
     progress: Progress | None = None,
 ) -> Generator[UnitVectors]:
@@ -82,7 +117,6 @@ def embed_units(
         lonlat_deg: (N, 2) centres of all cells.
         units: what to compute.
         recipe: how.
-        locations: whether the location encoder runs too.
         timings: collects where the time goes.
         progress: counts cells.
 
@@ -91,77 +125,35 @@ def embed_units(
         ModelError: the model's vectors are not finite.
     """
     timings = timings or Timings()
-    towers = Towers(model, recipe)
+    encoders = Encoders(model, recipe)
     side = model.config.rs_frame_px
     with FrameReader(imagery, plan, lonlat_deg, units, side, timings) as reader:
         frames = iter(reader)
         for unit in units:
-            work = _UnitWork(towers, recipe, unit, timings)
+            work = _UnitWork(encoders, recipe, unit, timings)
             for ready in itertools.islice(frames, len(unit.frames)):
                 work.take(ready)
                 if progress is not None:
                     progress.advance(len(ready.cells))
             work.flush()
-            if locations:
-                kept = np.flatnonzero(work.status == INDEXED)
-                places = lonlat_deg[unit.cells[kept]]
-                work.location[kept] = embed_locations(towers, places, timings=timings)
+            kept = np.flatnonzero(work.status == INDEXED)
+            places = lonlat_deg[unit.cells[kept]]
+            work.location[kept] = embed_locations(encoders, places, timings=timings)
             yield work.result()
 
 
-def embed_frames(
-    model: Gair,
-    imagery: ImagerySource,
-    plan: FramePlan,
-    lonlat_deg: npt.NDArray[np.float64],
-    *,
-    mode: QueryMode = "nili",
-    tokens: TokenWriter | None = None,
-    timings: Timings | None = None,
-    quiet: bool = False,
-) -> RemoteSensingVectors:
-    """One vector for each cell that the plan assigns to a frame, all in memory.
-
-    ``tokens`` keeps the token maps; the vectors are made before these are rounded. For the other
-    arguments and the errors see :func:`embed_units`.
-    """
-    recipe = Recipe(query_mode=mode, keep_token_maps=tokens is not None)
-    vectors = np.zeros((len(lonlat_deg), model.config.dim), dtype=np.float16)
-    status = np.full(len(lonlat_deg), OUTSIDE, dtype=np.uint8)
-    assigned = np.flatnonzero(plan.frame_of_cell >= 0)
-    whole = Unit(0, np.arange(len(plan.bounds_wsen_m)), assigned)
-    with Progress("imagery", total=len(assigned), unit="cell", quiet=quiet) as progress:
-        (found,) = embed_units(
-            model,
-            imagery,
-            plan,
-            lonlat_deg,
-            [whole],
-            recipe,
-            locations=False,
-            timings=timings,
-            progress=progress,
-        )
-    vectors[assigned], status[assigned] = found.remote, found.status
-    if tokens is not None and found.tokens is not None:
-        tokens.write(whole.frames, found.tokens)
-    return RemoteSensingVectors(status, found.valid_fraction, vectors)
-
-
 def embed_locations(
-    towers: Towers, lonlat_deg: npt.NDArray[np.float64], *, timings: Timings | None = None
+    encoders: Encoders, lonlat_deg: npt.NDArray[np.float64], *, timings: Timings | None = None
 ) -> Halves:
     """The location embedding of each place: (N, 2) degrees to (N, D) unit vectors."""
-    import torch
-
     timings = timings or Timings()
-    vectors = np.zeros((len(lonlat_deg), towers.model.config.dim), dtype=np.float16)
+    vectors = np.zeros((len(lonlat_deg), encoders.model.config.dim), dtype=np.float16)
     for start in range(0, len(lonlat_deg), LOCATIONS_AT_ONCE):
         since = time.perf_counter()
         places = lonlat_deg[start : start + LOCATIONS_AT_ONCE]
         with torch.inference_mode():
-            found = towers.at_places(torch.from_numpy(places).to(torch.float32))
-        vectors[start : start + len(places)] = _to_half(found)
+            embedded = encoders.at_places(torch.from_numpy(places).to(torch.float32))
+        vectors[start : start + len(places)] = _to_half(embedded)
         timings.add("location encoder", since)
     return vectors
 
@@ -171,14 +163,14 @@ class _UnitWork:
 
     def __init__(
         self,
-        towers: Towers,
+        encoders: Encoders,
         recipe: Recipe,
         unit: Unit,
         timings: Timings,
     ) -> None:
-        config = towers.model.config
+        config = encoders.model.config
         grid, dim = config.rs_grid, config.dim
-        self._towers = towers
+        self._encoders = encoders
         self._recipe = recipe
         self._unit = unit
         self._timings = timings
@@ -205,24 +197,24 @@ class _UnitWork:
 
     def flush(self) -> None:
         """Encode what waits."""
-        import torch
-
         batch, self._batch = self._batch, []
         if not batch:
             return
-        towers, timings = self._towers, self._timings
+        encoders, timings = self._encoders, self._timings
         since = time.perf_counter()
         here = [frame.status == INDEXED for frame in batch]
+        # Frames have unlike numbers of cells: their points, (B, most, 2), are filled up with the
+        # middle of the frame, and what is read there is dropped.
         xy = torch.zeros(len(batch), max(int(which.sum()) for which in here), 2)
         for row, (frame, which) in enumerate(zip(batch, here, strict=True)):
             xy[row, : which.sum()] = torch.from_numpy(frame.xy[which])
         pixels = torch.cat([frame.pixels for frame in batch if frame.pixels is not None])
         with torch.inference_mode():
-            token_maps = towers.token_maps(pixels)
+            token_maps = encoders.token_maps(pixels)
             since = timings.add("imagery encoder", since)
-            found = towers.at_points(token_maps, xy)
+            vectors = encoders.at_points(token_maps, xy)
             for row, (frame, which) in enumerate(zip(batch, here, strict=True)):
-                self._remote[frame.cells[which]] = _to_half(found[row, : which.sum()])
+                self._remote[frame.cells[which]] = _to_half(vectors[row, : which.sum()])
         since = timings.add("dense sampling", since)
         if self._tokens is not None:
             rows = np.searchsorted(self._unit.frames, [frame.frame for frame in batch])
@@ -242,9 +234,7 @@ class _UnitWork:
         )
 
 
-def _to_half(vectors: torch.Tensor) -> Halves:
-    import torch
-
+def _to_half(vectors: Tensor) -> Halves:
     if not bool(torch.isfinite(vectors).all()):
         raise ModelError("the model gave vectors that are not finite: its weights are damaged")
     return vectors.to("cpu", torch.float16).numpy()

@@ -1,4 +1,4 @@
-"""Who computes the units of a build: this process, or a cluster.
+"""Engines compute the units of a build: this process, or a cluster.
 
 Every engine leaves the same files in the same folder, so a build may be begun by one and finished
 by another, and the index is the same to the byte.
@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
-from gair.progress import Progress
+from gair.progress import Progress, Timings
 from indexer.build.embed import UnitVectors, embed_units
 from indexer.build.recipe import Recipe, torch_threads
-from indexer.build.timings import Timings
 from indexer.build.unit_files import UnitFolder
 from indexer.build.units import BuildPlan, Unit
 
@@ -85,8 +84,8 @@ class LocalEngine:
                 )
             ) as computed,
         ):
-            for found in computed:
-                writer.write(found)
+            for unit_vectors in computed:
+                writer.write(unit_vectors)
 
 
 class UnitWriter:
@@ -103,10 +102,10 @@ class UnitWriter:
         self._thread.start()
         return self
 
-    def write(self, found: UnitVectors) -> None:
+    def write(self, unit: UnitVectors) -> None:
         """Hand over a unit; raises what went wrong with an earlier one."""
         since = time.perf_counter()
-        self._waiting.put(found)
+        self._waiting.put(unit)
         self._timings.add("waiting for the disk", since)
         if self._error is not None:
             raise self._error
@@ -126,12 +125,12 @@ class UnitWriter:
 
     def _write_all(self) -> None:
         """Write what comes; after an error, take and drop the rest, so that nobody waits."""
-        while (found := self._waiting.get()) is not None:
+        while (unit := self._waiting.get()) is not None:
             if self._error is not None:
                 continue
             since = time.perf_counter()
             try:
-                self._job.work.write(self._job.plan, found, self._job.imagery.warnings)
+                self._job.work.write(self._job.plan, unit, self._job.imagery.warnings)
             except BaseException as error:  # handed to the thread that computes
                 self._error = error
             self._timings.add_beside("writing units", since)

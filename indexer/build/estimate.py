@@ -1,4 +1,4 @@
-"""What a build will take, before it starts: area, cells, frames, bytes and time.
+"""Estimates what a build will take before it starts: area, cells, frames, bytes and time.
 
 Counts are exact, since they come from the plan that the build itself makes; bytes follow from them
 and from the model. Time is the model's own speed on this machine, measured on one batch, times the
@@ -70,10 +70,10 @@ class Estimate:
             f"{self.resolution}{outside}, {self.frames:,} frames",
             f"disk: {_size(self.index_bytes)} of index{tokens}",
         ]
-        if (known := self.download) is not None:
-            cached = f"; {known.cached:,} more are in the cache" if known.cached else ""
+        if (download := self.download) is not None:
+            cached = f"; {download.cached:,} more are in the cache" if download.cached else ""
             lines.append(
-                f"download: about {_size(known.bytes)} in {known.windows:,} windows{cached}"
+                f"download: about {_size(download.bytes)} in {download.windows:,} windows{cached}"
             )
         lines.append(f"time: about {_duration(self.seconds)} for the model on this machine")
         return lines
@@ -127,22 +127,22 @@ def measured_speed(model: Gair, cells_a_frame: int, recipe: Recipe) -> Speed:
     """Time one batch of each encoder, after a frame to warm up."""
     import torch
 
-    from indexer.build.encoders import Towers
+    from indexer.build.embed import Encoders
 
-    towers, side = Towers(model, recipe), model.config.rs_frame_px
+    encoders, side = Encoders(model, recipe), model.config.rs_frame_px
     pixels = torch.rand(FRAMES_MEASURED, len(model.config.rs_bands), side, side)
     xy = torch.rand(FRAMES_MEASURED, cells_a_frame, 2) * 1.5 - 0.75
     places = torch.rand(LOCATIONS_MEASURED, 2) * 60
 
     def frames(count: int) -> None:
-        towers.at_points(towers.token_maps(pixels[:count]), xy[:count]).cpu()
+        encoders.at_points(encoders.token_maps(pixels[:count]), xy[:count]).cpu()
 
     with torch.inference_mode():
         frames(1)
         since = time.perf_counter()
         frames(FRAMES_MEASURED)
         between = time.perf_counter()
-        towers.at_places(places).cpu()
+        encoders.at_places(places).cpu()
         end = time.perf_counter()
     return Speed((between - since) / FRAMES_MEASURED, (end - between) / LOCATIONS_MEASURED)
 

@@ -1,11 +1,11 @@
-"""Frames: where to look at a region so that every cell lies in the inner part of one frame.
+"""Frames over a region, so that every cell lies in the inner part of one; and their blocks.
 
 Frames are squares in EPSG:3857, like the zoom-14 map tiles that GAIR was trained on. A frame's
 outer tokens see zero padding instead of neighbours, so frames overlap and a cell is only ever read
 from the inner part of a frame (`gair.encoders.inr` says what happens at the edge).
 
-Frames of one row lie on whole pixels of one raster, so that neighbours can be read together
-(:mod:`indexer.build.frames`).
+Neighbours are read together, as blocks: frames of one row lie on whole pixels of one raster, and a
+frame is cut out of its block without being resampled.
 """
 
 from __future__ import annotations
@@ -18,70 +18,9 @@ from shapely.geometry.base import BaseGeometry
 
 from gair.arrays import Floats, Ints
 from gair.errors import UsageError
-from gair.geo import WEB_MERCATOR_CIRCUMFERENCE_M, Footprint, lonlat_to_web_mercator
+from gair.geo import WEB_MERCATOR_RADIUS_M, Footprint, lonlat_to_web_mercator
 from indexer.build.options import BuildOptions
 from indexer.imagery.source import FramePixels
-
-FRAMES_A_SIDE = 4
-"""Frames along a side of a block, at most: about 630 pixels of Sentinel-2 at 40 degrees."""
-
-
-@dataclass(frozen=True)
-class Block:
-    """A rectangle of pixels, and the frames in it."""
-
-    frames: Ints
-    """(n,) rows of the frame plan, ascending."""
-    footprint: Footprint
-    shape: tuple[int, int]
-    """(H, W) pixels over the footprint."""
-    frame_px: int
-    """Pixels a side of each frame."""
-    rows: Ints
-    """(n,) first row of each frame, from the north."""
-    columns: Ints
-    """(n,) first column of each frame."""
-
-    def cut(self, pixels: FramePixels, number: int) -> FramePixels:
-        """The pixels of one of its frames."""
-        row, column = int(self.rows[number]), int(self.columns[number])
-        part = (slice(row, row + self.frame_px), slice(column, column + self.frame_px))
-        return FramePixels(dn=pixels.dn[:, *part], valid=pixels.valid[part])
-
-
-def blocks_of(plan: FramePlan, frames: Ints) -> list[Block]:
-    """Sort frames into blocks of neighbours, from the north-west row by row.
-
-    Args:
-        plan: where frames lie.
-        frames: (f,) rows of it; each comes in one block.
-    """
-    if not len(frames):
-        return []
-    bounds, frame_px = plan.bounds_wsen_m[frames], plan.frame_px[frames]
-    span_m = FRAMES_A_SIDE * plan.side_m * plan.inner_share
-    across = np.floor((bounds[:, 0] - bounds[:, 0].min()) / span_m + 0.01)
-    down = np.floor((bounds[:, 3].max() - bounds[:, 3]) / span_m + 0.01)
-    keys, block_of = np.unique(np.stack([down, across, frame_px]), axis=1, return_inverse=True)
-    return [_block(plan, frames[block_of == number]) for number in range(keys.shape[1])]
-
-
-def _block(plan: FramePlan, frames: Ints) -> Block:
-    bounds, frame_px = plan.bounds_wsen_m[frames], int(plan.frame_px[frames[0]])
-    west, south = bounds[:, :2].min(axis=0).tolist()
-    east, north = bounds[:, 2:].max(axis=0).tolist()
-    pixel_m = plan.side_m / frame_px
-    rows = np.rint((north - bounds[:, 3]) / pixel_m).astype(np.int64)
-    columns = np.rint((bounds[:, 0] - west) / pixel_m).astype(np.int64)
-    return Block(
-        frames=frames,
-        footprint=Footprint("EPSG:3857", (west, south, east, north)),
-        shape=(int(rows.max()) + frame_px, int(columns.max()) + frame_px),
-        frame_px=frame_px,
-        rows=rows,
-        columns=columns,
-    )
-
 
 INNER_SHARE = BuildOptions.inner_share
 """Share of a frame's side that cells are read from, unless told otherwise."""
@@ -91,6 +30,9 @@ FRAME_PX_RANGE = (96, 512)
 
 SENTINEL2_M = 10.0
 """Side of the finest pixels of Sentinel-2 on the ground."""
+
+FRAMES_A_SIDE = 4
+"""Frames along a side of a block, at most: about 630 pixels of Sentinel-2 at 40 degrees."""
 
 
 @dataclass(frozen=True)
@@ -173,8 +115,7 @@ def frame_shape_px(footprint: Footprint, resolution_m: float) -> tuple[int, int]
 
 def _pixels(y_m: Floats, side_m: float, resolution_m: float) -> Ints:
     """(n,) pixels a side of squares with centres at some height of EPSG:3857."""
-    radius_m = WEB_MERCATOR_CIRCUMFERENCE_M / (2 * np.pi)
-    ground_m = side_m / np.cosh(y_m / radius_m)  # the cosine of their latitude
+    ground_m = side_m / np.cosh(y_m / WEB_MERCATOR_RADIUS_M)  # times the cosine of the latitude
     return np.rint(np.clip(ground_m / resolution_m, *FRAME_PX_RANGE)).astype(np.int64)
 
 
@@ -196,6 +137,7 @@ def _grid(points: Floats, inner: float) -> tuple[Floats, Ints]:
     axes = [_even_centres(low[axis], high[axis], inner) for axis in (0, 1)]
     nearest = [_nearest(points[:, axis], axes[axis]) for axis in (0, 1)]
     row_from_north = len(axes[1]) - 1 - nearest[1]
+    # One number a place of the grid, row by row: only places with a point become frames.
     key = row_from_north * len(axes[0]) + nearest[0]
     used, chosen = np.unique(key, return_inverse=True)
     columns = used % len(axes[0])
@@ -220,3 +162,64 @@ def _nearest(values: Floats, centres: Floats) -> Ints:
     steps = np.round((values - centres[0]) / step).astype(np.int64)
     clipped: Ints = np.clip(steps, 0, len(centres) - 1)
     return clipped
+
+
+@dataclass(frozen=True)
+class Block:
+    """A rectangle of pixels, and the frames in it."""
+
+    frames: Ints
+    """(n,) rows of the frame plan, ascending."""
+    footprint: Footprint
+    shape: tuple[int, int]
+    """(H, W) pixels over the footprint."""
+    frame_px: int
+    """Pixels a side of each frame."""
+    rows: Ints
+    """(n,) first row of each frame, from the north."""
+    columns: Ints
+    """(n,) first column of each frame."""
+
+    def cut(self, pixels: FramePixels, number: int) -> FramePixels:
+        """The pixels of one of its frames."""
+        row, column = int(self.rows[number]), int(self.columns[number])
+        part = (slice(row, row + self.frame_px), slice(column, column + self.frame_px))
+        return FramePixels(dn=pixels.dn[:, *part], valid=pixels.valid[part])
+
+
+def blocks_of(plan: FramePlan, frames: Ints) -> list[Block]:
+    """Sort frames into blocks of neighbours, from the north-west row by row.
+
+    Args:
+        plan: where frames lie.
+        frames: (f,) rows of it; each comes in one block.
+    """
+    if not len(frames):
+        return []
+    bounds, frame_px = plan.bounds_wsen_m[frames], plan.frame_px[frames]
+    # Frames of a grid begin up to an inner part apart, give or take the pixel they were moved by:
+    # the hundredth counts one that begins just before a block's edge to the block behind it.
+    span_m = FRAMES_A_SIDE * plan.side_m * plan.inner_share
+    across = np.floor((bounds[:, 0] - bounds[:, 0].min()) / span_m + 0.01)
+    down = np.floor((bounds[:, 3].max() - bounds[:, 3]) / span_m + 0.01)
+    # Frames of other pixels are on another raster, and make a block of their own: (3, blocks).
+    keys, block_of = np.unique(np.stack([down, across, frame_px]), axis=1, return_inverse=True)
+    return [_block(plan, frames[block_of == number]) for number in range(keys.shape[1])]
+
+
+def _block(plan: FramePlan, frames: Ints) -> Block:
+    bounds, frame_px = plan.bounds_wsen_m[frames], int(plan.frame_px[frames[0]])
+    west, south = bounds[:, :2].min(axis=0).tolist()
+    east, north = bounds[:, 2:].max(axis=0).tolist()
+    pixel_m = plan.side_m / frame_px
+    # All edges are whole multiples of pixel_m, so these quotients are whole but for rounding.
+    rows = np.rint((north - bounds[:, 3]) / pixel_m).astype(np.int64)
+    columns = np.rint((bounds[:, 0] - west) / pixel_m).astype(np.int64)
+    return Block(
+        frames=frames,
+        footprint=Footprint("EPSG:3857", (west, south, east, north)),
+        shape=(int(rows.max()) + frame_px, int(columns.max()) + frame_px),
+        frame_px=frame_px,
+        rows=rows,
+        columns=columns,
+    )

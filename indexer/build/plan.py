@@ -1,4 +1,4 @@
-"""One build before it is done: its options, and all that follows from them before any pixel."""
+"""Plans a build: its options, and all that follows from them before any pixel is read."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import shapely
 
 from gair.errors import RegionError, UsageError
+from gair.progress import Timings
 from indexer.build.frames import plan_frames
 from indexer.build.options import BuildOptions
 from indexer.build.recipe import (
@@ -18,7 +19,6 @@ from indexer.build.recipe import (
     choose_precision,
     what_vectors_depend_on,
 )
-from indexer.build.timings import Timings
 from indexer.build.unit_parquet import embedding_metadata
 from indexer.build.units import BuildPlan, plan_units
 from indexer.index.chips import CHIP_BYTES
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from indexer.imagery.source import ImagerySource
 
 _BYTES_A_CELL_BESIDE_VECTORS = 96
-_HALVES_A_CELL = 5
-"""Two vectors a cell in the units, the same in the index, and one on its way between them."""
+_HALVES_A_CELL = 4
+"""Two vectors a cell in the units, and the same in the index."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,5 +147,5 @@ def no_overlap(region: Region, imagery: ImagerySource) -> RegionError:
 
     return RegionError(
         f"no cell of {region.name} (bbox {text(region.bbox_wsen_deg)}) has imagery (bbox "
-        f"{text(shapely.total_bounds(imagery.coverage))}): check --imagery and the region"
+        f"{text(shapely.total_bounds(imagery.coverage))}): check imagery and region"
     )

@@ -1,4 +1,4 @@
-"""Units as tasks of a Ray cluster, on its CPUs or GPUs.
+"""Computes units as tasks of a Ray cluster, on its CPUs or GPUs.
 
 Workers write units where every engine does, so the index folder must be one that all machines see,
 and so must local imagery. A worker that dies is started again and its unit is done again; when it
@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gair.errors import GairError, ResourceError
-from gair.progress import Progress
+from gair.progress import Progress, Timings
 from indexer.build.embed import embed_units
 from indexer.build.engine import Job
 from indexer.build.recipe import Recipe, machine, torch_threads
-from indexer.build.timings import Timings
 from indexer.build.unit_files import UnitFolder
 from indexer.build.units import BuildPlan, Unit
 
@@ -155,7 +154,7 @@ class UnitWorker:
             self._imagery = self._open_imagery()
         plan = task.plan
         with torch_threads(task.recipe.threads):
-            (found,) = embed_units(
+            (vectors,) = embed_units(
                 self._model,
                 self._imagery,
                 plan.frames,
@@ -164,7 +163,7 @@ class UnitWorker:
                 task.recipe,
                 timings=timings,
             )
-        task.work.write(plan, found, self._imagery.warnings)
+        task.work.write(plan, vectors, self._imagery.warnings)
         return timings.seconds
 
 
@@ -174,7 +173,7 @@ def import_ray() -> Any:  # noqa: ANN401
         import ray
     except ImportError as error:
         raise GairError(
-            "Ray is not installed: pip install 'gair-geolocator[ray]', or leave --engine out"
+            "Ray is not installed: pip install 'gair-geolocator[ray]', or use the local engine"
         ) from error
     return ray
 
@@ -204,7 +203,7 @@ def _computed(
         except ray.exceptions.RayError as error:
             raise ResourceError(
                 f"unit {unit.name}: its worker died {_RESTARTS + 1} times or could not start; "
-                "give workers more memory, or fewer of them with --workers"
+                "give workers more memory, or take fewer workers"
             ) from error
         give(worker)
         yield unit, seconds

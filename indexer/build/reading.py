@@ -1,4 +1,4 @@
-"""Frames from imagery, read and prepared ahead of the encoder in threads of their own."""
+"""Reads and prepares frames ahead of the encoder, in threads of their own."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gair.preprocess import remote_sensing_pixels
+from gair.progress import Timings
 from indexer.build.frames import Block, FramePlan, blocks_of
-from indexer.build.outcome import INDEXED, MOSTLY_EMPTY, NO_DATA
-from indexer.build.timings import Timings
-from indexer.build.units import Unit
+from indexer.build.units import INDEXED, MOSTLY_EMPTY, NO_DATA, Unit
 from indexer.imagery.source import FramePixels, ImagerySource
 from indexer.index.chips import jpeg_of
 
@@ -91,6 +90,8 @@ class FrameReader:
                 cells = [cells_of[frame] for frame in block.frames.tolist()]
                 waiting.append((len(cells), self._pool.submit(self._ready, block, unit, cells)))
                 ahead += len(cells)
+                # Enough wait behind the oldest block: it is handed out before more is read. What is
+                # read ahead crosses the borders of units, so that the encoder never waits there.
                 while ahead - waiting[0][0] >= FRAMES_AHEAD:
                     ahead -= waiting[0][0]
                     yield from self._next(waiting.popleft()[1])
@@ -110,12 +111,12 @@ class FrameReader:
         since = time.perf_counter()
         pixels = self._imagery.read(block.footprint, block.shape)
         since = self._timings.add_beside("reading", since)
-        found = [
+        ready = [
             self._prepared(frame, own, unit, block.cut(pixels, number))
             for number, (frame, own) in enumerate(zip(block.frames.tolist(), cells, strict=True))
         ]
         self._timings.add_beside("preprocessing", since)
-        return found
+        return ready
 
     def _prepared(
         self, frame: int, cells: npt.NDArray[np.int64], unit: Unit, pixels: FramePixels
@@ -134,6 +135,7 @@ class FrameReader:
 def _cells_of_frames(unit: Unit, plan: FramePlan) -> dict[int, npt.NDArray[np.int64]]:
     """The cells of each frame of a unit, as positions in ``unit.cells``."""
     frame_of_cell = plan.frame_of_cell[unit.cells]
+    # Sorted by frame, the cells of a frame are one run; a stable sort leaves them ascending.
     order = np.argsort(frame_of_cell, kind="stable")
     begin = np.searchsorted(frame_of_cell[order], unit.frames)
     end = np.searchsorted(frame_of_cell[order], unit.frames, side="right")
@@ -141,7 +143,7 @@ def _cells_of_frames(unit: Unit, plan: FramePlan) -> dict[int, npt.NDArray[np.in
 
 
 def _valid_at(pixels: FramePixels, xy: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-    """Whether the pixel under each frame coordinate is real imagery."""
+    """(n,) whether the pixel under each of (n, 2) frame coordinates is real imagery."""
     height, width = pixels.valid.shape
     column = np.clip(((xy[:, 0] + 1) / 2 * width).astype(int), 0, width - 1)
     row = np.clip(((xy[:, 1] + 1) / 2 * height).astype(int), 0, height - 1)

@@ -1,4 +1,4 @@
-"""How vectors are computed: what may change their bits, chosen once a build.
+"""Recipe of a build: what may change the bits of its vectors, chosen once.
 
 A build that is resumed takes the choices of its first run, whatever the machine looks like now.
 """
@@ -76,13 +76,13 @@ def machine(device: str) -> dict[str, Any]:
     import torch
 
     libraries = {name: known for name in _LIBRARIES if (known := _version(name))}
-    found: dict[str, Any] = {"device": device, "libraries": libraries}
+    facts: dict[str, Any] = {"device": device, "libraries": libraries}
     if device == "cpu":
-        found["cpu"] = torch.backends.cpu.get_cpu_capability()
-        found["bfloat16"] = has_bfloat16()
+        facts["cpu"] = torch.backends.cpu.get_cpu_capability()
+        facts["bfloat16"] = has_bfloat16()
     elif device == "cuda":
-        found["gpu"] = torch.cuda.get_device_name()
-    return found
+        facts["gpu"] = torch.cuda.get_device_name()
+    return facts
 
 
 def fingerprint_of(facts: Mapping[str, Any]) -> str:
@@ -163,8 +163,8 @@ def has_bfloat16() -> bool:
     """Whether this CPU multiplies in bfloat16 by itself (AVX512-BF16, AMX)."""
     import torch
 
-    known = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # from torch 2.6 on
-    return any(bool(getattr(torch.cpu, name, bool)()) for name in known)
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # from torch 2.6 on
+    return any(bool(getattr(torch.cpu, name, bool)()) for name in checks)
 
 
 def choose_frames_at_once(model: Gair) -> int:

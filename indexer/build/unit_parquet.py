@@ -1,4 +1,4 @@
-"""A unit's cells and vectors as GeoParquet.
+"""Writes and reads a unit's cells and vectors as GeoParquet.
 
 Columns: ``h3``, ``lon_deg``, ``lat_deg``, ``area_m2``, ``frame`` (row of the build's table of
 frames), ``missing`` (why a cell is not indexed; null where it is), ``rs`` and ``location`` (fixed
@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from indexer.build.outcome import INDEXED, REASONS
+from indexer.build.units import INDEXED, REASONS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -89,14 +89,14 @@ def geo_metadata(lonlat_deg: npt.NDArray[np.float64]) -> dict[str, Any]:
     return {"version": GEO_VERSION, "primary_column": "geometry", "columns": {"geometry": column}}
 
 
-def unit_parquet(plan: BuildPlan, found: UnitVectors, emb: Mapping[str, Any]) -> bytes:
+def unit_parquet(plan: BuildPlan, vectors: UnitVectors, emb: Mapping[str, Any]) -> bytes:
     """The file of a unit."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    cells, rows = plan.cells, found.unit.cells
-    lonlat_deg, indexed = cells.lonlat_deg[rows], found.status == INDEXED
-    reasons = [None if code == INDEXED else REASONS[int(code)] for code in found.status]
+    cells, rows = plan.cells, vectors.unit.cells
+    lonlat_deg, indexed = cells.lonlat_deg[rows], vectors.status == INDEXED
+    reasons = [None if code == INDEXED else REASONS[int(code)] for code in vectors.status]
     table = pa.table(
         {
             "h3": cells.ids[rows],
@@ -105,8 +105,8 @@ def unit_parquet(plan: BuildPlan, found: UnitVectors, emb: Mapping[str, Any]) ->
             "area_m2": cells.area_m2[rows],
             "frame": plan.frames.frame_of_cell[rows].astype(np.int32),
             "missing": pa.array(reasons, pa.string()),
-            "rs": _vectors(found.remote, indexed),
-            "location": _vectors(found.location, indexed),
+            "rs": _vectors(vectors.remote, indexed),
+            "location": _vectors(vectors.location, indexed),
             "geometry": pa.array(shapely.to_wkb(shapely.points(lonlat_deg)), pa.binary()),
         }
     )
@@ -130,7 +130,7 @@ def read_status(content: bytes) -> npt.NDArray[np.uint8]:
 def read_vectors(content: bytes, kind: Kind) -> npt.NDArray[np.float16]:
     """(n, D) the vectors of the indexed cells of a unit's file."""
     column = _column(content, kind)
-    values = column.flatten().to_numpy(zero_copy_only=False)  # what is null is left out
+    values = column.flatten().to_numpy(zero_copy_only=False)  # (n * D,); what is null is left out
     return np.asarray(values, dtype=np.float16).reshape(-1, column.type.list_size)
 
 

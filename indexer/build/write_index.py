@@ -1,35 +1,60 @@
-"""From units on disk to the files of a build, in memory that does not grow with the vectors.
+"""Writes an index from finished units, in memory that does not grow with the vectors.
 
-Rows of an index ascend by H3 index and units interleave in that order at their borders. So each
-unit's vectors are first put where they belong in a plain file of rows, and the vector store is made
-from that in one pass.
+The order counts. Every file is written before the index type is chosen, which is tuned on the
+flat vectors; every file is there before any is hashed; and the manifest, which holds the hashes,
+comes last: a folder without one is no build (:mod:`indexer.index.storage`).
 """
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from gair.errors import StorageError
-from gair.files import disk_errors
-from indexer.build.outcome import OUTSIDE, Outcome
-from indexer.build.timings import Timings
+from gair.progress import Timings
+from indexer.build.plan import BuildTask
 from indexer.build.unit_files import UnitFolder
 from indexer.build.unit_parquet import Kind
-from indexer.build.units import BuildPlan
+from indexer.build.units import OUTSIDE, BuildPlan, Outcome
 from indexer.index.chips import CHIPS_FILE, write_chips
-from indexer.index.storage import LOCATION_FILE, REGION_FILE, RS_FILE, TABLE_FILE, TOKENS_FILE
+from indexer.index.content_hash import content_sha256
+from indexer.index.ivf_tune import calibration_photos, make_search
+from indexer.index.manifest import (
+    SCHEMA_VERSION,
+    FileRecord,
+    Manifest,
+    ModelRecord,
+    region_field,
+    tokens_field,
+    utc_now,
+)
+from indexer.index.storage import (
+    LOCATION_FILE,
+    RS_FILE,
+    TABLE_FILE,
+    TOKENS_FILE,
+    file_records,
+    write_outline,
+)
 from indexer.index.table import CellRows, FrameRows, MissingRows, write_table
 from indexer.index.token_maps import TokenWriter
 from indexer.index.vectors import FlatWriter
+from indexer.regions.cells import Cells
 from indexer.regions.region import Region
 
-_ROWS_AT_ONCE = 16384
+if TYPE_CHECKING:
+    from gair.model import Gair
+
+METRIC = "inner product of L2-normalised vectors, rounded to half precision"
+CONTAINMENT = "center"
+SYNTHETIC = "synthetic"
+"""Stands in the name of a model that saw no real place in training."""
+_LIBRARIES = ("torch", "timm", "faiss-cpu", "faiss-gpu", "h3", "duckdb", "rasterio", "numpy")
 _VECTOR_FILES: tuple[tuple[Kind, str], ...] = (("rs", RS_FILE), ("location", LOCATION_FILE))
 
 
@@ -43,28 +68,63 @@ def gather_outcome(plan: BuildPlan, work: UnitFolder) -> Outcome:
     return Outcome(status, valid_fraction)
 
 
-def write_files(
+def write_index(
     folder: Path,
-    plan: BuildPlan,
+    build: str,
+    task: BuildTask,
     work: UnitFolder,
     outcome: Outcome,
-    region: Region,
-    *,
-    dim: int,
-    token_shape: tuple[int, int, int, int] | None,
+    computed: dict[str, Any],
     timings: Timings,
-) -> None:
-    """Every file of a build but its manifest.
+    began: float,
+) -> Manifest:
+    """Write every file of a build but its manifest, which is returned.
+
+    Args:
+        folder: of the build, empty.
+        build: its identifier.
+        task: what is built.
+        work: its finished units.
+        outcome: what became of its cells.
+        computed: how, for the manifest.
+        timings: where the time went so far; goes on here.
+        began: when the build did, by ``time.perf_counter``.
 
     Raises:
         StorageError: the disk refused.
     """
+    _write_files(folder, task, work, outcome, timings)
+    since = time.perf_counter()
+    photos = calibration_photos(folder.parent, task.model_fingerprint)
+    search = make_search(folder, task.options.index_type, photos, quiet=task.options.quiet)
+    since = timings.add("index type", since)
+    records = file_records(folder)
+    content = content_sha256(folder, records)
+    timings.add("hashing", since)
+    timings.seconds["total"] = time.perf_counter() - began
+    return _manifest(
+        build,
+        task,
+        outcome,
+        imagery_warnings=_imagery_warnings(task, work),
+        seconds={part: round(s, 3) for part, s in timings.seconds.items()},
+        files=records,
+        computed=computed,
+        content_sha256=content,
+        search=search,
+    )
+
+
+def _write_files(
+    folder: Path, task: BuildTask, work: UnitFolder, outcome: Outcome, timings: Timings
+) -> None:
+    plan, shape = task.plan, task.token_shape
     since = time.perf_counter()
     for kind, name in _VECTOR_FILES:
-        _write_vectors(folder / name, plan, work, outcome, kind, dim)
+        _write_vectors(folder / name, task, work, outcome, kind)
     since = timings.add("vector stores", since)
-    if token_shape is not None:
-        with TokenWriter(folder / TOKENS_FILE, token_shape) as tokens:
+    if shape is not None:
+        with TokenWriter(folder / TOKENS_FILE, shape) as tokens:
             for unit in plan.units:
                 tokens.write(unit.frames, work.tokens(unit))
         since = timings.add("token maps", since)
@@ -82,56 +142,135 @@ def write_files(
         FrameRows(plan.frames.bounds_wsen_m, outcome.valid_fraction),
         MissingRows(cells.ids[lost], cells.lonlat_deg[lost], outcome.reasons(lost)),
     )
-    outline = folder / REGION_FILE
-    with disk_errors(outline):
-        outline.write_bytes(json.dumps(region.to_geojson()).encode())
+    write_outline(folder, task.region.to_geojson())
     timings.add("cell table", since)
 
 
 def _write_vectors(
-    path: Path, plan: BuildPlan, work: UnitFolder, outcome: Outcome, kind: Kind, dim: int
+    path: Path, task: BuildTask, work: UnitFolder, outcome: Outcome, kind: Kind
 ) -> None:
-    rows_file = path.with_name(f".{path.name}.rows")
-    try:
-        _put_rows(rows_file, plan, work, outcome, kind, dim)
-        with FlatWriter(path, dim) as writer:
-            for vectors in _blocks(rows_file, dim):
-                writer.append(vectors)
-    finally:
-        rows_file.unlink(missing_ok=True)
+    """Put each unit's vectors at their rows of the index.
 
-
-def _put_rows(
-    rows_file: Path, plan: BuildPlan, work: UnitFolder, outcome: Outcome, kind: Kind, dim: int
-) -> None:
-    """Put each unit's vectors at their rows of the index."""
-    kept = outcome.kept
-    row_of_cell = np.full(len(plan.cells), -1, dtype=np.int64)
+    Rows ascend by H3 index, and units interleave in that order at their borders: a unit's vectors
+    go to several runs of rows.
+    """
+    dim, kept = task.model.config.dim, outcome.kept
+    row_of_cell = np.full(len(task.plan.cells), -1, dtype=np.int64)
     row_of_cell[kept] = np.arange(len(kept))
-    for unit in plan.units:
-        rows = row_of_cell[unit.cells]
-        rows, vectors = rows[rows >= 0], work.vectors(unit, kind)
-        if vectors.shape != (len(rows), dim):
-            raise StorageError(
-                f"{work.units}: unit {unit.name} has vectors of shape {vectors.shape}, not "
-                f"({len(rows)}, {dim}): start over with --force"
-            )
-        with disk_errors(rows_file), rows_file.open("r+b" if rows_file.exists() else "wb") as file:
-            for run in _runs(rows):
-                file.seek(int(rows[run.start]) * dim * vectors.itemsize)
-                file.write(vectors[run].tobytes())
+    with FlatWriter(path, dim) as writer:
+        for unit in task.plan.units:
+            rows = row_of_cell[unit.cells]
+            rows, vectors = rows[rows >= 0], work.vectors(unit, kind)
+            if vectors.shape != (len(rows), dim):
+                raise StorageError(
+                    f"{work.units}: unit {unit.name} has vectors of shape {vectors.shape}, not "
+                    f"({len(rows)}, {dim}): start over with force"
+                )
+            writer.write(rows, vectors)
 
 
-def _runs(rows: npt.NDArray[np.int64]) -> Iterator[slice]:
-    """Slices of consecutive rows."""
-    if not len(rows):
-        return
-    breaks = np.flatnonzero(np.diff(rows) != 1) + 1
-    for begin, end in zip([0, *breaks], [*breaks, len(rows)], strict=True):
-        yield slice(int(begin), int(end))
+def _manifest(
+    build: str,
+    task: BuildTask,
+    outcome: Outcome,
+    *,
+    imagery_warnings: Sequence[str],
+    seconds: dict[str, float],
+    files: dict[str, FileRecord],
+    computed: dict[str, Any],
+    content_sha256: str,
+    search: dict[str, Any],
+) -> Manifest:
+    """The manifest of a build whose files are all written."""
+    missing, info = outcome.missing(), task.model.info
+    cells, frames = task.plan.cells, task.plan.frames
+    return Manifest(
+        schema_version=SCHEMA_VERSION,
+        name=task.name,
+        build=build,
+        created_utc=utc_now(),
+        model=ModelRecord(
+            name=info.name,
+            source=task.model_source,
+            licence=info.licence,
+            trained=info.trained,
+            fingerprint=task.model_fingerprint,
+        ),
+        region=region_field(task.region),
+        h3_resolution=cells.resolution,
+        containment=CONTAINMENT,
+        cells_in_region=len(cells),
+        cells_indexed=len(cells) - sum(missing.values()),
+        missing=missing,
+        frames={
+            "count": len(frames.bounds_wsen_m),
+            "crs": "EPSG:3857",
+            "side_m": frames.side_m,
+            "inner_share": frames.inner_share,
+            "incomplete": outcome.incomplete_frames,
+        },
+        imagery=task.described,
+        query_mode=task.options.query_mode,
+        metric=METRIC,
+        vectors={
+            kind: {"file": file, "dim": task.model.config.dim, "type": "float16"}
+            for kind, file in _VECTOR_FILES
+        },
+        tokens=tokens_field(task.token_shape, TOKENS_FILE),
+        warnings=[
+            *_model_warnings(task.model),
+            *imagery_warnings,
+            *_coverage_warnings(task.region, cells, outcome),
+        ],
+        libraries=_library_versions(),
+        seconds=seconds,
+        files=files,
+        computed=computed,
+        content_sha256=content_sha256,
+        search=search,
+    )
 
 
-def _blocks(rows_file: Path, dim: int) -> Iterator[npt.NDArray[np.float16]]:
-    with disk_errors(rows_file), rows_file.open("rb") as file:
-        while len(block := np.fromfile(file, np.float16, _ROWS_AT_ONCE * dim)):
-            yield block.reshape(-1, dim)
+def _imagery_warnings(task: BuildTask, work: UnitFolder) -> list[str]:
+    """What the imagery has to say, and said in earlier runs, each once."""
+    earlier = (warning for unit in task.plan.units for warning in work.warnings(unit))
+    return list(dict.fromkeys([*task.imagery.warnings, *earlier]))
+
+
+def _model_warnings(model: Gair) -> list[str]:
+    name = model.info.name
+    if not model.info.trained:
+        return [
+            f"the model {name} is untrained: its weights are random and the places it ranks mean "
+            "nothing"
+        ]
+    if SYNTHETIC in name.lower():
+        return [
+            f"the model {name} was trained on synthetic cities and knows nothing of real places"
+        ]
+    return []
+
+
+def _coverage_warnings(region: Region, cells: Cells, outcome: Outcome) -> list[str]:
+    warnings = []
+    for reason, count in sorted(outcome.missing().items()):
+        share = cells.area_m2[outcome.lost_for(reason)].sum() / cells.area_m2.sum()
+        warnings.append(
+            f"{count:,} cells ({share:.1%} of the area of {region.name}) are not indexed: {reason}"
+        )
+    if outcome.incomplete_frames:
+        warnings.append(
+            f"{outcome.incomplete_frames:,} of {len(outcome.valid_fraction):,} frames reach past "
+            "the imagery; the missing pixels were filled from their neighbours"
+        )
+    return warnings
+
+
+def _library_versions() -> dict[str, str]:
+    versions = {}
+    for name in _LIBRARIES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return versions

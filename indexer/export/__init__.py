@@ -1,1 +1,1 @@
-"""indexer/export."""
+"""Export: an index for other programs, as GeoParquet with STAC beside it."""

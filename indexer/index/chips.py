@@ -11,7 +11,7 @@ import io
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +20,6 @@ from PIL import Image
 from gair.bands import GAIR_BANDS
 from gair.errors import IndexCorruptError
 from gair.files import disk_errors
-
-if TYPE_CHECKING:
-    pass
 
 CHIPS_FILE = "chips.zip"
 

@@ -1,4 +1,4 @@
-"""One hash of what an index holds: equal for equal builds, whenever and however they were made.
+"""Hash of what an index holds: equal for equal builds, whenever and however they were made.
 
 Files are hashed as they are, but for the cell table: DuckDB leaves bytes that mean nothing in its
 pages, so its rows count instead. The lists of a large index do not count: they hold nothing that
@@ -15,9 +15,8 @@ import numpy as np
 
 from gair.errors import IndexCorruptError
 from gair.interrupts import interruptible_sql
-from indexer.index.ivf import LOCATION_LISTS, RS_LISTS
 from indexer.index.manifest import MANIFEST_FILE, FileRecord
-from indexer.index.storage import TABLE_FILE
+from indexer.index.storage import LOCATION_LISTS, RS_LISTS, TABLE_FILE
 
 _TABLES = {
     "cells": '"row", h3, lon_deg, lat_deg, area_m2, frame',
@@ -48,8 +47,8 @@ def table_sha256(path: Path) -> str:
     try:
         with interruptible_sql(), duckdb.connect(str(path), read_only=True) as connection:
             for table, columns in _TABLES.items():
-                found = connection.execute(f"SELECT {columns} FROM {table} ORDER BY 1").fetchnumpy()
-                for name, values in found.items():
+                rows = connection.execute(f"SELECT {columns} FROM {table} ORDER BY 1").fetchnumpy()
+                for name, values in rows.items():
                     digest.update(f"{table}.{name} {len(values)}\n".encode())
                     if values.dtype == object:
                         digest.update("\n".join(map(str, values)).encode())

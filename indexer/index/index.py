@@ -1,4 +1,4 @@
-"""Open an index: check every byte, map the vectors, read the cells."""
+"""Opens an index: checks every byte, maps the vectors, reads the cells."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from gair.errors import IndexCorruptError, IndexNotFoundError
 from gair.files import sha256_of
 from indexer.index.chips import CHIPS_FILE, Chips
 from indexer.index.ivf import GpuLists, InvertedLists, Shortlists, list_files, open_shortlists
-from indexer.index.locks import BuildLock, hold
 from indexer.index.manifest import MANIFEST_FILE, FileRecord, Manifest
 from indexer.index.storage import (
     CURRENT_FILE,
@@ -21,6 +20,8 @@ from indexer.index.storage import (
     RS_FILE,
     TABLE_FILE,
     TOKENS_FILE,
+    BuildLock,
+    hold,
     index_names,
     read_current,
 )
@@ -66,19 +67,19 @@ def find_index(index: str | Path | None, indexes_dir: str | Path = "indexes") ->
         IndexNotFoundError: there is none of that name, or the choice is not clear.
     """
     names = index_names(Path(indexes_dir))
-    known = f"there are: {', '.join(names)}" if names else "there is none"
+    there = f"there are: {', '.join(names)}" if names else "there is none"
     if index is None:
         if len(names) == 1:
             return Path(indexes_dir) / names[0]
         raise IndexNotFoundError(
-            f"which index? In {str(indexes_dir)!r} {known}; name one, or build one with "
+            f"which index? In {str(indexes_dir)!r} {there}; name one, or build one with "
             "python -m indexer build"
         )
     for folder in (Path(indexes_dir) / index, Path(index)):
         if folder.is_dir():
             return folder
     raise IndexNotFoundError(
-        f"no index {str(index)!r}; in {str(indexes_dir)!r} {known}: build it with "
+        f"no index {str(index)!r}; in {str(indexes_dir)!r} {there}: build it with "
         "python -m indexer build"
     )
 
@@ -140,12 +141,12 @@ def check_file(file: Path, manifest: Manifest) -> None:
     """Compare a file with its record; FAISS must not see a byte that nobody vouches for."""
     record = manifest.files.get(file.name)
     try:
-        found = FileRecord(sha256_of(file), file.stat().st_size)
+        measured = FileRecord(sha256_of(file), file.stat().st_size)
     except FileNotFoundError:
         raise IndexCorruptError(f"{file} is missing: rebuild the index {manifest.name!r}") from None
     except OSError as error:
         raise _unreadable(file, error) from error
-    if found != record:
+    if measured != record:
         raise IndexCorruptError(
             f"{file} differs from what was built: rebuild the index {manifest.name!r}"
         )

@@ -1,4 +1,4 @@
-"""Index types by size: from when on a search looks at a shortlist, and how that is made.
+"""Index types by size, and the shortlists of those that do not score every cell.
 
 The flat half-precision file is the truth of every index. Scoring all of it is exact and, up to
 about two million cells, quick. Above that a build trains a second file a kind, in which FAISS
@@ -13,7 +13,7 @@ ivf-pq     more                  inverted lists, product quantiser, half a byte 
                                  six dimensions, scanned fast; held in memory
 =========  ====================  ======================================================
 
-:data:`FLAT_UP_TO` and :data:`SQ8_UP_TO` are the whole policy; ``--index-type`` overrides it.
+:data:`FLAT_UP_TO` and :data:`SQ8_UP_TO` are the whole policy; ``index_type`` overrides it.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import numpy as np
 
 from gair.arrays import Bools, Floats32, Ints
 from gair.errors import IndexCorruptError, UsageError
+from indexer.index.storage import LOCATION_LISTS, RS_LISTS
 from indexer.index.vectors import import_faiss
 
 MOST_AT_ONCE = 2048
@@ -95,10 +96,6 @@ SQ8_UP_TO = 50_000_000
 SHORTLIST = 10_000
 """Cells a kind that are scored exactly, unless the build says otherwise."""
 
-RS_LISTS = "rs.ann.faiss"
-
-LOCATION_LISTS = "location.ann.faiss"
-
 
 def index_type_for(cells: int, wanted: str = "auto") -> IndexType:
     """The type of an index with so many cells.
@@ -137,8 +134,8 @@ class InvertedLists:
             index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
         except RuntimeError as error:
             raise IndexCorruptError(f"{path} is not a readable FAISS index: rebuild it") from error
-        known = faiss.IndexIVFScalarQuantizer | faiss.IndexIVFPQFastScan
-        if not isinstance(index, known) or index.metric_type != faiss.METRIC_INNER_PRODUCT:
+        with_lists = faiss.IndexIVFScalarQuantizer | faiss.IndexIVFPQFastScan
+        if not isinstance(index, with_lists) or index.metric_type != faiss.METRIC_INNER_PRODUCT:
             raise IndexCorruptError(
                 f"{path} is another kind of {type(index).__name__}; expected inverted lists of "
                 "inner products: rebuild it"

@@ -1,4 +1,4 @@
-"""Training and writing inverted lists, in bounded memory: :mod:`indexer.index.ivf` says what for."""
+"""Trains inverted lists and writes them in bounded memory, for :mod:`indexer.index.ivf`."""
 
 from __future__ import annotations
 
@@ -110,41 +110,45 @@ def _write_packed(path: Path, store: FaissStore, index: Any, quiet: bool) -> Non
 def _write_mapped(path: Path, store: FaissStore, index: Any, quiet: bool) -> None:  # noqa: ANN401
     """Rows go to their places in the file block by block; only their lists are remembered.
 
-    The file is what ``faiss.write_index`` would make of the filled index, byte for byte.
+    The file is what ``faiss.write_index`` would make of the filled index, byte for byte. After the
+    head it holds the lists one behind the other, each as the codes of all its rows and then their
+    numbers. How long each list is must be known before the first byte, hence two passes: one that
+    chooses the lists (4 bytes a row in memory), one that encodes.
     """
     lists = _lists_of(store, index, quiet)
-    sizes = np.bincount(lists, minlength=index.nlist)
+    sizes = np.bincount(lists, minlength=index.nlist)  # (L,) rows of each list
     head = _head(index, store.count, sizes)
     row_bytes = index.code_size + _ID_BYTES
-    begin = len(head) + np.concatenate([[0], np.cumsum(sizes)]) * row_bytes
-    done = np.zeros(index.nlist, dtype=np.int64)
+    begin = len(head) + np.concatenate([[0], np.cumsum(sizes)]) * row_bytes  # (L + 1,), file's end
+    done = np.zeros(index.nlist, dtype=np.int64)  # (L,) rows that are written
     with disk_errors(path), path.open("wb", buffering=0) as file:
         _reserve(file.fileno(), int(begin[-1]))
         file.write(head)
         with Progress("filling lists", store.count, "row", quiet=quiet) as progress:
             for start in range(0, store.count, _ROWS_AT_ONCE):
-                some = lists[start : start + _ROWS_AT_ONCE]
-                codes = _encoded(store, index, start, some)
-                order = np.argsort(some, kind="stable")
-                used, first = np.unique(some[order], return_index=True)
+                block = lists[start : start + _ROWS_AT_ONCE]
+                codes = _encoded(store, index, start, block)
+                # A stable sort keeps the rows of a list ascending, as adding them in turn would.
+                order = np.argsort(block, kind="stable")
+                used, first = np.unique(block[order], return_index=True)
                 for number, own in zip(used, np.split(order, first[1:]), strict=True):
                     at = begin[number] + done[number] * index.code_size
                     _write_at(file, codes[own], int(at))
                     at = begin[number] + sizes[number] * index.code_size + done[number] * _ID_BYTES
                     _write_at(file, (start + own).astype("<i8"), int(at))
                     done[number] += len(own)
-                progress.advance(len(some))
+                progress.advance(len(block))
 
 
 def _lists_of(store: FaissStore, index: Any, quiet: bool) -> npt.NDArray[np.int32]:  # noqa: ANN401
     """(N,) the list of every row."""
-    found = np.empty(store.count, dtype=np.int32)
+    lists = np.empty(store.count, dtype=np.int32)
     with Progress("choosing lists", store.count, "row", quiet=quiet) as progress:
         for start in range(0, store.count, _ROWS_AT_ONCE):
             block = store.halves(slice(start, start + _ROWS_AT_ONCE)).astype(np.float32)
-            found[start : start + len(block)] = index.quantizer.search(block, 1)[1][:, 0]
+            lists[start : start + len(block)] = index.quantizer.search(block, 1)[1][:, 0]
             progress.advance(len(block))
-    return found
+    return lists
 
 
 def _encoded(
@@ -165,7 +169,12 @@ def _encoded(
 
 
 def _head(index: Any, rows: int, sizes: Ints) -> bytes:  # noqa: ANN401
-    """Everything before the first list."""
+    """Everything before the first list.
+
+    FAISS writes an index without rows with its lists as ``ilar`` (array inverted lists) and a
+    sparse table of sizes; what comes before that tag is the same when there are rows, but for
+    their count. Behind it go the number of lists, the bytes of a code, and the sizes in ``full``.
+    """
     empty = bytes(import_faiss().serialize_index(index))
     own = bytearray(empty[: empty.rindex(b"ilar")])
     own[8:16] = rows.to_bytes(8, "little")

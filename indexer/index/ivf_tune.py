@@ -1,4 +1,4 @@
-"""How many lists a search must look into: as few as still find what scoring every cell finds.
+"""Tunes a search: the fewest lists to look into that still find what scoring every cell finds.
 
 Queries are photos wherever photos are known: photo vectors do not lie where the cells' vectors do,
 so an index tuned on its own vectors looks better than it is. Photos are known where the index, or
@@ -17,15 +17,9 @@ import numpy as np
 
 from gair.arrays import Floats32, Ints
 from gair.errors import SearchIndexError
-from indexer.index.ivf import (
-    LOCATION_LISTS,
-    RS_LISTS,
-    SHORTLIST,
-    InvertedLists,
-    index_type_for,
-)
+from indexer.index.ivf import SHORTLIST, InvertedLists, index_type_for
 from indexer.index.ivf_build import build_lists
-from indexer.index.storage import LOCATION_FILE, RS_FILE
+from indexer.index.storage import LOCATION_FILE, LOCATION_LISTS, RS_FILE, RS_LISTS
 from indexer.index.vectors import FaissStore
 
 GATE = 0.95
@@ -81,14 +75,14 @@ def make_search(
     if kind == "flat" or not rs.count:
         return {**field, "type": "flat"}
     began = time.perf_counter()
-    lists = build_lists(folder / RS_LISTS, rs, kind, seed=seed, quiet=quiet)
+    count = build_lists(folder / RS_LISTS, rs, kind, seed=seed, quiet=quiet)
     build_lists(folder / LOCATION_LISTS, location, kind, seed=seed, quiet=quiet)
     queries = photos or turned_cells(rs, seed)
     truth = best_rows(rs, location, queries.s)
-    found = InvertedLists(folder / RS_LISTS, 1), InvertedLists(folder / LOCATION_LISTS, 1)
-    probes, recall = _tuned(found, queries.s, truth, shortlist)
+    lists = InvertedLists(folder / RS_LISTS, 1), InvertedLists(folder / LOCATION_LISTS, 1)
+    probes, recall = _tuned(lists, queries.s, truth, shortlist)
     measured = {
-        "lists": lists,
+        "lists": count,
         "shortlist": shortlist,
         "recall": recall,
         "gate": GATE,
@@ -115,14 +109,14 @@ def calibration_photos(index_folder: Path, fingerprint: str, seed: int = 0) -> T
     for file in sorted(index_folder.glob("calibration-*.npz"), reverse=True):
         build = file.stem.removeprefix("calibration-")
         try:
-            known = load_calibration(index_folder, build, fingerprint)
+            calibration = load_calibration(index_folder, build, fingerprint)
         except SearchIndexError:  # of another model, or damaged: then it is of no use here
             continue
-        if known is not None:
-            s = known.out_of_index.s.astype(np.float32)
+        if calibration is not None:
+            s = calibration.out_of_index.s.astype(np.float32)
             rng = np.random.default_rng(seed)
-            some = np.sort(rng.choice(len(s), min(QUERIES, len(s)), replace=False))
-            return TuningQueries(s[some], f"{len(some)} photos of the calibration of {build}")
+            rows = np.sort(rng.choice(len(s), min(QUERIES, len(s)), replace=False))
+            return TuningQueries(s[rows], f"{len(rows)} photos of the calibration of {build}")
     return None
 
 
@@ -132,7 +126,7 @@ def turned_cells(rs: FaissStore, seed: int = 0) -> TuningQueries:
     rows = np.sort(rng.choice(rs.count, min(QUERIES, rs.count), replace=False))
     cells = rs.vectors(rows)
     away = rng.standard_normal(cells.shape, dtype=np.float32)
-    away -= (away * cells).sum(axis=1, keepdims=True) * cells
+    away -= (away * cells).sum(axis=1, keepdims=True) * cells  # at a right angle to its cell
     away /= np.linalg.norm(away, axis=1, keepdims=True)
     s = PHOTO_COSINE * cells + np.sqrt(1 - PHOTO_COSINE**2) * away
     return TuningQueries(
@@ -150,29 +144,30 @@ def best_rows(rs: FaissStore, location: FaissStore, s: Floats32) -> Ints:
         block = slice(start, start + _ROWS_AT_ONCE)
         r, e = (s @ store.halves(block).astype(np.float32).T for store in (rs, location))
         for way, (rs_weight, location_weight) in enumerate(WAYS):
-            fused = rs_weight * r + location_weight * e
+            fused = rs_weight * r + location_weight * e  # (Q, B)
+            # The best ten so far compete with this block: (Q, 10 + B), of which ten stay.
             every = np.concatenate([scores[way], fused], axis=1)
             numbers = np.broadcast_to(np.arange(start, start + fused.shape[1]), fused.shape)
-            known = np.concatenate([rows[way], numbers], axis=1)
+            candidates = np.concatenate([rows[way], numbers], axis=1)
             best = np.argpartition(-every, BEST - 1, axis=1)[:, :BEST]
             scores[way] = np.take_along_axis(every, best, axis=1)
-            rows[way] = np.take_along_axis(known, best, axis=1)
+            rows[way] = np.take_along_axis(candidates, best, axis=1)
     return rows
 
 
 def _tuned(
-    found: tuple[InvertedLists, InvertedLists], s: Floats32, truth: Ints, shortlist: int
+    lists: tuple[InvertedLists, InvertedLists], s: Floats32, truth: Ints, shortlist: int
 ) -> tuple[int | None, float]:
     """The fewest lists that pass, and their recall; or None, and the recall of the most.
 
     Recall is that of the half of the queries that does worse.
     """
     halves = [slice(half, None, 2) for half in range(min(2, len(s)))]
-    most = max(1, int(found[0].lists * _MOST_SHARE))
+    most = max(1, int(lists[0].lists * _MOST_SHARE))
     probes, recall = 1, 0.0
     while True:
         recall = min(
-            recall_of(found, s[half], truth[:, half], shortlist, probes) for half in halves
+            recall_of(lists, s[half], truth[:, half], shortlist, probes) for half in halves
         )
         if recall >= GATE:
             return probes, recall
@@ -182,7 +177,7 @@ def _tuned(
 
 
 def recall_of(
-    found: tuple[InvertedLists, InvertedLists],
+    lists: tuple[InvertedLists, InvertedLists],
     s: Floats32,
     truth: Ints,
     shortlist: int,
@@ -193,14 +188,14 @@ def recall_of(
     What is on a shortlist is scored exactly, so the best ten of it that are also the best ten of
     all come out as such.
     """
-    rs, location = (lists.probed(s, shortlist, probes) for lists in found)
+    rs, location = (kind.probed(s, shortlist, probes) for kind in lists)
     shares = []
     for way, (rs_weight, location_weight) in enumerate(WAYS):
         hits = total = 0
         for query, wanted in enumerate(truth[way]):
             listed = [rs[query]] * (rs_weight > 0) + [location[query]] * (location_weight > 0)
-            known = wanted[wanted >= 0]
-            hits += int(np.isin(known, np.concatenate(listed)).sum())
-            total += len(known)
+            true = wanted[wanted >= 0]
+            hits += int(np.isin(true, np.concatenate(listed)).sum())
+            total += len(true)
         shares.append(hits / total)
     return min(shares)

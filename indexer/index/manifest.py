@@ -1,5 +1,6 @@
-"""The manifest: what an index is made of. It is written last, so a build without one is no build.
+"""Manifest of a build: what an index is made of.
 
+It is written last, so a build without one is no build.
 ``CURRENT`` names the build that serves and the sha256 of its manifest; the manifest names the
 sha256 of every other file. So one changed byte anywhere is found.
 """
@@ -9,10 +10,14 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gair.errors import IndexCorruptError
+
+if TYPE_CHECKING:
+    from indexer.regions.region import Region
 
 MANIFEST_FILE = "manifest.json"
 SCHEMA_VERSION = 3
@@ -83,8 +88,8 @@ class Manifest:
     """How: precision, device, frames in a pass, engine, units and how many were there already. Of
     merged builds only the precision, or precisions with ", " between."""
     content_sha256: str = ""
-    """Of what the index holds, see :mod:`indexer.index.content_hash`: the same for the same build made again.
-    Empty where it was not recorded."""
+    """Of what the index holds, see :mod:`indexer.index.content_hash`: the same for the same build
+    made again. Empty where it was not recorded."""
     search: dict[str, Any] = dataclasses.field(default_factory=lambda: dict(FLAT))
     """The index type; where it is not flat, how it was tuned and its measured recall."""
     merged: list[dict[str, Any]] = dataclasses.field(default_factory=list)
@@ -94,9 +99,25 @@ class Manifest:
     @property
     def precisions(self) -> tuple[str, ...]:
         """Types that imagery vectors were computed in; ``unknown`` where a merge did not say."""
-        if known := self.computed.get("precision"):
-            return tuple(str(known).split(", "))
+        if recorded := self.computed.get("precision"):
+            return tuple(str(recorded).split(", "))
         return ("unknown",) if self.merged else ("float32",)  # the only one there was
+
+    @property
+    def summary(self) -> list[str]:
+        """A finished build as lines for a terminal."""
+        speed = f"({self.cells_indexed / self.seconds['total']:,.0f} cells/s)"
+        if resumed := self.computed.get("units_resumed", 0):
+            speed = f"({resumed:,} of {self.computed['units']:,} units were there)"
+        return [
+            f"index {self.name}, build {self.build}",
+            f"  {self.cells_indexed:,} of {self.cells_in_region:,} cells at H3 resolution "
+            f"{self.h3_resolution}, {self.frames['count']:,} frames, "
+            f"{self.seconds['total']:,.1f} s {speed}",
+            f"  model {self.model.name}, licence {self.model.licence}",
+            f"  imagery: {self.imagery['attribution']}",
+            *[f"  note: {warning}" for warning in self.warnings],
+        ]
 
     def to_json(self) -> bytes:
         """Canonical JSON."""
@@ -124,3 +145,24 @@ class Manifest:
             return cls(**values)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise IndexCorruptError(f"{path} is not a manifest: {error}") from error
+
+
+def region_field(region: Region) -> dict[str, Any]:
+    """The field ``region``."""
+    return {
+        "name": region.name,
+        "area_km2": round(region.area_km2, 3),
+        "bbox_wsen_deg": [round(v, 6) for v in region.bbox_wsen_deg],
+        "polygon_sha256": region.sha256,
+        "attribution": region.attribution,
+    }
+
+
+def tokens_field(shape: tuple[int, int, int, int] | None, file: str) -> dict[str, Any] | None:
+    """The field ``tokens`` of token maps of shape (F, h, w, D), or of none."""
+    return None if shape is None else {"file": file, "shape": list(shape), "type": "float16"}
+
+
+def utc_now() -> str:
+    """The field ``created_utc`` of a build that ends now."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -8,15 +8,24 @@ values of the index's halves, so scores agree but for the order of summing.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gair.arrays import Bools, Floats32, Ints
-from gair.errors import IndexMismatchError, SearchIndexError, StorageError
+from gair.errors import IndexMismatchError, SearchIndexError, StorageError, UsageError
 from gair.progress import Progress
 from indexer.index.ivf import Shortlists
-from indexer.index.milvus_connection import CONNECT_S, WORK_S, connect, refusals
+from indexer.index.milvus_connection import (
+    CONNECT_S,
+    WORK_S,
+    WRITE,
+    connect,
+    is_store_address,
+    refusals,
+    without_password,
+)
 from indexer.index.vectors import VectorStore
 
 if TYPE_CHECKING:
@@ -106,18 +115,18 @@ class MilvusStore:
         for start in range(0, len(rows), _ROWS_AT_ONCE):
             wanted = np.asarray(rows[start : start + _ROWS_AT_ONCE], dtype=np.int64)
             with refusals(SearchIndexError, self._address):
-                found = self._client.get(
+                entities = self._client.get(
                     self._collection,
                     ids=np.unique(wanted).tolist(),
                     output_fields=["vector"],
                     timeout=_SEARCH_S,
                 )
-            known = {int(entity["row"]): entity["vector"] for entity in found}
-            if missing := set(wanted.tolist()) - known.keys():
+            by_row = {int(entity["row"]): entity["vector"] for entity in entities}
+            if missing := set(wanted.tolist()) - by_row.keys():
                 raise SearchIndexError(
                     f"{self._collection} lacks row {min(missing):,}: export the index again"
                 )
-            out[start : start + len(wanted)] = [known[row] for row in wanted.tolist()]
+            out[start : start + len(wanted)] = [by_row[row] for row in wanted.tolist()]
         return out
 
 
@@ -159,6 +168,19 @@ def push_index(index: Index, address: str, *, quiet: bool = False) -> list[str]:
     return written
 
 
+def with_store(index: Index, address: str) -> Index:
+    """The same index with its vectors in a store that ``export`` has filled.
+
+    Raises:
+        UsageError: there is no such kind of store.
+        SearchIndexError: the store cannot be reached, or does not hold this build.
+    """
+    if not is_store_address(address):
+        raise UsageError(f"store {without_password(address)!r}: {WRITE}")
+    rs, location, shortlists = open_milvus(index, address)
+    return replace(index, rs=rs, location=location, shortlists=shortlists)
+
+
 def open_milvus(index: Index, address: str) -> tuple[MilvusStore, MilvusStore, Shortlists]:
     """Both kinds of a build that was exported.
 
@@ -172,17 +194,17 @@ def open_milvus(index: Index, address: str) -> tuple[MilvusStore, MilvusStore, S
     for kind, own in zip(KINDS, (index.rs, index.location), strict=True):
         name = collection_name(index, kind)
         with refusals(SearchIndexError, address):
-            known = client.has_collection(name, timeout=CONNECT_S)
+            there = client.has_collection(name, timeout=CONNECT_S)
             count = -1
-            if known:
+            if there:
                 stats = client.get_collection_stats(name, timeout=CONNECT_S)
                 count = int(stats["row_count"])
                 client.load_collection(name, timeout=WORK_S)
                 _check_same(client, address, name, index, own)
         if count != wanted:
-            found = f"has {count:,} of {wanted:,} rows of" if known else "does not hold"
+            holds = f"has {count:,} of {wanted:,} rows of" if there else "does not hold"
             raise SearchIndexError(
-                f"{address} {found} index {index.name!r}, build {index.manifest.build}: run "
+                f"{address} {holds} index {index.name!r}, build {index.manifest.build}: run "
                 f"python -m indexer export {index.name} --to {address}"
             )
         stores.append(MilvusStore(client, address, name, count, own.dim))
@@ -206,9 +228,9 @@ def _check_same(
     same = "row" in fields and dim is not None and int(dim) == store.dim
     if same and store.count:
         rows = np.unique(np.linspace(0, store.count - 1, _LOOKED_AT).astype(np.int64))
-        found = client.get(name, ids=rows.tolist(), output_fields=["vector"], timeout=_SEARCH_S)
-        theirs = np.array([entity["vector"] for entity in found], dtype=np.float32)
-        own = store.vectors(np.array([int(entity["row"]) for entity in found], dtype=np.int64))
+        entities = client.get(name, ids=rows.tolist(), output_fields=["vector"], timeout=_SEARCH_S)
+        theirs = np.array([entity["vector"] for entity in entities], dtype=np.float32)
+        own = store.vectors(np.array([int(entity["row"]) for entity in entities], dtype=np.int64))
         same = bool(np.allclose(theirs.reshape(own.shape), own, atol=1e-6))
     if not same:
         raise IndexMismatchError(

@@ -18,6 +18,11 @@ from typing import Any
 
 from gair.errors import GairError, UsageError
 
+MILVUS, MILVUS_TLS = "milvus://", "milvus+tls://"
+
+WRITE = f"write {MILVUS}PATH.db, {MILVUS}HOST:PORT or {MILVUS_TLS}HOST:PORT"
+"""The remedy for an address that is none."""
+
 TOKEN_VARIABLE = "MILVUS_TOKEN"  # noqa: S105
 """Environment variable with an API key, or USER:PASSWORD."""
 
@@ -38,6 +43,16 @@ _NOT_THERE = ("UNAVAILABLE", "DEADLINE_EXCEEDED")
 _NOT_LET_IN_TEXT = re.compile(r"auth check|unauthenticated|permission den", re.IGNORECASE)
 
 _CONNECT_FAILED = 2
+
+
+def is_store_address(text: str) -> bool:
+    """Whether a text names a store and not a file."""
+    return text.startswith((MILVUS, MILVUS_TLS))
+
+
+def without_password(address: str) -> str:
+    """An address as it may be shown: whoever put a password in it did not mean to publish it."""
+    return re.sub(r"://.*@", "://***@", address)
 
 
 def milvus_uri(address: str) -> str:
@@ -153,9 +168,3 @@ def _blotted(text: str) -> str:
         if secret:
             text = text.replace(secret, "***")
     return " ".join(text.split())
-
-
-MILVUS, MILVUS_TLS = "milvus://", "milvus+tls://"
-
-WRITE = f"write {MILVUS}PATH.db, {MILVUS}HOST:PORT or {MILVUS_TLS}HOST:PORT"
-"""The remedy for an address that is none."""

@@ -1,8 +1,8 @@
-"""What may be removed from an index folder: old builds, and what dead builds left.
+"""Prunes an index folder of old builds and of what dead builds left.
 
-Never the build that serves, and never one that a process has open (:mod:`indexer.index.locks`). Where
-the system has no locks, only builds older than the newest few go, and it is for the caller to know
-that nobody has them open.
+Never the build that serves, and never one that a process has open
+(:func:`indexer.index.storage.hold`). Where the system has no locks, only builds older than the
+newest few go, and it is for the caller to know that nobody has them open.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ from pathlib import Path
 
 from gair.errors import StorageError, UsageError
 from gair.files import can_lock, disk_errors
-from indexer.index.locks import seize
 from indexer.index.manifest import MANIFEST_FILE
-from indexer.index.storage import CURRENT_FILE, WORK, alone, read_current
+from indexer.index.storage import CURRENT_FILE, WORK, alone, read_current, seize
 from indexer.probability.calibration import calibration_path
 
 _DEAD = {".building-*": "unfinished build", f".{CURRENT_FILE}.*.tmp": "unfinished pointer"}
@@ -60,11 +59,11 @@ def prune_index(
         raise UsageError(f"keep is {keep}: the build that serves stays, so keep 1 or more")
     serving, _ = read_current(folder)
     with alone(folder):  # a build that runs has a hidden folder that is not dead
-        found = [*_old_builds(folder, serving, keep), *_dead(folder, units)]
-        for leftover in found:
+        leftovers = [*_old_builds(folder, serving, keep), *_dead(folder, units)]
+        for leftover in leftovers:
             if not dry_run and not leftover.kept_because:
                 _remove(leftover)
-    return found
+    return leftovers
 
 
 def _old_builds(folder: Path, serving: str, keep: int) -> list[Leftover]:
@@ -89,16 +88,16 @@ def _old_build(folder: Path, name: str) -> Leftover:
 
 def _dead(folder: Path, units: bool) -> list[Leftover]:
     """What builds left that did not end; none runs now."""
-    found = []
-    for pattern, what in _DEAD.items():
+    leftovers = []
+    for pattern, kind in _DEAD.items():
         for path in sorted(folder.glob(pattern)):
-            found.append(Leftover((path,), _size([path]), what))
+            leftovers.append(Leftover((path,), _size([path]), kind))
     adding = folder.parent / f".adding-{folder.name}"
     resumable = [*sorted(folder.glob(f"{WORK}*")), *([adding] if adding.exists() else [])]
-    kept = "" if units else "the same build goes on from it; --units removes it"
+    kept = "" if units else "the same build goes on from it; units removes it"
     for path in resumable:
-        found.append(Leftover((path,), _size([path]), "units of an unfinished build", kept))
-    return found
+        leftovers.append(Leftover((path,), _size([path]), "units of an unfinished build", kept))
+    return leftovers
 
 
 def _remove(leftover: Leftover) -> None:

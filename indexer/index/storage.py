@@ -11,6 +11,11 @@ A build grows in a hidden folder and is renamed when its manifest is on disk; on
 CURRENT change. A process that has the old build open keeps it. A build that dies leaves a hidden
 folder that the next build of the same index removes, and its finished units, which the same build
 goes on from (:mod:`indexer.build.unit_files`).
+
+Two kinds of locks, both gone with the process that holds them. A running build holds ``.lock``
+alone. An open index shares the manifest of its build with other readers (:func:`hold`), and
+``prune`` takes a build only if it gets that manifest for itself (:func:`seize`); where a file
+system has no such locks, a build in use cannot be told from others.
 """
 
 from __future__ import annotations
@@ -22,9 +27,11 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+import weakref
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from gair.errors import (
     IndexCorruptError,
@@ -33,12 +40,14 @@ from gair.errors import (
     StorageError,
     UsageError,
 )
-from gair.files import disk_errors, sha256_of, sync_folder, write_whole
+from gair.files import disk_errors, exclusive, sha256_of, sync_folder, try_lock, write_whole
 from indexer.index.manifest import MANIFEST_FILE, FileRecord
 
 CURRENT_FILE = "CURRENT"
 RS_FILE = "rs.faiss"
 LOCATION_FILE = "location.faiss"
+RS_LISTS = "rs.ann.faiss"
+LOCATION_LISTS = "location.ann.faiss"
 TOKENS_FILE = "tokens.npy"
 TABLE_FILE = "cells.duckdb"
 REGION_FILE = "region.geojson"
@@ -55,7 +64,7 @@ def check_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"index name {name!r} must be 1 to 64 letters, digits, '.', '_' or '-', "
-            "and start with a letter or digit: pass another with --name"
+            "and start with a letter or digit: choose another"
         )
     return name
 
@@ -136,6 +145,17 @@ def file_records(folder: Path) -> dict[str, FileRecord]:
     }
 
 
+def write_outline(folder: Path, feature: Mapping[str, Any]) -> None:
+    """Write the region of a build, a GeoJSON feature, into its folder.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    outline = folder / REGION_FILE
+    with disk_errors(outline):
+        outline.write_bytes(json.dumps(feature).encode())
+
+
 def read_current(index_folder: Path) -> tuple[str, str]:
     """The serving build and the sha256 of its manifest.
 
@@ -177,7 +197,7 @@ def require_space(folder: Path, needed_bytes: int) -> None:
     if free < needed_bytes:
         raise StorageError(
             f"{existing} has {free / 1e6:,.0f} MB free and the index needs about "
-            f"{needed_bytes / 1e6:,.0f} MB: free some space, or pass another --out"
+            f"{needed_bytes / 1e6:,.0f} MB: free some space, or choose another folder"
         )
 
 
@@ -204,23 +224,41 @@ def _sync(file: Path) -> None:
         os.fsync(handle.fileno())
 
 
-@contextlib.contextmanager
-def _exclusive(index_folder: Path) -> Iterator[None]:
+def _exclusive(index_folder: Path) -> contextlib.AbstractContextManager[None]:
+    name = index_folder.name
+    return exclusive(
+        index_folder / ".lock",
+        f"another build of {name!r} is running: wait for it, or choose another name",
+    )
+
+
+class BuildLock:
+    """A lock on a build; released when it is collected, or with the process."""
+
+    def __init__(self, file: int) -> None:
+        self._close = weakref.finalize(self, os.close, file)
+
+    def release(self) -> None:
+        """Let go now."""
+        self._close()
+
+
+def hold(build: Path) -> BuildLock | None:
+    """Share a build with its other readers; None where that is not possible."""
+    return _locked(build, shared=True)
+
+
+def seize(build: Path) -> BuildLock | None:
+    """Take a build for oneself; None while anybody has it open."""
+    return _locked(build, shared=False)
+
+
+def _locked(build: Path, *, shared: bool) -> BuildLock | None:
     try:
-        import fcntl
-    except ImportError:  # not POSIX: builds of one index must not overlap
-        yield
-        return
-    lock = index_folder / ".lock"
-    with disk_errors(lock):
-        handle = lock.open("w")
-    with handle:
-        with disk_errors(lock):
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise StorageError(
-                    f"another build of {index_folder.name!r} is running: wait for it, or pass "
-                    "another --name"
-                ) from None
-        yield  # what goes wrong from here on is not about the lock
+        file = os.open(build / MANIFEST_FILE, os.O_RDONLY)
+    except OSError:  # whoever reads it next says so
+        return None
+    if not try_lock(file, shared=shared):
+        os.close(file)
+        return None
+    return BuildLock(file)

@@ -123,16 +123,16 @@ def read_missing(path: Path, most: int | None = None) -> MissingRows:
 
     try:
         with interruptible_sql(), duckdb.connect(str(path), read_only=True) as connection:
-            found = connection.execute(
+            rows = connection.execute(
                 "SELECT h3, lon_deg, lat_deg, reason FROM missing ORDER BY h3"
                 + ("" if most is None else f" LIMIT {int(most)}")
             ).fetchnumpy()
     except duckdb.Error as error:
         raise IndexCorruptError(f"cannot read {path}: {_first_line(error)}") from error
     return MissingRows(
-        np.asarray(found["h3"], dtype=np.uint64),
-        np.stack([found["lon_deg"], found["lat_deg"]], axis=1).astype(np.float64),
-        [str(reason) for reason in found["reason"]],
+        np.asarray(rows["h3"], dtype=np.uint64),
+        np.stack([rows["lon_deg"], rows["lat_deg"]], axis=1).astype(np.float64),
+        [str(reason) for reason in rows["reason"]],
     )
 
 
@@ -145,7 +145,7 @@ class CellTable:
         try:
             with interruptible_sql():
                 self._connection = duckdb.connect(str(path), read_only=True)
-                found = self._connection.execute(
+                rows = self._connection.execute(
                     'SELECT "row", h3, lon_deg, lat_deg, area_m2, frame FROM cells ORDER BY "row"'
                 ).fetchnumpy()
                 frames = self._connection.execute(
@@ -155,13 +155,13 @@ class CellTable:
                 missing = self._connection.execute("SELECT count(*) FROM missing").fetchone()
         except duckdb.Error as error:
             raise IndexCorruptError(f"cannot read {path}: {_first_line(error)}") from error
-        if not np.array_equal(found["row"], np.arange(len(found["row"]))):
+        if not np.array_equal(rows["row"], np.arange(len(rows["row"]))):
             raise IndexCorruptError(f"{path}: the rows of its cells are not 0, 1, 2, ...")
         self.cells = CellRows(
-            h3=np.asarray(found["h3"], dtype=np.uint64),
-            lonlat_deg=np.stack([found["lon_deg"], found["lat_deg"]], axis=1).astype(np.float64),
-            area_m2=np.asarray(found["area_m2"], dtype=np.float64),
-            frame=np.asarray(found["frame"], dtype=np.int64),
+            h3=np.asarray(rows["h3"], dtype=np.uint64),
+            lonlat_deg=np.stack([rows["lon_deg"], rows["lat_deg"]], axis=1).astype(np.float64),
+            area_m2=np.asarray(rows["area_m2"], dtype=np.float64),
+            frame=np.asarray(rows["frame"], dtype=np.int64),
         )
         bounds = [frames[name] for name in ("west_m", "south_m", "east_m", "north_m")]
         self.frames = FrameRows(

@@ -7,20 +7,19 @@ it, and it is not read. Row 0 of a map is its north edge.
 
 from __future__ import annotations
 
-import contextlib
+import io
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from gair.arrays import Halves
 from gair.errors import IndexCorruptError, ModelError
-from gair.files import disk_errors
+from indexer.index.row_writer import RowWriter
 
 if TYPE_CHECKING:
     import torch
-
 
 TOKEN_TYPE = np.dtype("<f2")
 
@@ -68,62 +67,37 @@ class TokenMaps:
         flat = self._maps.reshape(-1, self.dim)  # a view of the file
         return torch.from_numpy(flat[rows.cpu().numpy()].astype(np.float32))
 
-    def halves(self, rows: npt.ArrayLike) -> npt.NDArray[np.float16]:
+    def halves(self, rows: npt.ArrayLike) -> Halves:
         """The same as they are stored, (R, h, w, D)."""
         return np.asarray(self._maps[np.asarray(rows, dtype=np.int64)])
 
 
-class TokenWriter:
-    """Writes token maps as they come, in any order; the file is whole when the block ends.
-
-    Plain writes and no memory map: a full disk is an error there, and a crash here.
-    """
+class TokenWriter(RowWriter):
+    """Writes token maps as they come, in any order; frames that never come hold zeros."""
 
     def __init__(self, path: Path, shape: tuple[int, int, int, int]) -> None:
         """Take the path of a new file and its shape (F, h, w, D)."""
-        self._path = path
-        self._shape = shape
-        self._map_bytes = map_bytes(shape)
+        head = io.BytesIO()
+        np.lib.format.write_array_header_1_0(
+            head, {"descr": TOKEN_TYPE.str, "fortran_order": False, "shape": shape}
+        )
+        super().__init__(path, head.getvalue(), map_bytes(shape))
+        self._frames = shape[0]
 
-    def __enter__(self) -> TokenWriter:
-        header = {"descr": TOKEN_TYPE.str, "fortran_order": False, "shape": self._shape}
-        with disk_errors(self._path):
-            self._file = self._path.open("wb")
-            np.lib.format.write_array_header_1_0(self._file, header)
-            self._start = self._file.tell()
-        return self
-
-    def write(self, frames: npt.ArrayLike, maps: npt.NDArray[np.float16]) -> None:
+    def write(self, frames: npt.ArrayLike, maps: Halves) -> None:
         """Keep the (B, h, w, D) maps of (B,) frames, as :func:`half_maps` gives them.
 
         Raises:
             StorageError: the disk refused.
         """
-        with disk_errors(self._path):
-            for frame, one in zip(np.asarray(frames, dtype=np.int64), maps, strict=True):
-                self._file.seek(self._start + int(frame) * self._map_bytes)
-                self._file.write(one.astype(TOKEN_TYPE, copy=False).tobytes())
+        self.put(frames, maps)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is not None:
-            with contextlib.suppress(OSError):  # what went wrong first is what counts
-                self._file.close()
-            return
-        try:
-            with disk_errors(self._path):
-                self._file.truncate(self._start + self._shape[0] * self._map_bytes)
-                self._file.flush()
-        finally:
-            with contextlib.suppress(OSError):
-                self._file.close()
+    def _finish(self, file: IO[bytes]) -> None:
+        # The last frames may not have come.
+        file.truncate(len(self._head) + self._frames * self._row_bytes)
 
 
-def half_maps(token_maps: torch.Tensor) -> npt.NDArray[np.float16]:
+def half_maps(token_maps: torch.Tensor) -> Halves:
     """Token maps as they are kept.
 
     Raises:
@@ -135,7 +109,7 @@ def half_maps(token_maps: torch.Tensor) -> npt.NDArray[np.float16]:
     if not bool(torch.isfinite(halves).all()):
         raise ModelError(
             f"token maps reach {float(token_maps.abs().max()):g}, too much for half precision: "
-            "build without them (--no-token-maps)"
+            "build without them (keep_token_maps)"
         )
     return halves.numpy()
 

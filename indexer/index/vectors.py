@@ -6,17 +6,15 @@ of float32, and memory-mapped without a copy, so opening costs nothing and proce
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import IO, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from gair.arrays import Floats32
+from gair.arrays import Floats32, Halves, Ints
 from gair.errors import GairError, IndexCorruptError, ModelError
-from gair.files import disk_errors
+from indexer.index.row_writer import RowWriter
 
 _COUNT_AT = 8
 """Where FAISS keeps the number of rows: after the kind and the dimensions, four bytes each."""
@@ -38,64 +36,49 @@ class VectorStore(Protocol):
     def scores(self, queries: Floats32) -> Floats32:
         """Inner products of (Q, D) queries with every row: (Q, N)."""
 
-    def search(self, queries: Floats32, k: int) -> tuple[Floats32, npt.NDArray[np.int64]]:
+    def search(self, queries: Floats32, k: int) -> tuple[Floats32, Ints]:
         """The k best rows of each query: scores and rows, (Q, k) each, best first."""
 
-    def vectors(self, rows: npt.NDArray[np.int64]) -> Floats32:
+    def vectors(self, rows: Ints) -> Floats32:
         """The vectors of some rows, (R, D)."""
 
 
-class FlatWriter:
-    """Writes a flat half-precision FAISS index row by row, in bounded memory.
+class FlatWriter(RowWriter):
+    """Writes a flat half-precision FAISS index, in bounded memory.
 
-    The file is what ``faiss.write_index`` would make of the same rows, byte for byte. It is whole
-    when the block ends without an error. Plain writes: a full disk is an error there, no crash.
+    The file is what ``faiss.write_index`` would make of the same rows, byte for byte.
     """
 
     def __init__(self, path: Path, dim: int) -> None:
         """Take the path of a new file and the number of dimensions."""
-        self._path = path
+        super().__init__(path, _empty_flat(dim), 2 * dim)
         self._dim = dim
-        self._head = _empty_flat(dim)
-        self.count = 0
-
-    def __enter__(self) -> Self:
-        with disk_errors(self._path):
-            self._file = self._path.open("wb")
-            self._file.write(self._head)
-        return self
 
     def append(self, vectors: npt.NDArray[np.floating]) -> None:
-        """Add (N, D) unit vectors after the rows already there; halves are taken as they are.
+        """Add (N, D) unit vectors after the rows already there; see :meth:`write`."""
+        self.write(np.arange(self.count, self.count + len(vectors)), vectors)
+
+    def write(self, rows: Ints, vectors: npt.NDArray[np.floating]) -> None:
+        """Put (N, D) unit vectors at (N,) rows; halves are taken as they are.
 
         Raises:
             ModelError: a value is not finite in half precision.
             StorageError: the disk refused.
         """
-        halves = np.ascontiguousarray(vectors, dtype="<f2")
+        halves = np.asarray(vectors, dtype="<f2")
         if halves.ndim != 2 or halves.shape[1] != self._dim:
             raise ValueError(f"vectors of shape {vectors.shape}; expected (N, {self._dim})")
         if not np.isfinite(halves).all():
-            raise ModelError(f"vectors for {self._path.name} are not finite: reload the model")
-        with disk_errors(self._path):
-            self._file.write(halves.data)
-        self.count += len(halves)
+            raise ModelError(f"vectors for {self.path.name} are not finite: reload the model")
+        self.put(rows, halves)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is not None:
-            with contextlib.suppress(OSError):  # what went wrong first is what counts
-                self._file.close()
-            return
-        with disk_errors(self._path), self._file:
-            self._file.seek(_COUNT_AT)
-            self._file.write(self.count.to_bytes(8, "little"))
-            self._file.seek(len(self._head) - 8)
-            self._file.write((self.count * 2 * self._dim).to_bytes(8, "little"))
+    def _finish(self, file: IO[bytes]) -> None:
+        # FAISS keeps two counts: of rows in the head, and of the bytes that follow right before
+        # them. Both are known only now.
+        file.seek(_COUNT_AT)
+        file.write(self.count.to_bytes(8, "little"))
+        file.seek(len(self._head) - 8)
+        file.write((self.count * self._row_bytes).to_bytes(8, "little"))
 
 
 def _empty_flat(dim: int) -> bytes:
@@ -154,24 +137,25 @@ class FaissStore:
         out = torch.empty(self.count, *q.shape[1:])
         block = torch.empty(_ROWS_AT_ONCE, self.dim)
         with torch.inference_mode():  # less overhead for each of many small steps
-            for rows, found in zip(self._blocks, torch.split(out, _ROWS_AT_ONCE), strict=True):
-                some = block if len(rows) == _ROWS_AT_ONCE else block[: len(rows)]
-                torch.matmul(some.copy_(rows), q, out=found)
+            for halves, scores in zip(self._blocks, torch.split(out, _ROWS_AT_ONCE), strict=True):
+                # (B, D) halves become float32 in a buffer that stays in the cache.
+                rows = block if len(halves) == _ROWS_AT_ONCE else block[: len(halves)]
+                torch.matmul(rows.copy_(halves), q, out=scores)
         return np.ascontiguousarray(out.view(self.count, len(queries)).T.numpy())
 
-    def search(self, queries: Floats32, k: int) -> tuple[Floats32, npt.NDArray[np.int64]]:
+    def search(self, queries: Floats32, k: int) -> tuple[Floats32, Ints]:
         """The k best rows of each query: (Q, k) scores and rows."""
         scores, rows = self._index.search(np.ascontiguousarray(queries, dtype=np.float32), k)
         return scores, rows
 
-    def vectors(self, rows: npt.NDArray[np.int64]) -> Floats32:
+    def vectors(self, rows: Ints) -> Floats32:
         """The vectors of some rows, (R, D) float32."""
         return self.halves(rows).astype(np.float32)
 
-    def halves(self, rows: npt.NDArray[np.int64] | slice) -> npt.NDArray[np.float16]:
+    def halves(self, rows: Ints | slice) -> Halves:
         """The vectors of some rows as they are stored, (R, D)."""
-        found: npt.NDArray[np.float16] = self._halves[rows]
-        return found
+        halves: Halves = self._halves[rows]
+        return halves
 
 
 def import_faiss() -> Any:  # noqa: ANN401

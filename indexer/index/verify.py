@@ -1,4 +1,4 @@
-"""A second look at a whole index: every byte against its hash, and what the bytes say.
+"""Verifies a whole index: every byte against its hash, and what the bytes say.
 
 Opening an index compares hashes, too; this goes on where that stops at the first damage, and looks
 inside: rows and frames must fit together, cells be what the manifest says, and vectors be finite
@@ -160,9 +160,9 @@ def _vector_problem(store: VectorStore, rows: npt.NDArray[np.int64]) -> str:
 def _calibration(folder: Path, manifest: Manifest) -> Iterator[Finding]:
     file = calibration_path(folder, manifest.build)
     try:
-        found = load_calibration(folder, manifest.build, manifest.model.fingerprint)
+        calibration = load_calibration(folder, manifest.build, manifest.model.fingerprint)
     except GairError as error:
         yield Finding(file, str(error))
         return
-    if found is not None:
-        yield Finding(file, "", f"{found.photos:,} photos")
+    if calibration is not None:
+        yield Finding(file, "", f"{calibration.photos:,} photos")

@@ -1,1 +1,1 @@
-"""indexer/merge."""
+"""Merge: several indexes as one."""

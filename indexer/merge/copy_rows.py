@@ -1,4 +1,7 @@
-"""The files of a merged build, copied block by block: memory does not grow with the indexes."""
+"""Copies rows of indexes into the files of a merged one, block by block.
+
+Memory does not grow with the vectors and token maps.
+"""
 
 from __future__ import annotations
 
@@ -44,17 +47,18 @@ class MergeOrder:
 
 def merge_order(indexes: Sequence[Index]) -> MergeOrder:
     """Rows by their cell; of equal cells that of the first index. Frames index by index."""
-    cells = [index.cells for index in indexes]
-    ids = np.concatenate([some.h3 for some in cells])
-    source = np.repeat(np.arange(len(cells)), [len(some) for some in cells])
-    row = np.concatenate([np.arange(len(some)) for some in cells])
+    parts = [index.cells for index in indexes]
+    ids = np.concatenate([cells.h3 for cells in parts])
+    source = np.repeat(np.arange(len(parts)), [len(cells) for cells in parts])
+    row = np.concatenate([np.arange(len(cells)) for cells in parts])
+    # By cell, and equal cells by index: the first of each run of equal cells is the one that stays.
     order = np.lexsort((source, ids))
     first = np.ones(len(order), dtype=bool)
     first[1:] = ids[order][1:] != ids[order][:-1]
     kept = order[first]
     frames = tuple(
-        np.unique(some.frame[row[kept][source[kept] == number]])
-        for number, some in enumerate(cells)
+        np.unique(cells.frame[row[kept][source[kept] == number]])
+        for number, cells in enumerate(parts)
     )
     return MergeOrder(source[kept], row[kept], frames, len(ids) - len(kept))
 
@@ -84,21 +88,29 @@ def merge_vectors(
             progress.advance(len(block))
 
 
-def merge_tokens(path: Path, indexes: Sequence[Index], order: MergeOrder) -> None:
-    """Write the token maps of the frames that are left; every index must keep them.
+def merge_tokens(
+    path: Path, indexes: Sequence[Index], order: MergeOrder
+) -> tuple[int, int, int, int] | None:
+    """Write the token maps of the frames that are left, if every index keeps them.
+
+    Returns:
+        Their shape (F, h, w, D); None where nothing was written.
 
     Raises:
         StorageError: the disk refused.
     """
     maps = [index.tokens for index in indexes if index.tokens is not None]
-    height, width = maps[0].grid_hw
+    if len(maps) < len(indexes):
+        return None
+    shape = (order.frame_count, *maps[0].grid_hw, maps[0].dim)
     begin = 0
-    with TokenWriter(path, (order.frame_count, height, width, maps[0].dim)) as writer:
+    with TokenWriter(path, shape) as writer:
         for tokens, frames in zip(maps, order.frames, strict=True):
             for start in range(0, len(frames), _FRAMES_AT_ONCE):
-                some = frames[start : start + _FRAMES_AT_ONCE]
-                writer.write(np.arange(begin, begin + len(some)), tokens.halves(some))
-                begin += len(some)
+                block = frames[start : start + _FRAMES_AT_ONCE]
+                writer.write(np.arange(begin, begin + len(block)), tokens.halves(block))
+                begin += len(block)
+    return shape
 
 
 def merge_chips(path: Path, indexes: Sequence[Index], order: MergeOrder) -> None:
@@ -137,7 +149,7 @@ def merge_table(path: Path, indexes: Sequence[Index], order: MergeOrder) -> Miss
         own = order.source == number
         cells = index.cells.taken(order.row[own])
         h3[own], lonlat_deg[own], area_m2[own] = cells.h3, cells.lonlat_deg, cells.area_m2
-        frame[own] = begin + np.searchsorted(frames, cells.frame)
+        frame[own] = begin + np.searchsorted(frames, cells.frame)  # its place among those kept
         begin += len(frames)
     missing = _still_missing(indexes, h3)
     cells = CellRows(h3, lonlat_deg, area_m2, frame)
@@ -149,17 +161,17 @@ def merged_frames(indexes: Sequence[Index], order: MergeOrder) -> FrameRows:
     """The frames that are left, index by index."""
     pairs = list(zip((index.frames for index in indexes), order.frames, strict=True))
     return FrameRows(
-        np.concatenate([some.bounds_wsen_m[kept] for some, kept in pairs]),
-        np.concatenate([some.valid_fraction[kept] for some, kept in pairs]),
+        np.concatenate([frames.bounds_wsen_m[kept] for frames, kept in pairs]),
+        np.concatenate([frames.valid_fraction[kept] for frames, kept in pairs]),
     )
 
 
 def _still_missing(indexes: Sequence[Index], indexed: npt.NDArray[np.uint64]) -> MissingRows:
     """What was missing anywhere and is indexed nowhere, each cell once."""
-    found = [read_missing(index.path / TABLE_FILE) for index in indexes]
-    ids = np.concatenate([some.h3 for some in found])
-    reasons = [reason for some in found for reason in some.reason]
-    lonlat_deg = np.concatenate([some.lonlat_deg for some in found])
+    parts = [read_missing(index.path / TABLE_FILE) for index in indexes]
+    ids = np.concatenate([missing.h3 for missing in parts])
+    reasons = [reason for missing in parts for reason in missing.reason]
+    lonlat_deg = np.concatenate([missing.lonlat_deg for missing in parts])
     unique, first = np.unique(ids, return_index=True)
     first = first[~np.isin(unique, indexed)]
     return MissingRows(ids[first], lonlat_deg[first], [reasons[row] for row in first])

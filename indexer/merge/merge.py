@@ -1,4 +1,4 @@
-"""Several indexes as one: a new build that answers as if their regions had been built together.
+"""Merges indexes into a new build that answers as if their regions had been built together.
 
 A vector of the merged index is the vector it was, bit for bit. Cells that two of them have are
 taken from the first. Frames that no cell refers to any more are left out; the others are numbered
@@ -12,26 +12,32 @@ says which part is what.
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+import shapely
+from shapely.geometry import MultiPolygon, Polygon, shape
 
 from gair.errors import IndexMismatchError, UsageError
-from gair.files import disk_errors
-from indexer.build.build_manifest import summary_lines
 from indexer.index.chips import CHIPS_FILE
 from indexer.index.content_hash import content_sha256
 from indexer.index.index import Index, open_index
 from indexer.index.ivf_tune import TuningQueries, calibration_photos, make_search
-from indexer.index.manifest import Manifest
+from indexer.index.manifest import (
+    SCHEMA_VERSION,
+    FileRecord,
+    Manifest,
+    region_field,
+    tokens_field,
+    utc_now,
+)
 from indexer.index.storage import (
     LOCATION_FILE,
-    REGION_FILE,
     RS_FILE,
     TABLE_FILE,
     TOKENS_FILE,
@@ -41,7 +47,9 @@ from indexer.index.storage import (
     new_build_id,
     publish,
     require_space,
+    write_outline,
 )
+from indexer.index.table import FrameRows, MissingRows
 from indexer.merge.copy_rows import (
     MergeOrder,
     merge_chips,
@@ -51,8 +59,10 @@ from indexer.merge.copy_rows import (
     merge_vectors,
     merged_frames,
 )
-from indexer.merge.merged_manifest import merged_manifest, merged_region
 from indexer.probability.calibration import calibration_path
+from indexer.regions.region import Region
+
+_T = TypeVar("_T")
 
 _MUST_AGREE: dict[str, Callable[[Manifest], Any]] = {
     "models": lambda m: f"{m.model.name} ({m.model.fingerprint[:12]})",
@@ -81,22 +91,22 @@ class MergeReport:
     @property
     def summary(self) -> list[str]:
         """Lines for people."""
-        found = summary_lines(self.manifest)
+        lines = self.manifest.summary
         parts = ", ".join(f"{p['cells']:,} cells of {p['index']}" for p in self.manifest.merged)
-        found.append(f"  merged: {parts}; {self.duplicates:,} cells were in more than one")
+        lines.append(f"  merged: {parts}; {self.duplicates:,} cells were in more than one")
         if len(kinds := self.manifest.precisions) > 1:
-            found.append(
+            lines.append(
                 f"  note: parts were computed in {' and '.join(kinds)}, which may change a score "
-                "by 0.01; build with --precision to have them alike"
+                "by 0.01; build in one precision to have them alike"
             )
         if self.tokens_dropped:
-            found.append("  note: not all keep token maps, so there are no answers between cells")
+            lines.append("  note: not all keep token maps, so there are no answers between cells")
         if self.calibrated:
-            found.append(
+            lines.append(
                 f"  note: the calibration of {', '.join(self.calibrated)} was not carried over: "
                 "run python -m indexer calibrate"
             )
-        return found
+        return lines
 
 
 def merge_indexes(
@@ -150,12 +160,12 @@ def check_alike(indexes: Sequence[Index]) -> None:
     """
     first = indexes[0]
     for other in indexes[1:]:
-        for what, of in _MUST_AGREE.items():
-            one, two = of(first.manifest), of(other.manifest)
-            if one != two:
+        for plural, value_of in _MUST_AGREE.items():
+            ours, theirs = value_of(first.manifest), value_of(other.manifest)
+            if ours != theirs:
                 raise IndexMismatchError(
-                    f"indexes {first.name!r} and {other.name!r} cannot be merged: their {what} "
-                    f"differ, {one} and {two}: build one of them again"
+                    f"indexes {first.name!r} and {other.name!r} cannot be merged: their {plural} "
+                    f"differ, {ours} and {theirs}: build one of them again"
                 )
 
 
@@ -172,17 +182,13 @@ def _filled(
     began = time.perf_counter()
     merge_vectors(folder / RS_FILE, [index.rs for index in indexes], order, quiet=quiet)
     merge_vectors(folder / LOCATION_FILE, [index.location for index in indexes], order, quiet=quiet)
-    keeps_tokens = all(index.tokens is not None for index in indexes)
-    if keeps_tokens:
-        merge_tokens(folder / TOKENS_FILE, indexes, order)
+    token_shape = merge_tokens(folder / TOKENS_FILE, indexes, order)
     if any(index.chips is not None for index in indexes):
         merge_chips(folder / CHIPS_FILE, indexes, order)
     missing = merge_table(folder / TABLE_FILE, indexes, order)
     region = merged_region(indexes, name)
-    outline = folder / REGION_FILE
-    with disk_errors(outline):
-        outline.write_bytes(json.dumps(region.to_geojson()).encode())
-    search = make_search(folder, index_type, _known_photos(indexes), quiet=quiet)
+    write_outline(folder, region.to_geojson())
+    search = make_search(folder, index_type, _calibration_photos(indexes), quiet=quiet)
     records = file_records(folder)
     return merged_manifest(
         name,
@@ -192,7 +198,7 @@ def _filled(
         frames=merged_frames(indexes, order),
         missing=missing,
         taken=np.bincount(order.source, minlength=len(indexes)).tolist(),
-        keeps_tokens=keeps_tokens,
+        token_shape=token_shape,
         search=search,
         files=records,
         content_sha256=content_sha256(folder, records),
@@ -200,14 +206,125 @@ def _filled(
     )
 
 
-def _known_photos(indexes: Sequence[Index]) -> TuningQueries | None:
+def _calibration_photos(indexes: Sequence[Index]) -> TuningQueries | None:
     """Photos of the first of the indexes that was ever calibrated."""
     for index in indexes:
-        found = calibration_photos(index.path.parent, index.manifest.model.fingerprint)
-        if found is not None:
-            return found
+        photos = calibration_photos(index.path.parent, index.manifest.model.fingerprint)
+        if photos is not None:
+            return photos
     return None
 
 
 def _is_calibrated(index: Index) -> bool:
     return calibration_path(index.path.parent, index.manifest.build).exists()
+
+
+def merged_region(indexes: Sequence[Index], name: str) -> Region:
+    """The union of the regions, with the credits of all."""
+    outlines = [index.outline for index in indexes]
+    areas = [shape(outline["geometry"]) for outline in outlines]
+    union = shapely.union_all(areas) if len(areas) > 1 else areas[0]
+    parts = [part for part in shapely.get_parts(union) if isinstance(part, Polygon)]
+    credits = [str(outline["properties"].get("attribution", "")) for outline in outlines]
+    geometry = parts[0] if len(parts) == 1 else MultiPolygon(parts)
+    return Region(name, geometry, "; ".join(_once(credits)))
+
+
+def merged_manifest(
+    name: str,
+    build: str,
+    indexes: Sequence[Index],
+    *,
+    region: Region,
+    frames: FrameRows,
+    missing: MissingRows,
+    taken: Sequence[int],
+    token_shape: tuple[int, int, int, int] | None,
+    search: dict[str, Any],
+    seconds: Mapping[str, float],
+    files: dict[str, FileRecord],
+    content_sha256: str,
+) -> Manifest:
+    """The manifest of a merged build whose files are all written.
+
+    Args:
+        name: of the index.
+        build: identifier of the build.
+        indexes: its parts.
+        region: the union of theirs.
+        frames: the frames that are left.
+        missing: cells that none of them could index.
+        taken: cells from each part.
+        token_shape: (F, h, w, D) of the token maps; None where not all parts keep them.
+        search: the index type.
+        seconds: where the time went.
+        files: hashes of the files.
+        content_sha256: hash of what they hold.
+    """
+    first, every = indexes[0].manifest, [index.manifest for index in indexes]
+    incomplete = int((frames.valid_fraction < 1).sum())
+    reasons = Counter(missing.reason)
+    return replace(
+        first,
+        schema_version=SCHEMA_VERSION,
+        name=name,
+        build=build,
+        created_utc=utc_now(),
+        region=region_field(region),
+        cells_in_region=int(sum(taken)) + len(missing.reason),
+        cells_indexed=int(sum(taken)),
+        missing=dict(sorted(reasons.items())),
+        frames={**first.frames, "count": len(frames.valid_fraction), "incomplete": incomplete},
+        imagery=merged_imagery([manifest.imagery for manifest in every]),
+        tokens=tokens_field(token_shape, TOKENS_FILE),
+        warnings=_once([text for manifest in every for text in manifest.warnings]),
+        seconds={part: round(s, 3) for part, s in seconds.items()},
+        files=files,
+        computed={"precision": ", ".join(merged_precisions(every))},
+        content_sha256=content_sha256,
+        search=search,
+        merged=[
+            {
+                "index": manifest.name,
+                "build": manifest.build,
+                "created_utc": manifest.created_utc,
+                "cells": int(count),
+                "precision": ", ".join(manifest.precisions),
+            }
+            for manifest, count in zip(every, taken, strict=True)
+        ],
+    )
+
+
+def merged_precisions(parts: Sequence[Manifest]) -> list[str]:
+    """Types that the vectors of some builds were computed in, each once."""
+    return sorted({precision for part in parts for precision in part.precisions})
+
+
+def merged_imagery(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What imagery is, of several builds: scenes once each, credits and licences joined.
+
+    Of other fields that differ, texts are joined and anything else becomes a list.
+    """
+    merged: dict[str, Any] = {}
+    for key in _once([key for part in parts for key in part]):
+        values: list[Any] = _once([part[key] for part in parts if key in part])
+        if all(isinstance(value, list) for value in values):
+            merged[key] = _once([item for value in values for item in value])
+        elif len(values) == 1:
+            merged[key] = values[0]
+        elif all(isinstance(value, str) for value in values):
+            terms = [term for value in values for term in value.split("; ")]
+            merged[key] = "; ".join(_once(terms))
+        else:
+            merged[key] = values
+    return merged
+
+
+def _once(values: Sequence[_T]) -> list[_T]:
+    """Each value the first time it comes; empty texts not at all."""
+    once: list[_T] = []
+    for value in values:
+        if value not in once and value != "":
+            once.append(value)
+    return once

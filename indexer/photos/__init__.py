@@ -1,1 +1,1 @@
-"""indexer/photos."""
+"""Photos: lists of them, what their tags say, and their vectors."""

@@ -1,4 +1,4 @@
-"""What photos and manifests say of the moment of capture: place, heading and date.
+"""Reads place, heading and date of capture from the tags of photos.
 
 The tags are those of EXIF 2.32, section 4.6 (``DateTimeOriginal``, ``OffsetTimeOriginal``,
 ``GPSImgDirection``). Whatever is malformed counts as not given.

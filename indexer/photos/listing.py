@@ -1,4 +1,4 @@
-"""Which photos there are: a folder of photos with GPS tags, or a CSV or Parquet manifest.
+"""Lists photos: of a folder, by their GPS tags, or of a CSV or Parquet manifest.
 
 A manifest has a row a photo; its columns may be called, in any case:
 
@@ -98,14 +98,14 @@ def read_photos(path: Path | str, *, extra: Sequence[str] = ()) -> list[ListedPh
     if not path.exists():
         raise DatasetError(f"no photos at {path}: give a folder, or a .csv or .parquet manifest")
     if path.is_dir():
-        found = [_from_tags(file, path) for file in _photo_files(path)]
+        photos = [_from_tags(file, path) for file in _photo_files(path)]
         nothing = f"no photo in {path}: give a folder with {', '.join(sorted(PHOTO_SUFFIXES))}"
     else:
-        found = list(_from_manifest(path, extra))
+        photos = list(_from_manifest(path, extra))
         nothing = f"{path} lists no photos: it needs a row a photo"
-    if not found:
+    if not photos:
         raise DatasetError(nothing)
-    return found
+    return photos
 
 
 def _photo_files(folder: Path) -> list[Path]:
@@ -114,15 +114,15 @@ def _photo_files(folder: Path) -> list[Path]:
             f"cannot look into {error.filename}: {error.strerror}; make it readable"
         ) from error
 
-    found: list[Path] = []
+    photos: list[Path] = []
     for parent, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [
+        photos += [
             Path(parent, file)
             for file in files
             if not file.startswith(".") and Path(file).suffix.lower() in PHOTO_SUFFIXES
         ]
-    return sorted(found, key=lambda file: file.relative_to(folder).as_posix())
+    return sorted(photos, key=lambda file: file.relative_to(folder).as_posix())
 
 
 def _from_tags(file: Path, folder: Path) -> ListedPhoto:
@@ -177,20 +177,20 @@ def _columns(path: Path, header: Iterable[str]) -> dict[str, str]:
     by_name: dict[str, str] = {}
     for column in header:
         by_name.setdefault(column.strip().lower(), column)
-    found = {
+    columns = {
         field: by_name[next(alias for alias in aliases if alias in by_name)]
         for field, aliases in COLUMNS.items()
         if any(alias in by_name for alias in aliases)
     }
     missing = [
-        " or ".join(COLUMNS[field]) for field in ("file", "lat", "lon") if field not in found
+        " or ".join(COLUMNS[field]) for field in ("file", "lat", "lon") if field not in columns
     ]
     if missing:
         has = ", ".join(repr(column) for column in header) or "none"
         raise UsageError(
             f"{path} has no column {'; no column '.join(missing)}: its columns are {has}"
         )
-    return found
+    return columns
 
 
 Row = Mapping[str, object]
@@ -213,12 +213,12 @@ def _csv_rows(path: Path, _: Sequence[str]) -> tuple[list[str], Iterable[Row]]:
 def _parquet_rows(path: Path, extra: Sequence[str]) -> tuple[list[str], Iterable[Row]]:
     from pyarrow.parquet import ParquetFile
 
-    known = {alias for aliases in COLUMNS.values() for alias in aliases}
+    read = {alias for aliases in COLUMNS.values() for alias in aliases}
     with _reading(path), ParquetFile(path) as file:
         header = list(file.schema_arrow.names)
 
     def rows() -> Iterator[Row]:
-        wanted = [c for c in header if c in extra or c.strip().lower() in known]
+        wanted = [c for c in header if c in extra or c.strip().lower() in read]
         with _reading(path), ParquetFile(path) as file:
             for batch in file.iter_batches(columns=wanted):
                 yield from batch.to_pylist()

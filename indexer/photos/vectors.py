@@ -74,15 +74,6 @@ class PhotoVectors:
             counts[reason] = counts.get(reason, 0) + 1
         return counts
 
-    def some(self, rows: npt.NDArray[np.int64]) -> PhotoVectors:
-        """Some of the photos, in the order of ``rows``."""
-        failures = {
-            new: self.failures[old] for new, old in enumerate(rows.tolist()) if old in self.failures
-        }
-        return PhotoVectors(
-            [self.photos[row] for row in rows], self.s[rows], self.lonlat_deg[rows], failures
-        )
-
 
 def photo_vectors(
     geolocator: Geolocator,
@@ -132,11 +123,11 @@ def _fill(
 ) -> None:
     """The vectors of some rows, from the store or from the model."""
     digests = {row: _digest(listed[row].path) for row in rows}
-    known = store.read([digest for digest in digests.values() if digest])
+    kept = store.read([digest for digest in digests.values() if digest])
     opened: dict[int, Photo] = {}
     for row, digest in digests.items():
-        if digest in known:
-            s[row] = known[digest]
+        if digest in kept:
+            s[row] = kept[digest]
             continue
         try:
             opened[row] = open_photo(listed[row].path)
@@ -174,10 +165,10 @@ class _Store:
         if self._connection is None:
             return {}
         marks = ",".join("?" * len(digests))
-        found = self._connection.execute(
+        rows = self._connection.execute(
             f"SELECT sha256, vector FROM vectors WHERE sha256 IN ({marks})", digests
         )
-        return {digest: np.frombuffer(blob, dtype="<f4") for digest, blob in found}
+        return {digest: np.frombuffer(blob, dtype="<f4") for digest, blob in rows}
 
     def write(self, vectors: dict[str, Vectors]) -> None:
         """Keep some; they are on the disk when this returns."""
@@ -208,5 +199,5 @@ def _store(folder: Path | None, fingerprint: str) -> Iterator[_Store]:
             yield _Store(connection)
     except sqlite3.Error as error:
         raise StorageError(
-            f"cannot keep photo vectors in {path} ({error}): delete it, or pass another --cache"
+            f"cannot keep photo vectors in {path} ({error}): delete it, or choose another cache"
         ) from error

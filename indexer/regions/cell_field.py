@@ -1,4 +1,4 @@
-"""Which cells lie near one another, and sums over those neighbourhoods.
+"""Neighbourhoods of cells, and sums over them.
 
 Distances are great-circle metres; cells are found by a k-d tree over points of the unit sphere, so
 nothing is special at the antimeridian or the poles.
@@ -112,20 +112,21 @@ class CellField:
         for near in self._near(np.asarray(self._tree.data), BLUR_REACH * spread_m):
             weight = np.exp(-0.5 * (_arc_m(near.data) / spread_m) ** 2)
             weight *= self.area_m2[near.indices]
-            total = np.add.reduceat(weight, near.indptr[:-1])  # each cell is near itself
+            # Sums a row: reduceat needs rows that are not empty, and each cell is near itself.
+            total = np.add.reduceat(weight, near.indptr[:-1])
             near.data[:] = weight / np.repeat(total, np.diff(near.indptr))
             blocks.append(near)
-        found = self._stacked(blocks)
-        return found if found.nnz > len(self) else None
+        matrix = self._stacked(blocks)
+        return matrix if matrix.nnz > len(self) else None
 
     def _near(self, points: Floats, radius_m: float) -> Iterator[csr_array]:
         """Some of (C, 3) points after the others: their chords to the cells within a radius."""
         reach = chord_of(radius_m)
         for start in range(0, len(points), _POINTS_AT_ONCE):
-            some = points[start : start + _POINTS_AT_ONCE]
-            pairs = KDTree(some).sparse_distance_matrix(self._tree, reach, output_type="ndarray")
+            block = points[start : start + _POINTS_AT_ONCE]
+            pairs = KDTree(block).sparse_distance_matrix(self._tree, reach, output_type="ndarray")
             where = (pairs["i"].astype(np.int32), pairs["j"].astype(np.int32))
-            yield csr_array((pairs["v"], where), shape=(len(some), len(self)))
+            yield csr_array((pairs["v"], where), shape=(len(block), len(self)))
 
     def _stacked(self, blocks: list[csr_array]) -> csr_array:
         return vstack(blocks, format="csr") if blocks else csr_array((0, len(self)))

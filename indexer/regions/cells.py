@@ -69,8 +69,8 @@ def cells_of(region_geometry: Polygon | MultiPolygon, resolution: int) -> Cells:
 def cells_at(lonlat_deg: npt.ArrayLike, resolution: int) -> npt.NDArray[np.uint64]:
     """The cell that each of (Q, 2) points lies in, (Q,); 0, which is none, for NaN."""
     points = np.asarray(lonlat_deg, dtype=np.float64).reshape(-1, 2).tolist()
-    found = (h3.latlng_to_cell(lat, lon, resolution) if lon == lon else 0 for lon, lat in points)
-    return np.fromiter(found, dtype=np.uint64, count=len(points))
+    cells = (h3.latlng_to_cell(lat, lon, resolution) if lon == lon else 0 for lon, lat in points)
+    return np.fromiter(cells, dtype=np.uint64, count=len(points))
 
 
 def cell_boundary_lonlat_deg(cell: int | np.uint64) -> npt.NDArray[np.float64]:
@@ -123,11 +123,11 @@ def _check_cell(cell: int | np.uint64, shown: str) -> None:
 
 def _ids_within(geometry: Polygon | MultiPolygon, resolution: int) -> npt.NDArray[np.uint64]:
     """(N,) ascending ids of the cells with their centre inside."""
-    found = [
+    ids = [
         h3.h3shape_to_cells_experimental(h3.geo_to_h3shape(part), resolution, contain="center")
         for part in narrow_parts(geometry)
     ]
-    return np.unique(np.concatenate([np.empty(0, np.uint64), *found]))
+    return np.unique(np.concatenate([np.empty(0, np.uint64), *ids]))
 
 
 def _own_cell_area_km2(geometry: Polygon | MultiPolygon, resolution: int) -> float:

@@ -1,6 +1,6 @@
 """Outlines of places by name, from a server that answers as Nominatim does.
 
-Nobody is asked unless a user names a place (``--place``). Nominatim's search is documented at
+Nobody is asked unless a user names a place. Nominatim's search is documented at
 https://nominatim.org/release-docs/latest/api/Search/ and its usage policy, which wants a User-Agent
 that names the program, at https://operations.osmfoundation.org/policies/nominatim/. One name may be
 several places (there is more than one City of London), so the user chooses where there is a choice.
@@ -43,12 +43,12 @@ def find_place(name: str, url: str = NOMINATIM, *, number: int | None = None) ->
             ``number`` does not say which.
     """
     if not name.strip():
-        raise UsageError("--place is empty: name a place, for example --place Vienna")
+        raise UsageError("the name of a place is empty: give one, for example Vienna")
     matches = [match for match in _ask(name, url) if _is_area(match)]
     if not matches:
         raise RegionError(
-            f"{url} knows no area named {name!r}: spell it otherwise, add the country, or pass "
-            "--polygon FILE.geojson"
+            f"{url} knows no area named {name!r}: spell it otherwise, add the country, or "
+            "take its outline from a GeoJSON file"
         )
     regions = [_region(match, url) for match in matches]
     if number is None and len(regions) > 1:
@@ -56,16 +56,16 @@ def find_place(name: str, url: str = NOMINATIM, *, number: int | None = None) ->
             f"{n}: {match.get('display_name', '?')} ({region.area_km2:,.1f} km2)"
             for n, (match, region) in enumerate(zip(matches, regions, strict=True), 1)
         )
-        raise RegionError(f"{name!r} may be {len(regions)} places, {listed}: add --place-number N")
+        raise RegionError(f"{name!r} may be {len(regions)} places, {listed}: choose a place number")
     if not 1 <= (number or 1) <= len(regions):
-        raise UsageError(f"--place-number {number} is not in 1..{len(regions)} for {name!r}")
+        raise UsageError(f"place number {number} is not in 1..{len(regions)} for {name!r}")
     return regions[(number or 1) - 1]
 
 
 def _ask(name: str, url: str) -> list[dict[str, Any]]:
     import httpx
 
-    remedy = "try again later, name another --geocoder, or pass --polygon FILE.geojson"
+    remedy = "try again later, name another geocoder, or give the outline as GeoJSON"
     question = {"q": name, "format": "jsonv2", "polygon_geojson": 1, "limit": MOST_MATCHES}
     try:
         address = httpx.URL(f"{url.rstrip('/')}/search", params=question)
@@ -75,7 +75,9 @@ def _ask(name: str, url: str) -> list[dict[str, Any]]:
             answer.raise_for_status()
             matches = json.loads(_at_most(answer.iter_bytes(), _MOST_BYTES))
     except httpx.InvalidURL as error:
-        raise UsageError(f"--geocoder {url!r} is no http or https URL: give {NOMINATIM}") from error
+        raise UsageError(
+            f"the geocoder {url!r} is no http or https URL: give {NOMINATIM}"
+        ) from error
     except httpx.HTTPStatusError as error:
         status = error.response.status_code
         raise RegionError(f"{url} refused with status {status}: {remedy}") from error

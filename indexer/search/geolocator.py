@@ -15,8 +15,8 @@ import numpy.typing as npt
 from gair.errors import IndexMismatchError, ModelError, UsageError
 from gair.photos.photo import Photo, open_photo
 from gair.preprocess import street_view_pixels
-from indexer.index.external import with_store
 from indexer.index.index import Index, find_index, open_index
+from indexer.index.milvus import with_store
 from indexer.probability.calibration import load_calibration
 from indexer.probability.posterior import ScoreWeights
 from indexer.probability.verdicts import Verdict, verify_claim
@@ -133,7 +133,7 @@ class Geolocator:
             index: name of the index, or path of its folder; the only one there is if not given.
             indexes_dir: folder of all indexes.
             model: a loaded model or where to load it from; what the manifest names if not given.
-            store: where the vectors are, if not in the index's own files (:mod:`indexer.index.external`).
+            store: where the vectors are, if not in the index's own files (:mod:`indexer.index.milvus`).
         """
         from gair.model import Gair as GairModel
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from frame_vectors import embed_frames
 from measured_builds import described, measured_build
 from measuring import report
 
 from gair.geo import lonlat_to_web_mercator
 from gair.model import Gair
-from indexer.build.embed import embed_frames, embed_locations
-from indexer.build.encoders import Towers
+from indexer.build.embed import Encoders, embed_locations
 from indexer.build.frames import FramePlan, on_whole_pixels, plan_frames
 from indexer.build.recipe import Precision, Recipe, has_bfloat16
 from indexer.imagery import open_imagery
@@ -77,14 +77,14 @@ def test_build_against_one_pass_a_cell(tmp_path: Path) -> None:
 def _bare_forward_s(model: Gair, precision: Precision, frames: int) -> float:
     """Seconds of the encoder alone for so many frames, in passes as a build makes them."""
     recipe = Recipe(precision=precision)
-    towers = Towers(model, recipe)
+    encoders = Encoders(model, recipe)
     pixels = torch.rand(recipe.frames_at_once, 10, 96, 96)
     with torch.inference_mode():
-        towers.token_maps(pixels)
+        encoders.token_maps(pixels)
         since = time.perf_counter()
         left = frames
         while left > 0:
-            towers.token_maps(pixels[:left])
+            encoders.token_maps(pixels[:left])
             left -= len(pixels)
     return time.perf_counter() - since
 
@@ -99,10 +99,10 @@ def _naive_rate() -> float:
         chosen = np.linspace(0, len(cells) - 1, SAMPLE_CELLS).astype(int)
         places = cells.lonlat_deg[chosen]
         plan = _frame_a_cell(regular, places)
-        embed_frames(model, imagery, plan, places, quiet=True)  # warm: files, caches
+        embed_frames(model, imagery, plan, places)  # warm: files, caches
         since = time.perf_counter()
-        embed_frames(model, imagery, plan, places, quiet=True)
-        embed_locations(Towers(model, Recipe()), places)
+        embed_frames(model, imagery, plan, places)
+        embed_locations(Encoders(model, Recipe()), places)
         return SAMPLE_CELLS / (time.perf_counter() - since)
 
 

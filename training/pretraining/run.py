@@ -26,8 +26,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from gair.errors import StorageError, TrainingError, UsageError
-from gair.files import disk_errors, write_whole
+from gair.errors import TrainingError, UsageError
+from gair.files import disk_errors, exclusive, write_whole
 from training.pretraining.arguments import Arguments, overlay, read_yaml
 from training.pretraining.checkpointing import newest_step
 from training.pretraining.config import MAY_CHANGE, PretrainConfig
@@ -152,20 +152,8 @@ def locked(folder: Path) -> Iterator[None]:
     """
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    try:
-        import fcntl
-    except ImportError:  # not POSIX: nothing keeps two runs apart
-        yield
-        return
-    with disk_errors(folder / LOCK_FILE):
-        handle = (folder / LOCK_FILE).open("w")
-    with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StorageError(
-                f"another process is training in {folder}: wait for it, or stop it"
-            ) from None
+    refusal = f"another process is training in {folder}: wait for it, or stop it"
+    with exclusive(folder / LOCK_FILE, refusal):
         yield
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pytest
 import shapely
 import torch
+from frame_vectors import embed_frames
 from shapely.geometry.base import BaseGeometry
 from small_builds import tiny_model
 from toy_city import write_city
@@ -22,13 +23,12 @@ from gair.errors import ImageryError, ModelError
 from gair.geo import Footprint
 from gair.model import Gair
 from gair.preprocess import remote_sensing_pixels
-from indexer.build.embed import embed_frames, embed_locations
-from indexer.build.encoders import Towers
+from gair.progress import Timings
+from indexer.build.embed import Encoders, embed_locations
 from indexer.build.frames import FramePlan, frame_shape_px, plan_frames
-from indexer.build.outcome import INDEXED, MOSTLY_EMPTY, NO_DATA, OUTSIDE, Outcome
 from indexer.build.reading import FRAMES_AHEAD
 from indexer.build.recipe import Recipe
-from indexer.build.timings import Timings
+from indexer.build.units import INDEXED, MOSTLY_EMPTY, NO_DATA, OUTSIDE, Outcome
 from indexer.imagery import FramePixels, open_imagery
 
 HALF_ULP = 2.0**-12
@@ -107,7 +107,7 @@ def one_by_one(
 @pytest.mark.parametrize("frames", [1, 9])
 def test_batches_give_what_each_cell_gives_alone(frames: int) -> None:
     plan, points = row_of_frames(frames)
-    found = embed_frames(tiny_model(), World(), plan, points, quiet=True)
+    found = embed_frames(tiny_model(), World(), plan, points)
     assert found.vectors.dtype == np.float16
     assert (found.status == INDEXED).all()
     wanted = one_by_one(plan, points, token_maps(plan))
@@ -120,8 +120,7 @@ def test_baseline_modes_are_passed_on() -> None:
     maps = token_maps(plan)
     modes: tuple[QueryMode, ...] = ("nili", "bilinear", "bicubic", "mean")
     found = {
-        mode: embed_frames(tiny_model(), World(), plan, points, mode=mode, quiet=True).vectors
-        for mode in modes
+        mode: embed_frames(tiny_model(), World(), plan, points, mode=mode).vectors for mode in modes
     }
     for mode in modes[1:]:
         wanted = one_by_one(plan, points, maps, mode)
@@ -135,7 +134,7 @@ def test_cells_no_imagery_was_promised_for_are_outside() -> None:
     far = np.concatenate([points, [[100.0, 10.0]]])
     discs = shapely.union_all([shapely.Point(n * 0.5, 40).buffer(0.1) for n in range(2)])
     plan = plan_frames(far, discs, plan.side_m)
-    found = embed_frames(tiny_model(), World(), plan, far, quiet=True)
+    found = embed_frames(tiny_model(), World(), plan, far)
     assert found.status.tolist() == [INDEXED] * len(points) + [OUTSIDE]
     assert not found.vectors[-1].any()
     assert found.missing() == {"outside the imagery": 1}
@@ -154,7 +153,7 @@ def test_a_mostly_empty_frame_is_not_used_and_a_cell_without_data_is_not_indexed
         (0.0, [NO_DATA, NO_DATA, NO_DATA]),
     ):
         valid = np.broadcast_to(x < share, (side, side))
-        found = embed_frames(tiny_model(), World(valid), plan, points, quiet=True)
+        found = embed_frames(tiny_model(), World(valid), plan, points)
         assert found.status.tolist() == expected
         assert (np.abs(found.vectors).sum(1) > 0).tolist() == [s == INDEXED for s in expected]
         assert found.valid_fraction == pytest.approx([share], abs=0.01)
@@ -167,7 +166,7 @@ def test_the_north_of_the_mask_is_the_north_of_the_frame() -> None:
     side, _ = frame_shape_px(plan.footprint(0), 10.0)
     valid = np.zeros((side, side), dtype=np.bool_)
     valid[: side // 2 + 1] = True
-    found = embed_frames(tiny_model(), World(valid), plan, points, quiet=True)
+    found = embed_frames(tiny_model(), World(valid), plan, points)
     assert found.status.tolist() == [INDEXED, NO_DATA]
 
 
@@ -181,7 +180,7 @@ def test_a_hole_of_a_real_raster_is_no_data(tmp_path: Path) -> None:
     )
     with open_imagery(city) as imagery:
         plan = plan_frames(points, imagery.coverage, 2446.0)
-        found = embed_frames(tiny_model(), imagery, plan, points, quiet=True)
+        found = embed_frames(tiny_model(), imagery, plan, points)
     assert found.status.tolist() == [NO_DATA, NO_DATA, NO_DATA, INDEXED]
 
 
@@ -205,7 +204,7 @@ def reader_threads() -> list[threading.Thread]:
 def test_a_broken_file_ends_the_work_with_its_own_error() -> None:
     plan, points = row_of_frames(11)
     with pytest.raises(ImageryError, match="world.tif is broken"):
-        embed_frames(tiny_model(), World(fail_at=9), plan, points, quiet=True)
+        embed_frames(tiny_model(), World(fail_at=9), plan, points)
     assert not reader_threads()
 
 
@@ -231,7 +230,7 @@ def test_when_the_consumer_fails_the_reader_stops_early(what: str) -> None:
     world = Stopping() if what == "pixels" else World()
     model = broken_model() if what == "model" else tiny_model()
     with pytest.raises((ImageryError, ModelError), match="10, height, width|not finite"):
-        embed_frames(model, world, plan, points, quiet=True)
+        embed_frames(model, world, plan, points)
     assert not reader_threads()
     read = len(world.reads)
     assert read <= 8 + 2 * FRAMES_AHEAD + 2
@@ -243,8 +242,8 @@ def test_time_is_accounted_for() -> None:
     plan, points = row_of_frames(3)
     timings = Timings()
     began = time.perf_counter()
-    embed_frames(tiny_model(), World(), plan, points, timings=timings, quiet=True)
-    embed_locations(Towers(tiny_model(), Recipe()), points, timings=timings)
+    embed_frames(tiny_model(), World(), plan, points, timings=timings)
+    embed_locations(Encoders(tiny_model(), Recipe()), points, timings=timings)
     total = time.perf_counter() - began
     own = {"waiting for imagery", "imagery encoder", "dense sampling", "location encoder"}
     beside = {"reading (beside)", "preprocessing (beside)"}
@@ -256,7 +255,7 @@ def test_time_is_accounted_for() -> None:
 def test_locations_in_several_passes_equal_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("indexer.build.embed.LOCATIONS_AT_ONCE", 4)
     places = np.random.default_rng(0).uniform((-180, -85), (180, 85), (10, 2))
-    found = embed_locations(Towers(tiny_model(), Recipe()), places)
+    found = embed_locations(Encoders(tiny_model(), Recipe()), places)
     with torch.inference_mode():
         wanted = torch.cat(
             [tiny_model().encode_location(torch.tensor(p[None]).float()) for p in places]
@@ -268,6 +267,6 @@ def test_a_model_that_gives_no_numbers_is_refused() -> None:
     model = broken_model()
     plan, points = row_of_frames(1)
     with pytest.raises(ModelError, match="not finite"):
-        embed_frames(model, World(), plan, points, quiet=True)
+        embed_frames(model, World(), plan, points)
     with pytest.raises(ModelError, match="not finite"):
-        embed_locations(Towers(model, Recipe()), points)
+        embed_locations(Encoders(model, Recipe()), points)

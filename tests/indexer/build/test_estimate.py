@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gair.model import Gair
 from indexer.build import estimate as estimates
-from indexer.build.encoders import Towers
+from indexer.build.embed import Encoders
 from indexer.build.estimate import Speed, estimate, measured_speed
 from indexer.build.recipe import Recipe
 from indexer.imagery import open_imagery
@@ -30,21 +30,21 @@ class Clock:
         self.places = 0
         monkeypatch.setattr(estimates, "time", SimpleNamespace(perf_counter=lambda: self.now_s))
 
-        def token_maps(towers: Towers, pixels: Tensor) -> Tensor:
+        def token_maps(encoders: Encoders, pixels: Tensor) -> Tensor:
             self.now_s += MAP_S * len(pixels)
             return torch.zeros(len(pixels), 12, 12, 192)
 
-        def at_points(towers: Towers, token_maps: Tensor, xy: Tensor) -> Tensor:
+        def at_points(encoders: Encoders, token_maps: Tensor, xy: Tensor) -> Tensor:
             self.now_s += POINT_S * xy.shape[0] * xy.shape[1]
             return torch.zeros(*xy.shape[:2], 192)
 
-        def at_places(towers: Towers, lonlat_deg: Tensor) -> Tensor:
+        def at_places(encoders: Encoders, lonlat_deg: Tensor) -> Tensor:
             self.now_s += PLACE_S * len(lonlat_deg)
             self.places += len(lonlat_deg)
             return torch.zeros(len(lonlat_deg), 192)
 
         for encoder in (token_maps, at_points, at_places):
-            monkeypatch.setattr(Towers, encoder.__name__, encoder)
+            monkeypatch.setattr(Encoders, encoder.__name__, encoder)
 
 
 def test_both_encoders_are_timed_each_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,9 +83,9 @@ def outcomes(city_tif: Path, tmp_path_factory: pytest.TempPathFactory) -> list[O
             with open_imagery(city_tif) as imagery, pytest.MonkeyPatch.context() as patch:
                 if moment != "read":
                     home = (
-                        indexer.build.write_index
-                        if moment == "write_table"
-                        else indexer.build.build
+                        indexer.build.build
+                        if moment == "gather_outcome"
+                        else indexer.build.write_index
                     )
                     patch.setattr(home, moment, and_fill(getattr(home, moment), disk, leave))
                 leave_bytes = leave if moment == "read" else None

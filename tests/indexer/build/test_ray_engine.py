@@ -114,5 +114,7 @@ def test_without_ray_the_package_is_named(
     monkeypatch.setitem(sys.modules, "ray", None)
     assert main(build_argv(city_tif, tmp_path, "--engine", "ray")) == 1
     err = capsys.readouterr().err
-    assert "error: Ray is not installed: pip install 'gair-geolocator[ray]', or leave" in err
+    assert (
+        "error: Ray is not installed: pip install 'gair-geolocator[ray]', or use the local" in err
+    )
     assert not list(tmp_path.iterdir())

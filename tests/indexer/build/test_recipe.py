@@ -13,7 +13,7 @@ from toy_city import photo
 
 from gair.errors import UsageError
 from gair.preprocess import street_view_pixels
-from indexer.build.encoders import Towers
+from indexer.build.embed import Encoders
 from indexer.build.recipe import (
     Recipe,
     choose_frames_at_once,
@@ -54,7 +54,7 @@ def test_half_precision_scores_and_ranks_as_float32_does(both: tuple[Index, Inde
 
 def test_half_precision_is_another_number_and_rounds_no_phase() -> None:
     places = torch.tensor([[-0.1, 51.5], [179.9, -80.0], [12.0, 0.01]])
-    low = Towers(tiny_model(), Recipe(precision="bfloat16"))
+    low = Encoders(tiny_model(), Recipe(precision="bfloat16"))
     with torch.inference_mode():
         wanted, found = tiny_model().encode_location(places), low.at_places(places)
     assert found.dtype == torch.float32

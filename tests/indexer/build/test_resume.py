@@ -126,7 +126,7 @@ def test_limit_leaves_a_build_to_go_on_with(
         assert main([*argv, "--limit", "2"]) == 3
         out, err = capsys.readouterr()
         assert out == ""
-        last = f"stopped after 2 new units, as --limit asks: {done} of {count} units are done and"
+        last = f"stopped after 2 new units, as limit asks: {done} of {count} units are done and"
         assert err.splitlines()[-1].startswith(last)
         assert len(finished_units(tmp_path / "city")) == done
     assert f"resuming: 2 of {count} units are there" in err

@@ -312,7 +312,11 @@ def test_the_same_photos_give_the_same_numbers(
 
 
 def test_no_photo_that_can_be_judged(calibrated: Geolocator, photos: PhotoVectors) -> None:
-    found = evaluate(calibrated, photos.some(np.array([5, 6, 7])), QUIET)
+    found = evaluate(
+        calibrated,
+        PhotoVectors(photos.photos[5:8], photos.s[5:8], photos.lonlat_deg[5:8], {}),
+        QUIET,
+    )
     assert row(found, "answer")["numbers"]["median_m"]["value"] == "inf"
     assert "∞" in html_of(found)
     json.dumps(found, allow_nan=False)

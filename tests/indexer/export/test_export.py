@@ -18,7 +18,7 @@ from small_builds import fill_disk, rewrite_manifest, small_disk
 
 from gair.errors import StorageError
 from indexer.commands.cli import main
-from indexer.export import geoparquet
+from indexer.export import export
 from indexer.export.export import export_geoparquet
 from indexer.export.stac_item import EXTENSION, stac_item
 from indexer.index.index import Index, open_index
@@ -63,7 +63,7 @@ def test_every_cell_and_vector_comes_back(toy: Index, exported: Path) -> None:
 def test_row_groups_are_small_and_leave_nothing_out(
     toy: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(geoparquet, "ROWS_A_GROUP", 50)
+    monkeypatch.setattr(export, "ROWS_A_GROUP", 50)
     export_geoparquet(toy, tmp_path / "g.parquet", quiet=True)
     found = pq.ParquetFile(tmp_path / "g.parquet")
     assert found.metadata.num_row_groups == -(-len(toy.cells) // 50)
@@ -172,6 +172,6 @@ def test_a_file_appears_whole_or_not_at_all(toy: Index, tmp_path: Path) -> None:
 def test_wrong_usage(tiny_index: Path, capsys: Capture) -> None:
     argv = ["export", "toy", "--indexes", str(tiny_index), "--to"]
     message = refusal([*argv, "toy.csv"], capsys, status=2)
-    assert message == "--to 'toy.csv': name a .parquet file, or milvus://PATH_OR_HOST"
+    assert message == "to 'toy.csv': name a .parquet file, or milvus://PATH_OR_HOST"
     message = refusal([*argv, "milvus://x.db", "--stac"], capsys, status=2)
     assert message == "--stac goes with a .parquet file, not with --to milvus://..."

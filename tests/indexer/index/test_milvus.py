@@ -26,10 +26,9 @@ from gair.errors import GairError, IndexMismatchError, SearchIndexError, UsageEr
 from gair.model import Gair
 from indexer.commands.cli import main
 from indexer.index import milvus_connection
-from indexer.index.external import is_store_address, with_store
 from indexer.index.index import open_index
-from indexer.index.milvus import collection_name, open_milvus, push_index
-from indexer.index.milvus_connection import TOKEN_VARIABLE, milvus_uri
+from indexer.index.milvus import collection_name, open_milvus, push_index, with_store
+from indexer.index.milvus_connection import TOKEN_VARIABLE, is_store_address, milvus_uri
 from indexer.search.geolocator import Geolocator
 from indexer.search.prior import build_prior
 
@@ -81,7 +80,7 @@ def test_a_password_in_an_address_is_refused_and_not_repeated(
 
 
 def test_another_address_is_refused(toy: Path) -> None:
-    with pytest.raises(UsageError, match="--store 'redis://x': write milvus://PATH.db, "):
+    with pytest.raises(UsageError, match="store 'redis://x': write milvus://PATH.db, "):
         with_store(open_index(toy), "redis://x")
 
 

@@ -35,7 +35,7 @@ def test_names_that_are_safe(name: str) -> None:
     "name", ["", ".", "..", ".hidden", "-x", "a/b", "a\\b", "a b", "é", "a\n", "x" * 65, "a\0"]
 )
 def test_names_that_are_not(name: str) -> None:
-    with pytest.raises(UsageError, match="must be 1 to 64 letters.*pass another with --name"):
+    with pytest.raises(UsageError, match="must be 1 to 64 letters.*choose another"):
         check_name(name)
 
 
@@ -192,7 +192,7 @@ def test_another_user_is_told_what_is_not_permitted(city_tif: Path, tmp_path: Pa
 @contextlib.contextmanager
 def nobody() -> Iterator[None]:
     """As a user without rights."""
-    import fcntl  # noqa: F401  (nobody may not be allowed to read Python's own files)
+    import filelock  # noqa: F401  (nobody may not be allowed to read Python's own files)
 
     os.seteuid(65534)
     try:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from frame_vectors import embed_frames
 from small_builds import (
     BOX_WSEN_DEG,
     build_box,
@@ -25,7 +26,6 @@ from gair.files import sha256_of
 from gair.geo import Footprint
 from gair.preprocess import remote_sensing_pixels
 from indexer.build.build import BuildOptions, build_index
-from indexer.build.embed import embed_frames
 from indexer.build.frames import FramePlan
 from indexer.imagery import open_imagery
 from indexer.index.index import Index, open_index
@@ -134,7 +134,7 @@ def test_a_mostly_empty_frame_is_not_kept(city_tif: Path, tmp_path: Path) -> Non
         plan = FramePlan(bounds, np.arange(2), np.full(2, 152), 2446.0, 0.75)
         shape = (2, 12, 12, 192)
         with TokenWriter(tmp_path / "t.npy", shape) as writer:
-            found = embed_frames(tiny_model(), imagery, plan, points, tokens=writer, quiet=True)
+            found = embed_frames(tiny_model(), imagery, plan, points, tokens=writer)
     assert found.valid_fraction.tolist() == pytest.approx([1, 0.3], abs=0.1)
     assert TokenMaps(tmp_path / "t.npy").frame([0, 1]).abs().amax((1, 2, 3)).bool().tolist() == [
         True,
@@ -143,7 +143,7 @@ def test_a_mostly_empty_frame_is_not_kept(city_tif: Path, tmp_path: Path) -> Non
 
 
 def test_values_past_half_precision_are_refused() -> None:
-    with pytest.raises(ModelError, match=r"token maps reach 70000.*\(--no-token-maps\)"):
+    with pytest.raises(ModelError, match=r"token maps reach 70000.*\(keep_token_maps\)"):
         half_maps(torch.tensor([1.0, 70_000.0]).view(1, 1, 1, 2))
 
 

@@ -20,12 +20,11 @@ from gair.model import Gair
 from indexer.build.build import BuildOptions, build_index
 from indexer.build.recipe import WantedPrecision
 from indexer.commands.cli import main
-from indexer.export.geoparquet import embedding_entry
+from indexer.export.export import embedding_entry
 from indexer.imagery import open_imagery
 from indexer.index.index import Index, open_index
 from indexer.index.table import read_missing
-from indexer.merge.merge import merge_indexes
-from indexer.merge.merged_manifest import merged_imagery
+from indexer.merge.merge import merge_indexes, merged_imagery
 from indexer.regions.region import Region
 from indexer.search.geolocator import Geolocator
 

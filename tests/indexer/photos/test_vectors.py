@@ -85,20 +85,13 @@ def test_a_photo_is_encoded_once_a_model(
     assert not np.array_equal(changed.s[0], first.s[0])
 
 
-def test_some_of_them_keep_their_failures(geolocator: Counting, manifest: Path) -> None:
-    some = found_of(geolocator, manifest, None).some(np.array([3, 0]))
-    assert [p.name for p in some.photos] == ["broken.jpg", "a.jpg"]
-    assert list(some.failures) == [0]
-    assert some.usable.tolist() == [False, True]
-
-
 def test_a_store_that_is_none_is_named(
     geolocator: Counting, manifest: Path, tmp_path: Path
 ) -> None:
     found_of(geolocator, manifest, tmp_path / "cache")
     (store,) = (tmp_path / "cache").glob("*.sqlite")
     store.write_bytes(b"something else, and long enough to be looked at" * 100)
-    with pytest.raises(StorageError, match=r"sqlite .*delete it, or pass another --cache"):
+    with pytest.raises(StorageError, match=r"sqlite .*delete it, or choose another cache"):
         found_of(geolocator, manifest, tmp_path / "cache")
 
 

@@ -104,12 +104,12 @@ def test_several_matches_are_listed_with_their_areas_and_one_is_chosen(url: str)
         find_place("City of London", url)
     assert str(caught.value) == (
         "'City of London' may be 2 places, 1: City of London, England (5.1 km2); 2: City of "
-        "London, Ontario (815.9 km2): add --place-number N"
+        "London, Ontario (815.9 km2): choose a place number"
     )
     second = find_place("City of London", url, number=2)
     assert second.bbox_wsen_deg[0] == pytest.approx(-81.4)
     assert find_place("City of London", url, number=1).name == "city-of-london"
-    with pytest.raises(UsageError, match=r"--place-number 3 is not in 1\.\.2"):
+    with pytest.raises(UsageError, match=r"place number 3 is not in 1\.\.2"):
         find_place("City of London", url, number=3)
 
 
@@ -133,7 +133,7 @@ def test_addresses_that_cannot_work() -> None:
         find_place("x", "http://127.0.0.1:9")
     with pytest.raises(UsageError, match="no http or https URL"):
         find_place("x", "file:///etc")
-    with pytest.raises(UsageError, match="--place is empty"):
+    with pytest.raises(UsageError, match="the name of a place is empty"):
         find_place(" ", "http://127.0.0.1:9")
 
 

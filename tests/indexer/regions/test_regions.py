@@ -93,7 +93,7 @@ def test_the_shipped_file_is_small_and_says_where_it_is_from() -> None:
 
 def test_an_unknown_name_says_what_there_is() -> None:
     with pytest.raises(
-        RegionError, match=r"unknown region 'atlantis'; there is: .*london.*--bbox="
+        RegionError, match=r"unknown region 'atlantis'; there is: .*london.*GeoJSON"
     ):
         named_region("atlantis")
 
