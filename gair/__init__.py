@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from gair.config import GairConfig as GairConfig
     from gair.errors import GairError as GairError
     from gair.geo import Footprint as Footprint
+    from gair.info import ModelInfo as ModelInfo
     from gair.model import Gair as Gair
-    from gair.model import ModelInfo as ModelInfo
     from gair.photos.photo import Photo as Photo
     from gair.photos.photo import open_photo as open_photo
 
@@ -22,7 +22,7 @@ _HOME = {
     "Gair": "gair.model",
     "GairConfig": "gair.config",
     "GairError": "gair.errors",
-    "ModelInfo": "gair.model",
+    "ModelInfo": "gair.info",
     "PRESETS": "gair.config",
     "Photo": "gair.photos.photo",
     "open_photo": "gair.photos.photo",

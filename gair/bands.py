@@ -1,4 +1,4 @@
-"""Sentinel-2 bands by name: which ones GAIR takes, their statistics, and how to find them.
+"""Sentinel-2 bands by name: the ten that GAIR takes, their statistics, and their order in a file.
 
 A raster may hold its bands in any order, so they are found by name and never by position or count:
 a standard Level-1C stack has 13 bands and a Level-2A stack 12, and from the ninth band on the same
@@ -108,24 +108,24 @@ def band_indices(
             f"{what} does not name its {bands}, and {needs} are needed: state their order with "
             f"--bands {' | '.join(reversed(list(LAYOUTS)))} | B2,B3,..."
         )
-    known = [canonical_band(name) if name else None for name in names]
-    missing = [band for band in wanted if band not in known]
+    bands_there = [canonical_band(name) if name else None for name in names]
+    missing = [band for band in wanted if band not in bands_there]
     if missing:
         there = ", ".join(name or "unnamed" for name in names)
         raise BandError(
             f"{what} lacks {', '.join(missing)} (it has {there}): use imagery with all of {needs}"
         )
-    twice = [band for band in wanted if known.count(band) > 1]
+    twice = [band for band in wanted if bands_there.count(band) > 1]
     if twice:
         raise BandError(
             f"{what} has {', '.join(twice)} more than once: state the order of its "
             f"{len(names)} bands with --bands, and '-' for those to leave out"
         )
-    return [known.index(band) for band in wanted]
+    return [bands_there.index(band) for band in wanted]
 
 
 def parse_bands(text: str) -> tuple[str, ...]:
-    """The band order that a user states for a raster, as ``--bands`` takes it.
+    """The band order that a user states for a raster, such as ``l2a-12``.
 
     Args:
         text: A name of :data:`LAYOUTS`, or the bands in file order joined by commas, such as

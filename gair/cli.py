@@ -1,12 +1,18 @@
-"""The command line: ``python -m gair check | convert``."""
+"""Command line: ``python -m gair check | convert``."""
 
 from __future__ import annotations
 
-import argparse
+from argparse import ArgumentParser
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from gair.command import run_command
+from gair.command import HelpFormatter, add_command, run_parsed
+from gair.fields import option
+
+if TYPE_CHECKING:
+    from gair.model import Gair
 
 _EPILOG = """\
 examples:
@@ -21,80 +27,105 @@ examples:
 """
 
 
+_MODEL = "a folder, a release checkpoint file, a Hugging Face id, or shipped:demo"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Model:
+    model: str = option(positional=True, metavar="model", help=_MODEL)
+    allow_unknown: bool = False
+    """Load a checkpoint although it has tensors nobody knows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Check(_Model):
+    pairs: Path = option(Path("gair_pairs"), metavar="DIR")
+    """Folder with pairs.csv and the chips and photos it names."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Convert(_Model):
+    folder: Path = option(positional=True, metavar="folder")
+    """Where the model goes."""
+    half: bool = False
+    """Store weights as float16, half the size; they are loaded as float32."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status (0, 1 for a failure, 2 for wrong usage)."""
-    arguments = _parser().parse_args(argv)
-    return run_command(lambda: int(arguments.run(arguments)), interrupted="interrupted")
+    parser = ArgumentParser(
+        prog="python -m gair",
+        description="Check and convert GAIR models.",
+        epilog=_EPILOG,
+        formatter_class=HelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    add_command(
+        commands,
+        "check",
+        _Check,
+        _check,
+        help="compare a model with nine scores its authors published",
+        description="Compare a model with nine published cosines between the three example chips "
+        "and photos of github.com/zpl99/GAIR, with and without the final norm. Exits 0 if it "
+        "reproduces them.",
+    )
+    add_command(
+        commands,
+        "convert",
+        _Convert,
+        _convert,
+        help="save a model as a folder",
+        description="Convert any model that can be loaded to safetensors, config and card. What "
+        "a folder says of its training goes along: the end of its card, and training.json.",
+    )
+    return run_parsed(parser, argv, interrupted="interrupted")
 
 
-def _check(arguments: argparse.Namespace) -> int:
-    from gair.checkpoints.check import compare, comparison_lines, load_pairs
+def _check(options: _Check) -> int:
+    from gair.check import compare, comparison_lines, load_pairs
     from gair.model import Gair
 
-    pairs = load_pairs(Path(arguments.pairs))
-    model = Gair.from_pretrained(arguments.model, allow_unknown=arguments.allow_unknown)
+    pairs = load_pairs(options.pairs)
+    model = Gair.from_pretrained(options.model, allow_unknown=options.allow_unknown)
     comparisons = compare(model, pairs)
     print(f"model {model.info.name}, licence {model.info.licence}")
     print("\n".join(comparison_lines(comparisons)))
     return 0 if any(c.reproduces for c in comparisons) else 1
 
 
-def _convert(arguments: argparse.Namespace) -> int:
-    from gair.checkpoints.checkpoint import convert
-
+def _convert(options: _Convert) -> int:
     model = convert(
-        arguments.model,
-        arguments.folder,
-        half=arguments.half,
-        allow_unknown=arguments.allow_unknown,
+        options.model, options.folder, half=options.half, allow_unknown=options.allow_unknown
     )
-    print(f"{arguments.folder}: {model.info.name}, licence {model.info.licence}")
+    print(f"{options.folder}: {model.info.name}, licence {model.info.licence}")
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m gair",
-        description="Check and convert GAIR models.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    check = commands.add_parser(
-        "check",
-        help="compare a model with nine scores its authors published",
-        description="Compare a model with nine published cosines between the three example chips "
-        "and photos of github.com/zpl99/GAIR, with and without the final norm. Exits 0 if it "
-        "reproduces them.",
-    )
-    check.set_defaults(run=_check)
-    check.add_argument(
-        "--pairs",
-        default="gair_pairs",
-        metavar="DIR",
-        help="folder with pairs.csv and the chips and photos it names (default: %(default)s)",
-    )
-    convert = commands.add_parser(
-        "convert",
-        help="save a model as a folder",
-        description="Convert any model that can be loaded to safetensors, config and card. What "
-        "a folder says of its training goes along: the end of its card, and training.json.",
-    )
-    convert.set_defaults(run=_convert)
-    for command in (check, convert):
-        command.add_argument(
-            "model",
-            help="a folder, a release checkpoint file, a Hugging Face id, or shipped:demo",
-        )
-        command.add_argument(
-            "--allow-unknown",
-            action="store_true",
-            help="load a checkpoint although it has tensors nobody knows",
-        )
-    convert.add_argument("folder", help="where the model goes")
-    convert.add_argument(
-        "--half",
-        action="store_true",
-        help="store weights as float16, half the size; they are loaded as float32",
-    )
-    return parser
+def convert(source: str, folder: Path, *, half: bool = False, allow_unknown: bool = False) -> Gair:
+    """Load a model and save it as a folder; returns it.
+
+    What a folder says of the training of its weights goes along: the end of its card, and
+    ``training.json``.
+    """
+    from gair.checkpoints.card import sections_of
+    from gair.checkpoints.checkpoint import CARD_FILE, FACTS_FILE, SHIPPED, shipped_folder
+    from gair.files import write_whole
+    from gair.model import Gair
+
+    model = Gair.from_pretrained(source, allow_unknown=allow_unknown)
+    home = shipped_folder(source) if source.startswith(SHIPPED) else Path(source)
+    card, facts = (_content(home / name) for name in (CARD_FILE, FACTS_FILE))
+    about = sections_of(card.decode(errors="replace"))
+    target = model.save_pretrained(folder, half=half, about=about)
+    if facts:
+        write_whole(target / FACTS_FILE, facts)
+    return model
+
+
+def _content(file: Path) -> bytes:
+    """Of a file beside a saved model; nothing if it is not there, or if no such model is."""
+    from gair.checkpoints.checkpoint import CONFIG_FILE
+
+    ours = file.with_name(CONFIG_FILE).is_file() and file.is_file()
+    return file.read_bytes() if ours else b""

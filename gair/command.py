@@ -1,23 +1,19 @@
-"""What every command line here has in common: how it fails and how it is stopped."""
+"""Command lines: help, flags from dataclasses, errors of one line, and exit statuses."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import os
-import signal
 import sys
 import textwrap
-import threading
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from gair.errors import GairError
 from gair.fields import add_fields, flags_by_name, from_namespace, in_flags
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells report it."""
+from gair.interrupts import INTERRUPTED, sigterm_as_ctrl_c
 
 _T = TypeVar("_T")
 
@@ -132,19 +128,3 @@ def _drop_unwritable_output() -> None:
 def complain(error: object) -> None:
     """One line on standard error, whatever the message holds."""
     print("error:", " ".join(str(error).splitlines()), file=sys.stderr)
-
-
-@contextlib.contextmanager
-def sigterm_as_ctrl_c() -> Iterator[None]:
-    """Let a polite kill end the work as Ctrl-C does, so that nothing half-done is left.
-
-    Only the main thread may handle signals; in any other this does nothing.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

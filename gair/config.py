@@ -1,4 +1,4 @@
-"""The shape of a GAIR model, and two presets.
+"""Shape of a GAIR model, and presets of it.
 
 Sources: the paper (Liu et al., arXiv 2503.16683, ISPRS JPRS 237:166-182) and the tensor shapes of
 the released checkpoint (https://huggingface.co/PingL/GAIR, ``checkpoint.pth``).
@@ -111,8 +111,8 @@ class GairConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> GairConfig:
         """The inverse of :meth:`to_dict`; an unknown or missing field is refused by name."""
-        known = {field.name for field in dataclasses.fields(cls)}
-        odd = sorted(known.symmetric_difference({"inr_hidden": (), **values}))
+        names = {field.name for field in dataclasses.fields(cls)}
+        odd = sorted(names.symmetric_difference({"inr_hidden": (), **values}))
         if odd:
             raise ModelError(f"model config has unknown or missing fields: {', '.join(odd)}")
         arguments: dict[str, Any] = {
@@ -159,5 +159,5 @@ def preset(name: str) -> GairConfig:
     try:
         return PRESETS[name]
     except KeyError:
-        known = ", ".join(PRESETS)
-        raise ModelError(f"unknown model preset {name!r}; there are: {known}") from None
+        names = ", ".join(PRESETS)
+        raise ModelError(f"unknown model preset {name!r}; there are: {names}") from None

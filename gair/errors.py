@@ -1,4 +1,4 @@
-"""Every error a user can meet, in one tree.
+"""Errors a user can meet, in one tree.
 
 ::
 

@@ -1,11 +1,32 @@
-"""Ctrl-C while DuckDB works."""
+"""Interrupts: a polite kill acts like Ctrl-C, and Ctrl-C reaches the caller of DuckDB."""
 
 from __future__ import annotations
 
 import contextlib
+import signal
+import threading
 from collections.abc import Iterator
 
-_SAID = "Query interrupted"
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells report it."""
+
+_DUCKDB_TEXT = "Query interrupted"
+
+
+@contextlib.contextmanager
+def sigterm_as_ctrl_c() -> Iterator[None]:
+    """Let a polite kill end the work as Ctrl-C does, so that nothing half-done is left.
+
+    Only the main thread may handle signals; in any other this does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager
@@ -18,6 +39,6 @@ def interruptible_sql() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if str(error) != _SAID:
+        if str(error) != _DUCKDB_TEXT:
             raise
         raise KeyboardInterrupt from error

@@ -1,4 +1,4 @@
-"""GAIR's two contrastive losses, as functions of embeddings.
+"""Contrastive losses of GAIR as functions of embeddings.
 
 Source: the paper (arXiv 2503.16683, section 4.4) and the release. ``s`` is a street view, ``z`` the
 imagery localised at its point, ``l`` its location; all are L2-normalised here, so raw encoder
@@ -65,6 +65,7 @@ def gair_loss(
         "in_batch": in_batch_locations,
     }
     incl_term = incl(s, z, temperature=temperature)
+    # Total = 1/2 (INCL + SECL(s) + SECL(z)), paper, section 4.4.
     secl_sv = secl(s, own_locations, queue_locations, **options)  # type: ignore[arg-type]
     secl_rs = secl(z, own_locations, queue_locations, **options)  # type: ignore[arg-type]
     return GairLoss((incl_term + secl_sv + secl_rs) / 2, incl_term, secl_sv, secl_rs)
@@ -97,8 +98,10 @@ def incl(
     _check_pair("gathered street views and imagery", gathered_s, gathered_z)
     _check_rows(first, s, gathered_s)
     target = torch.arange(first, first + len(s), device=s.device)
-    to_z = _cosines(s, gathered_z) / temperature
-    to_s = _cosines(z, gathered_s) / temperature
+    # L(s -> z) = -1/B sum_i ln( exp(s_i z_i / t) / sum_j exp(s_i z_j / t) ), j over all N rows;
+    # cross-entropy with row first + i as the class. L(z -> s) likewise; INCL is their sum.
+    to_z = _cosines(s, gathered_z) / temperature  # (B, N)
+    to_s = _cosines(z, gathered_s) / temperature  # (B, N)
     return F.cross_entropy(to_z, target) + F.cross_entropy(to_s, target)
 
 
@@ -130,8 +133,11 @@ def secl(
         A scalar; ``ln(1 + Q)`` when all embeddings are equal.
     """
     _check_pair("images and locations", anchors, own_locations)
+    # L(a -> l) = -1/B sum_i ln( exp(a_i l_i / t) / (exp(a_i l_i / t) + sum_q exp(a_i l_q / t)) ),
+    # q over the queue, and with ``in_batch`` over the other photos' locations, too.
     to_queue = _cosines(anchors, negatives) / temperature  # (B, Q)
     if negatives_valid is not None:
+        # exp(-inf) = 0: an entry that is not there yet adds nothing to the sum.
         to_queue = to_queue.masked_fill(~negatives_valid, float("-inf"))
     if in_batch:
         gathered = own_locations if all_locations is None else all_locations

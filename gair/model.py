@@ -7,7 +7,7 @@ which form of NILI runs are arguments, so one model serves concurrent callers.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import re
 from pathlib import Path
 from typing import Literal, cast
 
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gair.checkpoints.checkpoint import open_checkpoint, write_folder
 from gair.config import GairConfig, QueryMode, preset
 from gair.encoders.initial import initial_state
 from gair.encoders.inr import QUERY_MODES, Nili, interpolate_tokens
@@ -22,26 +23,10 @@ from gair.encoders.location import LocationEncoder
 from gair.encoders.remote_sensing import RemoteSensingEncoder
 from gair.encoders.street_view import StreetViewEncoder
 from gair.errors import FootprintError, ModelError
+from gair.info import UNTRAINED_LICENCE, ModelInfo
 
 NiliForm = Literal["auto", "general", "dense"]
 """Which of the two equal forms of NILI runs; ``auto`` takes the cheaper one."""
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """What travels with the weights into indexes and answers."""
-
-    name: str
-    """Short name for people."""
-    licence: str
-    """Licence of the weights, to be shown wherever their results are shown."""
-    trained: bool
-    """False for random weights: every result is then meaningless and must say so."""
-    source: str
-    """Where the weights came from."""
-
-
-UNTRAINED_LICENCE = "Apache-2.0 (random weights)"
 
 
 class Gair(nn.Module):
@@ -80,16 +65,45 @@ class Gair(nn.Module):
 
     @classmethod
     def from_pretrained(cls, source: str | Path, *, allow_unknown: bool = False) -> Gair:
-        """Load weights; see :func:`gair.checkpoints.checkpoint.load_pretrained`."""
-        from gair.checkpoints.checkpoint import load_pretrained
+        """A model from wherever it is, in evaluation mode, on the CPU.
 
-        return load_pretrained(source, allow_unknown=allow_unknown)
+        Args:
+            source: a folder written by :meth:`save_pretrained`; a release checkpoint file
+                (``.pth``) or a folder that holds one; a Hugging Face id such as ``PingL/GAIR``;
+                ``shipped:NAME`` for a model that comes with this package, such as
+                ``shipped:demo``; or ``untrained:PRESET[:SEED]`` for random weights. Paths are
+                looked at before the hub.
+            allow_unknown: accept a release checkpoint with tensors nobody knows.
+
+        Raises:
+            ModelError: there is no such model, or the hub cannot be reached.
+            CheckpointError: its tensors are not this architecture's.
+        """
+        text = str(source)
+        if text.startswith("untrained:"):
+            _, name, *rest = text.split(":")
+            if len(rest) > 1 or (rest and not re.fullmatch(r"[0-9]{1,9}", rest[0])):
+                raise ModelError(
+                    f"{text!r} is not untrained:PRESET[:SEED], for example untrained:tiny:0"
+                )
+            return cls.untrained(name, seed=int(rest[0]) if rest else 0)
+        checkpoint = open_checkpoint(source, allow_unknown=allow_unknown)
+        model = cls.without_weights(checkpoint.config, checkpoint.info)
+        model.load_state_dict(checkpoint.tensors(model.state_dict()), assign=True)
+        return model
 
     def save_pretrained(self, folder: str | Path, *, half: bool = False, about: str = "") -> Path:
-        """Write weights, config and card; see :func:`gair.checkpoints.checkpoint.save_pretrained`."""
-        from gair.checkpoints.checkpoint import save_pretrained
+        """Write weights, config and card; each file appears whole or not at all.
 
-        return save_pretrained(self, folder, half=half, about=about)
+        Args:
+            folder: made if it is not there.
+            half: store weights as float16, except frequencies; see :mod:`gair.checkpoints.tensors`.
+            about: Markdown for the end of the card, from a heading ``## ...`` on.
+
+        Raises:
+            ModelError: a weight is too large for float16.
+        """
+        return write_folder(folder, self.config, self.info, self.state_dict(), half, about)
 
     @property
     def device(self) -> torch.device:

@@ -1,4 +1,4 @@
-"""Pixels in, tensors out: the only place where photos and rasters become model input.
+"""Preprocessing: the only place where photos and rasters become input of the model.
 
 Both recipes are the release's, bit for bit where it matters: the same clipping, the same truncation
 to eight bits, the same bicubic resampling without anti-aliasing.

@@ -1,15 +1,12 @@
-"""The model card that is saved beside the weights."""
+"""Model card that is saved beside the weights."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from gair.config import GairConfig
 from gair.errors import UsageError
-
-if TYPE_CHECKING:
-    from gair.model import ModelInfo
+from gair.info import ModelInfo
 
 _CARD = """\
 ---
@@ -80,5 +77,5 @@ def model_card(config: GairConfig, info: ModelInfo, *, half: bool = False, about
 
 def sections_of(card: str) -> str:
     """The part of a card that was its ``about``; "" if it has none."""
-    found = re.search(rf"^{_SECTION}", card, re.MULTILINE)
-    return card[found.start() :] if found else ""
+    heading = re.search(rf"^{_SECTION}", card, re.MULTILINE)
+    return card[heading.start() :] if heading else ""

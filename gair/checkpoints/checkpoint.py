@@ -1,8 +1,8 @@
-"""Models on disk and on the hub: find, read strictly, write whole.
+"""Saved models on disk and on the hub: found, read strictly, written whole.
 
 A saved model is a folder of three files: ``model.safetensors``, ``config.json`` (the configuration
 and what travels with the weights) and ``README.md`` (the model card). A trained one also has
-``training.json``, which nothing but people and :func:`convert` reads.
+``training.json``, which nothing but people and :func:`gair.cli.convert` reads.
 """
 
 from __future__ import annotations
@@ -12,13 +12,17 @@ import dataclasses
 import json
 import re
 import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from gair.checkpoints.card import model_card, sections_of
+from gair.checkpoints.card import model_card
 from gair.checkpoints.release import (
     RELEASE_FILE,
     RELEASE_ID,
@@ -27,15 +31,14 @@ from gair.checkpoints.release import (
     looks_like_release,
     release_config,
 )
-from gair.checkpoints.shipped import PREFIX, shipped_folder
 from gair.checkpoints.tensors import read_weights, weights_to_bytes
 from gair.config import GairConfig, preset
 from gair.errors import CheckpointError, ModelError, StorageError
 from gair.files import write_whole
+from gair.info import ModelInfo
 
-if TYPE_CHECKING:
-    from gair.model import Gair
-
+SHIPPED = "shipped:"
+"""Begins the names of models that come with this package, folders under ``gair/data``."""
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
 CARD_FILE = "README.md"
@@ -46,135 +49,110 @@ _HUB_TIMEOUT_S = 10.0
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def load_pretrained(source: str | Path, *, allow_unknown: bool = False) -> Gair:
-    """A model from wherever it is, in evaluation mode, on the CPU.
+@dataclass(frozen=True)
+class Checkpoint:
+    """A saved model: what is known of it before its weights are read."""
 
-    Args:
-        source: a folder written by ``save_pretrained``; a release checkpoint file (``.pth``) or a
-            folder that holds one; a Hugging Face id such as ``PingL/GAIR``; ``shipped:NAME`` for a
-            model that comes with this package, such as ``shipped:demo``; or
-            ``untrained:PRESET[:SEED]`` for random weights. Paths are looked at before the hub.
-        allow_unknown: accept a release checkpoint with tensors nobody knows.
+    config: GairConfig
+    info: ModelInfo
+    tensors: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
+    """Reads the weights for a state dict of these names and shapes; refuses any others."""
+
+
+def open_checkpoint(source: str | Path, *, allow_unknown: bool = False) -> Checkpoint:
+    """Find a saved model: see :meth:`gair.model.Gair.from_pretrained` for what ``source`` may be.
 
     Raises:
         ModelError: there is no such model, or the hub cannot be reached.
-        CheckpointError: its tensors are not this architecture's.
+        CheckpointError: it has none of the tensors of a GAIR checkpoint.
     """
     text = str(source)
-    if text.startswith("untrained:"):
-        return _untrained(text)
-    if text.startswith(PREFIX):
-        model = _load_folder(shipped_folder(text))
-        model.info = dataclasses.replace(model.info, source=text)
-        return model
+    if text.startswith(SHIPPED):
+        checkpoint = _open_folder(shipped_folder(text))
+        return replace(checkpoint, info=replace(checkpoint.info, source=text))
     path = Path(source)
     if path.is_file():
-        return _load_release(path, text, allow_unknown)
+        return _open_release(path, text, allow_unknown)
     if (path / CONFIG_FILE).is_file() and (path / WEIGHTS_FILE).is_file():
-        return _load_folder(path)
+        return _open_folder(path)
     if (path / RELEASE_FILE).is_file():
-        return _load_release(path / RELEASE_FILE, text, allow_unknown)
+        return _open_release(path / RELEASE_FILE, text, allow_unknown)
     if path.is_dir():
         raise ModelError(
             f"{path} holds no model: expected {CONFIG_FILE} with {WEIGHTS_FILE}, or {RELEASE_FILE}"
         )
     if _HUB_ID.fullmatch(text):
-        return _load_hub(text, allow_unknown)
+        return _open_hub(text, allow_unknown)
     raise ModelError(
         f"no model at {text!r}: give a folder, a checkpoint file, a Hugging Face id such as "
         f"{RELEASE_ID}, shipped:demo, or untrained:tiny"
     )
 
 
-def save_pretrained(
-    model: Gair, folder: str | Path, *, half: bool = False, about: str = ""
+def write_folder(
+    folder: str | Path,
+    config: GairConfig,
+    info: ModelInfo,
+    state: Mapping[str, Tensor],
+    half: bool,
+    about: str,
 ) -> Path:
-    """Write weights, config and card; each file appears whole or not at all.
-
-    Args:
-        model: of any float type.
-        folder: made if it is not there.
-        half: store weights as float16, except frequencies; see :mod:`gair.checkpoints.tensors`.
-        about: Markdown for the end of the card, from a heading ``## ...`` on.
-
-    Raises:
-        ModelError: a weight is too large for float16.
-    """
-    weights = weights_to_bytes(model.state_dict(), half=half)
-    card = model_card(model.config, model.info, half=half, about=about)
+    """Write a saved model: see :meth:`gair.model.Gair.save_pretrained`; returns its folder."""
+    weights = weights_to_bytes(state, half=half)
+    card = model_card(config, info, half=half, about=about)
     target = Path(folder)
     try:
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"cannot create {target}: {error.strerror}") from error
-    described = {"gair": model.config.to_dict(), "info": dataclasses.asdict(model.info)}
+    described = {"gair": config.to_dict(), "info": dataclasses.asdict(info)}
     write_whole(target / WEIGHTS_FILE, weights)
     write_whole(target / CARD_FILE, card.encode())
     write_whole(target / CONFIG_FILE, json.dumps(described, indent=2).encode())
     return target
 
 
-def convert(
-    source: str | Path, folder: str | Path, *, half: bool = False, allow_unknown: bool = False
-) -> Gair:
-    """Load a model and save it as a folder; returns it.
+def shipped_names() -> list[str]:
+    """The models that come with this package; a checkout in which none was trained has none."""
+    return sorted(file.parent.name for file in _shipped_home().glob("*/config.json"))
 
-    What a folder says of the training of its weights goes along: the end of its card, and
-    ``training.json``.
+
+def shipped_folder(source: str) -> Path:
+    """The folder of ``shipped:NAME``, as :func:`write_folder` wrote it.
+
+    Raises:
+        ModelError: there is none of that name.
     """
-    model = load_pretrained(source, allow_unknown=allow_unknown)
-    text = str(source)
-    home = shipped_folder(text) if text.startswith(PREFIX) else Path(source)
-    card, facts = (_content(home, name) for name in (CARD_FILE, FACTS_FILE))
-    about = sections_of(card.decode(errors="replace"))
-    target = save_pretrained(model, folder, half=half, about=about)
-    if facts:
-        write_whole(target / FACTS_FILE, facts)
-    return model
+    name = source.removeprefix(SHIPPED)
+    names = shipped_names()
+    if name not in names:
+        there = ", ".join(SHIPPED + shipped for shipped in names) or "none in this installation"
+        raise ModelError(f"no model {source!r} was shipped; there are: {there}")
+    return _shipped_home() / name
 
 
-def _content(folder: Path, name: str) -> bytes:
-    """Of a file beside a saved model; nothing if it is not there, or if no such model is."""
-    ours = (folder / CONFIG_FILE).is_file() and (folder / name).is_file()
-    return (folder / name).read_bytes() if ours else b""
+def _shipped_home() -> Path:
+    return Path(str(resources.files("gair"))) / "data"
 
 
-def _untrained(text: str) -> Gair:
-    from gair.model import Gair
-
-    _, name, *rest = text.split(":")
-    if len(rest) > 1 or (rest and not re.fullmatch(r"[0-9]{1,9}", rest[0])):
-        raise ModelError(f"{text!r} is not untrained:PRESET[:SEED], for example untrained:tiny:0")
-    return Gair.untrained(name, seed=int(rest[0]) if rest else 0)
-
-
-def _load_folder(folder: Path) -> Gair:
-    from gair.model import Gair, ModelInfo
-
+def _open_folder(folder: Path) -> Checkpoint:
     try:
         described: dict[str, Any] = json.loads((folder / CONFIG_FILE).read_text())
         config = GairConfig.from_dict(described["gair"])
         info = ModelInfo(**described["info"])
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
         raise ModelError(f"{folder / CONFIG_FILE} is not a GAIR config: {error!r}") from error
-    model = Gair.without_weights(config, info)
-    weights = read_weights(folder / WEIGHTS_FILE, model.state_dict())
-    model.load_state_dict(weights, assign=True)
-    return model
+    return Checkpoint(config, info, partial(read_weights, folder / WEIGHTS_FILE))
 
 
-def _load_release(path: Path, source: str, allow_unknown: bool) -> Gair:
-    from gair.model import Gair, ModelInfo
-
+def _open_release(path: Path, source: str, allow_unknown: bool) -> Checkpoint:
     state = read_torch_checkpoint(path)
     if not looks_like_release(state):
         raise CheckpointError(f"{path} has none of the tensors of a GAIR checkpoint")
     config = release_config(state, preset("base"))
     info = ModelInfo("GAIR (released weights)", RELEASE_LICENCE, trained=True, source=source)
-    model = Gair.without_weights(config, info)
-    converted = convert_release(state, model.state_dict(), allow_unknown=allow_unknown)
-    model.load_state_dict(converted, assign=True)
-    return model
+    tensors = partial(convert_release, state, allow_unknown=allow_unknown)
+    return Checkpoint(config, info, tensors)
 
 
 def read_torch_checkpoint(path: Path) -> dict[str, Tensor]:
@@ -195,7 +173,7 @@ def read_torch_checkpoint(path: Path) -> dict[str, Tensor]:
     return state
 
 
-def _load_hub(hub_id: str, allow_unknown: bool) -> Gair:
+def _open_hub(hub_id: str, allow_unknown: bool) -> Checkpoint:
     """A model of the hub: one of ours if it is one, else the release's checkpoint."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
@@ -214,8 +192,8 @@ def _load_hub(hub_id: str, allow_unknown: bool) -> Gair:
         except (HfHubHTTPError, OSError) as error:
             raise _no_hub(hub_id, type(error).__name__) from error
         if len(names) == 1:
-            return _load_release(paths[0], hub_id, allow_unknown)
-        return load_pretrained(paths[0].parent)
+            return _open_release(paths[0], hub_id, allow_unknown)
+        return _open_folder(paths[0].parent)
     if listed is None:
         raise _no_hub(hub_id, "out of reach, and nothing was downloaded before")
     raise ModelError(
@@ -230,12 +208,12 @@ def _hub_files(hub_id: str) -> set[str] | None:
     from huggingface_hub.errors import RepositoryNotFoundError
 
     try:
-        found = HfApi().model_info(hub_id, timeout=_HUB_TIMEOUT_S)
+        listing = HfApi().model_info(hub_id, timeout=_HUB_TIMEOUT_S)
     except RepositoryNotFoundError as error:
         raise _no_hub(hub_id, "no such model, or it is private") from error
     except Exception:  # which HTTP library fails differs between releases of the hub's client
         return None
-    return {file.rfilename for file in found.siblings or []}
+    return {file.rfilename for file in listing.siblings or []}
 
 
 def _no_hub(hub_id: str, reason: str) -> ModelError:

@@ -1,4 +1,4 @@
-"""The released checkpoint's tensor names, and their strict conversion to ours.
+"""Tensor names of the released checkpoint, and their strict conversion to ours.
 
 The names and shapes are facts of ``checkpoint.pth`` at https://huggingface.co/PingL/GAIR; its
 weights are CC BY-NC 4.0. Nothing is dropped silently: a tensor is used, or it is on

@@ -1,4 +1,4 @@
-"""The weight file of a saved model: float32 or float16 on disk, always float32 in memory.
+"""Weight file of a saved model: float32 or float16 on disk, always float32 in memory.
 
 Half the size costs at most 1 part in 2048 of each weight. Frequencies of the location encoder stay
 float32 all the same: at sigma 256 float16 would move them by up to 0.25, and so a phase by more

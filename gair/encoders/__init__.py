@@ -1,1 +1,1 @@
-"""gair/encoders."""
+"""Encoders: street view g, remote sensing f, the implicit representation NILI, location e."""

@@ -1,4 +1,4 @@
-"""NILI, the implicit neural representation: a token map as a function of any coordinate.
+"""NILI, implicit neural representation: a token map as a function of any coordinate.
 
 Neural Implicit Local Interpolation is LIIF's feature unfolding and local ensemble
 (https://arxiv.org/abs/2012.09161, section 3) with one affine layer as the decoder (paper, section
@@ -34,8 +34,6 @@ from torch.nn import functional as F
 
 from gair.config import QueryMode
 from gair.errors import ModelError
-
-"""How a token map is read at a point. ``mean`` ignores the point: the frame's mean token."""
 
 QUERY_MODES: tuple[QueryMode, ...] = ("nili", "bilinear", "bicubic", "mean")
 
@@ -78,6 +76,8 @@ def corners(xy: Tensor, grid_hw: tuple[int, int]) -> Corners:
         dim=-1,
     ).flatten(-3, -2)  # (B, N, 4, 2): upper left, upper right, lower left, lower right
     area = offset.prod(dim=-1).abs() + AREA_FLOOR
+    # A centre counts by the rectangle on the other side of the point; reversing the order of the
+    # four (upper left, upper right, lower left, lower right) swaps each with its opposite.
     opposite = area.flip(-1)
     return Corners(index, offset, opposite / opposite.sum(-1, keepdim=True))
 
@@ -85,6 +85,9 @@ def corners(xy: Tensor, grid_hw: tuple[int, int]) -> Corners:
 def _nearest(q: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Along one axis: indices (..., 2) of the two nearest centres, and offsets in half-tokens."""
     shift = torch.tensor([-1.0, 1.0], dtype=q.dtype, device=q.device) / count + EDGE
+    # Half a token to either side lie in the cells of the two nearest centres. In the outer half
+    # cell one of them leaves the frame and is clamped back into the same cell: both are then the
+    # outermost centre, with equal offsets and weights, so the blended offset is not zero there.
     shifted = (q[..., None] + shift).clamp(-1 + EDGE, 1 - EDGE)
     index = (((shifted + 1) * count - 1) / 2).round()
     centre = (2 * index + 1) / count - 1
@@ -116,12 +119,12 @@ class Nili(nn.Module):
             frame = torch.arange(batch, device=xy.device).repeat_interleave(xy.shape[1])
             return self.at_points(token_map, frame, xy.flatten(0, 1)).view(batch, -1, dim)
         unfolded = unfold_3x3(token_map)  # (B, h*w, 9 D)
-        found = corners(xy, (height, width))
+        nearest = corners(xy, (height, width))
         out = token_map.new_zeros(batch, xy.shape[1], dim)
         for k in range(4):
-            at = found.index[..., k, None].expand(-1, -1, 9 * dim)
-            seen = torch.cat([unfolded.gather(1, at), found.offset[..., k, :]], dim=-1)
-            out = out + found.weight[..., k, None] * self.decoder(seen)
+            at = nearest.index[..., k, None].expand(-1, -1, 9 * dim)
+            seen = torch.cat([unfolded.gather(1, at), nearest.offset[..., k, :]], dim=-1)
+            out = out + nearest.weight[..., k, None] * self.decoder(seen)
         return out
 
     def at_points(self, token_maps: Tensor, frame_of_point: Tensor, xy: Tensor) -> Tensor:
@@ -141,15 +144,15 @@ class Nili(nn.Module):
         if isinstance(self.decoder, nn.Sequential):
             return self._mlp_at_points(self.decoder, token_maps, frame_of_point, xy)
         frames, height, width, dim = token_maps.shape
-        found = corners(xy[None], (height, width))
-        index, inside = _neighbourhood(found.index[0], (height, width))  # (P, 4, 9)
-        weight = found.weight[0, ..., None].to(token_maps.dtype) * inside
+        nearest = corners(xy[None], (height, width))
+        index, inside = _neighbourhood(nearest.index[0], (height, width))  # (P, 4, 9)
+        weight = nearest.weight[0, ..., None].to(token_maps.dtype) * inside
         blended = weighted_sums(
             token_maps.reshape(-1, dim),
             (index + (frame_of_point * (height * width))[:, None, None]).transpose(1, 2),
             weight.transpose(1, 2),
         )  # (P, 9, D)
-        offset = (found.weight[..., None] * found.offset).sum(-2)[0]  # (P, 2)
+        offset = (nearest.weight[..., None] * nearest.offset).sum(-2)[0]  # (P, 2)
         seen = [blended.transpose(1, 2).flatten(1), offset.to(token_maps.dtype)]
         return cast(Tensor, self.decoder(torch.cat(seen, dim=1)))
 
@@ -179,16 +182,17 @@ class Nili(nn.Module):
         """
         self._check_affine()
         height, width = grid_hw
-        found = corners(xy[None], grid_hw)
-        wanted = found.index[0] + frame_of_point[:, None] * (height * width)  # (P, 4)
+        nearest = corners(xy[None], grid_hw)
+        wanted = nearest.index[0] + frame_of_point[:, None] * (height * width)  # (P, 4)
         token, place = torch.unique(wanted, return_inverse=True)  # (T,), (P, 4)
-        nine, inside = _neighbourhood(token % (height * width), grid_hw)  # (T, 9)
+        nine, inside = _neighbourhood(token % (height * width), grid_hw)  # (T, 9), in a frame
+        # back to rows of all frames: a token's neighbours lie in its own frame
         nine = nine + (token - token % (height * width))[:, None]
         row, at = torch.unique(nine, return_inverse=True)
         seen = read(row)[at] * inside[..., None]  # (T, 9, D)
         near = seen.transpose(1, 2).flatten(1)  # (T, 9 D), channel-major
         convolved = F.linear(near, self.first.weight[:, : 9 * self.dim], self.first.bias)
-        return self._blended(convolved, place, found.weight[0], found.offset[0])
+        return self._blended(convolved, place, nearest.weight[0], nearest.offset[0])
 
     def _mlp_at_points(
         self, decoder: nn.Sequential, token_maps: Tensor, frame_of_point: Tensor, xy: Tensor
@@ -197,8 +201,9 @@ class Nili(nn.Module):
         frames, height, width, dim = token_maps.shape
         middle, last = decoder[1:-1], decoder[-1]
         near, by_offset = torch.tensor_split(self.first.weight, [9 * dim], dim=1)
-        found = corners(xy[None], (height, width))
+        nearest = corners(xy[None], (height, width))
         start = frame_of_point[:, None] * (height * width)
+        # Four neighbourhoods a point, or one a token of every frame: whichever is fewer.
         if few := 4 * len(xy) < frames * height * width:
             table = token_maps.reshape(-1, dim)
         else:
@@ -206,16 +211,16 @@ class Nili(nn.Module):
         parts = []
         for begin in range(0, max(1, len(xy)), _POINTS_AT_ONCE):
             at = slice(begin, begin + _POINTS_AT_ONCE)
-            index = found.index[0, at]
+            index = nearest.index[0, at]
             if few:
                 nine, inside = _neighbourhood(index, (height, width))
                 seen = table[nine + start[at, :, None]] * inside[..., None]  # (p, 4, 9, D)
                 before = F.linear(seen.transpose(2, 3).flatten(2), near, self.first.bias)
             else:
                 before = table[index + start[at]]
-            offset = found.offset[0, at].to(token_maps.dtype)
+            offset = nearest.offset[0, at].to(token_maps.dtype)
             after = middle(before + F.linear(offset, by_offset))  # (p, 4, hidden)
-            parts.append((after * found.weight[0, at, :, None].to(after.dtype)).sum(1))
+            parts.append((after * nearest.weight[0, at, :, None].to(after.dtype)).sum(1))
         return cast(Tensor, last(torch.cat(parts)))
 
     def convolved(self, token_map: Tensor) -> Tensor:
@@ -232,13 +237,16 @@ class Nili(nn.Module):
         """Read a :meth:`convolved` map at (B, N, 2) points: (B, N, D)."""
         self._check_affine()
         batch, height, width, dim = convolved.shape
-        found = corners(xy, (height, width))
+        nearest = corners(xy, (height, width))
         first = torch.arange(batch, device=xy.device)[:, None, None] * (height * width)
         table = convolved.reshape(-1, dim)
-        return self._blended(table, found.index + first, found.weight, found.offset)
+        return self._blended(table, nearest.index + first, nearest.weight, nearest.offset)
 
     def _blended(self, table: Tensor, index: Tensor, weight: Tensor, offset: Tensor) -> Tensor:
         """Convolved tokens (T, D) blended: (..., 4) rows and weights, (..., 4, 2), to (..., D)."""
+        # With decoder(u, d) = A u + B d + b and weights that sum to 1,
+        #   sum_k w_k decoder(u_k, d_k) = sum_k w_k (A u_k + b) + B sum_k w_k d_k:
+        # A u + b is the convolved token; its blend is bilinear interpolation inside the grid.
         blended = weighted_sums(table, index, weight.to(table.dtype))
         mean = (weight[..., None] * offset).sum(-2)  # (..., 2), 0 inside the grid
         return blended + F.linear(mean.to(table.dtype), self.first.weight[:, 9 * self.dim :])

@@ -1,4 +1,4 @@
-"""The location encoder e: Equal Earth, Fourier features at several scales, one MLP a scale, a sum.
+"""Location encoder e: Equal Earth, Fourier features at several scales, one MLP a scale, a sum.
 
 GeoCLIP's design (https://arxiv.org/abs/2309.16020, section 3.2) with a head of GAIR's width.
 
@@ -33,6 +33,9 @@ def equal_earth(lonlat_deg: Tensor) -> Tensor:
 
     Longitude 180 on the equator gives x = 1.000, the pole y = 0.4867.
     """
+    # Savric et al. 2018: with sin(theta) = sqrt(3) / 2 sin(lat),
+    #   y = theta (A1 + A2 theta^2 + A3 theta^6 + A4 theta^8),
+    #   x = 2 sqrt(3) lon cos(theta) / (3 dy/dtheta); the area of every region is kept.
     a1, a2, a3, a4 = EQUAL_EARTH_A
     lon, lat = torch.deg2rad(lonlat_deg).unbind(-1)
     theta = torch.asin(math.sqrt(3) / 2 * torch.sin(lat))
@@ -67,6 +70,7 @@ class Capsule(nn.Module):
         """(N, 2) projected coordinates to (N, D)."""
         x, y = (2 * math.pi * xy)[..., None].unbind(-2)  # (N, 1) each
         along_x, along_y = self.frequencies.unbind(-1)  # (F,) each
+        # Element by element: a matrix product would be rounded to bfloat16 or TF32 (see above).
         phase = torch.addcmul(x * along_x, y, along_y)  # (N, F)
         features = torch.cat([torch.cos(phase), torch.sin(phase)], dim=-1)
         out: Tensor = self.head(self.layers(features))

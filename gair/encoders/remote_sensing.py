@@ -1,4 +1,4 @@
-"""The remote-sensing encoder f: CROMA's optical transformer with 2D-ALiBi.
+"""Remote-sensing encoder f: CROMA's optical transformer with 2D-ALiBi.
 
 No CLS token and no position embedding: each head adds ``-slope * distance`` between patch centres
 to its attention scores (CROMA, https://arxiv.org/abs/2311.00566, section 3.1; the slopes are
@@ -40,6 +40,7 @@ def alibi_bias(heads: int, grid_hw: tuple[int, int]) -> Tensor:
     centres = torch.stack([rows.flatten(), cols.flatten()], dim=1)  # (h*w, 2)
     offsets = centres[:, None] - centres[None]  # (h*w, h*w, 2)
     distance = offsets.square().sum(-1).sqrt()
+    # (heads, 1, 1) by (h*w, h*w): a head with a steep slope sees near patches only.
     return -torch.tensor(alibi_slopes(heads))[:, None, None] * distance
 
 
@@ -113,18 +114,17 @@ class RemoteSensingEncoder(nn.Module):
         batch, channels, height, width = pixels.shape
         p = self.patch_px
         h, w = height // p, width // p
+        # (B, C, h, i, w, j) to (B, h, w, C, i, j): a patch is channel-major, as CROMA flattens it.
         patches = pixels.view(batch, channels, h, p, w, p).permute(0, 2, 4, 1, 3, 5)
-        tokens = self.patch_embed(
-            patches.reshape(batch, h * w, channels * p * p)
-        )  # (channel, i, j)
-        bias = self.bias
+        tokens = self.patch_embed(patches.reshape(batch, h * w, channels * p * p))  # (B, h*w, D)
+        bias = self.bias  # (heads, h*w, h*w), the same for every frame of the batch
         if (h, w) != self.grid_hw:
             bias = alibi_bias(self.heads, (h, w)).to(tokens.device)
-        found: list[Tensor] = []
+        outputs: list[Tensor] = []
         done = 0
         for count in counts:
             for block in list(self.blocks)[done:count]:
                 tokens = block(tokens, bias)
             done = count
-            found.append(tokens.view(batch, h, w, -1))
-        return found
+            outputs.append(tokens.view(batch, h, w, -1))
+        return outputs

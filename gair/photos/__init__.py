@@ -1,1 +1,1 @@
-"""gair/photos."""
+"""Photos: opened safely, upright, in RGB, with the place their tags disclose."""

@@ -1,4 +1,4 @@
-"""The two things a photo's EXIF tags are read for: which way is up, and what place they disclose.
+"""EXIF tags of a photo: orientation, and the place that they disclose.
 
 Tags that are broken count as absent: they must not cost the photo.
 """

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from gair.config import GairConfig
-    from gair.model import ModelInfo
+    from gair.info import ModelInfo
     from indexer.imagery.source import ImagerySource
 
 _RESTARTS = 4

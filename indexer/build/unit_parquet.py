@@ -24,7 +24,7 @@ from indexer.build.units import INDEXED, REASONS
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from gair.model import ModelInfo
+    from gair.info import ModelInfo
     from indexer.build.embed import UnitVectors
     from indexer.build.units import BuildPlan
 

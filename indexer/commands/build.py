@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from gair.command import INTERRUPTED, add_command
+from gair.command import add_command
 from gair.errors import GairError, UnfinishedError, UsageError
 from gair.fields import option
+from gair.interrupts import INTERRUPTED
 from gair.progress import say
 from indexer.build.options import BuildOptions
 from indexer.commands.arguments import Indexes, IndexTypeChoice

@@ -1,4 +1,4 @@
-"""The command line: ``python -m indexer build | search | ...``.
+"""Command line: ``python -m indexer build | search | ...``.
 
 Parsing needs nothing heavy, so ``--help`` answers at once; torch, FAISS and rasterio are imported
 by the command that needs them (:mod:`indexer.commands`).

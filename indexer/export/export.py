@@ -31,7 +31,7 @@ from indexer.index.table import CellRows
 from indexer.search.outlines import cell_rings, dissolved, middle_longitude_deg
 
 if TYPE_CHECKING:
-    from gair.model import ModelInfo
+    from gair.info import ModelInfo
 
 Geometry = Literal["point", "cell"]
 

@@ -16,7 +16,8 @@ from app.demo import main, why_to_build
 from app.examples import read_samples
 from app.views.index_facts import IndexFacts, facts_line_html, standing_warnings_html
 from gair.fields import from_namespace
-from gair.model import Gair, ModelInfo
+from gair.info import ModelInfo
+from gair.model import Gair
 from indexer.index.index import open_index
 from indexer.search.geolocator import Geolocator
 from training.synthetic.city import ATTRIBUTION, City

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gair.command import complain, sigterm_as_ctrl_c
+from gair.command import complain
+from gair.interrupts import sigterm_as_ctrl_c
 from indexer.commands.cli import main
 
 

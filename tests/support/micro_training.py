@@ -13,7 +13,8 @@ from torch import Tensor
 
 from gair.config import GairConfig
 from gair.encoders.initial import initial_state
-from gair.model import Gair, ModelInfo
+from gair.info import ModelInfo
+from gair.model import Gair
 from training.dataset.batches.batch import Batch
 from training.pretraining.distributed import (
     Ranks,

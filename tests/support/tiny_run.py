@@ -11,7 +11,8 @@ from tiny_dataset import write_tiny_dataset
 
 from gair.config import GairConfig
 from gair.encoders.initial import initial_state
-from gair.model import UNTRAINED_LICENCE, Gair, ModelInfo
+from gair.info import UNTRAINED_LICENCE, ModelInfo
+from gair.model import Gair
 
 SMALL = GairConfig(
     dim=16,

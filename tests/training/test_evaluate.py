@@ -15,7 +15,8 @@ from gair.config import preset
 from gair.encoders.initial import initial_state
 from gair.errors import UsageError
 from gair.geo import haversine_m
-from gair.model import Gair, ModelInfo
+from gair.info import ModelInfo
+from gair.model import Gair
 from training import evaluate
 from training.evaluate import main, table
 from training.experiments import ablations

@@ -13,7 +13,8 @@ import torch
 from gair.config import PRESETS, GairConfig
 from gair.encoders.initial import initial_state
 from gair.errors import UsageError
-from gair.model import UNTRAINED_LICENCE, Gair, ModelInfo
+from gair.info import UNTRAINED_LICENCE, ModelInfo
+from gair.model import Gair
 from training.dataset.batches.augment import AugmentOptions
 from training.dataset.batches.batch import LoaderOptions
 from training.dataset.batches.loader import PairLoader

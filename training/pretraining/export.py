@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from gair.checkpoints.checkpoint import FACTS_FILE
 from gair.files import disk_errors, write_whole
-from gair.model import Gair, ModelInfo
+from gair.info import ModelInfo
+from gair.model import Gair
 
 if TYPE_CHECKING:
     import torch

@@ -26,7 +26,7 @@ from gair.bands import LAYOUTS
 from gair.checkpoints.checkpoint import read_torch_checkpoint
 from gair.checkpoints.release import check_shapes
 from gair.config import GairConfig
-from gair.encoders.timm_import import import_timm
+from gair.encoders.street_view import import_timm
 from gair.errors import CheckpointError, ModelError
 from gair.model import Gair
 

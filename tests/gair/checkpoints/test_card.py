@@ -9,6 +9,7 @@ from tiny_run import SMALL, small_model
 
 import gair.checkpoints.checkpoint
 from gair.checkpoints.card import model_card, sections_of
+from gair.checkpoints.checkpoint import Checkpoint
 from gair.cli import main
 from gair.errors import UsageError
 from gair.model import Gair
@@ -62,7 +63,9 @@ def test_what_others_wrote_beside_their_weights_is_not_taken_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The release's own loader needs the full-size model, so a small one stands in for it."""
-    monkeypatch.setattr(gair.checkpoints.checkpoint, "_load_release", lambda *_: small_model())
+    model = small_model()
+    stand_in = Checkpoint(model.config, model.info, lambda _: model.state_dict())
+    monkeypatch.setattr(gair.checkpoints.checkpoint, "_open_release", lambda *_: stand_in)
     source = tmp_path / "release"
     source.mkdir()
     (source / "checkpoint.pth").touch()

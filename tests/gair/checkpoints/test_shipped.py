@@ -9,8 +9,8 @@ import pytest
 import torch
 from small_builds import BOX_WSEN_DEG, build_box
 
-import gair.checkpoints.shipped
-from gair.checkpoints.shipped import shipped_folder, shipped_names
+import gair.checkpoints.checkpoint
+from gair.checkpoints.checkpoint import shipped_folder, shipped_names
 from gair.cli import main as gair_main
 from gair.errors import CheckpointError, ModelError
 from gair.model import Gair
@@ -27,7 +27,7 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = model.save_pretrained(tmp_path / "data" / "demo", half=True, about="## Made for\n\nx")
     (folder / "training.json").write_text("{}")
     (tmp_path / "data" / "notes").mkdir()
-    monkeypatch.setattr(gair.checkpoints.shipped, "_home", lambda: tmp_path / "data")
+    monkeypatch.setattr(gair.checkpoints.checkpoint, "_shipped_home", lambda: tmp_path / "data")
     return folder
 
 
@@ -48,7 +48,7 @@ def test_an_unknown_name_lists_those_there_are(stand_in: Path, name: str) -> Non
 def test_an_installation_without_models_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gair.checkpoints.shipped, "_home", lambda: tmp_path / "none")
+    monkeypatch.setattr(gair.checkpoints.checkpoint, "_shipped_home", lambda: tmp_path / "none")
     with pytest.raises(ModelError, match="there are: none in this installation"):
         Gair.from_pretrained("shipped:demo")
 

@@ -21,7 +21,8 @@ from gair.arrays import Floats
 from gair.bands import GAIR_BANDS, LAYOUTS, MEAN_DN
 from gair.config import GairConfig
 from gair.encoders.initial import initial_state
-from gair.model import UNTRAINED_LICENCE, Gair, ModelInfo
+from gair.info import UNTRAINED_LICENCE, ModelInfo
+from gair.model import Gair
 from gair.preprocess import remote_sensing_pixels, street_view_pixels
 from training.finetune.encoders.encoder import Adapted, EncoderInfo, Frames, Photos, depths_of
 from training.finetune.encoders.fetching import fetched, installed

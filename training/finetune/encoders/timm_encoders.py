@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from gair.checkpoints.checkpoint import read_torch_checkpoint
 from gair.checkpoints.release import check_shapes
-from gair.encoders.timm_import import import_timm
+from gair.encoders.street_view import import_timm
 from gair.errors import CheckpointError, ModelError
 from training.finetune.encoders.encoder import (
     DEPTHS,

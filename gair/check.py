@@ -1,4 +1,4 @@
-"""Compare a model with the scores that its authors published.
+"""Comparison of a model with the scores that its authors published.
 
 The GAIR repository (https://github.com/zpl99/GAIR) shows cosines between three Sentinel-2 chips and
 three street photos, computed with the released weights. A model that reproduces all nine was
@@ -88,15 +88,15 @@ def compare(
     model: Gair, pairs: Sequence[Pair], published: npt.NDArray[np.float64] = PUBLISHED
 ) -> list[Comparison]:
     """The model's scores as it is, and also without the final norm where it has one."""
-    found = []
+    comparisons = []
     norm = model.remote_sensing.norm
     variants: dict[str, nn.Module] = {"without the final norm": nn.Identity()}
     if not isinstance(norm, nn.Identity):
         variants["with the final norm"] = norm
     for variant, module in variants.items():
         scores = pair_scores(model, module, pairs)
-        found.append(Comparison(variant, scores, float(np.abs(scores - published).max())))
-    return found
+        comparisons.append(Comparison(variant, scores, float(np.abs(scores - published).max())))
+    return comparisons
 
 
 def pair_scores(

@@ -1,4 +1,4 @@
-"""timm imports beside any torchvision, and a working pair is left alone."""
+"""The import of timm: beside any torchvision, and leaving one that works alone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 WITH_OURS = """
-from gair.encoders.timm_import import import_timm
+from gair.encoders.street_view import import_timm
 timm = import_timm()
 from timm.models.vision_transformer import VisionTransformer
 assert import_timm() is timm
@@ -17,11 +17,11 @@ import torch
 library = torch.library.Library("torchvision", "DEF")
 for name in ("nms", "qnms"):
     library.define(name + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-import gair.encoders.timm_import
+import gair.encoders.street_view
 def never():
     raise AssertionError("mended what was not broken")
-gair.encoders.timm_import._declare_missing_operators = never
-gair.encoders.timm_import.import_timm()
+gair.encoders.street_view._declare_missing_operators = never
+gair.encoders.street_view.import_timm()
 """
 
 
