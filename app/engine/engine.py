@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from indexer.search.heatmap import HeatMap, Of
     from indexer.search.prior import Prior
     from indexer.search.query import QueryFields
-    from indexer.search.ranking import Draft, Scored, Seen
+    from indexer.search.ranking import Draft
+    from indexer.search.scored import Scored, Seen
     from indexer.search.token_reader import TokenReader
 
 PhotoInput: TypeAlias = str | os.PathLike[str] | bytes | Upload
@@ -291,7 +292,7 @@ def _left(deadline: float) -> float:
 
 def _together(seen: Sequence[tuple[str, Seen]]) -> Seen:
     """The photos of one place; one photo as it is, without a copy of its scores."""
-    from indexer.search.ranking import Seen
+    from indexer.search.scored import Seen
 
     return seen[0][1] if len(seen) == 1 else Seen.together([photo for _, photo in seen])
 

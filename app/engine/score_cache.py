@@ -15,7 +15,7 @@ from cachetools import TTLCache
 from app.engine.limits import KEPT_SECONDS
 
 if TYPE_CHECKING:
-    from indexer.search.ranking import Seen
+    from indexer.search.scored import Seen
 
 
 class ScoreCache:
@@ -52,7 +52,7 @@ class ScoreCache:
 
 
 def _size(seen: Seen) -> int:
-    from indexer.search.ranking import Scored
+    from indexer.search.scored import Scored
 
     cells = seen.rs.nbytes + seen.location.nbytes if isinstance(seen, Scored) else 0
     return seen.s.nbytes + cells
@@ -65,7 +65,7 @@ def without_pixels(seen: Seen) -> Seen:
     """
     import PIL.Image
 
-    from indexer.search.ranking import Scored
+    from indexer.search.scored import Scored
 
     empty = PIL.Image.new("RGB", (1, 1))
     photos = tuple(replace(photo, rgb=empty) for photo in seen.photos)

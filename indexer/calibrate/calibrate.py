@@ -1,8 +1,8 @@
-"""The recipe of a calibration: from photos whose place is known to what is known of an index.
+"""Calibration of an index on photos whose place is known.
 
 Photos are split once, by a seed. A small part fits the three numbers that turn scores into a
-posterior (:mod:`indexer.calibrate.fit_posterior`); everything with a promise - regions, claims, membership -
-rests on the others, on which nothing was fitted before.
+posterior (:mod:`indexer.calibrate.fit_posterior`); everything with a promise (regions, confidences,
+claims, membership) rests on the others, on which nothing was fitted before.
 """
 
 from __future__ import annotations
@@ -11,15 +11,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
-from gair.arrays import Ints
+from gair.arrays import Ints, Vectors
 from gair.errors import UsageError
-from indexer.calibrate.error_rates import known, measure
+from indexer.calibrate.error_rates import finite, measure
 from indexer.calibrate.fit_posterior import FEWEST_PHOTOS, MOST_PHOTOS, fit_score_weights
-from indexer.calibrate.held_out import Examiner, HeldBack
+from indexer.calibrate.held_out import Guesses, HeldOut, examine
 from indexer.probability.calibration import SCHEMA_VERSION, Calibration
-from indexer.probability.confidence import fit_confidence
+from indexer.probability.confidence import Curve, fit_confidence
 from indexer.probability.out_of_index import (
     OutOfIndexTest,
     check_level,
@@ -27,12 +26,11 @@ from indexer.probability.out_of_index import (
     with_elsewhere,
 )
 from indexer.probability.posterior import ScoreWeights
+from indexer.search.scored import evidence
+from indexer.search.space import SearchSpace
 
 if TYPE_CHECKING:
     from indexer.photos.vectors import PhotoVectors
-    from indexer.search.geolocator import Geolocator
-
-__all__ = ["FEWEST_USABLE", "calibrate", "fit_confidence", "fit_score_weights"]
 
 
 FEWEST_USABLE = 50
@@ -45,7 +43,7 @@ _FIT_ENTRIES = 60_000_000
 
 
 def calibrate(
-    geolocator: Geolocator,
+    space: SearchSpace,
     vectors: PhotoVectors,
     *,
     level: float = 0.05,
@@ -56,7 +54,7 @@ def calibrate(
     """Measure how far an index's answers can be believed.
 
     Args:
-        geolocator: the index and its model.
+        space: the index.
         vectors: photos with known places, drawn like those that will be asked about.
         level: share of the index's own photos that may be refused as not from the index.
         out_of_index: photos from elsewhere, to measure how many of those are noticed.
@@ -67,46 +65,50 @@ def calibrate(
         UsageError: fewer than :data:`FEWEST_USABLE` photos can be used.
     """
     check_level(level)
-    rows, truth, left_out = _usable(geolocator, vectors)
+    rows, truth, left_out = _usable(space, vectors)
     s, lonlat = vectors.s[rows], vectors.lonlat_deg[rows]
     order = np.random.default_rng(seed).permutation(len(rows))
-    count = _fit_count(len(rows), len(geolocator.field))
+    count = _fit_count(len(rows), len(space.field))
     fitted, held = np.sort(order[:count]), np.sort(order[count:])
-    weights = _fit(geolocator, s[fitted], truth[fitted], quiet)
-    examiner = Examiner(geolocator, weights)
-    photos = HeldBack(s[held], lonlat[held], truth[held])
-    found = examiner.examine(photos, seed=seed, quiet=quiet)
-    membership = fit_out_of_index(s, held, found.evidence, level=level, seed=seed)
+    weights = _fit(space, s[fitted], truth[fitted], quiet)
+    photos = HeldOut(s[held], lonlat[held], truth[held])
+    findings = examine(space, weights, photos, seed=seed, quiet=quiet)
+    membership = fit_out_of_index(s, held, findings.evidence, level=level, seed=seed)
     if out_of_index is not None:
-        membership = _with_elsewhere(examiner, membership, out_of_index, left_out)
+        membership = _with_elsewhere(space, weights, membership, out_of_index, left_out)
     measured = {"photos_fitted": float(count), "photos_held_back": float(len(held))}
-    measured |= measure(examiner, photos, found)
+    measured |= measure(space, weights, photos, findings)
     placed = np.isfinite(vectors.lonlat_deg).all(axis=1)
     return Calibration(
         schema_version=SCHEMA_VERSION,
-        build=geolocator.index.manifest.build,
-        model_fingerprint=geolocator.index.manifest.model.fingerprint,
+        build=space.index.manifest.build,
+        model_fingerprint=space.index.manifest.model.fingerprint,
         created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
         photos=len(rows),
         left_out=left_out,
         weights=weights,
-        masses=np.sort(found.masses),
-        confidence={
-            radius_m: fit_confidence(mass, found.miss_m <= radius_m)
-            for radius_m, mass in found.disc_mass.items()
-        },
+        masses=np.sort(findings.masses),
+        confidence=_curves(findings.centre),
+        refined_confidence={} if findings.refined is None else _curves(findings.refined),
         out_of_index=membership,
-        claims={radius_m: np.sort(shares) for radius_m, shares in found.true_claims.items()},
-        false_claims={r: known(shares) for r, shares in found.false_claims.items()},
+        claims={radius_m: np.sort(shares) for radius_m, shares in findings.true_claims.items()},
+        false_claims={r: finite(shares) for r, shares in findings.false_claims.items()},
         photo_lonlat_deg=vectors.lonlat_deg[placed],
         measured=measured,
     )
 
 
-def _usable(geolocator: Geolocator, vectors: PhotoVectors) -> tuple[Ints, Ints, dict[str, int]]:
+def _curves(guesses: Guesses) -> dict[float, Curve]:
+    return {
+        radius_m: fit_confidence(mass, guesses.miss_m <= radius_m)
+        for radius_m, mass in guesses.disc_mass.items()
+    }
+
+
+def _usable(space: SearchSpace, vectors: PhotoVectors) -> tuple[Ints, Ints, dict[str, int]]:
     """Rows of the photos taken in the index, their cells, and how many others there are."""
     rows = np.flatnonzero(vectors.usable)
-    truth = geolocator.cell_row(vectors.lonlat_deg[rows])
+    truth = space.cell_row(vectors.lonlat_deg[rows])
     left_out = dict(vectors.left_out())
     if outside := int((truth < 0).sum()):
         left_out[OUTSIDE_INDEX] = outside
@@ -122,26 +124,27 @@ def _usable(geolocator: Geolocator, vectors: PhotoVectors) -> tuple[Ints, Ints, 
 
 
 def _fit_count(photos: int, cells: int) -> int:
-    """How many photos the sharpness is fitted on."""
+    """How many photos the weights are fitted on."""
     most = max(FEWEST_PHOTOS, min(MOST_PHOTOS, _FIT_ENTRIES // cells))
     return min(most, int(_FIT_SHARE * photos))
 
 
-def _fit(
-    geolocator: Geolocator, s: npt.NDArray[np.float32], truth: Ints, quiet: bool
-) -> ScoreWeights:
-    rs, location = geolocator.index.rs.scores(s), geolocator.index.location.scores(s)
-    return fit_score_weights(rs, location, geolocator.field, truth, quiet=quiet)
+def _fit(space: SearchSpace, s: Vectors, truth: Ints, quiet: bool) -> ScoreWeights:
+    return fit_score_weights(*space.scores(s), space.field, truth, quiet=quiet)
 
 
 def _with_elsewhere(
-    examiner: Examiner, known: OutOfIndexTest, photos: PhotoVectors, left_out: dict[str, int]
+    space: SearchSpace,
+    weights: ScoreWeights,
+    test: OutOfIndexTest,
+    photos: PhotoVectors,
+    left_out: dict[str, int],
 ) -> OutOfIndexTest:
-    """Measure membership on photos from elsewhere; those from the index are counted, not used."""
+    """Measure the test on photos from elsewhere; those from the index are counted, not used."""
     readable = np.isfinite(photos.s).all(axis=1)
     placed = np.isfinite(photos.lonlat_deg).all(axis=1)
     inside = np.zeros(len(photos), dtype=np.bool_)
-    inside[placed] = examiner.geolocator.cell_row(photos.lonlat_deg[placed]) >= 0
+    inside[placed] = space.cell_row(photos.lonlat_deg[placed]) >= 0
     counts = {"cannot be read": ~readable, "taken in the index": readable & inside}
     for reason, rows in counts.items():
         if rows.any():
@@ -152,4 +155,4 @@ def _with_elsewhere(
             f"none of {len(photos):,} photos from elsewhere can be used: they cannot be read, or "
             "were taken in the index"
         )
-    return with_elsewhere(known, s, examiner.evidence(s))
+    return with_elsewhere(test, s, evidence(space, s, weights))

@@ -1,4 +1,4 @@
-"""What a calibration reports of its index: error rates on photos that nothing was fitted on.
+"""Error rates of an index on photos that nothing was fitted on, as a calibration reports them.
 
 Where a number depends on the photos it is measured on, each half of them is judged by the other's.
 """
@@ -9,41 +9,47 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gair.arrays import Floats, Ints
-from indexer.calibrate.held_out import CONFIDENCE_RADII_M, Examiner, Findings, HeldBack
+from gair.arrays import Bools, Floats, Ints
+from indexer.calibrate.held_out import CONFIDENCE_RADII_M, Findings, HeldOut, region_areas_m2
 from indexer.probability.claims import share_as_bad, share_as_good
 from indexer.probability.confidence import fit_confidence
 from indexer.probability.conformal import conformal_mass
+from indexer.probability.posterior import ScoreWeights
 from indexer.probability.reliability import calibration_error
 from indexer.probability.verdicts import CONSISTENT, UNLIKELY, rate_name, verdict_of
+from indexer.search.space import SearchSpace
 
 _REGIONS = 200
 """Photos whose regions are measured."""
 _LEVELS = (0.5, 0.9)
 
 
-def measure(examiner: Examiner, photos: HeldBack, found: Findings) -> dict[str, float]:
-    """What the held-back photos say, by name."""
-    share = examiner.field.area_m2 / examiner.field.area_m2.sum()
+def measure(
+    space: SearchSpace, weights: ScoreWeights, photos: HeldOut, findings: Findings
+) -> dict[str, float]:
+    """What the held-out photos say, by name; of best guesses, the points that people are shown."""
+    share = space.field.area_m2 / space.field.area_m2.sum()
+    shown = findings.shown
     measured = {
-        "nll": float(found.nll.mean()),
+        "nll": float(findings.nll.mean()),
         "nll_chance": float(-np.log(share[photos.truth_row]).mean()),
-        "median_miss_m": float(np.median(found.miss_m)),
+        "median_miss_m": float(np.median(shown.miss_m)),
     }
     for level in _LEVELS:
         name = f"{100 * level:g}"
-        mass = conformal_mass(found.masses, level)
-        area_m2 = examiner.region_area_m2(photos.s[:_REGIONS], mass)
+        mass = conformal_mass(findings.masses, level)
+        area_m2 = region_areas_m2(space, weights, photos.s[:_REGIONS], mass)
         measured[f"region_km2_{name}"] = float(np.median(area_m2)) / 1e6
-        measured[f"region_share_{name}"] = float(np.median(area_m2) / examiner.field.area_m2.sum())
-        measured[f"coverage_{name}"] = float(_crossed(_coverage(found, level), len(photos)).mean())
+        measured[f"region_share_{name}"] = float(np.median(area_m2) / space.field.area_m2.sum())
+        held = _crossed(_coverage(findings.masses, level), len(photos))
+        measured[f"coverage_{name}"] = float(held.mean())
     for radius_m in CONFIDENCE_RADII_M:
-        inside = found.miss_m <= radius_m
-        said = _crossed(_confidence(found, radius_m), len(photos))
+        inside = shown.miss_m <= radius_m
+        likely = _crossed(_confidence(shown.disc_mass[radius_m], inside), len(photos))
         measured[f"within_{radius_m:g}m"] = float(inside.mean())
-        measured[f"ece_{radius_m:g}m"] = float(calibration_error(said, inside)[0])
-    for radius_m in found.true_claims:
-        true, false = found.true_claims[radius_m], known(found.false_claims[radius_m])
+        measured[f"ece_{radius_m:g}m"] = float(calibration_error(likely, inside)[0])
+    for radius_m, true in findings.true_claims.items():
+        false = finite(findings.false_claims[radius_m])
         for rate, value in verdict_rates(true, false).items():
             measured[rate_name(rate, radius_m)] = value
     return measured
@@ -58,16 +64,14 @@ def _crossed(judge: Callable[[Ints, Ints], Floats], count: int) -> Floats:
     return judged
 
 
-def _coverage(found: Findings, level: float) -> Callable[[Ints, Ints], Floats]:
+def _coverage(masses: Floats, level: float) -> Callable[[Ints, Ints], Floats]:
     def judge(some: Ints, others: Ints) -> Floats:
-        return (found.masses[some] <= conformal_mass(found.masses[others], level)).astype(float)
+        return (masses[some] <= conformal_mass(masses[others], level)).astype(float)
 
     return judge
 
 
-def _confidence(found: Findings, radius_m: float) -> Callable[[Ints, Ints], Floats]:
-    mass, inside = found.disc_mass[radius_m], found.miss_m <= radius_m
-
+def _confidence(mass: Floats, inside: Bools) -> Callable[[Ints, Ints], Floats]:
     def judge(some: Ints, others: Ints) -> Floats:
         return fit_confidence(mass[others], inside[others]).chance(mass[some])
 
@@ -101,6 +105,6 @@ def _others_only(p_values: Floats) -> Floats:
     return (p_values * (1 + count) - 1) / max(count, 1)
 
 
-def known(values: Floats) -> Floats:
-    """Those that are there, ascending."""
+def finite(values: Floats) -> Floats:
+    """Those that are numbers, ascending."""
     return np.sort(values[np.isfinite(values)])

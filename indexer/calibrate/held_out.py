@@ -1,47 +1,32 @@
-"""What photos whose place is known show of an index's errors: one pass over those held back.
+"""Errors of an index on held-out photos, whose place is known: one pass over them.
 
 The photos go through in blocks, so that the memory does not grow with their number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
-from scipy.sparse import csr_array
 
-from gair.arrays import Floats, Ints, Vectors
+from gair.arrays import Bools, Floats, Ints, Vectors
 from gair.geo import haversine_m
 from gair.progress import Progress
-from indexer.probability.claims import (
-    RADII_M,
-    Background,
-    background,
-    false_claims,
-    own_sums,
-    points_around,
-    standing,
-)
+from indexer.probability.claims import RADII_M, Background, false_claims, points_around, standing
 from indexer.probability.conformal import mass_to_reach, region_rows
 from indexer.probability.out_of_index import evidence_of
-from indexer.probability.posterior import ScoreWeights, area_log_prior, log_likelihood, posterior
-
-if TYPE_CHECKING:
-    from indexer.search.geolocator import Geolocator
-
+from indexer.probability.posterior import ScoreWeights
+from indexer.search.query import Query
+from indexer.search.ranking import refine_options, shown_points
+from indexer.search.scored import posteriors, scores_for
+from indexer.search.space import SearchSpace
 
 CONFIDENCE_RADII_M = (200.0, 500.0, 1000.0, 2000.0, 5000.0)
 """Radii around the best guess that confidence is calibrated for, metres."""
 
-_ENTRIES_AT_ONCE = 4_000_000
-"""Photos times cells in one step: 32 MB an array."""
-
 
 @dataclass(frozen=True, eq=False)
-class HeldBack:
+class HeldOut:
     """Photos that nothing was fitted on, and where they were taken."""
 
     s: Vectors
@@ -56,6 +41,32 @@ class HeldBack:
 
 
 @dataclass(frozen=True, eq=False)
+class Guesses:
+    """One point a photo as the best guess, and what is true of it."""
+
+    miss_m: Floats
+    """(P,) from the point to where the photo was taken."""
+    disc_mass: dict[float, Floats]
+    """Radius to (P,): posterior mass around the point."""
+
+    @classmethod
+    def room_for(cls, count: int) -> Guesses:
+        """Nothing known yet."""
+        return cls(
+            np.full(count, np.nan),
+            {radius_m: np.full(count, np.nan) for radius_m in CONFIDENCE_RADII_M},
+        )
+
+    def look(self, space: SearchSpace, p: Floats, at: tuple[Floats, Floats], block: slice) -> None:
+        """Take a block of photos: (B, N) posteriors, (B, 2) guesses and (B, 2) true places."""
+        guess, truth = at
+        self.miss_m[block] = haversine_m(guess, truth)
+        masses = space.masses_within(p, guess, CONFIDENCE_RADII_M)
+        for into, mass in zip(self.disc_mass.values(), masses.T, strict=True):
+            into[block] = mass
+
+
+@dataclass(frozen=True, eq=False)
 class Findings:
     """What the photos show."""
 
@@ -65,25 +76,31 @@ class Findings:
     """(P,) mass that a region has when it first holds the truth."""
     evidence: Floats
     """(P,) how well any place explains the photo."""
-    miss_m: Floats
-    """(P,) from the best guess to where the photo was taken."""
-    disc_mass: dict[float, Floats]
-    """Radius to (P,): posterior mass around the best guess."""
+    centre: Guesses
+    """The centre of the best cell."""
+    refined: Guesses | None
+    """The refined point, as a search shows it; None where the index has no token maps."""
     true_claims: dict[float, Floats]
     """Radius to (P,): share of places elsewhere that do as well as a true claim."""
     false_claims: dict[float, Floats]
     """Radius to (P,): the same of a random false claim; NaN where the index has no room for one."""
 
     @classmethod
-    def of(cls, count: int) -> Findings:
-        """Room for some photos."""
-        nll, masses, evidence, miss_m = np.full((4, count), np.nan)
+    def room_for(cls, count: int, *, refined: bool) -> Findings:
+        """Nothing known yet."""
+        nll, masses, evidence = np.full((3, count), np.nan)
         return cls(
-            *(nll, masses, evidence, miss_m),
-            disc_mass={radius_m: np.full(count, np.nan) for radius_m in CONFIDENCE_RADII_M},
+            *(nll, masses, evidence),
+            centre=Guesses.room_for(count),
+            refined=Guesses.room_for(count) if refined else None,
             true_claims={radius_m: np.full(count, np.nan) for radius_m in RADII_M},
             false_claims={radius_m: np.full(count, np.nan) for radius_m in RADII_M},
         )
+
+    @property
+    def shown(self) -> Guesses:
+        """The best guesses that people are shown."""
+        return self.refined or self.centre
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,96 +110,76 @@ class _Claims:
     among: Background
     lonlat_deg: Floats
     row: Ints
-    wanted: npt.NDArray[np.bool_]
+    wanted: Bools
     into: Floats
     """(P,) takes the share of places elsewhere that do as well."""
 
-    def look(self, examiner: Examiner, p: Floats, block: slice) -> None:
+    def look(self, space: SearchSpace, p: Floats, block: slice) -> None:
         """Test the claims about a block of photos."""
         place, row = self.lonlat_deg[block], self.row[block]
-        found = standing(p, examiner.field, place, row, self.among).p_elsewhere
-        self.into[block] = np.where(self.wanted[block], found, np.nan)
+        shares = standing(p, space.field, place, row, self.among).p_elsewhere
+        self.into[block] = np.where(self.wanted[block], shares, np.nan)
 
 
-class Examiner:
-    """An index with the numbers fitted to it."""
+def examine(
+    space: SearchSpace, weights: ScoreWeights, photos: HeldOut, *, seed: int, quiet: bool
+) -> Findings:
+    """Look at every photo.
 
-    def __init__(self, geolocator: Geolocator, weights: ScoreWeights) -> None:
-        self.geolocator = geolocator
-        self.field = geolocator.field
-        self.weights = weights
-        self._blur: csr_array | None = self.field.blur(weights.spread_m)
-        self._log_prior = area_log_prior(self.field.area_m2)
+    Args:
+        space: the cells.
+        weights: that were fitted on other photos.
+        photos: whose place is known.
+        seed: draws the claims.
+        quiet: no progress bar.
+    """
+    findings = Findings.room_for(len(photos), refined=space.reader is not None)
+    claims = _draw_claims(space, photos, findings, np.random.default_rng(seed))
+    area_m2, options = space.field.area_m2, refine_options(space, Query(), weights)
+    with Progress("calibration", len(photos), "photo", quiet=quiet) as progress:
+        for block in space.blocks(len(photos)):
+            s, truth_deg = photos.s[block], photos.lonlat_deg[block]
+            truth = photos.truth_row[block]
+            rs, location = scores_for(space, s, weights)
+            findings.evidence[block] = evidence_of(rs, location, weights, area_m2)
+            p = posteriors(space, rs, location, weights)
+            own = np.take_along_axis(p, truth[:, None], axis=1)[:, 0]  # (B,) of the true cells
+            findings.nll[block] = -np.log(np.maximum(own, np.finfo(np.float64).tiny))
+            findings.masses[block] = mass_to_reach(p, area_m2, truth)
+            best = space.place_mass(p).argmax(axis=1)  # the first of equals, as in a search
+            findings.centre.look(space, p, (space.field.lonlat_deg[best], truth_deg), block)
+            if findings.refined is not None:
+                shown = shown_points(space, s, best, options)
+                findings.refined.look(space, p, (shown, truth_deg), block)
+            for claim in claims:
+                claim.look(space, p, block)
+            progress.advance(len(p))
+    return findings
 
-    def evidence(self, s: Vectors) -> Floats:
-        """How well any place explains each photo, (P,)."""
-        found = [
-            evidence_of(*self._scores(s[block]), self.weights, self.field.area_m2)
-            for block in self._blocks(len(s))
-        ]
-        return np.concatenate(found)
 
-    def region_area_m2(self, s: Vectors, mass: float) -> Floats:
-        """How large the regions of a mass are, (P,)."""
-        areas = [
-            self.field.area_m2[region_rows(p, self.field.area_m2, mass)].sum()
-            for block in self._blocks(len(s))
-            for p in self._posterior(*self._scores(s[block]))
-        ]
-        return np.array(areas)
+def region_areas_m2(space: SearchSpace, weights: ScoreWeights, s: Vectors, mass: float) -> Floats:
+    """How large the regions of a mass are, (P,)."""
+    area_m2 = space.field.area_m2
+    areas = [
+        area_m2[region_rows(p, area_m2, mass)].sum()
+        for block in space.blocks(len(s))
+        for p in posteriors(space, *scores_for(space, s[block], weights), weights)
+    ]
+    return np.array(areas)
 
-    def examine(self, photos: HeldBack, *, seed: int, quiet: bool) -> Findings:
-        """Look at every photo; ``seed`` draws the claims."""
-        found = Findings.of(len(photos))
-        claims = self._draw_claims(photos, found, np.random.default_rng(seed))
-        around = self.field.discs(self.field.lonlat_deg, self.geolocator.merge_radius_m)
-        with Progress("calibration", len(photos), "photo", quiet=quiet) as progress:
-            for block in self._blocks(len(photos)):
-                rs, location = self._scores(photos.s[block])
-                area_m2 = self.field.area_m2
-                found.evidence[block] = evidence_of(rs, location, self.weights, area_m2)
-                p = self._posterior(rs, location)
-                truth = photos.truth_row[block]
-                own = np.take_along_axis(p, truth[:, None], axis=1)[:, 0]
-                found.nll[block] = -np.log(np.maximum(own, np.finfo(np.float64).tiny))
-                found.masses[block] = mass_to_reach(p, area_m2, truth)
-                best = self.field.lonlat_deg[around.sums(p).argmax(axis=1)]
-                found.miss_m[block] = haversine_m(best, photos.lonlat_deg[block])
-                for radius_m, mass in found.disc_mass.items():
-                    mass[block] = own_sums(p, self.field.discs(best, radius_m))
-                for claim in claims:
-                    claim.look(self, p, block)
-                progress.advance(len(p))
-        return found
 
-    def _draw_claims(
-        self, photos: HeldBack, found: Findings, rng: np.random.Generator
-    ) -> list[_Claims]:
-        """A true and a false claim about each photo at each radius."""
-        cell_row = self.geolocator.cell_row
-        all_of_them = np.ones(len(photos), dtype=np.bool_)
-        claims = []
-        for radius_m in RADII_M:
-            among = background(self.field, radius_m)
-            true = points_around(photos.lonlat_deg, radius_m, rng)
-            into = found.true_claims[radius_m]
-            claims.append(_Claims(among, true, cell_row(true), all_of_them, into))
-            false, away = false_claims(self.field, photos.lonlat_deg, radius_m, rng)
-            into = found.false_claims[radius_m]
-            claims.append(_Claims(among, false, cell_row(false), away, into))
-        return claims
-
-    def _blocks(self, count: int) -> Iterator[slice]:
-        """Photos that go through together."""
-        step = max(1, _ENTRIES_AT_ONCE // len(self.field))
-        return (slice(start, min(start + step, count)) for start in range(0, count, step))
-
-    def _scores(self, s: Vectors) -> tuple[Vectors, Vectors]:
-        rs = self.geolocator.index.rs.scores(s)
-        if not self.weights.location_weight:
-            return rs, rs  # not looked at
-        return rs, self.geolocator.index.location.scores(s)
-
-    def _posterior(self, rs: Vectors, location: Vectors) -> Floats:
-        likelihood = log_likelihood(rs, location, self.weights, self._blur)
-        return posterior(likelihood, self._log_prior)
+def _draw_claims(
+    space: SearchSpace, photos: HeldOut, findings: Findings, rng: np.random.Generator
+) -> list[_Claims]:
+    """A true and a false claim about each photo at each radius."""
+    every_photo = np.ones(len(photos), dtype=np.bool_)
+    claims = []
+    for radius_m in RADII_M:
+        among = space.background(radius_m)
+        true = points_around(photos.lonlat_deg, radius_m, rng)
+        into = findings.true_claims[radius_m]
+        claims.append(_Claims(among, true, space.cell_row(true), every_photo, into))
+        false, away = false_claims(space.field, photos.lonlat_deg, radius_m, rng)
+        into = findings.false_claims[radius_m]
+        claims.append(_Claims(among, false, space.cell_row(false), away, into))
+    return claims

@@ -75,7 +75,7 @@ def run(options: CalibrateOptions) -> int:
     vectors = options.vectors(geolocator, photos)
     outside = None if photos_elsewhere is None else options.vectors(geolocator, photos_elsewhere)
     calibration = calibrate(
-        geolocator,
+        geolocator.space,
         vectors,
         level=options.level,
         out_of_index=outside,

@@ -74,7 +74,7 @@ def make_task(geolocator: Geolocator, photos: PhotoVectors, options: EvaluateOpt
         photos=photos,
         options=options,
         truths=Truths(photos.s, photos.lonlat_deg, cell_row, rows),
-        judge=Judge(cells, radius_m, geolocator.discs(radius_m)),
+        judge=Judge(cells, radius_m, geolocator.space.discs(radius_m)),
         scale=scale,
         span_m=reach_m,
     )

@@ -11,7 +11,7 @@ import io
 import json
 import zipfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,8 @@ class Calibration:
     masses: Floats
     """(n,) the mass that regions need to reach the truth, ascending; of photos not used to fit."""
     confidence: dict[float, Curve]
-    """Radius in metres to the curve from a disc's mass to the chance that it holds the truth."""
+    """Radius in metres to the curve from a disc's mass to the chance that it holds the truth, where
+    the disc is around the centre of the best cell."""
     out_of_index: OutOfIndexTest
     """What photos of the index look like."""
     claims: dict[float, Floats]
@@ -61,6 +62,15 @@ class Calibration:
     """(n_all, 2) where the photos of the list were taken, as far as it says."""
     measured: dict[str, float]
     """What was measured on photos not used to fit."""
+    refined_confidence: dict[float, Curve] = field(default_factory=dict)
+    """The same around the refined point, which people are shown. Empty where the index has no token
+    maps to refine with, and in files from before such points were calibrated: these hold for the
+    centre only."""
+
+    @property
+    def radii_m(self) -> tuple[float, ...]:
+        """Those of confidences, ascending."""
+        return tuple(sorted(self.confidence))
 
     def region_mass(self, level: float) -> float:
         """The posterior mass of regions that hold the truth as often as ``level``.
@@ -71,22 +81,40 @@ class Calibration:
             raise UsageError(f"level {level:g}: it is a share of photos, between 0 and 1")
         return conformal_mass(self.masses, level)
 
-    def confidence_within(self, disc_mass: npt.ArrayLike, radius_m: float) -> Floats:
+    def confidence_within(
+        self, disc_mass: npt.ArrayLike, radius_m: float, *, refined: bool = False
+    ) -> Floats:
         """How likely the truth is within a radius of the best guess.
 
         Args:
             disc_mass: (...) posterior mass of the disc around it.
             radius_m: of that disc. Between the calibrated radii the logits are interpolated in the
                 radius' logarithm; beyond them the nearest curve is used.
+            refined: whether the guess is a refined point, or the centre of a cell.
 
         Returns:
             (...) probabilities; more mass never means less.
+
+        Raises:
+            UsageError: refined points were not calibrated.
         """
-        radii = sorted(self.confidence)
+        if refined and not self.refined_confidence:
+            raise UsageError(f"the calibration holds for the centres of cells only: {AGAIN}")
+        curves = self.refined_confidence if refined else self.confidence
+        radii = sorted(curves)
+        # A place among the curves, such as 1.3: between the second and the third.
         place = float(np.interp(np.log(radius_m), np.log(radii), np.arange(len(radii))))
-        below, above = (self.confidence[radii[int(f(place))]] for f in (np.floor, np.ceil))
+        below, above = (curves[radii[int(f(place))]] for f in (np.floor, np.ceil))
         share = place % 1
         return expit((1 - share) * below.logit_at(disc_mass) + share * above.logit_at(disc_mass))
+
+    def confidences(self, disc_masses: Floats, *, refined: bool = False) -> Floats:
+        """The same for (P, R) masses at :attr:`radii_m`: never less for a larger radius; NaN stays."""
+        each = [
+            self.confidence_within(mass, radius_m, refined=refined)
+            for radius_m, mass in zip(self.radii_m, disc_masses.T, strict=True)
+        ]
+        return np.maximum.accumulate(np.stack(each, axis=1), axis=1) if each else disc_masses
 
     def save(self, path: Path) -> None:
         """Write the file.
@@ -165,7 +193,8 @@ def _header(calibration: Calibration) -> dict[str, Any]:
         "photos": calibration.photos,
         "left_out": calibration.left_out,
         "sharpness": asdict(calibration.weights),
-        "confidence": [[r, asdict(c)] for r, c in sorted(calibration.confidence.items())],
+        "confidence": _curves_json(calibration.confidence),
+        "refined_confidence": _curves_json(calibration.refined_confidence),
         "familiarity": {
             "evidence": known.evidence,
             "likeness": known.likeness,
@@ -216,13 +245,22 @@ def _from_parts(header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> 
         left_out=header["left_out"],
         weights=ScoreWeights(**header["sharpness"]),
         masses=arrays["masses"],
-        confidence={float(r): _curve(**fields) for r, fields in header["confidence"]},
+        confidence=_curves(header["confidence"]),
+        refined_confidence=_curves(header.get("refined_confidence", [])),
         out_of_index=out_of_index,
         claims={radius: arrays[f"claims_{radius!r}"] for radius in radii},
         false_claims={radius: arrays[f"false_claims_{radius!r}"] for radius in radii},
         photo_lonlat_deg=arrays["photo_lonlat_deg"],
         measured=header["measured"],
     )
+
+
+def _curves_json(curves: dict[float, Curve]) -> list[list[Any]]:
+    return [[radius_m, asdict(curve)] for radius_m, curve in sorted(curves.items())]
+
+
+def _curves(pairs: list[list[Any]]) -> dict[float, Curve]:
+    return {float(radius_m): _curve(**fields) for radius_m, fields in pairs}
 
 
 def _curve(

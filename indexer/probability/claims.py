@@ -8,7 +8,6 @@ those that overlap the claim's say nothing about it and are left aside.
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,9 +71,11 @@ class Standing:
         return np.asarray(bad / (1 + self.compared + self.overlapping))
 
 
-@functools.lru_cache(maxsize=8)
 def background(field: CellField, radius_m: float) -> Background:
-    """Discs around points drawn by area, the same ones each time; fewer where they are large."""
+    """Discs around points drawn by area, the same ones each time; fewer where they are large.
+
+    It takes time: :meth:`indexer.search.space.SearchSpace.background` keeps it.
+    """
     members = np.pi * radius_m**2 / field.area_m2.mean() + 1
     count = int(np.clip(_MOST_MEMBERS / members, _FEWEST_DISCS, _MOST_DISCS))
     rng = np.random.default_rng(_SEED)

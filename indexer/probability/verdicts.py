@@ -33,8 +33,8 @@ from gair.arrays import Floats, Ints
 from gair.errors import UsageError
 from indexer.probability.claims import (
     RADII_M,
+    Background,
     Standing,
-    background,
     calibrated_radius_m,
     masses_elsewhere,
     share_as_bad,
@@ -60,7 +60,7 @@ RATES = ("true_unlikely", "true_consistent", "false_consistent", "false_unlikely
 
 
 class Ground(Protocol):
-    """What a claim is tested on; :class:`indexer.search.geolocator.Geolocator` is one."""
+    """Cells that a claim is tested on; :class:`indexer.search.space.SearchSpace` is one."""
 
     @property
     def field(self) -> CellField:
@@ -72,6 +72,9 @@ class Ground(Protocol):
 
     def cell_row(self, lonlat_deg: Floats) -> Ints:
         """The cell that holds each of (Q, 2) points; -1 outside the index."""
+
+    def background(self, radius_m: float) -> Background:
+        """The discs that claims of a radius are compared with."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,7 @@ def verify_claim(
     row = ground.cell_row(point)
     if row[0] < 0 and ground.field.nearest(point)[1][0] > radius_m:
         return _verdict(OUTSIDE, point[0], radius_m, None, _Shares(None, None, None, None, {}))
-    among = background(ground.field, radius_m)
+    among = ground.background(radius_m)
     found = standing(p[None], ground.field, point, row, among)
     shares = _shares(ground, p[None] if each is None else each, point, row, radius_m, found)
     word = verdict_of(shares.p_elsewhere, shares.p_false, shares.p_true)
@@ -187,7 +190,7 @@ def _shares(
     wider = found
     if tested != radius_m or count > 1:
         points, rows = np.repeat(point, count, axis=0), np.repeat(row, count)
-        wider = standing(each, ground.field, points, rows, background(ground.field, tested))
+        wider = standing(each, ground.field, points, rows, ground.background(tested))
     as_bad = share_as_bad(wider.p_elsewhere, known.claims[tested])
     p_true = min(1.0, count * float(as_bad.min()))
     if count > 1:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import functools
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
+
+from cachetools import LRUCache
 
 from indexer.index.index import find_index
 from indexer.index.storage import read_current
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
     from indexer.probability.verdicts import Verdict
     from indexer.search.answer import Answer
     from indexer.search.geolocator import PhotoSource
+
+_OPEN: LRUCache[Path, tuple[Any, Geolocator]] = LRUCache(2)
+"""Folders of indexes to what they looked like when they were opened, and the open index."""
+_LOCK = threading.Lock()
 
 
 def search(
@@ -54,21 +60,21 @@ def opened(index: str | Path | None, indexes_dir: str | Path = "indexes") -> Geo
     """The index of that name as it serves now."""
     folder = find_index(index, indexes_dir).resolve()
     build, manifest_sha256 = read_current(folder)
-    return _opened(folder, build, manifest_sha256, _stamp(calibration_path(folder, build)))
+    # A build never changes; what is new looks different from outside.
+    now = (build, manifest_sha256, _stamp(calibration_path(folder, build)))
+    with _LOCK:
+        looks, geolocator = _OPEN.get(folder, (None, None))
+    if geolocator is None or looks != now:
+        geolocator = Geolocator.open(folder)
+        with _LOCK:
+            _OPEN[folder] = (now, geolocator)  # and the replaced build is let go of
+    return geolocator
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
     """What changes when a file is written anew."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_ino
-
-
-@functools.lru_cache(maxsize=2)
-def _opened(
-    folder: Path, build: str, manifest_sha256: str, calibration: tuple[int, int] | None
-) -> Geolocator:
-    """A build never changes, so it can be kept; what is new has another key."""
-    return Geolocator.open(folder)
+    return status.st_mtime_ns, status.st_ino

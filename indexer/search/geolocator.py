@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -12,33 +11,25 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 import numpy as np
 import numpy.typing as npt
 
+from gair.arrays import Ints
 from gair.errors import IndexMismatchError, ModelError, UsageError
 from gair.photos.photo import Photo, open_photo
 from gair.preprocess import street_view_pixels
 from indexer.index.index import Index, find_index, open_index
 from indexer.index.milvus import with_store
-from indexer.probability.calibration import load_calibration
-from indexer.probability.posterior import ScoreWeights
+from indexer.probability.calibration import Calibration, load_calibration
 from indexer.probability.verdicts import Verdict, verify_claim
-from indexer.regions.cell_field import CellField, Discs, spacing_m
-from indexer.regions.cells import cells_at
-from indexer.search.answer import NOT_IN_INDEX_CLAIM, UNCALIBRATED, Answer
+from indexer.regions.cell_field import CellField
+from indexer.search.answer import NOT_IN_INDEX_CLAIM, Answer
 from indexer.search.query import Query, QueryFields
-from indexer.search.ranking import (
-    Draft,
-    Scored,
-    Seen,
-    cell_posterior,
-    draft_of,
-    finished,
-    membership_of,
-)
-from indexer.search.shortlist import sample_of, shortlist_draft
+from indexer.search.ranking import Draft, draft_of, finished
+from indexer.search.scored import Scored, Seen, cell_posterior, membership_of, posteriors
+from indexer.search.shortlist import shortlist_draft
+from indexer.search.space import SearchSpace
 from indexer.search.token_reader import TokenReader
 
 if TYPE_CHECKING:
     import PIL.Image
-    from scipy.sparse import csr_array
 
     from gair.model import Gair
     from indexer.search.heatmap import HeatMap, Of
@@ -50,8 +41,6 @@ if TYPE_CHECKING:
 
 PHOTOS_AT_ONCE = 16
 """Photos in one encoder pass."""
-PAPER_WEIGHTS = ScoreWeights(0.5 / 0.07, 0.5 / 0.07, 0.0)
-"""Where nothing is calibrated: the temperature that GAIR was trained with, and equal weights."""
 
 
 class Geolocator:
@@ -66,57 +55,74 @@ class Geolocator:
 
     def __init__(self, index: Index, model: Gair) -> None:
         record = index.manifest.model
-        found = model.fingerprint()
-        if found != record.fingerprint:
+        fingerprint = model.fingerprint()
+        if fingerprint != record.fingerprint:
             raise IndexMismatchError(
                 f"index {index.name!r} was built by model {record.name} "
                 f"({record.fingerprint[:12]}) and cannot be searched with {model.info.name} "
-                f"({found[:12]}): rebuild it, or pass the model that built it ({record.source})"
+                f"({fingerprint[:12]}): rebuild it, or pass the model that built it ({record.source})"
             )
-        self.index = index
-        self.model = model
-        self.calibration = load_calibration(index.path.parent, index.manifest.build, found)
-        self.stands_for: npt.NDArray[np.float64] | None = None
-        self.discs = functools.lru_cache(4)(self._discs)
-        self.blur = functools.lru_cache(4)(self._blur)
-
-    @functools.cached_property
-    def field(self) -> CellField:
-        """The index's cells as points and areas."""
-        return CellField(self.index.cells.lonlat_deg, self.index.cells.area_m2)
-
-    @functools.cached_property
-    def reader(self) -> TokenReader | None:
-        """What reads the index between its cells; None where it keeps no token maps."""
-        return TokenReader(self.index, self.model, self.field) if self.index.tokens else None
-
-    @functools.cached_property
-    def sample(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any], npt.NDArray[Any]]:
-        """Cells that stand for others where an answer looks at a part of the index."""
-        return sample_of(self.index)
+        calibration = load_calibration(index.path.parent, index.manifest.build, fingerprint)
+        self.space = SearchSpace(index, model, calibration)
 
     @property
-    def area_m2(self) -> npt.NDArray[np.float64]:
-        """(N,) the area that each row stands for: its own, unless this is a part of an index."""
-        own = self.index.cells.area_m2
-        return own if self.stands_for is None else own * self.stands_for
+    def index(self) -> Index:
+        """The index that is searched."""
+        return self.space.index
 
-    def each_cell(self, p: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """(N,) probabilities of what rows stand for, as those of the rows' own cells."""
-        return p if self.stands_for is None else p / self.stands_for
+    @property
+    def model(self) -> Gair:
+        """The model that built it."""
+        return self.space.model
 
-    def _discs(self, radius_m: float) -> Discs:
-        return self.field.discs(self.field.lonlat_deg, radius_m)
+    @property
+    def calibration(self) -> Calibration | None:
+        """How far answers can be believed; None where that was not measured."""
+        return self.space.calibration
 
-    def _blur(self, spread_m: float) -> csr_array | None:
-        return self.field.blur(spread_m)
+    @property
+    def field(self) -> CellField:
+        """The index's cells as points and areas."""
+        return self.space.field
 
-    def cell_row(self, lonlat_deg: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    @property
+    def reader(self) -> TokenReader | None:
+        """What reads the index between its cells; None where it keeps no token maps."""
+        return self.space.reader
+
+    @property
+    def merge_radius_m(self) -> float:
+        """Closer cells are one place."""
+        return self.space.merge_radius_m
+
+    @property
+    def model_name(self) -> str:
+        """Name of the model."""
+        return self.space.model_name
+
+    @property
+    def model_licence(self) -> str:
+        """Licence of the model's weights."""
+        return self.space.model_licence
+
+    @property
+    def trained(self) -> bool:
+        """False when the model's weights are random."""
+        return self.index.manifest.model.trained
+
+    @property
+    def attribution(self) -> str:
+        """What the imagery and the region ask to be shown."""
+        return self.space.attribution
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to know before believing an answer."""
+        return self.space.warnings
+
+    def cell_row(self, lonlat_deg: npt.ArrayLike) -> Ints:
         """The row of the cell that contains each of (Q, 2) points; -1 outside the index."""
-        ids = cells_at(lonlat_deg, self.index.manifest.h3_resolution)
-        known = self.index.cells.h3  # ascending
-        row = np.minimum(np.searchsorted(known, ids), len(known) - 1)
-        return np.where(known[row] == ids, row, -1)
+        return self.space.cell_row(lonlat_deg)
 
     @classmethod
     def open(
@@ -152,42 +158,6 @@ class Geolocator:
             model = GairModel.from_pretrained(model)
         return cls(opened, model)
 
-    @property
-    def model_name(self) -> str:
-        """Name of the model."""
-        return self.index.manifest.model.name
-
-    @property
-    def model_licence(self) -> str:
-        """Licence of the model's weights."""
-        return self.index.manifest.model.licence
-
-    @property
-    def trained(self) -> bool:
-        """False when the model's weights are random."""
-        return self.index.manifest.model.trained
-
-    @property
-    def attribution(self) -> str:
-        """What the imagery and the region ask to be shown."""
-        manifest = self.index.manifest
-        parts = [str(manifest.imagery["attribution"]), str(manifest.region["attribution"])]
-        return "; ".join(part for part in parts if part)
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What to know before believing an answer."""
-        own = self.index.manifest.warnings
-        return (*own, UNCALIBRATED) if self.calibration is None else tuple(own)
-
-    @functools.cached_property
-    def merge_radius_m(self) -> float:
-        """Closer cells are one place: a token of imagery, or 1.5 cells where they are coarser."""
-        latitude_deg = float(self.index.cells.lonlat_deg[:, 1].mean())
-        config = self.model.config
-        token_m = config.footprint_ground_m(latitude_deg) / config.rs_grid
-        return max(token_m, 1.5 * spacing_m(self.index.cells.area_m2))
-
     def embed(self, photos: Sequence[Photo]) -> npt.NDArray[np.float32]:
         """The vectors s of photos, (P, D), unit length."""
         import torch
@@ -197,12 +167,12 @@ class Geolocator:
             arrays = [np.array(p.rgb) for p in photos[start : start + PHOTOS_AT_ONCE]]
             pixels = street_view_pixels(arrays, self.model.config.sv_image_px)
             with torch.inference_mode():
-                s = self.model.encode_street_view(pixels.to(self.model.device))
-            vectors.append(s.float().cpu().numpy())
-        found = np.concatenate(vectors)
-        if not np.isfinite(found).all():
+                encoded = self.model.encode_street_view(pixels.to(self.model.device))
+            vectors.append(encoded.float().cpu().numpy())
+        s = np.concatenate(vectors)
+        if not np.isfinite(s).all():
             raise ModelError(f"model {self.model_name} gave vectors that are not finite: reload it")
-        return found
+        return s
 
     @overload
     def search(
@@ -253,14 +223,13 @@ class Geolocator:
             PhotoError: a photo cannot be read; nothing is answered for a list that holds one.
             UsageError: k or a weight makes no sense, or there is no photo of the one place.
         """
-        asked = Query(**query)
-        asked.check()
+        checked = Query(**query)
+        checked.check()
         if same_place or not isinstance(image, list | tuple):
-            return finished([self.draft(self._one_place(image), asked)])[0]
+            return finished([self.draft(self._one_place(image), checked)])[0]
         answers: list[Answer] = []
-        for some in self._seen(image):
-            drafts = [self.draft(one, asked) for one in self._ready(some)]
-            answers += finished(drafts)
+        for seen in self._seen(image):
+            answers += finished([self.draft(photo, checked) for photo in self._ready(seen)])
         return answers
 
     def draft(self, seen: Seen, query: Query) -> Draft:
@@ -271,8 +240,8 @@ class Geolocator:
             query: a checked query.
         """
         if self.index.shortlists is not None:
-            return shortlist_draft(self, seen, query)
-        return draft_of(self, self.every_cell(seen), query)
+            return shortlist_draft(self.space, seen, query)
+        return draft_of(self.space, self.every_cell(seen), query)
 
     def verify(
         self,
@@ -294,13 +263,13 @@ class Geolocator:
             UsageError: the place is not on Earth, or the radius makes no sense.
         """
         scored = self.every_cell(self._one_place(image))
-        weights = self.calibration.weights if self.calibration else PAPER_WEIGHTS
-        p = cell_posterior(self, scored, weights)
+        space, weights = self.space, self.space.weights
+        p = cell_posterior(space, scored, weights)
         each = None
         if len(scored.photos) > 1:
-            each = np.stack([cell_posterior(self, one, weights) for one in scored.one_by_one()])
-        verdict = verify_claim(self, p, (lon_deg, lat_deg), radius_m, each=each)
-        if self.calibration is None or membership_of(self, scored).in_index:
+            each = posteriors(space, scored.rs, scored.location, weights)
+        verdict = verify_claim(space, p, (lon_deg, lat_deg), radius_m, each=each)
+        if self.calibration is None or membership_of(space, scored).in_index:
             return verdict
         return replace(verdict, note=NOT_IN_INDEX_CLAIM)
 
@@ -326,15 +295,14 @@ class Geolocator:
         """
         from indexer.search.heatmap import make_heatmap
 
-        return make_heatmap(
-            self, self.every_cell(self._one_place(image)), of, prior=prior, level=level
-        )
+        scored = self.every_cell(self._one_place(image))
+        return make_heatmap(self.space, scored, of, prior=prior, level=level)
 
     def _seen(self, sources: Sequence[PhotoSource]) -> Iterator[Seen]:
         """Photos and their (P, D) vectors, some at a time: decoded photos are large."""
         for start in range(0, len(sources), PHOTOS_AT_ONCE):
-            some = sources[start : start + PHOTOS_AT_ONCE]
-            photos = tuple(p if isinstance(p, Photo) else open_photo(p) for p in some)
+            block = sources[start : start + PHOTOS_AT_ONCE]
+            photos = tuple(p if isinstance(p, Photo) else open_photo(p) for p in block)
             yield Seen(photos, self.embed(photos))
 
     def _one_place(self, image: OnePlace) -> Seen:
@@ -346,21 +314,20 @@ class Geolocator:
             raise UsageError("no photos of the place: give one or more")
         return Seen.together(list(self._seen(sources)))
 
-    def _ready(self, some: Seen) -> Sequence[Seen]:
+    def _ready(self, seen: Seen) -> Sequence[Seen]:
         """Photos of several places one by one, as a search looks at them."""
         shortlisted = self.index.shortlists is not None
-        return some.one_by_one() if shortlisted else self.every_cell(some).one_by_one()
+        return seen.one_by_one() if shortlisted else self.every_cell(seen).one_by_one()
 
     def every_cell(self, seen: Seen) -> Scored:
         """Photos with every cell scored; what is scored already is not scored again."""
         if isinstance(seen, Scored):
             return seen
-        rs, location = self.index.rs.scores(seen.s), self.index.location.scores(seen.s)
-        return Scored(seen.photos, seen.s, rs, location)
+        return Scored(seen.photos, seen.s, *self.space.scores(seen.s))
 
     def scored(self, sources: Sequence[PhotoSource]) -> list[Scored]:
         """Photos that pass the encoder together, each scored against every cell."""
-        return [one for some in self._seen(sources) for one in self.every_cell(some).one_by_one()]
+        return [one for seen in self._seen(sources) for one in self.every_cell(seen).one_by_one()]
 
     def seen(self, sources: Sequence[PhotoSource]) -> Sequence[Seen]:
         """Photos that pass the encoder together, each with what :meth:`search` needs of it.
@@ -368,4 +335,4 @@ class Geolocator:
         That is the scores of every cell, or of an index that is searched by shortlists no scores:
         :meth:`verify` and :meth:`heatmap` score its cells when they are asked.
         """
-        return [one for some in self._seen(sources) for one in self._ready(some)]
+        return [one for seen in self._seen(sources) for one in self._ready(seen)]

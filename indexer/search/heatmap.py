@@ -29,10 +29,10 @@ from indexer.search.outlines import (
     geojson_geometry,
     make_region,
 )
-from indexer.search.ranking import Scored, cell_posterior
+from indexer.search.scored import Scored, cell_posterior
+from indexer.search.space import SearchSpace
 
 if TYPE_CHECKING:
-    from indexer.search.geolocator import Geolocator
     from indexer.search.prior import Prior
 import io
 import math
@@ -422,7 +422,7 @@ def check_suffix(path: Path) -> None:
 
 
 def make_heatmap(
-    geolocator: Geolocator,
+    space: SearchSpace,
     scored: Scored,
     of: Of = "posterior",
     *,
@@ -432,7 +432,7 @@ def make_heatmap(
     """The map of a photo, or of several of one place.
 
     Args:
-        geolocator: an open index.
+        space: the cells of an open index.
         scored: the photos, from :meth:`indexer.search.geolocator.Geolocator.scored`.
         of: what to show. Without a calibration the posterior is replaced by the mean of both
             cosines, and the map says so.
@@ -446,10 +446,10 @@ def make_heatmap(
         raise UsageError(f"no map of {of!r}: choose {', '.join(get_args(Of))}")
     if prior is not None and of != "posterior":
         raise UsageError(f"a prior changes the posterior and no cosine: leave it out for {of}")
-    what: What = "score" if of == "posterior" and geolocator.calibration is None else of
+    what: What = "score" if of == "posterior" and space.calibration is None else of
     region = None
     if what == "posterior":
-        values, best_row, region = _posterior(geolocator, scored, prior, level)
+        values, best_row, region = _posterior(space, scored, prior, level)
     else:
         values = _cosines(scored, what)
         if prior is not None:
@@ -459,27 +459,27 @@ def make_heatmap(
     return HeatMap(
         values=values.astype(np.float32),
         what=what,
-        cells=geolocator.index.cells,
-        title=f"{photos} in {geolocator.index.name}",
+        cells=space.index.cells,
+        title=f"{photos} in {space.index.name}",
         best_row=best_row,
         region=region,
-        note="; ".join(_notes(geolocator, what, prior)),
-        credits=_credits(geolocator),
+        note="; ".join(_notes(space, what, prior)),
+        credits=_credits(space),
     )
 
 
 def _posterior(
-    geolocator: Geolocator, scored: Scored, prior: Prior | None, level: float
+    space: SearchSpace, scored: Scored, prior: Prior | None, level: float
 ) -> tuple[npt.NDArray[np.float64], int, Region]:
     """Probabilities, the cell with most of them around it, and the region."""
-    calibration = geolocator.calibration
+    calibration = space.calibration
     assert calibration is not None
     log_weight = None if prior is None else prior.log_weight
-    p = cell_posterior(geolocator, scored, calibration.weights, log_weight)
-    around = geolocator.discs(geolocator.merge_radius_m).sums(p[None])[0]
+    p = cell_posterior(space, scored, calibration.weights, log_weight)
+    around = space.place_mass(p[None])[0]
     promised = prior is None and len(scored.photos) == 1
     mass = calibration.region_mass(level)
-    region = make_region(p, geolocator.index.cells, level, mass, promised)
+    region = make_region(p, space.index.cells, level, mass, promised)
     return p, int(around.argmax()), region
 
 
@@ -492,8 +492,8 @@ def _cosines(scored: Scored, what: What) -> npt.NDArray[np.float64]:
     return np.asarray(rs if what == "imagery" else location)
 
 
-def _notes(geolocator: Geolocator, what: What, prior: Prior | None) -> list[str]:
-    found = [*geolocator.index.manifest.warnings]
+def _notes(space: SearchSpace, what: What, prior: Prior | None) -> list[str]:
+    found = [*space.index.manifest.warnings]
     if what == "score":
         found.append(UNCALIBRATED)
     if prior is not None:
@@ -501,11 +501,11 @@ def _notes(geolocator: Geolocator, what: What, prior: Prior | None) -> list[str]
     return found
 
 
-def _credits(geolocator: Geolocator) -> dict[str, str]:
+def _credits(space: SearchSpace) -> dict[str, str]:
     return {
-        "index": geolocator.index.name,
-        "build": geolocator.index.manifest.build,
-        "model": geolocator.model_name,
-        "model_licence": geolocator.model_licence,
-        "attribution": geolocator.attribution,
+        "index": space.index.name,
+        "build": space.index.manifest.build,
+        "model": space.model_name,
+        "model_licence": space.model_licence,
+        "attribution": space.attribution,
     }

@@ -127,16 +127,16 @@ class LiveGeolocator:
 def _warm(geolocator: Geolocator) -> None:
     """Do what the first request would do, while others still serve."""
     if geolocator.index.shortlists is None:
-        geolocator.discs(geolocator.merge_radius_m)
+        geolocator.space.discs(geolocator.merge_radius_m)
         _ = geolocator.reader
     elif geolocator.calibration is not None:
-        _ = geolocator.sample
+        _ = geolocator.space.sample
 
 
 def _stamp(path: Path) -> Stamp:
     """What changes when a file is written anew; None where there is none."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_ino, found.st_size
+    return status.st_mtime_ns, status.st_ino, status.st_size

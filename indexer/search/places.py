@@ -1,12 +1,15 @@
-"""From scores over cells to a short list of places that are really different places."""
+"""Distinct places from scores over cells: the best cells that are not near a better one."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
 
+from gair.arrays import Floats, Ints
 from gair.geo import haversine_m
 
 APART_RADII = 2.0
@@ -27,7 +30,7 @@ class Place:
 
 def distinct_places(
     scores: npt.NDArray[np.floating],
-    lonlat_deg: npt.NDArray[np.float64],
+    lonlat_deg: Floats,
     k: int,
     merge_radius_m: float,
 ) -> list[Place]:
@@ -45,16 +48,51 @@ def distinct_places(
     Returns:
         At most k places, best first; fewer only if all cells merged.
     """
+    for rows in _more_and_more(scores, k):
+        places = _merge(rows, lonlat_deg, k, merge_radius_m)
+        if len(places) == k:
+            break
+    return places
+
+
+def first_rows(scores: npt.NDArray[np.floating], near: csr_array, k: int) -> Ints:
+    """The rows that :func:`distinct_places` names, from neighbours that are known before.
+
+    For many photos, whose places are at the same distance: see :meth:`SearchSpace.discs`.
+
+    Args:
+        scores: (N,) higher is better; equal ones go by row.
+        near: (N, N) which cells are within the merge radius of each, itself among them.
+        k: how many places.
+
+    Returns:
+        At most k rows, best first.
+    """
+    taken = np.empty(near.shape[0], dtype=np.bool_)
+    for rows in _more_and_more(scores, k):
+        taken[:] = False
+        places: list[int] = []
+        for row in rows.tolist():
+            if taken[row]:
+                continue
+            places.append(row)
+            if len(places) == k:
+                return np.array(places, dtype=np.int64)
+            taken[near.indices[near.indptr[row] : near.indptr[row + 1]]] = True
+    return np.array(places, dtype=np.int64)
+
+
+def _more_and_more(scores: npt.NDArray[np.floating], k: int) -> Iterator[Ints]:
+    """Rows of the best scores, best first: some at first, then ever more, at last all."""
     look = min(len(scores), max(_FIRST_LOOK, 16 * k))
-    while True:
-        places = _merge(_best_rows(scores, look), lonlat_deg, k, merge_radius_m)
-        if len(places) == k or look == len(scores):
-            return places
+    yield _best_rows(scores, look)
+    while look < len(scores):
         look = min(len(scores), 8 * look)
+        yield _best_rows(scores, look)
 
 
-def _best_rows(scores: npt.NDArray[np.floating], count: int) -> npt.NDArray[np.int64]:
-    """Rows of the best scores, best first, ties by row."""
+def _best_rows(scores: npt.NDArray[np.floating], count: int) -> Ints:
+    """Rows of the best scores, best first, ties by row; more than ``count`` where the last tie."""
     rows = np.arange(len(scores))
     if count < len(scores):
         threshold = np.partition(scores, len(scores) - count)[len(scores) - count]
@@ -64,8 +102,8 @@ def _best_rows(scores: npt.NDArray[np.floating], count: int) -> npt.NDArray[np.i
 
 
 def _merge(
-    rows: npt.NDArray[np.int64],
-    lonlat_deg: npt.NDArray[np.float64],
+    rows: Ints,
+    lonlat_deg: Floats,
     k: int,
     merge_radius_m: float,
 ) -> list[Place]:

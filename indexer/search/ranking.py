@@ -1,40 +1,31 @@
-"""From the scores of a photo, or of several of one place, to an answer."""
+"""Ranking of places from the scores of a photo, or of several of one place: an answer.
+
+The answer is first *drafted*, with the centres of cells as its places. Drafts of many photos are
+then *finished* together: their places are refined in one pass over the token maps, and what is said
+of the best guess is said of its refined point.
+"""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gair.arrays import Floats, Vectors
-from indexer.probability.out_of_index import evidence_of
-from indexer.probability.posterior import (
-    SHARED_ERRORS,
-    ScoreWeights,
-    area_log_prior,
-    log_likelihood,
-    posterior,
-    same_place,
-)
+from gair.arrays import Floats, Ints, Vectors
+from indexer.probability.posterior import SHARED_ERRORS, ScoreWeights
 from indexer.regions.cells import cell_hex
-from indexer.search.answer import (
-    NOT_IN_INDEX,
-    Answer,
-    Candidate,
-    Confidence,
-    Membership,
-)
+from indexer.search.answer import NOT_IN_INDEX, Answer, Candidate, Confidence
 from indexer.search.outlines import Region, make_region
 from indexer.search.places import APART_RADII, Place, distinct_places
 from indexer.search.query import Query
 from indexer.search.refine import Refined, RefineOptions, Refining, refine_each
+from indexer.search.scored import Scored, cell_posterior, confidences, membership_of
+from indexer.search.space import SearchSpace
 
 if TYPE_CHECKING:
-    from gair.photos.photo import Photo
-    from indexer.search.geolocator import Geolocator
     from indexer.search.token_reader import TokenReader
 
 
@@ -42,6 +33,8 @@ REGION_LEVELS = (0.5, 0.9)
 """Levels of the regions that every answer has."""
 MOST_REFINED = 5
 """Places that are refined, from the best down."""
+_REFINED_AT_ONCE = 32
+"""Photos whose best guesses are refined in one pass."""
 OWN_WEIGHTS = (
     "weights of your own: the index is calibrated for others, so scores rank places and are not "
     "probabilities"
@@ -50,67 +43,18 @@ WITH_PRIOR = (
     "a prior was given: regions and confidences were measured without one and hold as far as it "
     "is right"
 )
+CENTRE_ONLY = (
+    "calibrated before refined points were: confidences hold for the centre of the best cell, not "
+    "for its refined point; calibrate again with python -m indexer calibrate"
+)
 TOGETHER = (
     "several photos of one place: regions and confidences were measured on single photos, and how "
     "much further photos add on synthetic cities"
 )
 
 
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """The photos of one place as the model sees them."""
-
-    photos: tuple[Photo, ...]
-    """M photos."""
-    s: Vectors
-    """(M, D)."""
-
-    def one_by_one(self) -> Sequence[Seen]:
-        """Each photo for itself."""
-        return [Seen((photo,), self.s[[n]]) for n, photo in enumerate(self.photos)]
-
-    @staticmethod
-    def together(found: Sequence[Seen]) -> Seen:
-        """One place, of which each is a photo or several; scored if all of them are."""
-        photos = tuple(photo for one in found for photo in one.photos)
-        s = np.concatenate([one.s for one in found])
-        scored = [one for one in found if isinstance(one, Scored)]
-        if len(scored) < len(found):
-            return Seen(photos, s)
-        rs = np.concatenate([one.rs for one in scored])
-        return Scored(photos, s, rs, np.concatenate([one.location for one in scored]))
-
-
-@dataclass(frozen=True, eq=False)
-class Scored(Seen):
-    """The same, scored against every cell."""
-
-    rs: Vectors
-    """(M, N) cosines of the imagery."""
-    location: Vectors
-    """(M, N) cosines of the location embeddings."""
-
-    def one_by_one(self) -> Sequence[Scored]:
-        """Each photo for itself."""
-        return [
-            Scored((photo,), self.s[[n]], self.rs[[n]], self.location[[n]])
-            for n, photo in enumerate(self.photos)
-        ]
-
-
-def cell_posterior(
-    geo: Geolocator, scored: Scored, score_weights: ScoreWeights, log_prior: Floats | None = None
-) -> Floats:
-    """(N,) how likely each cell is, by all the photos together."""
-    likelihoods = log_likelihood(
-        scored.rs, scored.location, score_weights, geo.blur(score_weights.spread_m)
-    )
-    if len(scored.s) > 1:
-        likelihoods = same_place(likelihoods)
-    prior = area_log_prior(geo.area_m2)
-    if log_prior is not None:
-        prior = prior + log_prior
-    return np.asarray(posterior(likelihoods, prior)[0])
+ConfidenceAt = Callable[[Floats], tuple[Confidence, ...]]
+"""(2,) the best guess, longitude and latitude, to its confidences."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,11 +75,6 @@ class _Weighed:
     """(N,) probability within the radius of each cell."""
 
     @property
-    def apart_m(self) -> float:
-        """How far places must be apart: so far that no cell is in the discs of two."""
-        return self.radius_m if self.p is None else APART_RADII * self.radius_m
-
-    @property
     def order_by(self) -> Floats | Vectors:
         """(N,) what places are ranked by."""
         return self.fused if self.place_mass is None else self.place_mass
@@ -150,14 +89,20 @@ class Draft:
     """What reads between the cells; None where that is not asked for, or cannot be done."""
     refining: Refining | None = None
     """What to read there; None with the reader."""
+    confidence_at: ConfidenceAt | None = None
+    """What makes confidences of the refined best place; None where the answer has them, or none."""
 
     def refined(self, places: Sequence[Refined]) -> Answer:
         """The answer with finer points for its first places."""
-        found = [
+        first = [
             replace(candidate, refined_lonlat_deg=(place.lon_deg, place.lat_deg))
             for candidate, place in zip(self.answer.candidates, places, strict=False)
         ]
-        return replace(self.answer, candidates=(*found, *self.answer.candidates[len(found) :]))
+        answer = replace(self.answer, candidates=(*first, *self.answer.candidates[len(first) :]))
+        if self.confidence_at is None:
+            return answer
+        best = np.array([places[0].lon_deg, places[0].lat_deg])
+        return replace(answer, confidence=self.confidence_at(best))
 
 
 def finished(drafts: Sequence[Draft]) -> list[Answer]:
@@ -168,120 +113,168 @@ def finished(drafts: Sequence[Draft]) -> list[Answer]:
         if draft.reader is not None:
             by_reader.setdefault(draft.reader, []).append(number)
     for reader, numbers in by_reader.items():
-        asked = [one for n in numbers if (one := drafts[n].refining) is not None]
-        for number, places in zip(numbers, refine_each(reader, asked), strict=True):
+        refinings = [r for n in numbers if (r := drafts[n].refining) is not None]
+        for number, places in zip(numbers, refine_each(reader, refinings), strict=True):
             answers[number] = drafts[number].refined(places)
     return answers
 
 
-def draft_of(geo: Geolocator, scored: Scored, query: Query) -> Draft:
+def draft_of(space: SearchSpace, scored: Scored, query: Query) -> Draft:
     """The answer about one place, but for refining it."""
-    weighed = _weigh(geo, scored, query)
-    answer = _unrefined(geo, scored, query, weighed)
-    if not query.refine or geo.reader is None or not answer.candidates:
+    weighed = _weigh(space, scored, query)
+    answer = _unrefined(space, scored, query, weighed)
+    refines = query.refine and space.reader is not None and bool(answer.candidates)
+    confidence_at = None
+    if weighed.p is not None:
+        answer, confidence_at = _believed(space, scored, query, weighed.p, answer, refines)
+    if not refines:
         return Draft(answer)
-    # No farther than half way to the next place, so that no two climb to one point.
-    options = _options(geo, query, max(weighed.apart_m, geo.field.spacing_m) / 2)
     # Scores of several photos add up, and so do their vectors.
     s = scored.s.sum(axis=0) / len(scored.s) ** SHARED_ERRORS
-    centres = [(c.lon_deg, c.lat_deg) for c in answer.candidates[:MOST_REFINED]]
-    return Draft(answer, geo.reader, Refining(s, np.array(centres), options))
+    centres = np.array([(c.lon_deg, c.lat_deg) for c in answer.candidates[:MOST_REFINED]])
+    refining = Refining(s, centres, refine_options(space, query))
+    return Draft(answer, space.reader, refining, confidence_at)
 
 
-def _unrefined(geo: Geolocator, scored: Scored, query: Query, weighed: _Weighed) -> Answer:
-    rs_weight, location_weight = query.weights(geo.calibration)
+def refine_options(
+    space: SearchSpace, query: Query, weights: ScoreWeights | None = None
+) -> RefineOptions:
+    """How a search refines: to the mean place under the likelihood, which was measured as best.
+
+    Args:
+        space: the cells.
+        query: how they are weighed.
+        weights: instead of those of the space's calibration, where they are still being measured.
+    """
+    weights = weights or query.score_weights(space.calibration)
+    # No farther than half way to the next place, so that no two climb to one point.
+    radius_m = max(_apart_m(space, query, weights is not None), space.field.spacing_m) / 2
+    if weights is not None:
+        return RefineOptions(weights.rs_weight, weights.location_weight, radius_m, "mean")
+    sharpness = 1 / space.model.config.temperature
+    return RefineOptions(*query.weights(None), radius_m, "mean", sharpness)
+
+
+def shown_points(space: SearchSpace, s: Vectors, rows: Ints, options: RefineOptions) -> Floats:
+    """The best guess about each photo as a search shows it.
+
+    Args:
+        space: the cells.
+        s: (P, D) vectors of photos, each of a place of its own.
+        rows: (P,) the best cell of each: the first that :func:`draft_of` names.
+        options: from :func:`refine_options`.
+
+    Returns:
+        (P, 2) refined points; centres where the index has no token maps.
+    """
+    centres = space.index.cells.lonlat_deg[rows]
+    if space.reader is None:
+        return centres
+    points = np.empty_like(centres)
+    for start in range(0, len(rows), _REFINED_AT_ONCE):
+        block = slice(start, start + _REFINED_AT_ONCE)
+        pairs = zip(s[block], centres[block], strict=True)
+        refinings = [Refining(photo, centre[None], options) for photo, centre in pairs]
+        places = [best for (best,) in refine_each(space.reader, refinings)]
+        points[block] = [(place.lon_deg, place.lat_deg) for place in places]
+    return points
+
+
+def _radius_m(space: SearchSpace, query: Query) -> float:
+    """Of a place."""
+    return space.merge_radius_m if query.merge_radius_m is None else query.merge_radius_m
+
+
+def _apart_m(space: SearchSpace, query: Query, likely: bool) -> float:
+    """How far places must be apart: so far that no cell is in the discs of two likely ones."""
+    return (APART_RADII if likely else 1.0) * _radius_m(space, query)
+
+
+def _unrefined(space: SearchSpace, scored: Scored, query: Query, weighed: _Weighed) -> Answer:
+    rs_weight, location_weight = query.weights(space.calibration)
     gps = [photo.gps_lonlat_deg for photo in scored.photos if photo.gps_lonlat_deg is not None]
-    answer = Answer(
+    return Answer(
         photo=scored.photos[0].name,
-        candidates=_candidates(geo, query, weighed),
-        index=geo.index.name,
-        build=geo.index.manifest.build,
-        cells_searched=len(geo.index.cells),
+        candidates=_candidates(space, query, weighed),
+        index=space.index.name,
+        build=space.index.manifest.build,
+        cells_searched=len(space.index.cells),
         rs_weight=rs_weight,
         location_weight=location_weight,
-        model=geo.model_name,
-        model_licence=geo.model_licence,
-        trained=geo.trained,
-        attribution=geo.attribution,
-        warnings=_warnings(geo, query, scored),
+        model=space.model_name,
+        model_licence=space.model_licence,
+        trained=space.index.manifest.model.trained,
+        attribution=space.attribution,
+        warnings=_warnings(space, query, scored),
         photo_gps_lonlat_deg=gps[0] if gps else None,
         merge_radius_m=weighed.radius_m,
         photos=tuple(photo.name for photo in scored.photos),
         prior="" if query.prior is None else query.prior.description,
     )
-    if weighed.p is None:
-        return answer
-    return _with_belief(geo, scored, query, weighed.p, answer)
 
 
-def _weigh(geo: Geolocator, scored: Scored, query: Query) -> _Weighed:
-    score_weights = query.score_weights(geo.calibration)
-    rs_weight, location_weight = query.weights(geo.calibration)
-    radius_m = geo.merge_radius_m if query.merge_radius_m is None else query.merge_radius_m
+def _weigh(space: SearchSpace, scored: Scored, query: Query) -> _Weighed:
+    score_weights = query.score_weights(space.calibration)
+    rs_weight, location_weight = query.weights(space.calibration)
+    radius_m = _radius_m(space, query)
     rs, location = scored.rs.mean(axis=0), scored.location.mean(axis=0)
     fused = rs_weight * rs + location_weight * location
     log_weight = None if query.prior is None else query.prior.log_weight
     p = place_mass = None
     if score_weights is not None:
-        p = cell_posterior(geo, scored, score_weights, log_weight)
-        place_mass = geo.discs(radius_m).sums(geo.each_cell(p)[None])[0]
+        p = cell_posterior(space, scored, score_weights, log_weight)
+        place_mass = space.place_mass(p[None], radius_m)[0]
     elif log_weight is not None:  # scores cannot be weighed with a prior, only left out
         fused = np.where(np.isfinite(log_weight), fused, -np.inf).astype(np.float32)
     return _Weighed(rs, location, fused, radius_m, p, place_mass)
 
 
-def _candidates(geo: Geolocator, query: Query, weighed: _Weighed) -> tuple[Candidate, ...]:
+def _candidates(space: SearchSpace, query: Query, weighed: _Weighed) -> tuple[Candidate, ...]:
     by = weighed.order_by
-    places = distinct_places(by, geo.index.cells.lonlat_deg, query.k, weighed.apart_m)
+    apart_m = _apart_m(space, query, weighed.p is not None)
+    places = distinct_places(by, space.index.cells.lonlat_deg, query.k, apart_m)
     return tuple(
-        _candidate(geo, rank, place, weighed)
+        _candidate(space, rank, place, weighed)
         for rank, place in enumerate(places, start=1)
         if by[place.row] > (0 if weighed.p is not None else -np.inf)
     )
 
 
-def _with_belief(
-    geo: Geolocator, scored: Scored, query: Query, p: Floats, answer: Answer
-) -> Answer:
-    """The answer of a calibrated index: how far to believe it."""
-    assert geo.calibration is not None
+def _believed(
+    space: SearchSpace, scored: Scored, query: Query, p: Floats, answer: Answer, refines: bool
+) -> tuple[Answer, ConfidenceAt | None]:
+    """The answer of a calibrated index: how far to believe it.
+
+    With it comes what makes its confidences once the best guess is refined; None where it has them.
+    """
+    calibration = space.calibration
+    assert calibration is not None
     promised = query.prior is None and len(scored.photos) == 1
-    region = functools.partial(_region, geo, p, promised)
-    membership = membership_of(geo, scored)
+    region = functools.partial(_region, space, p, promised)
+    membership = membership_of(space, scored)
     warnings = answer.warnings if membership.in_index else (NOT_IN_INDEX, *answer.warnings)
-    return replace(
+    of_refined = refines and bool(calibration.refined_confidence)
+    if refines and not of_refined:
+        warnings = (*warnings, CENTRE_ONLY)
+    answer = replace(
         answer,
         calibrated=True,
-        temperature=geo.calibration.weights.temperature,
-        confidence=_confidence(geo, p, answer.candidates[0].row),
+        temperature=calibration.weights.temperature,
         regions=tuple(region(level).summary() for level in REGION_LEVELS),
         membership=membership,
         warnings=warnings,
         posterior=p,
         make_region=region,
     )
+    confidence_at = functools.partial(_confidence, space, p, of_refined)
+    if of_refined:
+        return answer, confidence_at
+    centre = space.index.cells.lonlat_deg[answer.candidates[0].row]
+    return replace(answer, confidence=confidence_at(centre)), None
 
 
-def _options(geo: Geolocator, query: Query, radius_m: float) -> RefineOptions:
-    """The mean place under the likelihood: nearer to the truth than the best point, as measured."""
-    score_weights = query.score_weights(geo.calibration)
-    if score_weights is not None:
-        return RefineOptions(
-            score_weights.rs_weight,
-            score_weights.location_weight,
-            radius_m=radius_m,
-            estimate="mean",
-        )
-    return RefineOptions(
-        *query.weights(geo.calibration),
-        radius_m=radius_m,
-        estimate="mean",
-        sharpness=1 / geo.model.config.temperature,
-    )
-
-
-def _candidate(geo: Geolocator, rank: int, place: Place, weighed: _Weighed) -> Candidate:
-    cells, row = geo.index.cells, place.row
+def _candidate(space: SearchSpace, rank: int, place: Place, weighed: _Weighed) -> Candidate:
+    cells, row = space.index.cells, place.row
     lon_deg, lat_deg = (float(v) for v in cells.lonlat_deg[row])
     mass = weighed.place_mass
     return Candidate(
@@ -299,42 +292,30 @@ def _candidate(geo: Geolocator, rank: int, place: Place, weighed: _Weighed) -> C
     )
 
 
-def _confidence(geo: Geolocator, p: Floats, row: int) -> tuple[Confidence, ...]:
-    """How likely the best guess is within each calibrated radius; more for a larger one."""
-    assert geo.calibration is not None
-    best = geo.index.cells.lonlat_deg[[row]]
-    found, least = [], 0.0
-    for radius_m in sorted(geo.calibration.confidence):
-        mass = geo.field.discs(best, radius_m).sums(geo.each_cell(p)[None])[0, 0]
-        least = max(least, float(geo.calibration.confidence_within(mass, radius_m)))
-        found.append(Confidence(radius_m, least))
-    return tuple(found)
+def _confidence(
+    space: SearchSpace, p: Floats, refined: bool, lonlat_deg: Floats
+) -> tuple[Confidence, ...]:
+    """How likely the best guess, at (2,), is within each calibrated radius."""
+    assert space.calibration is not None
+    (likely,) = confidences(space, p[None], lonlat_deg[None], refined=refined)
+    pairs = zip(space.calibration.radii_m, likely.tolist(), strict=True)
+    return tuple(Confidence(radius_m, probability) for radius_m, probability in pairs)
 
 
-def _region(geo: Geolocator, p: Floats, promised: bool, level: float) -> Region:
-    assert geo.calibration is not None
-    mass = geo.calibration.region_mass(level)
-    cells = replace(geo.index.cells, area_m2=geo.area_m2)
+def _region(space: SearchSpace, p: Floats, promised: bool, level: float) -> Region:
+    assert space.calibration is not None
+    mass = space.calibration.region_mass(level)
+    cells = replace(space.index.cells, area_m2=space.area_m2)
     return make_region(p, cells, level, mass, promised)
 
 
-def membership_of(geo: Geolocator, scored: Scored) -> Membership:
-    """Whether the photos are of this index; of several, the strangest one decides."""
-    assert geo.calibration is not None
-    known, score_weights = geo.calibration.out_of_index, geo.calibration.weights
-    evidence = evidence_of(scored.rs, scored.location, score_weights, geo.area_m2)
-    p_values = known.p_value(known.score(scored.s, evidence))
-    p_value = min(1.0, float(p_values.min()) * len(p_values))
-    return Membership(p_value, known.level, p_value >= known.level, known.miss_rate)
-
-
-def _warnings(geo: Geolocator, query: Query, scored: Scored) -> tuple[str, ...]:
-    found = list(geo.warnings)
-    if geo.calibration is not None:
-        if query.score_weights(geo.calibration) is None:
-            found.append(OWN_WEIGHTS)
+def _warnings(space: SearchSpace, query: Query, scored: Scored) -> tuple[str, ...]:
+    texts = list(space.warnings)
+    if space.calibration is not None:
+        if query.score_weights(space.calibration) is None:
+            texts.append(OWN_WEIGHTS)
         elif query.prior is not None:
-            found.append(WITH_PRIOR)
+            texts.append(WITH_PRIOR)
         elif len(scored.photos) > 1:
-            found.append(TOGETHER)
-    return tuple(found)
+            texts.append(TOGETHER)
+    return tuple(texts)

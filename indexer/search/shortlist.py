@@ -13,8 +13,6 @@ Every score of the part is exact. Where the part is the whole index, so is the a
 
 from __future__ import annotations
 
-import copy
-import functools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -28,24 +26,20 @@ from indexer.regions.cell_field import BLUR_REACH, spacing_m
 from indexer.search.answer import Answer
 from indexer.search.prior import Prior
 from indexer.search.query import Query
-from indexer.search.ranking import Draft, Scored, Seen, draft_of
+from indexer.search.ranking import Draft, draft_of
+from indexer.search.scored import Scored, Seen
+from indexer.search.space import SearchSpace
 
 if TYPE_CHECKING:
     from indexer.index.index import Index
-    from indexer.index.vectors import VectorStore
-    from indexer.search.geolocator import Geolocator
     from indexer.search.outlines import Region
 
 
-SAMPLE = 4096
-"""Cells that stand for those off the shortlist."""
 BEST = 500
 """Best cells whose neighbours come along, two rings or as far as likelihoods are averaged ..."""
 WIDE = 3
 """... and those around which all cells come along that a confidence looks at."""
 _RINGS = 2
-SCORED_AT_ONCE = 2048
-"""Rows in float32 at a time: 6 MB at 768 dimensions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,61 +56,51 @@ class Part:
     """(n,) how many cells each row stands for: 1, or more for those of the sample."""
 
 
-def shortlist_draft(geo: Geolocator, seen: Seen, query: Query) -> Draft:
+def shortlist_draft(space: SearchSpace, seen: Seen, query: Query) -> Draft:
     """The answer about one place, but for refining it.
 
     Raises:
         UsageError: the prior leaves no cell.
     """
     allowed = None if query.prior is None else np.isfinite(query.prior.log_weight)
-    part = find_part(geo, seen.s, query, allowed)
+    part = find_part(space, seen.s, query, allowed)
     if query.prior is not None:
         query = replace(
             query, prior=Prior(query.prior.log_weight[part.rows], query.prior.description)
         )
-    view = part_of(geo, part)
+    view = space.part(part.rows, part.stands_for, _warning(space.index, part))
     draft = draft_of(view, Scored(seen.photos, seen.s, part.rs, part.location), query)
     return replace(draft, answer=_in_full_rows(draft.answer, part))
 
 
-def part_of(geo: Geolocator, part: Part) -> Geolocator:
-    """A geolocator of these rows alone, for one answer."""
-    index = geo.index
-    noted = replace(index.manifest, warnings=[*index.manifest.warnings, _warning(index, part)])
-    found = copy.copy(geo)
-    for name in ("field", "reader"):  # these are of all cells
-        found.__dict__.pop(name, None)
-    found.__dict__["merge_radius_m"] = geo.merge_radius_m
-    found.index = replace(index, cells=index.cells.taken(part.rows), manifest=noted)
-    found.stands_for = part.stands_for
-    found.discs = functools.lru_cache(4)(found._discs)
-    found.blur = functools.lru_cache(4)(found._blur)
-    return found
-
-
-def find_part(geo: Geolocator, s: Vectors, query: Query, allowed: Bools | None) -> Part:
-    """What an answer looks at.
+def find_part(space: SearchSpace, s: Vectors, query: Query, allowed: Bools | None) -> Part:
+    """The rows that an answer looks at.
 
     Args:
-        geo: the whole index.
+        space: the whole index.
         s: (M, D) vectors of photos of one place.
         query: how cells are weighed, and whether as probabilities.
         allowed: (N,) cells that a prior leaves; None for all.
     """
-    index = geo.index
-    assert index.shortlists is not None
-    weights = query.weights(geo.calibration)
-    score_weights = query.score_weights(geo.calibration)
-    found = _listed(index, s, weights, allowed)
-    part = _scored(index, s, found)
-    fused = weights[0] * part.rs.mean(axis=0) + weights[1] * part.location.mean(axis=0)
-    best = found[np.argsort(-fused, kind="stable")[:BEST]]
-    wide_m = max(geo.calibration.confidence) if score_weights and geo.calibration else 0.0
-    near_m = BLUR_REACH * score_weights.spread_m if score_weights else 0.0
+    index, calibration = space.index, space.calibration
+    rs_weight, location_weight = query.weights(calibration)
+    score_weights = query.score_weights(calibration)
+    listed = _listed(index, s, (rs_weight, location_weight), allowed)
+    part = _scored(space, s, listed)
+    fused = rs_weight * part.rs.mean(axis=0) + location_weight * part.location.mean(axis=0)
+    best = listed[np.argsort(-fused, kind="stable")[:BEST]]
+    wide_m = near_m = 0.0
+    if score_weights is not None and calibration is not None:
+        # Confidences look around the refined point, which a merge radius away from the cell is as
+        # far as it gets. One of the user's own may be that of the whole Earth.
+        refined_m = max(space.merge_radius_m, query.merge_radius_m or 0.0)
+        wide_m = max(calibration.radii_m)
+        wide_m += min(refined_m, wide_m)
+        near_m = BLUR_REACH * score_weights.spread_m
     # Neighbours that a prior rules out come along, too: likelihoods are averaged over them.
     around = _around(index.cells, best, near_m, wide_m)
-    part = _joined(part, _scored(index, s, np.setdiff1d(around, found)))
-    return _joined(part, _sampled(geo, s, part.rows, allowed)) if score_weights else part
+    part = _joined(part, _scored(space, s, np.setdiff1d(around, listed)))
+    return _joined(part, _sampled(space, s, part.rows, allowed)) if score_weights else part
 
 
 def _listed(index: Index, s: Vectors, weights: tuple[float, float], allowed: Bools | None) -> Ints:
@@ -131,8 +115,8 @@ def _listed(index: Index, s: Vectors, weights: tuple[float, float], allowed: Boo
     mean = s.mean(axis=0, keepdims=True)
     kinds = zip((lists.rs, lists.location), weights, strict=True)
     rows = [kind.shortlist(mean, lists.size, allowed) for kind, weight in kinds if weight]
-    found = np.unique(np.concatenate([some.ravel() for some in rows]))
-    return found[found >= 0]
+    listed = np.unique(np.concatenate([of_kind.ravel() for of_kind in rows]))
+    return listed[listed >= 0]
 
 
 def _around(cells: CellRows, best: Ints, near_m: float, wide_m: float) -> Ints:
@@ -146,10 +130,10 @@ def _around(cells: CellRows, best: Ints, near_m: float, wide_m: float) -> Ints:
     return np.asarray(row[cells.h3[row] == ids])
 
 
-def _sampled(geo: Geolocator, s: Vectors, taken: Ints, allowed: Bools | None) -> Part:
+def _sampled(space: SearchSpace, s: Vectors, taken: Ints, allowed: Bools | None) -> Part:
     """Cells that stand for all others."""
-    rows, rs, location = geo.sample
-    left = len(geo.index.cells) if allowed is None else int(allowed.sum())
+    rows, rs, location = space.sample
+    left = len(space.index.cells) if allowed is None else int(allowed.sum())
     keep = ~np.isin(rows, taken)
     if allowed is not None:
         keep &= allowed[rows]
@@ -159,21 +143,9 @@ def _sampled(geo: Geolocator, s: Vectors, taken: Ints, allowed: Bools | None) ->
     return Part(rows[keep], s @ rs[keep].T, s @ location[keep].T, each)
 
 
-def sample_of(index: Index) -> tuple[Ints, Vectors, Vectors]:
-    """Random rows, always the same, and both their vectors."""
-    count = min(SAMPLE, len(index.cells))
-    rows = np.sort(np.random.default_rng(0).choice(len(index.cells), count, replace=False))
-    return rows, index.rs.vectors(rows), index.location.vectors(rows)
-
-
-def _scored(index: Index, s: Vectors, rows: Ints) -> Part:
+def _scored(space: SearchSpace, s: Vectors, rows: Ints) -> Part:
     """Some rows, each for itself."""
-
-    def scores(store: VectorStore) -> Vectors:
-        blocks = np.split(rows, np.arange(SCORED_AT_ONCE, len(rows), SCORED_AT_ONCE))
-        return np.concatenate([s @ store.vectors(block).T for block in blocks], axis=1)
-
-    return Part(rows, scores(index.rs), scores(index.location), np.ones(len(rows)))
+    return Part(rows, *space.scores(s, rows), np.ones(len(rows)))
 
 
 def _joined(one: Part, other: Part) -> Part:
@@ -207,8 +179,8 @@ def _in_full_rows(answer: Answer, part: Part) -> Answer:
 
     def region(level: float) -> Region:
         assert made is not None
-        found = made(level)
-        return replace(found, rows=part.rows[found.rows])
+        of_part = made(level)
+        return replace(of_part, rows=part.rows[of_part.rows])
 
     candidates = tuple(replace(c, row=int(part.rows[c.row])) for c in answer.candidates)
     changes: dict[str, Any] = {"candidates": candidates, "posterior": None}

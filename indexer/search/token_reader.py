@@ -8,12 +8,13 @@ for the rounding of the tokens, and the change from frame to frame lies where in
 
 from __future__ import annotations
 
-import functools
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
+from cachetools import LRUCache
 from scipy.spatial import KDTree
 
 from gair.arrays import Floats, Ints, Vectors
@@ -85,7 +86,8 @@ class TokenReader:
         self._half_m = float(bounds[0, 2] - bounds[0, 0]) / 2
         self._used = np.unique(index.cells.frame)
         self._tree = KDTree(self._centres[self._used])
-        self._map = functools.lru_cache(MAPS_KEPT)(self._load)
+        self._maps: LRUCache[int, torch.Tensor] = LRUCache(MAPS_KEPT)
+        self._lock = threading.Lock()
 
     @property
     def token_m(self) -> float:
@@ -97,8 +99,9 @@ class TokenReader:
     def indexed(self, lonlat_deg: npt.ArrayLike) -> npt.NDArray[np.bool_]:
         """Which of (Q, 2) points lie in a cell of the index: there is imagery."""
         ids = cells_at(lonlat_deg, self.index.manifest.h3_resolution)
-        known = self.index.cells.h3  # ascending
-        return np.asarray(known[np.minimum(np.searchsorted(known, ids), len(known) - 1)] == ids)
+        own_ids = self.index.cells.h3  # ascending
+        row = np.minimum(np.searchsorted(own_ids, ids), len(own_ids) - 1)
+        return np.asarray(own_ids[row] == ids)
 
     def frames(self, lonlat_deg: npt.ArrayLike) -> tuple[Ints, Floats]:
         """Where each of (Q, 2) points is read.
@@ -153,8 +156,8 @@ class TokenReader:
                 continue
             with torch.inference_mode():
                 at = torch.from_numpy(xy[rows]).to(self.model.device, torch.float32)
-                found = self._read(self._map(number), at[None])[0].cpu().numpy()
-            yield rows, found
+                vectors = self._read(self._map(number), at[None])[0].cpu().numpy()
+            yield rows, vectors
 
     def _near(self, points: Floats) -> Iterator[tuple[Ints, Vectors]]:
         """As :meth:`by_frame`, for few points in many frames: only tokens near them are read."""
@@ -174,8 +177,8 @@ class TokenReader:
                 at = torch.from_numpy(xy[rows]).to(device, torch.float32)
                 in_frame = torch.from_numpy(frame[rows]).to(device)
                 z = inr.at_few_points(tokens, in_frame, at, self._tokens.grid_hw)
-                found = torch.nn.functional.normalize(z, dim=-1).cpu().numpy()
-            yield rows, found
+                vectors = torch.nn.functional.normalize(z, dim=-1).cpu().numpy()
+            yield rows, vectors
 
     def locations(self, lonlat_deg: npt.ArrayLike) -> Vectors:
         """The location embeddings e of (Q, 2) points: (Q, D) of unit length."""
@@ -183,8 +186,8 @@ class TokenReader:
 
         with torch.inference_mode():
             points = torch.from_numpy(np.asarray(lonlat_deg, dtype=np.float64).reshape(-1, 2))
-            found = self.model.encode_location(points.to(self.model.device, torch.float32))
-        return found.cpu().numpy()
+            e = self.model.encode_location(points.to(self.model.device, torch.float32))
+        return e.cpu().numpy()
 
     def _frame_xy(self, projected: Floats, frame: Ints) -> Floats:
         """(Q, 2) EPSG:3857 to coordinates in (Q,) frames, across the antimeridian too."""
@@ -197,6 +200,16 @@ class TokenReader:
     @property
     def _is_dense(self) -> bool:
         return self.mode == "nili" and not self.model.config.inr_hidden
+
+    def _map(self, frame: int) -> torch.Tensor:
+        """What :meth:`_load` gave, or gives now."""
+        with self._lock:
+            token_map = self._maps.get(frame)
+        if token_map is None:
+            token_map = self._load(frame)
+            with self._lock:
+                self._maps[frame] = token_map
+        return token_map
 
     def _load(self, frame: int) -> torch.Tensor:
         """(1, h, w, D) of a frame; convolved already, where NILI has its dense form."""

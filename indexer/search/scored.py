@@ -1,0 +1,147 @@
+"""Scored photos, and the posterior, confidence and membership that their scores give."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gair.arrays import Floats, Vectors
+from indexer.probability.out_of_index import evidence_of
+from indexer.probability.posterior import ScoreWeights, log_likelihood, posterior, same_place
+from indexer.search.answer import Membership
+from indexer.search.space import SearchSpace
+
+if TYPE_CHECKING:
+    from gair.photos.photo import Photo
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """The photos of one place as the model sees them."""
+
+    photos: tuple[Photo, ...]
+    """M photos."""
+    s: Vectors
+    """(M, D)."""
+
+    def one_by_one(self) -> Sequence[Seen]:
+        """Each photo for itself."""
+        return [Seen((photo,), self.s[[n]]) for n, photo in enumerate(self.photos)]
+
+    @staticmethod
+    def together(parts: Sequence[Seen]) -> Seen:
+        """One place, of which each part is a photo or several; scored if all of them are."""
+        photos = tuple(photo for part in parts for photo in part.photos)
+        s = np.concatenate([part.s for part in parts])
+        scored = [part for part in parts if isinstance(part, Scored)]
+        if len(scored) < len(parts):
+            return Seen(photos, s)
+        rs = np.concatenate([part.rs for part in scored])
+        return Scored(photos, s, rs, np.concatenate([part.location for part in scored]))
+
+
+@dataclass(frozen=True, eq=False)
+class Scored(Seen):
+    """The same, scored against every cell."""
+
+    rs: Vectors
+    """(M, N) cosines of the imagery."""
+    location: Vectors
+    """(M, N) cosines of the location embeddings."""
+
+    def one_by_one(self) -> Sequence[Scored]:
+        """Each photo for itself."""
+        return [
+            Scored((photo,), self.s[[n]], self.rs[[n]], self.location[[n]])
+            for n, photo in enumerate(self.photos)
+        ]
+
+
+def scores_for(space: SearchSpace, s: Vectors, weights: ScoreWeights) -> tuple[Vectors, Vectors]:
+    """Cosines of (P, D) photos as far as they have weight: (P, N) imagery, (P, N) location.
+
+    A location without weight is never looked at: the imagery's cosines stand in its place.
+    """
+    if weights.location_weight:
+        return space.scores(s)
+    rs = space.index.rs.scores(s)
+    return rs, rs
+
+
+def posteriors(
+    space: SearchSpace,
+    rs: Vectors,
+    location: Vectors,
+    weights: ScoreWeights,
+    log_weight: Floats | None = None,
+) -> Floats:
+    """How likely each cell is, by each photo alone.
+
+    Args:
+        space: the N cells.
+        rs: (P, N) cosines of the imagery.
+        location: (P, N) cosines of the location embeddings.
+        weights: of a calibration.
+        log_weight: (N,) of :class:`indexer.search.prior.Prior`; None where nothing is known.
+
+    Returns:
+        (P, N); each photo's add up to 1.
+    """
+    likelihoods = log_likelihood(rs, location, weights, space.blur(weights.spread_m))
+    return posterior(likelihoods, _log_prior(space, log_weight))
+
+
+def cell_posterior(
+    space: SearchSpace, scored: Scored, weights: ScoreWeights, log_weight: Floats | None = None
+) -> Floats:
+    """(N,) how likely each cell is, by all the photos of one place together."""
+    if len(scored.s) == 1:
+        return np.asarray(posteriors(space, scored.rs, scored.location, weights, log_weight)[0])
+    blur = space.blur(weights.spread_m)
+    likelihoods = same_place(log_likelihood(scored.rs, scored.location, weights, blur))
+    return np.asarray(posterior(likelihoods, _log_prior(space, log_weight))[0])
+
+
+def _log_prior(space: SearchSpace, log_weight: Floats | None) -> Floats:
+    return space.log_prior if log_weight is None else space.log_prior + log_weight
+
+
+def confidences(space: SearchSpace, p: Floats, lonlat_deg: Floats, *, refined: bool) -> Floats:
+    """How likely each photo was taken within each calibrated radius of a point.
+
+    Args:
+        space: of a calibrated index.
+        p: (P, N) posteriors.
+        lonlat_deg: (P, 2) the point of each photo that people are shown.
+        refined: whether the points were refined, or are centres of cells.
+
+    Returns:
+        (P, R), the radii ascending; never less for a larger one.
+    """
+    assert space.calibration is not None
+    masses = space.masses_within(p, lonlat_deg, space.calibration.radii_m)
+    return space.calibration.confidences(masses, refined=refined)
+
+
+def evidence(space: SearchSpace, s: Vectors, weights: ScoreWeights) -> Floats:
+    """How well any place explains each of (P, D) photos, (P,) nats."""
+    return np.concatenate(
+        [
+            evidence_of(*scores_for(space, s[block], weights), weights, space.area_m2)
+            for block in space.blocks(len(s))
+        ]
+        or [np.empty(0)]
+    )
+
+
+def membership_of(space: SearchSpace, scored: Scored) -> Membership:
+    """Whether the photos are of this index; of several, the strangest one decides."""
+    assert space.calibration is not None
+    test = space.calibration.out_of_index
+    nats = evidence_of(scored.rs, scored.location, space.calibration.weights, space.area_m2)
+    p_values = test.p_value(test.score(scored.s, nats))
+    p_value = min(1.0, float(p_values.min()) * len(p_values))  # Bonferroni
+    return Membership(p_value, test.level, p_value >= test.level, test.miss_rate)

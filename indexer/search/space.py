@@ -1,0 +1,237 @@
+"""Search space: the cells of an index with everything that a search asks of them.
+
+A space knows its cells' vectors, areas and neighbourhoods, what a calibration says of its scores,
+and how to read it between cells. Search, verify, heat map, calibration and evaluation ask it the
+same questions, for one photo or for many. What is slow to make is kept, and freed with the space.
+
+A *part* of a space has some of its rows, of which each may stand for several cells
+(:mod:`indexer.search.shortlist`).
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from cachetools import LRUCache
+
+from gair.arrays import Floats, Ints, Vectors
+from indexer.probability.claims import Background, background, claim_mass
+from indexer.probability.posterior import ScoreWeights, area_log_prior
+from indexer.regions.cell_field import CellField, Discs, spacing_m
+from indexer.regions.cells import cells_at
+from indexer.search.answer import UNCALIBRATED
+from indexer.search.token_reader import TokenReader
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+    from gair.model import Gair
+    from indexer.index.index import Index
+    from indexer.index.vectors import VectorStore
+    from indexer.probability.calibration import Calibration
+
+PAPER_WEIGHTS = ScoreWeights(0.5 / 0.07, 0.5 / 0.07, 0.0)
+"""Where nothing is calibrated: the temperature that GAIR was trained with, and equal weights."""
+SAMPLE = 4096
+"""Cells that stand for those off a shortlist."""
+SCORED_AT_ONCE = 2048
+"""Rows in float32 at a time: 6 MB at 768 dimensions."""
+ENTRIES_AT_ONCE = 4_000_000
+"""Photos times cells in one step: 32 MB an array."""
+
+Value = TypeVar("Value")
+
+
+class SearchSpace:
+    """Cells of an index, or a part of them; safe to share between threads."""
+
+    def __init__(
+        self,
+        index: Index,
+        model: Gair,
+        calibration: Calibration | None = None,
+        *,
+        stands_for: Floats | None = None,
+        merge_radius_m: float | None = None,
+    ) -> None:
+        """Take an index and what belongs to it.
+
+        Args:
+            index: an open index; of a part of one, its cells are those of the part.
+            model: the model that built it.
+            calibration: of this build; None where there is none.
+            stands_for: (N,) how many cells each row stands for; None for itself alone.
+            merge_radius_m: what :attr:`merge_radius_m` is, where that is known.
+        """
+        self.index = index
+        self.model = model
+        self.calibration = calibration
+        self.stands_for = stands_for
+        self.merge_radius_m = (
+            _merge_radius_m(index, model) if merge_radius_m is None else merge_radius_m
+        )
+        """Closer cells are one place: a token of imagery, or 1.5 cells where they are coarser."""
+        self._lock = threading.Lock()
+        self._discs: LRUCache[float, Discs] = LRUCache(4)
+        self._blurs: LRUCache[float, tuple[csr_array | None]] = LRUCache(4)
+        self._backgrounds: LRUCache[float, Background] = LRUCache(8)
+
+    def part(self, rows: Ints, stands_for: Floats, warning: str) -> SearchSpace:
+        """Some rows alone, ascending, for one answer; it says the warning beside its own."""
+        manifest = self.index.manifest
+        noted = replace(manifest, warnings=[*manifest.warnings, warning])
+        index = replace(self.index, cells=self.index.cells.taken(rows), manifest=noted)
+        return SearchSpace(
+            index,
+            self.model,
+            self.calibration,
+            stands_for=stands_for,
+            merge_radius_m=self.merge_radius_m,
+        )
+
+    @functools.cached_property
+    def field(self) -> CellField:
+        """The cells as points and areas."""
+        return CellField(self.index.cells.lonlat_deg, self.index.cells.area_m2)
+
+    @functools.cached_property
+    def reader(self) -> TokenReader | None:
+        """What reads the index between its cells; None where it keeps no token maps."""
+        return TokenReader(self.index, self.model, self.field) if self.index.tokens else None
+
+    @functools.cached_property
+    def sample(self) -> tuple[Ints, Vectors, Vectors]:
+        """Random rows, always the same, that stand for others in a part; and both their vectors."""
+        count = min(SAMPLE, len(self.index.cells))
+        drawn = np.random.default_rng(0).choice(len(self.index.cells), count, replace=False)
+        rows = np.sort(drawn)
+        return rows, self.index.rs.vectors(rows), self.index.location.vectors(rows)
+
+    @property
+    def area_m2(self) -> Floats:
+        """(N,) the area that each row stands for: its own, unless this is a part of an index."""
+        own = self.index.cells.area_m2
+        return own if self.stands_for is None else own * self.stands_for
+
+    @functools.cached_property
+    def log_prior(self) -> Floats:
+        """(N,) equally likely everywhere."""
+        return area_log_prior(self.area_m2)
+
+    @property
+    def weights(self) -> ScoreWeights:
+        """How scores become likelihoods: as calibrated, or as the model was trained."""
+        return PAPER_WEIGHTS if self.calibration is None else self.calibration.weights
+
+    def discs(self, radius_m: float) -> Discs:
+        """The cells within a radius of each cell."""
+        return self._kept(
+            self._discs, radius_m, lambda: self.field.discs(self.field.lonlat_deg, radius_m)
+        )
+
+    def blur(self, spread_m: float) -> csr_array | None:
+        """(N, N) averages over a Gaussian neighbourhood: :meth:`CellField.blur`."""
+        return self._kept(self._blurs, spread_m, lambda: (self.field.blur(spread_m),))[0]
+
+    def background(self, radius_m: float) -> Background:
+        """The discs that a claim of this radius is compared with."""
+        return self._kept(self._backgrounds, radius_m, lambda: background(self.field, radius_m))
+
+    def _kept(self, kept: LRUCache[float, Value], key: float, make: Callable[[], Value]) -> Value:
+        """What is kept for a key, or is made now. Methods kept by a decorator would hold on to
+        the space that holds them, and a replaced build would wait for the garbage collector.
+        """
+        with self._lock:
+            if key in kept:
+                return kept[key]
+        value = make()
+        with self._lock:
+            kept[key] = value
+        return value
+
+    def cell_row(self, lonlat_deg: npt.ArrayLike) -> Ints:
+        """The row of the cell that contains each of (Q, 2) points; -1 outside."""
+        ids = cells_at(lonlat_deg, self.index.manifest.h3_resolution)
+        own_ids = self.index.cells.h3  # ascending
+        row = np.minimum(np.searchsorted(own_ids, ids), len(own_ids) - 1)
+        return np.where(own_ids[row] == ids, row, -1)
+
+    def scores(self, s: Vectors, rows: Ints | None = None) -> tuple[Vectors, Vectors]:
+        """Cosines of (P, D) photos with imagery and location: (P, N) each, or (P, n) of ``rows``.
+
+        Not for a part: the vectors are those of the whole index.
+        """
+        return tuple(  # type: ignore[return-value]
+            store.scores(s) if rows is None else _scores_of(store, s, rows)
+            for store in (self.index.rs, self.index.location)
+        )
+
+    def blocks(self, photos: int) -> Iterator[slice]:
+        """So many photos in blocks whose (P, N) scores fit in memory."""
+        step = max(1, ENTRIES_AT_ONCE // len(self.index.cells))
+        return (slice(start, min(start + step, photos)) for start in range(0, photos, step))
+
+    def each_cell(self, p: Floats) -> Floats:
+        """(..., N) probabilities of what rows stand for, as those of the rows' own cells."""
+        return p if self.stands_for is None else p / self.stands_for
+
+    def place_mass(self, p: Floats, radius_m: float | None = None) -> Floats:
+        """Probability within the merge radius, or another one, of each cell: (P, N) to (P, N)."""
+        radius_m = self.merge_radius_m if radius_m is None else radius_m
+        return self.discs(radius_m).sums(self.each_cell(p))
+
+    def masses_within(self, p: Floats, lonlat_deg: Floats, radii_m: Sequence[float]) -> Floats:
+        """Probability within radii of one point a photo.
+
+        Args:
+            p: (P, N) posteriors.
+            lonlat_deg: (P, 2).
+            radii_m: R of them.
+
+        Returns:
+            (P, R). A disc has the cells whose centre lies in it, and the one that holds its point.
+        """
+        own_row, each = self.cell_row(lonlat_deg), self.each_cell(p)
+        masses = [claim_mass(each, self.field, lonlat_deg, own_row, r) for r in radii_m]
+        return np.stack(masses, axis=1) if masses else np.empty((len(p), 0))
+
+    @property
+    def model_name(self) -> str:
+        """Name of the model."""
+        return self.index.manifest.model.name
+
+    @property
+    def model_licence(self) -> str:
+        """Licence of the model's weights."""
+        return self.index.manifest.model.licence
+
+    @property
+    def attribution(self) -> str:
+        """What the imagery and the region ask to be shown."""
+        manifest = self.index.manifest
+        parts = [str(manifest.imagery["attribution"]), str(manifest.region["attribution"])]
+        return "; ".join(part for part in parts if part)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to know before believing an answer."""
+        own = self.index.manifest.warnings
+        return (*own, UNCALIBRATED) if self.calibration is None else tuple(own)
+
+
+def _merge_radius_m(index: Index, model: Gair) -> float:
+    latitude_deg = float(index.cells.lonlat_deg[:, 1].mean())
+    token_m = model.config.footprint_ground_m(latitude_deg) / model.config.rs_grid
+    return max(token_m, 1.5 * spacing_m(index.cells.area_m2))
+
+
+def _scores_of(store: VectorStore, s: Vectors, rows: Ints) -> Vectors:
+    """Cosines with some rows, (P, n)."""
+    blocks = np.split(rows, np.arange(SCORED_AT_ONCE, len(rows), SCORED_AT_ONCE))
+    return np.concatenate([s @ store.vectors(block).T for block in blocks], axis=1)
