@@ -33,6 +33,7 @@ def hand_calibration(index_folder: Path, **changes: Any) -> Calibration:
         "weights": WEIGHTS,
         "masses": MASSES,
         "confidence": {200.0: Curve(1.0, 0.0), 1000.0: Curve(1.0, 0.0)},
+        "refined_confidence": {200.0: Curve(1.0, 0.0), 1000.0: Curve(1.0, 0.0)},
         "out_of_index": OutOfIndexTest(
             s=(s / np.linalg.norm(s, axis=1, keepdims=True)).astype(np.float16),
             evidence=(0.0, 1.0),

@@ -2,41 +2,54 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from shapely.geometry import box
+from small_builds import tiny_model
 
-from gair.arrays import Floats
+from gair.arrays import Floats, Ints, Vectors
+from indexer.index.index import Index
+from indexer.index.manifest import Manifest, ModelRecord
+from indexer.index.table import CellRows, FrameRows
 from indexer.photos.listing import ListedPhoto
 from indexer.photos.vectors import PhotoVectors
-from indexer.probability.calibration import Calibration
 from indexer.probability.claims import points_around
-from indexer.probability.posterior import ScoreWeights, area_log_prior, log_likelihood, posterior
-from indexer.regions.cell_field import CellField
-from indexer.regions.cells import Cells, cells_at, cells_of
+from indexer.probability.posterior import ScoreWeights
+from indexer.regions.cells import Cells, cells_of
+from indexer.search.scored import posteriors
+from indexer.search.space import SearchSpace
 
 DIM = 16
+RESOLUTION = 10
 
 
 @dataclass(frozen=True)
 class ArrayStore:
     """A vector store in memory."""
 
-    rows: npt.NDArray[np.float32]
+    rows: Vectors
 
     @property
     def count(self) -> int:
         return len(self.rows)
 
-    def scores(self, queries: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    @property
+    def dim(self) -> int:
+        return int(self.rows.shape[1])
+
+    def scores(self, queries: Vectors) -> Vectors:
         return np.asarray(queries, dtype=np.float32) @ self.rows.T
+
+    def search(self, queries: Vectors, k: int) -> tuple[Vectors, Ints]:
+        scores = self.scores(queries)
+        rows = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        return np.take_along_axis(scores, rows, axis=1), rows
+
+    def vectors(self, rows: Ints) -> Vectors:
+        return np.asarray(self.rows[rows])
 
 
 @functools.cache
@@ -44,46 +57,68 @@ def city_cells(bbox_wsen_deg: tuple[float, float, float, float], resolution: int
     return cells_of(box(*bbox_wsen_deg), resolution)
 
 
-def unit(rng: np.random.Generator, count: int) -> npt.NDArray[np.float32]:
+def unit(rng: np.random.Generator, count: int) -> Vectors:
     vectors = rng.normal(size=(count, DIM))
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
-@dataclass
-class ModelCity:
-    """What calibration needs of a geolocator, with vectors of chance."""
+def index_in_memory(cells: Cells, rs: Vectors, location: Vectors) -> Index:
+    """An index of cells with these vectors and no token maps."""
+    count = len(cells)
+    manifest = Manifest(
+        schema_version=3,
+        name="city",
+        build="20260101T000000Z-0000",
+        created_utc="2026-01-01T00:00:00+00:00",
+        model=ModelRecord("city", "nowhere", "none", True, "f" * 64),
+        region={"attribution": ""},
+        h3_resolution=RESOLUTION,
+        containment="center",
+        cells_in_region=count,
+        cells_indexed=count,
+        missing={},
+        frames={},
+        imagery={"attribution": ""},
+        query_mode="nili",
+        metric="inner product",
+        vectors={},
+        tokens=None,
+        warnings=[],
+        libraries={},
+        seconds={},
+        files={},
+    )
+    frame = np.zeros(count, dtype=np.int64)
+    return Index(
+        path=Path("city/20260101T000000Z-0000"),
+        manifest=manifest,
+        cells=CellRows(cells.ids, cells.lonlat_deg, cells.area_m2, frame),
+        rs=ArrayStore(rs),
+        location=ArrayStore(location),
+        outline={},
+        frames=FrameRows(np.zeros((1, 4)), np.ones(1)),
+        tokens=None,
+    )
 
-    weights: ScoreWeights
-    seed: int = 0
-    bbox_wsen_deg: tuple[float, float, float, float] = (-0.13, 51.49, -0.07, 51.52)
-    calibration: Calibration | None = None
-    merge_radius_m: float = 200.0
-    cells: Cells = dataclasses.field(init=False)
-    field: CellField = dataclasses.field(init=False)
-    index: Any = dataclasses.field(init=False)
 
-    def __post_init__(self) -> None:
-        rng = np.random.default_rng(self.seed)
-        self.cells = city_cells(self.bbox_wsen_deg, 10)
-        self.field = CellField(self.cells.lonlat_deg, self.cells.area_m2)
-        self.index = SimpleNamespace(
-            rs=ArrayStore(unit(rng, len(self.cells))),
-            location=ArrayStore(unit(rng, len(self.cells))),
-            manifest=SimpleNamespace(
-                build="20260101T000000Z-0000", model=SimpleNamespace(fingerprint="f" * 64)
-            ),
-        )
+class ModelCity(SearchSpace):
+    """A search space with vectors of chance, and photos whose places follow its posterior."""
 
-    def cell_row(self, lonlat_deg: npt.ArrayLike) -> npt.NDArray[np.int64]:
-        ids = cells_at(lonlat_deg, 10)
-        row = np.minimum(np.searchsorted(self.cells.ids, ids), len(self.cells) - 1)
-        return np.where(self.cells.ids[row] == ids, row, -1)
+    def __init__(
+        self,
+        true_weights: ScoreWeights,
+        seed: int = 0,
+        bbox_wsen_deg: tuple[float, float, float, float] = (-0.13, 51.49, -0.07, 51.52),
+    ) -> None:
+        rng = np.random.default_rng(seed)
+        cells = city_cells(bbox_wsen_deg, RESOLUTION)
+        rs, location = unit(rng, len(cells)), unit(rng, len(cells))
+        super().__init__(index_in_memory(cells, rs, location), tiny_model())
+        self.true_weights = true_weights
+        self.seed = seed
 
-    def posterior(self, s: npt.NDArray[np.float32]) -> Floats:
-        rs, location = self.index.rs.scores(s), self.index.location.scores(s)
-        blur = self.field.blur(self.weights.spread_m)
-        likelihood = log_likelihood(rs, location, self.weights, blur)
-        return posterior(likelihood, area_log_prior(self.field.area_m2))
+    def posterior(self, s: Vectors) -> Floats:
+        return posteriors(self, *self.scores(s), self.true_weights)
 
     def photos(self, count: int, seed: int) -> PhotoVectors:
         """Photos of anything, each taken where its own posterior says."""
@@ -95,7 +130,7 @@ class ModelCity:
         return listed(s, lonlat)
 
 
-def listed(s: npt.NDArray[np.float32], lonlat_deg: Floats) -> PhotoVectors:
+def listed(s: Vectors, lonlat_deg: Floats) -> PhotoVectors:
     """Vectors and places as if photos of these had been encoded."""
     photos = [
         ListedPhoto(f"{n}.jpg", Path(f"{n}.jpg"), str(n), (float(lon), float(lat)))
@@ -118,5 +153,5 @@ def calibrated_city() -> ModelCity:
 
     city = ModelCity(ScoreWeights(14.0, 0.0, 95.0), seed=3)
     elsewhere = listed(unit(np.random.default_rng(9), 200), np.full((200, 2), np.nan))
-    city.calibration = calibrate(city, city.photos(900, 0), out_of_index=elsewhere, quiet=True)  # type: ignore[arg-type]
+    city.calibration = calibrate(city, city.photos(900, 0), out_of_index=elsewhere, quiet=True)
     return city

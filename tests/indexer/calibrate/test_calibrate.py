@@ -88,7 +88,7 @@ def test_the_loss_does_not_depend_on_the_blocks(monkeypatch: pytest.MonkeyPatch)
     truth = city.cell_row(photos.lonlat_deg)
     scores = city.index.rs.scores(photos.s), city.index.location.scores(photos.s)
     whole = fit_score_weights(*scores, city.field, truth)
-    monkeypatch.setattr(fit_posterior, "_ENTRIES_AT_ONCE", 7 * len(city.cells))
+    monkeypatch.setattr(fit_posterior, "_ENTRIES_AT_ONCE", 7 * len(city.field))
     blocks = fit_score_weights(*scores, city.field, truth)
     assert dataclasses.astuple(blocks) == pytest.approx(dataclasses.astuple(whole), rel=1e-4)
 
@@ -190,7 +190,7 @@ def test_photos_that_cannot_be_used_are_counted_by_reason() -> None:
     elsewhere = listed(
         unit(np.random.default_rng(0), 3), np.array([[np.nan] * 2] * 2 + [[-0.1, 51.505]])
     )
-    found = calibrate(city, photos, out_of_index=elsewhere, quiet=True)  # type: ignore[arg-type]
+    found = calibrate(city, photos, out_of_index=elsewhere, quiet=True)
     assert found.photos == 75 - 7
     assert found.left_out == {
         "taken outside the index": 4,
@@ -209,9 +209,9 @@ def test_too_few_photos_are_refused_with_what_is_missing() -> None:
     photos.lonlat_deg[:12] = (10.0, 10.0)
     told = "48 of 60 photos .*12 taken outside the index.* at least 50 are needed"
     with pytest.raises(UsageError, match=told):
-        calibrate(city, photos, quiet=True)  # type: ignore[arg-type]
+        calibrate(city, photos, quiet=True)
     with pytest.raises(UsageError, match="level 1.5"):
-        calibrate(city, photos, level=1.5, quiet=True)  # type: ignore[arg-type]
+        calibrate(city, photos, level=1.5, quiet=True)
 
 
 def test_equal_input_gives_equal_calibrations(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -219,10 +219,10 @@ def test_equal_input_gives_equal_calibrations(tmp_path_factory: pytest.TempPathF
     folder = tmp_path_factory.mktemp("equal")
     files = []
     for number in range(2):
-        found = calibrate(city, city.photos(80, 1), seed=4, quiet=True)  # type: ignore[arg-type]
+        found = calibrate(city, city.photos(80, 1), seed=4, quiet=True)
         dataclasses.replace(found, created_utc="").save(folder / f"{number}.npz")
         files.append((folder / f"{number}.npz").read_bytes())
     assert files[0] == files[1]
-    other = calibrate(city, city.photos(80, 1), seed=5, quiet=True)  # type: ignore[arg-type]
+    other = calibrate(city, city.photos(80, 1), seed=5, quiet=True)
     dataclasses.replace(other, created_utc="").save(folder / "other.npz")
     assert (folder / "other.npz").read_bytes() != files[0]

@@ -7,7 +7,6 @@ import pytest
 from model_city import ModelCity, at_most, calibrated_city, unit
 
 from gair.errors import UsageError
-from indexer.calibrate.held_out import Examiner
 from indexer.probability import out_of_index
 from indexer.probability.out_of_index import (
     auroc,
@@ -17,6 +16,7 @@ from indexer.probability.out_of_index import (
     with_elsewhere,
 )
 from indexer.probability.posterior import ScoreWeights
+from indexer.search.scored import evidence
 
 
 def test_evidence_is_the_mean_over_the_area() -> None:
@@ -69,7 +69,7 @@ def test_photos_of_the_index_are_refused_no_more_often_than_said() -> None:
     city = calibrated_city()
     assert city.calibration is not None
     known, photos = city.calibration.out_of_index, city.photos(1000, 55)
-    scores = known.score(photos.s, Examiner(city, city.calibration.weights).evidence(photos.s))  # type: ignore[arg-type]
+    scores = known.score(photos.s, evidence(city, photos.s, city.calibration.weights))
     share = known.abstain(scores).mean()
     assert share * 1000 <= at_most(1000, 0.05) + 1000 * 3.1 * np.sqrt(0.05 * 0.95 / 540)
     assert share > 0.01
@@ -127,5 +127,5 @@ def test_a_city_knows_its_own_evidence() -> None:
     city = ModelCity(ScoreWeights(10.0, 4.0, 0.0), bbox_wsen_deg=(-0.11, 51.5, -0.09, 51.51))
     s = city.photos(20, 0).s
     rs, location = city.index.rs.scores(s), city.index.location.scores(s)
-    wanted = evidence_of(rs, location, city.weights, city.field.area_m2)
-    assert Examiner(city, city.weights).evidence(s) == pytest.approx(wanted)  # type: ignore[arg-type]
+    wanted = evidence_of(rs, location, city.true_weights, city.field.area_m2)
+    assert evidence(city, s, city.true_weights) == pytest.approx(wanted)

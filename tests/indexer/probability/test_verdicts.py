@@ -54,7 +54,7 @@ def test_the_mass_of_a_claim_is_that_of_its_disc_and_its_own_cell(radius_m: floa
 def test_a_standing_is_counted_disc_by_disc(radius_m: float) -> None:
     city, rng = small_city(), np.random.default_rng(3)
     p = city.posterior(city.photos(6, 1).s)
-    points = points_around(city.field.lonlat_deg[rng.integers(0, len(city.cells), 6)], 60, rng)
+    points = points_around(city.field.lonlat_deg[rng.integers(0, len(city.field), 6)], 60, rng)
     row = city.cell_row(points)
     among = background(city.field, radius_m)
     found = standing(p, city.field, points, row, among)
@@ -180,7 +180,7 @@ def test_random_claims_pass_without_calibration_no_more_often_than_said() -> Non
 
 def test_without_calibration_nothing_is_called_unlikely_and_the_verdict_says_so() -> None:
     city = small_city()
-    p = np.full(len(city.cells), 1e-9)
+    p = np.full(len(city.field), 1e-9)
     p[0] = 1 - p[1:].sum()
     best, worst = city.field.lonlat_deg[0], city.field.lonlat_deg[-1]
     found = verify_claim(city, p, best, 100.0)
@@ -194,7 +194,7 @@ def test_without_calibration_nothing_is_called_unlikely_and_the_verdict_says_so(
 def test_a_calibrated_verdict_has_its_numbers_in_words() -> None:
     city = calibrated_city()
     assert city.calibration is not None
-    p = np.full(len(city.cells), 1e-7)
+    p = np.full(len(city.field), 1e-7)
     p[500] = 1 - p[1:].sum()
     place = city.field.lonlat_deg[500]
     found = verify_claim(city, p, place, 150.0)
@@ -265,6 +265,6 @@ def test_claims_that_make_no_sense_are_refused(
     place: tuple[float, float], radius_m: float, told: str
 ) -> None:
     city = small_city()
-    p = np.full(len(city.cells), 1 / len(city.cells))
+    p = np.full(len(city.field), 1 / len(city.field))
     with pytest.raises(UsageError, match=told):
         verify_claim(city, p, place, radius_m)

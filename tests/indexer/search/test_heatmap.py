@@ -29,7 +29,7 @@ from indexer.search.geolocator import Geolocator
 from indexer.search.heatmap import HeatMap, geotiff, make_heatmap
 from indexer.search.outlines import make_region
 from indexer.search.prior import build_prior
-from indexer.search.ranking import Scored
+from indexer.search.scored import Scored
 
 CREDITS = {"index": "toy", "model": "tiny", "model_licence": "none", "attribution": "somebody"}
 
@@ -263,7 +263,7 @@ def scored(geolocator: Geolocator) -> Scored:
 def test_the_map_of_a_cosine_is_that_cosine(geolocator: Geolocator, scored: Scored) -> None:
     index = geolocator.index
     for of, store in (("imagery", index.rs), ("location", index.location)):
-        heat = make_heatmap(geolocator, scored, of)  # type: ignore[arg-type]
+        heat = make_heatmap(geolocator.space, scored, of)  # type: ignore[arg-type]
         np.testing.assert_array_equal(heat.values, store.scores(scored.s)[0])
         assert heat.what == of
         assert heat.best_row == heat.values.argmax()
@@ -275,32 +275,32 @@ def test_the_map_of_a_cosine_is_that_cosine(geolocator: Geolocator, scored: Scor
 def test_without_a_calibration_the_posterior_is_scores_and_says_so(
     geolocator: Geolocator, scored: Scored
 ) -> None:
-    heat = make_heatmap(geolocator, scored)
+    heat = make_heatmap(geolocator.space, scored)
     assert heat.what == "score"
     assert heat.units == "mean of both cosines"
     assert "uncalibrated" in heat.note
     np.testing.assert_allclose(heat.values, (scored.rs[0] + scored.location[0]) / 2, rtol=1e-6)
     prior = build_prior(geolocator.index, where='"row" < 9')
-    some = make_heatmap(geolocator, scored, prior=prior)
+    some = make_heatmap(geolocator.space, scored, prior=prior)
     assert (np.isnan(some.values) == (np.arange(23) >= 9)).all()
     assert some.best_row == heat.values[:9].argmax()
 
 
 def test_the_map_of_a_posterior(geolocator: Geolocator, scored: Scored, boxes: Path) -> None:
-    geolocator.calibration = hand_calibration(boxes / "box")
+    geolocator.space.calibration = hand_calibration(boxes / "box")
     cells, field = geolocator.index.cells, geolocator.field
     logs = log_likelihood(scored.rs, scored.location, WEIGHTS, field.blur(WEIGHTS.spread_m))
     for prior in (None, build_prior(geolocator.index, where='"row" < 9', weight='"row" + 1')):
         weight = 0.0 if prior is None else prior.log_weight
         wanted = posterior(logs, area_log_prior(cells.area_m2) + weight)[0]
-        heat = make_heatmap(geolocator, scored, "posterior", prior=prior, level=0.5)
+        heat = make_heatmap(geolocator.space, scored, "posterior", prior=prior, level=0.5)
         np.testing.assert_allclose(heat.values, wanted, rtol=1e-5)
         assert heat.what == "posterior"
         assert heat.region is not None
         assert heat.region.promised is (prior is None)
         assert heat.region.level == 0.5
         assert heat.region.mass >= 0.5
-        around = geolocator.discs(geolocator.merge_radius_m).sums(wanted[None])[0]
+        around = geolocator.space.discs(geolocator.merge_radius_m).sums(wanted[None])[0]
         assert heat.best_row == around.argmax()
         assert ("prior: 9 of 23 cells" in heat.note) is (prior is not None)
 
@@ -313,20 +313,20 @@ def test_several_photos_of_one_place_count_together(geolocator: Geolocator, boxe
         np.concatenate([one.rs for one in both]),
         np.concatenate([one.location for one in both]),
     )
-    heat = make_heatmap(geolocator, together, "imagery")
+    heat = make_heatmap(geolocator.space, together, "imagery")
     np.testing.assert_allclose(heat.values, (both[0].rs + both[1].rs)[0] / 2, rtol=1e-6)
-    geolocator.calibration = hand_calibration(boxes / "box")
-    region = make_heatmap(geolocator, together).region
+    geolocator.space.calibration = hand_calibration(boxes / "box")
+    region = make_heatmap(geolocator.space, together).region
     assert region is not None
     assert not region.promised
 
 
 def test_what_cannot_be_shown(geolocator: Geolocator, scored: Scored, boxes: Path) -> None:
     with pytest.raises(UsageError, match="no map of 'colour': choose imagery, location, posterior"):
-        make_heatmap(geolocator, scored, "colour")  # type: ignore[arg-type]
+        make_heatmap(geolocator.space, scored, "colour")  # type: ignore[arg-type]
     prior = build_prior(geolocator.index, where="true")
     with pytest.raises(UsageError, match="leave it out for imagery"):
-        make_heatmap(geolocator, scored, "imagery", prior=prior)
-    geolocator.calibration = hand_calibration(boxes / "box")
+        make_heatmap(geolocator.space, scored, "imagery", prior=prior)
+    geolocator.space.calibration = hand_calibration(boxes / "box")
     with pytest.raises(UsageError, match="level 2"):
-        make_heatmap(geolocator, scored, level=2.0)
+        make_heatmap(geolocator.space, scored, level=2.0)

@@ -26,8 +26,9 @@ from indexer.probability.posterior import ScoreWeights
 from indexer.search.by_name import verify
 from indexer.search.geolocator import Geolocator
 from indexer.search.prior import build_prior
-from indexer.search.ranking import OWN_WEIGHTS, TOGETHER, WITH_PRIOR, Scored, Seen
+from indexer.search.ranking import CENTRE_ONLY, OWN_WEIGHTS, TOGETHER, WITH_PRIOR
 from indexer.search.refine import moved
+from indexer.search.scored import Scored, Seen
 
 
 @pytest.fixture(scope="module")
@@ -97,14 +98,43 @@ def test_no_cell_counts_for_two_places(toy: Geolocator) -> None:
             assert haversine_m(point, other) > 2 * toy.merge_radius_m
 
 
-def test_confidence_is_the_logistic_of_the_disc_and_grows_with_it(toy: Geolocator) -> None:
-    answer = toy.search(photo(3))
+def mass_around(toy: Geolocator, p: Floats, point: tuple[float, float], radius_m: float) -> float:
+    """Of the cells whose centre is within the radius, and of the one that holds the point."""
+    near = haversine_m(np.array(point), toy.index.cells.lonlat_deg) <= radius_m
+    near[toy.cell_row([point])[0]] = True
+    return float(p[near].sum())
+
+
+@pytest.mark.parametrize("refine", [True, False])
+def test_confidence_is_the_logistic_of_the_disc_around_the_point_shown(
+    toy: Geolocator, refine: bool
+) -> None:
+    answer = toy.search(photo(3), refine=refine)
     p = slow_posterior(toy, [photo(3)])
+    best = answer.candidates[0]
+    shown = best.refined_lonlat_deg or (best.lon_deg, best.lat_deg)
+    assert (shown != (best.lon_deg, best.lat_deg)) is refine
     assert [c.radius_m for c in answer.confidence] == [200.0, 1000.0]
     for c in answer.confidence:  # slope 1, intercept 0: the mass itself
-        mass = disc_mass(toy, p, answer.candidates[0].row, c.radius_m)
-        assert c.probability == pytest.approx(mass, rel=1e-4)
+        assert c.probability == pytest.approx(mass_around(toy, p, shown, c.radius_m), rel=1e-4)
     assert answer.confidence[0].probability <= answer.confidence[1].probability
+    assert CENTRE_ONLY not in answer.warnings
+
+
+def test_a_calibration_of_centres_only_keeps_its_meaning_and_says_so(
+    tiny_index: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_index / "toy", tmp_path / "toy")
+    calibrate_by_hand(tmp_path / "toy", refined_confidence={})
+    old = Geolocator.open("toy", indexes_dir=tmp_path, model=tiny_model())
+    refined, plain = old.search(photo(3)), old.search(photo(3), refine=False)
+    assert refined.candidates[0].refined_lonlat_deg is not None
+    assert refined.confidence == plain.confidence
+    assert CENTRE_ONLY in refined.warnings
+    assert CENTRE_ONLY not in plain.warnings
+    assert old.calibration is not None
+    with pytest.raises(UsageError, match="centres of cells only: calibrate again"):
+        old.calibration.confidence_within(0.5, 200.0, refined=True)
 
 
 def test_regions_are_the_densest_cells_with_the_conformal_mass(toy: Geolocator) -> None:

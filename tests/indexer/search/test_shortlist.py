@@ -17,11 +17,11 @@ from gair.errors import UsageError
 from gair.model import Gair
 from indexer.index.index import open_index
 from indexer.probability.posterior import ScoreWeights
-from indexer.search import shortlist
+from indexer.search import space
 from indexer.search.geolocator import Geolocator
 from indexer.search.prior import build_prior
 from indexer.search.query import Query
-from indexer.search.shortlist import find_part, sample_of
+from indexer.search.shortlist import find_part
 
 SHARP = ScoreWeights(rs_weight=12.0, location_weight=2.0, spread_m=40.0)
 PHOTOS = [photo(seed) for seed in range(12)]
@@ -31,7 +31,7 @@ PHOTOS = [photo(seed) for seed in range(12)]
 def small_sample() -> Iterator[None]:
     """Fewer cells than there are off the lists, as in a large index."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shortlist, "SAMPLE", 800)
+        patch.setattr(space, "SAMPLE", 800)
         yield
 
 
@@ -136,14 +136,14 @@ def test_probabilities_are_close_though_most_cells_are_off_the_list(
 def test_the_sample_stands_for_exactly_what_is_left_out(sure: dict[str, Geolocator]) -> None:
     geo = sure["lists"]
     (scored,) = geo.scored(PHOTOS[:1])
-    part = find_part(geo, scored.s, Query(), None)
+    part = find_part(geo.space, scored.s, Query(), None)
     assert part.stands_for.sum() == pytest.approx(3506)
     assert part.stands_for.max() > 1
     assert len(part.rows) < 3506
     assert (np.diff(part.rows) > 0).all()
     np.testing.assert_allclose(part.rs[0], scored.rs[0, part.rows], rtol=0, atol=1e-6)
     np.testing.assert_allclose(part.location[0], scored.location[0, part.rows], rtol=0, atol=1e-6)
-    rows, rs, _ = sample_of(geo.index)
+    rows, rs, _ = geo.space.sample
     np.testing.assert_array_equal(rs, geo.index.rs.vectors(rows))
 
 
