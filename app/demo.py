@@ -62,13 +62,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Index unless that is done, search on the command line, then serve the page."""
     parser = argparse.ArgumentParser(prog="python -m app.demo", description=__doc__)
     add_fields(parser, DemoOptions)
-    parser.set_defaults(run=_index_and_search)
-    status = run_parsed(
+    parser.set_defaults(run=lambda args: _run(from_namespace(DemoOptions, args)))
+    return run_parsed(
         parser,
         argv,
         interrupted="interrupted: run it again, and what is finished is not done twice",
     )
-    options = from_namespace(DemoOptions, parser.parse_args(argv))
+
+
+def _run(options: DemoOptions) -> int:
+    status = _index_and_search(options)
     if status or options.no_page:
         return status
     from app.cli import main as serve
@@ -80,8 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return serve([*where, "--examples", str(options.city), "--open"])
 
 
-def _index_and_search(arguments: argparse.Namespace) -> int:
-    options = from_namespace(DemoOptions, arguments)
+def _index_and_search(options: DemoOptions) -> int:
     samples = city_samples(options.city)
     if not options.no_page:
         check_free(ServerOptions.host, options.port)

@@ -18,7 +18,6 @@ import anyio.to_thread
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from app.engine.limits import MOST_PHOTOS
 from app.engine.uploads import Upload
 from app.http.bodies import Bodies
 from app.http.health import app_version
@@ -96,20 +95,14 @@ def mcp_router(engine: Engine, start: str, bodies: Bodies) -> APIRouter:
 
 def list_tools() -> list[dict[str, Any]]:
     """The tools as ``tools/list`` describes them."""
-    photo = {
-        "type": "array",
+    photos = {
         "items": {"type": "string", "contentEncoding": "base64"},
-        "minItems": 1,
-        "maxItems": MOST_PHOTOS,
         "description": "Photo files (JPEG, PNG, WebP ...) of one place, each as base64.",
     }
-    tools = []
-    for name, (kind, about) in TOOLS.items():
-        schema = kind.model_json_schema()
-        schema["properties"] = {"photos": photo, **schema["properties"]}
-        schema["required"] = ["photos", *schema.get("required", [])]
-        tools.append({"name": name, "description": about, "inputSchema": schema})
-    return tools
+    return [
+        {"name": name, "description": about, "inputSchema": kind.schema_with("photos", photos)}
+        for name, (kind, about) in TOOLS.items()
+    ]
 
 
 def call_tool(engine: Engine, start: str, params: dict[str, Any]) -> dict[str, Any]:

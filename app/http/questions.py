@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_type_hin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from app.engine.limits import MOST_PLACES
+from app.engine.limits import MOST_PHOTOS, MOST_PLACES
 from gair.errors import UsageError
 from gair.fields import field_help
 
@@ -58,6 +58,20 @@ class Question(BaseModel):
     def answer(self, engine: Engine, start: str, photos: Sequence[PhotoInput]) -> dict[str, Any]:
         """The same as JSON."""
         return self.ask(engine, start, photos).to_dict()
+
+    @classmethod
+    def schema_with(cls, name: str, photos: dict[str, Any]) -> dict[str, Any]:
+        """The JSON schema of the question with its photos, which each way to ask sends otherwise.
+
+        Args:
+            name: of the field that holds them.
+            photos: what an item of it is, and words about it.
+        """
+        schema = cls.model_json_schema()
+        several = {"type": "array", "minItems": 1, "maxItems": MOST_PHOTOS, **photos}
+        schema["properties"] = {name: several, **schema["properties"]}
+        schema["required"] = [name, *schema.get("required", [])]
+        return schema
 
 
 class SearchQuestion(Question):

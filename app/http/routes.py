@@ -188,16 +188,11 @@ async def read_form(
 
 def form_schema(kind: type[Question]) -> dict[str, Any]:
     """The OpenAPI request body of a question: its fields and the photos."""
-    schema = kind.model_json_schema()
-    photo = {
-        "type": "array",
+    photos = {
         "items": {"type": "string", "format": "binary"},
-        "minItems": 1,
-        "maxItems": MOST_PHOTOS,
         "description": "The photo file; of several, all are of the one place.",
     }
-    schema["properties"] = {"photo": photo, **schema["properties"]}
-    schema["required"] = ["photo", *schema.get("required", [])]
+    schema = kind.schema_with("photo", photos)
     return {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
 
 

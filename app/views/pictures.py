@@ -55,17 +55,17 @@ def jpeg_uri(image: Image.Image, most_px: int | None = None, quality: int = 86) 
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def chip_html(chip: ChipPicture | None, what: str) -> str:
+def chip_html(chip: ChipPicture | None, name: str) -> str:
     """A chip with a ring around the place, or a square that says that there is none.
 
     Args:
         chip: the picture.
-        what: the place, in words, for those who cannot see it.
+        name: of the place, in words, for those who cannot see it.
     """
     if chip is None:
         return f'<span class="gair-chip gair-chip-none">{NO_CHIP}</span>'
     x, y = (f"{100 * share:.1f}%" for share in chip.place_xy)
-    alt = f"Satellite picture around {what}, {distance(chip.side_m)} wide"
+    alt = f"Satellite picture around {name}, {distance(chip.side_m)} wide"
     return (
         f'<span class="gair-chip"><img src="{chip.uri}" alt="{esc(alt)}">'
         f'<i style="left:{x};top:{y}" aria-hidden="true"></i></span>'

@@ -11,7 +11,6 @@ from app.views.markup import (
     distance,
     esc,
     map_link,
-    notice_html,
     share,
     shown_lonlat_deg,
     signed,
@@ -37,14 +36,6 @@ def empty_html(minutes_kept: int) -> str:
         '<p class="gair-fine">The photo stays on the machine that serves this page, in memory, '
         f"and is gone {minutes_kept} minutes after the last question. Only its pixels are "
         "searched: coordinates it carries are shown, never used.</p></section>"
-    )
-
-
-def error_html(message: str, title: str = "This photo was not searched") -> str:
-    """What the panel says instead of places. Both texts are plain."""
-    return (
-        f'<section class="gair-card gair-error" role="alert"><h2>{esc(title)}</h2>'
-        f"{notice_html('grave', message)}</section>"
     )
 
 
@@ -82,18 +73,13 @@ def best_html(answer: Answer) -> str:
     if not answer.candidates:
         return ""
     first = answer.candidates[0]
-    lon_deg, lat_deg = shown_lonlat_deg(first)
-    where = coordinates(lon_deg, lat_deg)
+    lonlat_deg = shown_lonlat_deg(first)
+    where, link = coordinates(*lonlat_deg), map_link(*lonlat_deg)
     how = "refined between cells" if first.refined_lonlat_deg else "centre of the best cell"
     return (
         f'<div class="gair-best"><p class="gair-kicker">Best guess, {how}</p>'
         f'<p class="gair-best-where">{where}</p>'
-        '<p class="gair-links">'
-        f'<button type="button" data-gair-copy="{where}">Copy</button>'
-        f'<a href="{map_link(lon_deg, lat_deg)}" target="_blank" rel="noopener noreferrer" '
-        f'title="Opens openstreetmap.org in a new tab">OpenStreetMap&nbsp;↗</a>'
-        f'<button type="button" data-gair-test="{where}">Test as a claim</button></p>'
-        f"{belief_html(answer)}</div>"
+        f"{_links_html(where, link)}{belief_html(answer)}</div>"
     )
 
 
@@ -161,35 +147,50 @@ def _downloads_html() -> str:
 
 def _row_html(candidate: Candidate, chip: ChipPicture | None) -> str:
     lonlat_deg = shown_lonlat_deg(candidate)
-    place = coordinates(*lonlat_deg)
-    what = f"place {candidate.rank}"
+    where = coordinates(*lonlat_deg)
+    name = f"place {candidate.rank}"
     return (
         f'<li class="gair-place" data-gair-place="{candidate.rank}">'
         f'<button type="button" class="gair-pick" data-gair-pick="{candidate.rank}" '
         f'aria-pressed="false" title="H3 cell {esc(candidate.h3_cell)}">'
-        f'<span class="gair-rank">{candidate.rank}</span>{chip_html(chip, what)}'
-        f'<span class="gair-where"><span class="gair-lonlat">{place}</span>'
+        f'<span class="gair-rank">{candidate.rank}</span>{chip_html(chip, name)}'
+        f'<span class="gair-where"><span class="gair-lonlat">{where}</span>'
         f'<span class="gair-merged">{esc(_merged_text(candidate))}</span></span>'
         f"{_score_html(candidate)}"
         f'<span class="gair-parts">{part_html("Imagery", candidate.rs_score)}'
         f"{part_html('Location', candidate.location_score)}</span></button>"
-        f'<div class="gair-detail">{eye_html(chip, what)}'
-        f'<p class="gair-links"><button type="button" data-gair-copy="{place}" '
-        f'aria-label="Copy the coordinates of place {candidate.rank}">Copy</button>'
-        f'<a href="{map_link(*lonlat_deg)}" target="_blank" rel="noopener noreferrer" '
-        f'title="Opens openstreetmap.org in a new tab">OpenStreetMap&nbsp;↗</a>'
-        f'<button type="button" data-gair-test="{place}">Test as a claim</button></p>'
-        "</div></li>"
+        f'<div class="gair-detail">{eye_html(chip, name)}'
+        f"{_links_html(where, map_link(*lonlat_deg), name)}</div></li>"
     )
 
 
-def eye_html(chip: ChipPicture | None, what: str) -> str:
+def eye_html(chip: ChipPicture | None, name: str) -> str:
     """Photo and satellite picture side by side, for a person to compare."""
     wide = "" if chip is None else f", {distance(chip.side_m)} wide"
     return (
         '<div class="gair-eye"><figure><img data-gair-photo alt="The photo that was searched">'
-        f"<figcaption>Photo</figcaption></figure><figure>{chip_html(chip, what)}"
+        f"<figcaption>Photo</figcaption></figure><figure>{chip_html(chip, name)}"
         f"<figcaption>Satellite{wide}</figcaption></figure></div>"
+    )
+
+
+def _links_html(where: str, link: str = "", name: str = "") -> str:
+    """What can be done with coordinates: copy them, see them on a map, test them as a claim.
+
+    Args:
+        where: the coordinates.
+        link: address of a map of the place; empty for none.
+        name: of the place, told to those who cannot see which one the button belongs to.
+    """
+    label = f' aria-label="Copy the coordinates of {name}"' if name else ""
+    anchor = (
+        f'<a href="{link}" target="_blank" rel="noopener noreferrer" '
+        'title="Opens openstreetmap.org in a new tab">OpenStreetMap&nbsp;↗</a>'
+    )
+    return (
+        f'<p class="gair-links"><button type="button" data-gair-copy="{where}"{label}>Copy</button>'
+        f"{anchor if link else ''}"
+        f'<button type="button" data-gair-test="{where}">Test as a claim</button></p>'
     )
 
 
@@ -247,8 +248,7 @@ def cell_html(facts: CellFacts) -> str:
         f'<div class="gair-cell-card">{chip_html(facts.chip, f"the cell at {where}")}'
         f'<div><p class="gair-lonlat">{where}</p>{_scores_html(facts)}'
         f'<p class="gair-fine">H3 {esc(facts.h3_cell)}</p>'
-        f'<p class="gair-links"><button type="button" data-gair-copy="{where}">Copy</button>'
-        f'<button type="button" data-gair-test="{where}">Test as a claim</button></p></div></div>'
+        f"{_links_html(where)}</div></div>"
     )
 
 

@@ -13,7 +13,7 @@ from view_answers import ANSWER, EVIL, FACTS, FIRST, Page
 from app.views.index_facts import UNTRAINED, IndexFacts, facts_line_html, standing_warnings_html
 from app.views.map import map_places
 from app.views.markup import coordinates, counted, distance, esc
-from app.views.places import empty_html, error_html, places_html
+from app.views.places import empty_html, places_html
 from app.views.tiles import TileSource, tiles_of
 from indexer.regions.cells import cell_from_hex
 
@@ -100,9 +100,8 @@ def test_warnings_of_the_header_are_not_repeated() -> None:
             ),
             0.1,
         ),
-        error_html(EVIL),
     ],
-    ids=["header", "places", "error"],
+    ids=["header", "places"],
 )
 def test_text_from_outside_stays_text(markup: str) -> None:
     page = Page(markup)
