@@ -27,6 +27,18 @@ class HelpFormatter(RawDescriptionHelpFormatter):
         return textwrap.fill(text, width, initial_indent=indent, subsequent_indent=indent)
 
 
+class _CommandParser(ArgumentParser):
+    """A command's parser that makes its flags when the command is chosen, for speed."""
+
+    options: type | None = None
+
+    def parse_known_args(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        if self.options is not None:
+            add_fields(self, self.options)
+            self.options = None
+        return super().parse_known_args(*args, **kwargs)
+
+
 def add_command(
     commands: Any,  # noqa: ANN401
     name: str,
@@ -48,7 +60,8 @@ def add_command(
         description: a paragraph; the help line unless given.
         epilog: examples.
     """
-    parser: ArgumentParser = commands.add_parser(
+    commands._parser_class = _CommandParser
+    parser: _CommandParser = commands.add_parser(
         name,
         help=help,
         description=description or help,
@@ -56,7 +69,7 @@ def add_command(
         formatter_class=HelpFormatter,
     )
     parser.set_defaults(run=lambda namespace: run(from_namespace(options, namespace)))
-    add_fields(parser, options)
+    parser.options = options
     return parser
 
 

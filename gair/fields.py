@@ -339,9 +339,14 @@ def _flags(cls: type, field: dataclasses.Field[Any]) -> list[str]:
     return list(about.flags or ()) or [f"--{no}{field.name.replace('_', '-')}"]
 
 
+@functools.cache
+def _flag_of_name(cls: type) -> dict[str, str]:
+    return {field.name: max(_flags(cls, field), key=len) for field in dataclasses.fields(cls)}
+
+
 def _help(cls: type, field: dataclasses.Field[Any]) -> str:
     """The docstring as a help text: other options by their flags, the default at the end."""
-    flags = {other.name: max(_flags(cls, other), key=len) for other in dataclasses.fields(cls)}
+    flags = _flag_of_name(cls)
     about = _about(field)
     text = about.help if about.help is not None else field_help(cls).get(field.name, "")
     text = re.sub(r"(?::[\w:]+:)?`+~?([^`]+)`+", lambda m: flags.get(m[1], m[1]), text)
