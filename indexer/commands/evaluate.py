@@ -70,7 +70,7 @@ def run(options: Evaluate) -> int:
     geolocator = options.geolocator()
     vectors = options.vectors(geolocator, photos)
     outside = None if photos_elsewhere is None else options.vectors(geolocator, photos_elsewhere)
-    report = evaluate(geolocator, vectors, evaluation, outside=outside)
+    report = evaluate(geolocator.space, vectors, evaluation, outside=outside)
     page, numbers = write_report(report, out)
     if options.json:
         print(json.dumps(report, allow_nan=False))

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import platform
 import time
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -40,11 +39,12 @@ from indexer.evaluate.probabilities import (
 )
 from indexer.evaluate.summary import area_curves, error_curves, photo_rows, slice_tables
 from indexer.evaluate.task import Task, in_calibration, make_task
+from indexer.search.ranking import CENTRE_ONLY
 
 if TYPE_CHECKING:
     from indexer.evaluate.options import EvaluateOptions
     from indexer.photos.vectors import PhotoVectors
-    from indexer.search.geolocator import Geolocator
+    from indexer.search.space import SearchSpace
 
 Numbers = dict[str, Any]
 
@@ -57,7 +57,7 @@ _LIBRARIES = ("gair-geolocator", "numpy", "scipy", "torch", "faiss-cpu", "faiss-
 
 
 def evaluate(
-    geolocator: Geolocator,
+    space: SearchSpace,
     photos: PhotoVectors,
     options: EvaluateOptions | None = None,
     *,
@@ -66,7 +66,7 @@ def evaluate(
     """Everything that an evaluation reports.
 
     Args:
-        geolocator: the index and its model.
+        space: the index.
         photos: listed photos with their vectors and places.
         options: what to evaluate.
         outside: photos that were not taken in the index's region.
@@ -77,11 +77,13 @@ def evaluate(
     options = options or EvaluateOptions()
     options.query.check()
     since = time.perf_counter()
-    task = make_task(geolocator, photos, options)
+    task = make_task(space, photos, options)
     used_for_calibration = _check_calibration_photos(task)
+    if task.calibration and task.refine and not task.refined_confidence:
+        task.notes.append(CENTRE_ONLY)
     outcomes, missing = judge_methods(task)
     picks = blind_picks(
-        task.truths.lonlat_deg[task.truths.rows], task.judge.field.lonlat_deg, task.scale.radii_m
+        task.truths.lonlat_deg[task.truths.rows], task.space.field.lonlat_deg, task.scale.radii_m
     )
     drawn = Resamples(len(photos), resamples=options.resamples, seed=options.seed)
     report = _heading(task, used_for_calibration)
@@ -89,7 +91,7 @@ def evaluate(
     report["methods"] = method_rows(task, outcomes, missing, picks, drawn)
     report["calibration"] = _calibration(task, outcomes, drawn)
     report["out_of_index"] = outside_report(
-        geolocator, photos.s[task.inside], outside, seed=options.seed, resamples=options.resamples
+        space, photos.s[task.inside], outside, seed=options.seed, resamples=options.resamples
     )
     report["slices"] = slice_tables(
         photos.photos, outcomes[ANSWER], task.scale, options.slice_by, options.seed
@@ -99,7 +101,7 @@ def evaluate(
     report["figures"] = {
         "error": error_curves(outcomes, picks, task.failed, task.span_m),
         "area": area_curves(outcomes, task.scale, inside_share),
-        "photos": photo_rows(photos, outcomes[ANSWER], task.truths, task.judge.field.lonlat_deg),
+        "photos": photo_rows(photos, outcomes[ANSWER], task.truths),
     }
     report["made"]["seconds"] = round(time.perf_counter() - since, 1)
     return report
@@ -107,15 +109,15 @@ def evaluate(
 
 def _check_calibration_photos(task: Task) -> int:
     """How many photos the calibration rests on; refuses any unless they are allowed."""
-    calibration = task.geolocator.calibration
+    calibration = task.space.calibration
     if calibration is None:
         return 0
     count = int(in_calibration(calibration, task.photos.s).sum())
     if count and not task.options.allow_calibration_photos:
         raise UsageError(
             f"{count:,} of {len(task.photos):,} photos were used to calibrate index "
-            f"{task.geolocator.index.name!r} and would flatter it: evaluate others, or pass "
-            "allow_calibration_photos=True"
+            f"{task.space.index.name!r} and would flatter it: evaluate others, or pass "
+            "`allow_calibration_photos`"
         )
     if count:
         task.notes.append(
@@ -126,7 +128,7 @@ def _check_calibration_photos(task: Task) -> int:
 
 def _heading(task: Task, used_for_calibration: int) -> Numbers:
     """The heading, and how many of the photos could be judged."""
-    report = heading(task.geolocator, task.photos, task.options)
+    report = heading(task.space, task.photos, task.options)
     report["index"] |= _index_facts(task)
     report["photos"] |= {
         "judged": len(task.truths.rows),
@@ -136,12 +138,10 @@ def _heading(task: Task, used_for_calibration: int) -> Numbers:
     return report
 
 
-def heading(
-    geolocator: Geolocator, photos: PhotoVectors, options: EvaluateOptions
-) -> dict[str, Any]:
+def heading(space: SearchSpace, photos: PhotoVectors, options: EvaluateOptions) -> dict[str, Any]:
     """The part of a report that is no measurement."""
-    manifest = geolocator.index.manifest
-    calibration = geolocator.calibration
+    manifest = space.index.manifest
+    calibration = space.calibration
     weights = options.query.weights(calibration)
     scenes = manifest.imagery.get("scenes", [])
     return {
@@ -163,7 +163,7 @@ def heading(
             "cells": manifest.cells_indexed,
             "h3_resolution": manifest.h3_resolution,
             "query_mode": manifest.query_mode,
-            "attribution": geolocator.attribution,
+            "attribution": space.attribution,
             "imagery_dates": sorted(
                 {str(when)[:10] for scene in scenes for when in scene.get("dates", [])}
             ),
@@ -200,7 +200,7 @@ def _versions() -> dict[str, str]:
 
 
 def _index_facts(task: Task) -> Numbers:
-    cells = task.judge.field
+    cells = task.space.field
     floor_m = cell_floor_m(cells.area_m2)
     return {
         "area_km2": task.scale.area_m2 / 1e6,
@@ -209,27 +209,27 @@ def _index_facts(task: Task) -> Numbers:
         "span_m": task.span_m,
         "worldwide": task.scale.worldwide,
         "radii_m": list(task.scale.radii_m),
-        "merge_radius_m": task.judge.merge_radius_m,
-        "bbox_wsen_deg": task.geolocator.index.manifest.region["bbox_wsen_deg"],
+        "merge_radius_m": task.space.merge_radius_m,
+        "bbox_wsen_deg": task.space.index.manifest.region["bbox_wsen_deg"],
     }
 
 
 def _calibration(task: Task, outcomes: dict[str, Outcomes], drawn: Resamples) -> Numbers:
     calibration, options = task.calibration, task.options
     if calibration is None:
-        why = OWN_WEIGHTS if task.geolocator.calibration else CALIBRATE_FIRST
+        why = OWN_WEIGHTS if task.space.calibration else CALIBRATE_FIRST
         return {"measured": False, "why": why}
     answer, inside = outcomes[ANSWER], task.inside
-    radii_m: Sequence[float] = tuple(sorted(calibration.confidence))
+    confidence = calibration.confidences(answer.disc_mass, refined=task.refined_confidence)
     numbers = calibration_numbers(
         answer,
         Groups(task.truths.rows, inside),
-        calibration,
-        radii_m,
+        confidence,
+        calibration.radii_m,
         seed=options.seed,
         resamples=options.resamples,
     )
-    share = task.judge.field.area_m2 / task.scale.area_m2
+    share = task.space.field.area_m2 / task.scale.area_m2
     numbers["nll"] = likelihood_numbers(
         {
             ANSWER: answer.log_p[inside],
@@ -239,7 +239,7 @@ def _calibration(task: Task, outcomes: dict[str, Outcomes], drawn: Resamples) ->
         seed=options.seed,
         resamples=options.resamples,
     )
-    numbers["selection"] = selection_numbers(answer, calibration, radii_m, drawn)
+    numbers["selection"] = selection_numbers(answer, confidence, calibration.radii_m, drawn)
     numbers["photos"] = calibration.photos
     numbers["created_utc"] = calibration.created_utc
     numbers["sharpness"] = dataclasses.asdict(calibration.weights)

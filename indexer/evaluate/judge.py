@@ -4,10 +4,11 @@ Scores of all photos at all cells would fill the memory, so photos are judged a 
 a few numbers a photo are kept (:class:`Outcomes`). Blocks are shared out among threads; what comes
 out depends on neither.
 
-An answer is what a search gives. Without a calibration the best cell has the best fused score. With
-one it is the cell whose disc of ``merge_radius_m`` has most probability. Further places follow in
-that order, none within that radius of a better one, with probabilities none within twice that.
-Single cells are ranked by fused score or by probability per area.
+An answer is what a search gives, made by the same code. Without a calibration the best cell has the
+best fused score. With one it is the cell whose disc of ``merge_radius_m`` has most probability.
+Further places follow in that order, none within that radius of a better one, with probabilities
+none within twice that. The first few are refined to the points that people are shown, where the
+ranking says so. Single cells are ranked by fused score or by probability per area.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -26,9 +27,12 @@ from gair.geo import haversine_m
 from gair.progress import Progress
 from indexer.evaluate.metrics import KS, nearest_of_first, rank_and_area, rank_distances
 from indexer.probability.conformal import nested_regions
-from indexer.probability.posterior import ScoreWeights, area_log_prior, log_likelihood, posterior
-from indexer.regions.cell_field import CellField, Discs
-from indexer.search.places import APART_RADII
+from indexer.probability.posterior import ScoreWeights
+from indexer.search.places import APART_RADII, first_rows
+from indexer.search.ranking import MOST_REFINED, shown_points
+from indexer.search.refine import RefineOptions
+from indexer.search.scored import posteriors
+from indexer.search.space import SearchSpace
 
 Scores = npt.NDArray[np.floating]
 
@@ -40,9 +44,6 @@ _BLOCK_NUMBERS = 4 << 20
 
 _MOST_PHOTOS = 64
 
-_FIRST_LOOK = 1024
-"""Cells sorted at first; more only if they merge into too few places."""
-
 
 @dataclass(frozen=True)
 class Ranking:
@@ -52,24 +53,35 @@ class Ranking:
     """Of the imagery's cosine."""
     location_weight: float
     """Of the location's cosine."""
-    sharpness: ScoreWeights | None = None
+    weights: ScoreWeights | None = None
     """Turns scores into probabilities; with it the two weights above are not used."""
+    refine: RefineOptions | None = None
+    """How the first places are refined; None: a place is the centre of its cell."""
     radii_m: tuple[float, ...] = ()
     """Around the best guess, for its probability."""
+    around_shown: bool = True
+    """Whether those radii are around the refined point; else around the centre of its cell."""
     masses: tuple[float, ...] = ()
     """How much probability regions have."""
+
+    @property
+    def bare(self) -> Ranking:
+        """The same order of cells and places, with nothing said of the places but their cells."""
+        return Ranking(self.rs_weight, self.location_weight, self.weights)
 
 
 @dataclass(frozen=True, eq=False)
 class Outcomes:
     """What became of P photos; what failed is infinitely far away, and never looked at in time."""
 
-    best_row: Ints
-    """(P,) the cell of the best guess; -1 where there is none."""
+    shown_lonlat_deg: Floats
+    """(P, 2) the best guess: the point that people are shown; NaN where there is none."""
     error_m: Floats
     """(P,) from the best guess to the truth."""
     near_places_m: Floats
     """(P, K) from the nearest of the first k places to the truth, for k of ``KS``."""
+    near_centres_m: Floats
+    """(P, K) the same from the centres of the places' cells, before anything is refined."""
     near_cells_m: Floats
     """(P, K + 1) the same of the k best single cells; the last is one cell in a hundred."""
     rank: Floats
@@ -94,9 +106,10 @@ class Outcomes:
 
         masses = len(ranking.masses)
         return cls(
-            best_row=np.full(photos, -1),
+            shown_lonlat_deg=fill(np.nan, 2),
             error_m=fill(np.inf),
             near_places_m=fill(np.inf, len(KS)),
+            near_centres_m=fill(np.inf, len(KS)),
             near_cells_m=fill(np.inf, len(KS) + 1),
             rank=fill(np.inf),
             searched_m2=fill(np.inf),
@@ -105,6 +118,11 @@ class Outcomes:
             covered=np.zeros((photos, masses), dtype=bool),
             region_m2=fill(np.nan, masses),
         )
+
+    @property
+    def at_centres(self) -> Outcomes:
+        """As if places were shown at the centres of their cells; for errors and recalls only."""
+        return replace(self, error_m=self.near_centres_m[:, 0], near_places_m=self.near_centres_m)
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,9 +170,8 @@ def judge_all(
 
     def work(rows: Ints) -> int:
         scores = scores_of(truths.s[rows])
-        truth = truths.lonlat_deg[rows], truths.cell_row[rows]
         for name, ranking in rankings.items():
-            judge.judge(ranking, scores, truth, outcomes[name], rows)
+            judge.judge(ranking, scores, truths, outcomes[name], rows)
         return len(rows)
 
     names = ", ".join(rankings)
@@ -189,14 +206,16 @@ def judge_everywhere_alike(judge: Judge, p: Floats, truths: Truths) -> Outcomes:
     cells, area_m2 = judge.field.lonlat_deg, judge.field.area_m2
     places = judge.places(p)
     order = np.argsort(-p / area_m2, kind="stable")
-    outcomes.best_row[rows] = places[0]
-    outcomes.near_places_m[rows] = _nearest(cells[places], lonlat_deg, judge.ks[:-1])
+    outcomes.shown_lonlat_deg[rows] = cells[places[0]]
+    outcomes.near_places_m[rows] = _nearest(cells[places], lonlat_deg, KS)
+    outcomes.near_centres_m[rows] = outcomes.near_places_m[rows]
     outcomes.error_m[rows] = outcomes.near_places_m[rows, 0]
     outcomes.near_cells_m[rows] = _nearest(cells[order[: max(judge.ks)]], lonlat_deg, judge.ks)
     density = (p / area_m2)[order]
     reached = np.concatenate([[0.0], np.cumsum(area_m2[order])])
     inside = rows[truths.cell_row[rows] >= 0]
     own = (p / area_m2)[truths.cell_row[inside]]
+    # Cells as dense as the true one are at places first to last - 1: its mean rank is between.
     first, last = (np.searchsorted(-density, -own, side=side) for side in ("left", "right"))
     outcomes.rank[inside] = (first + 1 + last) / 2
     own_m2 = area_m2[truths.cell_row[inside]]
@@ -217,35 +236,28 @@ def _nearest(places_deg: Floats, lonlat_deg: Floats, ks: Sequence[int]) -> Float
 class Judge:
     """Judges answers about the cells of one index; safe to share between threads."""
 
-    def __init__(self, field: CellField, merge_radius_m: float, near: Discs | None = None) -> None:
-        """Take the cells, and which lie within the radius of each where that is known."""
-        self.field = field
-        self.merge_radius_m = merge_radius_m
-        self._near = near or field.discs(field.lonlat_deg, merge_radius_m)
-        self._apart: csr_array | None = None
-        self._log_prior = area_log_prior(field.area_m2)
-        self._blurs: dict[float, csr_array | None] = {}
-        self.ks = (*KS, max(1, round(len(field) / 100)))
+    def __init__(self, space: SearchSpace) -> None:
+        self.space = space
+        self.field = space.field
+        self.ks = (*KS, max(1, round(len(self.field) / 100)))
 
     def prepare(self, ranking: Ranking) -> None:
         """Make what a ranking needs, once and before threads come."""
-        if ranking.sharpness is not None:
-            spread_m = ranking.sharpness.spread_m
-            self._blurs.setdefault(spread_m, self.field.blur(spread_m))
-            self._apart_places()
+        self._near(likely=ranking.weights is not None)
+        if ranking.weights is not None:
+            self.space.discs(self.space.merge_radius_m)
+            self.space.blur(ranking.weights.spread_m)
 
-    def _apart_places(self) -> csr_array:
-        """Which cells are too near to each to be another likely place."""
-        if self._apart is None:
-            radius_m = APART_RADII * self.merge_radius_m
-            self._apart = self.field.discs(self.field.lonlat_deg, radius_m).matrix
-        return self._apart
+    def _near(self, *, likely: bool) -> csr_array:
+        """(N, N) which cells are too near to each to be another place."""
+        radius_m = self.space.merge_radius_m * (APART_RADII if likely else 1.0)
+        return self.space.discs(radius_m).matrix
 
     def judge(
         self,
         ranking: Ranking,
-        scores: tuple[Scores, Scores],
-        truth: tuple[Floats, Ints],
+        scores: tuple[Vectors, Vectors],
+        truths: Truths,
         outcomes: Outcomes,
         rows: Ints,
     ) -> None:
@@ -254,52 +266,62 @@ class Judge:
         Args:
             ranking: how cells are ranked.
             scores: (B, N) cosines of the imagery and of the location.
-            truth: (B, 2) places in degrees, and (B,) the cells they are in, -1 for none.
+            truths: of all photos.
             outcomes: receives the result.
-            rows: (B,) which rows of it.
+            rows: (B,) which of the photos.
         """
         rs, location = scores
-        if ranking.sharpness is None:
+        if ranking.weights is None:
             fused = ranking.rs_weight * rs + ranking.location_weight * location
-            self._judge_scores((fused, self._near.matrix), fused, truth, outcomes, rows)
+            self._judge_places(ranking, fused, truths, outcomes, rows)
+            self._judge_cells(fused, truths, outcomes, rows)
             return
-        blur = self._blurs[ranking.sharpness.spread_m]
-        p = posterior(log_likelihood(rs, location, ranking.sharpness, blur), self._log_prior)
-        by_place = self._near.sums(p), self._apart_places()
-        self._judge_scores(by_place, p / self.field.area_m2, truth, outcomes, rows)
-        if ranking.radii_m or ranking.masses:
-            self._judge_probabilities(ranking, p, truth[1], outcomes, rows)
+        p = posteriors(self.space, rs, location, ranking.weights)
+        centres = self._judge_places(ranking, self.space.place_mass(p), truths, outcomes, rows)
+        self._judge_cells(p / self.field.area_m2, truths, outcomes, rows)
+        if ranking.radii_m:
+            points = outcomes.shown_lonlat_deg[rows] if ranking.around_shown else centres
+            outcomes.disc_mass[rows] = self.space.masses_within(p, points, ranking.radii_m)
+        self._judge_probabilities(ranking, p, truths.cell_row[rows], outcomes, rows)
 
     def places(self, p: Floats) -> Ints:
         """The places that an answer lists: (N,) probabilities to at most the largest k rows."""
-        return first_places(self._near.sums(p[None])[0], self._apart_places(), max(KS))
+        return first_rows(self.space.place_mass(p[None])[0], self._near(likely=True), max(KS))
 
-    def _judge_scores(
-        self,
-        by_place: tuple[Scores, csr_array],
-        by_cell: Scores,
-        truth: tuple[Floats, Ints],
-        outcomes: Outcomes,
-        rows: Ints,
-    ) -> None:
-        """Judge places in the order of (B, N) scores, and cells in the order of others.
-
-        With the places' scores goes which cells are too near to each to be another place.
-        """
-        lonlat_deg, truth_row = truth
+    def _judge_places(
+        self, ranking: Ranking, by_place: Scores, truths: Truths, outcomes: Outcomes, rows: Ints
+    ) -> Floats:
+        """Judge places in the order of (B, N) scores; returns the (B, 2) centres of the first."""
+        near, cells = self._near(likely=ranking.weights is not None), self.field.lonlat_deg
+        places = [first_rows(scores, near, max(KS)) for scores in by_place]
         away_m = np.full((len(rows), max(KS)), np.inf)
         for number, row in enumerate(rows):
-            places = first_places(by_place[0][number], by_place[1], max(KS))
-            outcomes.best_row[row] = places[0]
-            cells = self.field.lonlat_deg[places]
-            away_m[number, : len(places)] = haversine_m(cells, lonlat_deg[number])
-        outcomes.error_m[rows] = away_m[:, 0]
+            centres = cells[places[number]]
+            away_m[number, : len(centres)] = haversine_m(centres, truths.lonlat_deg[row])
+        outcomes.near_centres_m[rows] = nearest_of_first(away_m, KS)
+        first = cells[[rows_of[0] for rows_of in places]]
+        outcomes.shown_lonlat_deg[rows] = first
+        if ranking.refine is not None:
+            # All refined places of all photos in one list: photo by photo, best place first.
+            refined = [rows_of[:MOST_REFINED] for rows_of in places]
+            counts = [len(rows_of) for rows_of in refined]
+            of_photo = np.repeat(np.arange(len(rows)), counts)
+            rank = np.concatenate([np.arange(count) for count in counts])
+            s = truths.s[rows[of_photo]]
+            points = shown_points(self.space, s, np.concatenate(refined), ranking.refine)
+            away_m[of_photo, rank] = haversine_m(points, truths.lonlat_deg[rows[of_photo]])
+            outcomes.shown_lonlat_deg[rows] = points[rank == 0]
         outcomes.near_places_m[rows] = nearest_of_first(away_m, KS)
+        outcomes.error_m[rows] = away_m[:, 0]
+        return first
+
+    def _judge_cells(self, by_cell: Scores, truths: Truths, outcomes: Outcomes, rows: Ints) -> None:
+        """Judge single cells in the order of (B, N) scores."""
         best_m = rank_distances(
-            by_cell, lonlat_deg, self.field.lonlat_deg, max(self.ks), numbers=rows
+            by_cell, truths.lonlat_deg[rows], self.field.lonlat_deg, max(self.ks), numbers=rows
         )
         outcomes.near_cells_m[rows] = nearest_of_first(best_m, self.ks)
-        rank, area = rank_and_area(by_cell, self.field.area_m2, truth_row)
+        rank, area = rank_and_area(by_cell, self.field.area_m2, truths.cell_row[rows])
         outcomes.rank[rows], outcomes.searched_m2[rows] = rank, area
 
     def _judge_probabilities(
@@ -309,52 +331,9 @@ class Judge:
         own = np.take_along_axis(p, np.where(inside, truth_row, 0)[:, None], axis=1)[:, 0]
         with np.errstate(divide="ignore"):
             outcomes.log_p[rows] = np.where(inside, np.log(own), -np.inf)
-        best = self.field.lonlat_deg[outcomes.best_row[rows]]
-        for column, radius_m in enumerate(ranking.radii_m):
-            disc = self.field.discs(best, radius_m).matrix.tocoo()
-            mass = np.bincount(disc.row, weights=p[disc.row, disc.col], minlength=len(rows))
-            outcomes.disc_mass[rows, column] = mass
+        if not ranking.masses:
+            return
         for number, row in enumerate(rows):
             regions = nested_regions(p[number], self.field.area_m2, ranking.masses)
             outcomes.covered[row] = [bool((r == truth_row[number]).any()) for r in regions]
             outcomes.region_m2[row] = [self.field.area_m2[r].sum() for r in regions]
-
-
-def first_places(scores: Scores, near: csr_array, k: int) -> Ints:
-    """The rows that :func:`indexer.search.places.distinct_places` names, by known neighbours.
-
-    Args:
-        scores: (N,) higher is better; equal ones go by row.
-        near: (N, N) which cells are within the merge radius of each, itself among them.
-        k: how many places.
-
-    Returns:
-        At most k rows, best first.
-    """
-    look = min(len(scores), max(_FIRST_LOOK, 16 * k))
-    while True:
-        found = _merged(_best_rows(scores, look), near, k)
-        if len(found) == k or look == len(scores):
-            return np.array(found, dtype=np.int64)
-        look = min(len(scores), 8 * look)
-
-
-def _merged(rows: Ints, near: csr_array, k: int) -> list[int]:
-    starts, columns = near.indptr, near.indices
-    taken = np.zeros(near.shape[0], dtype=bool)
-    places: list[int] = []
-    for row in rows.tolist():
-        if not taken[row]:
-            places.append(row)
-            if len(places) == k:
-                break
-            taken[columns[starts[row] : starts[row + 1]]] = True
-    return places
-
-
-def _best_rows(scores: Scores, count: int) -> Ints:
-    rows = np.arange(len(scores))
-    if count < len(scores):
-        threshold = np.partition(scores, len(scores) - count)[len(scores) - count]
-        rows = np.flatnonzero(scores >= threshold)
-    return np.asarray(rows[np.lexsort((rows, -scores[rows]))])

@@ -26,9 +26,8 @@ import numpy.typing as npt
 
 from gair.arrays import Floats, Vectors
 from gair.errors import UsageError
-from gair.geo import EARTH_RADIUS_M, haversine_m
-from gair.progress import Progress
-from indexer.evaluate.judge import Outcomes, Truths
+from gair.geo import EARTH_RADIUS_M
+from indexer.evaluate.judge import Truths
 from indexer.evaluate.metrics import rank_distances
 from indexer.search.token_reader import ReadMode, TokenReader
 
@@ -36,8 +35,7 @@ if TYPE_CHECKING:
     from gair.model import Gair
     from indexer.index.index import Index
     from indexer.regions.cell_field import CellField
-    from indexer.search.geolocator import Geolocator
-    from indexer.search.query import Query
+    from indexer.search.space import SearchSpace
 
 Rows = list[dict[str, Any]]
 
@@ -107,25 +105,25 @@ class OffsetTask:
         return np.flatnonzero(usable)
 
 
-def offset_report(geolocator: Geolocator, truths: Truths, seed: int) -> dict[str, Any]:
+def offset_report(space: SearchSpace, truths: Truths, seed: int) -> dict[str, Any]:
     """:func:`offset_rows` on at most :data:`OFFSET_PHOTOS` of the photos."""
     rows = truths.rows
     if len(rows) > OFFSET_PHOTOS:
         drawn = np.random.default_rng([seed, 5]).choice(rows, OFFSET_PHOTOS, replace=False)
         rows = np.sort(drawn)
-    task = _task(geolocator, truths.s[rows], truths.lonlat_deg[rows])
+    task = _task(space, truths.s[rows], truths.lonlat_deg[rows])
     return {"measured": True, "photos": len(rows), "rows": offset_rows(task)}
 
 
-def noise_report(geolocator: Geolocator, truths: Truths, seed: int) -> dict[str, Any]:
+def noise_report(space: SearchSpace, truths: Truths, seed: int) -> dict[str, Any]:
     """:func:`noise_rows` on all photos; one that could not be judged is not found."""
-    task = _task(geolocator, truths.s, truths.lonlat_deg)
+    task = _task(space, truths.s, truths.lonlat_deg)
     rows = noise_rows(task, NoiseOptions(seed=seed))
     return {"measured": True, "photos": len(truths.s), "rows": rows}
 
 
-def _task(geolocator: Geolocator, s: Vectors, lonlat_deg: Floats) -> OffsetTask:
-    return OffsetTask(geolocator.index, geolocator.model, geolocator.field, s, lonlat_deg)
+def _task(space: SearchSpace, s: Vectors, lonlat_deg: Floats) -> OffsetTask:
+    return OffsetTask(space.index, space.model, space.field, s, lonlat_deg)
 
 
 def offset_rows(task: OffsetTask, options: OffsetOptions | None = None) -> Rows:
@@ -263,30 +261,3 @@ def mean_and_error(values: Floats) -> tuple[float | None, float | None]:
         return None, None
     error = float(finite.std(ddof=1) / np.sqrt(len(finite))) if len(finite) > 1 else None
     return float(finite.mean()), error
-
-
-def refined_errors(
-    geolocator: Geolocator, query: Query, answer: Outcomes, truths: Truths, *, quiet: bool
-) -> Floats:
-    """How far the refined best guess is from the truth: (P,) metres; infinite for failed photos.
-
-    Args:
-        geolocator: of an index with token maps.
-        query: whose weights are refined with.
-        answer: outcomes of the answer.
-        truths: the photos.
-        quiet: no progress bar.
-    """
-    from indexer.search.refine import RefineOptions, refine
-
-    assert geolocator.reader is not None
-    options = RefineOptions(*query.weights(geolocator.calibration))
-    cells = geolocator.index.cells.lonlat_deg
-    error_m = np.full(len(truths.s), np.inf)
-    with Progress("refine best guesses", len(truths.rows), "photo", quiet=quiet) as progress:
-        for row in truths.rows.tolist():
-            best = refine(geolocator.reader, truths.s[row], cells[answer.best_row[row]], options)
-            place = np.array([best.lon_deg, best.lat_deg])
-            error_m[row] = haversine_m(place, truths.lonlat_deg[row])
-            progress.advance(1)
-    return error_m

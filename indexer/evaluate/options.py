@@ -28,8 +28,8 @@ class EvaluateOptions:
     slice_by: tuple[str, ...] = option((), metavar="COLUMN")
     """Numbers for each value of a column of the manifest; may be given again."""
     thorough: bool = False
-    """Measure also what takes minutes: places refined between cells, and whether photos match
-    their own place better than those around it."""
+    """Measure also what takes minutes: whether photos match their own place better than those
+    around it, and what noise on the cells' coordinates costs."""
     allow_calibration_photos: bool = False
     """Do not refuse photos that the index was calibrated on; the report says how many."""
     seed: int = 0

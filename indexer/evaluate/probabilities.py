@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,6 @@ import numpy.typing as npt
 from gair.arrays import Floats, Ints, Vectors
 from indexer.evaluate.bootstrap import Resamples, as_json, percentiles
 from indexer.evaluate.judge import Outcomes
-from indexer.probability.out_of_index import evidence_of
 from indexer.probability.reliability import (
     area_under_risk,
     auroc,
@@ -29,10 +28,11 @@ from indexer.probability.reliability import (
     reliability,
     risk_coverage,
 )
+from indexer.search.scored import evidence
 
 if TYPE_CHECKING:
     from indexer.photos.vectors import PhotoVectors
-    from indexer.search.geolocator import Geolocator
+    from indexer.search.space import SearchSpace
 
 Numbers = dict[str, Any]
 
@@ -43,13 +43,6 @@ _CURVE_POINTS = 200
 
 _FEWEST_ANSWERED = 20
 """Photos where the curve of risk begins."""
-
-
-class Confident(Protocol):
-    """Makes confidences of masses, as a calibration does."""
-
-    def confidence_within(self, disc_mass: Floats, radius_m: float) -> Floats:
-        """How likely a place is within a radius of the truth, from the mass around it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +56,7 @@ class Groups:
 def calibration_numbers(
     outcomes: Outcomes,
     groups: Groups,
-    calibration: Confident,
+    confidence: Floats,
     radii_m: Sequence[float],
     *,
     seed: int,
@@ -74,19 +67,18 @@ def calibration_numbers(
     Args:
         outcomes: with ``disc_mass`` of ``radii_m`` and ``covered`` of :data:`LEVELS`.
         groups: which photos.
-        calibration: makes confidences of masses.
+        confidence: (P, R) that was stated of all photos; NaN where there was no answer.
         radii_m: that confidences are given for.
         seed: of the resamples.
         resamples: how many.
     """
-    judged = outcomes.disc_mass[groups.judged]
-    confidences = confidence_of(judged, calibration, radii_m)
+    masses = outcomes.disc_mass[groups.judged]
     error_m = outcomes.error_m[groups.judged]
     drawn = Resamples(len(groups.judged), resamples=resamples, seed=seed)
     within = {
         f"{radius_m:g}": _confidence_numbers(
-            confidences[:, column],
-            judged[:, column],
+            confidence[groups.judged, column],
+            masses[:, column],
             error_m <= radius_m,
             drawn,
             seed,
@@ -100,16 +92,6 @@ def calibration_numbers(
         "confidence_within": within,
         "regions": [_region_numbers(outcomes, groups, i) for i in range(len(LEVELS))],
     }
-
-
-def confidence_of(masses: Floats, calibration: Confident, radii_m: Sequence[float]) -> Floats:
-    """Confidences of (P, R) masses, as an answer gives them: never less for a larger radius."""
-    confidence = np.full(masses.shape, np.nan)
-    for column, radius_m in enumerate(radii_m):
-        judged = np.isfinite(masses[:, column])
-        confidence[judged, column] = calibration.confidence_within(masses[judged, column], radius_m)
-    # Radii ascend, and what holds the truth within one holds it within every larger one.
-    return np.asarray(np.maximum.accumulate(confidence, axis=1))
 
 
 def _confidence_numbers(
@@ -171,22 +153,21 @@ def likelihood_numbers(log_ps: dict[str, Floats], *, seed: int, resamples: int) 
 
 def selection_numbers(
     outcomes: Outcomes,
-    calibration: Confident,
+    confidence: Floats,
     radii_m: Sequence[float],
     drawn: Resamples,
 ) -> Numbers:
     """Risk against coverage over all listed photos; what has no answer comes last and is wrong."""
     numbers: Numbers = {}
-    confidences = confidence_of(outcomes.disc_mass, calibration, radii_m)
     for column, radius_m in enumerate(radii_m):
-        confidence = np.where(np.isnan(confidences[:, column]), -np.inf, confidences[:, column])
+        stated = np.nan_to_num(confidence[:, column], nan=-np.inf)
         loss = (~(outcomes.error_m <= radius_m)).astype(np.float64)
-        coverage, risk = risk_coverage(confidence, loss)
+        coverage, risk = risk_coverage(stated, loss)
         first = min(_FEWEST_ANSWERED, len(loss)) - 1  # of fewer, the risk is luck
         shown = np.unique(np.linspace(first, len(loss) - 1, _CURVE_POINTS).astype(int))
         perfect = area_under_risk(-loss, loss)
         numbers[f"{radius_m:g}"] = {
-            "aurc": _aurc(confidence, loss, drawn),
+            "aurc": _aurc(stated, loss, drawn),
             "aurc_at_random": float(loss.mean()),
             "aurc_at_best": float(perfect[0]),
             "coverage": coverage[shown].tolist(),
@@ -200,7 +181,7 @@ def _aurc(confidence: Floats, loss: Floats, drawn: Resamples) -> Numbers:
 
 
 def outside_report(
-    geolocator: Geolocator,
+    space: SearchSpace,
     inside: Vectors,
     outside: PhotoVectors | None,
     *,
@@ -210,20 +191,22 @@ def outside_report(
     """How well photos of the index are told from photos of elsewhere.
 
     Args:
-        geolocator: of a calibrated index, or there is nothing to tell them by.
+        space: of a calibrated index, or there is nothing to tell them by.
         inside: (P, D) vectors of photos whose true cell is in the index.
         outside: photos from elsewhere; None if there are none.
         seed: of the resamples.
         resamples: how many.
     """
-    calibration = geolocator.calibration
+    calibration = space.calibration
     if outside is None:
         return {"measured": False, "why": "not measured: no photos from elsewhere were given"}
     if calibration is None:
         return {"measured": False, "why": "not measured: calibrate first"}
     others = outside.s[np.isfinite(outside.s).all(axis=1)]
     out_of_index = calibration.out_of_index
-    own, foreign = (out_of_index.score(s, _evidence(geolocator, s)) for s in (inside, others))
+    own, foreign = (
+        out_of_index.score(s, evidence(space, s, calibration.weights)) for s in (inside, others)
+    )
     return {
         "measured": True,
         "photos_inside": len(own),
@@ -236,24 +219,12 @@ def outside_report(
     }
 
 
-def _evidence(geolocator: Geolocator, s: Vectors) -> Floats:
-    calibration = geolocator.calibration
-    assert calibration is not None
-    index = geolocator.index
-    evidence = np.empty(len(s))
-    for start in range(0, len(s), 32):
-        block = slice(start, start + 32)
-        rs, location = index.rs.scores(s[block]), index.location.scores(s[block])
-        evidence[block] = evidence_of(rs, location, calibration.weights, index.cells.area_m2)
-    return evidence
-
-
 def outside_numbers(inside: Floats, outside: Floats, *, seed: int, resamples: int) -> Numbers:
     """How well a score parts (P,) photos of the index from (Q,) others: the AUROC."""
     if not len(inside) or not len(outside):
         return {"value": as_json(np.nan)}
-    one = Resamples(len(inside), resamples=resamples, seed=seed)
-    other = Resamples(len(outside), resamples=resamples, seed=seed + 1)
-    low, high = percentiles(auroc(inside, outside, one.weights, other.weights))
+    drawn_inside = Resamples(len(inside), resamples=resamples, seed=seed)
+    drawn_outside = Resamples(len(outside), resamples=resamples, seed=seed + 1)
+    low, high = percentiles(auroc(inside, outside, drawn_inside.weights, drawn_outside.weights))
     value = float(auroc(inside, outside)[0])
     return {"value": value, "low": float(low), "high": float(high)}

@@ -261,28 +261,20 @@ def area_curves(outcomes: Mapping[str, Outcomes], scale: Scale, inside: float) -
     }
 
 
-def photo_rows(
-    photos: PhotoVectors,
-    outcomes: Outcomes,
-    truths: Truths,
-    cell_lonlat_deg: npt.NDArray[np.float64],
-) -> list[dict[str, Any]]:
+def photo_rows(photos: PhotoVectors, outcomes: Outcomes, truths: Truths) -> list[dict[str, Any]]:
     """What became of each photo, in the order of the manifest: the data of the map."""
-    rows = []
-    for number, photo in enumerate(photos.photos):
-        best = int(outcomes.best_row[number])
-        rows.append(
-            {
-                "name": photo.name,
-                "lonlat_deg": _place(photos.lonlat_deg[number]),
-                "best_lonlat_deg": _place(cell_lonlat_deg[best]) if best >= 0 else None,
-                "error_m": as_json(round(float(outcomes.error_m[number]), 1)),
-                "rank": as_json(float(outcomes.rank[number])),
-                "in_index": bool(truths.cell_row[number] >= 0),
-                "failure": photos.failures.get(number, ""),
-            }
-        )
-    return rows
+    return [
+        {
+            "name": photo.name,
+            "lonlat_deg": _place(photos.lonlat_deg[number]),
+            "best_lonlat_deg": _place(outcomes.shown_lonlat_deg[number]),
+            "error_m": as_json(round(float(outcomes.error_m[number]), 1)),
+            "rank": as_json(float(outcomes.rank[number])),
+            "in_index": bool(truths.cell_row[number] >= 0),
+            "failure": photos.failures.get(number, ""),
+        }
+        for number, photo in enumerate(photos.photos)
+    ]
 
 
 def _place(lonlat_deg: npt.NDArray[np.float64]) -> list[float] | None:

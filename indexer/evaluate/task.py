@@ -12,11 +12,13 @@ from indexer.evaluate.judge import Judge, Truths
 from indexer.evaluate.metrics import WORLDWIDE_M, cell_floor_m, shown_radii, span_m
 from indexer.evaluate.options import EvaluateOptions
 from indexer.evaluate.summary import Scale
+from indexer.search.ranking import refine_options
 
 if TYPE_CHECKING:
     from indexer.photos.vectors import PhotoVectors
     from indexer.probability.calibration import Calibration
-    from indexer.search.geolocator import Geolocator
+    from indexer.search.refine import RefineOptions
+    from indexer.search.space import SearchSpace
 
 SAME = 1 - 1e-6
 """Cosine of two vectors of one photo: the calibration keeps half precision."""
@@ -28,7 +30,7 @@ _AT_ONCE = 256
 class Task:
     """What all steps need."""
 
-    geolocator: Geolocator
+    space: SearchSpace
     photos: PhotoVectors
     options: EvaluateOptions
     truths: Truths
@@ -40,8 +42,19 @@ class Task:
     @property
     def calibration(self) -> Calibration | None:
         """What makes probabilities; None where there is none, or not for the weights asked for."""
-        calibration = self.geolocator.calibration
+        calibration = self.space.calibration
         return calibration if self.options.query.score_weights(calibration) else None
+
+    @property
+    def refine(self) -> RefineOptions | None:
+        """How the answer's places are refined; None where they are shown at centres of cells."""
+        query = self.options.query
+        return refine_options(self.space, query) if query.refine and self.space.reader else None
+
+    @property
+    def refined_confidence(self) -> bool:
+        """Whether confidences are of refined points: older calibrations know only centres."""
+        return bool(self.calibration and self.calibration.refined_confidence and self.refine)
 
     @property
     def inside(self) -> Ints:
@@ -55,13 +68,13 @@ class Task:
         return len(self.truths.s) - len(self.truths.rows)
 
 
-def make_task(geolocator: Geolocator, photos: PhotoVectors, options: EvaluateOptions) -> Task:
+def make_task(space: SearchSpace, photos: PhotoVectors, options: EvaluateOptions) -> Task:
     """Find the cells that the photos were taken in, and what the cells can be judged by."""
-    cells, radius_m = geolocator.field, geolocator.merge_radius_m
+    cells = space.field
     rows = np.flatnonzero(photos.usable)
     cell_row = np.full(len(photos), -1, dtype=np.int64)
     if len(rows):
-        cell_row[rows] = geolocator.cell_row(photos.lonlat_deg[rows])
+        cell_row[rows] = space.cell_row(photos.lonlat_deg[rows])
     floor_m, reach_m = cell_floor_m(cells.area_m2), span_m(cells.lonlat_deg)
     scale = Scale(
         radii_m=tuple(shown_radii(floor_m)),
@@ -70,11 +83,11 @@ def make_task(geolocator: Geolocator, photos: PhotoVectors, options: EvaluateOpt
         worldwide=reach_m > WORLDWIDE_M,
     )
     return Task(
-        geolocator=geolocator,
+        space=space,
         photos=photos,
         options=options,
         truths=Truths(photos.s, photos.lonlat_deg, cell_row, rows),
-        judge=Judge(cells, radius_m, geolocator.space.discs(radius_m)),
+        judge=Judge(space),
         scale=scale,
         span_m=reach_m,
     )

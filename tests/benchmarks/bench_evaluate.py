@@ -1,21 +1,22 @@
 """An evaluation on Greater London at H3 10: 2,000 photos, every baseline, the report written.
 
-Vectors are random; only their number matters. The photos' own vectors are taken as cached.
+Vectors are random, between the cells, too; only their number matters. The photos' own vectors are
+taken as cached.
 """
 
 from __future__ import annotations
 
-import functools
 import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from measuring import process_memory_gb, report
 
-from gair.arrays import Vectors
+from gair.arrays import Floats, Vectors
 from indexer.evaluate import methods
 from indexer.evaluate.evaluate import evaluate
 from indexer.evaluate.options import EvaluateOptions
@@ -30,7 +31,7 @@ from indexer.probability.posterior import ScoreWeights
 from indexer.regions.cell_field import CellField
 from indexer.regions.cells import Cells, cells_of
 from indexer.regions.region import named_region
-from indexer.search.geolocator import Geolocator
+from indexer.search.space import SearchSpace
 
 PHOTOS = 2000
 DIM = 768
@@ -50,69 +51,90 @@ def store(path: Path, rng: np.random.Generator, count: int) -> FaissStore:
     return FaissStore(path)
 
 
-class London(Geolocator):
+def london(folder: Path, cells: Cells) -> SearchSpace:
     """An index of random vectors."""
+    rng = np.random.default_rng(0)
+    count = len(cells)
+    manifest = SimpleNamespace(
+        name="london",
+        build="none",
+        created_utc="",
+        query_mode="nili",
+        h3_resolution=10,
+        cells_indexed=count,
+        imagery={"scenes": [], "attribution": ""},
+        region={"name": "london", "attribution": "", "bbox_wsen_deg": [-0.51, 51.28, 0.34, 51.7]},
+        model=SimpleNamespace(name="", source="", licence="", trained=False, fingerprint=""),
+        warnings=[],
+    )
+    rows = Indexed(h3=cells.ids, lonlat_deg=cells.lonlat_deg, area_m2=cells.area_m2)
+    index: Any = SimpleNamespace(
+        name="london",
+        manifest=manifest,
+        cells=rows,
+        rs=store(folder / "rs", rng, count),
+        location=store(folder / "location", rng, count),
+        tokens=object(),
+    )
+    curves = {r: Curve(1.0, 0.0) for r in (200.0, 500.0, 1000.0, 2000.0, 5000.0)}
+    calibration = Calibration(
+        schema_version=SCHEMA_VERSION,
+        build="none",
+        model_fingerprint="",
+        created_utc="",
+        photos=PHOTOS,
+        left_out={},
+        weights=ScoreWeights(150.0, 50.0, 65.0),
+        masses=np.linspace(0.01, 0.99, PHOTOS),
+        confidence=curves,
+        refined_confidence=curves,
+        out_of_index=fit_out_of_index(unit(rng, PHOTOS), np.arange(500), rng.normal(size=500)),
+        claims={},
+        false_claims={},
+        photo_lonlat_deg=cells.lonlat_deg[rng.integers(count, size=PHOTOS)],
+        measured={},
+    )
+    model: Any = None
+    space = SearchSpace(index, model, calibration, merge_radius_m=200.0)
+    space.reader = Readable(space.field)  # type: ignore[assignment]
+    return space
 
-    merge_radius_m = 200.0
-    attribution = ""
 
-    def __init__(self, folder: Path, cells: Cells) -> None:
-        rng = np.random.default_rng(0)
-        count = len(cells)
-        manifest = SimpleNamespace(
-            name="london",
-            build="none",
-            created_utc="",
-            query_mode="nili",
-            h3_resolution=10,
-            cells_indexed=count,
-            imagery={"scenes": []},
-            region={"name": "london", "bbox_wsen_deg": [-0.51, 51.28, 0.34, 51.7]},
-            model=SimpleNamespace(name="", source="", licence="", trained=False, fingerprint=""),
-            warnings=[],
-        )
-        rows = SimpleNamespace(h3=cells.ids, lonlat_deg=cells.lonlat_deg, area_m2=cells.area_m2)
-        self.index: Any = SimpleNamespace(
-            name="london",
-            manifest=manifest,
-            cells=rows,
-            rs=store(folder / "rs", rng, count),
-            location=store(folder / "location", rng, count),
-            tokens=object(),
-        )
-        self.discs = functools.lru_cache(4)(self._discs)
-        self.calibration = Calibration(
-            schema_version=SCHEMA_VERSION,
-            build="none",
-            model_fingerprint="",
-            created_utc="",
-            photos=PHOTOS,
-            left_out={},
-            weights=ScoreWeights(150.0, 50.0, 65.0),
-            masses=np.linspace(0.01, 0.99, PHOTOS),
-            confidence={r: Curve(1.0, 0.0) for r in (200.0, 500.0, 1000.0, 2000.0, 5000.0)},
-            out_of_index=fit_out_of_index(unit(rng, PHOTOS), np.arange(500), rng.normal(size=500)),
-            claims={},
-            false_claims={},
-            photo_lonlat_deg=cells.lonlat_deg[rng.integers(count, size=PHOTOS)],
-            measured={},
-        )
+class Indexed(SimpleNamespace):
+    """Cells that have a number."""
 
-    @functools.cached_property
-    def field(self) -> CellField:
-        return CellField(self.index.cells.lonlat_deg, self.index.cells.area_m2)
+    def __len__(self) -> int:
+        return len(self.h3)
+
+
+class Readable:
+    """Vectors by chance between the cells: how fast a model decodes tokens is not measured here."""
+
+    name, token_m = "london", 160.0
+
+    def __init__(self, field: CellField) -> None:
+        self.field = field
+        self._vectors = unit(np.random.default_rng(2), 4096)
+
+    def indexed(self, lonlat_deg: Floats) -> npt.NDArray[np.bool_]:
+        return np.ones(len(np.atleast_2d(lonlat_deg)), dtype=np.bool_)
+
+    def localized(self, lonlat_deg: Floats) -> Vectors:
+        return self._vectors[np.arange(len(lonlat_deg)) % len(self._vectors)]
+
+    locations = localized
 
 
 def test_two_thousand_photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cells = cells_of(named_region("london").geometry, 10)
-    london = London(tmp_path, cells)
+    space = london(tmp_path, cells)
     rng = np.random.default_rng(1)
     monkeypatch.setattr(methods, "_localized", lambda *_: unit(rng, len(cells)))
     listed = [ListedPhoto(str(n), tmp_path, str(n), None) for n in range(PHOTOS)]
     places = cells.lonlat_deg[rng.integers(len(cells), size=PHOTOS)] + 1e-4
     photos = PhotoVectors(listed, unit(rng, PHOTOS), places, {})
     since, cpu_since = time.perf_counter(), time.process_time()
-    found = evaluate(london, photos, EvaluateOptions(quiet=True))
+    found = evaluate(space, photos, EvaluateOptions(quiet=True))
     evaluated_s = time.perf_counter() - since
     page, _ = write_report(found, tmp_path / "report")
     total_s = time.perf_counter() - since

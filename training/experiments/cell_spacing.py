@@ -25,6 +25,7 @@ import numpy.typing as npt
 from gair.arrays import Floats
 from gair.command import run_command
 from gair.errors import UsageError
+from gair.fields import add_fields, from_namespace, option
 from gair.geo import haversine_m
 
 if TYPE_CHECKING:
@@ -49,10 +50,10 @@ class SpacingOptions:
     rs_weight: float = 20.0
     """Factor of the imagery's cosine, as a calibration gives it: the refined mean depends on it."""
     location_weight: float = 0.0
-    """Factor of the location's cosine; 0 where the model never saw these places."""
+    """Factor of the location's cosine: 0 where the model never saw these places."""
     radius_m: float | None = None
     """How far refinement may go; None: its own default."""
-    radii_m: tuple[float, ...] = (50.0, 100.0, 200.0)
+    radii_m: tuple[float, ...] = option((50.0, 100.0, 200.0), many="commas")
     """Within which the best guess counts as right."""
     near_m: float = 500.0
     """Errors are averaged over photos whose best cell is this near at every resolution: what lies
@@ -218,7 +219,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from indexer.search.geolocator import Geolocator
 
     model = Gair.from_pretrained(arguments.model)
-    options = SpacingOptions(rs_weight=arguments.rs_weight, radius_m=arguments.radius_m)
+    options = from_namespace(SpacingOptions, arguments)
     with open_imagery(arguments.imagery) as imagery:
         with tempfile.TemporaryDirectory() as folder:
             index, _ = _built(imagery, model, min(arguments.resolutions), Path(folder))
@@ -243,10 +244,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="R,R,...",
         help="of H3 (default 9,10,11)",
     )
-    parser.add_argument(
-        "--rs-weight", type=float, default=20.0, metavar="W", help="sharpness (default 20)"
-    )
-    parser.add_argument("--radius-m", type=float, metavar="M", help="how far refinement may go")
+    add_fields(parser, SpacingOptions)
     parser.add_argument("--json", action="store_true", help="rows as JSON")
     return parser
 

@@ -71,7 +71,7 @@ code { font: .86em/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace;
 
 SHORT: Mapping[str, str] = {
     "answer": "this index",
-    "refined": "refined between cells",
+    "centre": "the best cell's centre",
     "imagery": "imagery alone",
     "location": "location alone",
     "nili": "NILI",
@@ -83,8 +83,8 @@ SHORT: Mapping[str, str] = {
 """In legends and tables."""
 
 ABOUT: Mapping[str, str] = {
-    "answer": "What a search answers.",
-    "refined": "The best guess is moved to the best point around it; only its distance changes.",
+    "answer": "What a search answers: the points that people are shown.",
+    "centre": "The same places before they are refined: the centres of their cells.",
     "imagery": "Cells are ranked by the imagery's embedding only.",
     "location": "Cells are ranked by the embedding of their coordinates only.",
     "nili": "The imagery is read at each cell by the model's own interpolation (NILI).",

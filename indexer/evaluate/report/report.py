@@ -106,7 +106,7 @@ def check_folder(folder: Path) -> Path:
         StorageError: it cannot be made.
     """
     if folder.exists() and not folder.is_dir():
-        raise UsageError(f"folder {folder} is a file: name a folder")
+        raise UsageError(f"{folder} is a file: name a folder")
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     return folder

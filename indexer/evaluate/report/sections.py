@@ -56,7 +56,7 @@ def cards(report: Report) -> str:
     near = headline_radius(report)
     within = radius(float(near))
     first, tenth = own["accuracy"][near], own["recall_places"]["10"][near]
-    found = [
+    shown_cards = [
         _card(
             own["median_m"],
             metres,
@@ -84,7 +84,7 @@ def cards(report: Report) -> str:
     ]
     if report["calibration"]["measured"]:
         region = report["calibration"]["regions"][-1]
-        found.append(
+        shown_cards.append(
             _card(
                 region["covered"],
                 percent,
@@ -92,7 +92,7 @@ def cards(report: Report) -> str:
                 f"its median size is {shown(region['median_km2'], square_km)}",
             )
         )
-    return f'<div class="cards">{"".join(found)}</div>'
+    return f'<div class="cards">{"".join(shown_cards)}</div>'
 
 
 def _card(measured: Mapping[str, Any], form: Any, says: str, beside: str) -> str:  # noqa: ANN401
@@ -193,18 +193,18 @@ def error_section(report: Report, figure: str) -> str:
     return section(
         "How far off is the best guess?",
         paragraph(
-            "The error is the great-circle distance (haversine, mean sphere) from the centre of "
-            "the best guess's cell to where the photo was taken. Within a radius means up to and "
-            "including it. Below each number is its 95 % interval over resampled photos; a share "
-            "of none or all has a binomial one.",
+            "The error is the great-circle distance (haversine, mean sphere) from the best guess, "
+            "the point that people are shown, to where the photo was taken. Within a radius means "
+            "up to and including it. Below each number is its 95 % interval over resampled photos; "
+            "a share of none or all has a binomial one.",
             "why",
         ),
         table(heads, errors),
         table(["share of photos", *heads[1:]], rows),
         paragraph(
-            f"A cell's corner is {floor} from its centre, so even the right cell may be that far "
-            f"off: smaller radii are not reported. The index is {across} across: within more, any "
-            "answer is right. The mean is infinite as soon as one photo fails.",
+            f"A cell's corner is {floor} from its centre, so the centre of even the right cell may "
+            f"be that far off: smaller radii are not reported. The index is {across} across: "
+            "within more, any answer is right. The mean is infinite as soon as one photo fails.",
             "fine",
         ),
         figure,

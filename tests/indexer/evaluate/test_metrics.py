@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
+from gair.arrays import Ints
 from gair.errors import UsageError
 from gair.geo import haversine_m
 from indexer.evaluate.judge import (
@@ -15,7 +19,6 @@ from indexer.evaluate.judge import (
     Outcomes,
     Ranking,
     Truths,
-    first_places,
     judge_all,
     judge_everywhere_alike,
 )
@@ -32,14 +35,29 @@ from indexer.evaluate.metrics import (
 )
 from indexer.probability.conformal import region_rows
 from indexer.probability.posterior import ScoreWeights, area_log_prior, log_likelihood, posterior
-from indexer.regions.cell_field import CellField
 from indexer.search.places import distinct_places
+from indexer.search.space import SearchSpace
 
 RNG = np.random.default_rng(5)
 GRID = np.stack(np.meshgrid(np.arange(20), np.arange(15)), axis=-1).reshape(-1, 2)
 CELLS = np.array([13.4, 52.5]) + GRID * [0.002, 0.0012] + RNG.uniform(-1e-4, 1e-4, (300, 2))
 AREA = RNG.uniform(0.8, 1.2, 300) * 18_000
-FIELD = CellField(CELLS, AREA)
+
+
+def space_of(lonlat_deg: np.ndarray, area_m2: np.ndarray) -> SearchSpace:
+    """Cells of no index; a point is in the cell of the nearest centre."""
+
+    class Cells(SearchSpace):
+        def cell_row(self, lonlat_deg: npt.ArrayLike) -> Ints:
+            return self.field.nearest(np.asarray(lonlat_deg))[0]
+
+    cells = SimpleNamespace(lonlat_deg=lonlat_deg, area_m2=area_m2)
+    index: Any = SimpleNamespace(cells=cells)
+    model: Any = None
+    return Cells(index, model, merge_radius_m=300.0)
+
+
+SPACE = space_of(CELLS, AREA)
 TRUTH_ROW = RNG.integers(-1, 300, size=12)
 PHOTOS = CELLS[TRUTH_ROW] + RNG.uniform(-5e-4, 5e-4, (12, 2))
 SCORES = RNG.standard_normal((12, 300)).astype(np.float32)
@@ -153,25 +171,6 @@ def test_recall_by_area_by_hand() -> None:
     assert recall_by_area(searched, [0.4, 0.5, 1.5, 1e9]).tolist() == [0, 0.25, 0.5, 0.75]
 
 
-@pytest.mark.parametrize("k", [1, 5, 40, 300])
-def test_first_places_are_those_that_a_search_lists(k: int) -> None:
-    near = FIELD.discs(CELLS, 400.0).matrix
-    tied = RNG.integers(0, 4, size=300).astype(np.float32)
-    for scores in (*SCORES, tied):
-        listed = [place.row for place in distinct_places(scores, CELLS, k, 400.0)]
-        assert first_places(scores, near, k).tolist() == listed
-
-
-def test_places_beyond_the_first_look_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    from indexer.evaluate import judge
-
-    monkeypatch.setattr(judge, "_FIRST_LOOK", 8)
-    near = FIELD.discs(CELLS, 400.0).matrix
-    smooth = -haversine_m(CELLS, CELLS[140])  # the best cells all merge into one place
-    listed = [place.row for place in distinct_places(smooth, CELLS, 3, 400.0)]
-    assert first_places(smooth, near, 3).tolist() == listed
-
-
 def truths() -> Truths:
     s = np.zeros((14, 4), dtype=np.float32)
     places = np.concatenate([PHOTOS, [[np.nan, np.nan]], PHOTOS[:1]])
@@ -185,26 +184,26 @@ def scores_of(s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return SCORES[rows], SCORES[rows][:, ::-1]
 
 
-@pytest.mark.parametrize("sharpness", [None, ScoreWeights(2.0, 1.0, 120.0)])
+@pytest.mark.parametrize("weights", [None, ScoreWeights(2.0, 1.0, 120.0)])
 @pytest.mark.parametrize("threads", [1, 3])
-def test_judged_photos_against_a_loop(sharpness: ScoreWeights | None, threads: int) -> None:
+def test_judged_photos_against_a_loop(weights: ScoreWeights | None, threads: int) -> None:
     masses = (0.3, 0.9, math.inf)
-    ranking = Ranking(2.0, 1.0, sharpness, radii_m=(150.0, 900.0), masses=masses)
-    judge = Judge(FIELD, 300.0)
+    ranking = Ranking(2.0, 1.0, weights, radii_m=(150.0, 900.0), masses=masses)
+    judge = Judge(SPACE)
     found = judge_all(judge, {"one": ranking}, scores_of, truths(), threads=threads, quiet=True)
     outcomes = found["one"]
     for photo in range(12):
         rs, location = SCORES[[photo]], SCORES[[photo]][:, ::-1]
         by_cell = by_place = (2 * rs + location)[0]
-        if sharpness is not None:
-            blur = FIELD.blur(120.0)
-            p = posterior(log_likelihood(rs, location, sharpness, blur), area_log_prior(AREA))[0]
+        if weights is not None:
+            blur = SPACE.field.blur(120.0)
+            p = posterior(log_likelihood(rs, location, weights, blur), area_log_prior(AREA))[0]
             near = haversine_m(CELLS[:, None], CELLS[None]) <= 300
             by_place, by_cell = near @ p, p / AREA
         best = int(np.argmax(by_place))
-        assert outcomes.best_row[photo] == best
+        assert (outcomes.shown_lonlat_deg[photo] == CELLS[best]).all()
         assert outcomes.error_m[photo] == haversine_m(CELLS[best], PHOTOS[photo])
-        apart_m = 300.0 if sharpness is None else 600.0
+        apart_m = 300.0 if weights is None else 600.0
         places = [c.row for c in distinct_places(by_place, CELLS, 10, apart_m)]
         nearest = haversine_m(CELLS[places], PHOTOS[photo]).min()
         assert outcomes.near_places_m[photo, 1] == nearest
@@ -216,7 +215,7 @@ def test_judged_photos_against_a_loop(sharpness: ScoreWeights | None, threads: i
             )
         else:
             assert np.isinf(outcomes.rank[photo])
-        if sharpness is None:
+        if weights is None:
             continue
         expected = np.log(p[true]) if true >= 0 else -np.inf
         assert outcomes.log_p[photo] == pytest.approx(expected)
@@ -230,24 +229,22 @@ def test_judged_photos_against_a_loop(sharpness: ScoreWeights | None, threads: i
 
 
 def test_the_cell_that_fills_a_region_up_is_in_it() -> None:
-    sharpness = ScoreWeights(2.0, 1.0, 0.0)
+    weights = ScoreWeights(2.0, 1.0, 0.0)
     photo = int(np.flatnonzero(TRUTH_ROW >= 0)[0])
     rs, location = SCORES[[photo]], SCORES[[photo]][:, ::-1]
-    p = posterior(log_likelihood(rs, location, sharpness, None), area_log_prior(AREA))[0]
+    p = posterior(log_likelihood(rs, location, weights, None), area_log_prior(AREA))[0]
     own = p[TRUTH_ROW[photo]]
     before = p[p / AREA > own / AREA[TRUTH_ROW[photo]]].sum()
-    ranking = Ranking(
-        2.0, 1.0, sharpness, masses=(before - own / 2, before + own / 2, before + own)
-    )
-    found = judge_all(Judge(FIELD, 300.0), {"one": ranking}, scores_of, truths(), quiet=True)["one"]
+    ranking = Ranking(2.0, 1.0, weights, masses=(before - own / 2, before + own / 2, before + own))
+    found = judge_all(Judge(SPACE), {"one": ranking}, scores_of, truths(), quiet=True)["one"]
     assert found.covered[photo].tolist() == [False, True, True]
 
 
 def test_failed_photos_stay_as_misses() -> None:
     ranking = Ranking(1.0, 0.0)
-    found = judge_all(Judge(FIELD, 300.0), {"one": ranking}, scores_of, truths(), quiet=True)["one"]
+    found = judge_all(Judge(SPACE), {"one": ranking}, scores_of, truths(), quiet=True)["one"]
     for row in (12, 13):
-        assert found.best_row[row] == -1
+        assert np.isnan(found.shown_lonlat_deg[row]).all()
         assert np.isinf(found.error_m[row])
         assert np.isinf([*found.near_places_m[row], *found.near_cells_m[row]]).all()
         assert np.isinf([found.rank[row], found.searched_m2[row]]).all()
@@ -255,9 +252,9 @@ def test_failed_photos_stay_as_misses() -> None:
 
 
 def test_one_in_a_hundred_cells_is_the_last_column() -> None:
-    found = judge_all(
-        Judge(FIELD, 300.0), {"one": Ranking(1.0, 0.0)}, scores_of, truths(), quiet=True
-    )["one"]
+    found = judge_all(Judge(SPACE), {"one": Ranking(1.0, 0.0)}, scores_of, truths(), quiet=True)[
+        "one"
+    ]
     for photo in range(12):
         best = np.argsort(-SCORES[photo])[:3]  # of 300
         assert found.near_cells_m[photo, 3] == haversine_m(CELLS[best], PHOTOS[photo]).min()
@@ -267,11 +264,11 @@ def test_one_in_a_hundred_cells_is_the_last_column() -> None:
 def test_one_answer_for_all_photos() -> None:
     p = RNG.random(300)
     p /= p.sum()
-    judge = Judge(FIELD, 300.0)
+    judge = Judge(SPACE)
     found = judge_everywhere_alike(judge, p, truths())
     near = haversine_m(CELLS[:, None], CELLS[None]) <= 300
     places = [c.row for c in distinct_places(near @ p, CELLS, 100, 600.0)]
-    assert set(found.best_row[:12]) == {places[0]}
+    assert (found.shown_lonlat_deg[:12] == CELLS[places[0]]).all()
     best = np.argsort(-(p / AREA), kind="stable")
     for photo in range(12):
         away = haversine_m(CELLS, PHOTOS[photo])
@@ -289,8 +286,9 @@ def test_one_answer_for_all_photos() -> None:
 
 
 def test_one_flat_answer_has_the_mean_rank_and_area() -> None:
-    field = CellField(CELLS, np.full(300, 2.0))
-    found = judge_everywhere_alike(Judge(field, 300.0), np.full(300, 1 / 300), truths())
+    found = judge_everywhere_alike(
+        Judge(space_of(CELLS, np.full(300, 2.0))), np.full(300, 1 / 300), truths()
+    )
     inside = np.flatnonzero(TRUTH_ROW >= 0)
     assert set(found.rank[inside]) == {150.5}
     assert set(found.searched_m2[inside]) == {301.0}

@@ -1,23 +1,13 @@
-"""Numbers about probabilities: confidences as answers give them, shares, photos from elsewhere."""
+"""Numbers about probabilities: shares with intervals, photos from elsewhere."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from indexer.evaluate.probabilities import confidence_of, outside_numbers, share_of
+from indexer.evaluate.probabilities import outside_numbers, share_of
 from indexer.probability.reliability import binomial_interval
 
 RNG = np.random.default_rng(8)
-
-
-def test_a_larger_radius_never_has_less_confidence() -> None:
-    class Lines:
-        def confidence_within(self, disc_mass: np.ndarray, radius_m: float) -> np.ndarray:
-            return disc_mass if radius_m < 300 else disc_mass / 2
-
-    found = confidence_of(np.array([[0.4, 0.5], [0.1, 0.9], [np.nan, np.nan]]), Lines(), (200, 500))
-    assert found[:2].tolist() == [[0.4, 0.4], [0.1, 0.45]]
-    assert np.isnan(found[2]).all()
 
 
 def test_a_share_has_its_binomial_interval() -> None:

@@ -79,6 +79,7 @@ def calibration_of(geolocator: Geolocator, photos: PhotoVectors) -> Calibration:
         weights=ScoreWeights(12.0, 5.0, 150.0),
         masses=np.linspace(0.05, 0.95, 30),
         confidence={500.0: Curve(1.1, 0.2), 2000.0: Curve(0.9, 0.1)},
+        refined_confidence={500.0: Curve(1.2, 0.3), 2000.0: Curve(0.8, 0.2)},
         out_of_index=fit_out_of_index(
             photos.s[rows], np.arange(len(rows)), np.arange(len(rows)) / 9
         ),
@@ -114,7 +115,7 @@ def calibrated(
 @pytest.fixture(scope="module")
 def report(calibrated: Geolocator, photos: PhotoVectors, others: PhotoVectors) -> dict[str, Any]:
     options = dataclasses.replace(QUIET, slice_by=("weather", "n"), thorough=True)
-    return evaluate(calibrated, photos, options, outside=others)
+    return evaluate(calibrated.space, photos, options, outside=others)
 
 
 def row(report: dict[str, Any], key: str) -> Any:
@@ -126,7 +127,7 @@ def test_the_answer_that_is_judged_is_what_a_search_answers(
     which: str, photos: PhotoVectors, request: pytest.FixtureRequest
 ) -> None:
     geolocator: Geolocator = request.getfixturevalue(which)
-    found = evaluate(geolocator, photos, QUIET)
+    found = evaluate(geolocator.space, photos, QUIET)
     errors = []
     for number, one in enumerate(found["figures"]["photos"]):
         if number in (5, 6, 7):
@@ -134,8 +135,8 @@ def test_the_answer_that_is_judged_is_what_a_search_answers(
             assert one["best_lonlat_deg"] is None
             errors.append(np.inf)
             continue
-        best = geolocator.search(photos.photos[number].path, k=1, refine=False).candidates[0]
-        place = np.array([best.lon_deg, best.lat_deg])
+        best = geolocator.search(photos.photos[number].path, k=1).candidates[0]
+        place = np.array(best.refined_lonlat_deg)
         assert one["best_lonlat_deg"] == pytest.approx(place, abs=1e-6)
         errors.append(float(haversine_m(place, photos.lonlat_deg[number])))
     own = row(found, "answer")["numbers"]
@@ -151,7 +152,7 @@ def test_confidence_and_regions_are_those_of_a_search(
     calibrated: Geolocator, photos: PhotoVectors, report: dict[str, Any]
 ) -> None:
     judged = np.flatnonzero(photos.usable)
-    answers = [calibrated.search(photos.photos[n].path, k=1, refine=False) for n in judged]
+    answers = [calibrated.search(photos.photos[n].path, k=1) for n in judged]
     for column, radius_m in enumerate((500.0, 2000.0)):
         said = np.mean([answer.confidence[column].probability for answer in answers])
         found = report["calibration"]["confidence_within"][f"{radius_m:g}"]
@@ -181,13 +182,12 @@ def test_failures_and_truths_outside_are_counted(report: dict[str, Any]) -> None
 
 
 def test_what_cannot_be_measured_says_why(plain: Geolocator, photos: PhotoVectors) -> None:
-    found = evaluate(plain, photos, QUIET)
+    found = evaluate(plain.space, photos, QUIET)
     assert found["calibration"] == {
         "measured": False,
         "why": "not measured: calibrate first (python -m indexer calibrate)",
     }
     assert "calibrate first" in row(found, "density")["why"]
-    assert "--thorough" in row(found, "refined")["why"]
     assert "--thorough" in found["offset"]["why"]
     assert "--thorough" in found["noise"]["why"]
     assert not found["out_of_index"]["measured"]
@@ -199,12 +199,12 @@ def test_weights_of_your_own_are_not_calibrated(
     calibrated: Geolocator, photos: PhotoVectors
 ) -> None:
     options = dataclasses.replace(QUIET, rs_weight=1.0, location_weight=0.0)
-    found = evaluate(calibrated, photos, options)
+    found = evaluate(calibrated.space, photos, options)
     assert "other weights" in found["calibration"]["why"]
-    own, imagery = (row(found, key)["numbers"] for key in ("answer", "imagery"))
-    assert own == imagery
+    centre, imagery = (row(found, key)["numbers"] for key in ("centre", "imagery"))
+    assert centre == imagery
     with pytest.raises(UsageError, match="weights -1"):
-        evaluate(calibrated, photos, dataclasses.replace(QUIET, rs_weight=-1.0))
+        evaluate(calibrated.space, photos, dataclasses.replace(QUIET, rs_weight=-1.0))
 
 
 def test_calibration_photos_are_refused_unless_allowed(
@@ -214,9 +214,9 @@ def test_calibration_photos_are_refused_unless_allowed(
     assert in_calibration(calibrated.calibration, others.s).all()
     assert not in_calibration(calibrated.calibration, photos.s).any()
     with pytest.raises(UsageError, match="12 of 12 photos were used to calibrate index 'toy'"):
-        evaluate(calibrated, others, QUIET)
+        evaluate(calibrated.space, others, QUIET)
     allowed = dataclasses.replace(QUIET, allow_calibration_photos=True)
-    found = evaluate(calibrated, others, allowed)
+    found = evaluate(calibrated.space, others, allowed)
     assert found["photos"]["used_for_calibration"] == 12
     assert any("flatter" in note for note in found["notes"])
 
@@ -236,10 +236,10 @@ def test_every_photo_is_in_one_row_of_each_slice(report: dict[str, Any]) -> None
     assert grouped(["", "x"]) == ["(empty)", "x"]
 
 
-def test_refined_answers_the_offset_and_the_noise_test_need_token_maps(
+def test_centres_the_offset_and_the_noise_test_need_token_maps(
     report: dict[str, Any],
 ) -> None:
-    assert row(report, "refined")["measured"]
+    assert row(report, "centre")["measured"]
     assert row(report, "bilinear")["measured"]
     assert report["offset"]["photos"] == 12
     noise = report["noise"]
@@ -305,7 +305,7 @@ def test_the_same_photos_give_the_same_numbers(
     calibrated: Geolocator, photos: PhotoVectors
 ) -> None:
     def numbers(threads: int) -> dict[str, Any]:
-        found = evaluate(calibrated, photos, dataclasses.replace(QUIET, threads=threads))
+        found = evaluate(calibrated.space, photos, dataclasses.replace(QUIET, threads=threads))
         return {key: value for key, value in found.items() if key != "made"}
 
     assert numbers(1) == numbers(2)
@@ -313,7 +313,7 @@ def test_the_same_photos_give_the_same_numbers(
 
 def test_no_photo_that_can_be_judged(calibrated: Geolocator, photos: PhotoVectors) -> None:
     found = evaluate(
-        calibrated,
+        calibrated.space,
         PhotoVectors(photos.photos[5:8], photos.s[5:8], photos.lonlat_deg[5:8], {}),
         QUIET,
     )

@@ -172,3 +172,13 @@ def test_confidence_is_interpolated_between_radii_and_never_falls_with_mass() ->
         assert (np.diff(said) >= 0).all()
         assert ((said >= 0) & (said <= 1)).all()
     assert float(found.confidence_within(0.5, 200.0)) == 0.5
+
+
+def test_a_larger_radius_never_has_less_confidence_and_no_answer_has_none() -> None:
+    curves = {200.0: Curve(1.0, 0.0), 500.0: Curve(1.0, -2.0)}
+    calibration = dataclasses.replace(known(), confidence=curves)
+    stated = calibration.confidences(np.array([[0.4, 0.5], [0.1, 0.9], [np.nan, np.nan]]))
+    alone = float(calibration.confidence_within(0.9, 500.0))
+    assert stated[0].tolist() == pytest.approx([0.4, 0.4])
+    assert stated[1].tolist() == pytest.approx([0.1, alone])
+    assert np.isnan(stated[2]).all()

@@ -11,8 +11,9 @@ import pytest
 
 from gair.arrays import Floats
 from gair.geo import haversine_m
+from indexer.regions.cell_field import CellField
 from indexer.search import places
-from indexer.search.places import Place, distinct_places
+from indexer.search.places import Place, distinct_places, first_rows
 
 
 def by_definition(
@@ -132,3 +133,22 @@ def test_asking_for_every_place_of_a_city_needs_no_table_of_all_pairs() -> None:
     assert peak_bytes < 30e6  # 40,000 cells x 1,000 places x 8 bytes would be 320 MB
     assert 500 < len(places) < 2500
     assert sum(p.merged for p in places) + len(places) == 40_000
+
+
+@pytest.mark.parametrize("k", [1, 5, 40, 300])
+def test_rows_by_known_neighbours_are_those_of_distinct_places(k: int) -> None:
+    scores, lonlat_deg = world(300, 7)
+    near = CellField(lonlat_deg, np.ones(300)).discs(lonlat_deg, 400.0).matrix
+    tied = np.random.default_rng(8).integers(0, 4, size=300).astype(np.float32)
+    for by in (scores, tied):
+        rows = [place.row for place in distinct_places(by, lonlat_deg, k, 400.0)]
+        assert first_rows(by, near, k).tolist() == rows
+
+
+def test_rows_beyond_the_first_look_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "_FIRST_LOOK", 8)
+    _, lonlat_deg = world(300, 7)
+    near = CellField(lonlat_deg, np.ones(300)).discs(lonlat_deg, 3000.0).matrix
+    smooth = -haversine_m(lonlat_deg, lonlat_deg[140])  # the best cells all merge into one place
+    rows = [place.row for place in distinct_places(smooth, lonlat_deg, 3, 3000.0)]
+    assert first_rows(smooth, near, 3).tolist() == rows
