@@ -94,7 +94,12 @@ def evaluate(
         space, photos.s[task.inside], outside, seed=options.seed, resamples=options.resamples
     )
     report["slices"] = slice_tables(
-        photos.photos, outcomes[ANSWER], task.scale, options.slice_by, options.seed
+        photos.photos,
+        outcomes[ANSWER],
+        task.scale,
+        options.slice_by,
+        seed=options.seed,
+        resamples=options.resamples,
     )
     report |= coordinate_tests(task)
     inside_share = len(task.inside) / max(1, len(photos))

@@ -38,7 +38,6 @@ MOST_VALUES = 12
 
 OTHER, NOTHING = "(other)", "(empty)"
 
-_RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
@@ -156,7 +155,9 @@ def slice_tables(
     outcomes: Outcomes,
     scale: Scale,
     columns: Sequence[str],
+    *,
     seed: int,
+    resamples: int,
 ) -> list[dict[str, Any]]:
     """A table a column; every photo is in one row of each.
 
@@ -166,6 +167,7 @@ def slice_tables(
         scale: of the index.
         columns: which.
         seed: of the resamples.
+        resamples: how many.
     """
     tables = []
     for column in columns:
@@ -173,7 +175,7 @@ def slice_tables(
         values = list(dict.fromkeys(sorted(labels, key=_order)))
         rows = [
             {"value": value}
-            | slice_numbers(outcomes, np.flatnonzero(labels == value), scale, seed, _RESAMPLES)
+            | slice_numbers(outcomes, np.flatnonzero(labels == value), scale, seed, resamples)
             for value in values
         ]
         tables.append({"column": column, "rows": rows})

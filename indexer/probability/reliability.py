@@ -73,6 +73,7 @@ def calibration_error(
         (B,), one number a row of weights or outcomes.
     """
     group = confidence_groups(confidence, bins)
+    # |sum over a group of (right - said)| is its size times the gap of its means: one product.
     member = np.eye(group.max() + 1)[group]  # (P, G)
     gap = np.asarray(right, dtype=np.float64) - confidence
     weighted = np.atleast_2d(gap if weights is None else gap * weights)
@@ -184,15 +185,16 @@ def auroc(
     Returns:
         (B,); 0.5 is chance, 1 parts them perfectly.
     """
-    one = np.ones((1, len(inside))) if inside_weights is None else inside_weights
-    other = np.ones((1, len(outside))) if outside_weights is None else outside_weights
+    times_inside = np.ones((1, len(inside))) if inside_weights is None else inside_weights
+    times_outside = np.ones((1, len(outside))) if outside_weights is None else outside_weights
     values, group = np.unique(np.concatenate([inside, outside]), return_inverse=True)
-    wins = np.zeros(len(one))
-    for row, (a, b) in enumerate(zip(one, other, strict=True)):
+    wins = np.zeros(len(times_inside))
+    for row, (a, b) in enumerate(zip(times_inside, times_outside, strict=True)):
+        # (values,) weights by score; an outside photo of a lower score is beaten, half of a tie.
         high = np.bincount(group[: len(inside)], weights=a, minlength=len(values))
         low = np.bincount(group[len(inside) :], weights=b, minlength=len(values))
         wins[row] = (high * (np.cumsum(low) - low / 2)).sum()
-    return np.asarray(wins / (one.sum(axis=1) * other.sum(axis=1)), dtype=np.float64)
+    return np.asarray(wins / (times_inside.sum(axis=1) * times_outside.sum(axis=1)), dtype=np.float64)
 
 
 def log_losses(log_p: Floats, floor: float = -math.inf) -> Floats:
