@@ -194,7 +194,8 @@ def auroc(
         high = np.bincount(group[: len(inside)], weights=a, minlength=len(values))
         low = np.bincount(group[len(inside) :], weights=b, minlength=len(values))
         wins[row] = (high * (np.cumsum(low) - low / 2)).sum()
-    return np.asarray(wins / (times_inside.sum(axis=1) * times_outside.sum(axis=1)), dtype=np.float64)
+    pairs = times_inside.sum(axis=1) * times_outside.sum(axis=1)
+    return np.asarray(wins / pairs, dtype=np.float64)
 
 
 def log_losses(log_p: Floats, floor: float = -math.inf) -> Floats:
