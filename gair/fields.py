@@ -50,7 +50,7 @@ class _Option:
     group: str | tuple[str, str] | None = None
     one_of: str | None = None
     parse: Callable[[str], Any] | None = None
-    many: Literal["again", "words", "commas"] = "again"
+    many: Literal["again", "words", "commas", "word"] = "again"
     both: bool = False
     leave_out: tuple[str, ...] = ()
 
@@ -71,7 +71,7 @@ def option(
     group: str | tuple[str, str] | None = None,
     one_of: str | None = None,
     parse: Callable[[str], Any] | None = None,
-    many: Literal["again", "words", "commas"] = "again",
+    many: Literal["again", "words", "commas", "word"] = "again",
     both: bool = False,
     leave_out: tuple[str, ...] = (),
 ) -> Any:  # noqa: ANN401
@@ -89,8 +89,9 @@ def option(
         one_of: a name for flags of which only one may be given.
         parse: makes the value of a word; its errors are :class:`UsageError` or ``ValueError``.
             It runs in :func:`from_namespace`, where errors are caught as all others.
-        many: how a tuple is given: the flag again and again, several words after it, or one word
-            with commas. Tuples of a fixed length have commas.
+        many: how a tuple is given: the flag again and again, several words after it, one word with
+            commas, or one word of which ``parse`` makes all of it. Tuples of a fixed length have
+            commas.
         both: whether a truth value has ``--x`` and ``--no-x``, not just the one that changes it.
         leave_out: fields of the dataclass that this field holds which get no flags here.
     """
@@ -105,6 +106,7 @@ def add_fields(
     *,
     only: Collection[str] | None = None,
     leave_out: Collection[str] = (),
+    defaults: object = None,
 ) -> None:
     """Add a flag for each field of a dataclass, and of the dataclasses that it holds.
 
@@ -116,6 +118,7 @@ def add_fields(
         cls: the dataclass.
         only: names of fields to add; all unless given.
         leave_out: names of fields not to add, here and in the dataclasses it holds.
+        defaults: an instance whose values the help shows; those of the fields unless given.
     """
     exclusive: dict[str, Any] = {}
     for field in dataclasses.fields(cls):
@@ -130,9 +133,10 @@ def add_fields(
                 exclusive[about.one_of] = place.add_mutually_exclusive_group()
             place = exclusive[about.one_of]
         if (held := _held_class(cls, field)) is not None:
-            add_fields(place, held, leave_out=(*leave_out, *about.leave_out))
+            shown = None if _is_required(field) else _default(field)
+            add_fields(place, held, leave_out=(*leave_out, *about.leave_out), defaults=shown)
         elif not _is_optional_dataclass(cls, field):
-            _add_field(place, cls, field)
+            _add_field(place, cls, field, defaults)
 
 
 def from_namespace(cls: type[_T], namespace: argparse.Namespace, **values: Any) -> _T:  # noqa: ANN401
@@ -280,14 +284,19 @@ def _default(field: dataclasses.Field[Any]) -> Any:  # noqa: ANN401
     return field.default if factory is MISSING else factory()
 
 
-def _add_field(container: Any, cls: type, field: dataclasses.Field[Any]) -> None:  # noqa: ANN401
+def _add_field(
+    container: Any,  # noqa: ANN401
+    cls: type,
+    field: dataclasses.Field[Any],
+    defaults: object,
+) -> None:
     about, (kind, _) = _about(field), _kind(cls, field)
     names = [field.name] if about.positional else _flags(cls, field)
     there = [container._option_string_actions.get(flag) for flag in names]
     if not about.positional and any(action and action.dest == field.name for action in there):
         return
     options: dict[str, Any] = {
-        "help": _help(cls, field).replace("%", "%%"),
+        "help": _help(cls, field, defaults).replace("%", "%%"),
         "default": argparse.SUPPRESS,
     }
     if kind is bool:
@@ -328,9 +337,9 @@ def _value_options(kind: Any, about: _Option) -> dict[str, Any]:  # noqa: ANN401
 
 
 def _is_one_word(kind: Any, about: _Option) -> bool:  # noqa: ANN401
-    """Whether a tuple is given as one word, with commas."""
+    """Whether a tuple is given as one word."""
     fixed = typing.get_origin(kind) is tuple and typing.get_args(kind)[-1] is not Ellipsis
-    return fixed or about.many == "commas"
+    return fixed or about.many in ("commas", "word")
 
 
 def _flags(cls: type, field: dataclasses.Field[Any]) -> list[str]:
@@ -344,7 +353,7 @@ def _flag_of_name(cls: type) -> dict[str, str]:
     return {field.name: max(_flags(cls, field), key=len) for field in dataclasses.fields(cls)}
 
 
-def _help(cls: type, field: dataclasses.Field[Any]) -> str:
+def _help(cls: type, field: dataclasses.Field[Any], defaults: object) -> str:
     """The docstring as a help text: other options by their flags, the default at the end."""
     flags = _flag_of_name(cls)
     about = _about(field)
@@ -354,7 +363,8 @@ def _help(cls: type, field: dataclasses.Field[Any]) -> str:
     if re.match(r"[A-Z]([a-z]*|')(?=[ ,;:.]|$)", text):  # no name such as H3 or GeoJSON
         text = text[0].lower() + text[1:]
     unsaid = "(default" in text or _is_required(field)
-    shown = "" if unsaid else _shown(_default(field))
+    default = _default(field) if defaults is None else getattr(defaults, field.name)
+    shown = "" if unsaid else _shown(default)
     return f"{text} (default: {shown})" if shown else text
 
 

@@ -100,7 +100,7 @@ def test_fetching_and_packing(
             lists=Lists(tables=(write_tables(tmp_path / "tables", rows),)),
             out=tmp_path / "out",
             imagery=(imagery,),
-            dates=2,
+            dates_per_footprint=2,
             selection=SelectionOptions(per_cell=100),
             fetch=FetchOptions(concurrency=concurrency),
             endpoints=Endpoints(f"{server.base_url}/graph", "", f"{server.base_url}/kartaview"),

@@ -79,6 +79,7 @@ class Options:
     """Folders; may be given again."""
     imagery: tuple[str, ...] = option((), many="words", metavar="FILE")
     sigmas: tuple[int, ...] = option((), many="commas")
+    letters: tuple[str, ...] = option((), many="word", parse=tuple)
     most: int = option(10**6, parse=megabytes, metavar="SIZE", group="limits")
     """What may stay."""
     inner: float = option(0.5, flags=None)
@@ -129,6 +130,7 @@ def test_nothing_given_is_what_the_dataclass_says() -> None:
         ("--tables a --tables b", "tables", (Path("a"), Path("b"))),
         ("--imagery a b", "imagery", ("a", "b")),
         ("--sigmas 1,16", "sigmas", (1, 16)),
+        ("--letters ab", "letters", ("a", "b")),
         ("--most 5MB", "most", 5_000_000),
         ("--shares 0.5,0.25,0.25", "split", Split((0.5, 0.25, 0.25), seed=3)),
         ("--seed 9", "split", Split(seed=9)),
@@ -176,6 +178,7 @@ def test_help_is_docstring_and_default() -> None:
     assert "--no-maps do not keep the maps" in text
     assert "--shares X,X,X shares of the three parts (default: 0.8,0.1,0.1)" in text
     assert "limits: --most SIZE what may stay (default: 1000000)" in text
+    assert "--seed N of the split (default: 3)" in text  # of the instance that is held
     assert text.index("split: --shares") > text.index("limits:")
     assert not {"inner", "secret", "days"} & {word.strip("-[],") for word in text.split()}
 

@@ -16,11 +16,11 @@ from packing_samples import city_lonlat, random_lonlats, save_photo, write_manif
 from repository import REPOSITORY
 from toy_city import write_city
 
+from gair.fields import from_namespace
 from training.dataset import cli
 from training.dataset.cli import main
 from training.dataset.pack.options import PackOptions
 from training.dataset.streetscapes import command as streetscapes
-from training.dataset.streetscapes import flags
 
 Capture = pytest.CaptureFixture[str]
 NEEDED = ["--photos", "in", "--imagery", "a.tif", "b.tif", "--out", "dataset"]
@@ -39,7 +39,7 @@ def packing(photos: Path, imagery: Path, out: Path, *flags: str) -> list[str]:
 
 
 def options_of(argv: list[str]) -> PackOptions:
-    return cli.pack_options(cli._parser().parse_args(argv))
+    return from_namespace(PackOptions, cli._parser().parse_args(argv))
 
 
 def test_help_is_quick_and_teaches() -> None:
@@ -65,14 +65,14 @@ def test_help_is_quick_and_teaches() -> None:
 
 
 def test_the_examples_of_the_help_parse() -> None:
-    text = (cli._EPILOG + flags.EPILOG).replace("\\\n", " ")
+    text = (cli._EPILOG + streetscapes.EPILOG).replace("\\\n", " ")
     commands = re.findall(r"python -m training\.dataset (.*)", text)
     assert len(commands) == 5 + 3
     for command in commands:
         arguments = cli._parser().parse_args(shlex.split(command))
-        if arguments.run is cli._pack:
-            cli.pack_options(arguments)
-        elif arguments.run is streetscapes.run:
+        if command.startswith("pack "):
+            from_namespace(PackOptions, arguments)
+        elif command.startswith("streetscapes "):
             streetscapes.streetscapes_options(arguments)
 
 

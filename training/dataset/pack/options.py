@@ -1,93 +1,28 @@
 """Options of packing: photos, imagery, footprints and split.
 
-Nothing heavy is imported, so that a command line can be made of the fields without delay.
+Their fields make the flags of the command line (:mod:`gair.fields`), so nothing heavy is imported.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from gair.bands import parse_bands
+from gair.config import GairConfig
 from gair.errors import UsageError
+from gair.fields import option
 
 FootprintMode = Literal["tiles", "centred"]
 
-
-def model_footprint_m() -> float:
-    """Side of the footprints that GAIR was trained on, EPSG:3857 metres."""
-    from gair.config import GairConfig  # imports NumPy
-
-    return GairConfig.footprint_mercator_m
-
-
-@dataclass(frozen=True)
-class ImageryOptions:
-    """How files become imagery."""
-
-    bands: tuple[str, ...] | None = None
-    """Order of the bands in files that do not name them, by :func:`gair.bands.parse_bands`."""
-    dn_scale: float = 1.0
-    """Multiplies stored values; 10000 for reflectance in 0..1."""
-    dn_offset: float = 0.0
-    """Added after that; -1000 for Level-2A of baseline 04.00 and later, as ESA delivers it."""
-    date_from_name: bool = False
-    """Whether a day in a file's name (20240131, 2024-01-31, 2024_01_31) goes before metadata."""
-
-
-@dataclass(frozen=True)
-class CatalogueOptions:
-    """Which scenes of which catalogue."""
-
-    dates: str
-    """``FROM/TO``, both days included."""
-    url: str = ""
-    """Empty for the usual one (Earth Search), as is the collection."""
-    collection: str = ""
-    max_cloud: float = 20.0
-    """Scenes with more clouds, per cent, are not used."""
-    cache: Path | None = None
-    """Folder of fetched pixels; None for the usual one."""
-
-
-@dataclass(frozen=True)
-class SplitOptions:
-    """How photos are divided."""
-
-    by: Literal["city", "block"] = "city"
-    """What a place is: a city (or a group of photos, where none is named), or a grid block."""
-    shares: tuple[float, ...] = (0.8, 0.1, 0.1)
-    """Of train, val and test; they sum to 1."""
-    buffer_m: float = 500.0
-    """Least gap between footprints of different splits, metres on the ground."""
-    block_m: float = 2000.0
-    """Side of a block, metres on the ground."""
-    join_km: float = 5.0
-    """Photos without a city that lie nearer than this are of one group, kilometres."""
-    seed: int = 0
-    """Of the order in which places are dealt out."""
-
-    def __post_init__(self) -> None:
-        shares = self.shares
-        sound = all(0 <= share <= 1 for share in shares) and abs(sum(shares) - 1) < 1e-6
-        if len(shares) != 3 or not sound:
-            raise UsageError(
-                f"--shares {','.join(f'{share:g}' for share in shares)} are not three shares of "
-                "train, val and test that sum to 1: give, for example, 0.8,0.1,0.1"
-            )
-        if not 0 <= self.buffer_m < math.inf:
-            raise UsageError(f"--buffer-m {self.buffer_m} is no distance: give metres, such as 500")
-        if not 100 <= self.block_m < math.inf:
-            raise UsageError(f"--block-m {self.block_m} is below 100 metres: give 2000 or so")
-        if not 0.1 <= self.join_km < math.inf:
-            raise UsageError(f"--join-km {self.join_km} is below 0.1 kilometres: give 5 or so")
-        if self.seed < 0:
-            raise UsageError(f"--seed {self.seed} is below 0: give 0 or more")
+IMAGERY, RESULT = "imagery", "the data set"
+"""Titles of groups of flags."""
 
 
 def parse_shares(text: str) -> tuple[float, ...]:
-    """The value of ``--shares``: numbers with commas between.
+    """Shares from numbers with commas between.
 
     Raises:
         UsageError: it is something else.
@@ -96,50 +31,142 @@ def parse_shares(text: str) -> tuple[float, ...]:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
         raise UsageError(
-            f"--shares {text!r} are no numbers: give, for example, 0.8,0.1,0.1"
+            f"`shares` {text!r} are no numbers: give, for example, 0.8,0.1,0.1"
         ) from None
 
 
 @dataclass(frozen=True)
-class PackOptions:
-    """What goes into a data set, and how."""
+class ImageryOptions:
+    """How files become imagery."""
 
-    photos: Path
-    """A folder of photos with GPS tags, or a manifest."""
-    imagery: tuple[Path, ...]
-    """Sentinel-2 files and folders."""
-    out: Path
-    """Folder of the data set."""
-    reading: ImageryOptions = ImageryOptions()
+    bands: tuple[str, ...] | None = option(None, many="word", parse=parse_bands, metavar="LIST")
+    """Bands in files that do not name them, in file order: gair-10, l2a-12, l1c-13, or a list
+    such as B2,B3,B4."""
+    dn_scale: float = 1.0
+    """Multiply pixels by this to get reflectance x 10000 (10000 for reflectance in 0..1)."""
+    dn_offset: float = 0.0
+    """Then add this (-1000 for ESA products of baseline 04.00 and later)."""
+    date_from_name: bool = False
+    """Take the day from file names such as city_20240131.tif (or 2024-01-31, 2024_01_31) before the
+    metadata."""
+
+
+@dataclass(frozen=True)
+class CatalogueOptions:
+    """Which scenes of which catalogue."""
+
+    dates: str = option("", metavar="FROM/TO")
+    """Of the catalogue's scenes, both days included: 2023-01-01/2025-12-31."""
+    url: str = option("", flags="--stac-url", metavar="URL")
+    """Another catalogue than Earth Search."""
+    collection: str = option("", flags="--stac-collection", metavar="NAME")
+    """Another collection of it."""
+    max_cloud: float = option(20.0, metavar="P")
+    """Leave out the catalogue's scenes with more clouds, per cent."""
+    cache: Path | None = option(None, flags="--imagery-cache", metavar="DIR")
+    """Folder where fetched pixels of a catalogue are kept, if not the usual one."""
+
+    def __post_init__(self) -> None:
+        if not self.dates:
+            raise UsageError(
+                "`imagery` stac needs to know which dates: pass, for example, "
+                "`dates` 2023-01-01/2025-12-31"
+            )
+
+
+@dataclass(frozen=True)
+class SplitOptions:
+    """How photos are divided into training, validation and test."""
+
+    by: Literal["city", "block"] = option("city", flags="--split-by")
+    """Hold out whole cities (the manifest's column city or place; groups of near photos where it
+    names none) or blocks of a grid."""
+    shares: tuple[float, ...] = option(
+        (0.8, 0.1, 0.1), many="word", parse=parse_shares, metavar="T,V,T"
+    )
+    """Shares of train, val and test; they sum to 1."""
+    buffer_m: float = option(500.0, metavar="M")
+    """Least gap between footprints of different splits, metres on the ground; photos in it are left
+    out."""
+    block_m: float = option(2000.0, metavar="M")
+    """Side of a block, metres on the ground."""
+    join_km: float = option(5.0, metavar="KM")
+    """Photos without a city belong together if they are nearer than this, kilometres."""
+    seed: int = 0
+    """Of the split, that is of the order in which places are dealt out, and of centred
+    footprints."""
+
+    def __post_init__(self) -> None:
+        shares = self.shares
+        sound = all(0 <= share <= 1 for share in shares) and abs(sum(shares) - 1) < 1e-6
+        if len(shares) != 3 or not sound:
+            raise UsageError(
+                f"`shares` {','.join(f'{share:g}' for share in shares)} are not three shares of "
+                "train, val and test that sum to 1: give, for example, 0.8,0.1,0.1"
+            )
+        if not 0 <= self.buffer_m < math.inf:
+            raise UsageError(f"`buffer_m` {self.buffer_m} is no distance: give metres, such as 500")
+        if not 100 <= self.block_m < math.inf:
+            raise UsageError(f"`block_m` {self.block_m} is below 100 metres: give 2000 or so")
+        if not 0.1 <= self.join_km < math.inf:
+            raise UsageError(f"`join_km` {self.join_km} is below 0.1 kilometres: give 5 or so")
+        if self.seed < 0:
+            raise UsageError(f"`seed` {self.seed} is below 0: give 0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetOptions:
+    """How any data set is made, wherever its photos come from."""
+
+    reading: ImageryOptions = option(ImageryOptions(), group=IMAGERY)
     """How the imagery is read."""
-    footprints: FootprintMode = "tiles"
-    """Where footprints lie."""
-    footprint_m: float = field(default_factory=model_footprint_m)
-    """Side of a footprint, EPSG:3857 metres; on the ground it is this times cos(latitude)."""
-    min_valid: float = 0.5
-    """A frame with a smaller share of imagery is not used."""
-    split: SplitOptions = SplitOptions()
+    footprint_m: float = option(GairConfig.footprint_mercator_m, metavar="M", group=IMAGERY)
+    """Side of a footprint in Web-Mercator metres (EPSG:3857); on the ground it is this times
+    cos(latitude) (default: 2446, a zoom-14 tile)."""
+    min_valid: float = option(0.5, metavar="SHARE", group=IMAGERY)
+    """Leave out frames with less imagery than this."""
+    split: SplitOptions = option(SplitOptions(), group=RESULT)
     """How photos are divided."""
-    max_px: int = 1024
-    """Longest side of a photo; larger ones are shrunk."""
-    licence: str = ""
-    """Of photos whose manifest names none."""
-    source: str = ""
-    """Of photos whose manifest names none."""
-    synthetic: bool = False
-    """Whether photos and imagery are made up; the data set says so."""
-    overwrite: bool = False
-    """Whether a data set in the folder is replaced."""
-    quiet: bool = False
+    synthetic: bool = option(False, group=RESULT)
+    """Photos and imagery are made up: record that."""
+    overwrite: bool = option(False, group=RESULT)
+    """Replace the data set that is there."""
+    quiet: bool = option(False, group=RESULT)
     """No progress."""
 
     def __post_init__(self) -> None:
         if not 100 <= self.footprint_m <= 100_000:
             raise UsageError(
-                f"--footprint-m {self.footprint_m:g} is not between 100 and 100000 Web-Mercator "
+                f"`footprint_m` {self.footprint_m:g} is not between 100 and 100000 Web-Mercator "
                 "metres: a zoom-14 tile has 2446"
             )
         if not 0 < self.min_valid <= 1:
-            raise UsageError(f"--min-valid {self.min_valid:g} is not above 0 and at most 1")
+            raise UsageError(f"`min_valid` {self.min_valid:g} is not above 0 and at most 1")
+
+
+@dataclass(frozen=True)
+class PackOptions(DatasetOptions):
+    """What goes into a data set of one's own photos, and how."""
+
+    photos: Path
+    """A folder of photos with GPS tags, or a .csv, .tsv or .parquet manifest with the columns file,
+    lat, lon and, where known, id, heading, captured_at, licence, source, city."""
+    imagery: tuple[Path, ...] = option(many="words")
+    """Sentinel-2 files and folders: GeoTIFF, COG or JP2, any CRS, ten bands found by name; each day
+    of acquisition becomes a frame of its own."""
+    out: Path = option(metavar="DIR")
+    """Folder of the data set."""
+    footprints: FootprintMode = option("tiles", group=IMAGERY)
+    """Squares of imagery: the web map tile a photo lies in, or a square around it, moved at random
+    and into the imagery, for few photos or small images."""
+    max_px: int = option(1024, metavar="PX", group=RESULT)
+    """Longest side of a photo; larger ones are shrunk."""
+    licence: str = ""
+    """Of photos whose manifest names none."""
+    source: str = ""
+    """Of photos whose manifest names none."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if self.max_px < 64:
-            raise UsageError(f"--max-px {self.max_px} is too small for a photo: give 224 or more")
+            raise UsageError(f"`max_px` {self.max_px} is too small for a photo: give 224 or more")

@@ -252,7 +252,7 @@ class ShardWriter:
             raise UsageError(f"{self.folder} is a file: name a folder for the data set")
         if (self.folder / DATASET_FILE).exists() and not self._overwrite:
             raise UsageError(
-                f"{self.folder} holds a data set: pass --overwrite, or name another folder"
+                f"{self.folder} holds a data set: pass `overwrite`, or name another folder"
             )
         for kind in (PHOTOS_FOLDER, FRAMES_FOLDER):
             place = self.folder / kind

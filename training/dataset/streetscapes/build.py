@@ -57,9 +57,9 @@ def open_files(options: StreetscapesOptions) -> FrameSource:
     """
     if not options.imagery:
         raise UsageError(
-            "no imagery: pass Sentinel-2 files or folders with --imagery, or --imagery stac"
+            "no imagery: pass Sentinel-2 files or folders with `imagery`, or `imagery` stac"
         )
-    return FewDays(DatedImagery(options.imagery, options.reading), options.dates)
+    return FewDays(DatedImagery(options.imagery, options.reading), options.dates_per_footprint)
 
 
 def open_catalogue(options: StreetscapesOptions, selection: Selection) -> FrameSource:
@@ -71,7 +71,9 @@ def open_catalogue(options: StreetscapesOptions, selection: Selection) -> FrameS
     """
     assert options.catalogue is not None
     places = grounds(options, selection)
-    return StacFrames(places, options.catalogue, options.dates, options.work / "scenes")
+    return StacFrames(
+        places, options.catalogue, options.dates_per_footprint, options.work / "scenes"
+    )
 
 
 def grounds(options: StreetscapesOptions, selection: Selection) -> dict[str, BaseGeometry]:
@@ -183,7 +185,7 @@ def _fetch(
         raise DownloadError(
             f"{len(fetched.failures):,} of {len(wanted):,} photos cannot be had now, such as "
             f"{fetched.failures[0]}; run the same command to ask for them again, or pass "
-            "--accept-missing to go on without them"
+            "`accept_missing` to go on without them"
         )
     return fetched
 
@@ -201,7 +203,7 @@ def _is_complete(options: StreetscapesOptions) -> bool:
         return True
     if not options.overwrite:
         raise UsageError(
-            f"{options.out} holds another data set: pass --overwrite, or name another folder"
+            f"{options.out} holds another data set: pass `overwrite`, or name another folder"
         )
     return False
 

@@ -150,6 +150,6 @@ def token(options: StreetscapesOptions, sources: set[str] | None = None) -> str:
         raise UsageError(
             f"Mapillary wants a token: put one into the environment variable {TOKEN_VARIABLE} "
             "(https://www.mapillary.com/dashboard/developers gives one)"
-            + (f", or pass --sources {KARTAVIEW}" if sources and KARTAVIEW in sources else "")
+            + (f", or pass `sources` {KARTAVIEW}" if sources and KARTAVIEW in sources else "")
         )
     return found

@@ -1,16 +1,79 @@
-"""What the command ``streetscapes`` does with its parsed command line."""
+"""Command ``streetscapes``: its flags, and what it does with them."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from training.dataset.flags import footprint_side_m, reading_options
+from gair.command import HelpFormatter
+from gair.fields import add_fields, from_namespace
+from training.dataset.pack.options import IMAGERY, RESULT, CatalogueOptions
+from training.dataset.streetscapes.options import (
+    CHOICE,
+    FETCHING,
+    LISTS,
+    StreetscapesOptions,
+)
+from training.dataset.streetscapes.web import PATIENCE
 
-if TYPE_CHECKING:
-    from training.dataset.pack.options import CatalogueOptions
-    from training.dataset.streetscapes.options import StreetscapesOptions
+_DESCRIPTION = """\
+Choose street photos from public lists, fetch them from Mapillary and KartaView, and pack them with
+Sentinel-2 imagery of several dates. A build that is stopped, or killed, goes on when the same
+command is run again, and ends with the same bytes. Mapillary wants a token in the environment
+variable MAPILLARY_ACCESS_TOKEN.
+"""
+EPILOG = """\
+examples:
+  # what will 20 cities of Global Streetscapes take? nobody is asked, no token is needed
+  python -m training.dataset streetscapes --tables global-streetscapes/data --most-cities 20 \\
+      --out dataset --dry-run
+
+  # make it, with Sentinel-2 files of these cities
+  export MAPILLARY_ACCESS_TOKEN=...
+  python -m training.dataset streetscapes --tables global-streetscapes/data --most-cities 20 \\
+      --imagery sentinel2/ --out dataset
+
+  # a place of one's own, with imagery of a catalogue; KartaView needs no token
+  python -m training.dataset streetscapes --kartaview-area "Camden=-0.17,51.52,-0.12,51.56" \\
+      --imagery stac --dates 2023-01-01/2025-12-31 --out camden
+"""
+_OF_PACK = ("by", "block_m", "join_km")  # here whole cities are held out
+_CATALOGUE = (Path("stac"),)
+"""What stands for a catalogue in the place of files."""
+
+
+def add_streetscapes(commands: Any) -> None:  # noqa: ANN401
+    """Add the command to a parser's."""
+    parser = commands.add_parser(
+        "streetscapes",
+        help="make a data set of public street photos",
+        description=_DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=HelpFormatter,
+    )
+    parser.set_defaults(
+        run=run, interrupted="interrupted: run the same command again to go on from here"
+    )
+    titles = (LISTS, CHOICE, FETCHING, IMAGERY, RESULT)  # in the order of the help
+    groups = {title: parser.add_argument_group(title) for title in titles}
+    # First what tells this command from pack: of a flag that both have, the first help counts.
+    add_fields(parser, StreetscapesOptions, only=("lists", "selection", "imagery", "out"))
+    add_fields(parser, StreetscapesOptions, leave_out=_OF_PACK)
+    add_fields(groups[IMAGERY], CatalogueOptions)
+    groups[FETCHING].add_argument(
+        "--pause-s",
+        dest="first_pause_s",
+        type=float,
+        default=argparse.SUPPRESS,
+        metavar="S",
+        help=f"pause before the second try; it doubles (default: {PATIENCE.first_pause_s:g})",
+    )
+    groups[RESULT].add_argument(
+        "--dry-run",
+        action="store_true",
+        help="say what it will take (photos, requests, bytes, time), and ask nobody",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -33,80 +96,7 @@ def streetscapes_options(arguments: argparse.Namespace) -> StreetscapesOptions:
     Raises:
         UsageError: a value cannot work.
     """
-    from gair.http import Patience
-    from training.dataset.pack.options import SplitOptions, parse_shares
-    from training.dataset.streetscapes.options import (
-        SOURCES,
-        Endpoints,
-        FetchOptions,
-        Lists,
-        SelectionOptions,
-        StreetscapesOptions,
-    )
-
-    a = arguments
-    standard = Endpoints()
-    return StreetscapesOptions(
-        lists=Lists(
-            tables=_paths(a.tables),
-            osv5m=_paths(a.osv5m),
-            mapillary_areas=tuple(a.mapillary_area),
-            kartaview_areas=tuple(a.kartaview_area),
-        ),
-        out=Path(a.out),
-        imagery=() if a.imagery == ["stac"] else _paths(a.imagery),
-        catalogue=_catalogue(a) if a.imagery == ["stac"] else None,
-        reading=reading_options(a),
-        dates=a.dates_per_footprint,
-        selection=SelectionOptions(
-            sources=tuple(a.sources) or SOURCES,
-            cities=tuple(a.city),
-            most_cities=a.most_cities,
-            per_city=a.per_city,
-            per_cell=a.per_cell,
-            cell_resolution=a.cell_resolution,
-            photos=a.photos,
-            panoramas=a.panoramas,
-            min_px=a.min_px,
-            seed=a.seed,
-        ),
-        fetch=FetchOptions(
-            concurrency=a.concurrency,
-            max_px=a.max_px,
-            min_px=a.min_px,
-            least_sharpness=a.least_sharpness,
-            panoramas=a.panoramas,
-        ),
-        endpoints=Endpoints(
-            mapillary_graph=a.mapillary_url or standard.mapillary_graph,
-            mapillary_tiles=a.mapillary_tiles_url or standard.mapillary_tiles,
-            kartaview=a.kartaview_url or standard.kartaview,
-        ),
-        patience=Patience(tries=a.tries, first_pause_s=a.pause_s, silence_s=a.silence_s),
-        split=SplitOptions(shares=parse_shares(a.shares), buffer_m=a.buffer_m, seed=a.seed),
-        footprint_m=footprint_side_m(a),
-        min_valid=a.min_valid,
-        synthetic=a.synthetic,
-        overwrite=a.overwrite,
-        accept_missing=a.accept_missing,
-        keep_photos=a.keep_photos,
-        quiet=a.quiet,
-    )
-
-
-def _catalogue(arguments: argparse.Namespace) -> CatalogueOptions:
-    from gair.errors import UsageError
-    from training.dataset.pack.options import CatalogueOptions
-
-    a = arguments
-    if not a.dates:
-        raise UsageError(
-            "--imagery stac needs to know which dates: pass, for example, "
-            "--dates 2023-01-01/2025-12-31"
-        )
-    cache = Path(a.imagery_cache) if a.imagery_cache else None
-    return CatalogueOptions(a.dates, a.stac_url, a.stac_collection, a.max_cloud, cache)
-
-
-def _paths(names: list[str]) -> tuple[Path, ...]:
-    return tuple(Path(name) for name in names)
+    if tuple(getattr(arguments, "imagery", ())) != _CATALOGUE:
+        return from_namespace(StreetscapesOptions, arguments)
+    catalogue = from_namespace(CatalogueOptions, arguments)
+    return from_namespace(StreetscapesOptions, arguments, imagery=(), catalogue=catalogue)

@@ -127,7 +127,7 @@ def estimate(options: StreetscapesOptions) -> Estimate:
         listed=listed,
         tiles=tiles,
         footprints=len(squares),
-        dates=options.dates,
+        dates=options.dates_per_footprint,
         effort=measured_effort(options.work),
         concurrency=options.fetch.concurrency,
         selection=selection,

@@ -158,7 +158,7 @@ class Journal:
         except sqlite3.OperationalError as error:
             if "locked" in str(error):
                 raise _BusyError(
-                    f"another build works in {self._folder}: wait for it, or name another --out"
+                    f"another build works in {self._folder}: wait for it, or name another `out`"
                 ) from error
             raise StorageError(
                 f"cannot write {path}: {error}; free some space, or choose another folder"

@@ -1,24 +1,25 @@
 """Options of a data set of street photos: lists, choice, fetching and imagery.
 
-Nothing heavy is imported, so that a command line can be made of the fields.
+Their fields make the flags of the command line (:mod:`gair.fields`), so nothing heavy is imported.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gair.errors import UsageError
+from gair.fields import option
 from gair.http import Patience
 from training.dataset.pack.options import (
+    IMAGERY,
+    RESULT,
     CatalogueOptions,
-    ImageryOptions,
+    DatasetOptions,
     PackOptions,
-    SplitOptions,
-    model_footprint_m,
 )
 from training.dataset.streetscapes.web import PATIENCE, is_address
 
@@ -26,25 +27,30 @@ MAPILLARY = "mapillary"
 KARTAVIEW = "kartaview"
 SOURCES = (MAPILLARY, KARTAVIEW)
 
+LISTS, CHOICE, FETCHING = "which photos there are", "which photos to have", "fetching"
+"""Titles of groups of flags, beside those of every data set."""
+
 
 @dataclass(frozen=True)
 class Lists:
     """Where to learn which photos there are."""
 
-    tables: tuple[Path, ...] = ()
-    """Folders with the tables of Global Streetscapes."""
-    osv5m: tuple[Path, ...] = ()
-    """Tables of OSV-5M."""
-    mapillary_areas: tuple[str, ...] = ()
-    """Areas to ask Mapillary about, as :func:`.areas.parse_area` reads them."""
-    kartaview_areas: tuple[str, ...] = ()
-    """Areas to ask KartaView about."""
+    tables: tuple[Path, ...] = option((), many="words", metavar="DIR")
+    """Folders with the tables of Global Streetscapes, CSV or Parquet: metadata_common_attributes
+    and, if there, simplemaps (cities), places365 (indoor), contextual (quality)."""
+    osv5m: tuple[Path, ...] = option((), many="words", metavar="FILE")
+    """Tables of OSV-5M: train.csv or test.csv."""
+    mapillary_areas: tuple[str, ...] = option((), flags="--mapillary-area", metavar="AREA")
+    """Ask Mapillary what it has in an area: NAME=W,S,E,N, NAME=FILE.geojson or a region that ships;
+    may be given again."""
+    kartaview_areas: tuple[str, ...] = option((), flags="--kartaview-area", metavar="AREA")
+    """Ask KartaView what it has in an area."""
 
     def __post_init__(self) -> None:
         if not any(dataclasses.astuple(self)):
             raise UsageError(
-                "nothing says which photos there are: pass --tables, --osv5m, --mapillary-area or "
-                "--kartaview-area"
+                "nothing says which photos there are: pass `tables`, `osv5m`, `mapillary_areas` or "
+                "`kartaview_areas`"
             )
 
 
@@ -52,25 +58,26 @@ class Lists:
 class SelectionOptions:
     """Which photos to have."""
 
-    sources: tuple[str, ...] = SOURCES
-    """Whose photos to take."""
-    cities: tuple[str, ...] = ()
-    """Names, with or without the country (``Paris`` or ``Paris, FR``); empty for all."""
+    sources: tuple[str, ...] = option(SOURCES, many="words", metavar="NAME")
+    """Whose photos to take: mapillary, kartaview, or both."""
+    cities: tuple[str, ...] = option((), flags="--city", metavar="NAME")
+    """Only this city (Paris, or Paris, FR); may be given again."""
     most_cities: int | None = None
-    """Cities to draw at random from those; None for all."""
+    """Draw so many cities at random."""
     per_city: int = 5000
     """Most photos of a city."""
     per_cell: int = 4
-    """Most photos of a cell."""
-    cell_resolution: int = 9
+    """Most photos of an H3 cell, months taking turns."""
+    cell_resolution: int = option(9, metavar="R")
     """H3 resolution of such a cell; 9 is 0.1 km2."""
     photos: int | None = None
     """Most photos of all."""
     panoramas: bool = False
-    """Whether to take photos that look all around."""
-    min_px: int = 480
+    """Take photos that look all around, too."""
+    min_px: int = option(480, metavar="PX")
     """Least length of a photo's longer side."""
     seed: int = 0
+    """Of the choice and of the split, which is by city."""
 
     def __post_init__(self) -> None:
         if unknown := set(self.sources) - set(SOURCES):
@@ -78,11 +85,11 @@ class SelectionOptions:
         for name in ("most_cities", "per_city", "per_cell", "photos"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise UsageError(f"--{name.replace('_', '-')} {value} is below 1")
+                raise UsageError(f"`{name}` {value} is below 1")
         if not 0 <= self.cell_resolution <= 15:
-            raise UsageError(f"--cell-resolution {self.cell_resolution} is not in 0..15: try 9")
+            raise UsageError(f"`cell_resolution` {self.cell_resolution} is not in 0..15: try 9")
         if self.min_px < 1 or self.seed < 0:
-            raise UsageError("--min-px must be 1 or more, and --seed 0 or more")
+            raise UsageError("`min_px` must be 1 or more, and `seed` 0 or more")
 
 
 @dataclass(frozen=True)
@@ -91,29 +98,38 @@ class FetchOptions:
 
     concurrency: int = 16
     """Photos on their way at a time."""
-    max_px: int = 1024
-    """Longest side of what is kept; larger photos are shrunk."""
-    min_px: int = 480
+    max_px: int = option(1024, metavar="PX")
+    """Longest side of a photo; larger ones are shrunk."""
+    min_px: int = option(480, metavar="PX")
     """Least length of a photo's longer side."""
-    least_sharpness: float = 30.0
-    """Least variance of the Laplacian, see :func:`.fetch.sharpness`; 0 keeps all."""
+    least_sharpness: float = option(30.0, metavar="V")
+    """Least variance of the Laplacian at 512 pixels; 0 keeps all."""
     panoramas: bool = False
-    """Whether photos are kept that look all around."""
+    """Keep photos that look all around, too."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.concurrency <= 256:
-            raise UsageError(f"--concurrency {self.concurrency} is not in 1..256")
+            raise UsageError(f"`concurrency` {self.concurrency} is not in 1..256")
         if self.least_sharpness < 0:
-            raise UsageError(f"--least-sharpness {self.least_sharpness:g} is below 0")
+            raise UsageError(f"`least_sharpness` {self.least_sharpness:g} is below 0")
 
 
 @dataclass(frozen=True)
 class Endpoints:
     """Addresses of the providers, or of mirrors."""
 
-    mapillary_graph: str = "https://graph.mapillary.com"
-    mapillary_tiles: str = "https://tiles.mapillary.com/maps/vtp/mly1_public/2"
-    kartaview: str = "https://api.openstreetcam.org"
+    mapillary_graph: str = option(
+        "https://graph.mapillary.com", flags="--mapillary-url", metavar="URL"
+    )
+    """Mapillary's API, or a mirror of it."""
+    mapillary_tiles: str = option(
+        "https://tiles.mapillary.com/maps/vtp/mly1_public/2",
+        flags="--mapillary-tiles-url",
+        metavar="URL",
+    )
+    """Mapillary's coverage tiles, or a mirror of them."""
+    kartaview: str = option("https://api.openstreetcam.org", flags="--kartaview-url", metavar="URL")
+    """KartaView's API, or a mirror of it."""
 
     def __post_init__(self) -> None:
         for url in dataclasses.astuple(self):
@@ -122,39 +138,41 @@ class Endpoints:
 
 
 @dataclass(frozen=True)
-class StreetscapesOptions:
-    """What goes into a data set, and how."""
+class StreetscapesOptions(DatasetOptions):
+    """What goes into a data set of the public's photos, and how."""
 
-    lists: Lists
-    out: Path
-    imagery: tuple[Path, ...] = ()
-    """Sentinel-2 files and folders."""
-    reading: ImageryOptions = ImageryOptions()
+    lists: Lists = option(group=LISTS)
+    """Where to learn which photos there are."""
+    out: Path = option(metavar="DIR", group=RESULT)
+    """Folder of the data set; work goes on in DIR.unfinished."""
+    imagery: tuple[Path, ...] = option((), many="words", group=IMAGERY)
+    """Sentinel-2 files and folders, as for pack; or stac: ask a catalogue."""
     catalogue: CatalogueOptions | None = None
     """Imagery from there instead of files."""
-    dates: int = 4
-    """Most dates of imagery for each footprint."""
-    selection: SelectionOptions = SelectionOptions()
-    fetch: FetchOptions = FetchOptions()
-    endpoints: Endpoints = Endpoints()
-    patience: Patience = PATIENCE
-    split: SplitOptions = SplitOptions()
-    footprint_m: float = field(default_factory=model_footprint_m)
-    min_valid: float = 0.5
-    synthetic: bool = False
-    overwrite: bool = False
-    accept_missing: bool = False
-    """Whether photos that cannot be had now are left out and counted, not an error."""
-    keep_photos: bool = False
-    """Whether the fetched files stay once the data set is complete."""
-    quiet: bool = False
+    dates_per_footprint: int = option(4, group=IMAGERY)
+    """Most dates of a footprint, far apart."""
+    selection: SelectionOptions = option(SelectionOptions(), group=CHOICE)
+    """Which photos to have."""
+    fetch: FetchOptions = option(FetchOptions(), group=FETCHING)
+    """How they are fetched, and which are kept."""
+    endpoints: Endpoints = option(Endpoints(), group=FETCHING)
+    """Whom to ask."""
+    patience: Patience = option(
+        PATIENCE, group=FETCHING, leave_out=("first_pause_s", "answer_s", "longest_pause_s")
+    )
+    """How long servers are borne with."""
+    accept_missing: bool = option(False, group=FETCHING)
+    """Go on without photos that cannot be had now; they are counted."""
+    keep_photos: bool = option(False, group=RESULT)
+    """Keep the fetched files when all is done."""
 
     def __post_init__(self) -> None:
-        if self.dates < 1:
+        if self.dates_per_footprint < 1:
             raise UsageError(
-                f"--dates-per-footprint {self.dates} is below 1: a data set needs imagery"
+                f"`dates_per_footprint` {self.dates_per_footprint} is below 1: a data set needs "
+                "imagery"
             )
-        self.packing(Path())
+        self.packing(Path())  # refuses what packing would, before anything is fetched
 
     @property
     def work(self) -> Path:
@@ -163,18 +181,13 @@ class StreetscapesOptions:
 
     def packing(self, manifest: Path) -> PackOptions:
         """How the fetched photos are packed."""
+        common = (field.name for field in dataclasses.fields(DatasetOptions))
         return PackOptions(
             photos=manifest,
             imagery=self.imagery,
             out=self.out,
-            reading=self.reading,
-            footprint_m=self.footprint_m,
-            min_valid=self.min_valid,
-            split=self.split,
             max_px=self.fetch.max_px,
-            synthetic=self.synthetic,
-            overwrite=self.overwrite,
-            quiet=self.quiet,
+            **{name: getattr(self, name) for name in common},
         )
 
     def photos_recipe(self) -> dict[str, Any]:
@@ -197,7 +210,7 @@ class StreetscapesOptions:
             **self.photos_recipe(),
             "imagery": [path.name for path in self.imagery],
             "catalogue": self._catalogue(),
-            "dates": self.dates,
+            "dates": self.dates_per_footprint,
             "footprint_m": self.footprint_m,
             "min_valid": self.min_valid,
             "split": dataclasses.asdict(self.split),

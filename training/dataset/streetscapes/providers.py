@@ -200,7 +200,7 @@ def refuse_kartaview(reply: Reply) -> bool:
     message = " ".join(str(said.get("apiMessage") or said.get("httpMessage") or "").split())
     raise DownloadError(
         f"KartaView refuses with status {code} ({message[:120]}): its photos cannot be had "
-        "now; run again later, or leave them out with --sources mapillary",
+        "now; run again later, or leave them out with `sources` mapillary",
         for_all=code in (401, 403),
     )
 

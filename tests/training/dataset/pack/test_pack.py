@@ -199,7 +199,7 @@ def test_a_data_set_is_replaced_only_on_request_and_only_by_a_whole_one(
     out = tmp_path / "out"
     pack_quietly(manifest, city_tif, out)
     before = sha256_of(out / "dataset.json")
-    with pytest.raises(UsageError, match="pass --overwrite"):
+    with pytest.raises(UsageError, match="pass `overwrite`"):
         pack_quietly(manifest, city_tif, out, synthetic=True)
     lost = write_photos(tmp_path / "lost", [(0.0, 0.0)])
     with pytest.raises(GairError, match="none of 1 photos"):
@@ -250,11 +250,11 @@ def test_too_few_places_for_a_split_is_a_warning(city_tif: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"footprint_m": 20.0}, "--footprint-m 20 is not between"),
-        ({"footprint_m": math.nan}, "--footprint-m nan"),
-        ({"min_valid": 0.0}, "--min-valid 0 is not above 0"),
-        ({"min_valid": 1.1}, "--min-valid 1.1"),
-        ({"max_px": 10}, "--max-px 10 is too small"),
+        ({"footprint_m": 20.0}, "`footprint_m` 20 is not between"),
+        ({"footprint_m": math.nan}, "`footprint_m` nan"),
+        ({"min_valid": 0.0}, "`min_valid` 0 is not above 0"),
+        ({"min_valid": 1.1}, "`min_valid` 1.1"),
+        ({"max_px": 10}, "`max_px` 10 is too small"),
     ],
 )
 def test_options_that_cannot_work(wrong: dict[str, object], words: str) -> None:

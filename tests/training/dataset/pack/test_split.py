@@ -160,15 +160,15 @@ def test_tiles_side_by_side_do_not_overlap() -> None:
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"shares": (0.5, 0.5)}, "--shares 0.5,0.5 are not three shares"),
-        ({"shares": (0.8, 0.3, -0.1)}, "--shares 0.8,0.3,-0.1"),
+        ({"shares": (0.5, 0.5)}, "`shares` 0.5,0.5 are not three shares"),
+        ({"shares": (0.8, 0.3, -0.1)}, "`shares` 0.8,0.3,-0.1"),
         ({"shares": (0.8, 0.1, 0.2)}, "sum to 1: give, for example, 0.8,0.1,0.1"),
-        ({"shares": (float("nan"), 0.5, 0.5)}, "--shares nan"),
-        ({"buffer_m": -1.0}, "--buffer-m -1.0"),
-        ({"buffer_m": float("nan")}, "--buffer-m nan"),
-        ({"block_m": 5.0}, "--block-m 5.0 is below 100 metres"),
-        ({"join_km": 0.0}, "--join-km 0.0"),
-        ({"seed": -1}, "--seed -1"),
+        ({"shares": (float("nan"), 0.5, 0.5)}, "`shares` nan"),
+        ({"buffer_m": -1.0}, "`buffer_m` -1.0"),
+        ({"buffer_m": float("nan")}, "`buffer_m` nan"),
+        ({"block_m": 5.0}, "`block_m` 5.0 is below 100 metres"),
+        ({"join_km": 0.0}, "`join_km` 0.0"),
+        ({"seed": -1}, "`seed` -1"),
     ],
 )
 def test_options_that_cannot_work(wrong: dict[str, object], words: str) -> None:

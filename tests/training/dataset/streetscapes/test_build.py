@@ -62,7 +62,7 @@ def options_for(
         lists=Lists(tables=(tables,)),
         out=out,
         imagery=(imagery,),
-        dates=2,
+        dates_per_footprint=2,
         fetch=FetchOptions(concurrency=6),
         endpoints=Endpoints(
             f"{server.base_url}/graph", f"{server.base_url}/tile", f"{server.base_url}/kartaview"
@@ -269,7 +269,7 @@ def test_photos_that_cannot_be_had_are_asked_for_again(two_days: Path, tmp_path:
         assert report.left_out == {"not to be had: its server failed": 1}
         assert server.asked["file"] == before + QUICK.tries  # nothing else was asked for
         assert build(accepting).was_complete
-        with pytest.raises(UsageError, match="holds another data set: pass --overwrite"):
+        with pytest.raises(UsageError, match="holds another data set: pass `overwrite`"):
             build(options)
 
 
