@@ -135,5 +135,5 @@ def hold_out(count: int, share: float, seed: int) -> tuple[Ints, Ints]:
 
 
 def held_out_count(count: int, share: float) -> int:
-    """How many of some rows are held back to choose by."""
+    """How many of some rows are held out to choose by."""
     return min(max(1, round(count * share)), count - 1)

@@ -112,7 +112,7 @@ def _once(first: Any, make: Callable[[int], Any]) -> Callable[[int], Any]:  # no
 
 
 def examples_in(pipeline: Pipeline, data: Any) -> int:  # noqa: ANN401
-    """How many examples a task has to fit, without those that are held back to choose by."""
+    """How many examples a task has to fit, without those that are held out to choose by."""
     if pipeline == "species prior":
         count, share = len(data.train_labels), species.CHOOSE_SHARE
     elif pipeline == "remote sensing":

@@ -102,44 +102,50 @@ TASKS: tuple[Task, ...] = (
     Task(
         "hls-burn-scars", "HLS Burn Scars", "remote sensing", ("mIoU",),
         "https://huggingface.co/datasets/ibm-nasa-geospatial/hls_burn_scars, unpacked",
-        "burn_scars:read", (), _miou(83.26, 81.95),
+        "labelled_scenes:read_burn_scars", (), _miou(83.26, 81.95),
     ),
     Task(
         "ai4smallfarms", "AI4SmallFarms", "remote sensing", ("mIoU",),
         "https://doi.org/10.17026/dans-xy6-ngg6, with its folder sentinel-2-asia",
-        "small_farms:read", (), _miou(43.35, 25.65),
+        "labelled_scenes:read_small_farms", (), _miou(43.35, 25.65),
     ),
     Task(
         "crop-type-south-sudan", "Crop Type South Sudan", "remote sensing", ("mIoU",),
         "https://sustainlab-group.github.io/sustainbench, with its folder southsudan",
-        "south_sudan:read", (), _miou(55.53, 49.38),
+        "labelled_scenes:read_south_sudan", (), _miou(55.53, 49.38),
     ),
     *(
         Task(
             f"mosaiks-{variable.replace('_', '-')}", f"MOSAIKS {variable.replace('_', ' ')}",
-            "location", _REGRESSION, _MOSAIKS.format(variable), "mosaiks:read", (variable,),
+            "location", _REGRESSION, _MOSAIKS.format(variable),
+            "labelled_places:read_mosaiks", (variable,),
         )
         for variable in ("population", "elevation", "forest_cover", "nightlights")
     ),
     Task(
         "birdsnap", "BirdSnap", "species prior", _TOPS,
-        _SIGHTINGS.format("birdsnap_with_loc_2019.json"), "sightings:read_birds", ("birdsnap",),
+        _SIGHTINGS.format("birdsnap_with_loc_2019.json"),
+        "labelled_places:read_birds", ("birdsnap",),
     ),
     Task(
         "nabirds", "NABirds", "species prior", _TOPS,
-        _SIGHTINGS.format("nabirds_with_loc_2019.json"), "sightings:read_birds", ("nabirds",),
+        _SIGHTINGS.format("nabirds_with_loc_2019.json"),
+        "labelled_places:read_birds", ("nabirds",),
     ),
     Task(
         "inat2017", "iNat2017", "species prior", _TOPS,
-        _SIGHTINGS.format("train2017.json and its siblings"), "sightings:read_inat", (2017,),
+        _SIGHTINGS.format("train2017.json and its siblings"),
+        "labelled_places:read_inat", (2017,),
     ),
     Task(
         "inat2018", "iNat2018", "species prior", _TOPS,
-        _SIGHTINGS.format("train2018.json and its siblings"), "sightings:read_inat", (2018,),
+        _SIGHTINGS.format("train2018.json and its siblings"),
+        "labelled_places:read_inat", (2018,),
     ),
     Task(
         "yfcc100m-geo100", "YFCC100M-GEO100", "species prior", _TOPS,
-        _SIGHTINGS.format("train_test_split.csv"), "sightings:read_yfcc",
+        _SIGHTINGS.format("train_test_split.csv"),
+        "labelled_places:read_yfcc",
     ),
 )  # fmt: skip
 

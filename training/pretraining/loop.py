@@ -200,15 +200,15 @@ class Loop:
         told = ", ".join(ids[:_IDS_SHOWN])
         if len(ids) > _IDS_SHOWN:
             told += f" and {len(ids) - _IDS_SHOWN} more"
-        odd = ", ".join(f"{name} {v}" for name, v in values.items() if not math.isfinite(v))
+        not_finite = ", ".join(f"{name} {v}" for name, v in values.items() if not math.isfinite(v))
         if self.ranks.is_first:
             facts = {"step": step, "epoch": done.epoch, "batch": done.number, "photos": ids}
             write_whole(self.run / FAILED_BATCH_FILE, json.dumps(facts, indent=1).encode())
         saved = steps_of(self.run)
         remedy = f"resume from step {saved[-1]} with" if saved else "start again with"
         error = TrainingError(
-            f"step {step} (epoch {done.epoch}, batch {done.number}) gave {odd}; its photos are "
-            f"{told} (all in {FAILED_BATCH_FILE}): {remedy} a smaller lr or clip_grad_norm, or "
+            f"step {step} (epoch {done.epoch}, batch {done.number}) gave {not_finite}; its photos "
+            f"are {told} (all in {FAILED_BATCH_FILE}): {remedy} a smaller lr or clip_grad_norm, or "
             "without them"
         )
         fail_together(self.ranks, error)

@@ -105,9 +105,9 @@ class Ema:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on with the averages of the same model."""
         stored: dict[str, Tensor] = state["average"]
-        odd = sorted(set(stored).symmetric_difference(self._average))
-        if odd:
-            raise TrainingError(f"the stored weight averages are of another model: {odd[0]}")
+        differing = sorted(set(stored).symmetric_difference(self._average))
+        if differing:
+            raise TrainingError(f"the stored weight averages are of another model: {differing[0]}")
         for name, tensor in self._average.items():
             tensor.copy_(stored[name])
         self.updates = int(state["updates"])

@@ -19,7 +19,7 @@ from training.finetune import cli, synthetic_table
 from training.finetune.cli import TransferOptions, main
 from training.finetune.encoders.opening import open_encoder
 from training.finetune.fitting import Budget
-from training.finetune.readers import burn_scars, sightings
+from training.finetune.readers import labelled_places, labelled_scenes
 from training.finetune.results import Row, Section, markdown, mean_sd
 from training.finetune.synthetic_table import TableOptions
 from training.finetune.synthetic_tasks import Size
@@ -42,7 +42,7 @@ def test_the_list_names_every_task_with_its_data(capsys: pytest.CaptureFixture[s
 def test_a_task_end_to_end_with_two_encoders_and_published_numbers(
     model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(burn_scars, "COUNTS", {"training": 3, "validation": 1})
+    monkeypatch.setattr(labelled_scenes, "BURN_SCARS_COUNTS", {"training": 3, "validation": 1})
     data, out = write_burn_scars(tmp_path / "scars"), tmp_path / "out"
     argv = ["--task", "hls-burn-scars", "--data", str(data), "--out", str(out), "--quiet"]
     models = ["--model", model, "--model", f"scratch:{model}"]
@@ -67,7 +67,7 @@ def test_the_papers_table_runs_what_is_there_and_says_what_is_not(
     write_streetscapes(root / "view-direction")
     (root / "yfcc100m-geo100").mkdir()
     write_yfcc(root / "yfcc100m-geo100")
-    monkeypatch.setitem(sightings.CLASSES, "yfcc", 4)
+    monkeypatch.setitem(labelled_places.CLASSES, "yfcc", 4)
     argv = ["--table", "paper", "--data", str(root), "--model", model, "--out", str(tmp_path / "o")]
     assert (
         main([*argv, "--model", "geoclip:/no.pth", "--seeds", "1", "--steps", "2", "--quiet"]) == 0

@@ -21,11 +21,9 @@ from labelled_samples import (
 from gair.bands import GAIR_BANDS
 from gair.errors import DatasetError, PhotoError
 from training.finetune.readers import (
-    burn_scars,
     labelled_photos,
-    mosaiks,
-    small_farms,
-    south_sudan,
+    labelled_places,
+    labelled_scenes,
 )
 from training.finetune.remote_sensing import IGNORED
 
@@ -33,7 +31,7 @@ SMALL = {"training": 3, "validation": 1}
 
 
 def test_burn_scars(tmp_path: Path) -> None:
-    data = burn_scars.read(write_burn_scars(tmp_path), SMALL)
+    data = labelled_scenes.read_burn_scars(write_burn_scars(tmp_path), SMALL)
     assert (len(data.train), len(data.test), data.val, data.dates) == (3, 1, None, 1)
     dn, mask = data.test.read(0)
     assert dn.shape == (1, 6, SIDE, SIDE)
@@ -47,14 +45,14 @@ def test_burn_scars(tmp_path: Path) -> None:
 def test_burn_scars_that_are_not_as_published(tmp_path: Path) -> None:
     folder = write_burn_scars(tmp_path)
     with pytest.raises(DatasetError, match=r"training: files \*_merged.tif: 3 found, 540 are pub"):
-        burn_scars.read(folder)
+        labelled_scenes.read_burn_scars(folder)
     mask = next((folder / "validation").glob("*.mask.tif"))
     content = mask.read_bytes()
     mask.unlink()
     with pytest.raises(DatasetError, match=f"{mask.name} is missing: download the data set again"):
-        burn_scars.read(folder, SMALL)
+        labelled_scenes.read_burn_scars(folder, SMALL)
     mask.write_bytes(content[:100])
-    data = burn_scars.read(folder, SMALL)
+    data = labelled_scenes.read_burn_scars(folder, SMALL)
     with pytest.raises(DatasetError, match=f"cannot read .*{mask.name}"):
         data.test.read(0)
     mask.unlink()
@@ -73,24 +71,24 @@ def test_checksums_are_checked_where_they_are(tmp_path: Path) -> None:
     good = hashlib.sha256(image.read_bytes()).hexdigest()
     sums = folder / "checksums.sha256"
     sums.write_text(f"{good}  {name}\n")
-    burn_scars.read(folder, SMALL)
+    labelled_scenes.read_burn_scars(folder, SMALL)
     sums.write_text(f"{'0' * 64} *{name}\n")
     with pytest.raises(DatasetError, match=f"{name} has sha256 {good[:12]}..., and"):
-        burn_scars.read(folder, SMALL)
+        labelled_scenes.read_burn_scars(folder, SMALL)
     sums.write_text(f"{good}  training/no.tif\n")
     with pytest.raises(DatasetError, match=r"training/no\.tif is missing"):
-        burn_scars.read(folder, SMALL)
+        labelled_scenes.read_burn_scars(folder, SMALL)
     sums.write_bytes(b"\xff\xfe\n")
     with pytest.raises(DatasetError, match="line 1: expected a sha256 and a file name"):
-        burn_scars.read(folder, SMALL)
+        labelled_scenes.read_burn_scars(folder, SMALL)
     sums.write_text("abc\n")
     with pytest.raises(DatasetError, match="line 1: expected a sha256 and a file name"):
-        burn_scars.read(folder, SMALL)
+        labelled_scenes.read_burn_scars(folder, SMALL)
 
 
 @pytest.mark.parametrize("val", ["validate", "val"])
 def test_small_farms(tmp_path: Path, val: str) -> None:
-    data = small_farms.read(write_small_farms(tmp_path, val), tiles=4)
+    data = labelled_scenes.read_small_farms(write_small_farms(tmp_path, val), tiles=4)
     assert data.val is not None
     assert (len(data.train), len(data.val), len(data.test)) == (2, 1, 1)
     dn, mask = data.train.read(1)
@@ -102,20 +100,20 @@ def test_small_farms(tmp_path: Path, val: str) -> None:
 def test_small_farms_that_are_not_as_published(tmp_path: Path) -> None:
     folder = write_small_farms(tmp_path)
     with pytest.raises(DatasetError, match="tiles of all splits: 4 found, 62 are published"):
-        small_farms.read(folder)
+        labelled_scenes.read_small_farms(folder)
     masks = folder / "sentinel-2-asia" / "train" / "masks"
     (masks / "1.tif").rename(masks / "2.tif")
     with pytest.raises(DatasetError, match=r"train/masks/1\.tif is missing"):
-        small_farms.read(folder, tiles=4)
+        labelled_scenes.read_small_farms(folder, tiles=4)
     (masks / "2.tif").unlink()
     with pytest.raises(DatasetError, match=r"train/masks: files \*.tif: 1 found, 2 are published"):
-        small_farms.read(folder, tiles=4)
+        labelled_scenes.read_small_farms(folder, tiles=4)
     with pytest.raises(DatasetError, match=r"images holds no .tif"):
-        small_farms.read(tmp_path / "elsewhere", tiles=4)
+        labelled_scenes.read_small_farms(tmp_path / "elsewhere", tiles=4)
 
 
 def test_south_sudan(tmp_path: Path) -> None:
-    data = south_sudan.read(write_south_sudan(tmp_path))
+    data = labelled_scenes.read_south_sudan(write_south_sudan(tmp_path))
     assert data.val is not None
     assert (len(data.train), len(data.val), len(data.test), data.dates) == (2, 1, 1, 6)
     dn, mask = data.train.read(0)
@@ -132,16 +130,16 @@ def test_south_sudan_that_is_not_as_published(tmp_path: Path) -> None:
     path = home / "npy" / "southsudan_000042.npz"
     np.savez(path, s2=np.zeros((9, SIDE, SIDE, 6)))
     with pytest.raises(DatasetError, match=r"s2 of .*_000042.npz has shape \(9, 8, 8, 6\)"):
-        south_sudan.read(tmp_path).test.read(0)
+        labelled_scenes.read_south_sudan(tmp_path).test.read(0)
     path.write_bytes(b"PK\x03\x04 cut short")
     with pytest.raises(DatasetError, match="_000042.npz"):
-        south_sudan.read(tmp_path).test.read(0)
+        labelled_scenes.read_south_sudan(tmp_path).test.read(0)
     path.unlink()
     with pytest.raises(DatasetError, match="southsudan_000042.npz is missing"):
-        south_sudan.read(tmp_path)
+        labelled_scenes.read_south_sudan(tmp_path)
     write_csv(home / "list_eval_partition.csv", "id,partition", "3,0")
     with pytest.raises(DatasetError, match=r"has no scene of partition 1 \(val\)"):
-        south_sudan.read(tmp_path)
+        labelled_scenes.read_south_sudan(tmp_path)
 
 
 def test_streetscapes(tmp_path: Path) -> None:
@@ -213,21 +211,21 @@ def test_numbers_of_photos(tmp_path: Path) -> None:
 def test_mosaiks(tmp_path: Path) -> None:
     rows = ["-100.5,40.25,12,train", "-90,35,7,val", "-80,30,1,test"]
     write_csv(tmp_path / "Y_population.csv", "lon,lat,population,split", *rows)
-    data = mosaiks.read(tmp_path, "population")
+    data = labelled_places.read_mosaiks(tmp_path, "population")
     assert data.train.inputs.tolist() == [[-100.5, 40.25], [-90, 35]]
     assert data.train.targets.tolist() == [[12], [7]]
     assert data.test.targets.tolist() == [[1]]
     write_csv(tmp_path / "Y_forest_cover.csv", "lon,lat,forest,split", *rows)
-    assert mosaiks.read(tmp_path, "forest_cover").test.targets.tolist() == [[1]]
+    assert labelled_places.read_mosaiks(tmp_path, "forest_cover").test.targets.tolist() == [[1]]
     write_csv(tmp_path / "Y_population.csv", "lon,lat,population,split", "40,-100,1,train", rows[2])
     with pytest.raises(DatasetError, match=r"row 1: longitude 40.0, latitude -100.0"):
-        mosaiks.read(tmp_path, "population")
+        labelled_places.read_mosaiks(tmp_path, "population")
     write_csv(tmp_path / "Y_population.csv", "lon,lat,population,split", rows[0])
     with pytest.raises(DatasetError, match="no row of the split test"):
-        mosaiks.read(tmp_path, "population")
+        labelled_places.read_mosaiks(tmp_path, "population")
     head = "lon,lat,population,split"
     write_csv(tmp_path / "Y_population.csv", head, *rows, "1,2,3,Test")
     with pytest.raises(DatasetError, match="row 4: split is 'Test'; expected train, val or test"):
-        mosaiks.read(tmp_path, "population")
+        labelled_places.read_mosaiks(tmp_path, "population")
     with pytest.raises(DatasetError, match=r"Y_elevation\.csv is missing"):
-        mosaiks.read(tmp_path, "elevation")
+        labelled_places.read_mosaiks(tmp_path, "elevation")

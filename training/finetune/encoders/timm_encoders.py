@@ -166,9 +166,9 @@ def efficientnet_lite_encoder(source: str = "") -> Adapted[Photos]:
     model = timm_model("tf_efficientnet_lite0", pretrained=False)
     state = _in_timms_names(path, read_torch_checkpoint(path))
     wanted = model.state_dict()
-    odd = sorted(set(state).symmetric_difference(wanted))
-    if odd:
-        raise CheckpointError(f"{path} has unknown or missing tensors: {', '.join(odd[:5])}")
+    differing = sorted(set(state).symmetric_difference(wanted))
+    if differing:
+        raise CheckpointError(f"{path} has unknown or missing tensors: {', '.join(differing[:5])}")
     check_shapes(state, wanted, {name: f"{name} of {path}" for name in state})
     model.load_state_dict(state)
     return adapt_timm(

@@ -11,12 +11,12 @@ import pytest
 from sighting_samples import CLASSES, predictions, write_birds, write_inat, write_yfcc
 
 from gair.errors import DatasetError
-from training.finetune.readers import sightings
+from training.finetune.readers import labelled_places
 
 
 @pytest.mark.parametrize("year", [2017, 2018])
 def test_inat(tmp_path: Path, year: int) -> None:
-    data = sightings.read_inat(write_inat(tmp_path, year), year, CLASSES)
+    data = labelled_places.read_inat(write_inat(tmp_path, year), year, CLASSES)
     assert data.train_labels.tolist() == [1, 2, 3, 0, 1]  # the first has no place
     assert data.train_lonlat_deg[0].tolist() == [11, 5]
     assert data.test_labels.tolist() == [0, 1, 2]
@@ -28,55 +28,55 @@ def test_inat(tmp_path: Path, year: int) -> None:
 def test_inat_that_is_not_as_published(tmp_path: Path) -> None:
     folder = write_inat(tmp_path)
     with pytest.raises(DatasetError, match="preds_sparse.npz: classes: 4 found, 8,142 are pub"):
-        sightings.read_inat(folder, 2018)
+        labelled_places.read_inat(folder, 2018)
     with pytest.raises(
         DatasetError, match="classes of the train photos .* 0 to 3; expected 0 to 1"
     ):
-        sightings.read_inat(folder, 2018, 2)
+        labelled_places.read_inat(folder, 2018, 2)
     predictions(folder / "features_inception" / "inat2018_val_preds_sparse.npz", 2)
     with pytest.raises(DatasetError, match="rows: 2 found, 3 are published"):
-        sightings.read_inat(folder, 2018, CLASSES)
+        labelled_places.read_inat(folder, 2018, CLASSES)
     places = json.loads((folder / "val2018_locations.json").read_text())
     (folder / "val2018_locations.json").write_text(json.dumps(places[1:]))
     with pytest.raises(DatasetError, match=r"val2018_locations.json lacks image 102 and 0 more"):
-        sightings.read_inat(folder, 2018, CLASSES)
+        labelled_places.read_inat(folder, 2018, CLASSES)
     (folder / "val2018.json").write_text('{"images": [')
     with pytest.raises(DatasetError, match=r"val2018\.json is not JSON"):
-        sightings.read_inat(folder, 2018, CLASSES)
+        labelled_places.read_inat(folder, 2018, CLASSES)
     (folder / "val2018.json").write_text('{"images": []}')
     with pytest.raises(DatasetError, match=r"val2018\.json .* is not as published: .*annotations"):
-        sightings.read_inat(folder, 2018, CLASSES)
+        labelled_places.read_inat(folder, 2018, CLASSES)
 
 
 @pytest.mark.parametrize("name", ["birdsnap", "nabirds"])
 def test_birds(tmp_path: Path, name: str) -> None:
-    data = sightings.read_birds(write_birds(tmp_path, name), name, CLASSES)
+    data = labelled_places.read_birds(write_birds(tmp_path, name), name, CLASSES)
     assert data.train_labels.tolist() == [0, 2]
     assert data.train_lonlat_deg.tolist() == [[-100, 40], [-90, 40]]
     assert data.test_labels.tolist() == [3, 2]
     assert np.isnan(data.test_lonlat_deg[1]).all()
     with pytest.raises(DatasetError, match="classes: 4 found, 5"):
-        sightings.read_birds(tmp_path, name)
+        labelled_places.read_birds(tmp_path, name)
     (tmp_path / "features_inception" / f"{name}_test_preds_sparse.npz").write_bytes(b"cut")
     with pytest.raises(DatasetError, match=f"cannot read .*{name}_test_preds_sparse.npz"):
-        sightings.read_birds(tmp_path, name, CLASSES)
+        labelled_places.read_birds(tmp_path, name, CLASSES)
 
 
 def test_yfcc(tmp_path: Path) -> None:
-    data = sightings.read_yfcc(write_yfcc(tmp_path), CLASSES)
+    data = labelled_places.read_yfcc(write_yfcc(tmp_path), CLASSES)
     assert data.train_lonlat_deg.tolist() == [[1, 2], [3, 4]]
     assert data.train_labels.tolist() == [0, 3]
     assert data.test_labels.tolist() == [2]
     assert data.test_probabilities.shape == (1, CLASSES)
     with pytest.raises(DatasetError, match="YFCC_test_preds.npy: classes: 4 found, 100 are"):
-        sightings.read_yfcc(tmp_path)
+        labelled_places.read_yfcc(tmp_path)
     (tmp_path / "features_inception" / "YFCC_test_preds.npy").unlink()
     with pytest.raises(DatasetError, match=r"YFCC_test_preds\.npy is missing"):
-        sightings.read_yfcc(tmp_path, CLASSES)
+        labelled_places.read_yfcc(tmp_path, CLASSES)
     rows = ["lon,lat,class,split", "1,2,0,train", "3,4,3,Train", "7,8,2,test"]
     (tmp_path / "train_test_split.csv").write_text("\n".join(rows) + "\n")
     with pytest.raises(DatasetError, match="row 2: split is 'Train'; expected train, val or test"):
-        sightings.read_yfcc(tmp_path, CLASSES)
+        labelled_places.read_yfcc(tmp_path, CLASSES)
 
 
 @pytest.mark.parametrize("bad", [np.nan, -0.5, np.inf])
@@ -85,7 +85,7 @@ def test_predictions_that_are_no_probabilities(tmp_path: Path, bad: float) -> No
     path = tmp_path / "features_inception" / "YFCC_test_preds.npy"
     np.save(path, np.array([[0.1, bad, 0.2, 0.3]]))
     with pytest.raises(DatasetError, match="YFCC_test_preds.npy, row 1: .* no probabilities"):
-        sightings.read_yfcc(tmp_path, CLASSES)
+        labelled_places.read_yfcc(tmp_path, CLASSES)
 
 
 @pytest.mark.parametrize(
@@ -101,11 +101,11 @@ def test_places_that_are_none(tmp_path: Path, place: dict[str, Any], words: str)
     places = [one for one in json.loads(path.read_text()) if one["id"] != 101]
     path.write_text(json.dumps([*places, place]))
     with pytest.raises(DatasetError, match=f"val2018_locations.json.*{words}"):
-        sightings.read_inat(tmp_path, 2018, CLASSES)
+        labelled_places.read_inat(tmp_path, 2018, CLASSES)
 
 
 def test_birds_at_places_that_are_none(tmp_path: Path) -> None:
     path = write_birds(tmp_path) / "birdsnap_with_loc_2019.json"
     path.write_text(path.read_text().replace("-70", "-700"))
     with pytest.raises(DatasetError, match="longitude -700.0, latitude 40.0"):
-        sightings.read_birds(tmp_path, "birdsnap", CLASSES)
+        labelled_places.read_birds(tmp_path, "birdsnap", CLASSES)

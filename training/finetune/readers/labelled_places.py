@@ -1,5 +1,11 @@
-"""Sightings of species and scenes, with an image classifier's predictions.
+"""Readers of labelled places: MOSAIKS' numbers, and sightings of species and scenes.
 
+**MOSAIKS' labels of places, as TorchSpatial publishes them.**
+https://github.com/seai-lab/TorchSpatial: ``Y_population.csv``, ``Y_elevation.csv``,
+``Y_forest_cover.csv`` and ``Y_nightlights.csv`` in one folder, each with the columns ``lon``,
+``lat``, ``split`` (train, val, test) and its own name.
+
+**Sightings of species and scenes, with an image classifier's predictions.**
 The layout of Mac Aodha's geo prior (https://github.com/macaodha/geo_prior) and TorchSpatial::
 
     train2018.json, val2018.json                   images: id; annotations: image_id, category_id
@@ -34,9 +40,33 @@ from training.finetune.readers.checking import (
     splits_of,
 )
 from training.finetune.species import PriorData
+from training.finetune.supervised import Labelled, PlaceData
 
 CLASSES = {"inat2017": 5089, "inat2018": 8142, "birdsnap": 500, "nabirds": 555, "yfcc": 100}
 _META = "ebird_meta"
+
+
+def read_mosaiks(folder: Path, variable: str) -> PlaceData:
+    """One variable of MOSAIKS; the split val is fitted with train.
+
+    TorchSpatial names the column of ``Y_forest_cover.csv`` like its file, or by the first word.
+
+    Raises:
+        DatasetError: the file is missing or damaged, or a split is empty.
+    """
+    check_sums(folder)
+    path = needed(folder / f"Y_{variable}.csv")
+    rows = read_csv(path, ("lon", "lat", "split"))
+    column = variable if variable in rows[0] else variable.split("_")[0]
+    rows = read_csv(path, ("lon", "lat", "split", column))
+    is_test = splits_of(path, rows) == "test"
+    for name, here in (("test", is_test), ("train", ~is_test)):
+        if not here.any():
+            raise DatasetError(f"{path} has no row of the split {name}")
+    places = lonlat_deg(path, rows)
+    values = numbers(path, rows, column)[:, None]
+    train, test = (Labelled(places[here], values[here]) for here in (~is_test, is_test))
+    return PlaceData("regression", (variable,), train, test)
 
 
 def read_inat(folder: Path, year: int, classes: int | None = None) -> PriorData:
@@ -102,11 +132,11 @@ def _inat_split(folder: Path, split: str) -> tuple[Floats, Ints]:
         category = {a["image_id"]: a["category_id"] for a in content["annotations"]}
         ids = [image["id"] for image in content["images"]]
         labels = np.array([category[number] for number in ids], dtype=np.int64)
-        of = {place["id"]: place for place in places}
-        lost = [number for number in ids if number not in of]
+        place_of_image = {place["id"]: place for place in places}
+        lost = [number for number in ids if number not in place_of_image]
         if lost:
             raise DatasetError(f"{places_path} lacks image {lost[0]} and {len(lost) - 1} more")
-        return _lonlat_deg(places_path, [of[number] for number in ids]), labels
+        return _lonlat_deg(places_path, [place_of_image[number] for number in ids]), labels
     except (KeyError, TypeError, ValueError) as error:
         raise DatasetError(
             f"{path} or {places_path.name} is not as published: {error!r}"
