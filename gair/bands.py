@@ -106,7 +106,7 @@ def band_indices(
         bands = "1 band" if len(names) == 1 else f"{len(names)} bands"
         raise BandError(
             f"{what} does not name its {bands}, and {needs} are needed: state their order with "
-            f"--bands {' | '.join(reversed(list(LAYOUTS)))} | B2,B3,..."
+            f"`bands` {' | '.join(reversed(list(LAYOUTS)))} | B2,B3,..."
         )
     bands_there = [canonical_band(name) if name else None for name in names]
     missing = [band for band in wanted if band not in bands_there]
@@ -119,7 +119,7 @@ def band_indices(
     if twice:
         raise BandError(
             f"{what} has {', '.join(twice)} more than once: state the order of its "
-            f"{len(names)} bands with --bands, and '-' for those to leave out"
+            f"{len(names)} bands with `bands`, and '-' for those to leave out"
         )
     return [bands_there.index(band) for band in wanted]
 
@@ -144,10 +144,10 @@ def parse_bands(text: str) -> tuple[str, ...]:
         band = "-" if part.strip() == "-" else canonical_band(part)
         if band is None:
             raise UsageError(
-                f"unknown band {part.strip()!r} in --bands {text!r}: give one of "
+                f"unknown band {part.strip()!r} in `bands` {text!r}: give one of "
                 f"{', '.join(LAYOUTS)}, or Sentinel-2 names such as B2,B3,B4,B8A"
             )
         if band != "-" and band in bands:
-            raise UsageError(f"band {band} stands twice in --bands {text!r}: give each band once")
+            raise UsageError(f"band {band} stands twice in `bands` {text!r}: give each band once")
         bands.append(band)
     return tuple(bands)

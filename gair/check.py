@@ -74,7 +74,7 @@ def load_pairs(folder: Path) -> list[Pair]:
     if not table.is_file():
         raise UsageError(
             f"{folder} has no pairs.csv (columns id, rs_image, sv_image, lon, lat): put the three "
-            "example pairs of github.com/zpl99/GAIR there and name the folder with --pairs"
+            "example pairs of github.com/zpl99/GAIR there and name the folder with `pairs`"
         )
     with table.open(newline="") as file:
         rows = {row["id"]: row for row in csv.DictReader(file)}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import io
 import os
+import re
 import sys
 import textwrap
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
@@ -12,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from gair.errors import GairError
-from gair.fields import add_fields, flags_by_name, from_namespace, in_flags
+from gair.fields import add_fields, from_namespace
 from gair.interrupts import INTERRUPTED, sigterm_as_ctrl_c
 
 _T = TypeVar("_T")
@@ -127,6 +129,35 @@ def run_command(
             complain(error)
         _drop_unwritable_output()
         return 1
+
+
+def flags_by_name(parser: ArgumentParser, argv: Sequence[str]) -> dict[str, str]:
+    """What people write for each name of a value: ``--rs-query`` for ``query_mode``.
+
+    Args:
+        parser: with subcommands or without.
+        argv: the command line, which says which subcommand it is.
+    """
+    flags: dict[str, str] = {}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            chosen = next((word for word in argv if word in action.choices), None)
+            if chosen is not None:
+                flags |= flags_by_name(action.choices[chosen], argv[argv.index(chosen) + 1 :])
+        elif action.option_strings:
+            flags[action.dest] = max(action.option_strings, key=len)
+        else:
+            flags.setdefault(action.dest, str(action.metavar or action.dest))
+    return flags
+
+
+def in_flags(text: str, flags: Mapping[str, str]) -> str:
+    """A message with the arguments that it names in backticks as people write them.
+
+    >>> in_flags("`limit` 0 is not 1 or more", {"limit": "--limit"})
+    '--limit 0 is not 1 or more'
+    """
+    return re.sub(r"`(\w+)`", lambda name: flags.get(name[1], name[0]), text)
 
 
 def _drop_unwritable_output() -> None:

@@ -29,7 +29,7 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import MISSING
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -162,35 +162,6 @@ def given(cls: type, namespace: argparse.Namespace) -> frozenset[str]:
         elif _about(field).flags is not None and hasattr(namespace, field.name):
             names.add(field.name)
     return frozenset(names)
-
-
-def flags_by_name(parser: argparse.ArgumentParser, argv: Sequence[str]) -> dict[str, str]:
-    """What people write for each name of a value: ``--rs-query`` for ``query_mode``.
-
-    Args:
-        parser: with subcommands or without.
-        argv: the command line, which says which subcommand it is.
-    """
-    flags: dict[str, str] = {}
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            chosen = next((word for word in argv if word in action.choices), None)
-            if chosen is not None:
-                flags |= flags_by_name(action.choices[chosen], argv[argv.index(chosen) + 1 :])
-        elif action.option_strings:
-            flags[action.dest] = max(action.option_strings, key=len)
-        else:
-            flags.setdefault(action.dest, str(action.metavar or action.dest))
-    return flags
-
-
-def in_flags(text: str, flags: Mapping[str, str]) -> str:
-    """A message with the arguments that it names in backticks as people write them.
-
-    >>> in_flags("`limit` 0 is not 1 or more", {"limit": "--limit"})
-    '--limit 0 is not 1 or more'
-    """
-    return re.sub(r"`(\w+)`", lambda name: flags.get(name[1], name[0]), text)
 
 
 @functools.cache

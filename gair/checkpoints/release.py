@@ -137,7 +137,7 @@ def convert_release(
     if unknown and not allow_unknown:
         raise CheckpointError(
             f"checkpoint has {_listed('unknown tensor', unknown)}; it is another model, or a newer "
-            "release: pass allow_unknown=True (--allow-unknown) to load all the same"
+            "release: pass `allow_unknown` to load all the same"
         )
     converted |= {
         name: _stacked(origin[name], parts) for name, parts in qkv.items() if name in wanted

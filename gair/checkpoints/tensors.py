@@ -77,6 +77,6 @@ def _halved(name: str, tensor: Tensor) -> Tensor:
     if bool(lost.any()):
         raise ModelError(
             f"tensor {name} holds {float(tensor[lost][0]):g}, and float16 ends at 65504: save the "
-            "model without half (--half)"
+            "model without `half`"
         )
     return halved

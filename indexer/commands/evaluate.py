@@ -81,18 +81,18 @@ def run(options: Evaluate) -> int:
 
 def _command(options: Evaluate) -> str:
     """What makes the same report again."""
-    asked = options.evaluation
+    evaluation = options.evaluation
     words = ["python", "-m", "indexer", "evaluate", "--indexes", options.indexes_dir]
     for name in ("index", "model", "photos", "out", "out_of_index", "cache"):
         if (value := getattr(options, name)) is not None:
             words += [f"--{name.replace('_', '-')}", str(value)]
-    for column in asked.slice_by:
+    for column in evaluation.slice_by:
         words += ["--slice-by", column]
     for name in ("seed", "rs_weight", "location_weight"):
-        if (number := getattr(asked, name)) != getattr(EvaluateOptions, name):
+        if (number := getattr(evaluation, name)) != getattr(EvaluateOptions, name):
             words += [f"--{name.replace('_', '-')}", str(number)]
     for name in ("thorough", "allow_calibration_photos"):
-        if getattr(asked, name):
+        if getattr(evaluation, name):
             words.append(f"--{name.replace('_', '-')}")
     return shlex.join(words)
 

@@ -39,7 +39,6 @@ MOST_VALUES = 12
 OTHER, NOTHING = "(other)", "(empty)"
 
 
-
 @dataclass(frozen=True)
 class Scale:
     """Radii, cells and area that an index is judged by."""

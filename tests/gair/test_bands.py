@@ -99,7 +99,7 @@ def test_a_doubled_band_nobody_wants_is_fine() -> None:
 
 @pytest.mark.parametrize("count", [1, 4, 10, 12, 13])
 def test_unnamed_bands_are_never_guessed(count: int) -> None:
-    with pytest.raises(BandError, match=r"does not name its .*--bands l1c-13 \| l2a-12") as caught:
+    with pytest.raises(BandError, match=r"does not name its .*`bands` l1c-13 \| l2a-12") as caught:
         band_indices([None] * count)
     assert "\n" not in str(caught.value)
 

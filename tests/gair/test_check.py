@@ -79,17 +79,17 @@ def test_the_variant_that_made_the_scores_is_found(
 ) -> None:
     pairs = load_pairs(pairs_folder)
     truth = scores_by_hand(model, pairs, norm=norm)
-    found = {c.variant: c for c in compare(model, pairs, truth)}
+    comparisons = {c.variant: c for c in compare(model, pairs, truth)}
     right, wrong = ("with", "without") if norm else ("without", "with")
-    assert found[f"{right} the final norm"].difference < 1e-5
-    assert not found[f"{wrong} the final norm"].reproduces
-    last = comparison_lines(list(found.values()), truth)[-1]
+    assert comparisons[f"{right} the final norm"].difference < 1e-5
+    assert not comparisons[f"{wrong} the final norm"].reproduces
+    last = comparison_lines(list(comparisons.values()), truth)[-1]
     assert last == f"reproduces the published scores {right} the final norm"
 
 
 def test_a_model_without_the_norm_has_one_variant(pairs_folder: Path) -> None:
-    found = compare(Gair.untrained("tiny"), load_pairs(pairs_folder))
-    assert [c.variant for c in found] == ["without the final norm"]
+    comparisons = compare(Gair.untrained("tiny"), load_pairs(pairs_folder))
+    assert [c.variant for c in comparisons] == ["without the final norm"]
     assert PUBLISHED[0, 0] == 0.8335
 
 

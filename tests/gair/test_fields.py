@@ -11,15 +11,13 @@ from typing import Any, Literal
 
 import pytest
 
-from gair.command import run_parsed
+from gair.command import flags_by_name, in_flags, run_parsed
 from gair.errors import UsageError
 from gair.fields import (
     add_fields,
     field_help,
-    flags_by_name,
     from_namespace,
     given,
-    in_flags,
     option,
 )
 

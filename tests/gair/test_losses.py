@@ -117,10 +117,10 @@ def test_gathered_batches_give_the_loss_and_gradient_of_one_large_batch() -> Non
 
 def test_half_precision_inputs_are_compared_in_single() -> None:
     s, z = vectors(B, 1, 64), vectors(B, 2, 64)
-    found = incl(s.bfloat16(), z.bfloat16())
-    assert found.dtype == torch.float32
+    half_loss = incl(s.bfloat16(), z.bfloat16())
+    assert half_loss.dtype == torch.float32
     exact = incl(s.bfloat16().double(), z.bfloat16().double())
-    assert float(found) == pytest.approx(float(exact), rel=1e-4)
+    assert float(half_loss) == pytest.approx(float(exact), rel=1e-4)
 
 
 def test_distillation_is_the_negative_cosine_and_leaves_the_teacher_alone() -> None:

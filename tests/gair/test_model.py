@@ -68,8 +68,8 @@ def test_query_modes_do_not_disturb_one_another_between_threads(tiny: Gair) -> N
     modes: list[QueryMode] = list(get_args(QueryMode)) * 10
     alone = {mode: run(mode) for mode in set(modes)}
     with ThreadPoolExecutor(8) as pool:
-        for mode, found in zip(modes, pool.map(run, modes), strict=True):
-            assert torch.equal(found, alone[mode])
+        for mode, z in zip(modes, pool.map(run, modes), strict=True):
+            assert torch.equal(z, alone[mode])
 
 
 def test_config_round_trips_and_refuses_what_it_does_not_know() -> None:

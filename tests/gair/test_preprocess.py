@@ -15,28 +15,28 @@ from gair.preprocess import SV_MEAN, SV_SD, remote_sensing_pixels, street_view_p
 def test_remote_sensing_equals_the_formula_at_native_size() -> None:
     """At 96 px the bicubic resize is the identity, so the eight-bit step shows as it is."""
     dn = np.random.default_rng(0).integers(0, 6000, (1, 10, 96, 96)).astype(np.uint16)
-    found = remote_sensing_pixels(dn)
+    normed = remote_sensing_pixels(dn)
     for band, row, column in [(0, 0, 0), (3, 50, 7), (9, 95, 95), (6, 1, 80)]:
         mean, sd = MEAN_DN[band], SD_DN[band]
         scaled = (float(dn[0, band, row, column]) - (mean - 2 * sd)) / (4 * sd) * 255
         wanted = int(min(max(scaled, 0), 255)) / 255
-        assert float(found[0, band, row, column]) == pytest.approx(wanted, abs=1e-6)
+        assert float(normed[0, band, row, column]) == pytest.approx(wanted, abs=1e-6)
 
 
 def test_a_constant_photo_becomes_its_normalised_colour() -> None:
     photo = np.full((30, 70, 3), (10, 128, 250), dtype=np.uint8)
-    found = street_view_pixels([photo, photo[:, :20]])
-    assert found.shape == (2, 3, 224, 224)
+    normed = street_view_pixels([photo, photo[:, :20]])
+    assert normed.shape == (2, 3, 224, 224)
     for channel, value in enumerate((10, 128, 250)):
         wanted = (value - SV_MEAN[channel]) / SV_SD[channel]
-        torch.testing.assert_close(found[:, channel], torch.full((2, 224, 224), wanted))
+        torch.testing.assert_close(normed[:, channel], torch.full((2, 224, 224), wanted))
 
 
 def test_the_photo_is_squeezed_not_cropped() -> None:
     photo = np.zeros((100, 400, 3), dtype=np.uint8)
     photo[:, 200:] = 255
-    found = street_view_pixels([photo])[0, 0]
-    assert found[:, :110].max() < 0 < found[:, 114:].min()
+    normed = street_view_pixels([photo])[0, 0]
+    assert normed[:, :110].max() < 0 < normed[:, 114:].min()
 
 
 @pytest.mark.parametrize("shape", [(1400, 1800), (3000, 4000), (250, 9000), (4001, 449)])

@@ -40,10 +40,10 @@ def wanted() -> dict[str, Tensor]:
 def test_a_release_like_checkpoint_fills_every_tensor(
     state: dict[str, Tensor], wanted: dict[str, Tensor]
 ) -> None:
-    found = convert_release(state, wanted)
-    assert set(found) == set(wanted)
+    converted = convert_release(state, wanted)
+    assert set(converted) == set(wanted)
     model = Gair.untrained("tiny")
-    model.load_state_dict(found)
+    model.load_state_dict(converted)
     assert torch.equal(model.inr.decoder.weight, state["imnet.weight"])
     qkv = model.state_dict()["street_view.vit.blocks.0.attn.qkv.weight"]
     assert torch.equal(qkv[192:384], state[f"{SV0}.attention.attention.key.weight"])
@@ -186,7 +186,7 @@ def test_the_released_models_outputs_are_reproduced(
         token_maps = released.encode_remote_sensing(rs)
         query = torch.from_numpy(xy)
         places = torch.from_numpy(points.reshape(-1, 2))
-        found = {
+        tensors = {
             "rs_input": rs[:1],
             "sv_input": sv[:1],
             "rs_tokens": token_maps[:1].flatten(1, 2),
@@ -197,7 +197,7 @@ def test_the_released_models_outputs_are_reproduced(
             "nili": released.localize(token_maps, query, form="general", normalize=False),
         }
         dense = released.localize(token_maps, query, form="dense", normalize=False)
-    for name, tensor in found.items():
+    for name, tensor in tensors.items():
         difference = np.abs(tensor.numpy() - outputs[name]).max() / np.abs(outputs[name]).max()
         assert difference < 1e-4, f"{name}: {difference}"
     assert np.abs(dense.numpy() - outputs["nili"]).max() < 1e-4 * np.abs(outputs["nili"]).max()

@@ -77,9 +77,9 @@ def test_an_index_built_with_it_names_it_and_opens_again(
     build_box(city_tif, indexes, name="b", model=Gair.from_pretrained("shipped:demo"))
     monkeypatch.chdir(tmp_path)
     for name in ("a", "b"):
-        found = Geolocator.open(name, indexes_dir=indexes)
-        assert found.index.manifest.model.source == "shipped:demo"
-        assert found.model.fingerprint() == found.index.manifest.model.fingerprint
+        opened = Geolocator.open(name, indexes_dir=indexes)
+        assert opened.index.manifest.model.source == "shipped:demo"
+        assert opened.model.fingerprint() == opened.index.manifest.model.fingerprint
 
 
 @pytest.mark.skipif("demo" not in shipped_names(), reason="no demo model was trained and copied")

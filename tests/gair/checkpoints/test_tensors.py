@@ -63,10 +63,10 @@ def test_a_half_saved_again_has_the_same_fingerprint(halved: Path, tmp_path: Pat
 def test_half_changes_vectors_by_a_thousandth_at_most(halved: Path) -> None:
     """Frequencies in float16 would turn the location vectors by several hundredths."""
     assert max(SMALL.location_sigmas) == 256
-    found, wanted = vectors(Gair.from_pretrained(halved)), vectors(small_model())
+    rounded, wanted = vectors(Gair.from_pretrained(halved)), vectors(small_model())
     for name, exact in wanted.items():
-        assert float(F.cosine_similarity(found[name], exact, dim=-1).min()) > 0.9999, name
-        assert float((found[name] - exact).abs().max()) < 2e-3, name
+        assert float(F.cosine_similarity(rounded[name], exact, dim=-1).min()) > 0.9999, name
+        assert float((rounded[name] - exact).abs().max()) < 2e-3, name
 
 
 @pytest.mark.parametrize("value", [65520.0, -123456.0])

@@ -40,10 +40,10 @@ def test_both_forms_equal_the_loop_of_the_definition(
     token_map = torch.randn(1, *grid, 6, dtype=torch.float64)
     xy = points_with_edges(20, seed=1)
     with torch.no_grad():
-        found = getattr(nili, form)(token_map, xy)[0].numpy()
+        z = getattr(nili, form)(token_map, xy)[0].numpy()
     weight, bias = (p.detach().numpy() for p in nili.decoder.parameters())
     wanted = [nili_loop(token_map[0].numpy(), weight, bias, x, y) for x, y in xy[0].tolist()]
-    np.testing.assert_allclose(found, np.array(wanted), rtol=0, atol=1e-9)
+    np.testing.assert_allclose(z, np.array(wanted), rtol=0, atol=1e-9)
 
 
 def test_few_points_of_many_frames_are_those_of_the_whole_maps(nili: Nili) -> None:
@@ -58,14 +58,16 @@ def test_few_points_of_many_frames_are_those_of_the_whole_maps(nili: Nili) -> No
         rows.extend(row.tolist())
         return maps.reshape(-1, nili.dim)[row]
 
-    found = nili.at_few_points(read, frame, xy, (4, 6))
+    z = nili.at_few_points(read, frame, xy, (4, 6))
     expected = torch.stack(
         [nili.dense(maps[f][None], at[None, None])[0, 0] for f, at in zip(frame, xy, strict=True)]
     )
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(z, expected)
     assert len(rows) == len(set(rows))
-    one = nili.at_few_points(read, frame[:1] * 0 + 2, torch.zeros(1, 2, dtype=xy.dtype), (4, 6))
-    torch.testing.assert_close(one, nili.dense(maps[[2]], torch.zeros(1, 1, 2, dtype=xy.dtype))[0])
+    centre = nili.at_few_points(read, frame[:1] * 0 + 2, torch.zeros(1, 2, dtype=xy.dtype), (4, 6))
+    torch.testing.assert_close(
+        centre, nili.dense(maps[[2]], torch.zeros(1, 1, 2, dtype=xy.dtype))[0]
+    )
 
 
 def test_dense_equals_general_in_float32_at_full_width() -> None:
@@ -98,8 +100,8 @@ def test_x_points_right_and_y_points_down_on_a_frame_that_is_not_square() -> Non
 
 
 def test_relative_coordinates_cancel_inside_the_grid_and_not_at_the_rim() -> None:
-    found = corners(torch.tensor([[[0.1, -0.2], [1.0, 1.0]]], dtype=torch.float64), (12, 12))
-    blended = (found.weight[..., None] * found.offset).sum(-2)
+    nearest = corners(torch.tensor([[[0.1, -0.2], [1.0, 1.0]]], dtype=torch.float64), (12, 12))
+    blended = (nearest.weight[..., None] * nearest.offset).sum(-2)
     assert blended[0, 0].abs().max() < 1e-6
     assert blended[0, 1].abs().min() > 0.5
 
@@ -145,8 +147,8 @@ def test_baseline_modes(tiny: Gair) -> None:
     plane[..., 1] = centres[:, None]
     xy = torch.tensor([[[0.4, -0.3], [-0.62, 0.11]]])
     for mode, tolerance in (("bilinear", 1e-6), ("bicubic", 1e-2)):
-        found = tiny.localize(plane, xy, mode=mode, normalize=False)  # type: ignore[arg-type]
-        torch.testing.assert_close(found[..., :2], xy, atol=tolerance, rtol=0)
+        z = tiny.localize(plane, xy, mode=mode, normalize=False)  # type: ignore[arg-type]
+        torch.testing.assert_close(z[..., :2], xy, atol=tolerance, rtol=0)
     mean = tiny.localize(plane, xy, mode="mean", normalize=False)
     torch.testing.assert_close(mean[..., :2], torch.zeros_like(xy), atol=1e-6, rtol=0)
 
@@ -183,13 +185,13 @@ HIDDEN = (5, 7)
 def mlp_loop(nili: Nili, token_map: torch.Tensor, xy: torch.Tensor) -> torch.Tensor:
     """The definition with a decoder of any kind: (h, w, D) and (N, 2) to (N, D)."""
     unfolded = unfold_3x3(token_map[None])[0]
-    found = corners(xy[None], (token_map.shape[0], token_map.shape[1]))
+    nearest = corners(xy[None], (token_map.shape[0], token_map.shape[1]))
     rows = []
     for point in range(len(xy)):
         answers = [
-            found.weight[0, point, k]
+            nearest.weight[0, point, k]
             * nili.decoder(
-                torch.cat([unfolded[found.index[0, point, k]], found.offset[0, point, k]])
+                torch.cat([unfolded[nearest.index[0, point, k]], nearest.offset[0, point, k]])
             )
             for k in range(4)
         ]
@@ -210,10 +212,10 @@ def test_points_in_any_frames_equal_the_loop(
     xy = points_with_edges(count, seed=3)[0, -count:]
     frame = torch.arange(count) % 3
     with torch.no_grad():
-        found = nili.at_points(token_maps, frame, xy)
+        z = nili.at_points(token_maps, frame, xy)
         for i in range(3):
             wanted = mlp_loop(nili, token_maps[i], xy[frame == i])
-            torch.testing.assert_close(found[frame == i], wanted)
+            torch.testing.assert_close(z[frame == i], wanted)
 
 
 def test_a_decoder_with_hidden_layers_equals_the_loop_in_parts(
@@ -225,9 +227,9 @@ def test_a_decoder_with_hidden_layers_equals_the_loop_in_parts(
     xy = torch.cat([xy, xy.flip(1)])
     monkeypatch.setattr("gair.encoders.inr._POINTS_AT_ONCE", 7)
     with torch.no_grad():
-        found = nili.local_ensemble(token_maps, xy)
+        z = nili.local_ensemble(token_maps, xy)
         for i in range(2):
-            torch.testing.assert_close(found[i], mlp_loop(nili, token_maps[i], xy[i]))
+            torch.testing.assert_close(z[i], mlp_loop(nili, token_maps[i], xy[i]))
 
 
 @pytest.mark.parametrize("points", [1, 3])

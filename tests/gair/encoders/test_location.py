@@ -18,8 +18,8 @@ PLACES = [(0.0, 0.0), (180.0, 0.0), (-180.0, 0.0), (0.0, 90.0), (139.75, 35.66),
 
 
 def test_equal_earth_equals_the_scalar_formula() -> None:
-    found = equal_earth(torch.tensor(PLACES, dtype=torch.float64)).numpy()
-    np.testing.assert_allclose(found, [equal_earth_scalar(*p) for p in PLACES], atol=1e-12)
+    encoded = equal_earth(torch.tensor(PLACES, dtype=torch.float64)).numpy()
+    np.testing.assert_allclose(encoded, [equal_earth_scalar(*p) for p in PLACES], atol=1e-12)
 
 
 def test_equal_earth_reaches_its_published_extent() -> None:
@@ -44,8 +44,8 @@ def test_encoder_equals_a_loop_over_capsules_and_frequencies() -> None:
             hidden = layer(hidden)
         total += capsule.head(hidden).detach().numpy()
     with torch.no_grad():
-        found = encoder(torch.tensor([[lon, lat]], dtype=torch.float64))[0].numpy()
-    np.testing.assert_allclose(found, total, atol=1e-9)
+        encoded = encoder(torch.tensor([[lon, lat]], dtype=torch.float64))[0].numpy()
+    np.testing.assert_allclose(encoded, total, atol=1e-9)
 
 
 def test_phases_survive_half_precision() -> None:

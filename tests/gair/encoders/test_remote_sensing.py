@@ -48,9 +48,9 @@ def test_patches_are_flattened_channel_row_column_and_laid_row_by_row() -> None:
     encoder.blocks = torch.nn.ModuleList()
     pixels = torch.randn(1, 10, 96, 96)
     with torch.no_grad():
-        found = encoder(pixels)[0, 2, 7]
+        token = encoder(pixels)[0, 2, 7]
         patch = pixels[0, :, 16:24, 56:64].reshape(-1)
-        torch.testing.assert_close(found, encoder.patch_embed(patch))
+        torch.testing.assert_close(token, encoder.patch_embed(patch))
 
 
 def test_a_frame_of_another_size_gets_its_own_bias() -> None:

@@ -133,10 +133,10 @@ def test_json_is_what_python_gets(
 ) -> None:
     argv = ["search", str(jpg), "--index", "box", "--indexes", str(boxes), "--json"]
     assert main([*argv, "-k", "3", "--rs-weight", "0.9", "--location-weight", "0.1"]) == 0
-    (found,) = json.loads(capsys.readouterr().out)
+    (printed,) = json.loads(capsys.readouterr().out)
     geolocator = Geolocator.open("box", indexes_dir=boxes, model=tiny_model())
     answer = geolocator.search(jpg, k=3, rs_weight=0.9, location_weight=0.1)
-    assert found == json.loads(json.dumps(answer.to_dict()))
+    assert printed == json.loads(json.dumps(answer.to_dict()))
 
 
 def test_one_broken_photo_does_not_cost_the_others(
@@ -148,12 +148,12 @@ def test_one_broken_photo_does_not_cost_the_others(
     argv = ["search", *paths, "--index", "box", "--indexes", str(boxes)]
     assert main([*argv, "--json"]) == 1
     told = capsys.readouterr()
-    found = json.loads(told.out)
-    assert [entry["photo"] for entry in found] == [Path(p).name for p in paths]
-    assert [i for i, entry in enumerate(found) if "error" in entry] == [16, 18]
-    assert "truncated" in found[16]["error"]
-    assert found[17] == found[0] | {"candidates": found[17]["candidates"]}
-    assert found[17]["candidates"][0]["row"] == found[0]["candidates"][0]["row"]
+    printed = json.loads(told.out)
+    assert [entry["photo"] for entry in printed] == [Path(p).name for p in paths]
+    assert [i for i, entry in enumerate(printed) if "error" in entry] == [16, 18]
+    assert "truncated" in printed[16]["error"]
+    assert printed[17] == printed[0] | {"candidates": printed[17]["candidates"]}
+    assert printed[17]["candidates"][0]["row"] == printed[0]["candidates"][0]["row"]
     errors = told.err.splitlines()
     assert [line.startswith("error: ") for line in errors] == [True, True, False]
     assert "broken.jpg" in errors[0]

@@ -45,12 +45,12 @@ def test_a_map_of_the_imagery(boxes: Path, picture: Path, tmp_path: Path, capsys
     assert "best place: 51.50" in told.out
     assert "region" not in told.out
     with rasterio.open(out) as raster:
-        found = raster.read(1)
+        cosines = raster.read(1)
         assert raster.tags()["WHAT"] == "imagery"
         assert raster.res[0] * np.cos(np.radians(51.5055)) == pytest.approx(20, rel=1e-3)
     geolocator = Geolocator.open("box", indexes_dir=boxes)
     scored = geolocator.scored([str(picture)])[0]
-    np.testing.assert_allclose(np.unique(found[~np.isnan(found)]), np.unique(scored.rs[0]))
+    np.testing.assert_allclose(np.unique(cosines[~np.isnan(cosines)]), np.unique(scored.rs[0]))
 
 
 def test_a_map_of_the_posterior_of_a_calibrated_index(
