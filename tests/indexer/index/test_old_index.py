@@ -1,0 +1,60 @@
+"""An index folder of an earlier version opens, and says what it said.
+
+``tests/data/index-0670e38.zip`` was built at commit 0670e38, by the shipped model, of six cells and
+one frame of the made-up city. What it holds and answers was written down there, too.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from toy_city import photo
+
+from gair.model import Gair
+from indexer.export.export import export_geoparquet
+from indexer.index.content_hash import content_sha256
+from indexer.index.index import open_index
+from indexer.index.verify import check_index
+from indexer.merge.merge import merge_indexes
+from indexer.search.geolocator import Geolocator
+
+CONTENT_SHA256 = "e05f4a9de277005cc8a82a4b2bb92718f9b42b8f7ae921f1d6ed7af6dd790466"
+PLACES_LATLON_DEG = ((51.50536984438535, -0.10541996365410168), (51.5034524002, -0.105945157105))
+SCORES = (0.13140925765037537, 0.11271882802248001)
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    data = Path(__file__).parents[2] / "data" / "index-0670e38.zip"
+    with zipfile.ZipFile(data) as file:
+        file.extractall(tmp_path)
+    return tmp_path / "old"
+
+
+def test_every_file_is_sound_and_hashes_to_the_same_content(old: Path) -> None:
+    findings = list(check_index(old))
+    assert [finding.problem for finding in findings] == [""] * len(findings)
+    index = open_index(old)
+    assert (len(index.cells), index.manifest.schema_version) == (6, 3)
+    assert index.manifest.content_sha256 == CONTENT_SHA256
+    assert content_sha256(index.path, index.manifest.files) == CONTENT_SHA256
+
+
+def test_it_answers_as_it_did(old: Path) -> None:
+    answer = Geolocator(open_index(old), Gair.from_pretrained("shipped:demo")).search(photo(1))
+    places = [(c.lat_deg, c.lon_deg) for c in answer.candidates]
+    np.testing.assert_allclose(places, PLACES_LATLON_DEG, atol=1e-6)
+    np.testing.assert_allclose([c.score for c in answer.candidates], SCORES, atol=1e-3)
+
+
+def test_it_is_merged_and_exported_as_it_is(old: Path, tmp_path: Path) -> None:
+    index = open_index(old)
+    merged = merge_indexes([old], "new", tmp_path, quiet=True)
+    for name in ("rs.faiss", "location.faiss", "tokens.npy", "chips.zip"):
+        assert merged.manifest.files[name] == index.manifest.files[name]
+    export_geoparquet(index, tmp_path / "old.parquet", quiet=True)
+    assert pq.read_metadata(tmp_path / "old.parquet").num_rows == 6
