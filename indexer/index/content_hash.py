@@ -13,10 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from gair.errors import IndexCorruptError
-from gair.interrupts import interruptible_sql
 from indexer.index.manifest import MANIFEST_FILE, FileRecord
 from indexer.index.storage import LOCATION_LISTS, RS_LISTS, TABLE_FILE
+from indexer.index.table import query_rows
 
 _TABLES = {
     "cells": '"row", h3, lon_deg, lat_deg, area_m2, frame',
@@ -40,22 +39,19 @@ def content_sha256(folder: Path, files: Mapping[str, FileRecord]) -> str:
 
 
 def table_sha256(path: Path) -> str:
-    """The hash of the rows of a cell table: of each column's values, little-endian."""
-    import duckdb
+    """The hash of the rows of a cell table: of each column's values, little-endian.
 
+    Raises:
+        IndexCorruptError: it is no cell table.
+    """
     digest = hashlib.sha256()
-    try:
-        with interruptible_sql(), duckdb.connect(str(path), read_only=True) as connection:
-            for table, columns in _TABLES.items():
-                rows = connection.execute(f"SELECT {columns} FROM {table} ORDER BY 1").fetchnumpy()
-                for name, values in rows.items():
-                    digest.update(f"{table}.{name} {len(values)}\n".encode())
-                    if values.dtype == object:
-                        digest.update("\n".join(map(str, values)).encode())
-                    else:
-                        little = np.asarray(values).astype(values.dtype.newbyteorder("<"))
-                        digest.update(little.tobytes())
-    except duckdb.Error as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise IndexCorruptError(f"cannot read {path}: {reason}") from error
+    queries = [f"SELECT {columns} FROM {table} ORDER BY 1" for table, columns in _TABLES.items()]
+    for table, rows in zip(_TABLES, query_rows(path, *queries), strict=True):
+        for name, values in rows.items():
+            digest.update(f"{table}.{name} {len(values)}\n".encode())
+            if values.dtype == object:
+                digest.update("\n".join(map(str, values)).encode())
+            else:
+                little = np.asarray(values).astype(values.dtype.newbyteorder("<"))
+                digest.update(little.tobytes())
     return digest.hexdigest()

@@ -25,7 +25,7 @@ from indexer.index.storage import (
     index_names,
     read_current,
 )
-from indexer.index.table import CellRows, CellTable, FrameRows
+from indexer.index.table import CellRows, FrameRows, read_table
 from indexer.index.token_maps import TokenMaps
 from indexer.index.vectors import FaissStore, VectorStore
 
@@ -101,16 +101,15 @@ def open_index(folder: str | Path) -> Index:
     kept += list_files(manifest.search)
     for name in (RS_FILE, LOCATION_FILE, TABLE_FILE, REGION_FILE, *kept):
         check_file(path / name, manifest)
-    table = CellTable(path / TABLE_FILE)
-    table.close()
+    cells, frames = read_table(path / TABLE_FILE)
     index = Index(
         path=path,
         manifest=manifest,
-        cells=table.cells,
+        cells=cells,
         rs=FaissStore(path / RS_FILE),
         location=FaissStore(path / LOCATION_FILE),
         outline=json.loads((path / REGION_FILE).read_bytes()),
-        frames=table.frames,
+        frames=frames,
         tokens=TokenMaps(path / TOKENS_FILE) if manifest.tokens else None,
         shortlists=open_shortlists(path, manifest.search),
         held=held,

@@ -75,10 +75,6 @@ class MilvusStore:
             out[:, rows] = queries @ self.vectors(rows).T
         return out
 
-    def search(self, queries: Floats32, k: int) -> tuple[Floats32, Ints]:
-        """The k best rows of each query: (Q, k) scores and rows, best first."""
-        return self._search(queries, k, "")
-
     def shortlist(self, queries: Floats32, k: int, allowed: Bools | None = None) -> Ints:
         """About the k best rows of each query; -1 where there are fewer.
 
@@ -87,10 +83,6 @@ class MilvusStore:
         condition = ""
         if allowed is not None and np.count_nonzero(allowed) <= MOST_FOUND:
             condition = f"row in {np.flatnonzero(allowed).tolist()}"
-        rows = self._search(queries, k, condition)[1]
-        return rows if allowed is None else np.where(allowed[rows] & (rows >= 0), rows, -1)
-
-    def _search(self, queries: Floats32, k: int, condition: str) -> tuple[Floats32, Ints]:
         k = min(k, self._count, MOST_FOUND)
         with refusals(SearchIndexError, self._address):
             answer = self._client.search(
@@ -102,12 +94,10 @@ class MilvusStore:
                 search_params={"metric_type": "IP"},
                 timeout=_SEARCH_S,
             )
-        scores = np.full((len(queries), k), -np.inf, dtype=np.float32)
         rows = np.full((len(queries), k), -1, dtype=np.int64)
         for number, hits in enumerate(answer):
-            scores[number, : len(hits)] = [hit["distance"] for hit in hits]
             rows[number, : len(hits)] = [hit["row"] for hit in hits]
-        return scores, rows
+        return rows if allowed is None else np.where(allowed[rows] & (rows >= 0), rows, -1)
 
     def vectors(self, rows: Ints) -> Floats32:
         """The vectors of some rows, (R, D)."""

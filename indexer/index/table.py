@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from gair.arrays import Floats, Ids, Ints
 from gair.errors import IndexCorruptError
@@ -113,8 +115,54 @@ def write_table(path: Path, cells: CellRows, frames: FrameRows, missing: Missing
         connection.execute("DETACH out")
 
 
+def read_table(path: Path) -> tuple[CellRows, FrameRows]:
+    """The indexed cells, and the frames that they were sampled from.
+
+    Raises:
+        IndexCorruptError: it is no cell table.
+    """
+    cells, frames, _ = query_rows(
+        path,
+        'SELECT "row", h3, lon_deg, lat_deg, area_m2, frame FROM cells ORDER BY "row"',
+        "SELECT frame, west_m, south_m, east_m, north_m, valid_fraction FROM frames ORDER BY frame",
+        "SELECT h3 FROM missing LIMIT 0",  # that it is there
+    )
+    if not np.array_equal(cells["row"], np.arange(len(cells["row"]))):
+        raise IndexCorruptError(f"{path}: the rows of its cells are not 0, 1, 2, ...")
+    bounds = [frames[name] for name in ("west_m", "south_m", "east_m", "north_m")]
+    return (
+        CellRows(
+            h3=np.asarray(cells["h3"], dtype=np.uint64),
+            lonlat_deg=np.stack([cells["lon_deg"], cells["lat_deg"]], axis=1).astype(np.float64),
+            area_m2=np.asarray(cells["area_m2"], dtype=np.float64),
+            frame=np.asarray(cells["frame"], dtype=np.int64),
+        ),
+        FrameRows(
+            bounds_wsen_m=np.stack(bounds, axis=1).astype(np.float64),
+            valid_fraction=np.asarray(frames["valid_fraction"], dtype=np.float64),
+        ),
+    )
+
+
 def read_missing(path: Path, most: int | None = None) -> MissingRows:
     """The cells that a build could not index; the first ``most`` of them, if given.
+
+    Raises:
+        IndexCorruptError: it is no cell table.
+    """
+    limit = "" if most is None else f" LIMIT {int(most)}"
+    (rows,) = query_rows(
+        path, f"SELECT h3, lon_deg, lat_deg, reason FROM missing ORDER BY h3{limit}"
+    )
+    return MissingRows(
+        np.asarray(rows["h3"], dtype=np.uint64),
+        np.stack([rows["lon_deg"], rows["lat_deg"]], axis=1).astype(np.float64),
+        [str(reason) for reason in rows["reason"]],
+    )
+
+
+def query_rows(path: Path, *queries: str) -> list[dict[str, npt.NDArray[Any]]]:
+    """The columns that each query gives, by name.
 
     Raises:
         IndexCorruptError: it is no cell table.
@@ -123,61 +171,11 @@ def read_missing(path: Path, most: int | None = None) -> MissingRows:
 
     try:
         with interruptible_sql(), duckdb.connect(str(path), read_only=True) as connection:
-            rows = connection.execute(
-                "SELECT h3, lon_deg, lat_deg, reason FROM missing ORDER BY h3"
-                + ("" if most is None else f" LIMIT {int(most)}")
-            ).fetchnumpy()
+            return [connection.execute(query).fetchnumpy() for query in queries]
     except duckdb.Error as error:
-        raise IndexCorruptError(f"cannot read {path}: {_first_line(error)}") from error
-    return MissingRows(
-        np.asarray(rows["h3"], dtype=np.uint64),
-        np.stack([rows["lon_deg"], rows["lat_deg"]], axis=1).astype(np.float64),
-        [str(reason) for reason in rows["reason"]],
-    )
-
-
-class CellTable:
-    """Read access to a cell table."""
-
-    def __init__(self, path: Path) -> None:
-        import duckdb
-
-        try:
-            with interruptible_sql():
-                self._connection = duckdb.connect(str(path), read_only=True)
-                rows = self._connection.execute(
-                    'SELECT "row", h3, lon_deg, lat_deg, area_m2, frame FROM cells ORDER BY "row"'
-                ).fetchnumpy()
-                frames = self._connection.execute(
-                    "SELECT frame, west_m, south_m, east_m, north_m, valid_fraction FROM frames "
-                    "ORDER BY frame"
-                ).fetchnumpy()
-                missing = self._connection.execute("SELECT count(*) FROM missing").fetchone()
-        except duckdb.Error as error:
-            raise IndexCorruptError(f"cannot read {path}: {_first_line(error)}") from error
-        if not np.array_equal(rows["row"], np.arange(len(rows["row"]))):
-            raise IndexCorruptError(f"{path}: the rows of its cells are not 0, 1, 2, ...")
-        self.cells = CellRows(
-            h3=np.asarray(rows["h3"], dtype=np.uint64),
-            lonlat_deg=np.stack([rows["lon_deg"], rows["lat_deg"]], axis=1).astype(np.float64),
-            area_m2=np.asarray(rows["area_m2"], dtype=np.float64),
-            frame=np.asarray(rows["frame"], dtype=np.int64),
-        )
-        bounds = [frames[name] for name in ("west_m", "south_m", "east_m", "north_m")]
-        self.frames = FrameRows(
-            bounds_wsen_m=np.stack(bounds, axis=1).astype(np.float64),
-            valid_fraction=np.asarray(frames["valid_fraction"], dtype=np.float64),
-        )
-        self.missing_count = int(missing[0]) if missing else 0
-
-    def close(self) -> None:
-        """Release the file."""
-        self._connection.close()
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise IndexCorruptError(f"cannot read {path}: {reason}") from error
 
 
 def _quoted(path: Path) -> str:
     return "'" + str(path).replace("'", "''") + "'"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

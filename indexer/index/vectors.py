@@ -36,9 +36,6 @@ class VectorStore(Protocol):
     def scores(self, queries: Floats32) -> Floats32:
         """Inner products of (Q, D) queries with every row: (Q, N)."""
 
-    def search(self, queries: Floats32, k: int) -> tuple[Floats32, Ints]:
-        """The k best rows of each query: scores and rows, (Q, k) each, best first."""
-
     def vectors(self, rows: Ints) -> Floats32:
         """The vectors of some rows, (R, D)."""
 
@@ -142,11 +139,6 @@ class FaissStore:
                 rows = block if len(halves) == _ROWS_AT_ONCE else block[: len(halves)]
                 torch.matmul(rows.copy_(halves), q, out=scores)
         return np.ascontiguousarray(out.view(self.count, len(queries)).T.numpy())
-
-    def search(self, queries: Floats32, k: int) -> tuple[Floats32, Ints]:
-        """The k best rows of each query: (Q, k) scores and rows."""
-        scores, rows = self._index.search(np.ascontiguousarray(queries, dtype=np.float32), k)
-        return scores, rows
 
     def vectors(self, rows: Ints) -> Floats32:
         """The vectors of some rows, (R, D) float32."""

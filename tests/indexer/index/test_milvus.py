@@ -114,10 +114,8 @@ def test_the_answers_are_those_of_faiss(toy: Path, tmp_path: Path, capsys: Captu
         rows = np.array([170, 0, 3, 3])
         np.testing.assert_array_equal(theirs.vectors(rows), ours.vectors(rows))
         np.testing.assert_allclose(theirs.scores(queries), ours.scores(queries), atol=1e-5)
-        scores, found = theirs.search(queries, 10)
-        wanted_scores, wanted = ours.search(queries, 10)
-        np.testing.assert_array_equal(found, wanted)
-        np.testing.assert_allclose(scores, wanted_scores, atol=1e-4)
+        best = np.argsort(-ours.scores(queries), axis=1)[:, :10]
+        np.testing.assert_array_equal(theirs.shortlist(queries, 10), best)
     allowed = np.zeros(171, dtype=bool)
     allowed[[4, 90]] = True
     assert set(lists.rs.shortlist(queries[:1], 50, allowed)[0].tolist()) - {-1} == {4, 90}

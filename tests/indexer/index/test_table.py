@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -10,7 +11,14 @@ import numpy as np
 import pytest
 
 from gair.errors import IndexCorruptError, StorageError
-from indexer.index.table import CellRows, CellTable, FrameRows, MissingRows, write_table
+from indexer.index.table import (
+    CellRows,
+    FrameRows,
+    MissingRows,
+    read_missing,
+    read_table,
+    write_table,
+)
 
 
 def cell_rows(count: int = 5) -> CellRows:
@@ -36,25 +44,23 @@ NONE_MISSING = MissingRows(np.empty(0, np.uint64), np.empty((0, 2)), [])
 def test_what_goes_in_comes_out(tmp_path: Path, name: str) -> None:
     cells = cell_rows()
     write_table(tmp_path / name, cells, FRAMES, MISSING)
-    table = CellTable(tmp_path / name)
-    table.close()
-    np.testing.assert_array_equal(table.cells.h3, cells.h3)
-    assert table.cells.h3.dtype == np.uint64
-    np.testing.assert_array_equal(table.cells.lonlat_deg, cells.lonlat_deg)
-    np.testing.assert_array_equal(table.cells.area_m2, cells.area_m2)
-    np.testing.assert_array_equal(table.cells.frame, cells.frame)
-    assert len(table.cells) == 5
-    assert table.missing_count == 2
+    read, _ = read_table(tmp_path / name)
+    np.testing.assert_array_equal(read.h3, cells.h3)
+    assert read.h3.dtype == np.uint64
+    np.testing.assert_array_equal(read.lonlat_deg, cells.lonlat_deg)
+    np.testing.assert_array_equal(read.area_m2, cells.area_m2)
+    np.testing.assert_array_equal(read.frame, cells.frame)
+    assert len(read) == 5
+    assert len(read_missing(tmp_path / name).h3) == 2
 
 
 def test_many_rows_keep_their_order(tmp_path: Path) -> None:
     cells = cell_rows(300_000)
     write_table(tmp_path / "t.duckdb", cells, FRAMES, NONE_MISSING)
-    table = CellTable(tmp_path / "t.duckdb")
-    table.close()
-    np.testing.assert_array_equal(table.cells.h3, cells.h3)
-    np.testing.assert_array_equal(table.cells.lonlat_deg, cells.lonlat_deg)
-    assert table.missing_count == 0
+    read, _ = read_table(tmp_path / "t.duckdb")
+    np.testing.assert_array_equal(read.h3, cells.h3)
+    np.testing.assert_array_equal(read.lonlat_deg, cells.lonlat_deg)
+    assert len(read_missing(tmp_path / "t.duckdb").h3) == 0
 
 
 def test_plain_duckdb_reads_what_the_docstring_says(tmp_path: Path) -> None:
@@ -76,10 +82,10 @@ def test_plain_duckdb_reads_what_the_docstring_says(tmp_path: Path) -> None:
 
 def test_many_readers_at_once(tmp_path: Path) -> None:
     write_table(tmp_path / "t.duckdb", cell_rows(), FRAMES, MISSING)
-    tables = [CellTable(tmp_path / "t.duckdb") for _ in range(3)]
-    assert {table.missing_count for table in tables} == {2}
-    for table in tables:
-        table.close()
+    with duckdb.connect(str(tmp_path / "t.duckdb"), read_only=True):
+        with ThreadPoolExecutor(3) as pool:
+            tables = list(pool.map(read_table, [tmp_path / "t.duckdb"] * 3))
+    assert {len(cells) for cells, _ in tables} == {5}
 
 
 @pytest.mark.parametrize("content", [b"", b"no database", bytes(20_000)])
@@ -87,11 +93,11 @@ def test_what_is_no_database_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "t.duckdb"
     path.write_bytes(content)
     with pytest.raises(IndexCorruptError, match=r"cannot read .*t\.duckdb: \S") as caught:
-        CellTable(path)
+        read_table(path)
     assert "\n" not in str(caught.value)
     assert path.read_bytes() == content  # reading changes nothing
     with pytest.raises(IndexCorruptError, match=r"cannot read .*missing\.duckdb"):
-        CellTable(tmp_path / "missing.duckdb")
+        read_table(tmp_path / "missing.duckdb")
 
 
 def test_a_truncated_database_is_refused(tmp_path: Path) -> None:
@@ -99,7 +105,7 @@ def test_a_truncated_database_is_refused(tmp_path: Path) -> None:
     write_table(path, cell_rows(5000), FRAMES, MISSING)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(IndexCorruptError, match=r"cannot read .*t\.duckdb") as caught:
-        CellTable(path)
+        read_table(path)
     assert "\n" not in str(caught.value)
 
 
@@ -109,7 +115,7 @@ def test_rows_that_are_not_counted_through_are_refused(tmp_path: Path) -> None:
     with duckdb.connect(str(path)) as connection:
         connection.execute("DELETE FROM cells WHERE row = 2")
     with pytest.raises(IndexCorruptError, match="rows of its cells are not 0, 1, 2"):
-        CellTable(path)
+        read_table(path)
 
 
 def test_another_database_is_refused(tmp_path: Path) -> None:
@@ -117,7 +123,7 @@ def test_another_database_is_refused(tmp_path: Path) -> None:
     with duckdb.connect(str(path)) as connection:
         connection.execute("CREATE TABLE people (name VARCHAR)")
     with pytest.raises(IndexCorruptError, match=re.escape(f"cannot read {path}: ")):
-        CellTable(path)
+        read_table(path)
 
 
 def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
