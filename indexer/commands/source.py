@@ -72,7 +72,9 @@ class RegionChoice:
         if self.place is not None:
             from indexer.regions.geocoder import NOMINATIM, find_place
 
-            return find_place(self.place, self.geocoder or NOMINATIM, number=self.place_number)
+            return find_place(
+                self.place, self.geocoder or NOMINATIM, place_number=self.place_number
+            )
         return None
 
 

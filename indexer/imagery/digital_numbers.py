@@ -29,9 +29,9 @@ class Scaling:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.scale) and self.scale > 0):
-            raise UsageError(f"--dn-scale {self.scale} is not above 0: 1 leaves values as they are")
+            raise UsageError(f"`dn_scale` {self.scale} is not above 0: 1 leaves values as they are")
         if not math.isfinite(self.offset):
-            raise UsageError(f"--dn-offset {self.offset} is no number: 0 leaves values as they are")
+            raise UsageError(f"`dn_offset` {self.offset} is no number: 0 leaves values as they are")
 
     def apply(self, values: Floats32, bands: Sequence[SceneBand]) -> Floats32:
         """(B, ...) stored values to digital numbers, first by the files' own scale and offset."""
@@ -64,11 +64,11 @@ def check_reflectance(scene: Scene, scaling: Scaling, files: OpenFiles) -> None:
     low, high = _SANE_MEDIAN_DN
     if low <= median <= high:
         return
-    hint = "looks like reflectance in 0..1: pass --dn-scale 10000"
+    hint = "looks like reflectance in 0..1: pass `dn_scale` 10000"
     if median <= 0:
-        hint = "has nothing above 0: pass another --dn-offset"
+        hint = "has nothing above 0: pass another `dn_offset`"
     elif median > high:
-        hint = "is too bright for any ground: pass a --dn-scale that makes reflectance 1 10000"
+        hint = "is too bright for any ground: pass a `dn_scale` that makes reflectance 1 10000"
     raise ImageryError(
         f"{raster.path}, band B4: a median of {median:.4g} where reflectance x 10000 is expected "
         f"{hint}"

@@ -29,43 +29,43 @@ _MOST_BYTES = 64 << 20
 _UNSAFE = re.compile(r"[^a-z0-9]+")
 
 
-def find_place(name: str, url: str = NOMINATIM, *, number: int | None = None) -> Region:
+def find_place(place: str, geocoder: str = NOMINATIM, *, place_number: int | None = None) -> Region:
     """The outline of a place.
 
     Args:
-        name: as a person would type it: ``Vienna``, ``City of London, England``.
-        url: of the geocoder.
-        number: which of several matches, from 1.
+        place: its name as a person would type it: ``Vienna``, ``City of London, England``.
+        geocoder: its URL.
+        place_number: which of several matches, from 1.
 
     Raises:
         UsageError: The URL or the number cannot work.
         RegionError: The geocoder cannot be reached, knows no such area, or knows several and
-            ``number`` does not say which.
+            ``place_number`` does not say which.
     """
-    if not name.strip():
-        raise UsageError("the name of a place is empty: give one, for example Vienna")
-    matches = [match for match in _ask(name, url) if _is_area(match)]
+    if not place.strip():
+        raise UsageError("`place` is empty: name one, for example Vienna")
+    matches = [match for match in _ask(place, geocoder) if _is_area(match)]
     if not matches:
         raise RegionError(
-            f"{url} knows no area named {name!r}: spell it otherwise, add the country, or "
-            "take its outline from a GeoJSON file"
+            f"{geocoder} knows no area named {place!r}: spell it otherwise, add the country, or "
+            "give its outline as a GeoJSON file"
         )
-    regions = [_region(match, url) for match in matches]
-    if number is None and len(regions) > 1:
+    regions = [_region(match, geocoder) for match in matches]
+    if place_number is None and len(regions) > 1:
         listed = "; ".join(
             f"{n}: {match.get('display_name', '?')} ({region.area_km2:,.1f} km2)"
             for n, (match, region) in enumerate(zip(matches, regions, strict=True), 1)
         )
-        raise RegionError(f"{name!r} may be {len(regions)} places, {listed}: choose a place number")
-    if not 1 <= (number or 1) <= len(regions):
-        raise UsageError(f"place number {number} is not in 1..{len(regions)} for {name!r}")
-    return regions[(number or 1) - 1]
+        raise RegionError(f"{place!r} may be {len(regions)} places, {listed}: add `place_number`")
+    if place_number is not None and not 1 <= place_number <= len(regions):
+        raise UsageError(f"`place_number` {place_number} is not in 1..{len(regions)} for {place!r}")
+    return regions[(place_number or 1) - 1]
 
 
 def _ask(name: str, url: str) -> list[dict[str, Any]]:
     import httpx
 
-    remedy = "try again later, name another geocoder, or give the outline as GeoJSON"
+    remedy = "try again later, name another `geocoder`, or give a GeoJSON file"
     question = {"q": name, "format": "jsonv2", "polygon_geojson": 1, "limit": MOST_MATCHES}
     try:
         address = httpx.URL(f"{url.rstrip('/')}/search", params=question)
@@ -75,9 +75,7 @@ def _ask(name: str, url: str) -> list[dict[str, Any]]:
             answer.raise_for_status()
             matches = json.loads(_at_most(answer.iter_bytes(), _MOST_BYTES))
     except httpx.InvalidURL as error:
-        raise UsageError(
-            f"the geocoder {url!r} is no http or https URL: give {NOMINATIM}"
-        ) from error
+        raise UsageError(f"`geocoder` {url!r} is no http or https URL: give {NOMINATIM}") from error
     except httpx.HTTPStatusError as error:
         status = error.response.status_code
         raise RegionError(f"{url} refused with status {status}: {remedy}") from error

@@ -58,10 +58,10 @@ def _repeated(
     """(10, H, W): the piece again and again, each in a shade of its own."""
     height, width = (side // 20 * 2 for side in size_m)
     side = piece.shape[1]
-    found = np.empty((len(piece), height, width), dtype=np.uint16)
+    pixels = np.empty((len(piece), height, width), dtype=np.uint16)
     for row in range(0, height, side):
         for column in range(0, width, side):
-            part = found[:, row : row + side, column : column + side]
+            part = pixels[:, row : row + side, column : column + side]
             tint = shade[:, row // side % 20, column // side % 20, None, None]
             part[:] = np.clip(piece[:, : part.shape[1], : part.shape[2]] * tint, 1, 10_000)
-    return found
+    return pixels

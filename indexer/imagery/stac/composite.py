@@ -151,7 +151,7 @@ class Composer:
         reasons = [f"{name}: {self._admission.faults[name]}" for name in names[:2]]
         return ImageryError(
             f"none of the {len(names)} scenes of a place can be trusted ({'; '.join(reasons)}): "
-            "widen --dates, or pass another --stac-collection"
+            "widen `dates`, or pass another `collection`"
         )
 
 

@@ -218,7 +218,7 @@ def open_stac(
     if not near:
         raise ImageryError(
             f"{query.collection} at {query.url} has scenes around {region.name}, but none shows "
-            "it: widen --dates"
+            "it: widen `dates`"
         )
     return StacImagery(near, region, query, WindowCache(cache or default_cache()), memory_bytes)
 

@@ -75,7 +75,7 @@ def prune_imagery(
     """
     if not cache.is_dir():
         raise UsageError(
-            f"there is no imagery cache {cache}: name the one that builds use with --imagery-cache"
+            f"there is no imagery cache {cache}: give the `imagery_cache` that builds use"
         )
     for limit in (most_bytes, most_days):
         if limit is not None and limit < 0:

@@ -60,10 +60,10 @@ class StacQuery:
     def __post_init__(self) -> None:
         check_dates(self.dates)
         if not 0 < self.max_cloud <= 100:
-            raise UsageError(f"--max-cloud {self.max_cloud:g} is not above 0 and at most 100")
+            raise UsageError(f"`max_cloud` {self.max_cloud:g} is not above 0 and at most 100")
         if self.dates_a_place < 1 or self.spare_dates < 0:
             raise UsageError(
-                f"--dates-per-place {self.dates_a_place} is not at least 1: the paper's median "
+                f"`dates_a_place` {self.dates_a_place} is not at least 1: the paper's median "
                 "wants a few, 4 is the default"
             )
 
@@ -76,8 +76,8 @@ def require_packages() -> None:
     """
     if missing := [package for module, package in PACKAGES.items() if not _installed(module)]:
         raise ImageryError(
-            f"--imagery stac needs {' and '.join(missing)}: pip install 'gair-geolocator[stac]', "
-            "or give local files with --imagery PATH"
+            f"imagery from a catalogue needs {' and '.join(missing)}: pip install "
+            "'gair-geolocator[stac]', or use local files"
         )
 
 
@@ -96,7 +96,7 @@ def last_twelve_months(today: date) -> str:
 
 
 def check_dates(text: str) -> None:
-    """Check the value of ``--dates``.
+    """Check days as :attr:`StacQuery.dates` has them.
 
     Raises:
         UsageError: It is not two days in order.
@@ -110,7 +110,7 @@ def check_dates(text: str) -> None:
             raise ValueError("the first is after the last")
     except ValueError as error:
         raise UsageError(
-            f"--dates {text!r}: {error}; give FROM/TO, for example 2025-04-01/2025-09-30"
+            f"`dates` {text!r}: {error}; give FROM/TO, for example 2025-04-01/2025-09-30"
         ) from error
 
 
@@ -161,7 +161,7 @@ def _require_collection(client: Client, query: StacQuery) -> None:
         shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
         raise ImageryError(
             f"{query.url} has no collection {query.collection!r}; it has: {shown or 'none'}. "
-            "Pass one of Sentinel-2 Level-2A with --stac-collection"
+            "Pass a `collection` of Sentinel-2 Level-2A"
         )
 
 
@@ -218,11 +218,11 @@ def _nothing(
         f"{query.dates.replace('/', ' to ')} with at most {query.max_cloud:g} % of clouds"
     )
     if not cloudy:
-        return ImageryError(f"{nothing}, nor with more: widen --dates, or check the region")
+        return ImageryError(f"{nothing}, nor with more: widen `dates`, or check the region")
     best = min(map(cloud_percent, cloudy))
     return ImageryError(
-        f"{nothing}; {len(cloudy)} are cloudier, the clearest has {best:.0f} %: raise --max-cloud, "
-        "or widen --dates"
+        f"{nothing}; {len(cloudy)} are cloudier, the clearest has {best:.0f} %: raise `max_cloud`, "
+        "or widen `dates`"
     )
 
 
@@ -243,7 +243,7 @@ def _refusals(query: StacQuery) -> Iterator[None]:
             raise _unreachable(query, status or error) from error
         raise ImageryError(
             f"{query.url} does not answer as a STAC API ({reason}): check the URL after "
-            "--imagery stac:, it is the one of the catalogue's root"
+            "stac:, it is the one of the catalogue's root"
         ) from error
 
 
@@ -263,5 +263,5 @@ def _unreachable(query: StacQuery, error: object) -> ImageryError:
         reason = "it hung up without an answer"
     return ImageryError(
         f"cannot reach the catalogue {query.url} ({reason[:160]}), tried {query.patience.tries} "
-        "times: try again later, or give local files with --imagery PATH"
+        "times: try again later, or give local files"
     )

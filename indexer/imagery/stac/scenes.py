@@ -121,10 +121,10 @@ def scene_of(item: Item) -> StacScene:
     if missing:
         raise BandError(
             f"scene {item.id} lacks {', '.join(missing)} (its assets: "
-            f"{', '.join(sorted(item.assets))}): pass a --stac-collection of Sentinel-2 Level-2A"
+            f"{', '.join(sorted(item.assets))}): pass a `collection` of Sentinel-2 Level-2A"
         )
     if item.datetime is None:
-        raise ImageryError(f"scene {item.id} has no date: pass another --stac-collection")
+        raise ImageryError(f"scene {item.id} has no date: pass another `collection`")
     grid = _grid(item, {name: item.assets[band.key] for name, band in bands.items()})
     return StacScene(
         name=item.id,
@@ -190,7 +190,7 @@ def _grid(item: Item, assets: dict[str, Asset]) -> TileGrid:
         if _placed(item, asset) != (crs, west, north, pixel * size, rows, columns):
             raise ImageryError(
                 f"scene {item.id}: {name} does not lie on the grid of {FINE_BANDS[0]}, 10 m and "
-                "20 m pixels from one corner: pass a --stac-collection of Sentinel-2 Level-2A"
+                "20 m pixels from one corner: pass a `collection` of Sentinel-2 Level-2A"
             )
     return TileGrid(crs, west, north, pixel, height, width)
 
@@ -213,7 +213,7 @@ def _placed(item: Item, asset: Asset) -> tuple[str, float, float, float, int, in
     except (TypeError, ValueError) as error:
         raise ImageryError(
             f"scene {item.id} does not say where its pixels lie ({error}): its catalogue lacks "
-            "proj:code, proj:transform or proj:shape; pass another --stac-collection"
+            "proj:code, proj:transform or proj:shape; pass another `collection`"
         ) from error
     return str(code), west, north, a, rows, columns
 

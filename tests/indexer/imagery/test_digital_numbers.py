@@ -60,7 +60,7 @@ def test_offsets_in_tags_are_not_applied(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("factor", "hint"),
-    [(0.0001, "looks like reflectance in 0..1: pass --dn-scale 10000"), (50, "is too bright")],
+    [(0.0001, "looks like reflectance in 0..1: pass `dn_scale` 10000"), (50, "is too bright")],
 )
 def test_values_that_are_no_digital_numbers_are_refused(
     tmp_path: Path, factor: float, hint: str
@@ -73,7 +73,7 @@ def test_values_that_are_no_digital_numbers_are_refused(
 
 
 def test_an_offset_that_leaves_nothing_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ImageryError, match="nothing above 0: pass another --dn-offset"):
+    with pytest.raises(ImageryError, match="nothing above 0: pass another `dn_offset`"):
         open_imagery(write_flat(tmp_path / "a.tif"), dn_offset=-5000)
 
 
@@ -85,5 +85,5 @@ def test_nodata_all_over_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_scale_that_cannot_work_is_refused(tmp_path: Path, scale: float) -> None:
-    with pytest.raises(UsageError, match=f"--dn-scale {scale} is not above 0"):
+    with pytest.raises(UsageError, match=f"`dn_scale` {scale} is not above 0"):
         open_imagery(write_flat(tmp_path / "a.tif"), dn_scale=scale)

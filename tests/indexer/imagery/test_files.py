@@ -132,12 +132,12 @@ def test_coverage_is_the_outline_on_the_ground(tmp_path: Path) -> None:
     size = (200, 300)
     transform = transform_around(LONLAT_DEG, size, UTM18)
     pixels = np.full((10, *size), 900, np.uint16)
-    one = write_raster(tmp_path / "a.tif", pixels, names=GAIR_BANDS, transform=transform)
+    first = write_raster(tmp_path / "a.tif", pixels, names=GAIR_BANDS, transform=transform)
     east = Affine(10, 0, transform.c + 3000, 0, -10, transform.f)
-    two = write_raster(tmp_path / "b.tif", pixels, names=GAIR_BANDS, transform=east)
-    with open_imagery([one, two]) as imagery:
+    second = write_raster(tmp_path / "b.tif", pixels, names=GAIR_BANDS, transform=east)
+    with open_imagery([first, second]) as imagery:
         coverage = imagery.coverage
-    for path, shift in ((one, 0), (two, 3000)):
+    for path, shift in ((first, 0), (second, 3000)):
         corners = [
             pixel_lonlat(
                 Affine(10, 0, transform.c + shift + x, 0, -10, transform.f - y), (1, 1), UTM18

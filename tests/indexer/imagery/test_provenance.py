@@ -50,8 +50,8 @@ def test_levels(tags: dict[str, str], path: str, bands: str, level: str) -> None
 
 def test_the_level_of_a_renamed_product_comes_from_its_metadata_file(tmp_path: Path) -> None:
     (tmp_path / "MTD_MSIL1C.xml").write_text("<RADIO_ADD_OFFSET band_id='0'>0</RADIO_ADD_OFFSET>")
-    found = read_provenance(tmp_path / "GRANULE" / "B02.jp2", {}, GAIR_BANDS)
-    assert (found.level, found.product_offset_dn) == ("L1C", 0)
+    provenance = read_provenance(tmp_path / "GRANULE" / "B02.jp2", {}, GAIR_BANDS)
+    assert (provenance.level, provenance.product_offset_dn) == ("L1C", 0)
 
 
 def test_attribution_names_the_years() -> None:

@@ -18,9 +18,9 @@ def paths(tmp_path: Path) -> list[Path]:
 
 def test_two_readers_never_share_a_dataset(paths: list[Path]) -> None:
     pool = FilePool()
-    with pool.borrowed() as one, pool.borrowed() as other:
-        assert one.dataset(paths[0]) is one.dataset(paths[0])
-        assert one.dataset(paths[0]) is not other.dataset(paths[0])
+    with pool.borrowed() as first, pool.borrowed() as other:
+        assert first.dataset(paths[0]) is first.dataset(paths[0])
+        assert first.dataset(paths[0]) is not other.dataset(paths[0])
     pool.close()
 
 

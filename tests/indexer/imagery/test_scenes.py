@@ -88,8 +88,8 @@ def test_a_safe_tree_prefers_the_finest_file_of_each_band(tmp_path: Path) -> Non
     (tree / "MTD_MSIL2A.xml").write_text(metadata)
 
     (scene,) = scenes_in(tree)
-    found = {band.name: band.raster.path.parent.name for band in scene.bands}
-    assert found == {band: "R10m" if band in at[10] else "R20m" for band in GAIR_BANDS}
+    folders = {band.name: band.raster.path.parent.name for band in scene.bands}
+    assert folders == {band: "R10m" if band in at[10] else "R20m" for band in GAIR_BANDS}
     assert scene.name.endswith("IMG_DATA/T18SUG_20240101T160509")
     assert scene.provenance.acquired == datetime(2024, 1, 1, 16, 5, 9, tzinfo=UTC)
     assert scene.provenance.level == "L2A"

@@ -52,14 +52,14 @@ ANSWERS: dict[str, Any] = {
 class Nominatim(http.server.BaseHTTPRequestHandler):
     """Answers searches with :data:`ANSWERS`."""
 
-    def __init__(self, asked: list[tuple[str, str | None]], *args: object) -> None:
-        self.asked = asked
+    def __init__(self, requests: list[tuple[str, str | None]], *args: object) -> None:
+        self.requests = requests
         super().__init__(*args)  # type: ignore[arg-type]
 
     def do_GET(self) -> None:
         address = urllib.parse.urlsplit(self.path)
         query = dict(urllib.parse.parse_qsl(address.query))
-        self.asked.append((address.path, self.headers.get("User-Agent")))
+        self.requests.append((address.path, self.headers.get("User-Agent")))
         wrong = not {("format", "jsonv2"), ("polygon_geojson", "1")} <= query.items()
         if address.path != "/search" or wrong or query["q"] == "busy":
             self.send_error(429 if query.get("q") == "busy" else 400)
@@ -74,8 +74,10 @@ class Nominatim(http.server.BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def nominatim(asked: list[tuple[str, str | None]]) -> Iterator[str]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Nominatim, asked))
+def nominatim(requests: list[tuple[str, str | None]]) -> Iterator[str]:
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Nominatim, requests)
+    )
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_address[1]}"
     server.shutdown()
@@ -89,12 +91,12 @@ def url() -> Iterator[str]:
 
 
 def test_one_match_is_the_region_and_the_program_names_itself() -> None:
-    asked: list[tuple[str, str | None]] = []
-    with nominatim(asked) as url:
+    requests: list[tuple[str, str | None]] = []
+    with nominatim(requests) as url:
         region = find_place("Toytown", url + "/")
     assert (region.name, region.attribution) == ("toytown", LICENCE)
     assert region.bbox_wsen_deg == pytest.approx((-0.108, 51.503, -0.1, 51.508))
-    ((path, agent),) = asked
+    ((path, agent),) = requests
     assert path == "/search"
     assert str(agent).startswith("gair-geolocator/")
 
@@ -104,13 +106,13 @@ def test_several_matches_are_listed_with_their_areas_and_one_is_chosen(url: str)
         find_place("City of London", url)
     assert str(caught.value) == (
         "'City of London' may be 2 places, 1: City of London, England (5.1 km2); 2: City of "
-        "London, Ontario (815.9 km2): choose a place number"
+        "London, Ontario (815.9 km2): add `place_number`"
     )
-    second = find_place("City of London", url, number=2)
+    second = find_place("City of London", url, place_number=2)
     assert second.bbox_wsen_deg[0] == pytest.approx(-81.4)
-    assert find_place("City of London", url, number=1).name == "city-of-london"
-    with pytest.raises(UsageError, match=r"place number 3 is not in 1\.\.2"):
-        find_place("City of London", url, number=3)
+    assert find_place("City of London", url, place_number=1).name == "city-of-london"
+    with pytest.raises(UsageError, match=r"`place_number` 3 is not in 1\.\.2"):
+        find_place("City of London", url, place_number=3)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +135,7 @@ def test_addresses_that_cannot_work() -> None:
         find_place("x", "http://127.0.0.1:9")
     with pytest.raises(UsageError, match="no http or https URL"):
         find_place("x", "file:///etc")
-    with pytest.raises(UsageError, match="the name of a place is empty"):
+    with pytest.raises(UsageError, match="`place` is empty"):
         find_place(" ", "http://127.0.0.1:9")
 
 

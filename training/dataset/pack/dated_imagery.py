@@ -219,7 +219,7 @@ class FewDays:
             UsageError: that is none.
         """
         if most < 1:
-            raise UsageError(f"--dates-per-footprint {most} is below 1: a data set needs imagery")
+            raise UsageError(f"`dates_per_footprint` {most} is below 1: a data set needs imagery")
         self._source = source
         self._most = most
 

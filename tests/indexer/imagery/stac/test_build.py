@@ -271,7 +271,9 @@ def test_missing_packages_are_named(
         "indexer.imagery.stac.query.find_spec", lambda name: None if "odc" in name else object()
     )
     said = refusal(command(clouded, tmp_path), capsys)
-    assert said.startswith("--imagery stac needs odc-stac: pip install 'gair-geolocator[stac]'")
+    assert said.startswith(
+        "imagery from a catalogue needs odc-stac: pip install 'gair-geolocator[stac]'"
+    )
 
 
 def test_threads_end_with_the_imagery(clouded: World, tmp_path: Path) -> None:

@@ -42,20 +42,20 @@ def random_dates(count: int) -> list[DigitalNumbers]:
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 8])
 def test_the_median_is_that_of_what_is_there(count: int) -> None:
     dates = random_dates(count)
-    found = combine(dates, "median")
-    for place in np.ndindex(*found.shape):
+    composite = combine(dates, "median")
+    for place in np.ndindex(*composite.shape):
         there = [int(dn[place]) for dn in dates if dn[place] != MISSING]
         wanted = np.rint(np.median(there)) if there else MISSING
-        assert found[place] == wanted, place
+        assert composite[place] == wanted, place
 
 
 def test_the_best_is_the_first_that_is_there() -> None:
     dates = random_dates(4)
-    found = combine(dates, "best")
-    np.testing.assert_array_equal(found, merge_day(dates))
+    composite = combine(dates, "best")
+    np.testing.assert_array_equal(composite, merge_day(dates))
     for row, column in np.ndindex(20, 30):
         there = [dn[:, row, column] for dn in dates if dn[0, row, column] != MISSING]
-        np.testing.assert_array_equal(found[:, row, column], there[0] if there else 0)
+        np.testing.assert_array_equal(composite[:, row, column], there[0] if there else 0)
 
 
 def test_clouds_shadows_snow_and_gaps_are_not_ground() -> None:
@@ -73,17 +73,17 @@ def test_scale_and_offset_are_those_of_each_band() -> None:
         StacBand("B3", "green", "", 2e-4, 0.0, True, None),
     ]
     seen = np.array([[True, True, False]])
-    found = digital_numbers(stored, bands, seen)
-    assert found.tolist() == [[[500, 1, 0]], [[3000, 1800, 0]]]  # below 0 is as dark as it gets
+    numbers = digital_numbers(stored, bands, seen)
+    assert numbers.tolist() == [[[500, 1, 0]], [[3000, 1800, 0]]]  # below 0 is as dark as it gets
 
 
 def test_sampling_leaves_gaps_out() -> None:
     values = np.array([[[100, 200], [300, 0]]], dtype=np.uint16)
     column = np.array([0.5, 1.0, 1.5, 1.0, 1.5, -5.0])
     row = np.array([0.5, 0.5, 0.5, 1.0, 1.5, 0.5])
-    found = bilinear(values, column, row, gap=0)[0]
-    np.testing.assert_allclose(found[:4], [100, 150, 200, 200])
-    assert np.isnan(found[4:]).all()
+    sampled = bilinear(values, column, row, gap=0)[0]
+    np.testing.assert_allclose(sampled[:4], [100, 150, 200, 200])
+    assert np.isnan(sampled[4:]).all()
 
 
 def test_windows_cover_a_tile_once() -> None:
@@ -241,16 +241,16 @@ def test_a_raster_in_another_crs_is_that_of_its_pixels(
     west, north = transformer(LONLAT, "EPSG:3857")(*lonlat_deg)
     x = west + (np.arange(size[1]) + 0.5) * 16
     y = north - (np.arange(size[0]) + 0.5) * 16
-    found = transformed_grid(to_utm, x, y)
+    moved = transformed_grid(to_utm, x, y)
     wanted = to_utm(*np.meshgrid(x, y))
-    assert found[0].shape == size
-    np.testing.assert_allclose(found, wanted, rtol=0, atol=0.02)  # a 500th of a pixel
+    assert moved[0].shape == size
+    np.testing.assert_allclose(moved, wanted, rtol=0, atol=0.02)  # a 500th of a pixel
 
 
 def test_a_raster_that_leaves_a_crs_is_asked_for_pixel_by_pixel() -> None:
     to_mercator = transformer(LONLAT, "EPSG:3857")
     x, y = np.linspace(0, 1, 20), np.linspace(89, 91, 40)  # over the pole
-    found = transformed_grid(to_mercator, x, y)
-    np.testing.assert_array_equal(found, to_mercator(*np.meshgrid(x, y)))
-    assert np.isfinite(found).any()
-    assert not np.isfinite(found).all()
+    moved = transformed_grid(to_mercator, x, y)
+    np.testing.assert_array_equal(moved, to_mercator(*np.meshgrid(x, y)))
+    assert np.isfinite(moved).any()
+    assert not np.isfinite(moved).all()

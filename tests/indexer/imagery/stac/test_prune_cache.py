@@ -41,10 +41,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 def read(world: World, cache: Path, dates: str = DATES) -> np.ndarray:
     with world.open(cache, dates=dates) as imagery:
-        found = imagery.read(FRAME, SHAPE).dn
+        dn = imagery.read(FRAME, SHAPE).dn
     del imagery
     gc.collect()  # nobody uses the cache any more
-    return found
+    return dn
 
 
 @pytest.fixture(scope="module")
@@ -128,8 +128,8 @@ def test_only_what_builds_put_there_goes(cache: Path) -> None:
         path.write_bytes(bytes(1000))
     half = scene_folder / ".fine-0000-0000.123.tmp.tif"
     half.write_bytes(bytes(10))
-    found = prune_imagery(cache)
-    assert (found.removed, found.removed_bytes) == (1, 10)  # left by a build that died
+    pruned = prune_imagery(cache)
+    assert (pruned.removed, pruned.removed_bytes) == (1, 10)  # left by a build that died
     assert not half.exists()
     prune_imagery(cache, most_bytes=0)
     assert set(cache.rglob("*.tif")) == set(mine)

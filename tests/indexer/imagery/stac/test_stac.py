@@ -132,11 +132,11 @@ def test_another_process_opens_the_same_scenes_unasked(five_dates: World, tmp_pa
     with five_dates.open(tmp_path, dates_a_place=1) as imagery:
         frame = imagery.read(FRAME, SHAPE)
         told, packed = imagery.describe(), pickle.dumps(imagery.opener())
-    asked = len(five_dates.files.log)
+    requests = len(five_dates.files.log)
     with pickle.loads(packed)() as again:
         assert again.describe() == told
         np.testing.assert_array_equal(again.read(FRAME, SHAPE).dn, frame.dn)
-    assert len(five_dates.files.log) == asked
+    assert len(five_dates.files.log) == requests
     assert len(packed) < 100_000
 
 
@@ -158,8 +158,10 @@ def test_a_region_without_clear_scenes_says_what_to_relax(
         five_dates.open(tmp_path, max_cloud=0.5)
     text = str(caught.value)
     assert "riverside (bbox -0.140,51.475,-0.075,51.535) from 2024-05-01 to 2024-07-31" in text
-    assert "at most 0.5 % of clouds; 6 are cloudier, the clearest has 1 %: raise --max-" in text
-    with pytest.raises(ImageryError, match="nor with more: widen --dates, or check the region"):
+    assert (
+        "at most 0.5 % of clouds; 6 are cloudier, the clearest has 1 %: raise `max_cloud`" in text
+    )
+    with pytest.raises(ImageryError, match="nor with more: widen `dates`, or check the region"):
         five_dates.open(tmp_path, dates="2020-01-01/2020-02-01")
     ocean = region_from_bbox((-30.0, 40.0, -29.9, 40.1), name="ocean")
     with pytest.raises(ImageryError, match="shows ocean .* nor with more"):
@@ -187,8 +189,8 @@ def test_answers_of_many_pages_are_read_to_the_end(five_dates: World, tmp_path: 
         changed = {**first["properties"], "datetime": when, "eo:cloud_cover": number / 10}
         items.append({**first, "id": f"S2_{number:03d}", "properties": changed})
     with stac_api(items, tmp_path / "api") as url:
-        found = search(five_dates.query(url=url), REGION.geometry, "riverside")
-    assert [item.id for item in found] == [f"S2_{n:03d}" for n in range(201)]  # to 20.0 %
+        items = search(five_dates.query(url=url), REGION.geometry, "riverside")
+    assert [item.id for item in items] == [f"S2_{n:03d}" for n in range(201)]  # to 20.0 %
 
 
 def test_the_last_twelve_months_are_whole_ones() -> None:

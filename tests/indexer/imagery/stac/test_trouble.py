@@ -88,11 +88,11 @@ def test_what_was_fetched_before_a_server_went_away_is_kept(
         with pytest.raises(ImageryError, match="What was fetched is kept in"):
             imagery.read(FRAME, SHAPE)
     assert [file.name for file in cache.rglob("*.tif")] == ["coarse-0000-0000.tif"]
-    asked = len(one_scene.files.log)
+    requests = len(one_scene.files.log)
     one_scene.files.always = None
     with one_scene.open(cache) as imagery:
         assert imagery.read(FRAME, SHAPE).valid.all()
-    again = {path for _, path, _, _ in one_scene.files.log[asked:]}
+    again = {path for _, path, _, _ in one_scene.files.log[requests:]}
     assert {Path(path).stem for path in again} == {"B2", "B3", "B4", "B8"}
 
 

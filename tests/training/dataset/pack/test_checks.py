@@ -39,9 +39,9 @@ def street(tmp_path: Path) -> Path:
 
 
 def reason(path: Path, lonlat_deg: Place) -> str:
-    (found,) = check_photos([ListedPhoto("photo", path, "photo", lonlat_deg)], COVERAGE)
-    assert found in ("", *REASONS)
-    return found
+    (reason,) = check_photos([ListedPhoto("photo", path, "photo", lonlat_deg)], COVERAGE)
+    assert reason in ("", *REASONS)
+    return reason
 
 
 @pytest.mark.parametrize(
@@ -91,14 +91,14 @@ def photos_at(folder: Path, places: list[Place], seeds: list[int]) -> list[str]:
 
 def test_the_same_photo_in_the_same_place_counts_once(tmp_path: Path) -> None:
     near = (STUTTGART[0], STUTTGART[1] + 5e-5)  # 5.6 metres
-    found = photos_at(tmp_path, [STUTTGART, near, STUTTGART, STUTTGART], [1, 1, 2, 1])
-    assert found == ["", DUPLICATE, "", DUPLICATE]
+    reasons = photos_at(tmp_path, [STUTTGART, near, STUTTGART, STUTTGART], [1, 1, 2, 1])
+    assert reasons == ["", DUPLICATE, "", DUPLICATE]
 
 
 def test_the_same_photo_in_different_places_counts_nowhere(tmp_path: Path) -> None:
     far = (STUTTGART[0], STUTTGART[1] + 2e-4)  # 22 metres
-    found = photos_at(tmp_path, [STUTTGART, far, STUTTGART], [1, 1, 2])
-    assert found == [CONTRADICTORY, CONTRADICTORY, ""]
+    reasons = photos_at(tmp_path, [STUTTGART, far, STUTTGART], [1, 1, 2])
+    assert reasons == [CONTRADICTORY, CONTRADICTORY, ""]
 
 
 def test_a_contradiction_counts_even_where_one_place_has_no_imagery(tmp_path: Path) -> None:
@@ -106,8 +106,8 @@ def test_a_contradiction_counts_even_where_one_place_has_no_imagery(tmp_path: Pa
 
 
 def test_a_photo_without_a_place_contradicts_nothing(tmp_path: Path) -> None:
-    found = photos_at(tmp_path, [None, (0.0, 0.0), STUTTGART], [1, 1, 1])
-    assert found == [NO_COORDINATES, NULL_ISLAND, ""]
+    reasons = photos_at(tmp_path, [None, (0.0, 0.0), STUTTGART], [1, 1, 1])
+    assert reasons == [NO_COORDINATES, NULL_ISLAND, ""]
 
 
 def test_files_that_differ_only_at_their_end_differ(tmp_path: Path) -> None:

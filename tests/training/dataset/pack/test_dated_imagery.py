@@ -90,12 +90,12 @@ def test_pixels_are_those_an_index_would_see(tmp_path: Path) -> None:
     path = write_city(tmp_path / "city_20240501T101010.tif", hole=True)
     square = Footprint.web_mercator_square(city_lonlat(2100, 2100), 2446.0)
     with opened(path) as imagery, open_imagery(path) as plain:
-        found = imagery.read("2024-05-01", square)
-        assert found.dn.shape == (10, 152, 152)  # 2446 metres times cos(51.5 degrees), at 10 m
+        frame = imagery.read("2024-05-01", square)
+        assert frame.dn.shape == (10, 152, 152)  # 2446 metres times cos(51.5 degrees), at 10 m
         expected = plain.read(square, (152, 152))
-        assert 0.5 < found.valid_fraction < 1
-        np.testing.assert_array_equal(found.dn, expected.dn)
-        np.testing.assert_array_equal(found.valid, expected.valid)
+        assert 0.5 < frame.valid_fraction < 1
+        np.testing.assert_array_equal(frame.dn, expected.dn)
+        np.testing.assert_array_equal(frame.valid, expected.valid)
 
 
 def test_a_layer_elsewhere_is_not_read(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_imagery_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(ImageryError, match="check the path"):
         opened(tmp_path / "nowhere.tif")
     path = write_flat(tmp_path / "a.tif")
-    with pytest.raises(UsageError, match="--dn-scale 0"):
+    with pytest.raises(UsageError, match="`dn_scale` 0"):
         opened(path, dn_scale=0.0)
     with pytest.raises(BandError, match="stated order has 2"):
         opened(path, bands=("B2", "B3"))

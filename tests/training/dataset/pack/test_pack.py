@@ -91,14 +91,14 @@ def test_everything_a_row_says_is_kept(city_tif: Path, tmp_path: Path) -> None:
     header, row = [*header, "credit"], [*row, "by someone"]
     write_manifest(tmp_path / "photos.csv", header, [row])
     pack_quietly(tmp_path / "photos.csv", city_tif, tmp_path / "out", licence="CC0", source="me")
-    (found,) = pq.read_table(tmp_path / "out/photos/train-00000.parquet").to_pylist()
-    assert found["photo_id"] == "one"
-    assert found["heading_deg"] == 270.0
-    assert found["captured_at"] == "2020-05-01T10:00:00+00:00"
-    assert (found["licence"], found["source"]) == ("CC BY-SA 4.0", "Mapillary")
-    assert found["attribution"] == "by someone"
-    assert found["place"] == f"around {lat:.4f} {lon:.4f}"
-    assert column(tmp_path / "out", "frames", "place") == [found["place"]]
+    (row,) = pq.read_table(tmp_path / "out/photos/train-00000.parquet").to_pylist()
+    assert row["photo_id"] == "one"
+    assert row["heading_deg"] == 270.0
+    assert row["captured_at"] == "2020-05-01T10:00:00+00:00"
+    assert (row["licence"], row["source"]) == ("CC BY-SA 4.0", "Mapillary")
+    assert row["attribution"] == "by someone"
+    assert row["place"] == f"around {lat:.4f} {lon:.4f}"
+    assert column(tmp_path / "out", "frames", "place") == [row["place"]]
 
 
 def test_each_reason_is_counted_with_examples(two_days: Path, tmp_path: Path) -> None:

@@ -18,11 +18,11 @@ from training.dataset.shards import ShardedDataset
 
 
 def squares_of(out: Path) -> dict[str, list[shapely.Geometry]]:
-    found: dict[str, list[shapely.Geometry]] = {}
+    squares: dict[str, list[shapely.Geometry]] = {}
     for split in json.loads((out / "dataset.json").read_bytes())["splits"]:
         dataset = ShardedDataset.open(out, split)
-        found[split] = [shapely.box(*footprint.bounds_wsen) for footprint in dataset.footprints]
-    return found
+        squares[split] = [shapely.box(*footprint.bounds_wsen) for footprint in dataset.footprints]
+    return squares
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_no_footprint_of_two_splits_overlaps(
     assert 9 <= len(places) <= 25
     assert {place.startswith("block ") for place in places} == {by == "block"}
     squares = {
-        name: shapely.union_all(found) for name, found in squares_of(tmp_path / "out").items()
+        name: shapely.union_all(boxes) for name, boxes in squares_of(tmp_path / "out").items()
     }
     on_map_m = 100 / math.cos(math.radians(51.5))
     for a, b in (("train", "val"), ("train", "test"), ("val", "test")):

@@ -32,9 +32,9 @@ def kept(content: bytes, folder: Path, max_px: int = 1024) -> bytes:
 def assert_bare(jpeg: bytes) -> None:
     with Image.open(io.BytesIO(jpeg)) as image:
         assert image.format == "JPEG"
-        known = {"jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi"}
-        known |= {"adobe", "adobe_transform", "progressive", "progression"}
-        assert set(image.info) <= known
+        harmless = {"jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi"}
+        harmless |= {"adobe", "adobe_transform", "progressive", "progression"}
+        assert set(image.info) <= harmless
         assert not image.getexif()
     for trace in (b"Exif", b"GPS", b"http:", b"Photoshop", b"ICC_PROFILE", b"MPF"):
         assert trace not in jpeg
@@ -99,9 +99,9 @@ def test_photos_are_upright(tmp_path: Path, orientation: int) -> None:
     image = photo(size=(64, 40))
     content = encode(image, "JPEG", quality=95, exif=exif_with({0x0112: orientation}))
     expected = UPRIGHT[orientation](np.asarray(image).astype(float))
-    found = pixels(kept(content, tmp_path)).astype(float)
-    assert found.shape == expected.shape
-    assert np.abs(found - expected).mean() < 12
+    packed = pixels(kept(content, tmp_path)).astype(float)
+    assert packed.shape == expected.shape
+    assert np.abs(packed - expected).mean() < 12
     assert kept(content, tmp_path) == kept(content, tmp_path)
 
 
@@ -114,8 +114,8 @@ def test_other_formats_become_jpeg(tmp_path: Path, kind: str) -> None:
         content = encode(image.convert("CMYK"), "JPEG")
     else:
         content = encode(image, kind, **({"pnginfo": info} if kind == "PNG" else {}))
-    found = pixels(kept(content, tmp_path)).astype(float)
-    assert np.abs(found - np.asarray(image).astype(float)).mean() < 12
+    packed = pixels(kept(content, tmp_path)).astype(float)
+    assert np.abs(packed - np.asarray(image).astype(float)).mean() < 12
 
 
 @pytest.mark.parametrize(
@@ -170,11 +170,11 @@ def test_real_photos(shared_dir: Path) -> None:
     unchanged = 0
     for file in files:
         content = file.read_bytes()
-        found = photo_bytes(file, file.name, 1024)
-        assert_bare(found.jpeg)
+        packed = photo_bytes(file, file.name, 1024)
+        assert_bare(packed.jpeg)
         opened = open_photo(content)
-        assert found.gps_lonlat_deg == opened.gps_lonlat_deg
+        assert packed.gps_lonlat_deg == opened.gps_lonlat_deg
         if max(opened.rgb.size) <= 1024:
             unchanged += 1
-            assert np.array_equal(pixels(found.jpeg), np.asarray(opened.rgb)), file.name
+            assert np.array_equal(pixels(packed.jpeg), np.asarray(opened.rgb)), file.name
     assert unchanged >= 20

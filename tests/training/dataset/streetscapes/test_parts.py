@@ -142,7 +142,7 @@ def test_few_days_are_far_apart(tmp_path: Path) -> None:
         few = FewDays(imagery, 2)
         assert few.coverage.equals(imagery.coverage)
         assert (few.read("2023-02-01", square).dn == imagery.read("2023-02-01", square).dn).all()
-        with pytest.raises(UsageError, match="--dates-per-footprint 0"):
+        with pytest.raises(UsageError, match="`dates_per_footprint` 0"):
             FewDays(imagery, 0)
 
 
