@@ -91,14 +91,14 @@ class Windows:
             StorageError: The cache's disk refused.
         """
         if len(scenes) == 1:
-            return [self._one(scenes[0], place)]
-        return list(self._pool.map(lambda scene: self._one(scene, place), scenes))
+            return [self._window(scenes[0], place)]
+        return list(self._pool.map(lambda scene: self._window(scene, place), scenes))
 
     def close(self) -> None:
         """Stop the threads."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _one(self, scene: StacScene, place: WindowPlace) -> DigitalNumbers:
+    def _window(self, scene: StacScene, place: WindowPlace) -> DigitalNumbers:
         kept = self.cache.get(scene, place)
         if kept is not None:
             return kept
