@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from gair.errors import UsageError
 from gair.fields import option
+from indexer.imagery.stac.query import StacQuery, require_packages
 
 if TYPE_CHECKING:
     from indexer.imagery.source import ImagerySource
@@ -94,19 +95,7 @@ class ImageryChoice:
     dn_offset: float = option(0.0, group=_FILES)
     """Then add this (-1000 for ESA products of baseline 04.00 and later)."""
 
-    collection: str = option(
-        "sentinel-2-c1-l2a", flags="--stac-collection", metavar="ID", group=_CATALOGUE
-    )
-    """Of Sentinel-2 Level-2A."""
-    dates: str | None = option(None, metavar="FROM/TO", group=_CATALOGUE)
-    """Days as YYYY-MM-DD, both included (default: the last twelve calendar months)."""
-    max_cloud: float = option(20.0, metavar="PERCENT", group=_CATALOGUE)
-    """Leave out scenes with more clouds."""
-    composite: Literal["median", "best"] = option("median", group=_CATALOGUE)
-    """Of the dates of a place: their median, or for each pixel the best one."""
-    dates_a_place: int = option(4, flags="--dates-per-place", group=_CATALOGUE)
-    """Least cloudy dates that every place is made from; where clouds hide the ground on all of
-    them, up to twice as many more are looked at."""
+    query: StacQuery = option(factory=StacQuery, group=_CATALOGUE)
     imagery_cache: Path | None = option(None, metavar="DIR", group=_CATALOGUE)
     """Where fetched pixels are kept; prune --imagery limits it (default: $GAIR_IMAGERY_CACHE, else
     ~/.cache/gair/imagery)."""
@@ -139,10 +128,6 @@ class ImageryChoice:
 
     @contextmanager
     def _opened_catalogue(self, region: Region | None, *, quiet: bool) -> Iterator[Opened]:
-        from datetime import UTC, datetime
-
-        from indexer.imagery.stac.query import require_packages
-
         if region is None:
             raise UsageError(
                 "--imagery stac needs to know which area: pass --region, --bbox, --polygon or "
@@ -155,16 +140,11 @@ class ImageryChoice:
             )
         require_packages()
         from indexer.imagery.stac.imagery import open_stac
-        from indexer.imagery.stac.query import EARTH_SEARCH, StacQuery, last_twelve_months
 
-        query = StacQuery(
-            dates=self.dates or last_twelve_months(datetime.now(UTC).date()),
-            url=self.catalogue_url or EARTH_SEARCH,
-            collection=self.collection,
-            max_cloud=self.max_cloud,
-            composite=self.composite,
-            dates_a_place=self.dates_a_place,
-            spare_dates=2 * self.dates_a_place,
+        query = replace(
+            self.query,
+            url=self.catalogue_url or self.query.url,
+            spare_dates=2 * self.query.dates_a_place,
         )
         with open_stac(region, query, cache=self.imagery_cache) as imagery:
             yield imagery, imagery.opener()

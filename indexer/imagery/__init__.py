@@ -1,24 +1,32 @@
 """Imagery: where the pixels of a frame come from.
 
 :mod:`~indexer.imagery.source` says what any source offers; :func:`open_imagery` opens the one that
-reads local files. Importing this package is cheap; rasterio is imported when a file is opened.
+reads local files. Importing this package is cheap; NumPy and rasterio are imported when a name is first used.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from indexer.imagery.source import FramePixels, ImagerySource
-
 if TYPE_CHECKING:
-    from indexer.imagery.files import LocalImagery, open_imagery
+    from indexer.imagery.files import LocalImagery as LocalImagery
+    from indexer.imagery.files import open_imagery as open_imagery
+    from indexer.imagery.source import FramePixels as FramePixels
+    from indexer.imagery.source import ImagerySource as ImagerySource
 
-__all__ = ["FramePixels", "ImagerySource", "LocalImagery", "open_imagery"]
+_HOME = {
+    "FramePixels": "indexer.imagery.source",
+    "ImagerySource": "indexer.imagery.source",
+    "LocalImagery": "indexer.imagery.files",
+    "open_imagery": "indexer.imagery.files",
+}
+
+__all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401
-    if name not in __all__:
+    if name not in _HOME:
         raise AttributeError(f"module 'indexer.imagery' has no attribute {name!r}")
-    from indexer.imagery import files
+    import importlib
 
-    return getattr(files, name)
+    return getattr(importlib.import_module(_HOME[name]), name)

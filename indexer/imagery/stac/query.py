@@ -9,20 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import date, timedelta
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
-import shapely
-from shapely.geometry import MultiPolygon, Polygon
-
 from gair.errors import ImageryError, UsageError
+from gair.fields import option
 from gair.http import Patience
 
 if TYPE_CHECKING:
     from pystac import Item
     from pystac_client import Client
+    from shapely.geometry import MultiPolygon, Polygon
 
 EARTH_SEARCH = "https://earth-search.aws.element84.com/v1"
 COLLECTION = "sentinel-2-c1-l2a"
@@ -42,22 +41,26 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 class StacQuery:
     """Which scenes to build from."""
 
-    dates: str
-    """``FROM/TO``, both days included; :func:`last_twelve_months` is the command line's default."""
-    url: str = EARTH_SEARCH
-    collection: str = COLLECTION
-    max_cloud: float = 20.0
-    """Scenes with more clouds, per cent of the whole scene, are not used."""
+    dates: str = option("", metavar="FROM/TO")
+    """Days as YYYY-MM-DD, both included (default: the last twelve calendar months)."""
+    url: str = option(EARTH_SEARCH, flags=None)
+    """Of the catalogue."""
+    collection: str = option(COLLECTION, flags="--stac-collection", metavar="ID")
+    """Of Sentinel-2 Level-2A."""
+    max_cloud: float = option(20.0, metavar="PERCENT")
+    """Leave out scenes with more clouds, per cent of the whole scene."""
     composite: Composite = "median"
-    """Of the dates of a place: their ``median``, or for each pixel the ``best``, the least cloudy
-    scene that shows it."""
-    dates_a_place: int = 4
-    """Dates that every place is made from, the least cloudy ones."""
-    spare_dates: int = 8
+    """Of the dates of a place: their median, or for each pixel the best one."""
+    dates_a_place: int = option(4, flags="--dates-per-place")
+    """Least cloudy dates that every place is made from; where clouds hide the ground on all of
+    them, up to twice as many more are looked at."""
+    spare_dates: int = option(8, flags=None)
     """Further dates, one by one, where clouds hide the ground on all of those."""
-    patience: Patience = field(default_factory=Patience)
+    patience: Patience = option(factory=Patience, flags=None)
 
     def __post_init__(self) -> None:
+        if not self.dates:
+            object.__setattr__(self, "dates", last_twelve_months(datetime.now(UTC).date()))
         check_dates(self.dates)
         if not 0 < self.max_cloud <= 100:
             raise UsageError(f"`max_cloud` {self.max_cloud:g} is not above 0 and at most 100")
@@ -204,6 +207,8 @@ def _boxes(area: Polygon | MultiPolygon) -> list[list[float]]:
     west, _, east, _ = area.bounds
     if east - west < 180:
         return [list(area.bounds)]
+    import shapely
+
     parts = shapely.get_parts(area)
     sides = [[p for p in parts if p.bounds[0] < 0], [p for p in parts if p.bounds[0] >= 0]]
     return [list(map(float, shapely.total_bounds(side))) for side in sides if side]
