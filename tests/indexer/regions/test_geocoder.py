@@ -130,6 +130,13 @@ def test_what_a_geocoder_cannot_tell(url: str, name: str, says: str) -> None:
         find_place(name, url)
 
 
+def test_a_geocoder_on_this_machine_is_asked_without_a_proxy(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    assert find_place("Toytown", url).name == "toytown"
+
+
 def test_addresses_that_cannot_work() -> None:
     with pytest.raises(RegionError, match=r"cannot reach the geocoder http://127\.0\.0\.1:9 "):
         find_place("x", "http://127.0.0.1:9")
