@@ -54,7 +54,7 @@ class Listed:
 def listed_photos(count: int, *, seed: int = 0, per_photo: int = 0) -> list[Listed]:
     """Photos of all cities in turn, every third of KartaView, taken in various months."""
     rng = np.random.default_rng(seed)
-    found = []
+    rows = []
     for number in range(count):
         city = list(CORNERS)[number % len(CORNERS)]
         east, south = (start + rng.uniform(0, SIDE_M) for start in CORNERS[city])
@@ -67,8 +67,8 @@ def listed_photos(count: int, *, seed: int = 0, per_photo: int = 0) -> list[List
             captured_ms=1_560_000_000_000 + number * 10**9,
         )
         month = number % 12 + 1
-        found.append(Listed(served, city, when=f"2019-{month:02d}-08 10:20:00.500000+02:00"))
-    return found
+        rows.append(Listed(served, city, when=f"2019-{month:02d}-08 10:20:00.500000+02:00"))
+    return rows
 
 
 def blurred_photo(seed: int) -> bytes:

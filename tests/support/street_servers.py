@@ -224,7 +224,7 @@ class _Handler(BaseHTTPRequestHandler):
                                        "code": 2}})  # fmt: skip
         else:
             file_url = state.fresh_url(one)
-            known = {
+            facts = {
                 "id": image_id,
                 "geometry": {"type": "Point", "coordinates": list(one.lonlat_deg)},
                 "captured_at": one.captured_ms,
@@ -235,7 +235,7 @@ class _Handler(BaseHTTPRequestHandler):
                 "thumb_1024_url": file_url,
                 "thumb_2048_url": file_url,
             }
-            self._json(200, {k: v for k, v in known.items() if k in query["fields"].split(",")})
+            self._json(200, {k: v for k, v in facts.items() if k in query["fields"].split(",")})
 
     def _token_refused(self) -> None:
         status = int(self.server_state.token_answer or 401)

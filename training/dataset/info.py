@@ -1,4 +1,4 @@
-"""A data set in a few lines: how much, where, when, whose, and what was left out."""
+"""Description of a data set in a few lines: how much, where, when, whose, what was left out."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def info_lines(folder: Path, *, verify: bool) -> list[str]:
             f"longitude {west:.4f} to {east:.4f}, latitude {south:.4f} to {north:.4f}"
         )
     days = sorted({day for split in splits for dates in split.dates for day in dates})
-    known = [day for day in days if day]
+    dated = [day for day in days if day]
     headings = sum(int(np.isfinite(split.heading_deg).sum()) for split in splits)
     lines += [
         f"  frames    {manifest['footprint_mercator_m']:,.0f} Web-Mercator metres; "
-        f"{_days(known)}{', some of unknown day' if known and '' in days else ''}",
+        f"{_days(dated)}{', some of unknown day' if dated and '' in days else ''}",
         f"  headings  of {headings:,} photos",
         f"  licences  {_counted(manifest['licences'])}",
         f"  sources   {_counted(manifest['sources'])}",
@@ -53,10 +53,10 @@ def info_lines(folder: Path, *, verify: bool) -> list[str]:
     return lines
 
 
-def _days(known: list[str]) -> str:
-    if not known:
+def _days(days: list[str]) -> str:
+    if not days:
         return "unknown days"
-    return known[0] if len(known) == 1 else f"{len(known)} days, {known[0]} to {known[-1]}"
+    return days[0] if len(days) == 1 else f"{len(days)} days, {days[0]} to {days[-1]}"
 
 
 def _counted(counts: dict[str, int], most: int = 8) -> str:

@@ -90,18 +90,18 @@ def test_every_flag_arrives() -> None:
     }  # fmt: skip
     switches = ["--date-from-name", "--synthetic", "--overwrite", "--quiet"]
     words = [f"{flag}={value}" for flag, value in flags.items()]
-    found = options_of(["pack", *NEEDED, *words, *switches])
+    changed = options_of(["pack", *NEEDED, *words, *switches])
     default = options_of(["pack", *NEEDED])
     for part, plain in (
-        (found, default),
-        (found.split, default.split),
-        (found.reading, default.reading),
+        (changed, default),
+        (changed.split, default.split),
+        (changed.reading, default.reading),
     ):
         values = vars(part)
         same = {name for name in values if values[name] == vars(plain)[name]}
         assert same <= {"photos", "imagery", "out"}
-    assert found.split.shares == (0.5, 0.3, 0.2)
-    assert found.reading.dn_offset == -1000.0
+    assert changed.split.shares == (0.5, 0.3, 0.2)
+    assert changed.reading.dn_offset == -1000.0
 
 
 def test_pack_and_info(manifest: Path, city_tif: Path, tmp_path: Path, capsys: Capture) -> None:
@@ -113,13 +113,13 @@ def test_pack_and_info(manifest: Path, city_tif: Path, tmp_path: Path, capsys: C
     assert told.err == ""
     lines = told.out.splitlines()
     assert lines[0] == f"data set {out}"
-    found = re.fullmatch(r"photos: 31 found, (\d+) packed, (\d+) left out", lines[1])
-    assert found
-    assert sum(map(int, found.groups())) == 31
+    counts = re.fullmatch(r"photos: 31 found, (\d+) packed, (\d+) left out", lines[1])
+    assert counts
+    assert sum(map(int, counts.groups())) == 31
     of_splits = [re.match(r"  (\w+) +(\d+) photos, ", line) for line in lines]
     packed = {m[1]: int(m[2]) for m in of_splits if m}
     assert list(packed) == ["train", "val", "test"]
-    assert sum(packed.values()) == int(found[1])
+    assert sum(packed.values()) == int(counts[1])
     assert "       1  outside the imagery: 0030.jpg" in lines
     assert "imagery: day unknown" in lines
 
@@ -130,8 +130,8 @@ def test_pack_and_info(manifest: Path, city_tif: Path, tmp_path: Path, capsys: C
         assert re.search(rf"  {split} +{count} photos, .* longitude -0\.1\d+ to ", text)
     for words in (
         "frames    800 Web-Mercator metres; unknown days",
-        f"licences  CC0: {found[1]}",
-        f"sources   unknown: {found[1]}",
+        f"licences  CC0: {counts[1]}",
+        f"sources   unknown: {counts[1]}",
         "imagery   Contains modified Copernicus Sentinel data",
         "outside the imagery: 1",
         "verified  6 files are as they were written",

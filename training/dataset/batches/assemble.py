@@ -1,4 +1,4 @@
-"""Make a batch: read, decode, preprocess, augment.
+"""Maker of batches: reads, decodes, preprocesses and augments.
 
 Every random choice has a generator of its own, seeded by what it is about (a photo in an epoch, a
 footprint in a batch), so a batch is the same whoever makes it.
@@ -89,11 +89,13 @@ class BatchMaker:
         )
         xy = np.empty((len(photos), 2))
         for row, footprint in enumerate(footprints):
-            here = frame_of_photo == row
-            xy[here] = self._dataset.footprints[footprint].frame_xy(lonlat_deg[here])
+            in_frame = frame_of_photo == row
+            xy[in_frame] = self._dataset.footprints[footprint].frame_xy(lonlat_deg[in_frame])
             if self._options.coordinate_noise_m:
                 shape = self._dataset.footprints[footprint]
-                xy[here], lonlat_deg[here] = self._misplaced(photos[here], xy[here], shape)
+                xy[in_frame], lonlat_deg[in_frame] = self._misplaced(
+                    photos[in_frame], xy[in_frame], shape
+                )
         batch = Batch(
             photos=pixels,
             frames=torch.stack([self._frame(task, int(footprint)) for footprint in footprints]),
@@ -114,6 +116,7 @@ class BatchMaker:
         side_m = haversine_m(corners[[0, 2]], corners[[1, 3]])  # (2,) along x and y
         seeds = ([_PLACE_STREAM, self._options.seed, int(photo)] for photo in photos)
         noise = np.array([np.random.default_rng(seed).standard_normal(2) for seed in seeds])
+        # A frame is 2 wide in frame coordinates and side_m on the ground.
         xy = np.clip(xy + 2 * self._options.coordinate_noise_m * noise / side_m, -1, 1)
         return xy, shape.lonlat_deg(xy)
 
@@ -144,7 +147,7 @@ class BatchMaker:
             )
             small = street_view_pixels([upright], side)[0]
             pixels[row] = augment_photo(small, rng, self._options.augment)
-        if skipped:
+        if skipped:  # a substitute may lie in another footprint: order by footprint again
             order = np.argsort(self._dataset.footprint_of_photo[photos], kind="stable")
             photos, pixels = photos[order], pixels[torch.from_numpy(order)]
         return photos, pixels, tuple(skipped)
@@ -157,6 +160,7 @@ class BatchMaker:
                 f"{self._dataset.describe_photo(broken)} cannot be decoded, and after {skipped} "
                 "such photos there is none to take its place: pack the data set anew"
             )
+        # One more than the batch has photos, so one of them is outside it.
         candidates = (broken + 1 + np.arange(len(task.photos) + 1)) % count
         return int(candidates[~np.isin(candidates, task.photos)][0])
 

@@ -77,15 +77,16 @@ class PairLoader:
         if self._stream is None:
             self._stream = self._start()
         try:
-            made = next(self._stream)
+            result = next(self._stream)
         except BaseException:
             self.close()
             raise
-        self.skipped.update(made.skipped)
-        self._epoch, self._next_batch = made.batch.epoch, made.batch.number + 1
+        self.skipped.update(result.skipped)
+        # Only now: what workers have made ahead is not counted, so a saved state repeats it.
+        self._epoch, self._next_batch = result.batch.epoch, result.batch.number + 1
         if self._next_batch == self.batches_per_epoch:
             self._epoch, self._next_batch = self._epoch + 1, 0
-        return made.batch
+        return result.batch
 
     def state_dict(self) -> dict[str, Any]:
         """Where the batches stand that were handed out; what workers made ahead does not count."""

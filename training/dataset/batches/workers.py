@@ -48,6 +48,8 @@ def made_by_workers(
         generator=torch.Generator(),  # or it would draw from the global one
         pin_memory=torch.cuda.is_available(),
     )
+    # The iterator starts the workers and hands the first tasks to them; results come back in the
+    # order of the tasks, whichever worker is first.
     with _held_back():
         results = iter(loader)
     end_workers = results._shutdown_workers  # type: ignore[attr-defined]

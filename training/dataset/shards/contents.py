@@ -1,4 +1,4 @@
-"""What a data set under construction holds so far, and what must not go in."""
+"""Contents of a data set in the making: what is in so far, and what must not go in."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _EDGE = 1 + 1e-6
 
 
 @dataclass
-class _Known:
+class _Entry:
     """A footprint that was named."""
 
     split: str
@@ -47,7 +47,7 @@ class Contents:
     """Keeps places in one split, footprints in one place, photos unique and inside."""
 
     def __init__(self) -> None:
-        self._footprints: dict[str, _Known] = {}
+        self._footprints: dict[str, _Entry] = {}
         self._split_of_place: dict[str, str] = {}
         self._photo_ids: set[str] = set()
         self._last_with_photos: str | None = None
@@ -57,20 +57,20 @@ class Contents:
 
     def add_frame(self, split: str, frame: FrameRecord) -> None:
         """Count a frame in, or refuse it."""
-        known = self._known(split, frame.place, frame.footprint_id)
+        entry = self._entry(split, frame.place, frame.footprint_id)
         shape = Footprint(frame.crs, frame.bounds_wsen)
-        if known.shape is not None and known.shape != shape:
+        if entry.shape is not None and entry.shape != shape:
             raise DatasetError(
                 f"footprint {frame.footprint_id!r} has frames with different bounds: "
                 "give each square an id of its own"
             )
-        if frame.acquired in known.dates:
+        if frame.acquired in entry.dates:
             raise DatasetError(
                 f"footprint {frame.footprint_id!r} has two frames of {frame.acquired!r}: keep one"
             )
-        known.shape = shape
-        known.dates.append(frame.acquired)
-        known.check_waiting(frame.footprint_id)
+        entry.shape = shape
+        entry.dates.append(frame.acquired)
+        entry.check_waiting(frame.footprint_id)
         if frame.attribution:
             self._attributions.add(frame.attribution)
 
@@ -83,8 +83,8 @@ class Contents:
                     f"photos {first.photo_id!r} and {photo.photo_id!r} are of footprints "
                     f"{first.footprint_id!r} and {photo.footprint_id!r}: add one footprint at once"
                 )
-            known = self._known(split, photo.place, photo.footprint_id)
-            if known.photos and self._last_with_photos != photo.footprint_id:
+            entry = self._entry(split, photo.place, photo.footprint_id)
+            if entry.photos and self._last_with_photos != photo.footprint_id:
                 raise DatasetError(
                     f"footprint {photo.footprint_id!r} has photos already, and others came "
                     "between: add the photos of a footprint in one go"
@@ -93,14 +93,14 @@ class Contents:
                 raise DatasetError(f"photo {photo.photo_id!r} comes twice: keep one")
             self._last_with_photos = photo.footprint_id
             self._photo_ids.add(photo.photo_id)
-            known.photos += 1
-            known.waiting.append((photo.photo_id, photo.lonlat_deg))
+            entry.photos += 1
+            entry.waiting.append((photo.photo_id, photo.lonlat_deg))
             self._licences[photo.licence] += 1
             self._sources[photo.source] += 1
         if photos:
-            known.check_waiting(photos[0].footprint_id)
+            entry.check_waiting(photos[0].footprint_id)
 
-    def _known(self, split: str, place: str, footprint_id: str) -> _Known:
+    def _entry(self, split: str, place: str, footprint_id: str) -> _Entry:
         if split not in SPLITS:
             raise UsageError(f"unknown split {split!r}; there are: {', '.join(SPLITS)}")
         if self._split_of_place.setdefault(place, split) != split:
@@ -108,13 +108,13 @@ class Contents:
                 f"place {place!r} is in the splits {self._split_of_place[place]!r} and {split!r}: "
                 "a place belongs to one"
             )
-        known = self._footprints.setdefault(footprint_id, _Known(split, place))
-        if known.place != place:
+        entry = self._footprints.setdefault(footprint_id, _Entry(split, place))
+        if entry.place != place:
             raise DatasetError(
-                f"footprint {footprint_id!r} is in the places {known.place!r} and {place!r}: "
+                f"footprint {footprint_id!r} is in the places {entry.place!r} and {place!r}: "
                 "a footprint belongs to one"
             )
-        return known
+        return entry
 
     def summary(self) -> dict[str, Any]:
         """The part of ``dataset.json`` that follows from the contents.
@@ -125,14 +125,14 @@ class Contents:
         if not self._photo_ids:
             raise DatasetError("there are no photos to make a data set of: see what was left out")
         counts: dict[str, Counter[str]] = defaultdict(Counter)
-        for footprint_id, known in self._footprints.items():
-            if known.shape is None:
+        for footprint_id, entry in self._footprints.items():
+            if entry.shape is None:
                 raise DatasetError(
-                    f"footprint {footprint_id!r} has {known.photos} photos and no frame: "
+                    f"footprint {footprint_id!r} has {entry.photos} photos and no frame: "
                     "add one, or leave the photos out"
                 )
-            here = counts[known.split]
-            here.update(photos=known.photos, footprints=1, frames=len(known.dates))
+            here = counts[entry.split]
+            here.update(photos=entry.photos, footprints=1, frames=len(entry.dates))
         for split in self._split_of_place.values():
             counts[split]["places"] += 1
         return {

@@ -160,8 +160,8 @@ class ShardedDataset:
         self.split = split
         self.manifest, self._fingerprint = read_manifest(folder)
         if split not in self.manifest["splits"]:
-            there = ", ".join(self.manifest["splits"]) or "none"
-            raise DatasetError(f"{folder} has no split {split!r}; there are: {there}")
+            splits = ", ".join(self.manifest["splits"]) or "none"
+            raise DatasetError(f"{folder} has no split {split!r}; there are: {splits}")
         self._files = ParquetIn(folder, self.manifest["shards"])
         self._photo_shards = self._files.shards(PHOTOS_FOLDER, split)
         self._frame_shards = self._files.shards(FRAMES_FOLDER, split)
@@ -263,7 +263,7 @@ class ShardedDataset:
         self._where_is: list[tuple[str, int]] = []  # of each row group: shard, number in it
         for shard in self._photo_shards:
             with self._files.reading(shard):
-                here = self._files.group_sizes(shard)
+                group_sizes = self._files.group_sizes(shard)
                 table = self._files.columns(shard, _PHOTO_COLUMNS).combine_chunks()
                 heading.append(table["heading_deg"].to_numpy().astype(np.float64))
                 lonlat.append(np.stack([table[c].to_numpy() for c in _PHOTO_COLUMNS[:2]], axis=1))
@@ -276,8 +276,8 @@ class ShardedDataset:
                 )
             of_name = np.asarray([numbers[name] for name in names.dictionary.to_pylist()])
             footprint.append(of_name[names.indices.to_numpy()].astype(np.int64))
-            self._where_is += [(shard, local) for local in range(len(here))]
-            sizes += here
+            self._where_is += [(shard, local) for local in range(len(group_sizes))]
+            sizes += group_sizes
         self.lonlat_deg = np.concatenate(lonlat)
         self.heading_deg = np.concatenate(heading)
         self.footprint_of_photo = np.concatenate(footprint)

@@ -1,4 +1,4 @@
-"""What a data set is made of: photos, and frames of imagery around them.
+"""Records of a data set: photos, and frames of imagery around them.
 
 A *footprint* is a square on the ground that a frame covers; it has a frame for each date. A *place*
 (a city, or a block of one) is the unit of splitting: all its footprints are in one split.

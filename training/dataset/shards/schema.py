@@ -1,4 +1,4 @@
-"""The folder of a data set: file names, columns and ``dataset.json``.
+"""Format of a data set on disk: file names, columns and ``dataset.json``.
 
 ::
 

@@ -1,4 +1,4 @@
-"""A data set of street photos of many cities, made from what the public may have.
+"""Data sets of street photos of many cities, made from what the public may have.
 
 ``python -m training.dataset streetscapes`` reads lists of photos (Global Streetscapes, OSV-5M,
 Mapillary's coverage tiles, KartaView's listings), chooses some, fetches them, and packs them with

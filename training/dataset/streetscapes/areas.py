@@ -1,4 +1,4 @@
-"""Areas whose photos are asked for, and the map tiles they are asked for by."""
+"""Areas and the map tiles that cover them, by which providers list photos."""
 
 from __future__ import annotations
 
@@ -75,13 +75,13 @@ def tiles_of(region: Region) -> list[Tile]:
     if count > _MOST_TILES:
         raise UsageError(f"area {region.name!r} spans {count:,} tiles: give cities, not countries")
     shapely.prepare(region.geometry)
-    found = set()
+    tiles = set()
     for columns, rows in parts:
         for tile in (Tile(x, y) for y in rows for x in columns):
             corners_deg = tile.footprint.lonlat_deg([[-1, -1], [1, -1], [1, 1], [-1, 1]])
             if shapely.intersects(region.geometry, Polygon(corners_deg)):
-                found.add(tile)
-    return sorted(found, key=lambda tile: (tile.y, tile.x))
+                tiles.add(tile)
+    return sorted(tiles, key=lambda tile: (tile.y, tile.x))
 
 
 def _tiles_around(part: Polygon) -> tuple[range, range]:
@@ -90,6 +90,8 @@ def _tiles_around(part: Polygon) -> tuple[range, range]:
     corners = lonlat_to_web_mercator([[west, north], [east, south]])
     side_m = WEB_MERCATOR_CIRCUMFERENCE_M / 2**ZOOM
     half_m = WEB_MERCATOR_CIRCUMFERENCE_M / 2
+    # Web Mercator counts y northwards from the equator, tiles count rows southwards from the north
+    # edge of the map: hence the -1.
     first, last = np.floor((corners * [1, -1] + half_m) / side_m).astype(int).tolist()
     columns, rows = (range(a, min(b, 2**ZOOM - 1) + 1) for a, b in zip(first, last, strict=True))
     return columns, rows

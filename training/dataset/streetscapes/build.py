@@ -1,4 +1,4 @@
-r"""From lists of photos to a data set.
+r"""Build of a data set from lists of photos.
 
 ::
 
@@ -82,12 +82,12 @@ def grounds(options: StreetscapesOptions, selection: Selection) -> dict[str, Bas
     lonlat_deg = np.stack([table["lon_deg"].to_numpy(), table["lat_deg"].to_numpy()], axis=1)
     cities = table["city"].to_pylist()
     places = city_places(lonlat_deg, cities, options.split.join_km)
-    found: defaultdict[str, list[BaseGeometry]] = defaultdict(list)
+    squares: defaultdict[str, list[BaseGeometry]] = defaultdict(list)
     numbers = range(len(places))
     for square in tile_squares(numbers, lonlat_deg, places, options.footprint_m):
         corners = square.footprint.lonlat_deg([[-1, -1], [1, -1], [1, 1], [-1, 1]])
-        found[square.place].append(shapely.Polygon(corners))
-    return {place: shapely.union_all(squares) for place, squares in sorted(found.items())}
+        squares[square.place].append(shapely.Polygon(corners))
+    return {place: shapely.union_all(parts) for place, parts in sorted(squares.items())}
 
 
 FACTS = "streetscapes"
@@ -170,8 +170,8 @@ def _fetch(
 ) -> Fetched:
     settled = journal.outcomes()
     sources = {photo.source for photo in wanted if photo.key not in settled}
-    asked = providers(web, options.endpoints, token(options, sources), options.fetch.max_px)
-    fetcher = PhotoFetcher(web, asked, options.work, options.fetch)
+    provider_of = providers(web, options.endpoints, token(options, sources), options.fetch.max_px)
+    fetcher = PhotoFetcher(web, provider_of, options.work, options.fetch)
     fetched = fetch_all(
         wanted,
         fetcher,

@@ -1,4 +1,4 @@
-"""Photos one could have: a row each, wherever they were heard of."""
+"""Candidates: photos one could have, a row each, wherever they are listed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The card of a data set: what is in it, whose it is, what is not in it and why.
+"""Card of a data set: what is in it, whose it is, what is not in it and why.
 
 ``README.md`` and ``map.png`` beside the shards; both follow from the data set alone, so writing
 them again changes nothing.
@@ -54,7 +54,7 @@ def photos_of(folder: Path, manifest: Mapping[str, Any]) -> pa.Table:
 def card(manifest: Mapping[str, Any], photos: pa.Table) -> str:
     """The card as Markdown."""
     facts = manifest["facts"]
-    made = facts.get("streetscapes", {})
+    build = facts.get("streetscapes", {})
     return "\n".join(
         [
             "# Street photos and Sentinel-2 frames",
@@ -71,12 +71,12 @@ def card(manifest: Mapping[str, Any], photos: pa.Table) -> str:
             *_counted("Source", Counter(photos["source"].to_pylist())),
             *_counted("Licence of the photo", Counter(photos["licence"].to_pylist())),
             *_imagery(manifest, facts),
-            *_left_out(manifest, made),
+            *_left_out(manifest, build),
             *_terms(),
             "## How it was made",
             "",
             "```json",
-            json.dumps(made.get("recipe", {}), indent=1, sort_keys=True),
+            json.dumps(build.get("recipe", {}), indent=1, sort_keys=True),
             "```",
             "",
         ]
@@ -127,16 +127,16 @@ def _imagery(manifest: Mapping[str, Any], facts: Mapping[str, Any]) -> list[str]
     ]
 
 
-def _left_out(manifest: Mapping[str, Any], made: Mapping[str, Any]) -> list[str]:
+def _left_out(manifest: Mapping[str, Any], build: Mapping[str, Any]) -> list[str]:
     """Every photo that was listed and is not here, by stage and reason."""
-    choosing = Counter(made.get("left_out_choosing", {}))
-    fetching = Counter(made.get("left_out_fetching", {}))
+    choosing = Counter(build.get("left_out_choosing", {}))
+    fetching = Counter(build.get("left_out_fetching", {}))
     packing = Counter(manifest["left_out"]) - choosing - fetching
     lines = [
         "## What was left out",
         "",
-        f"{made.get('candidates', 0):,} photos were listed, {made.get('chosen', 0):,} chosen and "
-        f"{made.get('fetched', 0):,} fetched in good order.",
+        f"{build.get('candidates', 0):,} photos were listed, {build.get('chosen', 0):,} chosen and "
+        f"{build.get('fetched', 0):,} fetched in good order.",
         "",
         "| while | reason | photos |",
         "|---|---|---:|",

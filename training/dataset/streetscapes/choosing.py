@@ -1,4 +1,4 @@
-"""Choose photos once for a build, and keep to it."""
+"""Choice of the photos of a build: made once, and kept in its working folder."""
 
 from __future__ import annotations
 
@@ -80,9 +80,9 @@ def chosen(options: StreetscapesOptions, web: Web) -> Selection:
     counts = options.work / _COUNTS
     if counts.exists():
         try:
-            said = json.loads(counts.read_bytes())
+            counted = json.loads(counts.read_bytes())
             table = pq.read_table(options.work / _CHOSEN)
-            return Selection(table, said["candidates"], Counter(said["left_out"]))
+            return Selection(table, counted["candidates"], Counter(counted["left_out"]))
         except (ValueError, KeyError, OSError) as error:
             raise DatasetError(
                 f"{counts} or {_CHOSEN} cannot be read: remove {options.work} and begin again"
@@ -103,9 +103,10 @@ def chosen(options: StreetscapesOptions, web: Web) -> Selection:
         )
     buffer = io.BytesIO()
     pq.write_table(selection.photos, buffer)
+    # The counts come last: the choice stands as soon as their file is there.
     write_whole(options.work / _CHOSEN, buffer.getvalue())
-    said = {"candidates": selection.candidates, "left_out": dict(selection.left_out)}
-    write_whole(counts, json.dumps(said).encode())
+    counted = {"candidates": selection.candidates, "left_out": dict(selection.left_out)}
+    write_whole(counts, json.dumps(counted).encode())
     return selection
 
 
@@ -139,17 +140,17 @@ def token(options: StreetscapesOptions, sources: set[str] | None = None) -> str:
     Raises:
         UsageError: it is needed and not there.
     """
-    found = os.environ.get(TOKEN_VARIABLE, "").strip()
+    value = os.environ.get(TOKEN_VARIABLE, "").strip()
     needed = bool(options.lists.mapillary_areas) if sources is None else MAPILLARY in sources
-    if not re.fullmatch(r"[!-~]*", found):
+    if not re.fullmatch(r"[!-~]*", value):
         raise UsageError(
             f"what the environment variable {TOKEN_VARIABLE} holds is no token: copy it again, "
             "without blanks and line breaks"
         )
-    if needed and not found:
+    if needed and not value:
         raise UsageError(
             f"Mapillary wants a token: put one into the environment variable {TOKEN_VARIABLE} "
             "(https://www.mapillary.com/dashboard/developers gives one)"
             + (f", or pass `sources` {KARTAVIEW}" if sources and KARTAVIEW in sources else "")
         )
-    return found
+    return value

@@ -1,4 +1,4 @@
-"""What a build will take: photos, requests, bytes and time, before anything is fetched.
+"""Estimate of what a build takes: photos, requests, bytes and time, before anything is fetched.
 
 Rates are those measured in the working folder where a build has begun, else those stated below.
 """
@@ -84,7 +84,7 @@ class Estimate:
         photos = self.photos + self.listed
         frames = self.footprints * self.dates
         disk = photos * PHOTO_BYTES * 2 + frames * FRAME_BYTES
-        said = "measured in this build so far" if self.effort else "stated, not measured"
+        basis = "measured in this build so far" if self.effort else "stated, not measured"
         return [
             f"photos: {self.selection.candidates:,} in the tables, {self.photos:,} chosen"
             + (f"; areas add at most {self.listed:,} ({self.tiles:,} tiles)" if self.tiles else ""),
@@ -95,8 +95,8 @@ class Estimate:
             f"{frames * FRAME_BYTES / 1e9:,.2f} GB packed"
             + ("; those of areas come on top" if self.tiles else ""),
             f"disk: {at_most}{disk / 1e9:,.2f} GB while it is made, photos twice",
-            f"time: {at_most}{_duration(self.seconds)} at {self.photos_a_s:,.1f} photos/s ({said}) "
-            f"and {self.concurrency} at once",
+            f"time: {at_most}{_duration(self.seconds)} at {self.photos_a_s:,.1f} photos/s "
+            f"({basis}) and {self.concurrency} at once",
         ]
 
 

@@ -67,9 +67,9 @@ def difference_hash(rgb: Image.Image) -> int:
     return int.from_bytes(bits.tobytes(), "big")
 
 
-def alike(one: int, other: int) -> bool:
+def alike(first: int, second: int) -> bool:
     """Whether two photos with these hashes show the same picture."""
-    return (one ^ other).bit_count() <= SAME_BITS
+    return (first ^ second).bit_count() <= SAME_BITS
 
 
 @dataclass(frozen=True)
@@ -132,8 +132,9 @@ class PhotoFetcher:
     def _doubt(self, wanted: Wanted, facts: PhotoFacts) -> str:
         if facts.panorama and not self._options.panoramas:
             return PANORAMA
-        there = facts.lonlat_deg
-        if there is not None and not haversine_m(there, wanted.lonlat_deg) <= MOVED_M:
+        lonlat_deg = facts.lonlat_deg
+        # "Not at most" rather than "more": NaN is in doubt, too.
+        if lonlat_deg is not None and not haversine_m(lonlat_deg, wanted.lonlat_deg) <= MOVED_M:
             return MOVED
         return ""
 

@@ -1,4 +1,4 @@
-"""What has come of each photo so far; survives a kill at any moment.
+"""Journal of a build: what came of each photo; it survives a kill at any moment.
 
 ::
 
@@ -97,13 +97,13 @@ class Journal:
 
     def outcomes(self) -> dict[str, Outcome]:
         """All photos that are settled, by key; those whose file is gone are not."""
-        found = {}
+        outcomes = {}
         with self._refusals():
             for key, text in self._database.execute("SELECT key, outcome FROM outcomes"):
                 outcome = self._outcome(key, text)
                 if outcome.reason or self._is_there(key, outcome):
-                    found[str(key)] = outcome
-        return found
+                    outcomes[str(key)] = outcome
+        return outcomes
 
     def is_empty(self) -> bool:
         """Whether no photo is settled yet."""

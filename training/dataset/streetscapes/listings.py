@@ -1,4 +1,4 @@
-"""Photos that the providers themselves list in an area, tile by tile.
+"""Lists of the photos that providers have in an area, tile by tile.
 
 *Mapillary*: the layer ``image`` of the z14 coverage tiles, a point a photo with its id,
 ``captured_at``, ``compass_angle`` and ``is_pano``; 50,000 tiles a day at most
@@ -134,7 +134,7 @@ class Lister:
         (west, north), (east, south) = tile.lonlat_deg(0, 0), tile.lonlat_deg(1, 1)
         url = f"{self.endpoints.kartaview.rstrip('/')}/1.0/list/nearby-photos/"
         box = {"bbTopLeft": f"{north:.6f},{west:.6f}", "bbBottomRight": f"{south:.6f},{east:.6f}"}
-        found: list[Any] = []
+        photos: list[Any] = []
         for page in range(1, _MOST_PAGES + 1):
             form = {**box, "ipp": str(_PAGE), "page": str(page)}
             reply = self.web.get(url, form=form, pass_by=kartaview_passes_by)
@@ -143,10 +143,10 @@ class Lister:
             items = _items(reply.content)
             if items is None:
                 raise DownloadError(f"{url} answers with no list: run again later")
-            found += items
+            photos += items
             if len(items) < _PAGE:
                 break
-        return json.dumps(found).encode()
+        return json.dumps(photos).encode()
 
 
 def points_of(content: bytes, layer: str, name: str) -> list[Point]:

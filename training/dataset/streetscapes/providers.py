@@ -1,4 +1,4 @@
-"""What the providers of photos say about one of them, and where its file is right now.
+"""Providers of photos: their facts about a photo, and where its file is right now.
 
 Addresses of files expire, so they are asked for when a photo is fetched and never kept.
 
@@ -169,8 +169,9 @@ def refuse_mapillary(reply: Reply, token: str) -> bool:
                 f"Mapillary refuses with status {reply.status}: {_TOKEN_HELP}", for_all=True
             )
         return reply.status in (404, 410)
-    code, said = error.get("code"), " ".join(str(error.get("message", "")).split())
-    message = (said.replace(token, "...") if token else said)[:120]
+    code, text = error.get("code"), " ".join(str(error.get("message", "")).split())
+    # The token goes before the text is cut: half of it would be told otherwise.
+    message = (text.replace(token, "...") if token else text)[:120]
     if code == _MISSING_CODE or (reply.status in (404, 410) and code != 190):
         return True
     if str(error.get("type")) == "OAuthException" or reply.status in (401, 403):
@@ -193,11 +194,11 @@ def refuse_kartaview(reply: Reply) -> bool:
         DownloadError: it refuses.
     """
     status = _json(reply).get("status")
-    said = status if isinstance(status, Mapping) else {}
+    fields = status if isinstance(status, Mapping) else {}
     code = _kartaview_status(reply)
     if code < 400 or code in (404, 410):
         return code >= 400
-    message = " ".join(str(said.get("apiMessage") or said.get("httpMessage") or "").split())
+    message = " ".join(str(fields.get("apiMessage") or fields.get("httpMessage") or "").split())
     raise DownloadError(
         f"KartaView refuses with status {code} ({message[:120]}): its photos cannot be had "
         "now; run again later, or leave them out with `sources` mapillary",

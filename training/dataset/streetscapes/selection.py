@@ -1,4 +1,4 @@
-"""Which photos to have: chosen cities, few from each cell, spread over places and months.
+"""Selection of photos: chosen cities, few from each cell, spread over places and months.
 
 Every candidate that is not taken is counted under the first reason that holds. The choice depends
 on the seed and on the candidates, not on their order: each photo draws a number from its own id.
@@ -72,7 +72,11 @@ def select(table: pa.Table, options: SelectionOptions) -> Selection:
     lonlat_deg = _lonlat_deg(table)
     month_of, months = _coded(pc.utf8_slice_codeunits(table["captured_at"].fill_null(""), 0, 7))
 
-    left = np.flatnonzero(reasons == "")
+    # Three caps, one after the other: of a cell, of a city, of the whole. What each keeps is
+    # ordered by the rank in the next smaller group, so that these take turns: a cell's photos by
+    # their rank in their month, a city's by that in their cell, all by that in their city. Lots
+    # break ties, so the order of rows does not matter.
+    left = np.flatnonzero(reasons == "")  # numbers of rows; cell, in_month, ... go with it
     cell = _numbered(cells_at(lonlat_deg[left], options.cell_resolution))
     in_month = _ranks(cell * len(months) + month_of[left], draw[left])
     in_cell = _ranks(cell, draw[left], in_month)
@@ -101,6 +105,7 @@ def _mark_unusable(table: pa.Table, reasons: npt.NDArray[np.object_], o: Selecti
     size = np.nan_to_num(table["longest_px"].to_numpy(zero_copy_only=False).astype(float), nan=1e9)
     source, image_id = table["source"].combine_chunks(), table["image_id"].combine_chunks()
     again = np.zeros(len(table), dtype=bool)
+    # The table is sorted by source and id: what is listed twice follows itself.
     again[1:] = _flags(
         pc.and_(pc.equal(source[1:], source[:-1]), pc.equal(image_id[1:], image_id[:-1]))
     )
@@ -118,30 +123,31 @@ def _mark_unusable(table: pa.Table, reasons: npt.NDArray[np.object_], o: Selecti
             (POOR, _true(table, "poor")),
             (TINY, size < o.min_px),
         ]
-    for reason, holds in reversed(checks):
+    for reason, holds in reversed(checks):  # so that the first check that holds has the last word
         reasons[holds] = reason
 
 
 def _mark_other_cities(
     city_of: Ints, cities: list[str], reasons: npt.NDArray[np.object_], o: SelectionOptions
 ) -> None:
-    there = sorted(cities[number] for number in np.unique(city_of[reasons == ""]))
+    usable = sorted(cities[number] for number in np.unique(city_of[reasons == ""]))
     if o.cities:
-        asked = {name.casefold() for name in o.cities}
-        chosen = {c for c in there if {c.casefold(), c.rsplit(", ", 1)[0].casefold()} & asked}
-        found = {n for c in chosen for n in (c.casefold(), c.rsplit(", ", 1)[0].casefold())}
-        if missing := [name for name in o.cities if name.casefold() not in found]:
-            some = ", ".join(repr(c) for c in there[:8] if c)
+        names_of = {c: {c.casefold(), c.rsplit(", ", 1)[0].casefold()} for c in usable}
+        wanted = {name.casefold() for name in o.cities}
+        chosen = {city for city, names in names_of.items() if names & wanted}
+        matched = set().union(*(names_of[city] for city in chosen))
+        if missing := [name for name in o.cities if name.casefold() not in matched]:
+            examples = ", ".join(repr(city) for city in usable[:8] if city)
             raise UsageError(
-                f"no usable photo is of a city {missing[0]!r}: there are {len(there):,} cities "
-                f"({some}{', ...' if len(there) > 8 else ''})"
+                f"no usable photo is of a city {missing[0]!r}: there are {len(usable):,} cities "
+                f"({examples}{', ...' if len(usable) > 8 else ''})"
             )
-        there = sorted(chosen)
+        usable = sorted(chosen)
     if o.most_cities is not None:
-        named = [city for city in there if city]
-        there = sorted(named, key=lambda city: _number(f"{o.seed}:city:{city}"))[: o.most_cities]
+        named = [city for city in usable if city]
+        usable = sorted(named, key=lambda city: _number(f"{o.seed}:city:{city}"))[: o.most_cities]
     number_of = {city: number for number, city in enumerate(cities)}
-    other = ~np.isin(city_of, [number_of[city] for city in there])
+    other = ~np.isin(city_of, [number_of[city] for city in usable])
     reasons[other & (reasons == "")] = OTHER_CITY
 
 
@@ -201,7 +207,8 @@ def _numbered(cells: npt.NDArray[np.uint64]) -> Ints:
 def _ranks(group: Ints, draw: npt.NDArray[np.uint64], first: Ints | None = None) -> Ints:
     """(N,) place of each in its group, by ``first`` and then by lot."""
     first = np.zeros(len(group), dtype=np.int64) if first is None else first
-    order = np.lexsort((draw, first, group))
+    order = np.lexsort((draw, first, group))  # by group, then first, then lot
+    # start: (N,) where the group of each begins in that order, by a running maximum of the begins.
     begins = np.flatnonzero(np.diff(group[order], prepend=-1))
     start = np.zeros(len(group), dtype=np.int64)
     start[begins] = begins

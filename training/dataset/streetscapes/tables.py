@@ -157,8 +157,8 @@ def _connection() -> Any:  # noqa: ANN401
 
 
 def _table(folder: Path, name: str) -> Path | None:
-    found = [folder / f"{name}{suffix}" for suffix in reversed(_READERS)]
-    return next((path for path in found if path.is_file()), None)
+    paths = [folder / f"{name}{suffix}" for suffix in reversed(_READERS)]
+    return next((path for path in paths if path.is_file()), None)
 
 
 def _rows(path: Path) -> str:
@@ -179,12 +179,12 @@ def _once(path: Path) -> str:
 
 def _columns(connection: Any, path: Path, needed: tuple[str, ...]) -> set[str]:  # noqa: ANN401
     description = _run(connection, f"DESCRIBE SELECT * FROM {_rows(path)}", path)
-    found = [str(row[0]) for row in description.fetchall()]
-    if missing := [name for name in needed if name not in found]:
+    columns = [str(row[0]) for row in description.fetchall()]
+    if missing := [name for name in needed if name not in columns]:
         raise UsageError(
-            f"{path} has no column {', '.join(missing)}: its columns are {', '.join(found)}"
+            f"{path} has no column {', '.join(missing)}: its columns are {', '.join(columns)}"
         )
-    return set(found)
+    return set(columns)
 
 
 def _candidates(connection: Any, query: str, path: Path) -> pa.Table:  # noqa: ANN401

@@ -1,4 +1,4 @@
-"""Asking servers politely: retries with growing pauses, ``Retry-After`` obeyed, never for ever.
+"""Web client of many threads: retries with growing pauses, ``Retry-After`` obeyed, never for ever.
 
 ::
 
@@ -235,8 +235,8 @@ def _shown(url: str) -> str:
 def _parts(url: str) -> tuple[str, str, str]:
     """Scheme, host with port, and path of whatever a server calls an address."""
     bare = url.partition("?")[0].partition("#")[0]
-    scheme, found, rest = bare.partition("://")
-    if not found:
+    scheme, separator, rest = bare.partition("://")
+    if not separator:
         return "", "", bare
     host, slash, path = rest.partition("/")
     return scheme.lower(), host.rpartition("@")[2], slash + path

@@ -90,8 +90,8 @@ def test_a_photo_changes_as_step_by_step(seed: int) -> None:
     raw, options = raw_photo(), AugmentOptions()
     wanted = by_steps(raw, seed, options)
     assert float((wanted - raw).abs().max()) > 3
-    found = levels(augment_photo(normalised(raw), rng(seed), options))
-    torch.testing.assert_close(found, wanted, rtol=0, atol=2e-3)
+    changed = levels(augment_photo(normalised(raw), rng(seed), options))
+    torch.testing.assert_close(changed, wanted, rtol=0, atol=2e-3)
 
 
 @pytest.mark.parametrize("name", ["brightness", "contrast", "saturation", "gain"])
@@ -100,20 +100,20 @@ def test_each_strength_bounds_what_it_does(name: str) -> None:
     only = dataclasses.replace(NONE, **{name: 0.2})
     ratios = []
     for seed in range(50):
-        found = levels(augment_photo(normalised(raw), rng(seed), only))
-        torch.testing.assert_close(found, by_steps(raw, seed, only), rtol=0, atol=2e-3)
+        changed = levels(augment_photo(normalised(raw), rng(seed), only))
+        torch.testing.assert_close(changed, by_steps(raw, seed, only), rtol=0, atol=2e-3)
         if name in ("brightness", "gain"):
-            ratio = found / raw  # one factor, or one a channel
+            ratio = changed / raw  # one factor, or one a channel
             assert float((ratio.amax((1, 2)) - ratio.amin((1, 2))).max()) < 1e-4
             assert (len(torch.unique((ratio[:, 0, 0] * 1e4).round())) == 1) == (
                 name == "brightness"
             )
             ratios.append(float(ratio.mean()))
         elif name == "contrast":
-            torch.testing.assert_close(mean_grey(found).mean(), mean_grey(raw).mean())
-            ratios.append(float(found.std() / raw.std()))
+            torch.testing.assert_close(mean_grey(changed).mean(), mean_grey(raw).mean())
+            ratios.append(float(changed.std() / raw.std()))
         else:
-            torch.testing.assert_close(mean_grey(found), mean_grey(raw), rtol=0, atol=2e-3)
+            torch.testing.assert_close(mean_grey(changed), mean_grey(raw), rtol=0, atol=2e-3)
     if ratios:
         assert 0.8 <= min(ratios) < max(ratios) <= 1.2
 
@@ -121,9 +121,11 @@ def test_each_strength_bounds_what_it_does(name: str) -> None:
 def test_levels_stay_those_of_a_photo() -> None:
     strong = AugmentOptions(brightness=1, contrast=1, saturation=1, gain=1)
     raw = raw_photo(0, 255)
-    found = torch.stack([levels(augment_photo(normalised(raw), rng(s), strong)) for s in range(20)])
-    assert float(found.min()) == pytest.approx(0, abs=1e-3)
-    assert float(found.max()) == pytest.approx(255, abs=1e-3)
+    changed = torch.stack(
+        [levels(augment_photo(normalised(raw), rng(s), strong)) for s in range(20)]
+    )
+    assert float(changed.min()) == pytest.approx(0, abs=1e-3)
+    assert float(changed.max()) == pytest.approx(255, abs=1e-3)
 
 
 def test_a_frame_changes_band_by_band_and_never_moves() -> None:
@@ -143,9 +145,9 @@ def test_no_data_stays_zero_and_frames_stay_in_range() -> None:
     pixels[:, :3] = 0
     pixels[:, 3:5] = 1.02  # overshoot of the resize
     for seed in range(20):
-        found = augment_frame(pixels, rng(seed), AugmentOptions())
-        assert not found[:, :3].any()
-        assert float(found.max()) <= 1
+        changed = augment_frame(pixels, rng(seed), AugmentOptions())
+        assert not changed[:, :3].any()
+        assert float(changed.max()) <= 1
 
 
 def test_what_is_drawn_does_not_depend_on_the_strengths() -> None:

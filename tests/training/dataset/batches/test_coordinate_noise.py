@@ -36,13 +36,13 @@ def batches(dataset: ShardedDataset, noise_m: float, count: int = 20, **k: int) 
     options = dataclasses.replace(OPTIONS, coordinate_noise_m=noise_m)
     ranks = {name: k.pop(name) for name in ("rank", "world") if name in k}
     loader = PairLoader(dataset, dataclasses.replace(options, **k), CONFIG, **ranks)
-    found = list(itertools.islice(loader, count))
+    batches = list(itertools.islice(loader, count))
     loader.close()
-    return found
+    return batches
 
 
-def assert_same(found: list[Batch], wanted: list[Batch]) -> None:
-    for a, b in zip(found, wanted, strict=True):
+def assert_same(batches: list[Batch], wanted: list[Batch]) -> None:
+    for a, b in zip(batches, wanted, strict=True):
         for name in TENSORS:
             assert torch.equal(getattr(a, name), getattr(b, name)), name
 
@@ -66,15 +66,15 @@ def test_each_photo_has_one_error_of_the_strength_that_was_asked_for(
     plain, noisy = batches(dataset, 0.0), batches(dataset, 50.0)
     place: dict[int, tuple[float, float]] = {}
     moved_m = []
-    for wanted, found in zip(plain, noisy, strict=True):
+    for wanted, misplaced in zip(plain, noisy, strict=True):
         for name in set(TENSORS) - {"xy", "lonlat_deg"}:
-            assert torch.equal(getattr(found, name), getattr(wanted, name)), name
-        for row, photo in enumerate(found.photo_index.tolist()):
-            lon, lat = found.lonlat_deg[row].tolist()
+            assert torch.equal(getattr(misplaced, name), getattr(wanted, name)), name
+        for row, photo in enumerate(misplaced.photo_index.tolist()):
+            lon, lat = misplaced.lonlat_deg[row].tolist()
             assert place.setdefault(photo, (lon, lat)) == (lon, lat)  # in both epochs
             shape = dataset.footprints[dataset.footprint_of_photo[photo]]
             back = shape.frame_xy([[lon, lat]])[0]
-            np.testing.assert_allclose(found.xy[row], back, atol=1e-5)
+            np.testing.assert_allclose(misplaced.xy[row], back, atol=1e-5)
             truth = dataset.lonlat_deg[photo]
             east = haversine_m((lon, truth[1]), truth) * np.sign(lon - truth[0])
             north = haversine_m((truth[0], lat), truth) * np.sign(lat - truth[1])

@@ -49,9 +49,9 @@ def take(batches: Iterator[Batch], count: int) -> list[Batch]:
     return list(itertools.islice(batches, count))
 
 
-def assert_same(found: list[Batch], wanted: list[Batch]) -> None:
-    assert [(b.epoch, b.number) for b in found] == [(b.epoch, b.number) for b in wanted]
-    for a, b in zip(found, wanted, strict=True):
+def assert_same(batches: list[Batch], wanted: list[Batch]) -> None:
+    assert [(b.epoch, b.number) for b in batches] == [(b.epoch, b.number) for b in wanted]
+    for a, b in zip(batches, wanted, strict=True):
         for name in TENSORS:
             assert torch.equal(getattr(a, name), getattr(b, name)), name
 
@@ -99,8 +99,8 @@ def test_ranks_share_the_batches_of_one(
     for wanted, *parts in zip(reference, *ranks, strict=True):
         assert [len(part.photos) for part in parts] == [4 // world] * world
         for name in ("photos", "xy", "lonlat_deg", "photo_index"):
-            found = torch.cat([getattr(part, name) for part in parts])
-            assert torch.equal(found, getattr(wanted, name)), name
+            joined = torch.cat([getattr(part, name) for part in parts])
+            assert torch.equal(joined, getattr(wanted, name)), name
         frames = torch.cat([part.frames[part.frame_of_photo] for part in parts])
         assert torch.equal(frames, wanted.frames[wanted.frame_of_photo])
 

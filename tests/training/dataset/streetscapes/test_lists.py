@@ -94,10 +94,10 @@ def test_parquet_says_what_csv_says(tmp_path: Path) -> None:
     for path in folder.glob("*.csv"):
         table = pyarrow.csv.read_csv(path)  # with the types that pyarrow guesses
         pq.write_table(table, tmp_path / "parquet" / f"{path.stem}.parquet")
-    found = joined([global_streetscapes(tmp_path / "parquet")])
-    assert found.drop_columns("captured_at") == expected.drop_columns("captured_at")
-    assert found["indoor"].to_pylist().count(True) == 1
-    assert found["poor"].to_pylist().count(True) == 1
+    of_parquet = joined([global_streetscapes(tmp_path / "parquet")])
+    assert of_parquet.drop_columns("captured_at") == expected.drop_columns("captured_at")
+    assert of_parquet["indoor"].to_pylist().count(True) == 1
+    assert of_parquet["poor"].to_pylist().count(True) == 1
 
 
 @pytest.mark.parametrize(
@@ -148,14 +148,14 @@ def test_why_photos_are_not_wanted() -> None:
         {"image_id": "../12"},
         {"image_id": "13", "longest_px": 480},
     ]  # fmt: skip
-    found = select(table_of(rows), SelectionOptions())
-    assert found.photos["image_id"].to_pylist() == ["1", "13", "3"]
-    assert found.left_out == {
+    selected = select(table_of(rows), SelectionOptions())
+    assert selected.photos["image_id"].to_pylist() == ["1", "13", "3"]
+    assert selected.left_out == {
         selection.OTHER_SOURCE: 1, selection.LISTED_TWICE: 1, NO_COORDINATES: 1, NULL_ISLAND: 1,
         IMPOSSIBLE: 1, POLAR: 1, selection.PANORAMA: 1, selection.INDOOR: 1, selection.POOR: 1,
         selection.TINY: 1, selection.ODD_ID: 1,
     }  # fmt: skip
-    assert found.candidates == len(rows)
+    assert selected.candidates == len(rows)
 
 
 def many(count: int = 900, seed: int = 0) -> pa.Table:
@@ -181,14 +181,14 @@ def cells_of_table(table: pa.Table) -> list[int]:
 
 def test_caps_hold_and_all_are_counted() -> None:
     table = many()
-    found = select(table, SelectionOptions(per_cell=6, per_city=50, photos=120))
-    photos = found.photos
+    selected = select(table, SelectionOptions(per_cell=6, per_city=50, photos=120))
+    photos = selected.photos
     assert len(photos) == 120
     assert max(Counter(cells_of_table(photos)).values()) <= 6
     by_city = Counter(photos["city"].to_pylist())
     assert set(by_city.values()) == {40}  # cities take turns
-    assert sum(found.left_out.values()) + 120 == 900
-    assert set(found.left_out) == {selection.CELL_FULL, selection.CITY_FULL, selection.ENOUGH}
+    assert sum(selected.left_out.values()) + 120 == 900
+    assert set(selected.left_out) == {selection.CELL_FULL, selection.CITY_FULL, selection.ENOUGH}
     cells = {city: Counter() for city in by_city}
     for city, cell in zip(photos["city"].to_pylist(), cells_of_table(photos), strict=True):
         cells[city][cell] += 1
@@ -198,10 +198,10 @@ def test_caps_hold_and_all_are_counted() -> None:
 
 def test_months_take_turns_in_a_cell() -> None:
     def months(table: pa.Table) -> dict[int, set[str]]:
-        found: dict[int, set[str]] = {}
+        months_of_cell: dict[int, set[str]] = {}
         for cell, when in zip(cells_of_table(table), table["captured_at"].to_pylist(), strict=True):
-            found.setdefault(cell, set()).add(when)
-        return found
+            months_of_cell.setdefault(cell, set()).add(when)
+        return months_of_cell
 
     there = months(many())
     assert Counter(map(len, there.values()))[3] > 50
@@ -220,9 +220,9 @@ def test_the_choice_follows_from_the_seed_and_not_from_the_order() -> None:
 
 
 def test_cities_by_name() -> None:
-    found = select(many(), SelectionOptions(cities=("metz", "Ulm, DE"), per_cell=100))
-    assert set(found.photos["city"].to_pylist()) == {"Metz, FR", "Ulm, DE"}
-    assert found.left_out == {selection.OTHER_CITY: 300}
+    selected = select(many(), SelectionOptions(cities=("metz", "Ulm, DE"), per_cell=100))
+    assert set(selected.photos["city"].to_pylist()) == {"Metz, FR", "Ulm, DE"}
+    assert selected.left_out == {selection.OTHER_CITY: 300}
     with pytest.raises(UsageError, match=r"no usable photo is of a city 'Paris': there are 3"):
         select(many(), SelectionOptions(cities=("Paris",)))
 

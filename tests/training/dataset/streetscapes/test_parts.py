@@ -51,12 +51,12 @@ def opened(content: bytes) -> Image.Image:
 
 @pytest.mark.shared
 def test_sharp_photos_are_sharp_and_blurred_ones_are_not(shared_dir: Path) -> None:
-    found = sorted((shared_dir / "data/photos").glob("*.jpg"))[:12]
-    for path in found:
+    photos = sorted((shared_dir / "data/photos").glob("*.jpg"))[:12]
+    for path in photos:
         rgb = Image.open(path).convert("RGB")
         blurred = rgb.filter(ImageFilter.GaussianBlur(2 * max(rgb.size) / 512))
         assert sharpness(blurred) < LEAST_SHARPNESS / 2 < 3 * LEAST_SHARPNESS < sharpness(rgb)
-    assert len(found) == 12
+    assert len(photos) == 12
 
 
 def test_sharpness_does_not_depend_on_size() -> None:
@@ -171,22 +171,22 @@ def test_what_a_build_will_take(tmp_path: Path, capsys: Capture) -> None:
         selection=SelectionOptions(per_cell=1),
         fetch=FetchOptions(concurrency=8),
     )
-    found = estimate(options)
-    assert found.selection.candidates == 40
-    assert 10 < found.photos < 40
-    assert found.tiles == 9
-    assert 60 < found.listed < 130  # an H3 cell of resolution 9 has 0.1 km2, the area 11.6
-    assert found.requests == 9 + 2 * (found.photos + found.listed)
-    assert found.photos_a_s == 8
+    stated = estimate(options)
+    assert stated.selection.candidates == 40
+    assert 10 < stated.photos < 40
+    assert stated.tiles == 9
+    assert 60 < stated.listed < 130  # an H3 cell of resolution 9 has 0.1 km2, the area 11.6
+    assert stated.requests == 9 + 2 * (stated.photos + stated.listed)
+    assert stated.photos_a_s == 8
     with Journal(options.work) as journal:
         journal.add_effort(Effort(100, 250, 7_000_000, 20.0))
         busy = estimate(options)  # a build is at work: nobody waits, and nothing is stopped
         assert busy.photos_a_s == 8
     measured = estimate(options)
     assert measured.photos_a_s == 5
-    assert measured.requests > found.requests
-    assert measured.bytes_in < found.bytes_in
-    assert abs(found.bytes_in - 9 * 200_000 - PHOTO_BYTES * (found.photos + found.listed)) < 1
+    assert measured.requests > stated.requests
+    assert measured.bytes_in < stated.bytes_in
+    assert abs(stated.bytes_in - 9 * 200_000 - PHOTO_BYTES * (stated.photos + stated.listed)) < 1
     assert "(measured in this build so far)" in "\n".join(measured.lines)
 
 
