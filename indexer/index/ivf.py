@@ -30,58 +30,6 @@ from gair.errors import IndexCorruptError, UsageError
 from indexer.index.storage import LOCATION_LISTS, RS_LISTS
 from indexer.index.vectors import import_faiss
 
-MOST_AT_ONCE = 2048
-"""Most rows and most lists that FAISS takes on a GPU."""
-
-
-def has_gpu() -> bool:
-    """Whether FAISS can use a GPU here."""
-    faiss = import_faiss()
-    return hasattr(faiss, "StandardGpuResources") and int(faiss.get_num_gpus()) > 0
-
-
-class GpuLists:
-    """A copy of inverted lists in the memory of the first GPU; safe to share between threads."""
-
-    def __init__(self, lists: InvertedLists) -> None:
-        """Copy the lists.
-
-        Raises:
-            RuntimeError: FAISS cannot; most of all, the memory is too small.
-        """
-        faiss = import_faiss()
-        self._cpu = lists
-        self._resources = faiss.StandardGpuResources()
-        self._index = faiss.index_cpu_to_gpu(self._resources, 0, lists.faiss_index)
-        self._index.nprobe = min(lists.probes, MOST_AT_ONCE)
-        self._one_at_a_time = threading.Lock()  # FAISS: a GPU's resources are for one thread
-
-    @property
-    def count(self) -> int:
-        """Number of rows."""
-        return self._cpu.count
-
-    def shortlist(self, queries: Floats32, k: int, allowed: Bools | None = None) -> Ints:
-        """About the k best rows of each query, 2,048 at most; -1 where there are fewer."""
-        if allowed is not None:
-            return self._cpu.shortlist(queries, k, allowed)
-        with self._one_at_a_time:
-            _, rows = self._index.search(
-                np.ascontiguousarray(queries, dtype=np.float32), min(k, MOST_AT_ONCE)
-            )
-        return np.asarray(rows, dtype=np.int64)
-
-
-def on_gpu(lists: InvertedLists) -> InvertedLists | GpuLists:
-    """The lists on the GPU, or as they are where there is none or they do not fit."""
-    if not has_gpu() or not lists.scalar:
-        return lists
-    try:
-        return GpuLists(lists)
-    except RuntimeError:  # the memory of the GPU is too small
-        return lists
-
-
 IndexType = Literal["flat", "ivf-sq8", "ivf-pq"]
 
 WANTED = ("auto", "flat", "ivf-sq8", "ivf-pq")
@@ -95,6 +43,9 @@ SQ8_UP_TO = 50_000_000
 
 SHORTLIST = 10_000
 """Cells a kind that are scored exactly, unless the build says otherwise."""
+
+MOST_AT_ONCE = 2048
+"""Most rows and most lists that FAISS takes on a GPU."""
 
 
 def index_type_for(cells: int, wanted: str = "auto") -> IndexType:
@@ -182,6 +133,54 @@ class InvertedLists:
             params=faiss.SearchParametersIVF(**options),
         )
         return np.asarray(rows, dtype=np.int64)
+
+
+def has_gpu() -> bool:
+    """Whether FAISS can use a GPU here."""
+    faiss = import_faiss()
+    return hasattr(faiss, "StandardGpuResources") and int(faiss.get_num_gpus()) > 0
+
+
+class GpuLists:
+    """A copy of inverted lists in the memory of the first GPU; safe to share between threads."""
+
+    def __init__(self, lists: InvertedLists) -> None:
+        """Copy the lists.
+
+        Raises:
+            RuntimeError: FAISS cannot; most of all, the memory is too small.
+        """
+        faiss = import_faiss()
+        self._cpu = lists
+        self._resources = faiss.StandardGpuResources()
+        self._index = faiss.index_cpu_to_gpu(self._resources, 0, lists.faiss_index)
+        self._index.nprobe = min(lists.probes, MOST_AT_ONCE)
+        self._one_at_a_time = threading.Lock()  # FAISS: a GPU's resources are for one thread
+
+    @property
+    def count(self) -> int:
+        """Number of rows."""
+        return self._cpu.count
+
+    def shortlist(self, queries: Floats32, k: int, allowed: Bools | None = None) -> Ints:
+        """About the k best rows of each query, 2,048 at most; -1 where there are fewer."""
+        if allowed is not None:
+            return self._cpu.shortlist(queries, k, allowed)
+        with self._one_at_a_time:
+            _, rows = self._index.search(
+                np.ascontiguousarray(queries, dtype=np.float32), min(k, MOST_AT_ONCE)
+            )
+        return np.asarray(rows, dtype=np.int64)
+
+
+def on_gpu(lists: InvertedLists) -> InvertedLists | GpuLists:
+    """The lists on the GPU, or as they are where there is none or they do not fit."""
+    if not has_gpu() or not lists.scalar:
+        return lists
+    try:
+        return GpuLists(lists)
+    except RuntimeError:  # the memory of the GPU is too small
+        return lists
 
 
 @dataclass(frozen=True)
