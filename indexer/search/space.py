@@ -144,9 +144,9 @@ class SearchSpace:
         return self._kept(self._backgrounds, radius_m, lambda: background(self.field, radius_m))
 
     def _kept(self, kept: LRUCache[float, Value], key: float, make: Callable[[], Value]) -> Value:
-        """What is kept for a key, or is made now. Methods kept by a decorator would hold on to
-        the space that holds them, and a replaced build would wait for the garbage collector.
-        """
+        """The value that is kept for a key, or is made now."""
+        # No decorator: its methods would hold the space that holds them, and a replaced build would
+        # wait for the garbage collector.
         with self._lock:
             if key in kept:
                 return kept[key]

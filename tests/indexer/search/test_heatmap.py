@@ -26,7 +26,8 @@ from indexer.index.table import CellRows
 from indexer.probability.posterior import area_log_prior, log_likelihood, posterior
 from indexer.regions.cell_field import CellField
 from indexer.search.geolocator import Geolocator
-from indexer.search.heatmap import HeatMap, geotiff, make_heatmap
+from indexer.search.heatmap import HeatMap, geotiff
+from indexer.search.make_heatmap import make_heatmap
 from indexer.search.outlines import make_region
 from indexer.search.prior import build_prior
 from indexer.search.scored import Scored

@@ -1,0 +1,113 @@
+"""Heat map of a photo: each cell by its cosine, by its posterior, or by the mean of both cosines.
+
+The last stands in for the posterior where nothing is calibrated.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+
+from gair.arrays import Floats
+from gair.errors import UsageError
+from indexer.search.answer import UNCALIBRATED
+from indexer.search.heatmap import HeatMap, What
+from indexer.search.outlines import Region, make_region
+from indexer.search.scored import Scored, cell_posterior
+from indexer.search.space import SearchSpace
+
+if TYPE_CHECKING:
+    from indexer.search.prior import Prior
+
+Of = Literal["imagery", "location", "posterior"]
+
+
+def make_heatmap(
+    space: SearchSpace,
+    scored: Scored,
+    of: Of = "posterior",
+    *,
+    prior: Prior | None = None,
+    level: float = 0.9,
+) -> HeatMap:
+    """The map of a photo, or of several of one place.
+
+    Args:
+        space: the cells of an open index.
+        scored: the photos, from :meth:`indexer.search.geolocator.Geolocator.scored`.
+        of: what to show. Without a calibration the posterior is replaced by the mean of both
+            cosines, and the map says so.
+        prior: what is known before the photos are looked at; for the posterior only.
+        level: how often the region drawn on a posterior holds the truth, between 0 and 1.
+
+    Raises:
+        UsageError: there is no such thing to show, or a prior is given for a cosine.
+    """
+    if of not in get_args(Of):
+        raise UsageError(f"no map of {of!r}: choose {', '.join(get_args(Of))}")
+    if prior is not None and of != "posterior":
+        raise UsageError(f"a prior changes the posterior and no cosine: leave it out for {of}")
+    what: What = "score" if of == "posterior" and space.calibration is None else of
+    region = None
+    if what == "posterior":
+        values, best_row, region = _posterior(space, scored, prior, level)
+    else:
+        values = _cosines(scored, what)
+        if prior is not None:
+            values[~np.isfinite(prior.log_weight)] = np.nan
+        best_row = int(np.nanargmax(values))
+    photos = ", ".join(photo.name for photo in scored.photos)
+    return HeatMap(
+        values=values.astype(np.float32),
+        what=what,
+        cells=space.index.cells,
+        title=f"{photos} in {space.index.name}",
+        best_row=best_row,
+        region=region,
+        note="; ".join(_notes(space, what, prior)),
+        credits=_credits(space),
+    )
+
+
+def _posterior(
+    space: SearchSpace, scored: Scored, prior: Prior | None, level: float
+) -> tuple[Floats, int, Region]:
+    """Probabilities, the cell with most of them around it, and the region."""
+    calibration = space.calibration
+    assert calibration is not None
+    log_weight = None if prior is None else prior.log_weight
+    p = cell_posterior(space, scored, calibration.weights, log_weight)
+    around = space.place_mass(p[None])[0]
+    promised = prior is None and len(scored.photos) == 1
+    mass = calibration.region_mass(level)
+    region = make_region(p, space.index.cells, level, mass, promised)
+    return p, int(around.argmax()), region
+
+
+def _cosines(scored: Scored, what: What) -> Floats:
+    """(N,) mean over the photos."""
+    rs = scored.rs.mean(axis=0, dtype=np.float64)
+    location = scored.location.mean(axis=0, dtype=np.float64)
+    if what == "score":
+        return np.asarray((rs + location) / 2)
+    return np.asarray(rs if what == "imagery" else location)
+
+
+def _notes(space: SearchSpace, what: What, prior: Prior | None) -> list[str]:
+    texts = [*space.index.manifest.warnings]
+    if what == "score":
+        texts.append(UNCALIBRATED)
+    if prior is not None:
+        texts.append(f"prior: {prior.description}")
+    return texts
+
+
+def _credits(space: SearchSpace) -> dict[str, str]:
+    return {
+        "index": space.index.name,
+        "build": space.index.manifest.build,
+        "model": space.model_name,
+        "model_licence": space.model_licence,
+        "attribution": space.attribution,
+    }
