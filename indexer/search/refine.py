@@ -1,4 +1,4 @@
-"""Between cell centres: climb from a cell to the best point around it.
+"""Refined points between the centres of cells: the best, or the mean place around a cell.
 
 Cells are samples of a continuous score,
 
@@ -23,14 +23,27 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
-from gair.arrays import Floats
+from gair.arrays import Bools, Floats, Vectors
 from gair.errors import UsageError
 from gair.geo import EARTH_RADIUS_M, haversine_m
 from indexer.search.token_reader import TokenReader
 
+Estimate = Literal["peak", "mean"]
+
+RADIUS_CELLS = 1.5
+"""Least radius where none is given, in distances between neighbouring cells."""
+MEAN_RADIUS_TOKENS = 3.5
+"""Least radius of a mean where none is given, in sides of a token."""
+POINTS_A_TOKEN = 4
+"""Grid points along the side of a token, at first."""
 LOCATION_M = 50.0
 """Between points where the location encoder is read. Its shortest waves are some 20 km long, so
 cosines in between are off by less than 2e-4; float32 itself is off by up to 1e-4 (demo model)."""
+
+_FINER = 4
+_FINEST_M = 2.0
+_MOST_STEPS = 100
+"""Of the first grid, from its middle to its edge: a larger radius makes it coarser."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,33 +57,6 @@ class Surface:
     spacing_m: float
     """Between neighbouring points."""
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types; what is not known is None."""
-        rounded = np.round(self.scores, 6).tolist()
-        return {
-            "spacing_m": round(self.spacing_m, 3),
-            "lonlat_deg": np.round(self.lonlat_deg, 7).tolist(),
-            "scores": [[v if math.isfinite(v) else None for v in row] for row in rounded],
-        }
-
-    def to_geojson(self) -> dict[str, Any]:
-        """A FeatureCollection: a square for each point of the grid that has a score."""
-        middle = self.lonlat_deg[len(self.scores) // 2, len(self.scores) // 2]
-        half_m = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1], [-1, -1]]) * self.spacing_m / 2
-        corners = half_m / m_per_deg(middle[1])
-        features = [
-            {
-                "type": "Feature",
-                "properties": {"score": round(float(self.scores[at]), 6)},
-                "geometry": {
-                    "type": "Polygon",
-                    "coordinates": [np.round(self.lonlat_deg[at] + corners, 7).tolist()],
-                },
-            }
-            for at in zip(*np.nonzero(np.isfinite(self.scores)), strict=True)
-        ]
-        return {"type": "FeatureCollection", "features": features}
-
 
 def square_grid(steps: int, spacing_m: float) -> Floats:
     """(g, g, 2) metres east and north; rows from north to south."""
@@ -80,9 +66,9 @@ def square_grid(steps: int, spacing_m: float) -> Floats:
 
 def moved(start: Floats, east_north_m: Floats) -> Floats:
     """(..., 2) metres from a (2,) place to longitude, latitude."""
-    moved = start + east_north_m / m_per_deg(start[1])
-    moved[..., 0] = (moved[..., 0] + 180) % 360 - 180
-    return np.asarray(moved)
+    lonlat_deg = start + east_north_m / m_per_deg(start[1])
+    lonlat_deg[..., 0] = (lonlat_deg[..., 0] + 180) % 360 - 180
+    return np.asarray(lonlat_deg)
 
 
 def m_per_deg(latitude_deg: float) -> Floats:
@@ -98,6 +84,7 @@ def lattice_around(points_m: Floats) -> tuple[Floats, csr_array]:
     at = points_m / step_m + steps  # (n, 2) columns and rows
     low = np.clip(np.floor(at), 0, side - 2)
     share = at - low
+    # Bilinear: each point has a share in the four corners of its square of the lattice.
     corner = np.array([(0, 0), (1, 0), (0, 1), (1, 1)])
     weight = np.where(corner, share[:, None], 1 - share[:, None]).prod(axis=-1)  # (n, 4)
     index = (low[:, None] + corner).astype(np.int64) @ [1, side]
@@ -106,25 +93,6 @@ def lattice_around(points_m: Floats) -> tuple[Floats, csr_array]:
     shape = (len(points_m), len(used))
     lattice_m = (np.stack([used % side, used // side], axis=-1) - steps) * step_m
     return lattice_m, csr_array((weight[weight > 0], (row, column)), shape=shape)
-
-
-Estimate = Literal["peak", "mean"]
-
-RADIUS_CELLS = 1.5
-"""Least radius where none is given, in distances between neighbouring cells."""
-
-MEAN_RADIUS_TOKENS = 3.5
-"""Least radius of a mean where none is given, in sides of a token."""
-
-POINTS_A_TOKEN = 4
-"""Grid points along the side of a token, at first."""
-
-_FINER = 4
-
-_FINEST_M = 2.0
-
-_MOST_STEPS = 100
-"""Of the first grid, from its middle to its edge: a larger radius makes it coarser."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +109,7 @@ class RefineOptions:
     """The best point, or the mean place within the radius."""
     sharpness: float = 1.0
     """Factor of the score in the mean: 1 where the weights are those of a calibration
-    (:class:`indexer.probability.posterior.ScoreWeights`), 1 / temperature of the training where there is none."""
+    (:class:`ScoreWeights`), 1 / temperature of the training where there is none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,9 +131,9 @@ class Refined:
 
 @dataclass(frozen=True, eq=False)
 class Refining:
-    """What is to be refined: some places of one photo."""
+    """Places of one photo that are to be refined."""
 
-    s: npt.NDArray[np.float32]
+    s: Vectors
     """(D,) the photo's vector."""
     lonlat_deg: Floats
     """(P, 2) where to start, such as the cell centres of candidates."""
@@ -174,7 +142,7 @@ class Refining:
 
 def refine(
     reader: TokenReader,
-    s: npt.NDArray[np.float32],
+    s: Vectors,
     lonlat_deg: npt.ArrayLike,
     options: RefineOptions | None = None,
 ) -> Refined:
@@ -196,7 +164,7 @@ def refine(
     return refine_each(reader, [Refining(s, place, options or RefineOptions())])[0][0]
 
 
-def refine_each(reader: TokenReader, asked: Sequence[Refining]) -> list[list[Refined]]:
+def refine_each(reader: TokenReader, refinings: Sequence[Refining]) -> list[list[Refined]]:
     """Refine places of several photos, each as :func:`refine` does, in one pass over the tokens.
 
     Together or alone, the answers are the same but for the rounding of matrix products in float32.
@@ -204,68 +172,69 @@ def refine_each(reader: TokenReader, asked: Sequence[Refining]) -> list[list[Ref
     Raises:
         UsageError: as for :func:`refine`.
     """
-    if not asked:
+    if not refinings:
         return []
-    grids = [_grid_of(reader, one) for one in asked]
+    grids = [_grid_of(reader, refining) for refining in refinings]
     surfaces = _surfaces(reader, grids)
     best = [
-        np.array([_best(reader, grid, start, one) for start, one in enumerate(some)]).reshape(-1, 2)
-        for grid, some in zip(grids, surfaces, strict=True)
+        np.array([_best(reader, grid, *numbered) for numbered in enumerate(around)]).reshape(-1, 2)
+        for grid, around in zip(grids, surfaces, strict=True)
     ]
-    rs = _cosines(reader.localized, best, asked)
-    location = _cosines(reader.locations, best, asked)
-    parts = zip(asked, best, rs, location, surfaces, strict=True)
-    return [_refined(*of_one) for of_one in parts]
+    rs = _cosines(reader.localized, best, refinings)
+    location = _cosines(reader.locations, best, refinings)
+    of_photos = zip(refinings, best, rs, location, surfaces, strict=True)
+    return [_refined(*of_photo) for of_photo in of_photos]
 
 
 @dataclass(frozen=True, eq=False)
 class _Grid:
     """The first points around the places of one photo."""
 
-    asked: Refining
+    refining: Refining
     radius_m: float
     spacing_m: float
     grid_m: Floats
     """(g, g, 2) metres east and north of a start."""
-    within: npt.NDArray[np.bool_]
+    within: Bools
     """(g, g) which of them lie within the radius."""
 
     @property
     def lonlat_deg(self) -> Floats:
         """(P, n, 2) the points within the radius of each start."""
         points_m = self.grid_m[self.within]
-        around = [moved(start, points_m) for start in self.asked.lonlat_deg]
+        around = [moved(start, points_m) for start in self.refining.lonlat_deg]
         return np.array(around).reshape(-1, len(points_m), 2)
 
 
-def _grid_of(reader: TokenReader, asked: Refining) -> _Grid:
-    radius_m = _radius_m(reader, asked.options)
-    _check_starts(reader, asked.lonlat_deg)
+def _grid_of(reader: TokenReader, refining: Refining) -> _Grid:
+    radius_m = _radius_m(reader, refining.options)
+    _check_starts(reader, refining.lonlat_deg)
     spacing_m = max(reader.token_m / POINTS_A_TOKEN, radius_m / _MOST_STEPS)
     grid_m = square_grid(int(radius_m // spacing_m), spacing_m)
     within = np.hypot(*np.moveaxis(grid_m, -1, 0)) <= radius_m
-    return _Grid(asked, radius_m, spacing_m, grid_m, within)
+    return _Grid(refining, radius_m, spacing_m, grid_m, within)
 
 
 def _surfaces(reader: TokenReader, grids: Sequence[_Grid]) -> list[list[Surface]]:
     """The score on the grid around every place; NaN beyond the radius and outside the index."""
     points = [grid.lonlat_deg.reshape(-1, 2) for grid in grids]
     inside = _split(reader.indexed(np.concatenate(points)), points)
-    read = [some[known] for some, known in zip(points, inside, strict=True)]
-    asked = [grid.asked for grid in grids]
-    rs = _cosines(reader.localized, read, asked, [one.options.rs_weight for one in asked])
+    indexed = [at[mask] for at, mask in zip(points, inside, strict=True)]
+    refinings = [grid.refining for grid in grids]
+    rs_weights = [refining.options.rs_weight for refining in refinings]
+    rs = _cosines(reader.localized, indexed, refinings, rs_weights)
     location = _location_cosines(reader, grids, points)
-    found = []
-    for n, (grid, known) in enumerate(zip(grids, inside, strict=True)):
-        options = grid.asked.options
-        score = np.full(len(known), np.nan)
-        score[known] = options.rs_weight * rs[n] + options.location_weight * location[n][known]
-        starts = grid.asked.lonlat_deg
+    surfaces = []
+    for n, (grid, mask) in enumerate(zip(grids, inside, strict=True)):
+        options, starts = grid.refining.options, grid.refining.lonlat_deg
+        score = np.full(len(mask), np.nan)
+        score[mask] = options.rs_weight * rs[n] + options.location_weight * location[n][mask]
+        # Points of all P starts in a row, back to where they lie on each start's (g, g) grid.
         scores = np.full((len(starts), *grid.within.shape), np.nan)
         scores[:, grid.within] = score.reshape(len(starts), -1)
         around = zip(starts, scores, strict=True)
-        found.append([Surface(moved(at, grid.grid_m), some, grid.spacing_m) for at, some in around])
-    return found
+        surfaces.append([Surface(moved(at, grid.grid_m), v, grid.spacing_m) for at, v in around])
+    return surfaces
 
 
 def _location_cosines(
@@ -276,32 +245,30 @@ def _location_cosines(
     It bends over kilometres: it is read on a coarse lattice, and is linear in between.
     """
     read: list[Floats] = []
-    weights: list[csr_array | None] = []
-    for grid, some in zip(grids, points, strict=True):
+    shares: list[csr_array | None] = []
+    for grid, at in zip(grids, points, strict=True):
         if grid.spacing_m > LOCATION_M / 2:
-            read.append(some)
-            weights.append(None)
+            read.append(at)
+            shares.append(None)
             continue
-        lattice_m, weight = lattice_around(grid.grid_m[grid.within])
-        starts = grid.asked.lonlat_deg
+        lattice_m, share = lattice_around(grid.grid_m[grid.within])
+        starts = grid.refining.lonlat_deg
         read.append(np.array([moved(start, lattice_m) for start in starts]).reshape(-1, 2))
-        weights.append(weight)
-    asked = [grid.asked for grid in grids]
-    wanted = [one.options.location_weight for one in asked]
-    return [
-        some
-        if weight is None
-        else np.asarray(weight @ some.reshape(len(one.lonlat_deg), -1).T).T.reshape(-1)
-        for one, some, weight in zip(
-            asked, _cosines(reader.locations, read, asked, wanted), weights, strict=True
-        )
-    ]
+        shares.append(share)
+    refinings = [grid.refining for grid in grids]
+    wanted = [refining.options.location_weight for refining in refinings]
+    cosines = _cosines(reader.locations, read, refinings, wanted)
+    for n, (refining, share) in enumerate(zip(refinings, shares, strict=True)):
+        if share is not None:  # (n, L) shares by (L, P) cosines, start after start
+            at_starts = cosines[n].reshape(len(refining.lonlat_deg), -1).T
+            cosines[n] = np.asarray(share @ at_starts).T.reshape(-1)
+    return cosines
 
 
 def _cosines(
-    read: Callable[[Floats], npt.NDArray[np.float32]],
+    read: Callable[[Floats], Vectors],
     points: Sequence[Floats],
-    asked: Sequence[Refining],
+    refinings: Sequence[Refining],
     wanted: Sequence[float] | None = None,
 ) -> list[Floats]:
     """Cosines of each photo with what is read at its own (Q, 2) points, all read together.
@@ -309,24 +276,24 @@ def _cosines(
     Args:
         read: (Q, 2) points to (Q, D) vectors.
         points: of each photo.
-        asked: the photos.
+        refinings: the photos.
         wanted: the part's weight for each photo; where it is 0, nothing is read and all are 0.
     """
-    some = [
+    parts = [
         at if wanted is None or wanted[number] else np.empty((0, 2))
         for number, at in enumerate(points)
     ]
-    together = np.concatenate(some)
-    vectors = _split(read(together), some) if len(together) else [None] * len(some)
+    together = np.concatenate(parts)
+    vectors = _split(read(together), parts) if len(together) else [None] * len(parts)
     return [
-        np.zeros(len(at)) if v is None or len(v) < len(at) else (v @ one.s).astype(np.float64)
-        for at, v, one in zip(points, vectors, asked, strict=True)
+        np.zeros(len(at)) if v is None or len(v) < len(at) else (v @ refining.s).astype(np.float64)
+        for at, v, refining in zip(points, vectors, refinings, strict=True)
     ]
 
 
 def _split(values: npt.NDArray[Any], like: Sequence[Floats]) -> list[npt.NDArray[Any]]:
     """(Q, ...) values of all photos, photo by photo."""
-    return np.split(values, np.cumsum([len(some) for some in like])[:-1])
+    return np.split(values, np.cumsum([len(at) for at in like])[:-1])
 
 
 def _radius_m(reader: TokenReader, options: RefineOptions) -> float:
@@ -355,11 +322,11 @@ def default_radius_m(reader: TokenReader, estimate: Estimate) -> float:
 
 def _best(reader: TokenReader, grid: _Grid, number: int, surface: Surface) -> Floats:
     """(2,) longitude, latitude of the place that a start is refined to."""
-    start, options = grid.asked.lonlat_deg[number], grid.asked.options
+    start, options = grid.refining.lonlat_deg[number], grid.refining.options
     if options.estimate == "mean":
-        found = moved(start, _mean(grid.grid_m, options.sharpness * surface.scores))
-        if reader.indexed(found)[0]:
-            return found
+        mean = moved(start, _mean(grid.grid_m, options.sharpness * surface.scores))
+        if reader.indexed(mean)[0]:  # it may lie in a hole between the points around it
+            return mean
     return moved(start, _peak(reader, grid, start, surface.scores))
 
 
@@ -372,17 +339,17 @@ def _peak(reader: TokenReader, grid: _Grid, start: Floats, scores: Floats) -> Fl
             return best_m
         spacing_m /= _FINER
         grid_m = best_m + square_grid(_FINER, spacing_m)
-        scores = _scores(reader, grid.asked, moved(start, grid_m))
+        scores = _scores(reader, grid.refining, moved(start, grid_m))
         scores[np.hypot(*np.moveaxis(grid_m, -1, 0)) > grid.radius_m] = np.nan
 
 
-def _scores(reader: TokenReader, asked: Refining, lonlat_deg: Floats) -> Floats:
+def _scores(reader: TokenReader, refining: Refining, lonlat_deg: Floats) -> Floats:
     """The score of one photo at (..., 2) points, (...); NaN outside the index."""
     points = lonlat_deg.reshape(-1, 2)
-    inside, options = reader.indexed(points), asked.options
+    inside, options = reader.indexed(points), refining.options
     at = [points[inside]]
-    (rs,) = _cosines(reader.localized, at, [asked], [options.rs_weight])
-    (location,) = _cosines(reader.locations, at, [asked], [options.location_weight])
+    (rs,) = _cosines(reader.localized, at, [refining], [options.rs_weight])
+    (location,) = _cosines(reader.locations, at, [refining], [options.location_weight])
     out = np.full(len(points), np.nan)
     out[inside] = options.rs_weight * rs + options.location_weight * location
     return out.reshape(lonlat_deg.shape[:-1])
@@ -396,9 +363,9 @@ def _mean(grid_m: Floats, scores: Floats) -> Floats:
 
 
 def _refined(
-    asked: Refining, best: Floats, rs: Floats, location: Floats, surfaces: Sequence[Surface]
+    refining: Refining, best: Floats, rs: Floats, location: Floats, surfaces: Sequence[Surface]
 ) -> list[Refined]:
-    fused = asked.options.rs_weight * rs + asked.options.location_weight * location
+    fused = refining.options.rs_weight * rs + refining.options.location_weight * location
     return [
         Refined(
             lon_deg=float(best[n, 0]),
@@ -406,7 +373,7 @@ def _refined(
             score=float(fused[n]),
             rs_score=float(rs[n]),
             location_score=float(location[n]),
-            moved_m=float(haversine_m(asked.lonlat_deg[n], best[n])),
+            moved_m=float(haversine_m(refining.lonlat_deg[n], best[n])),
             surface=surface,
         )
         for n, surface in enumerate(surfaces)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-import shapely
 import torch
 from small_builds import BOX_WSEN_DEG, tiny_model
 
@@ -218,24 +216,6 @@ def test_the_surface_is_the_score_at_its_points(toy: Index, reader: TokenReader)
     assert found.score == pytest.approx(0.7 * found.rs_score + 0.3 * found.location_score)
 
 
-def test_a_surface_travels(toy: Index, reader: TokenReader) -> None:
-    start = toy.cells.lonlat_deg[80]
-    s = reader.localized(start)[0]
-    surface = refine(reader, s, start, RefineOptions(1, 0, radius_m=100)).surface
-    plain = json.loads(json.dumps(surface.to_dict()))
-    assert plain["scores"][0][0] is None
-    middle = len(surface.scores) // 2
-    assert plain["scores"][middle][middle] == pytest.approx(1, abs=1e-4)
-    features = json.loads(json.dumps(surface.to_geojson()))["features"]
-    assert len(features) == np.isfinite(surface.scores).sum()
-    squares = [shapely.geometry.shape(feature["geometry"]) for feature in features]
-    assert all(square.is_valid and square.exterior.is_ccw for square in squares)
-    union = shapely.union_all(squares, grid_size=1e-7)
-    assert union.area == pytest.approx(sum(square.area for square in squares), rel=1e-3)
-    best = max(features, key=lambda feature: feature["properties"]["score"])
-    assert shapely.geometry.shape(best["geometry"]).covers(shapely.Point(start))
-
-
 def test_the_mean_place_is_that_of_the_posterior(toy: Index, reader: TokenReader) -> None:
     s = reader.localized(toy.cells.lonlat_deg[80] + 0.001)[0]
     options = RefineOptions(20, 0, radius_m=300, estimate="mean")
@@ -292,7 +272,6 @@ def test_a_radius_below_the_grid_still_gives_an_answer(toy: Index, reader: Token
     found = refine(reader, s, start, RefineOptions(1, 0, radius_m=5))
     assert found.surface.scores.shape == (1, 1)
     assert 2 < found.moved_m <= 5
-    assert len(found.surface.to_geojson()["features"]) == 1
 
 
 def test_a_start_or_radius_that_makes_no_sense_is_refused(toy: Index, reader: TokenReader) -> None:
