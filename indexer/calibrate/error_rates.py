@@ -59,21 +59,21 @@ def _crossed(judge: Callable[[Ints, Ints], Floats], count: int) -> Floats:
     """Judge each half of the photos by the other half: (P,)."""
     judged = np.empty(count)
     halves = np.arange(0, count, 2), np.arange(1, count, 2)
-    for some, others in (halves, halves[::-1]):
-        judged[some] = judge(some, others)
+    for half, others in (halves, halves[::-1]):
+        judged[half] = judge(half, others)
     return judged
 
 
 def _coverage(masses: Floats, level: float) -> Callable[[Ints, Ints], Floats]:
-    def judge(some: Ints, others: Ints) -> Floats:
-        return (masses[some] <= conformal_mass(masses[others], level)).astype(float)
+    def judge(half: Ints, others: Ints) -> Floats:
+        return (masses[half] <= conformal_mass(masses[others], level)).astype(float)
 
     return judge
 
 
 def _confidence(mass: Floats, inside: Bools) -> Callable[[Ints, Ints], Floats]:
-    def judge(some: Ints, others: Ints) -> Floats:
-        return fit_confidence(mass[others], inside[others]).chance(mass[some])
+    def judge(half: Ints, others: Ints) -> Floats:
+        return fit_confidence(mass[others], inside[others]).chance(mass[half])
 
     return judge
 

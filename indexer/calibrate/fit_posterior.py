@@ -1,9 +1,9 @@
-"""How sharp the scores of an index are: three numbers, fitted on photos whose place is known.
+"""Fits the weights and the spread of a posterior on photos whose place is known.
 
-The weights of the two cosines and the spread (:class:`indexer.probability.posterior.ScoreWeights`) are those that
-make the true cells most probable: the mean negative log-likelihood (NLL) of the truth is least.
-Scores that tell nothing get a weight of 0, and the posterior is then the prior. The location's
-weight must earn its place: it is 0 unless the likelihood-ratio test refuses that at 5 %.
+These three numbers (:class:`indexer.probability.posterior.ScoreWeights`) are those that make the
+true cells most probable: the mean negative log-likelihood (NLL) of the truth is least. Scores that
+tell nothing get a weight of 0, and the posterior is then the prior. The location's weight must earn
+its place: it is 0 unless the likelihood-ratio test refuses that at 5 %.
 
 Neither part of the NLL needs the neighbourhood average over all cells. With the average B (a
 matrix), the areas' shares q and the truth t,
@@ -51,7 +51,7 @@ _ENTRIES_AT_ONCE = 4_000_000
 
 @dataclass(frozen=True, eq=False)
 class _Task:
-    """What one fit needs to know."""
+    """Scores and truths of one fit."""
 
     rs: Scores
     location: Scores
@@ -131,7 +131,7 @@ def _fit_weights(
         nll, gradient = mean_nll(_START * scaled, task, average)
         return nll, _START * gradient
 
-    found = minimize(
+    optimum = minimize(
         loss,
         start / _START,
         jac=True,
@@ -139,7 +139,7 @@ def _fit_weights(
         bounds=[(_LEAST_WEIGHT / _START, most), (0.0, most if location else 0.0)],
         options={"ftol": 1e-9, "gtol": 1e-5},
     )
-    return _START * np.asarray(found.x, dtype=np.float64), float(found.fun)
+    return _START * np.asarray(optimum.x, dtype=np.float64), float(optimum.fun)
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,9 +160,9 @@ def average_of(task: _Task, blur: csr_array | None) -> _Average:
     count = len(task.truth)
     if blur is None:
         return _Average(task.share, np.arange(count + 1), task.truth, np.ones(count))
-    some = blur[task.truth]
-    start, row = some.indptr.astype(np.int64), some.indices.astype(np.int64)
-    return _Average(np.asarray(task.share @ blur), start, row, some.data)
+    of_truth = blur[task.truth]  # (P, N)
+    start, row = of_truth.indptr.astype(np.int64), of_truth.indices.astype(np.int64)
+    return _Average(np.asarray(task.share @ blur), start, row, of_truth.data)
 
 
 def mean_nll(weights: Floats, task: _Task, average: _Average) -> tuple[float, Floats]:
@@ -184,6 +184,7 @@ def mean_nll(weights: Floats, task: _Task, average: _Average) -> tuple[float, Fl
         )
         best = logits.max(axis=1)
         logits -= best[:, None]
+        # log sum_y (q B)(y) L(y), and the mean scores under it: what its gradient is.
         mass = np.exp(logits, out=logits)
         mass *= average.evidence
         whole = mass.sum(axis=1)

@@ -1,4 +1,4 @@
-"""What an index knows about its own errors: the result of a calibration, and its file.
+"""Calibration of an index: how far its answers can be believed, and the file that says so.
 
 ``calibration-<build>.npz`` lies in the index folder, beside the build it belongs to: a build never
 changes, a calibration can be made again. It holds a JSON header and plain arrays, and is written
@@ -52,7 +52,7 @@ class Calibration:
     """Radius in metres to the curve from a disc's mass to the chance that it holds the truth, where
     the disc is around the centre of the best cell."""
     out_of_index: OutOfIndexTest
-    """What photos of the index look like."""
+    """Whether a photo is from the index at all."""
     claims: dict[float, Floats]
     """Radius in metres to the share of places elsewhere that do as well as a true claim, ascending,
     one a photo."""
@@ -109,7 +109,7 @@ class Calibration:
         return expit((1 - share) * below.logit_at(disc_mass) + share * above.logit_at(disc_mass))
 
     def confidences(self, disc_masses: Floats, *, refined: bool = False) -> Floats:
-        """The same for (P, R) masses at :attr:`radii_m`: never less for a larger radius; NaN stays."""
+        """The same for (P, R) masses at :attr:`radii_m`, never less for a larger radius."""
         each = [
             self.confidence_within(mass, radius_m, refined=refined)
             for radius_m, mass in zip(self.radii_m, disc_masses.T, strict=True)
@@ -178,13 +178,13 @@ def _read(path: Path) -> dict[str, npt.NDArray[Any]]:
             if (damaged := archive.testzip()) is not None:  # compares every checksum
                 raise zipfile.BadZipFile(damaged)
         file.seek(0)
-        with np.load(file, allow_pickle=False) as found:
-            return {name: found[name] for name in found.files}
+        with np.load(file, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
 
 
 def _header(calibration: Calibration) -> dict[str, Any]:
     """Everything but the arrays, as JSON."""
-    known = calibration.out_of_index
+    test = calibration.out_of_index
     return {
         "schema_version": calibration.schema_version,
         "build": calibration.build,
@@ -196,12 +196,12 @@ def _header(calibration: Calibration) -> dict[str, Any]:
         "confidence": _curves_json(calibration.confidence),
         "refined_confidence": _curves_json(calibration.refined_confidence),
         "familiarity": {
-            "evidence": known.evidence,
-            "likeness": known.likeness,
-            "level": known.level,
-            "miss_rate": known.miss_rate,
-            "auroc": known.auroc,
-            "elsewhere": known.elsewhere,
+            "evidence": test.evidence,
+            "likeness": test.likeness,
+            "level": test.level,
+            "miss_rate": test.miss_rate,
+            "auroc": test.auroc,
+            "elsewhere": test.elsewhere,
         },
         "claims": sorted(calibration.claims),
         "measured": calibration.measured,
@@ -224,16 +224,16 @@ def _check_fits(path: Path, header: dict[str, Any], build: str, fingerprint: str
 
 
 def _from_parts(header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> Calibration:
-    known = header["familiarity"]
+    test = header["familiarity"]
     out_of_index = OutOfIndexTest(
         s=arrays["familiarity_s"],
-        evidence=tuple(known["evidence"]),
-        likeness=tuple(known["likeness"]),
+        evidence=tuple(test["evidence"]),
+        likeness=tuple(test["likeness"]),
         scores=arrays["familiarity_scores"],
-        level=known["level"],
-        miss_rate=known["miss_rate"],
-        auroc=known["auroc"],
-        elsewhere=known["elsewhere"],
+        level=test["level"],
+        miss_rate=test["miss_rate"],
+        auroc=test["auroc"],
+        elsewhere=test["elsewhere"],
     )
     radii = [float(radius) for radius in header["claims"]]
     return Calibration(

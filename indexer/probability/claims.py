@@ -1,4 +1,4 @@
-"""How well a claimed place does beside the rest of an index: the numbers behind a verdict.
+"""Standing of a claimed place beside the rest of an index: the numbers behind a verdict.
 
 A claim is a point and a radius: the photo was taken within so many metres of it. What speaks for it
 is the posterior mass of its *disc*: the cells whose centre lies within the radius, and the one that
@@ -101,7 +101,7 @@ def standing(
     """
     mass = claim_mass(p, field, lonlat_deg, own_row, among.radius_m)
     apart = _apart(lonlat_deg, among)
-    as_good = (among.discs.sums(p) >= mass[:, None]) & apart
+    as_good = (among.discs.sums(p) >= mass[:, None]) & apart  # (P, C)
     counts = apart.sum(axis=1)
     return Standing(mass, as_good.sum(axis=1), counts, apart.shape[1] - counts)
 
@@ -119,6 +119,7 @@ def _apart(lonlat_deg: Floats, among: Background) -> npt.NDArray[np.bool_]:
     cosine = unit_vectors(lonlat_deg) @ among.points.T
     if 2 * among.radius_m >= np.pi * EARTH_RADIUS_M:  # discs of half the Earth
         return np.zeros(cosine.shape, dtype=np.bool_)
+    # Of unit vectors, chord^2 = 2 - 2 cosine; discs are apart where centres are two radii apart.
     return np.asarray(cosine < 1 - chord_of(2 * among.radius_m) ** 2 / 2)
 
 
@@ -127,8 +128,8 @@ def claim_mass(
 ) -> Floats:
     """Posterior mass of each photo's own disc and of the cell that holds its point, (P,)."""
     discs = field.discs(lonlat_deg, radius_m)
-    photo = np.repeat(np.arange(len(p)), np.diff(discs.matrix.indptr))
-    missed = own_row >= 0
+    photo = np.repeat(np.arange(len(p)), np.diff(discs.matrix.indptr))  # (M,) of each entry
+    missed = own_row >= 0  # (P,) a disc may be smaller than the cell around its point
     missed[photo[discs.matrix.indices == own_row[photo]]] = False
     own = np.where(missed, p[np.arange(len(p)), own_row], 0.0)
     return own_sums(p, discs) + own
@@ -137,8 +138,8 @@ def claim_mass(
 def own_sums(p: Floats, discs: Discs) -> Floats:
     """What the cells of each photo's own disc add up to: (P, N) and P discs to (P,)."""
     photo = np.repeat(np.arange(len(p)), np.diff(discs.matrix.indptr))
-    found = np.bincount(photo, weights=p[photo, discs.matrix.indices], minlength=len(p))
-    return np.asarray(found, dtype=np.float64)
+    sums = np.bincount(photo, weights=p[photo, discs.matrix.indices], minlength=len(p))
+    return np.asarray(sums, dtype=np.float64)
 
 
 def points_around(lonlat_deg: npt.ArrayLike, radius_m: float, rng: np.random.Generator) -> Floats:

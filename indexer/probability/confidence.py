@@ -1,4 +1,4 @@
-"""From the posterior mass around a best guess to the chance that the truth lies there.
+"""Confidence curves from the posterior mass around a best guess to the chance that it is right.
 
 The mass is a probability already, but an over- or underconfident one. A logistic of its logit is
 fitted to what happened; then, where photos are many, the shares that five groups of them show bend
@@ -92,8 +92,8 @@ def _shares(
     from scipy.optimize import isotonic_regression  # here, because every search imports this file
 
     count = np.array([len(group) for group in groups]) + _PRIOR_PHOTOS
-    said = [expit(line.straight(x[group])).mean() for group in groups]
-    hits = [inside[group].sum() + _PRIOR_PHOTOS * p for group, p in zip(groups, said, strict=True)]
+    prior = [expit(line.straight(x[group])).mean() for group in groups]
+    hits = [inside[group].sum() + _PRIOR_PHOTOS * p for group, p in zip(groups, prior, strict=True)]
     return np.asarray(isotonic_regression(np.array(hits) / count, weights=count).x)
 
 
@@ -110,11 +110,11 @@ def _fit_logistic(x: Floats, inside: npt.NDArray[np.bool_]) -> Curve:
     def loss(line: Floats) -> tuple[float, Floats]:
         margin = sign * (line[0] * x + line[1])
         off = line - (1.0, 0.0)
-        pull = -sign / (1 + np.exp(np.minimum(margin, 700.0)))
+        pull = -sign / (1 + np.exp(np.minimum(margin, 700.0)))  # exp(710) overflows
         gradient = np.array([(pull * x).sum(), pull.sum()]) + off
         return float(np.logaddexp(0, -margin).sum() + (off**2).sum() / 2), gradient
 
-    found = minimize(
+    optimum = minimize(
         loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(0, None), (None, None)]
     )
-    return Curve(float(found.x[0]), float(found.x[1]))
+    return Curve(float(optimum.x[0]), float(optimum.x[1]))

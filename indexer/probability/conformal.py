@@ -1,4 +1,4 @@
-"""Regions with a promise: the smallest set of cells that holds the truth as often as it says.
+"""Conformal regions: the smallest set of cells that holds the truth as often as it says.
 
 A region of level 0.9 is filled with cells from the densest down (probability per area), so it is
 the smallest one with its mass. How much mass that takes is not read off the posterior, which may be
@@ -42,15 +42,15 @@ def mass_to_reach(p: Floats, area_m2: Floats, truth_row: Ints) -> Floats:
     Returns:
         (P,) in (0, 1]; infinite where the truth is not in the index or has probability 0.
     """
-    found = np.full(len(p), np.inf)
+    masses = np.full(len(p), np.inf)
     for photo in np.flatnonzero(truth_row >= 0):
         row = truth_row[photo]
         density = p[photo] / area_m2
         if density[row] > 0:
             before = density > density[row]
             before[: row + 1] |= density[: row + 1] == density[row]  # ties by row
-            found[photo] = p[photo, before].sum()
-    return found
+            masses[photo] = p[photo, before].sum()
+    return masses
 
 
 def conformal_mass(masses: Floats, level: float) -> float:
@@ -68,7 +68,8 @@ def conformal_mass(masses: Floats, level: float) -> float:
     """
     if not 0 < level <= 1:
         raise UsageError(f"level {level:g} is no share of photos: give one above 0 and up to 1")
-    rank = math.ceil(level * (len(masses) + 1) - 1e-9)  # 0.55 * 20 is a little above 11
+    # The n + 1 of split conformal prediction counts the new photo; 0.55 * 20 is a little above 11.
+    rank = math.ceil(level * (len(masses) + 1) - 1e-9)
     return float(np.sort(masses)[rank - 1]) if rank <= len(masses) else math.inf
 
 

@@ -1,4 +1,4 @@
-"""Is a photo from this index at all? A posterior adds up to 1 for a photo from elsewhere, too.
+"""Test of whether a photo is from an index at all: a posterior adds up to 1 for any photo.
 
 Two things tell such photos apart, each in standard deviations of the calibration photos:
 
@@ -37,7 +37,7 @@ _AT_ONCE = 256
 
 @dataclass(frozen=True, eq=False)
 class OutOfIndexTest:
-    """What photos of an index look like."""
+    """Looks of an index's own photos, and how strange another may be before it is refused."""
 
     s: npt.NDArray[np.float16]
     """(n, D) vectors of calibration photos."""
@@ -57,7 +57,7 @@ class OutOfIndexTest:
     """Photos from elsewhere that these two rest on."""
 
     def score(self, s: Vectors, evidence: Floats) -> Floats:
-        """How familiar photos look: (P, D) vectors and (P,) evidence to (P,)."""
+        """How much photos look like the index's: (P, D) vectors and (P,) evidence to (P,)."""
         return self._sum(evidence, nearest_cosine(s, self.s))
 
     def p_value(self, score: npt.ArrayLike) -> Floats:
@@ -93,7 +93,7 @@ def nearest_cosine(s: Vectors, photos: Vectors, own: Ints | None = None) -> Floa
     """
     others = np.asarray(photos, dtype=np.float32)
     count = min(NEAREST, len(others) - (own is not None))
-    found = np.empty(len(s))
+    likeness = np.empty(len(s))
     for start in range(0, len(s), _AT_ONCE):
         block = slice(start, start + _AT_ONCE)
         cosine = np.asarray(s[block], dtype=np.float32) @ others.T
@@ -101,8 +101,8 @@ def nearest_cosine(s: Vectors, photos: Vectors, own: Ints | None = None) -> Floa
             mine = np.flatnonzero(own[block] >= 0)
             cosine[mine, own[block][mine]] = -np.inf
         best = np.partition(cosine, len(others) - count, axis=1)[:, len(others) - count :]
-        found[block] = best.mean(axis=1, dtype=np.float64)
-    return found
+        likeness[block] = best.mean(axis=1, dtype=np.float64)
+    return likeness
 
 
 def check_level(level: float) -> None:
@@ -114,7 +114,7 @@ def check_level(level: float) -> None:
 def fit_out_of_index(
     s: Vectors, held_back: Ints, evidence: Floats, *, level: float = 0.05, seed: int = 0
 ) -> OutOfIndexTest:
-    """What calibration photos look like.
+    """Learn what calibration photos look like.
 
     Args:
         s: (P, D) vectors of all of them.
@@ -140,12 +140,12 @@ def fit_out_of_index(
     return replace(blank, scores=np.sort(blank._sum(evidence, likeness)))
 
 
-def with_elsewhere(known: OutOfIndexTest, s: Vectors, evidence: Floats) -> OutOfIndexTest:
+def with_elsewhere(test: OutOfIndexTest, s: Vectors, evidence: Floats) -> OutOfIndexTest:
     """The same, with error rates measured on photos from elsewhere: (Q, D) and (Q,)."""
-    scores = known.score(s, evidence)
-    missed = float((~known.abstain(scores)).mean())
-    ranked = float(auroc(known.scores, scores)[0])
-    return replace(known, miss_rate=missed, auroc=ranked, elsewhere=len(scores))
+    scores = test.score(s, evidence)
+    missed = float((~test.abstain(scores)).mean())
+    ranked = float(auroc(test.scores, scores)[0])
+    return replace(test, miss_rate=missed, auroc=ranked, elsewhere=len(scores))
 
 
 def _moments(values: Floats) -> tuple[float, float]:

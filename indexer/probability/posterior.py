@@ -1,4 +1,4 @@
-"""From scores over all cells to a probability for each: the posterior.
+"""Posterior over cells from scores.
 
 For a photo with cosines r(x) of the imagery and l(x) of the location at cell x, the likelihood is
 
@@ -72,8 +72,8 @@ def log_likelihood(
     Args:
         rs: (P, N) cosines of the imagery.
         location: (P, N) cosines of the location embeddings.
-        weights: the weights.
-        blur: (N, N) of :meth:`indexer.regions.cell_field.CellField.blur` for the spread; None for none.
+        weights: what the cosines are multiplied by.
+        blur: (N, N) of :meth:`CellField.blur` for the spread; None for none.
 
     Returns:
         (P, N); the best cell before averaging is 0.
@@ -81,12 +81,13 @@ def log_likelihood(
     weighted: Floats = weights.rs_weight * np.asarray(rs, dtype=np.float64)
     if weights.location_weight:
         weighted += weights.location_weight * np.asarray(location, dtype=np.float64)
-    weighted -= weighted.max(axis=1, keepdims=True)
+    weighted -= weighted.max(axis=1, keepdims=True)  # exp() below cannot overflow
     if blur is None:
         return weighted
     averaged = np.asarray(blur @ np.exp(weighted).T).T
     lost = averaged.min(axis=1) < _TOO_SMALL
     logs: Floats = np.log(np.maximum(averaged, _TOO_SMALL))
+    # Where a whole neighbourhood underflows, logs are averaged instead: slower, and rarely needed.
     for photo in np.flatnonzero(lost):
         logs[photo] = _log_average(blur, weighted[photo])
     return logs
@@ -94,7 +95,7 @@ def log_likelihood(
 
 def _log_average(blur: csr_array, logs: Floats) -> Floats:
     """Log of the averages of exp(logs), (N,), however small they are."""
-    near = logs[blur.indices]
+    near = logs[blur.indices]  # (M,) of all M entries of the matrix, row after row
     starts, counts = blur.indptr[:-1], np.diff(blur.indptr)
     best = np.maximum.reduceat(near, starts)
     shares = np.exp(near - np.repeat(best, counts)) * blur.data

@@ -1,4 +1,4 @@
-"""Was a photo taken where somebody says? A verdict on a claimed place, with its error rates.
+"""Verdicts on a claimed place, with their error rates.
 
 Two questions are asked of a claim (:mod:`indexer.probability.claims`).
 
@@ -15,9 +15,10 @@ like those that were calibrated on, at most 5 % of true claims are called unlike
 of random false ones consistent, whatever the model. A false claim that somebody chose because it
 looks right is not random: there the second rate says nothing.
 
-Calibration knows the radii of :data:`indexer.probability.claims.RADII_M`. A claim between two of them is tested
-at the next larger one: within 300 m implies within 500 m, so to refuse the latter is to refuse the
-former, and the rate of true claims holds. A claim beyond the largest is never called unlikely.
+Calibration knows the radii of :data:`indexer.probability.claims.RADII_M`. A claim between two of
+them is tested at the next larger one: within 300 m implies within 500 m, so to refuse the latter is
+to refuse the former, and the rate of true claims holds. A claim beyond the largest is never called
+unlikely.
 """
 
 from __future__ import annotations
@@ -146,10 +147,10 @@ def verify_claim(
     if row[0] < 0 and ground.field.nearest(point)[1][0] > radius_m:
         return _verdict(OUTSIDE, point[0], radius_m, None, _Shares(None, None, None, None, {}))
     among = ground.background(radius_m)
-    found = standing(p[None], ground.field, point, row, among)
-    shares = _shares(ground, p[None] if each is None else each, point, row, radius_m, found)
+    together = standing(p[None], ground.field, point, row, among)
+    shares = _shares(ground, p[None] if each is None else each, point, row, radius_m, together)
     word = verdict_of(shares.p_elsewhere, shares.p_false, shares.p_true)
-    verdict = _verdict(word, point[0], radius_m, found, shares)
+    verdict = _verdict(word, point[0], radius_m, together, shares)
     return replace(verdict, masses_elsewhere=masses_elsewhere(p, point, among))
 
 
@@ -178,26 +179,27 @@ class _Shares:
 
 
 def _shares(
-    ground: Ground, each: Floats, point: Floats, row: Ints, radius_m: float, found: Standing
+    ground: Ground, each: Floats, point: Floats, row: Ints, radius_m: float, together: Standing
 ) -> _Shares:
-    """Against calibration, where it knows the radius; ``found`` is of all photos together."""
+    """Against calibration, where it knows the radius."""
     count = len(each)
-    elsewhere, bound = float(found.p_elsewhere[0]), float(found.p_false[0])
+    elsewhere, bound = float(together.p_elsewhere[0]), float(together.p_false[0])
     tested = calibrated_radius_m(radius_m)
-    known = ground.calibration
-    if known is None or tested is None or tested not in known.claims:
+    calibration = ground.calibration
+    if calibration is None or tested is None or tested not in calibration.claims:
         return _Shares(elsewhere, bound, None, None, {})
-    wider = found
+    wider = together
     if tested != radius_m or count > 1:
         points, rows = np.repeat(point, count, axis=0), np.repeat(row, count)
         wider = standing(each, ground.field, points, rows, ground.background(tested))
-    as_bad = share_as_bad(wider.p_elsewhere, known.claims[tested])
+    as_bad = share_as_bad(wider.p_elsewhere, calibration.claims[tested])
     p_true = min(1.0, count * float(as_bad.min()))
     if count > 1:
         return _Shares(elsewhere, bound, p_true, tested, {})
-    p_false = float(share_as_good(wider.p_elsewhere, known.false_claims[tested])[0])
+    p_false = float(share_as_good(wider.p_elsewhere, calibration.false_claims[tested])[0])
     names = {rate: rate_name(rate, tested) for rate in RATES}
-    rates = {r: known.measured[name] for r, name in names.items() if name in known.measured}
+    measured = calibration.measured
+    rates = {rate: measured[name] for rate, name in names.items() if name in measured}
     return _Shares(elsewhere, p_false, p_true, tested, rates)
 
 
@@ -218,17 +220,17 @@ def check_claim(lonlat_deg: npt.ArrayLike, radius_m: float) -> None:
 
 
 def _verdict(
-    word: str, point: Floats, radius_m: float, found: Standing | None, shares: _Shares
+    word: str, point: Floats, radius_m: float, claim: Standing | None, shares: _Shares
 ) -> Verdict:
-    as_good, compared = (int(found.as_good[0]), int(found.compared[0])) if found else (0, 0)
+    as_good, compared = (int(claim.as_good[0]), int(claim.compared[0])) if claim else (0, 0)
     return Verdict(
         verdict=word,
         sentence=_sentence(word, radius_m, as_good, compared, shares),
         lon_deg=float(point[0]),
         lat_deg=float(point[1]),
         radius_m=float(radius_m),
-        mass=float(found.mass[0]) if found else 0.0,
-        rank=1 + as_good if found else None,
+        mass=float(claim.mass[0]) if claim else 0.0,
+        rank=1 + as_good if claim else None,
         compared=compared,
         percentile=100 * (1 - as_good / compared) if compared else None,
         p_elsewhere=shares.p_elsewhere,

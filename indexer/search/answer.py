@@ -1,4 +1,4 @@
-"""What a search returns: an answer with ranked places, and how far to believe it.
+"""Answer of a search: ranked places, and how far to believe them.
 
 An answer of a calibrated index says how likely its places are, where the photo was taken with 50
 and 90 % (:meth:`Answer.region`), and whether it looks like anything in the index at all. An answer
@@ -72,7 +72,8 @@ class Confidence:
     radius_m: float
     probability: float
     """That the photo was taken within the radius of the best guess, as often as was measured on
-    the calibration photos."""
+    the calibration photos. The guess is the first candidate's refined point, or the centre of its
+    cell where there is none; a warning says so where the calibration knows centres only."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ class Answer:
     build: str
     """Identifier of the build that answered."""
     cells_searched: int
-    """Cells that were scored: all of the index, or what :mod:`indexer.search.shortlist` took of it."""
+    """Cells that were scored: all of the index, or its part (:mod:`indexer.search.shortlist`)."""
     rs_weight: float
     location_weight: float
     model: str

@@ -1,4 +1,4 @@
-"""Questions in SQL about the cells of an index, one expression at a time.
+"""SQL expressions over the cells of an index, one at a time.
 
 The cells, and tables that the user brings, are copied into a DuckDB database in memory. Then the
 database is locked: an expression can read these tables and nothing else, neither files nor the
@@ -37,7 +37,7 @@ SET lock_configuration=true;
 
 @dataclass(frozen=True, eq=False)
 class Values:
-    """What an expression gives for each cell."""
+    """An expression's value for each cell."""
 
     kind: str
     """DuckDB's name of the type."""
@@ -82,30 +82,30 @@ class CellSql:
             self._connection.close()
             raise
 
-    def evaluate(self, expression: str, what: str) -> Values:
+    def evaluate(self, expression: str, name: str) -> Values:
         """The value of an expression for each cell.
 
         Args:
             expression: one SQL expression.
-            what: what to call it in errors.
+            name: what to call it in errors.
 
         Raises:
             UsageError: it is not one expression, does not fit the columns, or fails.
         """
         import duckdb
 
-        said = f"{what} {expression!r}"
+        said = f"{name} {expression!r}"
         remedy = f"columns are {', '.join(self.columns)}"
         query = f'SELECT cells."row", (\n{expression}\n) FROM {self._from}'
         with _sql_errors(said, remedy):
             duckdb.SQLExpression(expression)  # refuses anything but one expression
             relation = self._connection.sql(query)
             kinds = [str(kind) for kind in relation.types]
-            found = list(relation.fetchnumpy().values())
-        order = np.argsort(found[0], kind="stable")
-        if len(kinds) != 2 or not np.array_equal(found[0][order], np.arange(self._count)):
+            columns = list(relation.fetchnumpy().values())
+        order = np.argsort(columns[0], kind="stable")
+        if len(kinds) != 2 or not np.array_equal(columns[0][order], np.arange(self._count)):
             raise UsageError(f"{said} does not give each cell one value; {remedy}")
-        values, unknown = np.ma.getdata(found[1]), np.ma.getmaskarray(found[1])
+        values, unknown = np.ma.getdata(columns[1]), np.ma.getmaskarray(columns[1])
         return Values(kinds[1], values[order], unknown[order])
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""Journey 2, a photo becomes an answer: pixels, s, scores over cells, distinct candidates."""
+"""Geolocator: an open index with its model, which takes photos and gives answers."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ class Geolocator:
 
     Scores are exact: a cell is scored against the photo's one vector s, as
     ``rs_weight * cos(s, z) + location_weight * cos(s, l)``. Every cell is, unless the index is so
-    large that a search looks at the likely ones only (:mod:`indexer.search.shortlist`). Both cosines are
-    inner products with the same s, so the weights can change from query to query without encoding
-    anything again.
+    large that a search looks at the likely ones only (:mod:`indexer.search.shortlist`). Both
+    cosines are inner products with the same s, so the weights can change from query to query
+    without encoding anything again.
     """
 
     def __init__(self, index: Index, model: Gair) -> None:
@@ -61,7 +61,8 @@ class Geolocator:
             raise IndexMismatchError(
                 f"index {index.name!r} was built by model {record.name} "
                 f"({record.fingerprint[:12]}) and cannot be searched with {model.info.name} "
-                f"({fingerprint[:12]}): rebuild it, or pass the model that built it ({record.source})"
+                f"({fingerprint[:12]}): rebuild it, or pass the model that built it "
+                f"({record.source})"
             )
         calibration = load_calibration(index.path.parent, index.manifest.build, fingerprint)
         self.space = SearchSpace(index, model, calibration)
@@ -140,7 +141,8 @@ class Geolocator:
             index: name of the index, or path of its folder; the only one there is if not given.
             indexes_dir: folder of all indexes.
             model: a loaded model or where to load it from; what the manifest names if not given.
-            store: where the vectors are, if not in the index's own files (:mod:`indexer.index.milvus`).
+            store: where the vectors are, if not in the index's own files
+                (:mod:`indexer.index.milvus`).
         """
         from gair.model import Gair as GairModel
 
@@ -214,8 +216,8 @@ class Geolocator:
                 :func:`gair.photos.photo.open_photo`, or a list of them; or what :meth:`seen` made
                 of the photos of one place.
             same_place: whether the photos of a list are of one place and get one answer.
-            **query: the fields of :class:`indexer.search.query.Query`: ``k`` places, ``rs_weight`` and
-                ``location_weight``, ``merge_radius_m``, a ``prior`` and whether to ``refine``.
+            **query: the fields of :class:`indexer.search.query.Query`: ``k`` places, ``rs_weight``
+                and ``location_weight``, ``merge_radius_m``, a ``prior`` and whether to ``refine``.
 
         Returns:
             One answer, or a list of answers for a list of photos of different places.
@@ -328,7 +330,8 @@ class Geolocator:
 
     def scored(self, sources: Sequence[PhotoSource]) -> list[Scored]:
         """Photos that pass the encoder together, each scored against every cell."""
-        return [one for seen in self._seen(sources) for one in self.every_cell(seen).one_by_one()]
+        blocks = self._seen(sources)
+        return [photo for seen in blocks for photo in self.every_cell(seen).one_by_one()]
 
     def seen(self, sources: Sequence[PhotoSource]) -> Sequence[Seen]:
         """Photos that pass the encoder together, each with what :meth:`search` needs of it.
@@ -336,4 +339,4 @@ class Geolocator:
         That is the scores of every cell, or of an index that is searched by shortlists no scores:
         :meth:`verify` and :meth:`heatmap` score its cells when they are asked.
         """
-        return [one for seen in self._seen(sources) for one in self._ready(seen)]
+        return [photo for seen in self._seen(sources) for photo in self._ready(seen)]

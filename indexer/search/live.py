@@ -1,4 +1,4 @@
-"""An index that stays open for a long time and follows its newest build.
+"""Live geolocator: an index that stays open and follows its newest build.
 
 >>> live = LiveGeolocator("london")
 >>> answer = live.current().search("photo.jpg")

@@ -1,4 +1,4 @@
-"""Cells as areas on a map: dissolved outlines, and regions that hold an answer.
+"""Outlines of cells on a map, and the regions that hold an answer.
 
 Outlines follow RFC 7946: longitude and latitude, outer rings counter-clockwise, no edge across the
 antimeridian; an area that lies across it, or around a pole, is cut there. Edges are straight in
@@ -36,8 +36,9 @@ class Region:
     mass: float
     """Posterior probability of the cells in it."""
     promised: bool
-    """True where the level was measured on photos whose place is known (:mod:`indexer.probability.conformal`);
-    False where it is no more than the posterior's own opinion."""
+    """True where the level was measured on photos whose place is known
+    (:mod:`indexer.probability.conformal`); False where it is no more than the posterior's own
+    opinion."""
     rows: Ints
     """(R,) rows of the index, densest first."""
     h3: Ids

@@ -1,4 +1,4 @@
-"""What is known before the photo is looked at: cells that cannot be, cells that are likelier.
+"""Prior over cells, from what is known before the photo is looked at.
 
 Three things may be said, and all of them hold together:
 
@@ -23,12 +23,11 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import shapely
 from shapely.geometry import MultiPolygon, Polygon
 from shapely.geometry.base import BaseGeometry
 
-from gair.arrays import Floats
+from gair.arrays import Bools, Floats
 from gair.errors import UsageError
 from indexer.index.index import Index
 from indexer.regions.geojson import check_area, parse_area
@@ -101,27 +100,28 @@ def _area(within: Within) -> tuple[Polygon | MultiPolygon, str]:
 
 def _condition(sql: CellSql, where: str, said: list[str]) -> Floats:
     """0 where the condition is true, -inf elsewhere, (N,)."""
-    found = sql.evaluate(where, "where")
-    if found.kind != "BOOLEAN":
+    truth = sql.evaluate(where, "where")
+    if truth.kind != "BOOLEAN":
         raise UsageError(
-            f"where {where!r} gives {found.kind}, not true or false: compare it with something"
+            f"where {where!r} gives {truth.kind}, not true or false: compare it with something"
         )
-    unknown = int(found.unknown.sum())
+    unknown = int(truth.unknown.sum())
     left_out = f" ({unknown:,} cells where that is unknown are left out)" if unknown else ""
     said.append(f"where {_one_line(where)}{left_out}")
-    keep = ~found.unknown & (found.values == np.True_)
+    keep = ~truth.unknown & (truth.values == np.True_)
     return np.where(keep, 0.0, -np.inf)
 
 
-def _log_weight(sql: CellSql, weight: str, kept: npt.NDArray[np.bool_], said: list[str]) -> Floats:
+def _log_weight(sql: CellSql, weight: str, kept: Bools, said: list[str]) -> Floats:
     """The log of each kept cell's weight as a share of the largest, (N,)."""
-    found = sql.evaluate(weight, "weight")
-    if not found.kind.removeprefix("U").startswith((*_NUMBERS, "BOOLEAN")) or "[" in found.kind:
-        raise UsageError(f"weight {weight!r} gives {found.kind}, not a number")
-    values = np.where(found.unknown, np.nan, found.values.astype(np.float64))
+    of_cells = sql.evaluate(weight, "weight")
+    kind = of_cells.kind
+    if not kind.removeprefix("U").startswith((*_NUMBERS, "BOOLEAN")) or "[" in kind:
+        raise UsageError(f"weight {weight!r} gives {kind}, not a number")
+    values = np.where(of_cells.unknown, np.nan, of_cells.values.astype(np.float64))
     bad = kept & ~((values >= 0) & np.isfinite(values))
     if bad.any():
-        example = "NULL" if found.unknown[bad][0] else f"{values[bad][0]:g}"
+        example = "NULL" if of_cells.unknown[bad][0] else f"{values[bad][0]:g}"
         raise UsageError(
             f"weight {weight!r} is no number of 0 or more for {int(bad.sum()):,} of "
             f"{int(kept.sum()):,} cells (the first: {example}); coalesce(..., 1) replaces NULL"

@@ -1,4 +1,4 @@
-"""What is asked of an index beside the photo: how many places, weighed how, under which prior."""
+"""Query of an index beside the photo: how many places, their weights and their prior."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers over a large index: the likely cells are found first, and only they are scored.
+"""Shortlists of a large index: the likely cells are found first, and only they are scored.
 
 The answer is that of :mod:`indexer.search.ranking` over a *part* of the index, which holds
 
@@ -123,6 +123,7 @@ def _around(cells: CellRows, best: Ints, near_m: float, wide_m: float) -> Ints:
     """Rows near the best ones, which come best first."""
     step_m = spacing_m(cells.area_m2[best])
     near, wide = (max(_RINGS, int(np.ceil(reach / step_m)) + 1) for reach in (near_m, wide_m))
+    # Rings of hexagons around each cell; k rings reach about k cells' distances.
     rings = np.where(np.arange(len(best)) < WIDE, max(near, wide), near).tolist()
     discs = [h3.grid_disk(cells.h3[row], k) for row, k in zip(best, rings, strict=True)]
     ids = np.unique(np.concatenate(discs)).astype(np.uint64)
@@ -139,6 +140,7 @@ def _sampled(space: SearchSpace, s: Vectors, taken: Ints, allowed: Bools | None)
         keep &= allowed[rows]
         taken = taken[allowed[taken]]
     count = int(keep.sum())
+    # All that is left and not taken, shared out evenly: sums over the sample are then unbiased.
     each = np.full(count, (left - len(taken)) / max(count, 1))
     return Part(rows[keep], s @ rs[keep].T, s @ location[keep].T, each)
 
@@ -148,15 +150,15 @@ def _scored(space: SearchSpace, s: Vectors, rows: Ints) -> Part:
     return Part(rows, *space.scores(s, rows), np.ones(len(rows)))
 
 
-def _joined(one: Part, other: Part) -> Part:
+def _joined(part: Part, other: Part) -> Part:
     """Both, in the order of rows."""
-    rows = np.concatenate([one.rows, other.rows])
+    rows = np.concatenate([part.rows, other.rows])
     order = np.argsort(rows, kind="stable")
     return Part(
         rows[order],
-        np.concatenate([one.rs, other.rs], axis=1)[:, order],
-        np.concatenate([one.location, other.location], axis=1)[:, order],
-        np.concatenate([one.stands_for, other.stands_for])[order],
+        np.concatenate([part.rs, other.rs], axis=1)[:, order],
+        np.concatenate([part.location, other.location], axis=1)[:, order],
+        np.concatenate([part.stands_for, other.stands_for])[order],
     )
 
 

@@ -1,4 +1,4 @@
-"""Any point of an index, not only cell centres: z(x) and e(x) from what the build kept.
+"""Token reader: z(x) and e(x) at any point of an index, from the token maps that a build kept.
 
 A point is read from the frame that the cell nearest to it was sampled from. Where that would be the
 outer part of the frame, whose tokens saw zero padding instead of neighbours, the frame that holds
@@ -124,6 +124,7 @@ class TokenReader:
         central = self._used[self._tree.query(projected, p=np.inf)[1]]
         central_at = self._frame_xy(projected, central)
         reach, central_reach = (np.abs(v).max(axis=1) for v in (at, central_at))
+        # Another frame where the own one is read at its rim, if it is not, or alone holds the point.
         other = (reach > self._inner) & ((central_reach <= self._inner) | (reach > 1))
         own[other], at[other] = central[other], central_at[other]
         held = np.abs(at).max(axis=1) <= 1
