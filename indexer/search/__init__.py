@@ -3,7 +3,7 @@
 >>> from indexer import search
 >>> answer = search("photo.jpg", index="london")
 
-Each file uses those above it. A photo passes
+A photo passes, in this order,
 
 * ``geolocator.py``: pixels to the vector s, and s to the cosines of every cell;
 * ``query.py`` and ``prior.py``: how cells are weighed, and what was known before;
@@ -12,10 +12,11 @@ Each file uses those above it. A photo passes
 * ``scored.py``: cosines to a posterior, the mass around a point, a confidence;
 * ``places.py``: the best cells that are different places;
 * ``refine.py``: the mean place around each of them, read by ``token_reader.py``;
-* ``ranking.py``: all of it to an ``Answer`` (``answer.py``).
+* ``ranking.py``: all of it to an ``Answer`` (``answer.py``), drafted and then refined.
 
-``by_name.py`` and ``live.py`` keep indexes open; ``heatmap.py`` and ``make_heatmap.py`` show every
-cell instead of the best.
+Imports go the other way: space < scored < places < refine < ranking < shortlist < geolocator.
+``by_name.py`` and ``live.py`` keep indexes open; ``make_heatmap.py`` and ``heatmap.py`` show every
+cell instead of the best, ``ground_picture.py`` the imagery of a place.
 
 The package has the name of the function, and Python binds the package to ``indexer.search`` once a
 module of it is imported. So the package itself can be called, and is that function.

@@ -12,6 +12,7 @@ from indexer.index.index import find_index
 from indexer.index.storage import read_current
 from indexer.probability.calibration import calibration_path
 from indexer.search.geolocator import Geolocator
+from indexer.search.live import stamp_of
 from indexer.search.query import QueryFields
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def opened(index: str | Path | None, indexes_dir: str | Path = "indexes") -> Geo
     folder = find_index(index, indexes_dir).resolve()
     build, manifest_sha256 = read_current(folder)
     # A build never changes; what is new looks different from outside.
-    now = (build, manifest_sha256, _stamp(calibration_path(folder, build)))
+    now = (build, manifest_sha256, stamp_of(calibration_path(folder, build)))
     with _LOCK:
         looks, geolocator = _OPEN.get(folder, (None, None))
     if geolocator is None or looks != now:
@@ -69,12 +70,3 @@ def opened(index: str | Path | None, indexes_dir: str | Path = "indexes") -> Geo
         with _LOCK:
             _OPEN[folder] = (now, geolocator)  # and the replaced build is let go of
     return geolocator
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    """What changes when a file is written anew."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_ino

@@ -84,10 +84,10 @@ class LiveGeolocator:
 
     def _look(self, serving: Geolocator | None) -> _Seen:
         if serving is None:
-            return _Seen(_stamp(self._folder / CURRENT_FILE), None)
+            return _Seen(stamp_of(self._folder / CURRENT_FILE), None)
         build = serving.index.manifest.build
         return _Seen(
-            _stamp(self._folder / CURRENT_FILE), _stamp(calibration_path(self._folder, build))
+            stamp_of(self._folder / CURRENT_FILE), stamp_of(calibration_path(self._folder, build))
         )
 
     def _open_and_release(self, seen: _Seen) -> None:
@@ -133,8 +133,8 @@ def _warm(geolocator: Geolocator) -> None:
         _ = geolocator.space.sample
 
 
-def _stamp(path: Path) -> Stamp:
-    """What changes when a file is written anew; None where there is none."""
+def stamp_of(path: Path) -> Stamp:
+    """Time, inode and size of a file: they change when it is written anew; None without it."""
     try:
         status = path.stat()
     except OSError:

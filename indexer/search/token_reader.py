@@ -124,7 +124,7 @@ class TokenReader:
         central = self._used[self._tree.query(projected, p=np.inf)[1]]
         central_at = self._frame_xy(projected, central)
         reach, central_reach = (np.abs(v).max(axis=1) for v in (at, central_at))
-        # Another frame where the own one is read at its rim, if it is not, or alone holds the point.
+        # Another frame, where the own one would be read at its rim and it would not, or not at all.
         other = (reach > self._inner) & ((central_reach <= self._inner) | (reach > 1))
         own[other], at[other] = central[other], central_at[other]
         held = np.abs(at).max(axis=1) <= 1

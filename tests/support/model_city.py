@@ -43,11 +43,6 @@ class ArrayStore:
     def scores(self, queries: Vectors) -> Vectors:
         return np.asarray(queries, dtype=np.float32) @ self.rows.T
 
-    def search(self, queries: Vectors, k: int) -> tuple[Vectors, Ints]:
-        scores = self.scores(queries)
-        rows = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-        return np.take_along_axis(scores, rows, axis=1), rows
-
     def vectors(self, rows: Ints) -> Vectors:
         return np.asarray(self.rows[rows])
 
