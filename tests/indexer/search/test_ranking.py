@@ -20,7 +20,7 @@ from gair.errors import UsageError
 from gair.geo import haversine_m
 from gair.photos.photo import open_photo
 from indexer import Answer, search
-from indexer.evaluate.judge import Judge, Outcomes, Ranking
+from indexer.evaluate.judge import Judge, Outcomes, Ranking, Truths
 from indexer.probability.calibration import calibration_path
 from indexer.probability.posterior import ScoreWeights
 from indexer.search.by_name import verify
@@ -369,12 +369,12 @@ def test_equal_places_go_by_row_in_a_search_and_in_an_evaluation(
     assert [c.row for c in answer.candidates] == wanted
 
     ranking = Ranking(0.5, 0.5, score_weights if calibrated else None)
-    judge, outcomes = Judge(geo.field, radius_m), Outcomes.failed(1, ranking)
+    judge, outcomes = Judge(geo.space), Outcomes.failed(1, ranking)
     judge.prepare(ranking)
     true = wanted[3]
-    truth = (cells[[true]], np.array([true]))
-    judge.judge(ranking, (scores, scores), truth, outcomes, np.array([0]))
-    assert outcomes.best_row[0] == wanted[0]
+    truths = Truths(seen.s, cells[[true]], np.array([true]), np.array([0]))
+    judge.judge(ranking, (scores, scores), truths, outcomes, np.array([0]))
+    np.testing.assert_array_equal(outcomes.shown_lonlat_deg[0], cells[wanted[0]])
     assert outcomes.error_m[0] == haversine_m(cells[wanted[0]], cells[true])
     assert outcomes.near_places_m[0, 1] == 0  # the truth is among the first ten
     equal = int((level == level[true]).sum())  # single cells: the mean over all orders of equals
