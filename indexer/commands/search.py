@@ -82,6 +82,13 @@ def _belief_lines(answer: Answer) -> list[str]:
     return lines
 
 
+def _named_file(text: str) -> tuple[str, Path]:
+    name, equals, file = text.partition("=")
+    if not equals:
+        raise UsageError(f"--table {text!r}: write NAME=FILE")
+    return name, Path(file)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Search(IndexAndModel):
     """Flags of ``search``."""
@@ -110,7 +117,9 @@ class Search(IndexAndModel):
     """A condition on cells: row, h3, lon_deg, lat_deg, area_m2, frame, or columns of --table."""
     weight: str | None = option(None, metavar="SQL", group=_PRIOR)
     """How likely a cell is: a number from 0 up."""
-    table: tuple[str, ...] = option((), metavar="NAME=FILE", group=_PRIOR)
+    table: tuple[tuple[str, Path], ...] = option(
+        (), parse=_named_file, metavar="NAME=FILE", group=_PRIOR
+    )
     """CSV or Parquet with a column h3, for SQL to use as NAME.column."""
 
     rs_weight: float | None = option(None, metavar="W", group=WEIGHTS)
@@ -157,22 +166,17 @@ def run(options: Search) -> int:
 def _prior(geolocator: Geolocator, options: Search) -> Prior | None:
     if not (options.within or options.where or options.weight):
         if options.table:
-            raise UsageError(f"--table {options.table[0]} is not used: name it in --where")
+            name, file = options.table[0]
+            raise UsageError(f"--table {name}={file} is not used: name it in --where")
         return None
     from indexer.search.prior import build_prior
 
-    tables = {}
-    for text in options.table:
-        name, equals, file = text.partition("=")
-        if not equals:
-            raise UsageError(f"--table {text!r}: write NAME=FILE")
-        tables[name] = Path(file)
     return build_prior(
         geolocator.index,
         where=options.where,
         weight=options.weight,
         within=options.within,
-        tables=tables,
+        tables=dict(options.table),
     )
 
 

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gair.bands import parse_bands
 from gair.errors import UsageError
 from gair.fields import option
 from indexer.imagery.stac.query import StacQuery, require_packages
@@ -88,7 +89,9 @@ class ImageryChoice:
     B6 B7 B8 B8A B11 B12) found by name; or stac: cloud-free composites from a STAC catalogue, by
     default Earth Search."""
 
-    bands: str | None = option(None, metavar="LIST", group=_FILES)
+    bands: tuple[str, ...] | None = option(
+        None, many="word", parse=parse_bands, metavar="LIST", group=_FILES
+    )
     """Names of the bands in files that do not name them: gair-10, l2a-12, l1c-13, or B2,B3,..."""
     dn_scale: float = option(1.0, group=_FILES)
     """Multiply pixels by this to get reflectance x 10000 (10000 for reflectance in 0..1)."""
@@ -113,13 +116,12 @@ class ImageryChoice:
             with self._opened_catalogue(region, quiet=quiet) as opened:
                 yield opened
             return
-        from gair.bands import parse_bands
         from indexer.imagery import open_imagery
 
         reopen = partial(
             open_imagery,
             Path(self.imagery).resolve(),
-            bands=None if self.bands is None else parse_bands(self.bands),
+            bands=self.bands,
             dn_offset=self.dn_offset,
             dn_scale=self.dn_scale,
         )

@@ -22,13 +22,28 @@ examples:
 """
 
 
+def parse_place(text: str) -> tuple[float, float]:
+    """Latitude and longitude, degrees, from ``LAT,LON``.
+
+    Raises:
+        UsageError: it is not two numbers.
+    """
+    try:
+        lat_deg, lon_deg = (float(word) for word in text.split(","))
+    except ValueError:
+        raise UsageError(
+            f"--at {text!r}: give latitude and longitude in degrees, for example 51.5033,-0.1196"
+        ) from None
+    return lat_deg, lon_deg
+
+
 @dataclass(frozen=True, kw_only=True)
 class Verify(IndexAndModel):
     """Flags of ``verify``."""
 
     photo: str = option(positional=True, metavar="PHOTO")
     """A street-level photo."""
-    at: str = option(metavar="LAT,LON")
+    at: tuple[float, float] = option(parse=parse_place, metavar="LAT,LON")
     """The claimed place: latitude, longitude."""
     radius_m: float = 500.0
     """How far from it the photo may have been taken."""
@@ -54,7 +69,7 @@ def run(options: Verify) -> int:
     """Test the claim and print the verdict; every verdict is a success."""
     from indexer.probability.verdicts import check_claim
 
-    lat_deg, lon_deg = parse_place(options.at)
+    lat_deg, lon_deg = options.at
     check_claim((lon_deg, lat_deg), options.radius_m)
     geolocator = options.geolocator()
     verdict = geolocator.verify(options.photo, lon_deg, lat_deg, radius_m=options.radius_m)
@@ -64,21 +79,6 @@ def run(options: Verify) -> int:
     else:
         print("\n".join(verdict_lines(name, verdict)))
     return 0
-
-
-def parse_place(text: str) -> tuple[float, float]:
-    """Latitude and longitude, degrees, from ``LAT,LON``.
-
-    Raises:
-        UsageError: it is not two numbers.
-    """
-    try:
-        lat_deg, lon_deg = (float(word) for word in text.split(","))
-    except ValueError:
-        raise UsageError(
-            f"--at {text!r}: give latitude and longitude in degrees, for example 51.5033,-0.1196"
-        ) from None
-    return lat_deg, lon_deg
 
 
 def verdict_lines(photo: str, verdict: Verdict) -> list[str]:

@@ -226,9 +226,8 @@ def test_a_polygon_that_is_none(
     assert words.lower() in message.lower()
 
 
-def test_a_model_of_the_hub_without_a_network(city_tif: Path, tmp_path: Path) -> None:
-    argv = built(city_tif, tmp_path, "--model", "nobody/no-such-model")
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hub")}
+def failure_in_a_process(argv: list[str], environment: dict[str, str]) -> str:
+    """The one line that a command ends with, in a process with this environment."""
     done = subprocess.run(
         [sys.executable, "-m", "indexer", *argv],
         cwd=REPOSITORY,
@@ -239,6 +238,13 @@ def test_a_model_of_the_hub_without_a_network(city_tif: Path, tmp_path: Path) ->
     )
     assert done.returncode == 1
     [error] = done.stderr.splitlines()
+    return error
+
+
+def test_a_model_of_the_hub_without_a_network(city_tif: Path, tmp_path: Path) -> None:
+    argv = built(city_tif, tmp_path, "--model", "nobody/no-such-model")
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hub")}
+    error = failure_in_a_process(argv, environment)
     assert error.startswith("error: cannot get 'nobody/no-such-model' from the Hugging Face hub")
     assert "check the name and the network" in error
 
@@ -251,15 +257,6 @@ def test_the_released_weights_are_the_default_and_where_to_get_them_is_said(
     del argv[at : at + 2]
     closed = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "hub")}
     environment = {k: v for k, v in os.environ.items() if k != "HF_HUB_OFFLINE"} | closed
-    done = subprocess.run(
-        [sys.executable, "-m", "indexer", *argv],
-        cwd=REPOSITORY,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1
-    [error] = done.stderr.splitlines()
+    error = failure_in_a_process(argv, environment)
     assert error.startswith("error: cannot get 'PingL/GAIR' from the Hugging Face hub")
     assert "download its checkpoint.pth from https://huggingface.co/PingL/GAIR elsewhere" in error
