@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -107,16 +108,38 @@ def test_a_damaged_file_is_refused_whatever_the_damage(folder: Path) -> None:
     assert refused > 120
 
 
+def rewrite_header(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    with np.load(path) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    text = json.dumps(change(json.loads(arrays["header"].tobytes()))).encode()
+    buffer = io.BytesIO()
+    np.savez(buffer, **(arrays | {"header": np.frombuffer(text, dtype=np.uint8)}))
+    path.write_bytes(buffer.getvalue())
+
+
+def test_a_file_from_before_refined_points_were_calibrated_opens(folder: Path) -> None:
+    path = calibration_path(folder, BUILD)
+    made = dataclasses.replace(known(), refined_confidence={200.0: Curve(2.0, 1.0)})
+    made.save(path)
+    again = load_calibration(folder, BUILD, MODEL)
+    assert again is not None
+    assert again.refined_confidence == made.refined_confidence
+    keys = "refined_confidence"
+    rewrite_header(path, lambda header: {k: v for k, v in header.items() if k != keys})
+    old = load_calibration(folder, BUILD, MODEL)
+    assert old is not None
+    assert old.refined_confidence == {}
+    assert old.confidence == made.confidence
+    with pytest.raises(UsageError, match="centres of cells only: calibrate again"):
+        old.confidence_within(0.5, 200.0, refined=True)
+
+
 def test_a_header_that_lacks_something_is_damage(folder: Path) -> None:
     path = calibration_path(folder, BUILD)
-    with np.load(path) as found:
-        arrays = {name: found[name] for name in found.files}
-    header = json.loads(arrays["header"].tobytes())
+    whole = path.read_bytes()
     for change in ({"sharpness": {"rs_weight": 1.0}}, {"confidence": [[200.0]]}, {"claims": [3.0]}):
-        text = json.dumps(header | change).encode()
-        buffer = io.BytesIO()
-        np.savez(buffer, **(arrays | {"header": np.frombuffer(text, dtype=np.uint8)}))
-        path.write_bytes(buffer.getvalue())
+        path.write_bytes(whole)
+        rewrite_header(path, lambda header, change=change: header | change)  # type: ignore[misc]
         with pytest.raises(IndexCorruptError, match="is damaged"):
             load_calibration(folder, BUILD, MODEL)
 
