@@ -29,7 +29,7 @@ RIDGES = tuple(10.0**e for e in range(-3, 5))
 """Strengths of the ridge that are tried, on standardised features."""
 DECAYS = (1e-4, 1e-3, 1e-2, 1e-1)
 """Strengths of the logistic regression's penalty that are tried."""
-_ITERATIONS, _TOLERANCE = 200, 1e-5
+_ITERATIONS, _TOLERANCE = 100, 1e-5
 
 Goal = Literal["regression", "classification"]
 Examples = tuple[Tensor, npt.NDArray[Any]]

@@ -164,6 +164,20 @@ def test_help_teaches_and_loads_nothing_heavy() -> None:
     assert "python -m training.finetune --table synthetic" in done.stdout
 
 
+def test_without_scikit_learn_the_extra_is_named(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "sys.modules['sklearn'] = None\n"
+        "from training.finetune.cli import main\n"
+        f"sys.exit(main(['--table', 'synthetic', '--out', {str(tmp_path)!r}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: scikit-learn is not installed: pip install 'gair-geolocator[finetune]'\n"
+    )
+
+
 def tiny_options(model: str) -> TableOptions:
     size = Size(
         train_cities=(300,), test_cities=(310,), side_m=1900.0, train_photos=24, test_photos=8,

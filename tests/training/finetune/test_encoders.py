@@ -80,11 +80,11 @@ def test_bands_that_imagery_lacks_are_at_their_mean() -> None:
     whole = frames()
     wanted = remote_sensing_pixels(whole.dn.astype(np.uint16), 32)
     assert torch.equal(gair_pixels(whole), wanted)
-    some = Frames(whole.dn[:, [3, 0]], ("B5", "B2"))
-    found = gair_pixels(some)
-    assert torch.equal(found[:, 3], wanted[:, 3])
-    assert torch.equal(found[:, 0], wanted[:, 0])
-    assert float((found[:, 1] - 0.5).abs().max()) < 0.01
+    two_bands = Frames(whole.dn[:, [3, 0]], ("B5", "B2"))
+    pixels = gair_pixels(two_bands)
+    assert torch.equal(pixels[:, 3], wanted[:, 3])
+    assert torch.equal(pixels[:, 0], wanted[:, 0])
+    assert float((pixels[:, 1] - 0.5).abs().max()) < 0.01
     assert round(MEAN_DN[1]) == 1378
     assert gair_pixels(frames(side_hw=(16, 32))).shape == (2, 10, 16, 32)
 
@@ -167,7 +167,7 @@ def test_efficientnet_lite_fills_every_tensor(tmp_path: Path) -> None:
 
 def test_spherical_harmonics_equal_scipys() -> None:
     lonlat = torch.from_numpy(PLACES)
-    found = satclip.harmonics(lonlat, 7).numpy()
+    values = satclip.harmonics(lonlat, 7).numpy()
     phi, theta = np.radians(PLACES[:, 0] + 180), np.radians(PLACES[:, 1] + 90)
     column = 0
     for degree in range(7):
@@ -176,7 +176,7 @@ def test_spherical_harmonics_equal_scipys() -> None:
             wanted = {1: np.sqrt(2) * value.real, -1: np.sqrt(2) * value.imag}.get(
                 int(np.sign(m)), np.pi * value.real
             )
-            np.testing.assert_allclose(found[:, column], wanted, atol=1e-12)
+            np.testing.assert_allclose(values[:, column], wanted, atol=1e-12)
             column += 1
 
 
@@ -222,9 +222,9 @@ def test_croma_takes_twelve_bands_and_scales_each_image(tmp_path: Path) -> None:
     band = frames().dn[1, 4]
     low, high = band.mean() - 2 * band.std(), band.mean() + 2 * band.std()
     wanted = np.floor(np.clip((band - low) / (high - low) * 255, 0, 255)) / 255
-    found = croma_pixels(frames())[1, CROMA_BANDS.index("B6")].numpy()
-    assert np.abs(found - wanted).max() < 1 / 255 + 1e-6
-    assert np.mean(found == wanted.astype(np.float32)) > 0.99
+    band = croma_pixels(frames())[1, CROMA_BANDS.index("B6")].numpy()
+    assert np.abs(band - wanted).max() < 1 / 255 + 1e-6
+    assert np.mean(band == wanted.astype(np.float32)) > 0.99
 
 
 def test_names_that_nobody_knows_and_kinds_that_do_not_fit() -> None:

@@ -38,31 +38,31 @@ def test_rows_held_back_part_the_rows() -> None:
 
 def test_the_best_weights_on_the_way_are_kept() -> None:
     module = nn.Linear(1, 1)
-    found: list[float] = []
+    weights: list[float] = []
 
     def score() -> float:
-        found.append(float(module.weight.detach()))
-        return [1.0, 3.0, 2.0][len(found) - 1]
+        weights.append(float(module.weight.detach()))
+        return [1.0, 3.0, 2.0][len(weights) - 1]
 
     budget = Budget(steps=9, batch=2, lr=0.1, checks=3)
     best = fit(module, lambda _rows: module.weight.sum(), 4, budget, seed=0, score=score)
     assert best == 3.0
-    assert float(module.weight.detach()) == found[1] != found[2]
+    assert float(module.weight.detach()) == weights[1] != weights[2]
     assert not module.training
 
 
 def test_a_score_that_is_none_is_the_worst() -> None:
     module = nn.Linear(1, 1)
-    given, found = iter([float("nan"), 1.0, float("nan")]), []
+    given, weights = iter([float("nan"), 1.0, float("nan")]), []
 
     def score() -> float:
-        found.append(float(module.weight.detach()))
+        weights.append(float(module.weight.detach()))
         return next(given)
 
     budget = Budget(steps=9, batch=2, lr=0.1, checks=3)
     best = fit(module, lambda _rows: module.weight.sum(), 4, budget, seed=0, score=score)
     assert best == 1.0
-    assert float(module.weight.detach()) == found[1]
+    assert float(module.weight.detach()) == weights[1]
 
 
 def test_targets_count_alike_whatever_their_units() -> None:
@@ -123,9 +123,9 @@ def standardised(x: torch.Tensor) -> np.ndarray:
 def test_ridge_equals_scikit_learn(strength: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(linear, "RIDGES", (strength,))
     x, y, _ = examples(0)
-    found = linear.solve_linear((x, y), (x, y), goal="regression", outputs=2)
+    solved = linear.solve_linear((x, y), (x, y), goal="regression", outputs=2)
     wanted = Ridge(alpha=strength).fit(standardised(x), y)
-    np.testing.assert_allclose(found(x).numpy(), wanted.predict(standardised(x)), atol=1e-8)
+    np.testing.assert_allclose(solved(x).numpy(), wanted.predict(standardised(x)), atol=1e-8)
 
 
 @pytest.mark.parametrize("decay", [0.1, 0.001])
@@ -134,12 +134,36 @@ def test_logistic_regression_equals_scikit_learn(
 ) -> None:
     monkeypatch.setattr(linear, "DECAYS", (decay,))
     x, _, labels = examples(1)
-    found = linear.solve_linear((x, labels), (x, labels), goal="classification", outputs=3)
+    solved = linear.solve_linear((x, labels), (x, labels), goal="classification", outputs=3)
     wanted = LogisticRegression(C=1 / (decay * len(x)), tol=1e-8, max_iter=1000)
     wanted.fit(standardised(x), labels)
     np.testing.assert_allclose(
-        found(x).softmax(1).numpy(), wanted.predict_proba(standardised(x)), atol=2e-3
+        solved(x).softmax(1).numpy(), wanted.predict_proba(standardised(x)), atol=2e-3
     )
+
+
+def test_two_classes_have_the_penalty_that_more_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear, "DECAYS", (0.1,))
+    x, _, labels = examples(1)
+    labels = labels % 2
+    solved = linear.solve_linear((x, labels), (x, labels), goal="classification", outputs=2)
+    weight = solved.weight.clone().requires_grad_()
+    out = torch.from_numpy(standardised(x)) @ weight + solved.bias
+    loss = torch.nn.functional.cross_entropy(out, torch.from_numpy(labels))
+    (loss + 0.05 * weight.square().sum()).backward()  # 0 where the penalised loss is least
+    assert weight.grad is not None
+    assert float(weight.grad.abs().max()) < 1e-3
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 4])
+def test_classes_that_are_not_fitted_are_known(outputs: int) -> None:
+    x, _, _ = examples(1)
+    aside = np.arange(len(x)) % outputs
+    solved = linear.solve_linear(
+        (x, np.zeros_like(aside)), (x, aside), goal="classification", outputs=outputs
+    )
+    assert solved(x).shape == (len(x), outputs)
+    assert bool(torch.isfinite(solved(x)).all())
 
 
 def test_the_strength_that_does_best_aside_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,12 +171,12 @@ def test_the_strength_that_does_best_aside_is_chosen(monkeypatch: pytest.MonkeyP
     x, noise = torch.from_numpy(rng.normal(size=(12, 10))), rng.normal(size=(12, 1))
     monkeypatch.setattr(linear, "RIDGES", (1e-6, 1e6))
     aside = torch.from_numpy(rng.normal(size=(50, 10))), np.zeros((50, 1))
-    found = linear.solve_linear((x, noise), aside, goal="regression", outputs=1)
-    assert float(found.weight.abs().max()) < 1e-3  # noise is best not learned
+    solved = linear.solve_linear((x, noise), aside, goal="regression", outputs=1)
+    assert float(solved.weight.abs().max()) < 1e-3  # noise is best not learned
 
 
 def test_a_feature_that_stands_still_is_harmless() -> None:
     x, y, _ = examples(2)
     x[:, 1] = 7
-    found = linear.solve_linear((x, y), (x, y), goal="regression", outputs=2)
-    assert bool(torch.isfinite(found(x)).all())
+    solved = linear.solve_linear((x, y), (x, y), goal="regression", outputs=2)
+    assert bool(torch.isfinite(solved(x)).all())

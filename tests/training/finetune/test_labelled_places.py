@@ -98,7 +98,7 @@ def test_predictions_that_are_no_probabilities(tmp_path: Path, bad: float) -> No
 )
 def test_places_that_are_none(tmp_path: Path, place: dict[str, Any], words: str) -> None:
     path = write_inat(tmp_path) / "val2018_locations.json"
-    places = [one for one in json.loads(path.read_text()) if one["id"] != 101]
+    places = [place for place in json.loads(path.read_text()) if place["id"] != 101]
     path.write_text(json.dumps([*places, place]))
     with pytest.raises(DatasetError, match=f"val2018_locations.json.*{words}"):
         labelled_places.read_inat(tmp_path, 2018, CLASSES)

@@ -17,12 +17,12 @@ def test_capitals_are_in_their_countries_and_oceans_in_none() -> None:
         "Australia": (149.1, -35.3),
         "Lesotho": (28.0, -29.6),  # a hole in South Africa
     }
-    known = countries()
-    found = known.of(np.array(list(places.values())))
-    assert [known.names[i] for i in found] == list(places)
+    borders = countries()
+    numbers = borders.of(np.array(list(places.values())))
+    assert [borders.names[i] for i in numbers] == list(places)
     oceans = np.array([[-30.0, 40.0], [-150.0, 0.0], [80.0, -30.0], [0.0, 0.0]])
-    assert (known.of(oceans) == -1).all()
-    assert len(known.names) == 177
+    assert (borders.of(oceans) == -1).all()
+    assert len(borders.names) == 177
 
 
 def test_places_are_even_over_the_sphere() -> None:
@@ -40,8 +40,8 @@ def test_the_tasks_repeat_and_their_parts_are_apart() -> None:
     assert (data.train.inputs != land_or_sea(300, 100, seed=2).train.inputs).any()
     assert (len(data.train), len(data.test)) == (300, 100)
     assert not set(map(tuple, data.train.inputs)) & set(map(tuple, data.test.inputs))
-    known = countries().of(data.test.inputs)
-    assert ((known >= 0) == (data.test.targets == 1)).all()
+    country = countries().of(data.test.inputs)
+    assert ((country >= 0) == (data.test.targets == 1)).all()
 
 
 def test_countries_with_too_few_places_are_no_classes() -> None:
@@ -51,6 +51,6 @@ def test_countries_with_too_few_places_are_no_classes() -> None:
     assert "Russia" in data.names
     assert "Luxembourg" not in data.names
     assert data.test.targets.max() < len(data.names)
-    known = countries()
+    borders = countries()
     for place, label in zip(data.test.inputs[:20], data.test.targets[:20], strict=True):
-        assert known.names[int(known.of(place[None])[0])] == data.names[label]
+        assert borders.names[int(borders.of(place[None])[0])] == data.names[label]

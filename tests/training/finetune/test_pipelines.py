@@ -65,22 +65,22 @@ class OneBatch:
 def test_street_view_overfits_one_batch_of_classes() -> None:
     data = photo_data("classification", np.arange(10) % 4, ("a", "b", "c", "d"))
     for mode, least in (("finetune", 0.8), ("probe", 0.8)):  # two of ten are held back
-        (found,) = supervised.run(
+        (scores,) = supervised.run(
             lambda seed: photo_encoder(micro_model(seed)), data, mode, OVERFIT, [0]
         )  # type: ignore[arg-type]
-        assert found["top-1"] >= least, mode
-        assert found["top-3"] >= found["top-1"]
+        assert scores["top-1"] >= least, mode
+        assert scores["top-3"] >= scores["top-1"]
 
 
 def test_street_view_overfits_one_batch_of_numbers_in_their_own_units() -> None:
     targets = np.random.default_rng(0).normal([1000, -3], [200, 0.1], size=(40, 2))
     data = photo_data("regression", targets, ("income", "fear"))
     budget = Budget(steps=150, batch=32, lr=1e-2, weight_decay=0, checks=1)
-    (found,) = supervised.run(
+    (scores,) = supervised.run(
         lambda seed: photo_encoder(micro_model(seed)), data, "finetune", budget, [0]
     )
-    assert found["R2"] > 0.5
-    assert found["MAE"] < 80
+    assert scores["R2"] > 0.5
+    assert scores["MAE"] < 80
 
 
 def test_location_overfits_one_batch() -> None:
@@ -88,14 +88,14 @@ def test_location_overfits_one_batch() -> None:
     labelled = Labelled(places(40), values)
     data = supervised.PlaceData("regression", ("height",), labelled, labelled)
     budget = Budget(steps=150, batch=32, lr=1e-2, weight_decay=0, checks=1)
-    (found,) = supervised.run(
+    (scores,) = supervised.run(
         lambda seed: location_encoder(micro_model(seed)), data, "finetune", budget, [0]
     )
-    assert found["R2"] > 0.6
+    assert scores["R2"] > 0.6
     (frozen,) = supervised.run(
         lambda seed: location_encoder(micro_model(seed)), data, "probe", FEW, [0]
     )
-    assert frozen["R2"] < found["R2"]
+    assert frozen["R2"] < scores["R2"]
 
 
 @pytest.mark.parametrize("mode", ["probe", "finetune"])
@@ -103,10 +103,10 @@ def test_remote_sensing_overfits_one_batch(mode: Any) -> None:
     scenes = OneBatch(5)
     data = SceneData(("low", "mid", "high"), scenes, scenes)
     budget = Budget(steps=40, batch=4, lr=1e-2, weight_decay=0, checks=1)
-    (found,) = remote_sensing.run(
+    (scores,) = remote_sensing.run(
         lambda seed: frame_encoder(micro_model(seed)), data, mode, budget, [0], channels=8
     )
-    assert found["mIoU"] > 0.8
+    assert scores["mIoU"] > 0.8
 
 
 def test_species_prior_overfits_one_batch() -> None:
@@ -115,11 +115,11 @@ def test_species_prior_overfits_one_batch() -> None:
     even = np.full((24, 6), 1 / 6, dtype=np.float32) + rng.uniform(0, 0.01, (24, 6))
     data = PriorData(6, where, labels, where, labels, even.astype(np.float32))
     budget = Budget(steps=150, batch=24, lr=1e-2, weight_decay=0, checks=1)
-    (found,) = species.run(
+    (scores,) = species.run(
         lambda seed: location_encoder(micro_model(seed)), data, "finetune", budget, [0]
     )
     assert species.image_only(data)["top-1"] < 0.5
-    assert found["top-1"] > 0.7
+    assert scores["top-1"] > 0.7
 
 
 def test_a_place_that_is_not_known_leaves_the_image_its_say() -> None:
@@ -129,10 +129,10 @@ def test_a_place_that_is_not_known_leaves_the_image_its_say() -> None:
     prior = np.array([[0.9, 0.01], [np.nan, np.nan]])
     assert species.image_times_place(data, prior)["top-1"] == 1.0
     assert species.image_only(data)["top-1"] == 0.5
-    (found,) = species.run(
+    (scores,) = species.run(
         lambda seed: location_encoder(micro_model(seed)), data, "probe", FEW, [0]
     )
-    assert found["top-1"] in (0.5, 1.0)
+    assert scores["top-1"] in (0.5, 1.0)
 
 
 def test_presence_loss_against_a_loop() -> None:
@@ -214,10 +214,10 @@ def test_larger_scenes_are_cropped_to_fit_and_read_whole_to_test() -> None:
     model = remote_sensing.Segmenter(frame_encoder(micro_model()), data, "probe", 4, seed=0)
     counts = remote_sensing.evaluate(model.eval(), scenes, range(3), 3)
     assert counts.sum() == 3 * 48 * 48 - 480
-    (found,) = remote_sensing.run(
+    (scores,) = remote_sensing.run(
         lambda seed: frame_encoder(micro_model(seed)), data, "probe", FEW, [0], channels=4
     )
-    assert 0 <= found["mIoU"] <= 1
+    assert 0 <= scores["mIoU"] <= 1
     rng = np.random.default_rng(0)
     numbered = np.arange(48 * 48, dtype=np.float32).reshape(1, 1, 48, 48)
     dn, mask = remote_sensing.crop(numbered, numbered[0, 0].astype(np.int64), 32, rng)
@@ -233,16 +233,16 @@ def test_maps_are_remembered_as_far_as_there_is_room(
     room: int, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(remote_sensing, "REMEMBERED_BYTES", room)
-    scenes, asked = OneBatch(8), []
+    scenes, reads = OneBatch(8), []
     monkeypatch.setattr(
-        scenes, "read", lambda number, read=scenes.read: asked.append(number) or read(number)
+        scenes, "read", lambda number, read=scenes.read: reads.append(number) or read(number)
     )
     data = SceneData(("low", "mid", "high"), scenes, OneBatch(2), val=OneBatch(2))
     budget = Budget(steps=10, batch=4, lr=1e-2, checks=1)
     results = remote_sensing.run(
         lambda seed: frame_encoder(micro_model(seed)), data, "probe", budget, [0], channels=4
     )
-    assert len(asked) == (40 if room == 0 else most)
+    assert len(reads) == (40 if room == 0 else most)
     assert 0 <= results[0]["mIoU"] <= 1
 
 

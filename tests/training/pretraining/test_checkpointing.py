@@ -36,15 +36,15 @@ def nothing(_: str) -> None:
 def test_what_was_written_is_read(tmp_path: Path) -> None:
     folder = write_checkpoint(tmp_path, checkpoint(12))
     assert folder == tmp_path / "checkpoints" / "step-000012"
-    found = read_checkpoint(tmp_path, 12)
-    assert found.step == 12
-    assert found.tensors.keys() == {"model", "ema"}
+    restored = read_checkpoint(tmp_path, 12)
+    assert restored.step == 12
+    assert restored.tensors.keys() == {"model", "ema"}
     for group, tensors in checkpoint(12).tensors.items():
         for name, tensor in tensors.items():
-            assert torch.equal(found.tensors[group][name], tensor)
-    assert found.state["queue"].isnan().tolist() == [True, False]
-    assert found.state["best"] == {"error": float("inf")}
-    assert found.state["names"] == ["x", 1, None]
+            assert torch.equal(restored.tensors[group][name], tensor)
+    assert restored.state["queue"].isnan().tolist() == [True, False]
+    assert restored.state["best"] == {"error": float("inf")}
+    assert restored.state["names"] == ["x", 1, None]
 
 
 def test_the_newest_is_found_and_none_is_none(tmp_path: Path) -> None:

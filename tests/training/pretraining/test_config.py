@@ -44,8 +44,8 @@ def test_every_flag_changes_its_field() -> None:
             words = [flag.replace("--", "--no-") if value else flag]
         else:
             other = {str: "other", int: 7, float: 0.25, tuple: "0.25,0.5"}[type(value)]
-            known = {"losses": "incl", "rs_query": "mean", "autocast": "bf16", "inr_hidden": "8"}
-            words = [f"{flag}={known.get(name, other)}"]
+            values = {"losses": "incl", "rs_query": "mean", "autocast": "bf16", "inr_hidden": "8"}
+            words = [f"{flag}={values.get(name, other)}"]
         changed = resolved("--preset", "smoke", "--in-batch-locations", *words)
         if name != "in_batch_locations":
             assert getattr(changed, name) != value, name
@@ -71,24 +71,24 @@ def test_the_paper_preset_is_the_papers() -> None:
 def test_flags_win_over_the_file_and_the_file_over_the_preset(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("batch_photos: 32\nseed: 5\nautocast: off\nlr: 1e-4\nsigmas: [1, 16]\n")
-    found = resolved("--preset", "demo", "--config", str(file), "--seed", "6")
-    assert (found.batch_photos, found.seed, found.lr) == (32, 6, 1e-4)
-    assert (found.autocast, found.sigmas) == ("off", (1.0, 16.0))
-    assert found.photos_per_footprint == PRESETS["demo"].photos_per_footprint
+    config = resolved("--preset", "demo", "--config", str(file), "--seed", "6")
+    assert (config.batch_photos, config.seed, config.lr) == (32, 6, 1e-4)
+    assert (config.autocast, config.sigmas) == ("off", (1.0, 16.0))
+    assert config.photos_per_footprint == PRESETS["demo"].photos_per_footprint
 
 
 def test_a_written_configuration_reads_back_as_itself(tmp_path: Path) -> None:
     for preset in PRESETS.values():
         (tmp_path / "config.yaml").write_text(yaml.safe_dump(preset.to_dict()))
-        found = read_yaml(tmp_path / "config.yaml")
-        assert overlay(PretrainConfig(), found, where="a file") == preset
+        fields = read_yaml(tmp_path / "config.yaml")
+        assert overlay(PretrainConfig(), fields, where="a file") == preset
 
 
 def test_one_way_to_give_the_length_and_the_batch_replaces_the_other() -> None:
-    found = resolved("--steps", "100", "--batch-photos", "64")
-    assert (found.epochs, found.batch_per_rank) == (0, 0)
-    assert found.total_steps(7) == 100
-    back = overlay(found, {"epochs": 0.5}, where="a test")
+    config = resolved("--steps", "100", "--batch-photos", "64")
+    assert (config.epochs, config.batch_per_rank) == (0, 0)
+    assert config.total_steps(7) == 100
+    back = overlay(config, {"epochs": 0.5}, where="a test")
     assert (back.steps, back.total_steps(7)) == (0, 4)
     with pytest.raises(UsageError, match=r"epochs is 2.0 and steps is 3: exactly one"):
         resolved("--steps", "3", "--epochs", "2")
@@ -141,12 +141,12 @@ def test_a_value_that_cannot_work_is_refused(flag: str) -> None:
 
 
 def test_a_batch_that_cannot_be_dealt_out_is_refused() -> None:
-    found = resolved("--batch-photos", "10", "--chunks", "2")
-    assert found.batch_of(5) == 10
+    config = resolved("--batch-photos", "10", "--chunks", "2")
+    assert config.batch_of(5) == 10
     with pytest.raises(UsageError, match="batch_photos is 10, no multiple of the 3 ranks"):
-        found.batch_of(3)
+        config.batch_of(3)
     with pytest.raises(UsageError, match="chunks is 2, which does not divide 5"):
-        found.batch_of(2)
+        config.batch_of(2)
 
 
 @pytest.mark.parametrize(

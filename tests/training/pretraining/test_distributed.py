@@ -57,13 +57,13 @@ def ranks(folder: Path) -> list[dict[str, Result]]:
 
 @pytest.mark.parametrize("name", EXACT)
 def test_two_processes_equal_one(ranks: list[dict[str, Result]], name: str) -> None:
-    one = run_case(EXACT[name])
+    alone = run_case(EXACT[name])
     tolerance = 1e-5 if EXACT[name].dtype == torch.float32 else 1e-11
     for rank in ranks:
         many = rank[name]
-        assert many.losses == pytest.approx(one.losses, rel=tolerance)
-        assert many.gradients.keys() == one.gradients.keys()
-        for weight, gradient in one.gradients.items():
+        assert many.losses == pytest.approx(alone.losses, rel=tolerance)
+        assert many.gradients.keys() == alone.gradients.keys()
+        for weight, gradient in alone.gradients.items():
             scale = float(gradient.abs().max())
             torch.testing.assert_close(
                 many.gradients[weight],
@@ -72,18 +72,18 @@ def test_two_processes_equal_one(ranks: list[dict[str, Result]], name: str) -> N
                 atol=tolerance * max(1.0, scale),
                 msg=weight,
             )
-        assert torch.equal(many.queue, one.queue)
+        assert torch.equal(many.queue, alone.queue)
 
 
 def test_the_comparison_sees_negatives_that_are_not_gathered(
     ranks: list[dict[str, Result]],
 ) -> None:
     case = OTHER["own rank's negatives"]
-    one, many = run_case(case), ranks[0]["own rank's negatives"]
-    assert many.losses["secl_sv"] == pytest.approx(one.losses["secl_sv"])  # the queue is whole
-    assert many.losses["incl"] < one.losses["incl"] - 0.1
+    alone, many = run_case(case), ranks[0]["own rank's negatives"]
+    assert many.losses["secl_sv"] == pytest.approx(alone.losses["secl_sv"])  # the queue is whole
+    assert many.losses["incl"] < alone.losses["incl"] - 0.1
     weight = "model.street_view.projection.weight"
-    assert not torch.allclose(many.gradients[weight], one.gradients[weight], rtol=0.1)
+    assert not torch.allclose(many.gradients[weight], alone.gradients[weight], rtol=0.1)
 
 
 def test_all_ranks_hold_the_same_gradients(ranks: list[dict[str, Result]]) -> None:

@@ -102,8 +102,8 @@ def test_croma_without_the_two_bands_that_gair_lacks(tmp_path: Path) -> None:
     ours = [i for i, band in enumerate(bands) if band not in ("B1", "B9")]
     ten = pixels[:, ours].view(1, 10, 4, 8, 4, 8).permute(0, 2, 4, 1, 3, 5).reshape(1, 16, 640)
     with torch.no_grad():
-        found = model.remote_sensing.patch_embed.double()(ten)
-    torch.testing.assert_close(found, wanted)
+        tokens = model.remote_sensing.patch_embed.double()(ten)
+    torch.testing.assert_close(tokens, wanted)
     block = cast(Any, model.remote_sensing.blocks[1])
     assert torch.equal(block.fc2.weight, encoder["transformer.layers.1.1.net.3.weight"])
     assert torch.equal(block.qkv.weight, encoder["transformer.layers.1.0.to_qkv.weight"])

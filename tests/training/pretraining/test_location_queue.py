@@ -67,8 +67,8 @@ def test_state_goes_on_where_it_stopped(pushes: int) -> None:
     state = queue.state_dict()
     resumed = LocationQueue(5)
     resumed.load_state_dict(state)
-    for one in (queue, resumed):
-        one.push(places(50, 4))
+    for each in (queue, resumed):
+        each.push(places(50, 4))
     assert len(queue) == len(resumed)
     assert torch.equal(queue.lonlat_deg, resumed.lonlat_deg)
     assert float(state["lonlat_deg"].nan_to_num(0).max()) < 50  # the state is a copy

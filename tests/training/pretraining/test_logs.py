@@ -59,8 +59,14 @@ def test_a_resumed_log_has_no_step_twice(tmp_path: Path) -> None:
     log = MetricsLog(tmp_path, after_step=4)
     log.write("train", 6, {"total": 2.0})
     log.close()
-    found = [(line["kind"], line["step"]) for line in read_metrics(tmp_path)]
-    assert found == [("train", 2), ("validation", 2), ("train", 4), ("validation", 4), ("train", 6)]
+    lines_kept = [(line["kind"], line["step"]) for line in read_metrics(tmp_path)]
+    assert lines_kept == [
+        ("train", 2),
+        ("validation", 2),
+        ("train", 4),
+        ("validation", 4),
+        ("train", 6),
+    ]
     assert read_metrics(tmp_path)[-1]["total"] == 2.0
 
 
@@ -72,9 +78,9 @@ def test_curves_are_written_and_cut_like_the_lines(tmp_path: Path) -> None:
         for step in range(after + 1, last + 1):
             log.write("train", step, {"total": value, "note": "text is no curve"})
         log.close()
-    found = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
-    assert found.Tags()["scalars"] == ["train/total"]
-    curve = {event.step: event.value for event in found.Scalars("train/total")}
+    curves = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert curves.Tags()["scalars"] == ["train/total"]
+    curve = {event.step: event.value for event in curves.Scalars("train/total")}
     assert curve == {1: 1.0, 2: 7.0}  # step 3 of the first is of a past that was given up
 
 

@@ -29,7 +29,7 @@ def test_embeddings_equal_the_models_own_photo_by_photo(
 ) -> None:
     model = micro_model(inr_hidden=hidden).double()
     batch = micro_batch(dtype=torch.float64)
-    found = Objective(model, ObjectiveOptions(rs_query=mode)).embed(batch)
+    made = Objective(model, ObjectiveOptions(rs_query=mode)).embed(batch)
     token_maps = model.encode_remote_sensing(batch.frames)
     z = [
         model.localize(
@@ -41,11 +41,11 @@ def test_embeddings_equal_the_models_own_photo_by_photo(
         )[0, 0]
         for frame, xy in zip(batch.frame_of_photo, batch.xy, strict=True)
     ]
-    torch.testing.assert_close(found.z, torch.stack(z))
-    torch.testing.assert_close(found.s, model.encode_street_view(batch.photos, normalize=False))
-    torch.testing.assert_close(found.l, model.encode_location(batch.lonlat_deg, normalize=False))
-    assert found.g is None
-    assert found.f is None
+    torch.testing.assert_close(made.z, torch.stack(z))
+    torch.testing.assert_close(made.s, model.encode_street_view(batch.photos, normalize=False))
+    torch.testing.assert_close(made.l, model.encode_location(batch.lonlat_deg, normalize=False))
+    assert made.g is None
+    assert made.f is None
 
 
 def test_gradients_reach_the_tokens_as_they_do_through_the_dense_form() -> None:
@@ -73,9 +73,9 @@ def test_flat_interpolation_equals_grid_sample(mode: str, grid: tuple[int, int])
     frame = torch.tensor([0] * 30 + [1] * 34)
     edges = torch.cartesian_prod(*(torch.tensor([-1.0, 1.0, 0.99, 0.0]).double(),) * 2)
     xy = torch.cat([torch.rand(48, 2, dtype=torch.float64) * 2 - 1, edges])
-    found = interpolate_at_points(token_maps, frame, xy, mode)  # type: ignore[arg-type]
+    interpolated = interpolate_at_points(token_maps, frame, xy, mode)  # type: ignore[arg-type]
     wanted = interpolate_tokens(token_maps, xy.expand(2, -1, -1), mode)  # type: ignore[arg-type]
-    torch.testing.assert_close(found, wanted[frame, torch.arange(64)])
+    torch.testing.assert_close(interpolated, wanted[frame, torch.arange(64)])
 
 
 def test_embeddings_survive_half_precision() -> None:
@@ -85,9 +85,9 @@ def test_embeddings_survive_half_precision() -> None:
         exact = objective.embed(batch)
         with torch.autocast("cpu", torch.bfloat16):
             half = objective.embed(batch)
-    for found, wanted in zip(half.tensors(), exact.tensors(), strict=True):
-        assert found.dtype == torch.float32
-        assert float(F.cosine_similarity(found, wanted).min()) > 0.99
+    for rounded, wanted in zip(half.tensors(), exact.tensors(), strict=True):
+        assert rounded.dtype == torch.float32
+        assert float(F.cosine_similarity(rounded, wanted).min()) > 0.99
 
 
 def test_a_learnable_temperature_learns_within_its_range() -> None:

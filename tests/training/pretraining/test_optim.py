@@ -57,8 +57,8 @@ def test_steps_equal_the_loop_of_the_formula() -> None:
         optimizer.step()
     for name, decay in (("weight", 0.05), ("bias", 0.0)):
         wanted = adamw_loop(start[name], gradients[name], lrs, decay)
-        found = toy.get_parameter(name).detach().flatten().tolist()
-        assert found == pytest.approx(wanted, rel=1e-12), name
+        values = toy.get_parameter(name).detach().flatten().tolist()
+        assert values == pytest.approx(wanted, rel=1e-12), name
 
 
 def groups_by_name(options: ObjectiveOptions) -> dict[str, float]:
@@ -144,11 +144,11 @@ def test_averages_are_stored_and_go_on() -> None:
     toy = Toy()
     ema = Ema(toy)
     resumed = Ema(Toy())
-    for one in range(3):
+    for number in range(3):
         with torch.no_grad():
             toy.weight.mul_(1.5)
         ema.update(toy)
-        if one == 1:
+        if number == 1:
             state = {
                 **ema.state_dict(),
                 "average": {n: t.clone() for n, t in ema.state_dict()["average"].items()},

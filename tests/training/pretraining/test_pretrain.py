@@ -88,8 +88,8 @@ def test_the_exported_model_is_the_trained_one_and_says_so(finished: Path) -> No
 
 
 def test_the_best_is_the_step_that_validated_best(finished: Path) -> None:
-    found = [line for line in read_metrics(finished) if line["kind"] == "validation"]
-    best = max(found, key=lambda line: (line["recall@10_200m"], -line["median_error_m"]))
+    validations = [line for line in read_metrics(finished) if line["kind"] == "validation"]
+    best = max(validations, key=lambda line: (line["recall@10_200m"], -line["median_error_m"]))
     facts = json.loads((finished / "best" / "training.json").read_text())
     assert facts["steps"] == best["step"]
     weights = load_file(finished / "best" / "model.safetensors")
@@ -111,9 +111,9 @@ def test_switches_of_the_machine_do_not_change_the_losses(
     finished: Path, material: Path, tmp_path: Path, flags: list[str], tolerance: float
 ) -> None:
     assert main(arguments(material, tmp_path / "run", "--steps=1", *flags)) == 0
-    wanted, found = read_metrics(finished)[0], read_metrics(tmp_path / "run")[0]
+    wanted, totals = read_metrics(finished)[0], read_metrics(tmp_path / "run")[0]
     for name in ("total", "grad_norm"):  # of the gradient before it is clipped
-        assert found[name] == pytest.approx(wanted[name], rel=tolerance), name
+        assert totals[name] == pytest.approx(wanted[name], rel=tolerance), name
 
 
 def test_a_gradient_is_shortened_and_its_length_told() -> None:
@@ -266,18 +266,18 @@ def poison_step(monkeypatch: pytest.MonkeyPatch, step: int, what: str) -> None:
 
 
 def test_two_ranks_train_as_one_does(material: Path, tmp_path: Path) -> None:
-    one, two = tmp_path / "one", tmp_path / "two"
-    assert main(arguments(material, one)) == 0
+    alone, two = tmp_path / "one", tmp_path / "two"
+    assert main(arguments(material, alone)) == 0
     done = command(arguments(material, two), *TWO_RANKS)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("trained: ") == 1  # only the first rank speaks
     assert "on 2 x cpu" in done.stderr
-    apart, together = read_metrics(two), read_metrics(one)
+    apart, together = read_metrics(two), read_metrics(alone)
     assert [line["step"] for line in apart] == [line["step"] for line in together]
     for name in ("total", "incl", "secl_sv", "secl_rs", "grad_norm"):
-        found = [line[name] for line in apart if line["kind"] == "train"]
+        values = [line[name] for line in apart if line["kind"] == "train"]
         wanted = [line[name] for line in together if line["kind"] == "train"]
-        assert found == pytest.approx(wanted, rel=1e-4), name
+        assert values == pytest.approx(wanted, rel=1e-4), name
 
 
 @pytest.mark.slow

@@ -43,10 +43,10 @@ def test_the_loss_is_the_papers_of_what_the_model_says(in_batch: bool) -> None:
             in_batch_locations=in_batch,
         )
     options = ObjectiveOptions(in_batch_locations=in_batch)
-    found = train_step(Objective(model, options), batch, queue, options, ALONE).floats()
+    losses = train_step(Objective(model, options), batch, queue, options, ALONE).floats()
     for name in ("total", "incl", "secl_sv", "secl_rs"):
-        assert found[name] == pytest.approx(float(getattr(wanted, name)), rel=1e-4), name
-    assert found["temperature"] == pytest.approx(0.07)
+        assert losses[name] == pytest.approx(float(getattr(wanted, name)), rel=1e-4), name
+    assert losses["temperature"] == pytest.approx(0.07)
 
 
 def test_untrained_at_equal_embeddings_costs_what_the_formula_says() -> None:
@@ -146,12 +146,12 @@ def test_what_a_switch_turns_off_gets_no_gradient_and_stays(
     objective, queue = Objective(micro_model(), options), filled_queue()
     optimizer = make_optimizer(objective, lr=1e-3, weight_decay=0.1)
     before = {name: p.detach().clone() for name, p in objective.model.named_parameters()}
-    found = train_step(objective, micro_batch(), queue, options, ALONE)
+    measured = train_step(objective, micro_batch(), queue, options, ALONE)
     optimizer.step()
-    assert ("incl" in found.terms) == (losses != "secl")
-    assert ("secl_rs" in found.terms) == (losses != "incl")
-    half_of_terms = sum(float(term) for term in found.terms.values()) / 2
-    assert float(found.total) == pytest.approx(half_of_terms)
+    assert ("incl" in measured.terms) == (losses != "secl")
+    assert ("secl_rs" in measured.terms) == (losses != "incl")
+    half_of_terms = sum(float(term) for term in measured.terms.values()) / 2
+    assert float(measured.total) == pytest.approx(half_of_terms)
     for name, parameter in objective.model.named_parameters():
         off = name.startswith(without) if without else False
         assert (parameter.grad is None) == off, name
@@ -206,12 +206,12 @@ def test_half_precision_stays_near_and_losses_are_single() -> None:
     exact, half = Objective(micro_model(), options), Objective(micro_model(), options)
     wanted = train_step(exact, batch, filled_queue(), options, ALONE)
     for chunks in (1, 2):
-        found = train_step(
+        losses = train_step(
             half, batch, filled_queue(), options, ALONE, chunks=chunks, autocast=torch.bfloat16
         )
-        assert found.total.dtype == torch.float32
-        assert float(found.total) != float(wanted.total)
-        assert float(found.total) == pytest.approx(float(wanted.total), rel=0.02)
+        assert losses.total.dtype == torch.float32
+        assert float(losses.total) != float(wanted.total)
+        assert float(losses.total) == pytest.approx(float(wanted.total), rel=0.02)
         for name, parameter in half.named_parameters():
             if parameter.requires_grad:
                 gradient, near = parameter.grad, exact.get_parameter(name).grad

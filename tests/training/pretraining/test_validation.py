@@ -45,7 +45,7 @@ def test_the_grid_covers_the_inner_part_evenly() -> None:
 def test_metrics_against_a_loop(val: ShardedDataset, mode: str) -> None:
     model = small_model()
     validator = Validator(val, ValidationOptions(mode=mode, quiet=True))  # type: ignore[arg-type]
-    found = validator(model)
+    measured = validator(model)
 
     cells, z = [], []
     for number, footprint in enumerate(val.footprints):
@@ -65,12 +65,12 @@ def test_metrics_against_a_loop(val: ShardedDataset, mode: str) -> None:
         errors.append(distances[by_score[0]])
         hits += any(distances[cell] <= 1000 for cell in by_score[:10])
         near.append(np.mean(np.asarray(distances) <= 1000))
-    assert found["photos"] == len(val.lonlat_deg) == 40
-    assert found["cells"] == 2 * 144
-    assert found["chance_recall@1_1000m"] == pytest.approx(np.mean(near))
+    assert measured["photos"] == len(val.lonlat_deg) == 40
+    assert measured["cells"] == 2 * 144
+    assert measured["chance_recall@1_1000m"] == pytest.approx(np.mean(near))
     if mode == "nili":  # the mean scores all cells of a frame alike
-        assert found["median_error_m"] == pytest.approx(np.median(errors))
-        assert found["recall@10_1000m"] == pytest.approx(hits / 40)
+        assert measured["median_error_m"] == pytest.approx(np.median(errors))
+        assert measured["recall@10_1000m"] == pytest.approx(hits / 40)
 
 
 def test_the_same_photos_are_asked_for_each_time(val: ShardedDataset) -> None:
@@ -104,9 +104,9 @@ def test_a_photo_that_cannot_be_decoded_is_a_miss(tmp_path: Path) -> None:
         writer.add_frame("val", tiny_frame("a", "sea", square, rng))
         writer.add_photos("val", [*photos, broken])
     dataset = ShardedDataset.open(tmp_path / "data", "val")
-    found = Validator(dataset, ValidationOptions(quiet=True))(small_model())
-    assert found["photos"] == 5
-    assert found["recall@100_1000m"] == pytest.approx(4 / 5)
+    measured = Validator(dataset, ValidationOptions(quiet=True))(small_model())
+    assert measured["photos"] == 5
+    assert measured["recall@100_1000m"] == pytest.approx(4 / 5)
 
 
 def test_better_is_more_found_and_then_nearer() -> None:
@@ -118,7 +118,7 @@ def test_better_is_more_found_and_then_nearer() -> None:
 
 
 def test_a_summary_names_chance_too(val: ShardedDataset) -> None:
-    found = Validator(val, ValidationOptions(photos=5, quiet=True))(small_model())
-    line = summary({**found, "step": 40})
+    measured = Validator(val, ValidationOptions(photos=5, quiet=True))(small_model())
+    line = summary({**measured, "step": 40})
     assert line.startswith("validation at step 40: recall@10 within 200 m ")
     assert line.count("(chance ") == 2

@@ -66,8 +66,8 @@ def shared_batches(count: int = 12) -> list[Batch]:
 def agreement(objective: Objective, batch: Batch) -> float:
     """How often a photo's nearest imagery is that of its own frame."""
     with torch.no_grad():
-        found = objective.embed(batch)
-    s, z = (torch.nn.functional.normalize(v, dim=-1) for v in (found.s, found.z))
+        embeddings = objective.embed(batch)
+    s, z = (torch.nn.functional.normalize(v, dim=-1) for v in (embeddings.s, embeddings.z))
     best = (s @ z.T).argmax(1)
     return float((batch.frame_of_photo[best] == batch.frame_of_photo).float().mean())
 
@@ -87,8 +87,8 @@ def test_embeddings_are_centred_and_the_neighbours_are_silent() -> None:
     objective = Objective(micro_model(), ObjectiveOptions())
     warm_start(objective, shared_batches(), 16 * 12)
     with torch.no_grad():
-        found = objective.embed(shared_batches()[0])
-    assert found.s.mean(0).norm() < 0.5 * found.s.norm(dim=1).mean()
+        embeddings = objective.embed(shared_batches()[0])
+    assert embeddings.s.mean(0).norm() < 0.5 * embeddings.s.norm(dim=1).mean()
     taps = objective.model.inr.decoder.weight[:, :-2].unflatten(1, (16, 9))
     assert taps[..., 4].abs().sum() > 0
     assert not taps[..., [0, 1, 2, 3, 5, 6, 7, 8]].any()

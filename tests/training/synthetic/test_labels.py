@@ -38,7 +38,7 @@ def world_of(surface: np.ndarray) -> World:
 
 
 def test_every_surface_is_of_one_cover() -> None:
-    kinds = [kind for of in COVERS.values() for kind in of]
+    kinds = [kind for covers in COVERS.values() for kind in covers]
     assert sorted(kinds) == sorted({GROUND, ROAD, SIDEWALK, WATER, BUILDING, TREE, LAWN})
 
 
@@ -61,13 +61,13 @@ def test_shares_against_a_loop_and_cut_at_the_edge() -> None:
     x[0], y[0] = 0.1, SIDE * PIXEL_M - 0.1
     reach = 8
     for cover, kinds in COVERS.items():
-        found = cover_share(world, cover, x, y, reach_m=reach * PIXEL_M)
+        shares = cover_share(world, cover, x, y, reach_m=reach * PIXEL_M)
         for i in range(len(x)):
             row, column = int(y[i] / PIXEL_M), int(x[i] / PIXEL_M)
             rows = slice(max(0, row - reach), row + reach + 1)
             columns = slice(max(0, column - reach), column + reach + 1)
             wanted = np.isin(surface[rows, columns], kinds).mean()
-            assert found[i] == pytest.approx(wanted)
+            assert shares[i] == pytest.approx(wanted)
 
 
 @pytest.mark.parametrize(("axis_deg", "turn"), [(0, False), (90, True)])
@@ -76,16 +76,16 @@ def test_a_street_runs_where_its_carriageway_goes_on(axis_deg: float, turn: bool
     surface[:, 38:42] = ROAD
     surface = surface.T if turn else surface
     middle = np.array([SIDE / 2 * PIXEL_M])
-    (found,) = street_axis_deg(world_of(surface), middle, middle)
-    assert abs((found - axis_deg + 90) % 180 - 90) <= 5
+    (axes,) = street_axis_deg(world_of(surface), middle, middle)
+    assert abs((axes - axis_deg + 90) % 180 - 90) <= 5
 
 
 def test_a_diagonal_street_runs_clockwise_from_north() -> None:
     row, column = np.mgrid[:SIDE, :SIDE]
     surface = np.where(np.abs(row + column - SIDE + 1) < 4, ROAD, GROUND)  # to the north-east
     middle = np.array([SIDE / 2 * PIXEL_M])
-    (found,) = street_axis_deg(world_of(surface), middle, middle)
-    assert found == pytest.approx(45, abs=5)
+    (axes,) = street_axis_deg(world_of(surface), middle, middle)
+    assert axes == pytest.approx(45, abs=5)
 
 
 def test_along_is_within_45_degrees_either_way() -> None:

@@ -27,9 +27,11 @@ def plain_world(*, wall_columns: slice, height_m: float) -> World:
 
 
 def camera(heading_deg: float) -> Cameras:
-    one = np.ones(1, np.float32)
-    middle = one * SIDE * PIXEL_M / 2
-    return Cameras(middle, middle, one * heading_deg, one * 2, one * WIDTH_PX / 2, one * 48)
+    single = np.ones(1, np.float32)
+    middle = single * SIDE * PIXEL_M / 2
+    return Cameras(
+        middle, middle, single * heading_deg, single * 2, single * WIDTH_PX / 2, single * 48
+    )
 
 
 CALM = Weather(
@@ -102,12 +104,12 @@ def test_a_nearer_wall_hides_a_farther_one() -> None:
 def test_first_step_that_reaches_a_row_against_a_loop() -> None:
     rng = np.random.default_rng(0)
     top = np.minimum.accumulate(rng.uniform(-10, 130, (2, 5, 30)), axis=2).astype(np.float32)
-    found = street._first_at_or_above(top)
+    first = street._first_at_or_above(top)
     for photo in range(2):
         for column in range(5):
             for row in range(HEIGHT_PX):
                 steps = [k for k in range(30) if top[photo, column, k] <= row + 0.5]
-                assert found[photo, row, column] == (steps[0] if steps else 30)
+                assert first[photo, row, column] == (steps[0] if steps else 30)
 
 
 def test_photos_differ_in_light_and_repeat_with_their_seed() -> None:

@@ -86,10 +86,10 @@ def test_the_layout_of_a_point_does_not_depend_on_its_neighbours() -> None:
     layout = Layout.draw(np.random.default_rng(1), 1, 3000.0)
     at = np.linspace(100, 2900, 57, dtype=np.float32)
     grid = layout.at(at[None, :], at[:, None])
-    one = layout.at(at[[31]], at[[12]])
-    assert grid.lot[12, 31] == one.lot[0]
-    assert grid.road_m[12, 31] == pytest.approx(one.road_m[0], abs=1e-3)
-    assert grid.inset_u[12, 31] == pytest.approx(one.inset_u[0], abs=1e-3)
+    alone = layout.at(at[[31]], at[[12]])
+    assert grid.lot[12, 31] == alone.lot[0]
+    assert grid.road_m[12, 31] == pytest.approx(alone.road_m[0], abs=1e-3)
+    assert grid.inset_u[12, 31] == pytest.approx(alone.inset_u[0], abs=1e-3)
     lots = grid.road_m < -SIDEWALK_M
     assert 0.3 < lots.mean() < 0.9
 
