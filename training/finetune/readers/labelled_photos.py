@@ -78,10 +78,10 @@ def read_streetscapes(folder: Path, attribute: str) -> PhotoData:
                 path = folder / split / f"{attribute}.csv"
                 raise DatasetError(f"{path}, row {number}: {attribute} is empty")
     names = tuple(sorted({row[attribute] for row in rows["train"]}))
-    odd = sorted({row[attribute] for row in rows["test"]} - set(names))
-    if odd:
+    untaught = sorted({row[attribute] for row in rows["test"]} - set(names))
+    if untaught:
         raise DatasetError(
-            f"{folder / 'test' / attribute}.csv has {odd[0]!r}, which no photo of train is"
+            f"{folder / 'test' / attribute}.csv has {untaught[0]!r}, which no photo of train is"
         )
     labelled = {
         split: (
