@@ -1,7 +1,8 @@
 """Imagery: where the pixels of a frame come from.
 
 :mod:`~indexer.imagery.source` says what any source offers; :func:`open_imagery` opens the one that
-reads local files. Importing this package is cheap; NumPy and rasterio are imported when a name is first used.
+reads local files. Importing this package is cheap; NumPy and rasterio are imported when a name is
+first used.
 """
 
 from __future__ import annotations
