@@ -17,7 +17,7 @@ from gair.photos.photo import Photo, open_photo
 from gair.preprocess import street_view_pixels
 from indexer.index.index import Index, find_index, open_index
 from indexer.index.milvus import with_store
-from indexer.probability.calibration import Calibration, load_calibration
+from indexer.probability.calibration import load_calibration
 from indexer.probability.verdicts import Verdict, verify_claim
 from indexer.regions.cell_field import CellField
 from indexer.search.answer import NOT_IN_INDEX_CLAIM, Answer
@@ -66,21 +66,20 @@ class Geolocator:
             )
         calibration = load_calibration(index.path.parent, index.manifest.build, fingerprint)
         self.space = SearchSpace(index, model, calibration)
-
-    @property
-    def index(self) -> Index:
-        """The index that is searched."""
-        return self.space.index
-
-    @property
-    def model(self) -> Gair:
-        """The model that built it."""
-        return self.space.model
-
-    @property
-    def calibration(self) -> Calibration | None:
+        """Its cells with all that a search asks of them."""
+        self.index = index
+        self.model = model
+        self.calibration = calibration
         """How far answers can be believed; None where that was not measured."""
-        return self.space.calibration
+        self.merge_radius_m = self.space.merge_radius_m
+        """Closer cells are one place."""
+        self.model_name, self.model_licence = self.space.model_name, self.space.model_licence
+        self.trained = record.trained
+        """False when the model's weights are random."""
+        self.attribution = self.space.attribution
+        """What the imagery and the region ask to be shown."""
+        self.warnings = self.space.warnings
+        """What to know before believing an answer."""
 
     @property
     def field(self) -> CellField:
@@ -91,36 +90,6 @@ class Geolocator:
     def reader(self) -> TokenReader | None:
         """What reads the index between its cells; None where it keeps no token maps."""
         return self.space.reader
-
-    @property
-    def merge_radius_m(self) -> float:
-        """Closer cells are one place."""
-        return self.space.merge_radius_m
-
-    @property
-    def model_name(self) -> str:
-        """Name of the model."""
-        return self.space.model_name
-
-    @property
-    def model_licence(self) -> str:
-        """Licence of the model's weights."""
-        return self.space.model_licence
-
-    @property
-    def trained(self) -> bool:
-        """False when the model's weights are random."""
-        return self.index.manifest.model.trained
-
-    @property
-    def attribution(self) -> str:
-        """What the imagery and the region ask to be shown."""
-        return self.space.attribution
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What to know before believing an answer."""
-        return self.space.warnings
 
     def cell_row(self, lonlat_deg: npt.ArrayLike) -> Ints:
         """The row of the cell that contains each of (Q, 2) points; -1 outside the index."""
@@ -272,7 +241,7 @@ class Geolocator:
         if len(scored.photos) > 1:
             each = posteriors(space, scored.rs, scored.location, weights)
         verdict = verify_claim(space, p, (lon_deg, lat_deg), radius_m, each=each)
-        if self.calibration is None or membership_of(space, scored).in_index:
+        if space.calibration is None or membership_of(space, scored).in_index:
             return verdict
         return replace(verdict, note=NOT_IN_INDEX_CLAIM)
 
