@@ -46,41 +46,107 @@ Level-2A products have no B10 (cirrus):
 https://sentiwiki.copernicus.eu/web/s2-products
 """
 
-_COMMON_NAMES: Mapping[str, str] = MappingProxyType(
+_COLOURS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
-        "coastal": "B1",
-        "blue": "B2",
-        "green": "B3",
-        "red": "B4",
-        "rededge1": "B5",
-        "rededge2": "B6",
-        "rededge3": "B7",
-        "nir": "B8",
-        "nir08": "B8A",
-        "nir09": "B9",
-        "cirrus": "B10",
-        "swir16": "B11",
-        "swir22": "B12",
+        name: frozenset(bands.split())
+        for name, bands in {
+            "coastal": "B1", "coastalaerosol": "B1", "ultrablue": "B1",
+            "blue": "B2", "green": "B3", "red": "B4",
+            "rededge1": "B5", "rededge2": "B6", "rededge3": "B7", "rededge4": "B8A",
+            "rededge071": "B5", "rededge075": "B6", "rededge078": "B7",
+            "rededge": "B5 B6 B7 B8A",
+            "nir": "B8", "nir08": "B8A", "narrownir": "B8A", "nirnarrow": "B8A", "nir09": "B9",
+            "watervapour": "B9", "watervapor": "B9",
+            "cirrus": "B10", "swircirrus": "B10", "cirrusswir": "B10",
+            "swir16": "B11", "swir22": "B12",
+        }.items()
     }
-)
-"""Asset names of the Earth Search catalogue, https://earth-search.aws.element84.com/v1."""
+)  # fmt: skip
+"""Bands that a name without a number may mean; more than one makes it ambiguous by itself.
 
-_BAND_ID = re.compile(r"b0?(\d{1,2}|8a)(?:, central wavelength .*)?", re.IGNORECASE)
-"""``B2``, ``B02``, ``b8a``, and the descriptions GDAL's SENTINEL2 driver writes."""
+Common names of the EO extension (https://github.com/stac-extensions/eo), asset names of Earth
+Search, and the words of sensor descriptions, separators left out.
+"""
+
+_BESIDE_A_NUMBER: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        **_COLOURS,
+        "aerosol": frozenset({"B1"}),
+        "nir": frozenset({"B8", "B8A"}), "nir1": frozenset({"B8"}), "nir2": frozenset({"B8A"}),
+        "nir3": frozenset({"B9"}),
+        "swir": frozenset({"B10", "B11", "B12"}),
+        "swir1": frozenset({"B11"}), "swir2": frozenset({"B11", "B12"}),
+        "swir3": frozenset({"B12"}),
+    }
+)  # fmt: skip
+"""What such a name may mean where a number says which band it is."""
+
+_NBART: Mapping[str, str] = MappingProxyType(
+    {
+        "coastalaerosol": "B1", "blue": "B2", "green": "B3", "red": "B4",
+        "rededge1": "B5", "rededge2": "B6", "rededge3": "B7", "nir1": "B8", "nir2": "B8A",
+        "swir2": "B11", "swir3": "B12",
+    }
+)  # fmt: skip
+"""After ``nbart_`` and ``nbar_``, the names of Geoscience Australia's surface reflectance:
+https://knowledge.dea.ga.gov.au/data/product/dea-surface-reflectance-nbart-sentinel-2a-msi/"""
+
+_CENTRES_NM: Mapping[str, float] = MappingProxyType(
+    {
+        "B1": 443, "B2": 490, "B3": 560, "B4": 665, "B5": 705, "B6": 740, "B7": 783, "B8": 842,
+        "B8A": 865, "B9": 945, "B10": 1375, "B11": 1610, "B12": 2190,
+    }
+)  # fmt: skip
+"""Central wavelengths, https://sentiwiki.copernicus.eu/web/s2-mission; the satellites differ from
+them and from each other by up to 13 nm."""
+_CENTRE_ERROR_NM = 15.0
+
+_NUMBER = re.compile(r"(?<![a-z0-9])(?:b|band)[\s_.-]*0?(8a|\d{1,2})(?![a-z0-9])")
+"""``b2``, ``b02``, ``band 8a``; lower case."""
+_RESOLUTION = re.compile(r"(?<![a-z0-9])r?(?:10|20|60)\s?m(?![a-z0-9])")
+_WAVELENGTH = re.compile(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)\s?(nm|um|µm|μm|micrometers?)(?![a-z0-9])")
+_SAYS_NOTHING = frozenset({
+    "central", "centre", "center", "wavelength", "vegetation", "visible", "surface", "reflectance",
+    "sr", "boa", "toa", "msi", "s2", "s2a", "s2b", "s2c", "sentinel", "sentinel2", "of", "at",
+})  # fmt: skip
+"""Words of a band's description that do not tell which band it is."""
 
 
 def canonical_band(name: str) -> str | None:
-    """The Sentinel-2 name of a band, or None when ``name`` is none.
+    """The Sentinel-2 name of a band, or None when ``name`` is none, or might be several.
+
+    Every word of the name must be understood, and agree: ``B5, 865 nm`` (of Landsat 8) is no band
+    of Sentinel-2, and ``B02_mask`` is no reflectance.
 
     Args:
-        name: A band as files spell it: ``B02``, ``b2``, ``B8A``, or an Earth Search asset name
-            (``blue``, ``rededge1``, ``nir``, ``nir08``, ``swir16``, ...), in any case.
+        name: A band as people and tools write it, in any case: ``B02``, ``b2``, ``B8A``,
+            ``B02_10m``, ``Band 2``, ``B2, 490 nm``, ``Band 2 - Blue``, ``Red (band 4)``,
+            ``nbart_red``, or a common name (``blue``, ``rededge1``, ``nir``, ``nir08``).
     """
-    text = name.strip()
-    if match := _BAND_ID.fullmatch(text):
-        band = "B" + match.group(1).upper()
-        return band if band in _L1C else None
-    return _COMMON_NAMES.get(text.lower())
+    text = _RESOLUTION.sub(" ", name.strip().lower())
+    numbers = _NUMBER.findall(text)
+    if len(numbers) > 1:
+        return None
+    text = _NUMBER.sub(" ", text)
+    wavelengths_nm = [
+        float(value) * (1 if unit == "nm" else 1000) for value, unit in _WAVELENGTH.findall(text)
+    ]
+    words = re.findall(r"[^\W_]+", _WAVELENGTH.sub(" ", text))
+    if not numbers and words[:1] in (["nbart"], ["nbar"]):
+        return None if wavelengths_nm else _NBART.get("".join(words[1:]))
+    colour = "".join(word for word in words if word not in _SAYS_NOTHING)
+    if not numbers:
+        bands = _COLOURS.get(colour, frozenset())
+    else:
+        bands = frozenset({"B" + numbers[0].upper()}) & frozenset(_L1C)
+        if colour:
+            bands &= _BESIDE_A_NUMBER.get(colour, frozenset())
+    bands = frozenset(
+        band
+        for band in bands
+        if all(abs(nm - _CENTRES_NM[band]) <= _CENTRE_ERROR_NM for nm in wavelengths_nm)
+    )
+    return next(iter(bands)) if len(bands) == 1 else None
 
 
 def band_indices(
@@ -112,8 +178,11 @@ def band_indices(
     missing = [band for band in wanted if band not in bands_there]
     if missing:
         there = ", ".join(name or "unnamed" for name in names)
+        unread = any(band is None for band in bands_there)
+        order = f"state the order of its {len(names)} bands with `bands` if they are there, or "
         raise BandError(
-            f"{what} lacks {', '.join(missing)} (it has {there}): use imagery with all of {needs}"
+            f"{what} lacks {', '.join(missing)} (it has {there}): {order if unread else ''}use "
+            f"imagery with all of {needs}"
         )
     twice = [band for band in wanted if bands_there.count(band) > 1]
     if twice:

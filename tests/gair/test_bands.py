@@ -46,6 +46,31 @@ def test_statistics_cover_the_ten_bands() -> None:
         ("nir09", "B9"),
         ("swir16", "B11"),
         ("swir22", "B12"),
+        ("B02_10m", "B2"),
+        ("b8a-20m", "B8A"),
+        ("B02_R10m", "B2"),
+        ("Band 2", "B2"),
+        ("band_08", "B8"),
+        ("Band-8A", "B8A"),
+        ("B2, 490 nm", "B2"),
+        ("B12 (2202.4 nm)", "B12"),
+        ("b8 832.8nm", "B8"),
+        ("B3 0.56 um", "B3"),
+        ("Band 2 - Blue", "B2"),
+        ("Band 8A - Vegetation red edge 4", "B8A"),
+        ("Band 11 - SWIR (1.6)", "B11"),
+        ("Red (band 4)", "B4"),
+        ("NIR 1 (band 8)", "B8"),
+        ("NIR 2 (band 8A)", "B8A"),
+        ("Red edge 3 (band 7)", "B7"),
+        ("rededge071", "B5"),
+        ("red_edge_2", "B6"),
+        ("rededge, 783 nm", "B7"),
+        ("nbart_red", "B4"),
+        ("nbart_nir_2", "B8A"),
+        ("nbart_swir_2", "B11"),
+        ("nbart_swir_3", "B12"),
+        ("nbar_coastal_aerosol", "B1"),
     ],
 )
 def test_spellings_of_a_band(name: str, band: str) -> None:
@@ -55,6 +80,34 @@ def test_spellings_of_a_band(name: str, band: str) -> None:
 @pytest.mark.parametrize("name", ["", "B0", "B00", "B13", "B20", "B8B", "SCL", "TCI", "2", "swir1"])
 def test_what_is_no_band(name: str) -> None:
     assert canonical_band(name) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "rededge",  # of four bands
+        "swir2",  # B12 of some, B11 of Geoscience Australia
+        "B5, 865 nm",  # the near infrared of Landsat 8
+        "Band 5 - NIR",
+        "B02_mask",
+        "B4/B3",
+        "B8 - B4",
+        "blue-jp2",
+        "nbart_contiguity",
+        "surface reflectance",
+        "10m",
+        "B",
+        "blue, 665 nm",
+    ],
+)
+def test_what_might_be_something_else_is_not_guessed(name: str) -> None:
+    assert canonical_band(name) is None
+
+
+def test_names_that_are_not_read_may_be_stated() -> None:
+    names = [*GAIR_BANDS[:-1], "shortwave two"]
+    with pytest.raises(BandError, match="lacks B12 .* state the order of its 10 bands with `ba"):
+        band_indices(names, what="x.tif")
 
 
 def test_the_layouts_differ_only_where_they_should() -> None:
