@@ -2,6 +2,7 @@
 #
 #   make demo    install, draw a synthetic city, index it, ask it about photos, open the app
 #   make test    install, run every test
+#   make test-fast     the same without servers, killed processes and browsers
 #   make check   ruff, mypy strict, import-linter
 #   make bench   speed and memory, measured side by side
 #   make demo-model    make the model that ships again: draw the world, train, convert (an hour)
@@ -17,7 +18,7 @@ DEMO_CITY ?= unseen
 seen := --seed 1 --side-km 9 --from-held-out-blocks
 unseen := --seed 3 --side-km 11.5
 
-.PHONY: demo demo-model test check bench clean
+.PHONY: demo demo-model test test-fast check bench clean
 .DEFAULT_GOAL := test
 
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -41,6 +42,9 @@ demo-model: $(VENV)/installed
 
 test: $(VENV)/installed chromium
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
+
+test-fast: $(VENV)/installed
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile -m "not slow and not online and not process"
 
 check: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -28,6 +28,7 @@ def options_of(*argv: str) -> ServerOptions:
     return read_options(build_parser().parse_args(argv))[1]
 
 
+@pytest.mark.process
 def test_help_teaches_and_loads_nothing_heavy() -> None:
     code = f"""
 import sys
@@ -156,6 +157,7 @@ def read_until_ready(process: subprocess.Popen[str]) -> str:
     return said
 
 
+@pytest.mark.process
 def test_it_says_what_it_serves_and_ends_cleanly(tiny_index: Path, tmp_path: Path) -> None:
     """After Ctrl-C and after a polite kill."""
     ports = free_port(), free_port()

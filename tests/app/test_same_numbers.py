@@ -60,6 +60,7 @@ def test_the_command_line_prints_the_answer(
     assert f"200 m {answer.confidence[0].probability:.0%}" in text
 
 
+@pytest.mark.process
 def test_the_api_returns_the_answer(page: RunningPage, street: Path, answer: Answer) -> None:
     from gradio_client import Client, handle_file
 
@@ -69,6 +70,7 @@ def test_the_api_returns_the_answer(page: RunningPage, street: Path, answer: Ans
     assert_same(told, answer.to_dict())
 
 
+@pytest.mark.process
 @pytest.mark.browser
 @BROWSER_MARKS[1]
 def test_the_page_shows_the_answer(visit: Visit, street: Path, answer: Answer) -> None:
@@ -91,6 +93,7 @@ def test_the_page_shows_the_answer(visit: Visit, street: Path, answer: Answer) -
     visit.keep("desktop-calibrated")
 
 
+@pytest.mark.process
 @pytest.mark.browser
 @BROWSER_MARKS[1]
 def test_other_weights_take_the_probabilities_away(visit: Visit, street: Path) -> None:

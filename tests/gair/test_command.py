@@ -19,6 +19,7 @@ def test_a_complaint_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == "error: no file of that name\n"
 
 
+@pytest.mark.process
 def test_sigterm_is_ctrl_c_inside_and_itself_again_outside() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(KeyboardInterrupt), sigterm_as_ctrl_c():

@@ -258,6 +258,7 @@ def test_flags_are_those_of_the_chosen_command() -> None:
     assert in_flags("`keep_maps`: x", flags_by_name(parser, ["fit"])) == "--no-maps: x"
 
 
+@pytest.mark.process
 def test_making_flags_needs_nothing_heavy() -> None:
     code = "import sys, gair.fields, gair.command; print('numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

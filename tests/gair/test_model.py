@@ -93,6 +93,7 @@ def test_the_footprint_shrinks_with_latitude() -> None:
     assert preset("base").footprint_ground_m(51.5) == pytest.approx(1522.7, abs=0.5)
 
 
+@pytest.mark.process
 def test_public_names_exist_and_importing_is_cheap() -> None:
     assert gair.__all__ == sorted(gair.__all__)
     for name in gair.__all__:

@@ -35,6 +35,7 @@ PATIENCE_MS = 60_000
 
 BROWSER_MARKS = [
     pytest.mark.browser,
+    pytest.mark.process,
     pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no browser at {CHROMIUM}"),
 ]
 

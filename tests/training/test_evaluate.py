@@ -178,6 +178,7 @@ def test_refusals_are_one_line(
     assert said.count("\n") == 1
 
 
+@pytest.mark.process
 def test_help_teaches_and_loads_nothing_heavy() -> None:
     code = (
         "import sys, contextlib\n"

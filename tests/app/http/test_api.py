@@ -15,6 +15,8 @@ from app_pages import RunningPage, sha256, wait_for, write_photos
 from app.http.questions import answer_model, verdict_model
 from indexer.search.geolocator import Geolocator
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture(scope="module")
 def page(server: RunningPage) -> RunningPage:

@@ -68,6 +68,7 @@ def memory_mb(server: RunningPage) -> float:
     return next(int(line.split()[1]) / 1000 for line in lines if line.startswith("VmRSS"))
 
 
+@pytest.mark.process
 def test_a_thousand_broken_files_are_read_or_refused() -> None:
     read, said = 0, list[tuple[str, str]]()
     for kind, content in mutated(1000):
@@ -84,6 +85,7 @@ def test_a_thousand_broken_files_are_read_or_refused() -> None:
     assert all(name in text and "\n" not in text for name, text in said)
 
 
+@pytest.mark.process
 @pytest.mark.usefixtures("alive")
 @pytest.mark.parametrize("count", [60, pytest.param(1000, marks=pytest.mark.slow)])
 def test_broken_files_over_http(http: httpx.Client, count: int) -> None:
@@ -97,6 +99,7 @@ def test_broken_files_over_http(http: httpx.Client, count: int) -> None:
     assert {200, 415, 422} <= set(codes)
 
 
+@pytest.mark.process
 @pytest.mark.usefixtures("alive")
 @pytest.mark.parametrize("path", ["search", "verify", "gradio_api/upload"])
 def test_a_bomb_and_200_mb_do_not_fill_the_memory(
@@ -124,6 +127,7 @@ def test_a_bomb_and_200_mb_do_not_fill_the_memory(
     assert memory_mb(server) < before + 250
 
 
+@pytest.mark.process
 @pytest.mark.usefixtures("alive")
 @pytest.mark.parametrize("name", ["a.svg", "a.jpg", "a.html", "a.png"])
 def test_markup_is_no_photo(http: httpx.Client, name: str) -> None:
@@ -135,6 +139,7 @@ def test_markup_is_no_photo(http: httpx.Client, name: str) -> None:
         assert response.json()["error"].startswith(f"{name} is not a photo in a known format")
 
 
+@pytest.mark.process
 @pytest.mark.usefixtures("alive")
 def test_a_file_of_the_server_cannot_be_named(
     server: RunningPage, http: httpx.Client, tmp_path: Path, street: bytes
@@ -184,6 +189,7 @@ def call(http: httpx.Client, name: str, data: list[Any]) -> str:
     return http.get(f"gradio_api/call/{name}/{event}").text
 
 
+@pytest.mark.process
 @pytest.mark.usefixtures("alive")
 def test_markup_in_names_and_tags_stays_text(http: httpx.Client) -> None:
     tagged = encode(photo(), "JPEG", exif=exif_with({0x010E: SCRIPT, 0x0131: SCRIPT}))
@@ -205,6 +211,7 @@ def test_markup_in_names_and_tags_stays_text(http: httpx.Client) -> None:
     assert shown.headers["x-content-type-options"] == "nosniff"
 
 
+@pytest.mark.process
 @pytest.mark.usefixtures("alive")
 @pytest.mark.parametrize("name", ["search", "verify"])
 def test_wrong_types_are_refused_by_the_endpoints(
@@ -235,6 +242,7 @@ def test_wrong_types_are_refused_by_the_endpoints(
         assert 400 <= response.status_code < 500, body[:20]
 
 
+@pytest.mark.process
 @pytest.mark.usefixtures("alive")
 def test_wrong_types_are_refused_by_the_pages_own_function(http: httpx.Client) -> None:
     config = http.get("config").json()
@@ -251,6 +259,7 @@ def test_wrong_types_are_refused_by_the_pages_own_function(http: httpx.Client) -
         assert response.status_code >= 400, change
 
 
+@pytest.mark.process
 @pytest.mark.usefixtures("alive")
 def test_200_questions_at_once_are_answered_or_refused(http: httpx.Client, street: bytes) -> None:
     limits = httpx.Limits(max_connections=200)
@@ -271,6 +280,7 @@ def test_200_questions_at_once_are_answered_or_refused(http: httpx.Client, stree
     assert http.get("health").json()["queue"]["inside"] == 0
 
 
+@pytest.mark.process
 @pytest.mark.usefixtures("alive")
 def test_clients_that_vanish_leave_nothing_behind(
     server: RunningPage, http: httpx.Client, street: bytes
@@ -328,6 +338,7 @@ def test_uploads_at_once_are_counted(tmp_path: Path) -> None:
     assert asyncio.run(attack()) == [429, *[200] * MOST_UPLOADS, 200]
 
 
+@pytest.mark.process
 def test_no_endpoint_takes_a_path_or_an_address(http: httpx.Client) -> None:
     """Nothing that programs are told of asks for one."""
     document = json.dumps(http.get("openapi.json").json())

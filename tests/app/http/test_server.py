@@ -19,6 +19,8 @@ from app.http.guard import security_headers
 from app.options import ServerOptions
 from app.views.tiles import TileSource
 
+pytestmark = pytest.mark.process
+
 AUTH = ("alice", "wonderland")
 
 

@@ -105,6 +105,7 @@ def test_coordinates_in_the_photo_are_disclosed_and_measured() -> None:
     assert "carries coordinates" not in facts_html([facts(gps_lonlat_deg=None)])
 
 
+@pytest.mark.process
 def test_a_photo_from_elsewhere_is_told_first_and_loudly() -> None:
     page = Page(places_html(dataclasses.replace(ANSWER, warnings=(NOT_IN_INDEX,)), 0.1))
     assert page.text.startswith("!Not in this index. This photo looks like nothing")
@@ -124,6 +125,7 @@ def test_a_picture_in_the_page_carries_no_tags() -> None:
     assert "RXhpZg" not in jpeg_uri(picture)  # "Exif" in base64
 
 
+@pytest.mark.process
 def test_a_verdict_has_its_numbers_and_a_plot_of_the_others() -> None:
     page = Page(verdict_html(VERDICT, "street.jpg", None))
     for text in ("Consistent", "51.50000, -0.10000, within 500 m", "3 of 201", "99.0", "60 %"):
@@ -194,6 +196,7 @@ def test_control_characters_do_not_break_kml() -> None:
     ElementTree.fromstring(answer_kml(dataclasses.replace(BELIEVED, index="a\0b\x08]]>&")))
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     "markup",
     [
@@ -215,6 +218,7 @@ def test_text_from_outside_stays_text(markup: str) -> None:
     assert EVIL in shown
 
 
+@pytest.mark.process
 def test_a_report_is_complete_and_loads_nothing() -> None:
     html = report_of(BELIEVED, {1: CHIP})
     page = Page(html.replace("<!doctype html>", ""))

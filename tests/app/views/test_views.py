@@ -31,6 +31,7 @@ def test_numbers_read_well() -> None:
     assert esc("<a href='x'>\"&") == "&lt;a href=&#x27;x&#x27;&gt;&quot;&amp;"
 
 
+@pytest.mark.process
 def test_the_header_states_index_cells_model_licence_and_attribution() -> None:
     page = Page(header_html(FACTS))
     for fact in ("16,667 cells", "gair-base", "CC-BY-NC-4.0", "Copernicus Sentinel"):
@@ -39,6 +40,7 @@ def test_the_header_states_index_cells_model_licence_and_attribution() -> None:
     assert "ntrained" not in page.text
 
 
+@pytest.mark.process
 def test_an_untrained_model_is_announced_first_even_if_no_warning_says_so() -> None:
     untrained = dataclasses.replace(FACTS, trained=False)
     assert UNTRAINED in header_html(untrained)
@@ -48,6 +50,7 @@ def test_an_untrained_model_is_announced_first_even_if_no_warning_says_so() -> N
     assert page.text.index("The model is untrained") < page.text.index("Late imagery")
 
 
+@pytest.mark.process
 def test_a_place_shows_rank_coordinates_score_parts_and_what_was_merged() -> None:
     page = Page(places_html(ANSWER, 0.123))
     for text in (
@@ -70,6 +73,7 @@ def test_bars_grow_from_the_middle() -> None:
     assert bars[:2] == [("50.0", "37.5"), ("37.5", "12.5")]
 
 
+@pytest.mark.process
 def test_warnings_of_the_header_are_not_repeated() -> None:
     answer = dataclasses.replace(ANSWER, warnings=(*FACTS.warnings, "this photo is a panorama"))
     page = Page(places_html(answer, 0.1, FACTS.warnings))
@@ -77,6 +81,7 @@ def test_warnings_of_the_header_are_not_repeated() -> None:
     assert "Uncalibrated" not in page.text
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     "markup",
     [

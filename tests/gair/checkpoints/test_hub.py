@@ -18,6 +18,8 @@ from repository import REPOSITORY
 
 from gair.model import Gair
 
+pytestmark = pytest.mark.process
+
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 

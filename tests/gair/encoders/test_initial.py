@@ -59,6 +59,7 @@ def test_a_deeper_model_keeps_the_values_of_the_others(state: dict[str, torch.Te
     assert all(torch.equal(grown[name], tensor) for name, tensor in state.items())
 
 
+@pytest.mark.process
 def test_threads_and_processes_draw_the_same() -> None:
     code = "from gair.model import Gair; print(Gair.untrained('tiny', seed=4).fingerprint())"
     here = Gair.untrained("tiny", seed=4).fingerprint()

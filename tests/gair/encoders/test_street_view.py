@@ -5,6 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.process
+
 WITH_OURS = """
 from gair.encoders.street_view import import_timm
 timm = import_timm()

@@ -21,6 +21,8 @@ from indexer.imagery import FramePixels, LocalImagery, open_imagery
 from indexer.index.index import open_index
 from indexer.index.storage import work_folders
 
+pytestmark = pytest.mark.process
+
 
 def test_a_build_that_cannot_fit_is_refused_before_it_starts(
     city_tif: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -26,6 +26,7 @@ except KeyboardInterrupt as error:
 """
 
 
+@pytest.mark.process
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 def test_ctrl_c_while_duckdb_works_arrives_as_itself() -> None:
     run = subprocess.run(

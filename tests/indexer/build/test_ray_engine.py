@@ -39,6 +39,7 @@ def workers_of(process: subprocess.Popen[str]) -> list[int]:
     return [p for p, name in children(process.pid).items() if name.startswith("ray::UnitWorker")]
 
 
+@pytest.mark.process
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="finds workers in /proc")
 def test_a_killed_worker_changes_nothing(city_tif: Path, tmp_path: Path) -> None:
@@ -55,6 +56,7 @@ def test_a_killed_worker_changes_nothing(city_tif: Path, tmp_path: Path) -> None
     assert content(BuildReport(index.path, index.manifest)) == content(whole)
 
 
+@pytest.mark.process
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="finds workers in /proc")
 def test_one_engine_goes_on_from_the_units_of_another(city_tif: Path, tmp_path: Path) -> None:

@@ -86,6 +86,7 @@ def test_what_ended_a_build_arrives_and_the_next_one_goes_on(
     assert f"({done} of {units_of(whole)} units were there)" in report.summary[1]
 
 
+@pytest.mark.process
 def test_killed_at_random_moments_and_resumed(
     whole: Built, city_tif: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -234,6 +235,7 @@ def test_a_resumed_build_keeps_its_recipe(
     assert content(report) == content(whole)
 
 
+@pytest.mark.process
 def test_a_full_disk_leaves_what_was_done(whole: Built, city_tif: Path, tmp_path: Path) -> None:
     units = sum(f.stat().st_size for f in work_folders(whole[0].path.parent)[0].rglob("*.*"))
     with small_disk(tmp_path / "disk", f"{units * 6 // 10 // 1024}k") as disk:

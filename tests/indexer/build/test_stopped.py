@@ -77,6 +77,7 @@ def stopped(
     return found
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("how", ["Ctrl-C", "kill"])
 def test_a_stopped_build_changes_nothing_that_serves_and_says_what_it_keeps(
     stopped: dict[str, Stopped], how: str
@@ -95,6 +96,7 @@ def test_a_stopped_build_changes_nothing_that_serves_and_says_what_it_keeps(
     assert not list((build.indexes / "box").glob(".building-*"))
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("how", SIGNALS)
 def test_the_index_of_a_stopped_rebuild_still_answers(
     stopped: dict[str, Stopped], how: str
@@ -103,6 +105,7 @@ def test_the_index_of_a_stopped_rebuild_still_answers(
     assert geolocator.search(photo()).cells_searched == 23
 
 
+@pytest.mark.process
 def test_what_a_killed_build_leaves_is_cleared_by_the_next(
     stopped: dict[str, Stopped], city_tif: Path
 ) -> None:

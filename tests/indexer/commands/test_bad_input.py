@@ -241,6 +241,7 @@ def failure_in_a_process(argv: list[str], environment: dict[str, str]) -> str:
     return error
 
 
+@pytest.mark.process
 def test_a_model_of_the_hub_without_a_network(city_tif: Path, tmp_path: Path) -> None:
     argv = built(city_tif, tmp_path, "--model", "nobody/no-such-model")
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hub")}
@@ -249,6 +250,7 @@ def test_a_model_of_the_hub_without_a_network(city_tif: Path, tmp_path: Path) ->
     assert "check the name and the network" in error
 
 
+@pytest.mark.process
 def test_the_released_weights_are_the_default_and_where_to_get_them_is_said(
     city_tif: Path, tmp_path: Path
 ) -> None:

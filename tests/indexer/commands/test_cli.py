@@ -32,6 +32,7 @@ def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.process
 def test_help_needs_nothing_heavy_and_answers_at_once() -> None:
     code = """
 import contextlib, io, sys, time
@@ -50,6 +51,7 @@ print(time.perf_counter() - began, *sorted({m.split(".")[0] for m in sys.modules
     assert float(seconds) < 2
 
 
+@pytest.mark.process
 def test_the_module_runs() -> None:
     done = run_python("-m", "indexer", "--help")
     assert (done.returncode, done.stderr) == (0, "")
@@ -69,6 +71,7 @@ def test_the_package_exports_what_it_promises() -> None:
     assert importlib.import_module("indexer").search is indexer.search
 
 
+@pytest.mark.process
 def test_importing_the_package_stays_light() -> None:
     done = run_python("-c", "import indexer, sys; print(*{m.split('.')[0] for m in sys.modules})")
     assert not set(HEAVY) & set(done.stdout.split())
@@ -222,6 +225,7 @@ def info_into(stdout: Any, boxes: Path, unbuffered: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_reader_that_leaves_early_is_no_error(boxes: Path, unbuffered: str) -> None:
     read, write = os.pipe()
@@ -230,6 +234,7 @@ def test_a_reader_that_leaves_early_is_no_error(boxes: Path, unbuffered: str) ->
         assert info_into(pipe, boxes, unbuffered) == (1, "")
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_output_that_cannot_be_written_is_one_line(boxes: Path, unbuffered: str) -> None:
     if not Path("/dev/full").exists():

@@ -181,6 +181,7 @@ def test_failures_and_truths_outside_are_counted(report: dict[str, Any]) -> None
     assert everywhere[-1]["found"]["value"] <= 10 / 15
 
 
+@pytest.mark.process
 def test_what_cannot_be_measured_says_why(plain: Geolocator, photos: PhotoVectors) -> None:
     found = evaluate(plain.space, photos, QUIET)
     assert found["calibration"] == {
@@ -277,6 +278,7 @@ def values_in(report: Any) -> set[str]:
     return {str(report)}
 
 
+@pytest.mark.process
 def test_the_page_loads_nothing_and_shows_the_numbers_of_the_json(
     report: dict[str, Any], tmp_path: Path
 ) -> None:

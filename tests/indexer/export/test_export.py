@@ -161,6 +161,7 @@ def test_dates_are_those_of_the_imagery(tiny_index: Path, tmp_path: Path) -> Non
     assert properties["end_datetime"] == "2024-05-01T00:00:00Z"
 
 
+@pytest.mark.process
 def test_a_file_appears_whole_or_not_at_all(toy: Index, tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", "1m") as disk:
         fill_disk(disk, 20_000)

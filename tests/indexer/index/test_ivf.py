@@ -159,6 +159,7 @@ def test_another_kind_of_file_is_refused(tmp_path: Path, flat: Path) -> None:
         InvertedLists(flat / "rs.faiss", 1)
 
 
+@pytest.mark.process
 def test_a_full_disk_is_one_line(flat: Path, tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", "1m") as disk:
         fill_disk(disk, 50_000)

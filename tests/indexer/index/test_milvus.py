@@ -169,6 +169,7 @@ def test_a_build_that_is_not_there_is_refused(city_tif: Path, toy: Path, tmp_pat
         open_milvus(open_index(toy), address)
 
 
+@pytest.mark.process
 @slow
 @lite
 @pytest.mark.usefixtures("server")
@@ -190,6 +191,7 @@ def test_who_asks_comes_from_the_environment_and_shows_nowhere(
             assert secret not in told
 
 
+@pytest.mark.process
 @slow
 @lite
 @pytest.mark.usefixtures("server")
@@ -282,6 +284,7 @@ def test_a_server_that_does_not_answer_is_one_line(
             assert len(told.splitlines()) == 1
 
 
+@pytest.mark.process
 @slow
 @lite
 @pytest.mark.usefixtures("server")

@@ -50,6 +50,7 @@ def age(folder: Path) -> None:
             calibration_path(folder, name).rename(calibration_path(folder, later))
 
 
+@pytest.mark.process
 def test_old_builds_go_with_their_calibrations(box: Path, capsys: Capture) -> None:
     age(box)
     old, middle, new = builds(box)
@@ -69,6 +70,7 @@ def test_old_builds_go_with_their_calibrations(box: Path, capsys: Capture) -> No
     open_index(box)
 
 
+@pytest.mark.process
 def test_some_can_be_kept(box: Path) -> None:
     age(box)
     _, middle, new = builds(box)
@@ -78,6 +80,7 @@ def test_some_can_be_kept(box: Path) -> None:
     assert prune_index(box, keep=2) == []
 
 
+@pytest.mark.process
 def test_the_serving_build_stays_though_it_is_the_oldest(box: Path) -> None:
     age(box)
     names = builds(box)
@@ -101,6 +104,7 @@ def test_an_open_build_stays(city_tif: Path, box: Path, capsys: Capture) -> None
     assert builds(box) == [serving_build(box).name]
 
 
+@pytest.mark.process
 def test_a_build_that_another_process_has_open_stays(city_tif: Path, box: Path) -> None:
     name = serving_build(box).name
     script = "import sys; from indexer.index.index import open_index; i = open_index(sys.argv[1]); "

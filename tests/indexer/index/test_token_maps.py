@@ -147,6 +147,7 @@ def test_values_past_half_precision_are_refused() -> None:
         half_maps(torch.tensor([1.0, 70_000.0]).view(1, 1, 1, 2))
 
 
+@pytest.mark.process
 def test_a_full_disk_is_an_error_of_one_line(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", "1m") as disk:
         fill_disk(disk, 64 * 1024)

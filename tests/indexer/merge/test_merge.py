@@ -286,6 +286,7 @@ def test_imagery_is_told_once() -> None:
     assert merged_imagery([one, one]) == one
 
 
+@pytest.mark.process
 def test_a_full_disk_leaves_the_old_build(parts: Path, tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", "4m") as disk:
         shutil.copytree(parts / "west", disk / "west")

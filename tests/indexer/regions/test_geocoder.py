@@ -90,6 +90,7 @@ def url() -> Iterator[str]:
         yield address
 
 
+@pytest.mark.process
 def test_one_match_is_the_region_and_the_program_names_itself() -> None:
     requests: list[tuple[str, str | None]] = []
     with nominatim(requests) as url:
@@ -101,6 +102,7 @@ def test_one_match_is_the_region_and_the_program_names_itself() -> None:
     assert str(agent).startswith("gair-geolocator/")
 
 
+@pytest.mark.process
 def test_several_matches_are_listed_with_their_areas_and_one_is_chosen(url: str) -> None:
     with pytest.raises(RegionError) as caught:
         find_place("City of London", url)
@@ -115,6 +117,7 @@ def test_several_matches_are_listed_with_their_areas_and_one_is_chosen(url: str)
         find_place("City of London", url, place_number=3)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("name", "says"),
     [
@@ -130,6 +133,7 @@ def test_what_a_geocoder_cannot_tell(url: str, name: str, says: str) -> None:
         find_place(name, url)
 
 
+@pytest.mark.process
 def test_a_geocoder_on_this_machine_is_asked_without_a_proxy(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,6 +150,7 @@ def test_addresses_that_cannot_work() -> None:
         find_place(" ", "http://127.0.0.1:9")
 
 
+@pytest.mark.process
 def test_a_place_is_built(url: str, city_tif: Path, tmp_path: Path) -> None:
     argv = ["build", "--imagery", str(city_tif), "--model", "untrained:tiny", "--quiet"]
     where = ["--place", "Toytown", "--geocoder", url, "--out", str(tmp_path)]

@@ -237,6 +237,7 @@ def test_names_that_say_no_kind(city: HeatMap, tmp_path: Path, name: str) -> Non
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.process
 def test_a_full_disk_keeps_the_map_that_was_there(city: HeatMap, tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", "1m") as disk:
         for name in ("map.png", "map.tif", "map.geojson"):

@@ -42,6 +42,7 @@ def options_of(argv: list[str]) -> PackOptions:
     return from_namespace(PackOptions, cli._parser().parse_args(argv))
 
 
+@pytest.mark.process
 def test_help_is_quick_and_teaches() -> None:
     code = (
         "import sys\n"
@@ -213,6 +214,7 @@ def test_nothing_that_can_be_packed(city_tif: Path, tmp_path: Path, capsys: Capt
     assert message == "none of 1 photos can be used: 1 outside the imagery"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_pack_leaves_no_data_set(
     city_tif: Path, tmp_path: Path, how: signal.Signals

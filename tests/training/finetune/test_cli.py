@@ -151,6 +151,7 @@ def test_an_encoder_of_another_kind_fails_a_single_task(
     assert "croma encodes no photos" in capsys.readouterr().err
 
 
+@pytest.mark.process
 def test_help_teaches_and_loads_nothing_heavy() -> None:
     code = (
         "import sys, contextlib\n"
@@ -164,6 +165,7 @@ def test_help_teaches_and_loads_nothing_heavy() -> None:
     assert "python -m training.finetune --table synthetic" in done.stdout
 
 
+@pytest.mark.process
 def test_without_scikit_learn_the_extra_is_named(tmp_path: Path) -> None:
     code = (
         "import sys\n"

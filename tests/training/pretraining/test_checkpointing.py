@@ -160,6 +160,7 @@ def test_the_newest_and_the_protected_are_kept(tmp_path: Path) -> None:
     assert steps_of(tmp_path) == [7]
 
 
+@pytest.mark.process
 def test_a_full_disk_is_said_and_leaves_the_old_ones(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk") as disk:
         write_checkpoint(disk, checkpoint(1))

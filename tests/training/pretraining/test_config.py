@@ -170,6 +170,7 @@ def test_a_wrong_command_line_is_one_line_and_exit_2(
     assert told in line
 
 
+@pytest.mark.process
 def test_help_teaches_and_needs_nothing_heavy() -> None:
     program = (
         "import sys\nfrom training.pretrain import main\n"

@@ -265,6 +265,7 @@ def poison_step(monkeypatch: pytest.MonkeyPatch, step: int, what: str) -> None:
     monkeypatch.setattr(training.pretraining.loop, "train_step", poisoned)
 
 
+@pytest.mark.process
 def test_two_ranks_train_as_one_does(material: Path, tmp_path: Path) -> None:
     alone, two = tmp_path / "one", tmp_path / "two"
     assert main(arguments(material, alone)) == 0
@@ -280,6 +281,7 @@ def test_two_ranks_train_as_one_does(material: Path, tmp_path: Path) -> None:
         assert values == pytest.approx(wanted, rel=1e-4), name
 
 
+@pytest.mark.process
 @pytest.mark.slow
 def test_a_run_of_one_rank_goes_on_with_two(finished: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"

@@ -69,6 +69,7 @@ def interrupted(
     return subprocess.run(command, env=environment, timeout=120, check=False).returncode
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("function", "call", "left", "workers"),
     [
@@ -107,6 +108,7 @@ def test_a_killed_run_resumes_bit_for_bit(
     assert not list((out / "checkpoints").glob(".*"))
 
 
+@pytest.mark.process
 def test_sigterm_writes_a_checkpoint_and_the_run_goes_on_from_it(
     material: Path,
     uninterrupted: Path,
@@ -129,6 +131,7 @@ def test_sigterm_writes_a_checkpoint_and_the_run_goes_on_from_it(
     assert_same_state(saved_state(out, STEPS), saved_state(uninterrupted, STEPS))
 
 
+@pytest.mark.process
 def test_ctrl_c_ends_with_130_and_a_checkpoint(
     material: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,6 +140,7 @@ def test_ctrl_c_ends_with_130_and_a_checkpoint(
     assert (tmp_path / "run" / "checkpoints" / "step-000001").is_dir()
 
 
+@pytest.mark.process
 def test_a_second_ctrl_c_ends_at_once(
     material: Path,
     tmp_path: Path,

@@ -178,6 +178,7 @@ def test_a_data_set_in_the_way_is_not_replaced(
     assert (world / "dataset.json").read_bytes() == before
 
 
+@pytest.mark.process
 def test_help_loads_nothing_heavy() -> None:
     code = (
         "import sys, contextlib\n"

@@ -30,6 +30,8 @@ from indexer.index.index import open_index
 from indexer.regions.cells import cells_of
 from indexer.regions.region import Region, region_from_bbox
 
+pytestmark = pytest.mark.process
+
 Capture = pytest.CaptureFixture[str]
 SHAPE = (120, 120)
 

@@ -67,6 +67,7 @@ def used(path: Path, days_ago: float) -> None:
     os.utime(path, (time.time() - days_ago * DAY_S,) * 2)
 
 
+@pytest.mark.process
 def test_without_limits_the_size_is_told_and_nothing_goes(
     cache: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,6 +83,7 @@ def test_without_limits_the_size_is_told_and_nothing_goes(
     assert len(windows(cache)) == count
 
 
+@pytest.mark.process
 def test_the_longest_unused_goes_first_until_the_rest_fits(cache: Path, capsys: Capture) -> None:
     files = windows(cache)
     order = [*files[1::2], *files[::2]]
@@ -100,6 +102,7 @@ def test_the_longest_unused_goes_first_until_the_rest_fits(cache: Path, capsys: 
     assert windows(cache) == sorted(order[2:])
 
 
+@pytest.mark.process
 def test_age_is_that_of_the_last_use(world: World, cache: Path) -> None:
     for path in windows(cache):
         used(path, 40)
@@ -112,6 +115,7 @@ def test_age_is_that_of_the_last_use(world: World, cache: Path) -> None:
     assert len(windows(cache, "early")) == len(late)
 
 
+@pytest.mark.process
 def test_what_went_is_fetched_again(world: World, cache: Path) -> None:
     before, wanted = windows(cache), read(world, cache)
     prune_imagery(cache, most_bytes=0)
@@ -120,6 +124,7 @@ def test_what_went_is_fetched_again(world: World, cache: Path) -> None:
     assert windows(cache) == before
 
 
+@pytest.mark.process
 def test_only_what_builds_put_there_goes(cache: Path) -> None:
     scene_folder = windows(cache)[0].parent
     mine = [cache / "a" / "b" / "fine-0000-0000.tif", cache / "photo.tif", scene_folder / "own.tif"]
@@ -156,6 +161,7 @@ def stopped_build(world: World, cache: Path, out: Path) -> subprocess.Popen[byte
     return process
 
 
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform == "win32", reason="stops a process by a signal")
 def test_what_a_running_build_uses_stays(
     world: World, cache: Path, tmp_path: Path, capsys: Capture
@@ -181,6 +187,7 @@ def test_what_a_running_build_uses_stays(
     assert windows(cache) == []
 
 
+@pytest.mark.process
 def test_a_killed_process_holds_nothing(cache: Path) -> None:
     script = "import sys; from pathlib import Path; from indexer.imagery.stac.cache import Lease; "
     script += "i = Lease(Path(sys.argv[1])); i.add(Path(sys.argv[2])); "

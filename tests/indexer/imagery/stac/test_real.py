@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import rasterio
 from small_builds import tiny_model
 from stac_world import published, scene
@@ -18,6 +19,8 @@ from indexer.imagery import open_imagery
 from indexer.imagery.stac.scenes import FINE_BANDS
 from indexer.regions.region import region_from_bbox
 from training.synthetic.city import ATTRIBUTION, City
+
+pytestmark = pytest.mark.process
 
 CORNER_M = (446_000.0, 4_169_000.0)
 """Of a cut of four by four kilometres, EPSG:32618."""

@@ -56,6 +56,7 @@ def five_dates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield world
 
 
+@pytest.mark.process
 def test_one_date_comes_out_as_gdal_resamples_its_files(five_dates: World, tmp_path: Path) -> None:
     with five_dates.open(tmp_path, dates_a_place=1, spare_dates=0) as imagery:
         assert imagery.resolution_m == 10
@@ -64,6 +65,7 @@ def test_one_date_comes_out_as_gdal_resamples_its_files(five_dates: World, tmp_p
     np.testing.assert_allclose(frame.dn, resampled(five_dates, "S2A_1"), atol=1.01)
 
 
+@pytest.mark.process
 def test_the_median_leaves_clouds_out(five_dates: World, tmp_path: Path) -> None:
     with five_dates.open(tmp_path, dates_a_place=5) as imagery:
         frame = imagery.read(FRAME, SHAPE)
@@ -73,6 +75,7 @@ def test_the_median_leaves_clouds_out(five_dates: World, tmp_path: Path) -> None
     np.testing.assert_allclose(above, 20, atol=1.5)
 
 
+@pytest.mark.process
 def test_the_best_date_is_taken_where_it_is_clear(five_dates: World, tmp_path: Path) -> None:
     with five_dates.open(tmp_path / "a", composite="best", dates_a_place=2) as imagery:
         first = imagery.read(FRAME, SHAPE)
@@ -87,6 +90,7 @@ def test_the_best_date_is_taken_where_it_is_clear(five_dates: World, tmp_path: P
     assert 0.1 < clear_share < 0.9
 
 
+@pytest.mark.process
 def test_dates_clouds_and_the_catalogue_are_told(five_dates: World, tmp_path: Path) -> None:
     with five_dates.open(tmp_path) as imagery:
         told = imagery.describe()
@@ -100,6 +104,7 @@ def test_dates_clouds_and_the_catalogue_are_told(five_dates: World, tmp_path: Pa
     assert told["collection"] == "sentinel-2-c1-l2a"
 
 
+@pytest.mark.process
 def test_each_pixel_is_fetched_once(tmp_path: Path) -> None:
     dn = toy_pixels(tmp_path)
     scenes = [scene("S2A_8", "2024-06-01", dn), scene("S2A_9", "2024-06-11", brighter(dn, 9))]
@@ -117,6 +122,7 @@ def test_each_pixel_is_fetched_once(tmp_path: Path) -> None:
         assert len(once) <= 3 * len(files)
 
 
+@pytest.mark.process
 def test_a_damaged_window_is_fetched_again(five_dates: World, tmp_path: Path) -> None:
     with five_dates.open(tmp_path, dates_a_place=1) as imagery:
         frame = imagery.read(FRAME, SHAPE)
@@ -128,6 +134,7 @@ def test_a_damaged_window_is_fetched_again(five_dates: World, tmp_path: Path) ->
         assert imagery.windows.fetched_bytes > 0
 
 
+@pytest.mark.process
 def test_another_process_opens_the_same_scenes_unasked(five_dates: World, tmp_path: Path) -> None:
     with five_dates.open(tmp_path, dates_a_place=1) as imagery:
         frame = imagery.read(FRAME, SHAPE)
@@ -140,6 +147,7 @@ def test_another_process_opens_the_same_scenes_unasked(five_dates: World, tmp_pa
     assert len(packed) < 100_000
 
 
+@pytest.mark.process
 def test_little_memory_gives_the_same_pixels(five_dates: World, tmp_path: Path) -> None:
     frames = []
     for memory_bytes in (1 << 30, 1):
@@ -151,6 +159,7 @@ def test_little_memory_gives_the_same_pixels(five_dates: World, tmp_path: Path) 
         np.testing.assert_array_equal(dn, frames[0][0])
 
 
+@pytest.mark.process
 def test_a_region_without_clear_scenes_says_what_to_relax(
     five_dates: World, tmp_path: Path
 ) -> None:
@@ -168,11 +177,13 @@ def test_a_region_without_clear_scenes_says_what_to_relax(
         five_dates.open(tmp_path, region=ocean)
 
 
+@pytest.mark.process
 def test_a_collection_that_is_not_there_is_named(five_dates: World, tmp_path: Path) -> None:
     with pytest.raises(ImageryError, match=r"no collection 'landsat'; it has: sentinel-2-c1-l2a\."):
         five_dates.open(tmp_path, collection="landsat")
 
 
+@pytest.mark.process
 def test_addresses_that_are_no_catalogue(five_dates: World, tmp_path: Path) -> None:
     with pytest.raises(ImageryError, match=r"cannot reach .* refused\), tried 3 times: try again"):
         five_dates.open(tmp_path, url="http://127.0.0.1:9")
@@ -180,6 +191,7 @@ def test_addresses_that_are_no_catalogue(five_dates: World, tmp_path: Path) -> N
         five_dates.open(tmp_path, url=five_dates.files.url)
 
 
+@pytest.mark.process
 def test_answers_of_many_pages_are_read_to_the_end(five_dates: World, tmp_path: Path) -> None:
     published_items = json.loads((five_dates.folder / "api" / "items.json").read_text())
     first = published_items["features"][0]

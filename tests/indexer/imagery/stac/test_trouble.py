@@ -31,6 +31,8 @@ from indexer.imagery.stac.imagery import open_stac
 from indexer.imagery.stac.query import StacQuery
 from indexer.regions.region import region_from_bbox
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def one_scene(tmp_path: Path) -> Iterator[World]:

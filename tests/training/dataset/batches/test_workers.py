@@ -102,6 +102,7 @@ def gone(processes: list[int], within_s: float = 10) -> bool:
     return False
 
 
+@pytest.mark.process
 def test_ctrl_c_and_kill_are_quiet_and_leave_no_worker(script: list[str]) -> None:
     """A terminal sends Ctrl-C to all processes, but only the one that trains may act on it."""
     with started(script, "int") as (run, workers):
@@ -113,6 +114,7 @@ def test_ctrl_c_and_kill_are_quiet_and_leave_no_worker(script: list[str]) -> Non
         assert gone(workers)
 
 
+@pytest.mark.process
 def test_workers_outlive_sigterm_and_end_with_a_process_that_forgot_them(script: list[str]) -> None:
     """A scheduler sends SIGTERM to all processes, and the one that trains still wants batches."""
     with started(script, "term") as (run, workers):
@@ -124,6 +126,7 @@ def test_workers_outlive_sigterm_and_end_with_a_process_that_forgot_them(script:
     assert time.monotonic() - since < 45  # less than a worker's grace
 
 
+@pytest.mark.process
 def test_a_dead_worker_is_one_line(script: list[str]) -> None:
     run = subprocess.run(
         [*script, "kill-workers"], capture_output=True, text=True, check=False, timeout=60

@@ -21,6 +21,8 @@ from training.dataset.pack.stac_frames import StacFrames
 from training.dataset.shards import ShardedDataset
 from training.dataset.streetscapes.providers import TOKEN_VARIABLE
 
+pytestmark = pytest.mark.process
+
 FRAME = Footprint.web_mercator_square((-0.1075, 51.505), 2446)
 
 

@@ -189,6 +189,7 @@ with ShardWriter(Path(sys.argv[1]), footprint_mercator_m=2446.0):
 """
 
 
+@pytest.mark.process
 @pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
 def test_the_next_writer_clears_what_a_killed_one_left(tmp_path: Path) -> None:
     command = [sys.executable, "-c", KILLED, str(tmp_path / "data")]
@@ -200,6 +201,7 @@ def test_the_next_writer_clears_what_a_killed_one_left(tmp_path: Path) -> None:
     assert sorted(f.name for f in folder.iterdir()) == ["dataset.json", "frames", "photos"]
 
 
+@pytest.mark.process
 def test_a_full_disk_is_one_line_and_leaves_no_data_set(tmp_path: Path) -> None:
     told: list[str] = []
     with small_disk(tmp_path / "disk") as disk:
@@ -220,6 +222,7 @@ def test_a_full_disk_is_one_line_and_leaves_no_data_set(tmp_path: Path) -> None:
         assert any(name in line for line in told), (name, told)
 
 
+@pytest.mark.process
 def test_a_full_disk_leaves_the_earlier_data_set(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk") as disk:
         folder = write_tiny_dataset(disk / "data", places=1)

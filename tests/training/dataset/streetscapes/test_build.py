@@ -38,6 +38,8 @@ from training.dataset.streetscapes.options import (
 from training.dataset.streetscapes.providers import TOKEN_VARIABLE
 from training.dataset.streetscapes.selection import CELL_FULL, INDOOR, PANORAMA, POOR, TINY
 
+pytestmark = pytest.mark.process
+
 QUICK = Patience(tries=4, first_pause_s=0.01)
 
 

@@ -24,6 +24,8 @@ from training.dataset.cli import main
 from training.dataset.shards import ShardedDataset
 from training.dataset.streetscapes.providers import TOKEN_VARIABLE
 
+pytestmark = pytest.mark.process
+
 
 class Build:
     """The command in a process of its own."""

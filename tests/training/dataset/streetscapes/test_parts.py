@@ -190,6 +190,7 @@ def test_what_a_build_will_take(tmp_path: Path, capsys: Capture) -> None:
     assert "(measured in this build so far)" in "\n".join(measured.lines)
 
 
+@pytest.mark.process
 def test_a_dry_run_asks_nobody(
     tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

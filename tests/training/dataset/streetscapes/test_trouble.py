@@ -48,6 +48,7 @@ def listed(server: StreetServer, folder: Path, source: str, *areas: str) -> list
         return getattr(lister, source)([parse_area(area) for area in areas])
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("status", [200, 400, 451])
 def test_a_page_instead_of_an_answer_does_not_mean_that_the_photo_is_gone(
@@ -63,6 +64,7 @@ def test_a_page_instead_of_an_answer_does_not_mean_that_the_photo_is_gone(
         assert look_up(server, source) is None
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("page", [PAGE, b"\x1f\x8b cut short", b'{"currentPageItems": {"a": 1}}'])
 def test_a_broken_listing_is_not_kept(tmp_path: Path, source: str, page: bytes) -> None:
@@ -76,6 +78,7 @@ def test_a_broken_listing_is_not_kept(tmp_path: Path, source: str, page: bytes) 
         assert table["image_id"].to_pylist() == ["1"]
 
 
+@pytest.mark.process
 def test_a_refusal_in_the_body_of_a_listing_is_no_empty_tile(tmp_path: Path) -> None:
     with street_server(*photos(HERE)) as server:
         server.kartaview_answer = 400
@@ -86,6 +89,7 @@ def test_a_refusal_in_the_body_of_a_listing_is_no_empty_tile(tmp_path: Path) -> 
         assert len(table) == 1
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("source", SOURCES)
 def test_areas_of_one_name_are_both_listed(tmp_path: Path, source: str) -> None:
     with street_server(*photos(HERE, (9.57, 48.77))) as server:
@@ -108,6 +112,7 @@ def test_a_mirror_must_have_an_address(url: str) -> None:
         Endpoints(mapillary_graph=url)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("cut", [0, 100])
 def test_a_token_that_the_server_repeats_is_not_told(cut: int) -> None:
     with street_server(*photos(HERE)) as server:
@@ -118,6 +123,7 @@ def test_a_token_that_the_server_repeats_is_not_told(cut: int) -> None:
     assert TOKEN[:8] not in str(caught.value)
 
 
+@pytest.mark.process
 def test_the_token_is_in_no_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     with street_server(*photos(HERE)) as server:

@@ -32,6 +32,7 @@ def look_up(server: StreetServer, web: Web, source: str = "mapillary") -> PhotoF
     return providers(web, endpoints, TOKEN, 1024)[source].look_up("1")
 
 
+@pytest.mark.process
 def test_what_mapillary_says() -> None:
     with street_server(one_photo()) as server, Web(QUICK) as web:
         facts = look_up(server, web)
@@ -44,6 +45,7 @@ def test_what_mapillary_says() -> None:
     assert web.traffic.requests == 1
 
 
+@pytest.mark.process
 def test_what_kartaview_says() -> None:
     with street_server(one_photo(source="kartaview", panorama=True)) as server, Web(QUICK) as web:
         facts = look_up(server, web, "kartaview")
@@ -55,6 +57,7 @@ def test_what_kartaview_says() -> None:
     assert facts.panorama is True
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("trouble", ["429", "transient", "limit"])
 def test_errors_that_pass_are_asked_again(trouble: str) -> None:
     with street_server(one_photo(trouble=trouble, troubles=2)) as server, Web(QUICK) as web:
@@ -62,6 +65,7 @@ def test_errors_that_pass_are_asked_again(trouble: str) -> None:
         assert (web.traffic.requests, web.traffic.retries) == (3, 2)
 
 
+@pytest.mark.process
 def test_a_server_is_given_up_after_some_tries() -> None:
     with street_server(one_photo(trouble="429", troubles=9)) as server, Web(QUICK) as web:
         with pytest.raises(DownloadError, match=r"/graph/1 gave no usable answer in 3 tries"):
@@ -69,6 +73,7 @@ def test_a_server_is_given_up_after_some_tries() -> None:
         assert server.asked["graph"] == 3
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_failure_in_the_body_of_a_200_passes_too(status: int) -> None:
     with street_server(one_photo(source="kartaview")) as server, Web(QUICK) as web:
@@ -80,6 +85,7 @@ def test_a_failure_in_the_body_of_a_200_passes_too(status: int) -> None:
         assert look_up(server, web, "kartaview") is not None
 
 
+@pytest.mark.process
 def test_all_threads_keep_the_pause_that_a_server_asks_for() -> None:
     with street_server(one_photo(trouble="429")) as server, Web(QUICK) as web:
         server.retry_after = "1"
@@ -97,6 +103,7 @@ def test_all_threads_keep_the_pause_that_a_server_asks_for() -> None:
         assert server.asked["graph"] == 4  # nobody asked in between
 
 
+@pytest.mark.process
 def test_an_answer_that_drips_is_given_up() -> None:
     patience = Patience(tries=1, silence_s=5, answer_s=0.1)
     with street_server(one_photo(trouble="stall")) as server, Web(patience) as web:
@@ -113,6 +120,7 @@ def test_nobody_listens() -> None:
     assert "MLY" not in str(caught.value)
 
 
+@pytest.mark.process
 def test_a_stopped_client_asks_nobody() -> None:
     with street_server(one_photo()) as server, Web(QUICK) as web:
         web.stop()
@@ -129,6 +137,7 @@ def test_how_long_a_server_wants_to_be_left_alone() -> None:
     assert retry_after_s("soon", 0) is None
 
 
+@pytest.mark.process
 def test_a_proxy_of_the_environment_is_not_for_this_machine(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -142,6 +151,7 @@ def test_a_proxy_of_the_environment_is_not_for_this_machine(
             web.get("http://gair.invalid/")
 
 
+@pytest.mark.process
 def test_importing_asks_nobody_and_needs_no_client() -> None:
     code = (
         "import socket, sys\n"
