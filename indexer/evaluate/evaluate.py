@@ -50,7 +50,7 @@ Numbers = dict[str, Any]
 
 SCHEMA = "gair-evaluation"
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised when an old reader could misread a new report."""
 
 _LIBRARIES = ("gair-geolocator", "numpy", "scipy", "torch", "faiss-cpu", "faiss-gpu", "h3")
