@@ -182,9 +182,13 @@ class SearchSpace:
         return p if self.stands_for is None else p / self.stands_for
 
     def place_mass(self, p: Floats, radius_m: float | None = None) -> Floats:
-        """Probability within the merge radius, or another one, of each cell: (P, N) to (P, N)."""
+        """Probability within the merge radius, or another one, of each cell: (P, N) to (P, N).
+
+        A cell that cannot be the place, because a prior rules it out, has none: its neighbours'
+        would make it as good a place as they are.
+        """
         radius_m = self.merge_radius_m if radius_m is None else radius_m
-        return self.discs(radius_m).sums(self.each_cell(p))
+        return np.where(p > 0, self.discs(radius_m).sums(self.each_cell(p)), 0.0)
 
     def masses_within(self, p: Floats, lonlat_deg: Floats, radii_m: Sequence[float]) -> Floats:
         """Probability within radii of one point a photo.

@@ -186,6 +186,15 @@ def test_a_prior_leaves_cells_out_and_takes_the_promise_back(toy: Geolocator) ->
     assert north[answer.region(0.9).rows].all()
 
 
+def test_no_place_is_centred_on_a_cell_that_the_prior_rules_out(toy: Geolocator) -> None:
+    """The discs of its neighbours hold all the probability, too, and come first by row."""
+    only = toy.index.cells.lonlat_deg[80]
+    where = f"abs(lon_deg - {only[0]}) < 1e-9 AND abs(lat_deg - {only[1]}) < 1e-9"
+    answer = toy.search(photo(1), k=5, prior=build_prior(toy.index, where=where))
+    assert [candidate.row for candidate in answer.candidates] == [80]
+    assert answer.candidates[0].probability == pytest.approx(1)
+
+
 def test_weights_of_ones_own_give_scores_only(toy: Geolocator, indexes: Path) -> None:
     answer = toy.search(photo(1), rs_weight=1, location_weight=0)
     assert not answer.calibrated
