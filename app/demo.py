@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from app.examples import MANIFEST, Sample, read_samples
 from app.options import ServerOptions, check_free
-from app.views.markup import coordinates, distance
+from app.views.wording import coordinates, distance
 from gair.command import run_parsed
 from gair.errors import SearchIndexError, UsageError
 from gair.fields import add_fields, from_namespace, option

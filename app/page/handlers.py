@@ -42,7 +42,7 @@ from app.page.request import (
     VerifyRequest,
     read_request,
 )
-from app.views.claim import verdict_html
+from app.views.cards import places_html, verdict_html
 from app.views.index_facts import (
     IndexFacts,
     explore_html,
@@ -50,9 +50,8 @@ from app.views.index_facts import (
     standing_warnings_html,
 )
 from app.views.map import index_background, map_places
-from app.views.markup import coordinates
 from app.views.pictures import comparison_html, facts_html
-from app.views.places import places_html
+from app.views.wording import coordinates
 from gair.errors import GairError, PhotoError, UsageError
 
 if TYPE_CHECKING:

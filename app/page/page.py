@@ -17,8 +17,9 @@ from app.engine.limits import KEPT_SECONDS
 from app.examples import MOST_EXAMPLES, Sample, thumbnail_jpeg
 from app.http.gradio_endpoints import add_endpoints
 from app.page.handlers import Desk
-from app.views.shell import shell_html
+from app.views.templates import render
 from app.views.tiles import TileSource, tiles_of
+from indexer.probability.claims import RADII_M
 
 if TYPE_CHECKING:
     from app.engine.engine import Engine
@@ -88,12 +89,14 @@ def build_page(
         title=f"{start} · GAIR Geolocator", analytics_enabled=False, fill_width=True
     ) as page:
         gr.HTML(
-            shell_html(
-                engine.names(),
-                start,
-                [thumbnail_jpeg(sample.photo) for sample in samples],
+            render(
+                "shell.html",
+                names=engine.names(),
+                start=start,
+                thumbnails=[thumbnail_jpeg(sample.photo) for sample in samples],
                 synthetic=all(sample.synthetic for sample in samples),
                 minutes_kept=KEPT_SECONDS // 60,
+                radii_m=RADII_M,
             ),
             js_on_load=_BEGIN,
             apply_default_css=False,

@@ -18,13 +18,13 @@ from app.page.request import (
     ScoreRequest,
     SearchRequest,
 )
+from app.views.cards import CellFacts, cell_html, outside_html
 from app.views.exports import answer_csv, answer_geojson, answer_kml
 from app.views.index_facts import imagery_dates
 from app.views.map import MOST_CELLS, cell_outlines, cosine_levels, density_levels, packed
-from app.views.markup import shown_lonlat_deg
 from app.views.pictures import ChipPicture, PhotoFacts, jpeg_uri
-from app.views.places import CellFacts, cell_html, outside_html
 from app.views.report import ReportParts, report_html
+from app.views.wording import shown_lonlat_deg
 from gair.geo import haversine_m
 from gair.photos.photo import open_photo
 from indexer.photos.exif_tags import read_tags

@@ -1,5 +1,5 @@
 // The heat map: every cell of the index as a filled polygon on one canvas under the markers. The
-// outlines of a build come once and stay; app/views/cells.py writes what is read here.
+// outlines of a build come once and stay; app/views/map.py writes what is read here.
 "use strict";
 
 window.gairHeat = (() => {

@@ -7,7 +7,9 @@ import io
 import json
 from typing import Any
 
-from app.views.markup import esc, shown_lonlat_deg
+from app.views.report import polygons_of
+from app.views.templates import render
+from app.views.wording import shown_lonlat_deg
 from indexer.search.answer import Answer, Candidate
 
 _COLUMNS = (
@@ -54,17 +56,11 @@ def answer_csv(answer: Answer) -> str:
 
 def answer_kml(answer: Answer) -> str:
     """Placemarks of the places and polygons of the regions (OGC KML 2.2)."""
-    marks = "".join(_placemark(candidate) for candidate in answer.candidates)
-    regions = "".join(
-        _region(answer.region(level).to_geojson())
-        for level in sorted((r["level"] for r in answer.regions), reverse=True)
-    )
-    about = f"{answer.attribution}. Model {answer.model}, licence {answer.model_licence}."
-    return (
-        '<?xml version="1.0" encoding="UTF-8"?>\n<kml xmlns="http://www.opengis.net/kml/2.2">'
-        f"<Document><name>{_xml(answer.index)}: places of a photo</name>"
-        f"<description>{_xml(about)}</description>{regions}{marks}</Document></kml>\n"
-    )
+    levels = sorted((region["level"] for region in answer.regions), reverse=True)
+    regions = [
+        (level, polygons_of(answer.region(level).to_geojson()["geometry"])) for level in levels
+    ]
+    return render("answer.kml", answer=answer, regions=regions)
 
 
 def _origin(answer: Answer) -> tuple[str, str, str]:
@@ -93,38 +89,3 @@ def _point(candidate: Candidate) -> dict[str, Any]:
         },
         "geometry": {"type": "Point", "coordinates": [round(lon_deg, 7), round(lat_deg, 7)]},
     }
-
-
-def _placemark(candidate: Candidate) -> str:
-    lon_deg, lat_deg = shown_lonlat_deg(candidate)
-    likely = "" if candidate.probability is None else f"{candidate.probability:.1%} likely, "
-    return (
-        f"<Placemark><name>{candidate.rank}</name><description>{likely}score "
-        f"{candidate.score:.3f}</description><Point><coordinates>{lon_deg:.7f},{lat_deg:.7f}"
-        "</coordinates></Point></Placemark>"
-    )
-
-
-def _region(feature: dict[str, Any]) -> str:
-    geometry = feature["geometry"]
-    parts = geometry["coordinates"]
-    polygons = "".join(_polygon(p) for p in ([parts] if geometry["type"] == "Polygon" else parts))
-    name = f"{feature['properties']['level']:.0%} region"
-    return (
-        f"<Placemark><name>{name}</name><Style><PolyStyle><color>336e760f</color></PolyStyle>"
-        f"</Style><MultiGeometry>{polygons}</MultiGeometry></Placemark>"
-    )
-
-
-def _polygon(rings: list[list[list[float]]]) -> str:
-    def ring(points: list[list[float]]) -> str:
-        text = " ".join(f"{lon:.7f},{lat:.7f}" for lon, lat in points)
-        return f"<LinearRing><coordinates>{text}</coordinates></LinearRing>"
-
-    inner = "".join(f"<innerBoundaryIs>{ring(r)}</innerBoundaryIs>" for r in rings[1:])
-    return f"<Polygon><outerBoundaryIs>{ring(rings[0])}</outerBoundaryIs>{inner}</Polygon>"
-
-
-def _xml(value: str) -> str:
-    """Text of an XML document, without the characters that XML has no way to write."""
-    return esc("".join(c for c in value if c in "\t\n" or ord(c) >= 32))

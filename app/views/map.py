@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from app.views.markup import coordinates, shown_lonlat_deg
+from app.views.wording import coordinates, shown_lonlat_deg
 from gair.geo import WEB_MERCATOR_CIRCUMFERENCE_M, lonlat_to_web_mercator
 from indexer.index.index import Index
 from indexer.index.storage import TABLE_FILE

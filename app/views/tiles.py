@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 from urllib.parse import urlsplit
 
-from app.views.markup import esc
 from gair.errors import UsageError
 from gair.fields import option
 
@@ -36,4 +36,4 @@ def tiles_of(tiles: TileSource | None) -> dict[str, str] | None:
     """Background tiles, the credit escaped because Leaflet reads it as HTML."""
     if tiles is None:
         return None
-    return {"url": tiles.url, "attribution": esc(tiles.attribution)}
+    return {"url": tiles.url, "attribution": escape(tiles.attribution)}

@@ -15,7 +15,7 @@ from toy_city import photo
 
 from app.cli import main
 from app.examples import Sample, read_samples, stem_of, thumbnail_jpeg
-from app.views.shell import examples_html
+from app.views.templates import render
 from gair.errors import PhotoError, UsageError
 
 
@@ -83,13 +83,14 @@ def test_a_small_picture_is_upright_and_carries_nothing(tmp_path: Path) -> None:
 
 def test_each_picture_is_a_button_with_a_name() -> None:
     pictures = [encode(photo(seed=seed, size=(40, 30)), "JPEG") for seed in range(3)]
-    html = examples_html(pictures, synthetic=True)
+    html = render("examples.html", thumbnails=pictures, synthetic=True)
     assert re.findall(r'<button type="button" data-gair-example="(\d)"', html) == list("123")
     assert re.findall(r'alt="([^"]*)"', html) == [f"Example photo {n}" for n in (1, 2, 3)]
     sources = re.findall(r'src="data:image/jpeg;base64,([^"]*)"', html)
     assert [base64.b64decode(data) for data in sources] == pictures
     assert "synthetic city, no place on Earth" in html
-    assert "no place on Earth" not in examples_html(pictures, synthetic=False)
+    real = render("examples.html", thumbnails=pictures, synthetic=False)
+    assert "no place on Earth" not in real
 
 
 def test_a_file_name_becomes_part_of_another_one_safely() -> None:

@@ -6,29 +6,35 @@ import csv
 import dataclasses
 import io
 import json
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from jinja2 import UndefinedError
 from PIL import Image
 from view_answers import ANSWER, EVIL, FIRST, Page
 
-from app.views.claim import plot_svg, verdict_html
+from app.views.cards import CellFacts, cell_html, outside_html, places_html, verdict_html
 from app.views.exports import answer_csv, answer_geojson, answer_kml
-from app.views.index_facts import imagery_dates
-from app.views.markup import share
+from app.views.index_facts import (
+    IndexFacts,
+    explore_html,
+    facts_line_html,
+    imagery_dates,
+    standing_warnings_html,
+)
 from app.views.pictures import (
     ChipPicture,
     PhotoFacts,
-    chip_html,
     comparison_html,
     facts_html,
     jpeg_uri,
 )
-from app.views.places import CellFacts, cell_html, outside_html, places_html
-from app.views.report import Pin, ReportParts, map_svg, report_html
-from app.views.shell import shell_html
+from app.views.report import AnswerMap, Pin, ReportParts, report_html
+from app.views.templates import ENVIRONMENT, render
+from app.views.wording import share
 from indexer.probability.verdicts import Verdict
 from indexer.search.answer import NOT_IN_INDEX
 
@@ -51,6 +57,25 @@ VERDICT = Verdict(
     tested_radius_m=500.0,
     rates={},
     masses_elsewhere=np.geomspace(1e-6, 0.3, 200),
+)
+
+
+HOSTILE_MANIFEST = SimpleNamespace(
+    name=EVIL,
+    build=EVIL,
+    created_utc=EVIL,
+    region={"name": EVIL, "area_km2": 1.0, "attribution": EVIL},
+    cells_indexed=1,
+    cells_in_region=2,
+    h3_resolution=9,
+    missing={EVIL: 1},
+    imagery={"scenes": [{"dates": [EVIL], "level": EVIL}], "attribution": EVIL, "licence": EVIL},
+    model=SimpleNamespace(name=EVIL, trained=False, licence=EVIL),
+    frames={},
+    query_mode=EVIL,
+    tokens=None,
+    seconds={},
+    files={},
 )
 
 
@@ -89,6 +114,18 @@ def report_of(answer: Any, chips: dict[int, ChipPicture]) -> str:
     )
 
 
+def shell_of(thumbnails: list[bytes]) -> str:
+    return render(
+        "shell.html",
+        names=[EVIL],
+        start=EVIL,
+        thumbnails=thumbnails,
+        synthetic=True,
+        minutes_kept=10,
+        radii_m=(500.0, 1000.0),
+    )
+
+
 def facts(**changes: Any) -> PhotoFacts:
     photo = PhotoFacts("street.jpg", 12_345, (320, 200), (13.4, 52.5), 90.0, "2024-05-06T07:08:09")
     return dataclasses.replace(photo, **changes)
@@ -113,6 +150,7 @@ def test_a_photo_from_elsewhere_is_told_first_and_loudly() -> None:
 
 
 def test_a_chip_has_a_ring_where_the_place_is() -> None:
+    chip_html = ENVIRONMENT.get_template("macros.html").module.chip
     html = chip_html(CHIP, "place 1")
     assert "left:25.0%;top:50.0%" in html
     assert 'alt="Satellite picture around place 1, 640 m wide"' in html
@@ -130,14 +168,14 @@ def test_a_verdict_has_its_numbers_and_a_plot_of_the_others() -> None:
     page = Page(verdict_html(VERDICT, "street.jpg", None))
     for text in ("Consistent", "51.50000, -0.10000, within 500 m", "3 of 201", "99.0", "60 %"):
         assert text in page.text
-    svg = plot_svg(VERDICT)
+    svg = verdict_html(VERDICT, "street.jpg", None)
     assert 20 < svg.count("<rect") <= 38
     assert svg.count("gair-above") < svg.count("gair-below")
     assert "better than 99 % of them" in svg
     nowhere = dataclasses.replace(VERDICT, masses_elsewhere=None, rank=None, percentile=None)
-    assert plot_svg(nowhere) == ""
+    assert "<svg" not in verdict_html(nowhere, "street.jpg", None)
     flat = dataclasses.replace(VERDICT, masses_elsewhere=np.zeros(3), mass=0.0)
-    assert plot_svg(flat).count("<rect") == 1
+    assert verdict_html(flat, "street.jpg", None).count("<rect") == 1
 
 
 def test_shares_read_well() -> None:
@@ -163,7 +201,9 @@ def test_dates_of_imagery_are_few_or_a_span() -> None:
 
 
 def test_the_drawing_shows_every_place_and_a_scale() -> None:
-    svg = map_svg(SQUARE, [FakeRegion().to_geojson()], [Pin(1, 0.5, 51.5), Pin(2, 0.6, 51.6)])
+    pins = [Pin(1, 0.5, 51.5), Pin(2, 0.6, 51.6)]
+    drawing = AnswerMap.of(SQUARE, [FakeRegion().to_geojson()], pins)
+    svg = render("report_map.html", map=drawing)
     drawn = ElementTree.fromstring(svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"'))
     circles = drawn.findall(".//{*}circle")
     assert len(circles) == 2
@@ -171,7 +211,7 @@ def test_the_drawing_shows_every_place_and_a_scale() -> None:
         assert 0 < float(circle.get("cx", "-1")) < 720
         assert 0 < float(circle.get("cy", "-1")) < 460
     assert ">20 km<" in svg
-    assert map_svg(SQUARE, [], []).count("<circle") == 0
+    assert "<circle" not in render("report_map.html", map=AnswerMap.of(SQUARE, [], []))
 
 
 def test_exports_say_the_same_as_the_answer() -> None:
@@ -196,6 +236,41 @@ def test_control_characters_do_not_break_kml() -> None:
     ElementTree.fromstring(answer_kml(dataclasses.replace(BELIEVED, index="a\0b\x08]]>&")))
 
 
+def test_every_template_shows_hostile_text_as_text() -> None:
+    ENVIRONMENT.cache.clear()
+    index = SimpleNamespace(manifest=HOSTILE_MANIFEST, chips=None)
+    outside = dataclasses.replace(HOSTILE, warnings=(NOT_IN_INDEX, EVIL))
+    cell = CellFacts(EVIL, -0.1, 51.5, 0.4, -0.2, 0.1, True, 7, 171, None)
+    told = IndexFacts(EVIL, EVIL, 1, EVIL, EVIL, False, EVIL, (EVIL, "untrained " + EVIL))
+    views = [
+        report_of(outside, {1: CHIP}),
+        verdict_html(dataclasses.replace(VERDICT, sentence=EVIL, note=EVIL), EVIL, (13.4, 52.5)),
+        facts_html([facts(name=EVIL, captured_at=EVIL)]),
+        comparison_html(EVIL, EVIL, 0.5),
+        places_html(outside, 0.1, (), {1: dataclasses.replace(CHIP, uri=EVIL)}),
+        cell_html(cell),
+        explore_html(index, None),
+        facts_line_html(told),
+        standing_warnings_html(told),
+        shell_of([EVIL.encode()]),
+        answer_kml(HOSTILE),
+    ]
+    for markup in views:
+        page = Page(markup)
+        assert not [name for name, _ in page.attributes if name.startswith("on")]
+        assert EVIL in page.text + " ".join(value or "" for _, value in page.attributes)
+        assert EVIL not in markup
+        assert "onerror" in markup
+        assert "<img src=x" not in markup
+    used = {name for _, name in ENVIRONMENT.cache}
+    assert used == {*ENVIRONMENT.list_templates(["html", "kml"]), "report.css"}
+
+
+def test_a_template_without_one_of_its_values_is_an_error() -> None:
+    with pytest.raises(UndefinedError, match="'first' is undefined"):
+        render("comparison.html", second="b", cosine=0.5)
+
+
 @pytest.mark.process
 @pytest.mark.parametrize(
     "markup",
@@ -205,7 +280,7 @@ def test_control_characters_do_not_break_kml() -> None:
         facts_html([facts(name=EVIL, captured_at=EVIL)]),
         comparison_html(EVIL, EVIL, 0.5),
         places_html(HOSTILE, 0.1, (), {1: CHIP}),
-        shell_html([EVIL], EVIL, minutes_kept=10),
+        shell_of([]),
         answer_kml(HOSTILE),
     ],
     ids=["report", "verdict", "facts", "comparison", "places", "shell", "kml"],

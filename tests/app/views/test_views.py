@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from view_answers import ANSWER, EVIL, FACTS, FIRST, Page
 
+from app.views.cards import places_html
 from app.views.index_facts import UNTRAINED, IndexFacts, facts_line_html, standing_warnings_html
 from app.views.map import map_places
-from app.views.markup import coordinates, counted, distance, esc
-from app.views.places import empty_html, places_html
+from app.views.templates import render
 from app.views.tiles import TileSource, tiles_of
+from app.views.wording import coordinates, counted, distance
 from indexer.regions.cells import cell_from_hex
 
 
@@ -28,7 +29,6 @@ def test_numbers_read_well() -> None:
     assert distance(3449.0) == "3.4 km"
     assert counted(1, "cell") == "1 cell"
     assert counted(2400, "cell") == "2,400 cells"
-    assert esc("<a href='x'>\"&") == "&lt;a href=&#x27;x&#x27;&gt;&quot;&amp;"
 
 
 @pytest.mark.process
@@ -118,8 +118,9 @@ def test_text_from_outside_stays_text(markup: str) -> None:
 
 
 def test_empty_is_complete_markup() -> None:
-    assert Page(empty_html(30)).open == []
-    assert "is gone 30 minutes after the last question" in Page(empty_html(30)).text
+    page = Page(render("empty.html", minutes_kept=30))
+    assert page.open == []
+    assert "is gone 30 minutes after the last question" in page.text
 
 
 def test_the_map_gets_the_cell_around_each_place() -> None:
