@@ -31,14 +31,14 @@ class _JoinLines(Extension):
 
 def environment(
     *folders: Path,
-    filters: Mapping[str, Callable[..., Any]],
+    functions: Mapping[str, Callable[..., Any]],
     tests: Mapping[str, Callable[..., bool]] | None = None,
 ) -> Environment:
     """An environment for the templates of a package.
 
     Args:
         folders: Where templates, and what they include, are looked for.
-        filters: Functions that templates may use as filters, by name.
+        functions: What templates may call or use as filters, by name.
         tests: Functions that they may use after ``is``, by name.
     """
     made = Environment(
@@ -48,6 +48,7 @@ def environment(
         undefined=StrictUndefined,
         auto_reload=False,
     )
-    made.filters |= {"number": format, **filters}
+    made.globals |= functions
+    made.filters |= {"number": format, **functions}
     made.tests |= tests or {}
     return made

@@ -24,7 +24,7 @@ def _xml(value: str) -> str:
 ENVIRONMENT = environment(
     _HERE,
     _HERE.parent / "static",  # style of the report
-    filters={
+    functions={
         "coordinates": lambda lonlat_deg: wording.coordinates(*lonlat_deg),
         "counted": wording.counted,
         "data_uri": data_uri,

@@ -99,8 +99,8 @@ def _command(options: Evaluate) -> str:
 
 def headlines(report: Mapping[str, Any]) -> list[str]:
     """The first numbers of a report as lines for a terminal."""
-    from indexer.evaluate.report.markup import metres, percent, radius, shown, span, square_km
-    from indexer.evaluate.report.sections import headline_radius, numbers_of
+    from indexer.evaluate.report.report import headline_radius, numbers_of
+    from indexer.evaluate.report.wording import metres, percent, radius, shown, span, square_km
 
     own, blind = numbers_of(report, "answer"), numbers_of(report, "blind")
     near, photos = headline_radius(report), report["photos"]

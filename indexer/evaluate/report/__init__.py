@@ -1,5 +1,4 @@
-"""Report of an evaluation: ``report`` puts the page together.
+"""Report of an evaluation: ``report`` writes it, ``plots`` draws its figures.
 
-``sections`` and ``trust_sections`` hold its parts, ``plots`` its figures and ``markup`` the pieces
-of HTML.
+The page is made of the templates beside them, numbers in the words of ``wording``.
 """

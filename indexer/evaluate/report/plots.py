@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from indexer.evaluate.report.markup import OFFSET_MODES, SHORT
+from indexer.evaluate.report.wording import OFFSET_MODES, SHORT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

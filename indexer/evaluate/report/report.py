@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,72 +10,32 @@ from typing import Any
 
 from gair.errors import UsageError
 from gair.files import disk_errors, write_whole
-from indexer.evaluate.report.markup import (
-    CSS,
-    facts,
-    metres,
-    paragraph,
-    picture,
-    plain,
-    section,
-    square_km,
-)
-from indexer.evaluate.report.markup import text as escaped
-from indexer.evaluate.report.plots import draw_all
-from indexer.evaluate.report.sections import (
-    area_section,
-    cards,
-    error_section,
-    methods_section,
-    photos_section,
-    recall_section,
-    slices_section,
-)
-from indexer.evaluate.report.trust_sections import (
-    calibration_section,
-    elsewhere_section,
-    noise_section,
-    offset_section,
-    selection_section,
-)
+from gair.templates import environment
+from indexer.evaluate.report import wording
+from indexer.evaluate.report.plots import FIGURES, draw_all
+from indexer.evaluate.report.wording import ABOUT, SHORT, radius
 
 Report = Mapping[str, Any]
 
 HTML_FILE = "report.html"
 JSON_FILE = "report.json"
 
-_FIGURES = {
-    "error": (
-        "Share of photos by the distance of the best guess",
-        "How many photos are found within each distance. A curve farther up is better; the dashed "
-        "one is a cell picked blindly. In the shaded part even the right cell may be too far.",
-    ),
-    "area": (
-        "Share of photos by the area searched",
-        "How many photos were taken inside the best cells, by the area of those. The dashed line "
-        "is what an area picked blindly holds.",
-    ),
-    "reliability": (
-        "Confidence against the share that was right",
-        "Each dot is a tenth of the photos, of similar confidence. On the dashed line confidence "
-        "means what it says; above it, answers are better than they say.",
-    ),
-    "selection": (
-        "Share of wrong answers by the share of photos answered",
-        "The left end is the most confident answers only, the right end all photos. A curve that "
-        "rises from left to right shows that confidence tells good answers from bad ones.",
-    ),
-    "offset": (
-        "Similarity against the distance from the true place",
-        "Bars are standard errors over photos. Raw tokens are read without the model's NILI, which "
-        "need not put them where photos are.",
-    ),
-    "map": (
-        "Where the photos were taken, coloured by error",
-        "Each dot is where a photo was taken; its colour is the error of the best guess. Large "
-        "patches of one colour are places that the index knows well, or does not.",
-    ),
-}
+_HEADLINE_M = 200.0
+"""The radius of the headlines; the next larger one where cells are too coarse for it."""
+
+TEMPLATES = environment(
+    Path(__file__).parent,
+    functions={
+        "decimals": wording.decimals,
+        "metres": wording.metres,
+        "percent": wording.percent,
+        "plain": wording.plain,
+        "radius": wording.radius,
+        "shown": wording.shown,
+        "span": wording.span,
+        "square_km": wording.square_km,
+    },
+)
 
 
 def write_report(report: Report, folder: Path) -> tuple[Path, Path]:
@@ -114,76 +75,49 @@ def check_folder(folder: Path) -> Path:
 
 def html_of(report: Report) -> str:
     """The whole page."""
-    pictures = {name: picture(*pair, *_FIGURES[name]) for name, pair in draw_all(report).items()}
-    title = f"How well does {report['index']['name']} find photos?"
-    body = "".join(
-        [
-            f"<h1>{escaped(title)}</h1>",
-            _lead(report),
-            _warnings(report),
-            cards(report),
-            methods_section(report),
-            error_section(report, pictures.get("error", "")),
-            recall_section(report),
-            area_section(report, pictures.get("area", "")),
-            calibration_section(report, pictures.get("reliability", "")),
-            selection_section(report, pictures.get("selection", "")),
-            elsewhere_section(report),
-            offset_section(report, pictures.get("offset", "")),
-            noise_section(report),
-            _map_section(pictures.get("map", "")),
-            slices_section(report),
-            photos_section(report),
-            _made_section(report),
-        ]
+    figures: dict[str, dict[str, str] | None] = dict.fromkeys(FIGURES)
+    for name, (light, dark) in draw_all(report).items():
+        figures[name] = {"light": _png_uri(light), "dark": _png_uri(dark)}
+    own, blind, near = (
+        numbers_of(report, "answer"),
+        numbers_of(report, "blind"),
+        headline_radius(report),
     )
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escaped(title)}</title><style>{CSS}</style></head>"
-        f"<body><main>{body}</main></body></html>\n"
+    keys = shown_keys(report)
+    return TEMPLATES.get_template("report.html").render(
+        report=report,
+        figures=figures,
+        own=own,
+        blind=blind,
+        near=near,
+        within=radius(float(near)),
+        radii_m=keys,
+        recall_radii_m=keys[:6],
+        recall_heads=["looking at", *[f"within {radius(float(key))}" for key in keys[:6]]],
+        areas=list(zip(own["recall_by_area"], blind["recall_by_area"], strict=True)),
+        short=SHORT,
+        about=ABOUT,
     )
 
 
-def _lead(report: Report) -> str:
-    index, photos = report["index"], report["photos"]
-    kind = "calibrated" if report["search"]["calibrated"] else "not calibrated"
-    return paragraph(
-        f"{plain(photos['listed'])} photos whose place is known, searched among "
-        f"{plain(index['cells'])} cells of about {metres(index['spacing_m'])}, "
-        f"{square_km(index['area_km2'])} in all; the index is {kind}. "
-        f"Measured {escaped(report['made']['created_utc'][:10])}.",
-        "lead",
-    )
+def _png_uri(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
-def _warnings(report: Report) -> str:
-    notes = [*report["index"]["warnings"], *report["notes"]]
-    lines = "".join(f"<li>{escaped(note[:1].upper() + note[1:])}</li>" for note in notes)
-    return f'<ul class="note">{lines}</ul>' if notes else ""
+def numbers_of(report: Report, key: str) -> Mapping[str, Any]:
+    """The numbers of a method that was measured."""
+    numbers: Mapping[str, Any] = next(m["numbers"] for m in report["methods"] if m["key"] == key)
+    return numbers
 
 
-def _map_section(figure: str) -> str:
-    return section("Where does it work?", figure) if figure else ""
+def headline_radius(report: Report) -> str:
+    """Key of the radius that headlines use."""
+    radii = report["index"]["radii_m"]
+    return f"{next((r for r in radii if r >= _HEADLINE_M), radii[-1]):g}"
 
 
-def _made_section(report: Report) -> str:
-    index, model, made, search = (report[key] for key in ("index", "model", "made", "search"))
-    versions = ", ".join(f"{name} {number}" for name, number in made["versions"].items())
-    dates = ", ".join(index["imagery_dates"]) or "unknown"
-    pairs = [
-        ("index", f"{escaped(index['name'])}, build {escaped(index['build'])}"),
-        ("built", escaped(index["created_utc"])),
-        ("cells", f"H3 resolution {index['h3_resolution']}, {escaped(index['region'])}"),
-        ("imagery", f"{escaped(index['attribution'])}; dates {escaped(dates)}"),
-        ("imagery is read by", escaped(index["query_mode"])),
-        ("model", f"{escaped(model['name'])}, licence {escaped(model['licence'])}"),
-        ("fingerprint", f"<code>{escaped(model['fingerprint'])}</code>"),
-        ("weights", f"imagery {search['rs_weight']:g}, location {search['location_weight']:g}"),
-        ("photos", escaped(report["photos"]["manifest"])),
-        ("command", f"<code>{escaped(made['command'])}</code>"),
-        ("measured", f"{escaped(made['created_utc'])}, in {made['seconds']:g} s"),
-        ("intervals", f"95 %, {plain(made['resamples'])} resamples, seed {made['seed']}"),
-        ("versions", escaped(versions)),
-    ]
-    return section("How this was measured", facts(pairs))
+def shown_keys(report: Report) -> list[str]:
+    """Keys of the radii that are smaller than the index, the first one at least."""
+    radii, across = report["index"]["radii_m"], report["index"]["span_m"]
+    smaller = [r for r in radii if r < across]
+    return [f"{r:g}" for r in radii[: max(1, len(smaller))]]

@@ -20,7 +20,7 @@ from gair.geo import haversine_m
 from indexer.commands.evaluate import headlines
 from indexer.evaluate.evaluate import evaluate
 from indexer.evaluate.options import EvaluateOptions
-from indexer.evaluate.report.report import html_of, write_report
+from indexer.evaluate.report.report import TEMPLATES, html_of, write_report
 from indexer.evaluate.summary import grouped
 from indexer.evaluate.task import in_calibration
 from indexer.photos.vectors import PhotoVectors, photo_vectors
@@ -301,6 +301,28 @@ def test_the_page_loads_nothing_and_shows_the_numbers_of_the_json(
         assert needed in text
     assert report["index"]["build"] in text
     assert "prefers-color-scheme: dark" in content
+
+
+def hostile(report: Any, key: str = "") -> Any:
+    """The same report, where every text that is no number and no key is markup."""
+    if isinstance(report, dict):
+        return {key: hostile(value, key) for key, value in report.items()}
+    if isinstance(report, list | tuple):
+        return [hostile(value, key) for value in report]
+    is_text = isinstance(report, str) and key not in ("key", "mode")
+    return NASTY if is_text and report not in ("inf", "-inf", "nan") else report
+
+
+def test_every_template_shows_hostile_text_as_text(
+    report: dict[str, Any], plain: Geolocator, photos: PhotoVectors
+) -> None:
+    TEMPLATES.cache.clear()
+    for content in (report, evaluate(plain.space, photos, QUIET)):
+        page = Page()
+        page.feed(html_of(hostile(content)))
+        assert "script" not in page.tags
+        assert "".join(page.text).count(NASTY) > 15
+    assert {name for _, name in TEMPLATES.cache} == set(TEMPLATES.list_templates(["html", "css"]))
 
 
 def test_the_same_photos_give_the_same_numbers(
