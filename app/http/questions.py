@@ -95,7 +95,8 @@ class SearchQuestion(Question):
     bbox: str | None = Field(
         default=None,
         max_length=200,
-        description="The same for a box: west,south,east,north in degrees.",
+        description="The same for a box: west,south,east,north in degrees; west above east goes over "
+        "180 degrees.",
     )
 
     def ask(self, engine: Engine, start: str, photos: Sequence[PhotoInput]) -> Answer:
@@ -174,8 +175,9 @@ def _box(text: str) -> dict[str, Any]:
         west, south, east, north = (float(part) for part in text.split(","))
     except ValueError:
         raise UsageError(f"bbox {_short(text)} must be west,south,east,north in degrees") from None
-    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
-    return {"type": "Polygon", "coordinates": [ring]}
+    from indexer.regions.region import region_from_bbox
+
+    return region_from_bbox((west, south, east, north)).to_geojson()
 
 
 def _polygon(text: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ there are never more sets than readers at the same moment, whatever threads they
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import threading
 import warnings
@@ -25,13 +26,20 @@ from cachetools import LRUCache
 from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
-from shapely.geometry import Polygon
+from shapely.geometry import MultiPolygon, Polygon
 
 from gair.arrays import Floats
 from gair.errors import FootprintError, ImageryError
 from gair.geo import LONLAT, transformer
+from indexer.regions.antimeridian import cut, polygons_of, unwrapped
 
 _DTYPES = ("uint16", "int16", "uint32", "int32", "float32", "float64")
+_PARALLEL_MERIDIANS = (
+    "Popular Visualisation Pseudo Mercator",
+    "Mercator (variant A)",
+    "Mercator (variant B)",
+    "Equidistant Cylindrical",
+)
 _EDGE_POINTS = 32  # per side of an outline; a 110 km side then bends less than a metre per piece
 _MAX_OPEN = 120  # files a set keeps open, a dozen scenes of ten; well below the usual limit of 1024
 
@@ -58,6 +66,8 @@ class RasterFile:
     transparency: tuple[int, ...]
     """Bands (from 1) marked as an alpha channel."""
     tags: dict[str, str]
+    loose_georeferencing: str = ""
+    """What else than a geotransform says about where it lies, which is not exact enough here."""
 
     @property
     def count(self) -> int:
@@ -113,7 +123,15 @@ def read_header(path: Path, name: str) -> RasterFile:
                     if kind == ColorInterp.alpha
                 ),
                 tags=dict(dataset.tags()),
+                loose_georeferencing=_loose_georeferencing(dataset),
             )
+
+
+def _loose_georeferencing(dataset: Any) -> str:  # noqa: ANN401
+    points, crs = dataset.gcps
+    if points:
+        return f"{len(points)} ground control points" + (f" in {crs.to_string()}" if crs else "")
+    return "rational polynomial coefficients" if dataset.rpcs else ""
 
 
 def check_usable(raster: RasterFile) -> None:
@@ -122,12 +140,19 @@ def check_usable(raster: RasterFile) -> None:
     Raises:
         ImageryError: No CRS, no geotransform, or a pixel type that Sentinel-2 does not come in.
     """
+    unplaced = raster.transform.almost_equals(Affine.identity())
+    if unplaced and raster.loose_georeferencing:
+        raise ImageryError(
+            f"{raster.path} is placed by {raster.loose_georeferencing} and has no geotransform: "
+            "warp it to a grid, for example with gdalwarp -r bilinear -t_srs EPSG:32618 FILE "
+            "warped.tif (the UTM zone of the place)"
+        )
     if raster.crs is None:
         raise ImageryError(
             f"{raster.path} has no coordinate reference system: assign its own, for example with "
             "gdal_edit.py -a_srs EPSG:32618 FILE"
         )
-    if raster.transform.almost_equals(Affine.identity()):
+    if unplaced:
         raise ImageryError(
             f"{raster.path} has no geotransform, so nothing says where it lies: export it again "
             "with georeferencing"
@@ -165,11 +190,11 @@ def _limits(raster: RasterFile) -> tuple[float, float] | None:
     return float(limits.min), float(limits.max)
 
 
-def outline_lonlat(raster: RasterFile) -> Polygon:
+def outline_lonlat(raster: RasterFile) -> Polygon | MultiPolygon:
     """The true outline of a raster, its edges followed point by point.
 
     Returns:
-        A polygon in longitude and latitude, degrees.
+        Longitude and latitude, degrees, cut at 180 where the raster reaches over it.
 
     Raises:
         ImageryError: Its CRS does not map there.
@@ -184,7 +209,27 @@ def outline_lonlat(raster: RasterFile) -> Polygon:
         raise ImageryError(
             f"{raster.path} reaches outside its CRS {raster.crs}: check its georeferencing"
         )
-    return shapely.make_valid(Polygon(np.stack([lon, lat], axis=1)))
+    # Made valid in one piece: what jumps around the world crosses itself on its way back.
+    whole = shapely.make_valid(unwrapped(Polygon(np.stack([lon, lat], axis=1))))
+    return cut(polygons_of(whole))
+
+
+@functools.lru_cache(maxsize=128)
+def world_width(crs: str) -> float | None:
+    """Units of a CRS from a meridian around the world to itself; None where it does not repeat.
+
+    Only maps whose meridians are parallel do: longitude and latitude, and Mercator.
+    """
+    definition = pyproj.CRS.from_user_input(crs)
+    if definition.is_geographic:
+        return 2 * math.pi / definition.axis_info[0].unit_conversion_factor
+    operation = definition.coordinate_operation
+    if operation is None or operation.method_name not in _PARALLEL_MERIDIANS:
+        return None
+    x, _ = transformer(LONLAT, crs)(np.array([-60.0, 60.0]), np.array([0.0, 0.0]))
+    # One of the two thirds of the world may hold the seam: the shorter way between is whole.
+    third = float(x[1] - x[0])
+    return 3 * third if third > 0 else -1.5 * third
 
 
 def resolution_m(raster: RasterFile) -> float:

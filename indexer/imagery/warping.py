@@ -14,15 +14,23 @@ from rasterio.enums import Resampling
 from rasterio.errors import CRSError
 from rasterio.vrt import WarpedVRT
 from scipy.ndimage import distance_transform_edt
-from shapely.geometry import Polygon
+from shapely.geometry import MultiPolygon, Polygon
 
 from gair.arrays import Bools, Floats32
 from gair.bands import MEAN_DN
 from gair.errors import FootprintError, ImageryError
 from gair.geo import Footprint, transformer
-from indexer.imagery.rasters import OpenFiles, RasterFile, gdal_errors, nodata_value, unused_value
+from indexer.imagery.rasters import (
+    OpenFiles,
+    RasterFile,
+    gdal_errors,
+    nodata_value,
+    unused_value,
+    world_width,
+)
 from indexer.imagery.scenes import Scene
 from indexer.imagery.source import FramePixels
+from indexer.regions.antimeridian import cut
 
 _MAX_DN = 65535
 _TOLERANCE_PX = 0.002
@@ -93,31 +101,82 @@ def _warp(
     which threads feel in each other.
     """
     parts = []
-    for raster, group in groupby(scene.bands, key=lambda band: band.raster):
-        scale = _scale(raster, grid)
-        with (
-            gdal_errors(raster.path),
-            WarpedVRT(
-                files.dataset(raster.path),
-                crs=grid.crs,
-                transform=grid.transform,
-                width=grid.width,
-                height=grid.height,
-                resampling=Resampling.bilinear,
-                src_nodata=nodata_of(raster),
-                nodata=math.nan,
-                dtype="float32",
-                tolerance=_TOLERANCE_PX,
-                XSCALE=scale,
-                YSCALE=scale,
-                UNIFIED_SRC_NODATA="NO",  # each band's gaps are its own
-            ) as warped,
-        ):
-            parts.append(warped.read([band.index for band in group]))
+    for raster, bands in groupby(scene.bands, key=lambda band: band.raster):
+        indexes = [band.index for band in bands]
+        first, *others = _transforms(raster, grid)
+        values = _warp_raster(raster, indexes, first, grid, files, nodata_of(raster))
+        for transform in others:
+            beyond = _warp_raster(raster, indexes, transform, grid, files, nodata_of(raster))
+            values = np.where(np.isnan(values), beyond, values)
+        parts.append(values)
     return np.concatenate(parts)
 
 
-def _scale(raster: RasterFile, grid: Grid) -> float:
+def _warp_raster(
+    raster: RasterFile,
+    indexes: list[int],
+    transform: Affine,
+    grid: Grid,
+    files: OpenFiles,
+    nodata: float,
+) -> Floats32:
+    """(B, H, W) of some bands of a file, as if it lay where ``transform`` puts it."""
+    scale = _scale(raster, transform, grid)
+    moved = {} if transform == raster.transform else {"src_transform": transform}
+    with (
+        gdal_errors(raster.path),
+        WarpedVRT(
+            files.dataset(raster.path),
+            crs=grid.crs,
+            transform=grid.transform,
+            width=grid.width,
+            height=grid.height,
+            resampling=Resampling.bilinear,
+            src_nodata=nodata,
+            nodata=math.nan,
+            dtype="float32",
+            tolerance=_TOLERANCE_PX,
+            XSCALE=scale,
+            YSCALE=scale,
+            UNIFIED_SRC_NODATA="NO",  # each band's gaps are its own
+            **moved,
+        ) as warped,
+    ):
+        values: Floats32 = warped.read(indexes)
+    return values
+
+
+def _transforms(raster: RasterFile, grid: Grid) -> list[Affine]:
+    """Where a raster lies, as the grid sees it: near 180 degrees also a world further on.
+
+    Its CRS may count longitudes on where the grid's begins anew, and the reverse. Anywhere else it
+    is the raster's own transform alone.
+    """
+    own = raster.transform
+    width = world_width(str(raster.crs))
+    if width is None:
+        return [own]
+    # Nine points of the grid: corners, and middles of its sides, which may bend in the raster's CRS.
+    points = [
+        grid.transform * (column, row)
+        for column in (0, grid.width / 2, grid.width)
+        for row in (0, grid.height / 2, grid.height)
+    ]
+    x, _ = transformer(grid.crs.to_wkt(), str(raster.crs))(*np.transpose(points))
+    corners = [own * (column, row) for column in (0, raster.width) for row in (0, raster.height)]
+    west, east = min(x for x, _ in corners), max(x for x, _ in corners)
+    margin = np.ptp(x) / 4 + _FRINGE_PX * abs(own.a)
+    jumps = not np.isfinite(x).all() or np.ptp(x) > width / 2
+    turns = [
+        turn
+        for turn in (0, -1, 1)
+        if jumps
+        or (west + turn * width <= x.max() + margin and east + turn * width >= x.min() - margin)
+    ]
+    return [Affine.translation(turn * width, 0) * own if turn else own for turn in turns or [0]]
+
+
+def _scale(raster: RasterFile, transform: Affine, grid: Grid) -> float:
     """Pixels of the grid per pixel of the raster where the raster is finer, else 1.
 
     It widens GDAL's kernel so that no pixel is skipped. What GDAL takes by itself is the ratio of
@@ -126,7 +185,10 @@ def _scale(raster: RasterFile, grid: Grid) -> float:
     middle = (grid.width / 2, grid.height / 2)
     x, y = np.transpose([grid.transform * (middle[0] + a, middle[1] + b) for a, b in _CORNER])
     to_raster = transformer(grid.crs.to_wkt(), str(raster.crs))
-    at = [~raster.transform * point for point in zip(*to_raster(x, y), strict=True)]
+    x, y = to_raster(x, y)
+    if width := world_width(str(raster.crs)):
+        x = np.unwrap(x, period=width)  # two of the three may lie on both sides of 180 degrees
+    at = [~transform * point for point in zip(x, y, strict=True)]
     column, row = np.transpose(at)
     sides = np.hypot(column[1:] - column[0], row[1:] - row[0])
     finer = float(np.sqrt(np.prod(sides)))
@@ -143,13 +205,13 @@ def _fringe(missing: Bools, partly: Bools) -> Bools:
     return rim
 
 
-def outline_of(footprint: Footprint) -> Polygon:
-    """A footprint's edges in longitude and latitude."""
+def outline_of(footprint: Footprint) -> Polygon | MultiPolygon:
+    """A footprint's edges in longitude and latitude, cut at 180 degrees."""
     along = np.linspace(-1.0, 1.0, 8, endpoint=False)
     edge = np.ones_like(along)
     x = np.concatenate([along, edge, -along, -edge])
     y = np.concatenate([-edge, along, edge, -along])
-    return Polygon(footprint.lonlat_deg(np.stack([x, y], axis=1)))
+    return cut(Polygon(footprint.lonlat_deg(np.stack([x, y], axis=1))))
 
 
 def filled(values: Floats32, valid: Bools) -> FramePixels:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,14 @@ from shapely.geometry import MultiPolygon, Polygon, shape
 from shapely.validation import explain_validity
 
 from gair.errors import RegionError
+from indexer.regions.antimeridian import cut, unwrapped
 
 WGS84_NAMES = ("crs84", "crs84h", "epsg:4326", "epsg::4326", "epsg:4979", "epsg::4979")
 """How the names of the WGS 84 longitude/latitude systems end, in lower case, in the ``crs`` member
 that GeoJSON had before RFC 7946 (https://geojson.org/geojson-spec#named-crs)."""
+
+MAX_LONGITUDE_DEG = 360.0
+"""Longitudes up to here are read: some tools count from 0 to 360, or go on past 180."""
 
 _WITHOUT_AREA = ("Point", "MultiPoint", "LineString", "MultiLineString")
 
@@ -25,7 +30,8 @@ def parse_area(text: str, where: str) -> tuple[Polygon | MultiPolygon, dict[str,
 
     Args:
         text: A Polygon, MultiPolygon, GeometryCollection, Feature or FeatureCollection. Heights
-            are dropped.
+            are dropped. Rings may jump over 180 degrees, go on past it, or count longitudes from 0
+            to 360; they are cut there.
         where: What to call the document in errors.
 
     Returns:
@@ -46,7 +52,8 @@ def parse_area(text: str, where: str) -> tuple[Polygon | MultiPolygon, dict[str,
     if not areas:
         raise RegionError(f"{where} holds no polygon; a region is a Polygon or MultiPolygon")
     for number, area in enumerate(areas, 1):
-        check_area(area, where if len(areas) == 1 else f"{where}, polygon {number}")
+        name = where if len(areas) == 1 else f"{where}, polygon {number}"
+        areas[number - 1] = checked_and_cut(area, name)
     properties = document.get("properties")
     return (
         areas[0] if len(areas) == 1 else shapely.union_all(areas),
@@ -54,12 +61,30 @@ def parse_area(text: str, where: str) -> tuple[Polygon | MultiPolygon, dict[str,
     )
 
 
-def check_area(geometry: Polygon | MultiPolygon, where: str) -> None:
+def checked_and_cut(geometry: Polygon | MultiPolygon, where: str) -> Polygon | MultiPolygon:
+    """An area as people and tools draw it, cut at 180 degrees where it reaches over it.
+
+    Args:
+        geometry: Longitude, latitude in degrees; see :func:`parse_area` for what may stand there.
+        where: What to call it in errors.
+
+    Raises:
+        RegionError: It is no valid area even so.
+    """
+    polygonal = isinstance(geometry, Polygon | MultiPolygon)
+    check_area(unwrapped(geometry) if polygonal else geometry, where, MAX_LONGITUDE_DEG)
+    return cut(geometry)
+
+
+def check_area(
+    geometry: Polygon | MultiPolygon, where: str, max_longitude_deg: float = 180.0
+) -> None:
     """Check that a geometry is a valid, non-empty area in longitude and latitude.
 
     Args:
         geometry: Longitude, latitude in degrees.
         where: What to call it in errors.
+        max_longitude_deg: Most that a longitude may be, east or west.
 
     Raises:
         RegionError: It is not.
@@ -71,7 +96,7 @@ def check_area(geometry: Polygon | MultiPolygon, where: str) -> None:
     points = shapely.get_coordinates(geometry)  # (N, 2)
     if not np.isfinite(points).all():
         raise RegionError(f"{where} has a coordinate that is no finite number; mend that point")
-    outside = (np.abs(points) > (180.0, 90.0)).any(axis=1)
+    outside = (np.abs(points) > (max_longitude_deg, 90.0)).any(axis=1)
     if outside.any():
         x, y = points[outside][0]
         raise RegionError(
@@ -97,13 +122,46 @@ def _polygons(item: Any, where: str) -> list[Polygon | MultiPolygon]:  # noqa: A
             members = item["features" if kind == "FeatureCollection" else "geometries"]
             return [polygon for member in members for polygon in _polygons(member, where)]
         if kind in ("Polygon", "MultiPolygon"):
-            return [shapely.force_2d(shape(item))]
+            plain = {"type": kind, "coordinates": _flat_positions(item["coordinates"])}
+            return [shapely.force_2d(shape(plain))]
+    except _PositionError as error:
+        raise RegionError(f"{where} has a malformed {kind}: {error}") from error
     except (LookupError, TypeError, ValueError, RecursionError, ShapelyError) as error:
         raise RegionError(
             f"{where} has a malformed {kind} ({error!r}); write it out afresh"
         ) from error
     hint = "convert it to GeoJSON" if kind == "Topology" else "keep Polygons and MultiPolygons"
     raise RegionError(f"{where} holds {kind!r}, which is no GeoJSON type; {hint}")
+
+
+class _PositionError(Exception):
+    """Why a position is none."""
+
+
+def _flat_positions(coordinates: Any) -> Any:  # noqa: ANN401 (any JSON)
+    """Coordinates of any depth, with positions of two numbers: some have heights and some not."""
+    if not isinstance(coordinates, list):
+        raise _PositionError(
+            f"{_short(coordinates)} stands where coordinates belong; write it out afresh"
+        )
+    if not coordinates or isinstance(coordinates[0], list):
+        return [_flat_positions(part) for part in coordinates]
+    position = coordinates[:2]
+    if len(position) < 2 or not all(_is_number(value) for value in position):
+        raise _PositionError(
+            f"the position {_short(coordinates)} is no longitude, latitude: give two numbers, or "
+            "take that point out"
+        )
+    return position
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _refuse_constant(word: str) -> None:

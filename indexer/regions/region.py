@@ -30,8 +30,8 @@ from shapely.geometry.base import BaseGeometry
 from shapely.geometry.polygon import orient
 
 from gair.errors import RegionError, UsageError
-from indexer.regions.antimeridian import polygons_of, wrapped
-from indexer.regions.geojson import check_area, parse_area
+from indexer.regions.antimeridian import cut
+from indexer.regions.geojson import MAX_LONGITUDE_DEG, check_area, parse_area
 
 _MAX_EDGE_DEG = 0.1  # edges are cut to this before the geodesic area, so that they stay straight
 _SLAB_DEG = 90.0
@@ -135,7 +135,8 @@ def region_from_bbox(bbox_wsen_deg: Sequence[float], name: str = "bbox") -> Regi
 
     Args:
         bbox_wsen_deg: West, south, east, north edge, degrees. A west edge above the east one means
-            a box over the antimeridian (RFC 7946, section 5.2), which comes in two parts.
+            a box over the antimeridian (RFC 7946, section 5.2), which comes in two parts; so does
+            one that goes on past 180.
         name: What to call it.
 
     Raises:
@@ -144,22 +145,27 @@ def region_from_bbox(bbox_wsen_deg: Sequence[float], name: str = "bbox") -> Regi
     edges = [float(value) for value in bbox_wsen_deg]
     if len(edges) != 4:
         raise RegionError(f"a bounding box has 4 edges (W, S, E, N), not {len(edges)}: {edges}")
+    west, south, east, north = edges
+    past_180 = max(abs(west), abs(east)) > 180
+    # A box that goes on past 180 is read where it cannot be a slip, such as a swapped edge.
+    over = past_180 and 0 < east - west <= 180 and max(abs(west), abs(east)) <= MAX_LONGITUDE_DEG
     for side, value, limit in zip(
         ("west", "south", "east", "north"), edges, (180, 90, 180, 90), strict=True
     ):
-        if not math.isfinite(value) or abs(value) > limit:
+        if not math.isfinite(value) or abs(value) > limit and not (over and limit == 180):
             raise RegionError(f"{side} {value:g} is not in -{limit}..{limit} degrees (W, S, E, N)")
-    west, south, east, north = edges
     if south >= north:
         raise RegionError(f"south {south:g} is not less than north {north:g} (order: W, S, E, N)")
-    if west < east:
-        return Region(name, shapely.box(west, south, east, north), "")
-    if west == east or east + 360 - west > 180:
+    if west > east and east + 360 - west <= 180:
+        east += 360
+    if west >= east:
         raise RegionError(
             f"west {west:g} is not less than east {east:g} (order: W, S, E, N); only a box over "
             "the antimeridian, of at most 180 degrees, starts further east than it ends"
         )
-    return Region(name, polygons_of(wrapped(shapely.box(west, south, east + 360, north))), "")
+    box = shapely.box(west, south, east, north)
+    # A box wider than half the world is none that jumps: only what goes past 180 is cut.
+    return Region(name, box if -180 <= west and east <= 180 else cut(box), "")
 
 
 def parse_bbox(text: str) -> tuple[float, float, float, float]:

@@ -30,7 +30,7 @@ from shapely.geometry.base import BaseGeometry
 from gair.arrays import Bools, Floats
 from gair.errors import UsageError
 from indexer.index.index import Index
-from indexer.regions.geojson import check_area, parse_area
+from indexer.regions.geojson import checked_and_cut, parse_area
 from indexer.regions.region import region_from_geojson
 from indexer.search.cell_sql import CellSql
 
@@ -64,7 +64,8 @@ def build_prior(
         where: SQL condition; cells for which it is not true are left out. Columns: see
             :class:`indexer.search.cell_sql.CellSql`.
         weight: SQL expression, 0 or more for each cell that is left.
-        within: a GeoJSON file, a GeoJSON object or a shapely geometry, in longitude and latitude.
+        within: a GeoJSON file, a GeoJSON object or a shapely geometry, in longitude and latitude;
+            it may reach over 180 degrees.
         tables: CSV or Parquet files with a column ``h3``, by the name that the SQL uses.
 
     Raises:
@@ -91,8 +92,7 @@ def build_prior(
 def _area(within: Within) -> tuple[Polygon | MultiPolygon, str]:
     """The polygon, and what to call it."""
     if isinstance(within, BaseGeometry):
-        check_area(within, "the area")
-        return within, "the area"
+        return checked_and_cut(within, "the area"), "the area"
     if isinstance(within, Mapping):
         return parse_area(json.dumps(within), "the area")[0], "the area"
     return region_from_geojson(within).geometry, os.path.basename(os.fspath(within))

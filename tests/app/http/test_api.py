@@ -193,6 +193,8 @@ def test_a_photo_that_cannot_be_read_is_named_in_the_error(
         ("search", {"colour": "red"}, 422, "colour: Extra inputs are not permitted"),
         ("search", {"bbox": "1,2,3"}, 422, "west,south,east,north"),
         ("search", {"bbox": "10,10,11,11"}, 422, "no cell of 171 is left"),
+        ("search", {"bbox": "170,30,-170,40"}, 422, "no cell of 171 is left"),
+        ("search", {"bbox": "1,2,3,1"}, 422, "south 2 is not less than north 1"),
         ("search", {"within": "/etc/passwd"}, 422, "no GeoJSON"),
         ("search", {"within": '{"type": "Polygon", "coordinates": 7}'}, 422, "malformed"),
         ("verify", {"lon_deg": 0}, 422, "lat_deg: Field required"),

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from rasterio.control import GroundControlPoint
 from rasterio.enums import ColorInterp
 from tiny_rasters import UTM18, flat_bands, transform_around, write_bands, write_raster
 
@@ -226,6 +227,19 @@ def test_no_geotransform_is_refused(tmp_path: Path) -> None:
         tmp_path / "a.tif", flat_bands(SMALL), names=GAIR_BANDS, transform=Affine.identity()
     )
     assert refusal(path).startswith(f"ImageryError: {path} has no geotransform")
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_control_points_alone_are_refused_with_the_remedy(tmp_path: Path) -> None:
+    path = write_raster(
+        tmp_path / "a.tif", flat_bands(SMALL), names=GAIR_BANDS, crs=None, transform=None
+    )
+    with rasterio.open(path, "r+") as raster:
+        corners = [GroundControlPoint(r, c, c / 1e4, -r / 1e4) for r in (0, 8) for c in (0, 8)]
+        raster.gcps = (corners, rasterio.crs.CRS.from_epsg(4326))
+    message = refusal(path)
+    assert "is placed by 4 ground control points in EPSG:4326 and has no geotransform" in message
+    assert "gdalwarp" in message
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "complex64", "uint64"])

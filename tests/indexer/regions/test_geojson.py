@@ -48,6 +48,8 @@ def feature(geometry: object, **properties: object) -> dict[str, Any]:
             ],
         },
         {"type": "Polygon", "coordinates": [[[*point, 120.5] for point in SQUARE]]},
+        {"type": "Polygon", "coordinates": [[[*SQUARE[0], 9], *SQUARE[1:3], [*SQUARE[3], 7, 8]]]},
+        {"type": "MultiPolygon", "coordinates": [[[*SQUARE[:2], [*SQUARE[2], None], SQUARE[3]]]]},
         {"type": "Polygon", "coordinates": [SQUARE[:-1]]},
         {
             **POLYGON,
@@ -89,6 +91,24 @@ def test_names_from_geojson(tmp_path: Path) -> None:
         ({"type": "Polygon"}, "malformed Polygon"),
         ({"type": "Polygon", "coordinates": [[[0, 0], [1, 1]]]}, "malformed Polygon"),
         ({"type": "Polygon", "coordinates": [["a", "b", "c"]]}, "malformed Polygon"),
+        *(
+            ({"type": kind, "coordinates": nest([SQUARE[0], position, *SQUARE[1:]])}, words)
+            for kind, nest in (("Polygon", lambda r: [r]), ("MultiPolygon", lambda r: [[r]]))
+            for position, words in (
+                (
+                    [1, None],
+                    r"the position \[1, null\] is no longitude, latitude: give two numbers",
+                ),
+                ([None, None], r"position \[null, null\]"),
+                ([1], r"position \[1\]"),
+                (["1.5", "51"], r"position \[\"1.5\", \"51\"\]"),
+                ([True, 51], r"position \[true, 51\]"),
+                (None, "null stands where coordinates belong"),
+                ({"lon": 1}, "stands where coordinates belong"),
+            )
+        ),
+        ({"type": "Polygon", "coordinates": None}, "null stands where coordinates belong"),
+        ({"type": "Polygon", "coordinates": [None]}, r"position \[null\]"),
         ({"type": "Polygon", "coordinates": [BOW_TIE]}, r"Self-intersection\[0.5 0.5\]; mend"),
         (
             {

@@ -29,6 +29,7 @@ from indexer.imagery.provenance import attribution
 from indexer.imagery.rasters import ClosingLru
 from indexer.imagery.scenes import Scene, find_rasters, find_scenes
 from indexer.imagery.source import FramePixels
+from indexer.regions.antimeridian import cut
 from training.dataset.pack.options import ImageryOptions
 
 UNKNOWN_DAY = ""
@@ -129,7 +130,7 @@ class DatedImagery:
     def days_over(self, footprint: Footprint) -> list[str]:
         """The days that may show a footprint; their imagery may still be nodata there."""
         corners = footprint.lonlat_deg([[-1, -1], [1, -1], [1, 1], [-1, 1]])
-        hits = self._tree.query(shapely.Polygon(corners), predicate="intersects")
+        hits = self._tree.query(cut(shapely.Polygon(corners)), predicate="intersects")
         return [self.days[layer] for layer in sorted(hits)]
 
     def read(self, day: str, footprint: Footprint) -> FramePixels:

@@ -23,6 +23,7 @@ from shapely.geometry.base import BaseGeometry
 
 from gair.geo import WEB_MERCATOR_CIRCUMFERENCE_M, Footprint, lonlat_to_web_mercator
 from indexer.build.frames import INNER_SHARE
+from indexer.regions.antimeridian import cut
 
 _TRIES = 64  # random squares around a photo near the imagery's edge
 _HALF_WORLD_M = WEB_MERCATOR_CIRCUMFERENCE_M / 2
@@ -166,7 +167,7 @@ def _centre(
     best, best_share = 0, -1.0
     for number, (x, y) in enumerate(centres.tolist()):
         square = Footprint("EPSG:3857", (x - half, y - half, x + half, y + half))
-        outline = shapely.Polygon(square.lonlat_deg(corners))
+        outline = cut(shapely.Polygon(square.lonlat_deg(corners)))
         if coverage.contains_properly(outline):
             return x, y
         share = shapely.intersection(coverage, outline).area / outline.area

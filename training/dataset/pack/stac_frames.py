@@ -35,6 +35,7 @@ from indexer.imagery.stac.cache import WindowCache, default_cache
 from indexer.imagery.stac.imagery import StacImagery
 from indexer.imagery.stac.query import StacQuery, require_packages, search
 from indexer.imagery.stac.scenes import StacScene, scenes_of
+from indexer.regions.antimeridian import cut
 from indexer.regions.region import Region
 from training.dataset.pack.options import CatalogueOptions
 
@@ -209,8 +210,8 @@ class StacFrames:
         return self._open[key]
 
 
-def _ground(footprint: Footprint) -> Polygon:
-    return Polygon(footprint.lonlat_deg([[-1, -1], [1, -1], [1, 1], [-1, 1]]))
+def _ground(footprint: Footprint) -> Polygon | MultiPolygon:
+    return cut(Polygon(footprint.lonlat_deg([[-1, -1], [1, -1], [1, 1], [-1, 1]])))
 
 
 def _polygons(area: BaseGeometry) -> Polygon | MultiPolygon:

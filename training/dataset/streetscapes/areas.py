@@ -11,6 +11,7 @@ from shapely import Polygon
 
 from gair.errors import UsageError
 from gair.geo import WEB_MERCATOR_CIRCUMFERENCE_M, Footprint, lonlat_to_web_mercator
+from indexer.regions.antimeridian import cut
 from indexer.regions.region import (
     Region,
     named_region,
@@ -79,7 +80,7 @@ def tiles_of(region: Region) -> list[Tile]:
     for columns, rows in parts:
         for tile in (Tile(x, y) for y in rows for x in columns):
             corners_deg = tile.footprint.lonlat_deg([[-1, -1], [1, -1], [1, 1], [-1, 1]])
-            if shapely.intersects(region.geometry, Polygon(corners_deg)):
+            if shapely.intersects(region.geometry, cut(Polygon(corners_deg))):
                 tiles.add(tile)
     return sorted(tiles, key=lambda tile: (tile.y, tile.x))
 

@@ -25,6 +25,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from gair.errors import DownloadError, UsageError
+from indexer.regions.antimeridian import cut
 from training.dataset.pack.dated_imagery import DatedImagery, FewDays, FrameSource
 from training.dataset.pack.footprints import tile_squares
 from training.dataset.pack.pack import pack_with
@@ -86,7 +87,7 @@ def grounds(options: StreetscapesOptions, selection: Selection) -> dict[str, Bas
     numbers = range(len(places))
     for square in tile_squares(numbers, lonlat_deg, places, options.footprint_m):
         corners = square.footprint.lonlat_deg([[-1, -1], [1, -1], [1, 1], [-1, 1]])
-        squares[square.place].append(shapely.Polygon(corners))
+        squares[square.place].append(cut(shapely.Polygon(corners)))
     return {place: shapely.union_all(parts) for place, parts in sorted(squares.items())}
 
 
