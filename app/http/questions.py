@@ -95,8 +95,8 @@ class SearchQuestion(Question):
     bbox: str | None = Field(
         default=None,
         max_length=200,
-        description="The same for a box: west,south,east,north in degrees; west above east goes over "
-        "180 degrees.",
+        description="The same for a box: west,south,east,north in degrees; west above east goes "
+        "over 180 degrees.",
     )
 
     def ask(self, engine: Engine, start: str, photos: Sequence[PhotoInput]) -> Answer:

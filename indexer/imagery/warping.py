@@ -156,7 +156,7 @@ def _transforms(raster: RasterFile, grid: Grid) -> list[Affine]:
     width = world_width(str(raster.crs))
     if width is None:
         return [own]
-    # Nine points of the grid: corners, and middles of its sides, which may bend in the raster's CRS.
+    # Nine points of the grid: its sides may bend in the raster's CRS.
     points = [
         grid.transform * (column, row)
         for column in (0, grid.width / 2, grid.width)
