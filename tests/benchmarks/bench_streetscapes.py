@@ -35,7 +35,7 @@ DELAY_S = 0.1
 CHOOSE = """
 import resource, sys, time
 from pathlib import Path
-from training.dataset.streetscapes.candidates import joined
+from training.dataset.streetscapes.selection import joined
 from training.dataset.streetscapes.selection import select
 from training.dataset.streetscapes.options import SelectionOptions
 from training.dataset.streetscapes.tables import global_streetscapes

@@ -12,11 +12,10 @@ from gair.config import GairConfig
 from gair.model import Gair
 from training.dataset.batches.batch import Batch
 from training.pretraining.distributed import Ranks
-from training.pretraining.location_queue import LocationQueue
 from training.pretraining.loop import clip
 from training.pretraining.objective import Objective, ObjectiveOptions
 from training.pretraining.optim import make_optimizer
-from training.pretraining.step import StepLosses, train_step
+from training.pretraining.step import LocationQueue, StepLosses, train_step
 
 
 @dataclass(frozen=True)

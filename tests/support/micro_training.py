@@ -23,9 +23,8 @@ from training.pretraining.distributed import (
     start_ranks,
     stop_ranks,
 )
-from training.pretraining.location_queue import LocationQueue
 from training.pretraining.objective import Objective, ObjectiveOptions
-from training.pretraining.step import StepLosses, train_step
+from training.pretraining.step import LocationQueue, StepLosses, train_step
 
 MICRO = GairConfig(
     dim=16,

@@ -14,8 +14,8 @@ from photo_samples import encode
 from street_servers import ServedPhoto, street_photo
 from toy_city import photo
 
-from training.dataset.streetscapes.candidates import key_of
 from training.dataset.streetscapes.options import KARTAVIEW, MAPILLARY
+from training.dataset.streetscapes.selection import key_of
 
 CORNERS = {
     "Westham, GB": (300.0, 300.0),

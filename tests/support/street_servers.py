@@ -25,8 +25,8 @@ from photo_samples import encode
 from PIL import Image
 from toy_city import photo
 
-from training.dataset.streetscapes.candidates import key_of
 from training.dataset.streetscapes.options import KARTAVIEW, MAPILLARY
+from training.dataset.streetscapes.selection import key_of
 
 TOKEN = "MLY|123|secret"
 TROUBLES = ("429", "500", "expired", "truncated", "cut", "transient", "limit")

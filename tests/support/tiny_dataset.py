@@ -11,7 +11,7 @@ from PIL import Image
 
 from gair.geo import Footprint
 from training.dataset.shards import ShardWriter
-from training.dataset.shards.records import FrameRecord, PhotoRecord
+from training.dataset.shards.schema import FrameRecord, PhotoRecord
 
 LONLAT_DEG = (-30.0, 45.0)
 """Where the first footprint lies; places are a degree apart."""

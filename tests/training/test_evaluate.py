@@ -19,7 +19,6 @@ from gair.info import ModelInfo
 from gair.model import Gair
 from training import evaluate
 from training.evaluate import main, table
-from training.experiments import ablations
 from training.experiments.city_search import Ground, Searched, city_files, read_truth
 from training.synthetic import dataset
 from training.synthetic.city import BLOCK_M, BUFFER_M, HELD_OUT_SHARE, City, held_out
@@ -136,27 +135,27 @@ def test_a_table_has_a_column_for_every_recall_and_chance_below() -> None:
 
 
 def test_variants_differ_in_one_thing_and_finished_runs_are_kept(tmp_path: Path) -> None:
-    assert len({v.name for v in ablations.VARIANTS}) == 5
-    assert [v.flags for v in ablations.VARIANTS if v.name == "both"] == [()]
-    assert all(len(v.flags) in (0, 2) for v in ablations.VARIANTS)
-    variant = ablations.VARIANTS[3]
+    assert len({v.name for v in evaluate.VARIANTS}) == 5
+    assert [v.flags for v in evaluate.VARIANTS if v.name == "both"] == [()]
+    assert all(len(v.flags) in (0, 2) for v in evaluate.VARIANTS)
+    variant = evaluate.VARIANTS[3]
     done = tmp_path / "bilinear-7" / "model"
     done.mkdir(parents=True)
     (done / "config.json").write_text("{}")
-    assert ablations.train_variant(variant, tmp_path / "nowhere", tmp_path, 7) == done
+    assert evaluate.train_variant(variant, tmp_path / "nowhere", tmp_path, 7) == done
 
 
 def test_noisy_variants_run_by_name_only(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert [v.name for v in ablations.variants_named(["noise-100", "both", "both"])] == [
+    assert [v.name for v in evaluate.variants_named(["noise-100", "both", "both"])] == [
         "noise-100",
         "both",
     ]
-    assert ablations.variants_named(["noise-100"])[0].flags == ("--coordinate-noise-m", "100")
-    assert not set(ablations.NOISE_VARIANTS) & set(ablations.VARIANTS)
+    assert evaluate.variants_named(["noise-100"])[0].flags == ("--coordinate-noise-m", "100")
+    assert not set(evaluate.NOISE_VARIANTS) & set(evaluate.VARIANTS)
     with pytest.raises(UsageError, match="no variant 'nois'; there are: both, incl, secl"):
-        ablations.variants_named(["nois"])
+        evaluate.variants_named(["nois"])
     out = ["--out", str(tmp_path / "out")]
     assert main(["--ablate", str(tmp_path), "--variants", "both,nois", *out]) == 2
     assert "no variant 'nois'" in capsys.readouterr().err

@@ -1,7 +1,8 @@
 """Street-view and location pipeline: an encoder under a linear map, for numbers or classes.
 
-*probe*: the encoder is frozen, and a linear map on its standardised vectors is solved for, its
-regularisation chosen on a part of the training labels that is held out. *finetune*: encoder and
+*probe*: the encoder is frozen, and a linear map on its standardised vectors is solved for by
+scikit-learn's ridge and logistic regression, its regularisation chosen on a part of the training
+labels that is held out. *finetune*: encoder and
 linear map are fitted together. *scratch* is *finetune* from random weights.
 
 The paper fine-tunes g for socio-economic indicators and perception (regression) and for view
@@ -13,9 +14,11 @@ direction and platform (classification), and freezes e for MOSAIKS' numbers of p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Literal, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -28,8 +31,107 @@ from gair.errors import DatasetError
 from training.finetune import metrics
 from training.finetune.encoders.encoder import Encoder, Photos, embed
 from training.finetune.fitting import Budget, fit, hold_out
-from training.finetune.linear import Goal, LinearMap, solve_linear
 from training.finetune.tasks import Mode
+
+RIDGES = tuple(10.0**e for e in range(-3, 5))
+"""Strengths of the ridge that are tried, on standardised features."""
+DECAYS = (1e-4, 1e-3, 1e-2, 1e-1)
+"""Strengths of the logistic regression's penalty that are tried."""
+_ITERATIONS, _TOLERANCE = 100, 1e-5
+
+Goal = Literal["regression", "classification"]
+Examples = tuple[Tensor, npt.NDArray[Any]]
+"""(N, D) vectors and their labels."""
+
+
+@dataclass(frozen=True)
+class LinearMap:
+    """``(x - mean) / sd @ weight + bias``; standardised as it was fitted."""
+
+    mean: Tensor
+    sd: Tensor
+    weight: Tensor
+    """(D, outputs)."""
+    bias: Tensor
+
+    def __call__(self, vectors: Tensor) -> Tensor:
+        """(N, D) to (N, outputs)."""
+        return (vectors.double() - self.mean) / self.sd @ self.weight + self.bias
+
+
+def solve_linear(fitted: Examples, aside: Examples, *, goal: Goal, outputs: int) -> LinearMap:
+    """The map that does best on the examples aside, of those fitted with several strengths.
+
+    Targets of a regression count alike there, whatever their units.
+
+    Args:
+        fitted: what the maps are solved on.
+        aside: what the strength is chosen on.
+        goal: numbers (N, outputs) or classes (N,) as labels.
+        outputs: how many numbers or classes.
+    """
+    vectors = fitted[0].double()
+    mean, sd = vectors.mean(0), vectors.std(0)
+    sd = torch.where(sd > 1e-9, sd, torch.ones_like(sd))
+    standard = ((vectors - mean) / sd).numpy()
+    if goal == "regression":
+        solutions = _ridges(standard, np.asarray(fitted[1], dtype=np.float64))
+        spread = np.std(np.asarray(fitted[1], dtype=np.float64), axis=0)
+        spread = np.where(spread > 0, spread, 1)
+    else:
+        labels = np.asarray(fitted[1], dtype=np.int64)
+        solutions, spread = _logistic_path(standard, labels, outputs), np.ones(1)
+    maps = [
+        LinearMap(mean, sd, torch.from_numpy(weight), torch.from_numpy(bias))
+        for weight, bias in solutions
+    ]
+    return min(maps, key=lambda each: _loss_aside(each, aside, goal, torch.from_numpy(spread)))
+
+
+def _ridges(x: Floats, targets: Floats) -> Iterator[tuple[Floats, Floats]]:
+    """(D, T) weights and (T,) biases for each strength."""
+    from sklearn.linear_model import Ridge
+
+    for strength in RIDGES:
+        ridge = Ridge(alpha=strength).fit(x, targets)
+        yield ridge.coef_.reshape(-1, x.shape[1]).T.copy(), np.atleast_1d(ridge.intercept_)
+
+
+def _logistic_path(x: Floats, labels: Ints, outputs: int) -> Iterator[tuple[Floats, Floats]]:
+    """(D, C) weights and (C,) biases, each strength started from the next stronger one."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    # scikit-learn knows the classes that it is shown; one that happens to be among the examples
+    # aside only is shown, as every class is, by a row of no weight.
+    classes = max(outputs, 2)
+    x = np.concatenate([x, np.zeros((classes, x.shape[1]))]).astype(np.float32)
+    weights = np.repeat([1.0, 0.0], [len(labels), classes])
+    shown = np.concatenate([labels, np.arange(classes)])
+    model = LogisticRegression(warm_start=True, max_iter=_ITERATIONS, tol=_TOLERANCE)
+    # Of two classes it fits only the difference v of their weights, -v/2 and v/2: their squares
+    # add up to v^2 / 2, so the same penalty of the mean loss is half as much of v^2.
+    share = 0.5 if classes == 2 else 1.0
+    for decay in reversed(DECAYS):
+        model.C = 1 / (share * decay * len(labels))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # a weak penalty, never the best
+            model.fit(x, shown, sample_weight=weights)
+        weight, bias = model.coef_.astype(np.float64), model.intercept_.astype(np.float64)
+        if classes == 2:
+            weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+        yield weight[:outputs].T.copy(), bias[:outputs].copy()
+
+
+def _loss_aside(candidate: LinearMap, aside: Examples, goal: Goal, spread: Tensor) -> float:
+    out = candidate(aside[0])
+    if goal == "regression":
+        missed = out - torch.from_numpy(np.asarray(aside[1], np.float64))
+        value = float((missed / spread).square().mean())
+    else:
+        value = float(F.cross_entropy(out, torch.from_numpy(np.asarray(aside[1], np.int64))))
+    return value if math.isfinite(value) else math.inf
+
 
 Inputs = TypeVar("Inputs", bound=Any)
 
@@ -59,6 +161,12 @@ class Labelled(Generic[Inputs]):
         if isinstance(self.inputs, np.ndarray):
             return cast(Inputs, self.inputs[rows])
         return cast(Inputs, [self.inputs[int(row)] for row in rows])
+
+    def batches(self, rows: Ints | None = None) -> Iterator[Inputs]:
+        """The inputs, or a part of them, a batch at a time; each is read when it is asked for."""
+        rows = np.arange(len(self)) if rows is None else rows
+        for start in range(0, len(rows), _AT_ONCE):
+            yield self.take(rows[start : start + _AT_ONCE])
 
 
 @dataclass(frozen=True)
@@ -136,8 +244,8 @@ def vectors_of(
     advance: Callable[[int], None] = lambda _count: None,
 ) -> Vectors:
     """The vectors of all inputs; they serve for every task on the same inputs."""
-    train = embed(encoder, _Lazy(data.train), advance=advance)
-    return Vectors(train, embed(encoder, _Lazy(data.test), advance=advance))
+    train = embed(encoder, data.train.batches(), advance=advance)
+    return Vectors(train, embed(encoder, data.test.batches(), advance=advance))
 
 
 def probe(
@@ -207,28 +315,9 @@ def scores(data: SupervisedData[Any], out: Tensor) -> dict[str, float]:
     return result
 
 
-class _Lazy(Sequence[Any]):
-    """The batches of a labelled set as a sequence, each read when it is asked for."""
-
-    def __init__(self, labelled: Labelled[Any]) -> None:
-        self._labelled = labelled
-
-    def __len__(self) -> int:
-        return -(-len(self._labelled) // _AT_ONCE)
-
-    def __getitem__(self, number: Any) -> Any:  # noqa: ANN401
-        if number >= len(self):
-            raise IndexError(number)
-        start = number * _AT_ONCE
-        return self._labelled.take(np.arange(start, min(start + _AT_ONCE, len(self._labelled))))
-
-
 def _outputs(encoder: Encoder[Any], head: Head, labelled: Labelled[Any], rows: Ints) -> Tensor:
-    parts = [
-        head.linear(encoder.encode(encoder.prepare(labelled.take(rows[start : start + _AT_ONCE]))))
-        for start in range(0, len(rows), _AT_ONCE)
-    ]
-    return torch.cat(parts)
+    parts = labelled.batches(rows)
+    return torch.cat([head.linear(encoder.encode(encoder.prepare(part))) for part in parts])
 
 
 def _scaled(data: SupervisedData[Any], fitted: Ints) -> tuple[Tensor, Callable[[Tensor], Tensor]]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from gair.errors import ModelError
 from gair.model import Gair
-from training.finetune import land, species, supervised, synthetic_tasks
+from training.finetune import species, supervised, synthetic_tasks
 from training.finetune.encoders.opening import SCRATCH, open_encoder
 from training.finetune.fitting import Budget
 from training.finetune.results import Row, Section
@@ -113,13 +113,13 @@ def _place_sections(options: TableOptions, name: str) -> Iterator[Section]:
         ),
         (
             "Land or sea",
-            land.land_or_sea(options.globe_train, options.globe_test, 0),
+            synthetic_tasks.land_or_sea(options.globe_train, options.globe_test, 0),
             ("macro F1", "top-1"),
             "real coordinates, even over the globe",
         ),
         (
             "Country",
-            land.country_of(options.globe_train, options.globe_test, 0),
+            synthetic_tasks.country_of(options.globe_train, options.globe_test, 0),
             ("top-1", "top-3", "macro F1"),
             "real coordinates on land",
         ),

@@ -10,8 +10,7 @@ through them:
    come from :mod:`~training.pretraining.initialise` and :mod:`~training.pretraining.warm_start`.
 4. :mod:`~training.pretraining.loop` makes the steps, and logs, validates and saves between them.
 5. :mod:`~training.pretraining.step` computes losses and gradients of one global batch, with
-   negatives from :mod:`~training.pretraining.location_queue` and, by
-   :mod:`~training.pretraining.distributed`, from the other ranks.
+   negatives from its queue and, by :mod:`~training.pretraining.distributed`, from the other ranks.
 6. :mod:`~training.pretraining.objective` makes the embeddings that the losses compare.
 7. :mod:`~training.pretraining.optim` moves the weights and their average.
 8. :mod:`~training.pretraining.validation` finds photos of the split val among its places.

@@ -22,9 +22,9 @@ from training.dataset.shards import ShardedDataset
 from training.pretraining.checkpointing import TrainingState, read_checkpoint
 from training.pretraining.distributed import broadcast_weights
 from training.pretraining.initialise import initialise_towers
-from training.pretraining.location_queue import LocationQueue
 from training.pretraining.objective import Objective, ObjectiveOptions
 from training.pretraining.optim import Ema, make_optimizer
+from training.pretraining.step import LocationQueue
 from training.pretraining.warm_start import warm_start
 
 if TYPE_CHECKING:

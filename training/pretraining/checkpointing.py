@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from training.dataset.batches.loader import PairLoader
-    from training.pretraining.location_queue import LocationQueue
     from training.pretraining.objective import Objective
     from training.pretraining.optim import Ema
+    from training.pretraining.step import LocationQueue
 
 CHECKPOINTS = "checkpoints"
 STATE_FILE = "state.pt"

@@ -19,7 +19,7 @@ from gair.progress import Progress
 from indexer.build.frames import frame_shape_px
 from indexer.imagery import LocalImagery, open_imagery
 from training.dataset.pack.footprints import Square, tile_squares
-from training.dataset.shards.records import FrameRecord, PhotoRecord
+from training.dataset.shards.schema import FrameRecord, PhotoRecord
 from training.synthetic.city import (
     ATTRIBUTION,
     BUFFER_M,

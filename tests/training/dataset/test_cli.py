@@ -20,7 +20,6 @@ from gair.fields import from_namespace
 from training.dataset import cli
 from training.dataset.cli import main
 from training.dataset.pack.options import PackOptions
-from training.dataset.streetscapes import command as streetscapes
 
 Capture = pytest.CaptureFixture[str]
 NEEDED = ["--photos", "in", "--imagery", "a.tif", "b.tif", "--out", "dataset"]
@@ -66,7 +65,7 @@ def test_help_is_quick_and_teaches() -> None:
 
 
 def test_the_examples_of_the_help_parse() -> None:
-    text = (cli._EPILOG + streetscapes.EPILOG).replace("\\\n", " ")
+    text = (cli._EPILOG + cli._STREETSCAPES_EPILOG).replace("\\\n", " ")
     commands = re.findall(r"python -m training\.dataset (.*)", text)
     assert len(commands) == 5 + 3
     for command in commands:
@@ -74,7 +73,7 @@ def test_the_examples_of_the_help_parse() -> None:
         if command.startswith("pack "):
             from_namespace(PackOptions, arguments)
         elif command.startswith("streetscapes "):
-            streetscapes.streetscapes_options(arguments)
+            cli.streetscapes_options(arguments)
 
 
 def test_defaults_are_those_of_the_library() -> None:

@@ -16,7 +16,7 @@ from gair.bands import GAIR_BANDS, MEAN_DN
 from gair.errors import CheckpointError, ModelError, TrainingError, UsageError
 from gair.preprocess import remote_sensing_pixels
 from training.finetune.encoders import satclip, timm_encoders
-from training.finetune.encoders.encoder import Adapted, EncoderInfo, Frames, depths_of, embed
+from training.finetune.encoders.encoder import Encoder, Frames, ModelInfo, depths_of, embed
 from training.finetune.encoders.gair_encoders import (
     CROMA_BANDS,
     croma_encoder,
@@ -99,9 +99,9 @@ def test_untrained_towers_have_the_shape_and_their_seeds_weights() -> None:
 
 
 def test_vectors_that_are_not_finite_are_an_error_that_names_the_encoder() -> None:
-    info = EncoderInfo("broken", "none", "test", False)
+    info = ModelInfo("broken", "none", False, "test")
     module = torch.nn.Identity()
-    broken: Adapted[float] = Adapted(
+    broken: Encoder[float] = Encoder(
         info, 1, module, lambda raw: torch.tensor([[raw]]), lambda x: x / 0
     )
     with pytest.raises(TrainingError, match="broken gives vectors that are not finite"):

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from torch import nn
 
 from gair.errors import TrainingError, UsageError
-from training.finetune import linear
+from training.finetune import supervised
 from training.finetune.fitting import Budget, batches, fit, hold_out
 
 
@@ -75,7 +75,9 @@ def test_targets_count_alike_whatever_their_units() -> None:
     def weight_of(unit: float) -> float:
         y = np.concatenate([fine, unit * noise], axis=1)
         fitted, aside = ((x[part], y[part]) for part in parts)
-        return float(linear.solve_linear(fitted, aside, goal="regression", outputs=2).weight[0, 0])
+        return float(
+            supervised.solve_linear(fitted, aside, goal="regression", outputs=2).weight[0, 0]
+        )
 
     assert weight_of(1000.0) == pytest.approx(weight_of(1.0))
 
@@ -121,9 +123,9 @@ def standardised(x: torch.Tensor) -> np.ndarray:
 
 @pytest.mark.parametrize("strength", [0.01, 100.0])
 def test_ridge_equals_scikit_learn(strength: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linear, "RIDGES", (strength,))
+    monkeypatch.setattr(supervised, "RIDGES", (strength,))
     x, y, _ = examples(0)
-    solved = linear.solve_linear((x, y), (x, y), goal="regression", outputs=2)
+    solved = supervised.solve_linear((x, y), (x, y), goal="regression", outputs=2)
     wanted = Ridge(alpha=strength).fit(standardised(x), y)
     np.testing.assert_allclose(solved(x).numpy(), wanted.predict(standardised(x)), atol=1e-8)
 
@@ -132,9 +134,9 @@ def test_ridge_equals_scikit_learn(strength: float, monkeypatch: pytest.MonkeyPa
 def test_logistic_regression_equals_scikit_learn(
     decay: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(linear, "DECAYS", (decay,))
+    monkeypatch.setattr(supervised, "DECAYS", (decay,))
     x, _, labels = examples(1)
-    solved = linear.solve_linear((x, labels), (x, labels), goal="classification", outputs=3)
+    solved = supervised.solve_linear((x, labels), (x, labels), goal="classification", outputs=3)
     wanted = LogisticRegression(C=1 / (decay * len(x)), tol=1e-8, max_iter=1000)
     wanted.fit(standardised(x), labels)
     np.testing.assert_allclose(
@@ -143,10 +145,10 @@ def test_logistic_regression_equals_scikit_learn(
 
 
 def test_two_classes_have_the_penalty_that_more_have(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linear, "DECAYS", (0.1,))
+    monkeypatch.setattr(supervised, "DECAYS", (0.1,))
     x, _, labels = examples(1)
     labels = labels % 2
-    solved = linear.solve_linear((x, labels), (x, labels), goal="classification", outputs=2)
+    solved = supervised.solve_linear((x, labels), (x, labels), goal="classification", outputs=2)
     weight = solved.weight.clone().requires_grad_()
     out = torch.from_numpy(standardised(x)) @ weight + solved.bias
     loss = torch.nn.functional.cross_entropy(out, torch.from_numpy(labels))
@@ -159,7 +161,7 @@ def test_two_classes_have_the_penalty_that_more_have(monkeypatch: pytest.MonkeyP
 def test_classes_that_are_not_fitted_are_known(outputs: int) -> None:
     x, _, _ = examples(1)
     aside = np.arange(len(x)) % outputs
-    solved = linear.solve_linear(
+    solved = supervised.solve_linear(
         (x, np.zeros_like(aside)), (x, aside), goal="classification", outputs=outputs
     )
     assert solved(x).shape == (len(x), outputs)
@@ -169,14 +171,14 @@ def test_classes_that_are_not_fitted_are_known(outputs: int) -> None:
 def test_the_strength_that_does_best_aside_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     x, noise = torch.from_numpy(rng.normal(size=(12, 10))), rng.normal(size=(12, 1))
-    monkeypatch.setattr(linear, "RIDGES", (1e-6, 1e6))
+    monkeypatch.setattr(supervised, "RIDGES", (1e-6, 1e6))
     aside = torch.from_numpy(rng.normal(size=(50, 10))), np.zeros((50, 1))
-    solved = linear.solve_linear((x, noise), aside, goal="regression", outputs=1)
+    solved = supervised.solve_linear((x, noise), aside, goal="regression", outputs=1)
     assert float(solved.weight.abs().max()) < 1e-3  # noise is best not learned
 
 
 def test_a_feature_that_stands_still_is_harmless() -> None:
     x, y, _ = examples(2)
     x[:, 1] = 7
-    solved = linear.solve_linear((x, y), (x, y), goal="regression", outputs=2)
+    solved = supervised.solve_linear((x, y), (x, y), goal="regression", outputs=2)
     assert bool(torch.isfinite(solved(x)).all())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.finetune.land import countries, country_of, land_or_sea
 from training.finetune.species import random_places
+from training.finetune.synthetic_tasks import countries, country_of, land_or_sea
 
 
 def test_capitals_are_in_their_countries_and_oceans_in_none() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from training.finetune.upernet import POOL_SIDES, UPerNet
+from training.finetune.remote_sensing import POOL_SIDES, UPerNet
 
 
 @pytest.mark.parametrize("side_hw", [(12, 12), (6, 8), (5, 3)])

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gair.errors import TrainingError, UsageError
-from training.pretraining.location_queue import LocationQueue
+from training.pretraining.step import LocationQueue
 
 
 def places(first: int, count: int) -> Tensor:

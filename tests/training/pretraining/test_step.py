@@ -19,10 +19,9 @@ from micro_training import (
 
 from gair.errors import UsageError
 from gair.losses import gair_loss
-from training.pretraining.location_queue import LocationQueue
 from training.pretraining.objective import Objective, ObjectiveOptions
 from training.pretraining.optim import make_optimizer
-from training.pretraining.step import train_step
+from training.pretraining.step import LocationQueue, train_step
 
 
 @pytest.mark.parametrize("in_batch", [False, True])

@@ -15,7 +15,7 @@ from gair.geo import Footprint, haversine_m
 from gair.preprocess import remote_sensing_pixels, street_view_pixels
 from training.dataset.batches.assemble import decode_photo
 from training.dataset.shards import ShardedDataset, ShardWriter
-from training.dataset.shards.records import PhotoRecord
+from training.dataset.shards.schema import PhotoRecord
 from training.pretraining.validation import (
     ValidationOptions,
     Validator,

@@ -35,7 +35,7 @@ from training.dataset.pack.photo_bytes import PhotoBytes, photo_bytes
 from training.dataset.pack.plan import PackPlan, plan_pack
 from training.dataset.pack.split import SPLITS
 from training.dataset.shards import ShardWriter
-from training.dataset.shards.records import FrameRecord, PhotoRecord
+from training.dataset.shards.schema import FrameRecord, PhotoRecord
 
 __all__ = ["PackOptions", "PackReport", "pack"]
 

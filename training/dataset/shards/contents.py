@@ -9,8 +9,7 @@ from typing import Any
 
 from gair.errors import DatasetError, UsageError
 from gair.geo import Footprint
-from training.dataset.shards.records import FrameRecord, PhotoRecord
-from training.dataset.shards.schema import SPLITS
+from training.dataset.shards.schema import SPLITS, FrameRecord, PhotoRecord
 
 _EDGE = 1 + 1e-6
 """Largest frame coordinate of a photo, with room for rounding."""

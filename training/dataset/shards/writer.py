@@ -24,7 +24,6 @@ from gair.bands import GAIR_BANDS
 from gair.errors import UsageError
 from gair.files import disk_errors, sha256_of, sync_folder, write_whole
 from training.dataset.shards.contents import Contents
-from training.dataset.shards.records import FrameRecord, PhotoRecord
 from training.dataset.shards.schema import (
     DATASET_FILE,
     FORMAT_VERSION,
@@ -33,6 +32,8 @@ from training.dataset.shards.schema import (
     PHOTO_SCHEMA,
     PHOTOS_FOLDER,
     SHARD_NAME,
+    FrameRecord,
+    PhotoRecord,
     shard_path,
 )
 

@@ -15,13 +15,12 @@ from gair.errors import DatasetError, UsageError
 from gair.files import write_whole
 from indexer.photos.exif_tags import parse_date
 from training.dataset.streetscapes.areas import parse_area
-from training.dataset.streetscapes.candidates import joined
 from training.dataset.streetscapes.fetch import Wanted
 from training.dataset.streetscapes.journal import Journal
 from training.dataset.streetscapes.listings import Lister
 from training.dataset.streetscapes.options import KARTAVIEW, MAPILLARY, StreetscapesOptions
 from training.dataset.streetscapes.providers import TOKEN_VARIABLE
-from training.dataset.streetscapes.selection import Selection, select
+from training.dataset.streetscapes.selection import Selection, joined, select
 from training.dataset.streetscapes.tables import global_streetscapes, osv5m
 from training.dataset.streetscapes.web import Web
 

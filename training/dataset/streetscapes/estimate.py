@@ -13,11 +13,10 @@ import numpy as np
 from indexer.regions.cells import cells_of
 from training.dataset.pack.footprints import tile_squares
 from training.dataset.streetscapes.areas import parse_area, tiles_of
-from training.dataset.streetscapes.candidates import joined
 from training.dataset.streetscapes.choosing import from_tables
 from training.dataset.streetscapes.journal import Effort, measured_effort
 from training.dataset.streetscapes.options import StreetscapesOptions
-from training.dataset.streetscapes.selection import Selection, select
+from training.dataset.streetscapes.selection import Selection, joined, select
 
 REQUEST_S = 0.5
 """From a question to its answer, stated: a distant server and a photo of 1,024 pixels."""

@@ -28,11 +28,10 @@ from gair.photos.photo import Photo, open_photo
 from gair.progress import Progress
 from indexer.photos.listing import BROKEN
 from training.dataset.pack.photo_bytes import kept_bytes
-from training.dataset.streetscapes.candidates import key_of
 from training.dataset.streetscapes.journal import Effort, Journal, Outcome, keep_photo
 from training.dataset.streetscapes.options import FetchOptions
 from training.dataset.streetscapes.providers import PhotoFacts, Provider
-from training.dataset.streetscapes.selection import PANORAMA, TINY
+from training.dataset.streetscapes.selection import PANORAMA, TINY, key_of
 from training.dataset.streetscapes.web import Web
 
 GONE = "gone from its source"

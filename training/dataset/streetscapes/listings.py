@@ -31,13 +31,13 @@ from gair.progress import Progress
 from indexer.photos.exif_tags import parse_date, parse_heading_deg
 from indexer.regions.region import Region
 from training.dataset.streetscapes.areas import ZOOM, Tile, tiles_of
-from training.dataset.streetscapes.candidates import SCHEMA
 from training.dataset.streetscapes.options import KARTAVIEW, MAPILLARY, Endpoints
 from training.dataset.streetscapes.providers import (
     kartaview_passes_by,
     refuse_kartaview,
     refuse_mapillary,
 )
+from training.dataset.streetscapes.selection import SCHEMA
 from training.dataset.streetscapes.web import Web
 
 Point = tuple[float, float, dict[str, Any]]

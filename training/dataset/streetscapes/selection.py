@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,8 +23,37 @@ from gair.errors import UsageError
 from gair.geo import WEB_MERCATOR_MAX_LATITUDE_DEG
 from indexer.regions.cells import cells_at
 from training.dataset.pack.checks import IMPOSSIBLE, NO_COORDINATES, NULL_ISLAND, POLAR
-from training.dataset.streetscapes.candidates import key_of
 from training.dataset.streetscapes.options import SelectionOptions
+
+SCHEMA = pa.schema(
+    [
+        pa.field("source", pa.string(), nullable=False),  # of SOURCES
+        pa.field("image_id", pa.string(), nullable=False),  # the source's own
+        pa.field("lon_deg", pa.float64()),  # null where there is none or it is no number
+        pa.field("lat_deg", pa.float64()),
+        pa.field("city", pa.string(), nullable=False),  # "" where nobody says
+        pa.field("captured_at", pa.string()),  # ISO 8601, or a blank instead of the T
+        pa.field("heading_deg", pa.float64()),
+        pa.field("panorama", pa.bool_()),  # null where nobody says, as in the next three
+        pa.field("indoor", pa.bool_()),
+        pa.field("poor", pa.bool_()),  # too bad to use, says a table
+        pa.field("longest_px", pa.int64()),  # longer side of the original
+    ]
+)
+"""Columns of a table of candidates."""
+
+
+def key_of(source: str, image_id: str) -> str:
+    """What a photo is called here: ``mapillary-1666317524185318``."""
+    return f"{source}-{image_id}"
+
+
+def joined(tables: Iterable[pa.Table]) -> pa.Table:
+    """All candidates in one order that does not depend on the order of the sources' rows."""
+    table = pa.concat_tables([SCHEMA.empty_table(), *tables]).combine_chunks()
+    keys = ["source", "image_id", "city", "captured_at", "lon_deg", "lat_deg"]
+    return table.sort_by([(key, "ascending") for key in keys])
+
 
 OTHER_SOURCE = "of a source that was not asked for"
 ODD_ID = "an id that is none"

@@ -25,7 +25,7 @@ import pyarrow as pa
 
 from gair.errors import DatasetError, UsageError
 from gair.interrupts import interruptible_sql
-from training.dataset.streetscapes.candidates import SCHEMA
+from training.dataset.streetscapes.selection import SCHEMA
 
 MAIN_TABLE = "metadata_common_attributes"
 _MAIN = ("uuid", "source", "orig_id", "lat", "lon")

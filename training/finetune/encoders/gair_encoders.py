@@ -24,8 +24,14 @@ from gair.encoders.initial import initial_state
 from gair.info import UNTRAINED_LICENCE, ModelInfo
 from gair.model import Gair
 from gair.preprocess import remote_sensing_pixels, street_view_pixels
-from training.finetune.encoders.encoder import Adapted, EncoderInfo, Frames, Photos, depths_of
-from training.finetune.encoders.fetching import fetched, installed
+from training.finetune.encoders.encoder import (
+    Encoder,
+    Frames,
+    Photos,
+    depths_of,
+    fetched,
+    installed,
+)
 from training.pretraining.initialise import initialise_towers
 
 CROMA_HUB_ID, CROMA_FILE = "antofuller/CROMA", "CROMA_base.pt"
@@ -73,21 +79,21 @@ def location_model(dim: int, info: ModelInfo, seed: int) -> Gair:
     return model
 
 
-def random_location_encoder(seed: int) -> Adapted[Floats]:
+def random_location_encoder(seed: int) -> Encoder[Floats]:
     """The location encoder e in the paper's size with random weights."""
     info = ModelInfo("e in the paper's size", UNTRAINED_LICENCE, trained=False, source="random")
     return location_encoder(location_model(GairConfig().dim, info, seed))
 
 
-def photo_encoder(model: Gair) -> Adapted[Photos]:
+def photo_encoder(model: Gair) -> Encoder[Photos]:
     """The street-view encoder g: what its pooler gives, before the projection into the space."""
     tower = model.street_view
 
     def prepare(photos: Photos) -> Tensor:
         return street_view_pixels(photos, model.config.sv_image_px)
 
-    return Adapted(
-        info=_info(model),
+    return Encoder(
+        info=model.info,
         width=model.config.sv_width,
         module=tower,
         prepare=prepare,
@@ -96,7 +102,7 @@ def photo_encoder(model: Gair) -> Adapted[Photos]:
     )
 
 
-def frame_encoder(model: Gair) -> Adapted[Frames]:
+def frame_encoder(model: Gair) -> Encoder[Frames]:
     """The remote-sensing encoder f at four depths; the last map has the closing norm, if any."""
     tower = model.remote_sensing
     depths = depths_of(model.config.rs_depth)
@@ -106,8 +112,8 @@ def frame_encoder(model: Gair) -> Adapted[Frames]:
         maps[-1] = tower.norm(maps[-1])
         return torch.stack(maps, dim=1).permute(0, 1, 4, 2, 3)  # (B, 4, D, h, w)
 
-    return Adapted(
-        info=_info(model),
+    return Encoder(
+        info=model.info,
         width=model.config.dim,
         module=tower,
         prepare=gair_pixels,
@@ -116,14 +122,14 @@ def frame_encoder(model: Gair) -> Adapted[Frames]:
     )
 
 
-def location_encoder(model: Gair) -> Adapted[Floats]:
+def location_encoder(model: Gair) -> Encoder[Floats]:
     """The location encoder e, not normalised."""
 
     def prepare(places: Floats) -> Tensor:
         return torch.from_numpy(np.asarray(places, dtype=np.float32))
 
-    return Adapted(
-        info=_info(model),
+    return Encoder(
+        info=model.info,
         width=model.config.dim,
         module=model.location,
         prepare=prepare,
@@ -154,7 +160,7 @@ def gair_pixels(frames: Frames) -> Tensor:
     return remote_sensing_pixels(padded, side)[:, :, :height, :width]
 
 
-def croma_encoder(source: str = "", config: GairConfig = CROMA_BASE) -> Adapted[Frames]:
+def croma_encoder(source: str = "", config: GairConfig = CROMA_BASE) -> Encoder[Frames]:
     """CROMA-base, four maps of width 768.
 
     Args:
@@ -187,7 +193,7 @@ def croma_pixels(frames: Frames) -> Tensor:
     return torch.from_numpy(out)
 
 
-def geoclip_encoder(source: str = "") -> Adapted[Floats]:
+def geoclip_encoder(source: str = "") -> Encoder[Floats]:
     """GeoCLIP's location encoder, (N, 2) degrees to (N, 512).
 
     Args:
@@ -203,8 +209,3 @@ def geoclip_encoder(source: str = "") -> Adapted[Floats]:
     )
     initialise_towers(model, location=str(path))
     return location_encoder(model)
-
-
-def _info(model: Gair) -> EncoderInfo:
-    info = model.info
-    return EncoderInfo(info.name, info.licence, info.source, info.trained)

@@ -9,7 +9,7 @@ import torch
 
 from gair.errors import ModelError, UsageError
 from gair.model import Gair
-from training.finetune.encoders.encoder import Adapted, Kind
+from training.finetune.encoders.encoder import Encoder, Kind
 from training.finetune.encoders.gair_encoders import (
     croma_encoder,
     frame_encoder,
@@ -36,12 +36,12 @@ NAMED: dict[Kind, tuple[str, ...]] = {
 }
 """Baselines of each kind; a weight file may follow a colon."""
 
-_TOWERS: dict[Kind, Callable[[Gair], Adapted[Any]]] = {
+_TOWERS: dict[Kind, Callable[[Gair], Encoder[Any]]] = {
     "photo": photo_encoder,
     "frame": frame_encoder,
     "location": location_encoder,
 }
-_FROM_FILES: dict[str, Callable[[str], Adapted[Any]]] = {
+_FROM_FILES: dict[str, Callable[[str], Encoder[Any]]] = {
     "efficientnet-lite": efficientnet_lite_encoder,
     "croma": croma_encoder,
     "geoclip": geoclip_encoder,
@@ -50,7 +50,7 @@ _FROM_FILES: dict[str, Callable[[str], Adapted[Any]]] = {
 """Opened by the path of a weight file, or by an empty one where it is known where to get it."""
 
 
-def open_encoder(source: str, kind: Kind, seed: int = 0) -> Adapted[Any]:
+def open_encoder(source: str, kind: Kind, seed: int = 0) -> Encoder[Any]:
     """An encoder of one kind.
 
     Args:
@@ -78,7 +78,7 @@ def open_encoder(source: str, kind: Kind, seed: int = 0) -> Adapted[Any]:
     return _TOWERS[kind](model)
 
 
-def _baseline(name: str, rest: str, kind: Kind, seed: int) -> Adapted[Any]:
+def _baseline(name: str, rest: str, kind: Kind, seed: int) -> Encoder[Any]:
     if not any(n.partition(":")[0] == name for n in NAMED[kind]):
         raise UsageError(
             f"{name} encodes no {kind}s; there are: GAIR models, {', '.join(NAMED[kind])}"
@@ -90,7 +90,7 @@ def _baseline(name: str, rest: str, kind: Kind, seed: int) -> Adapted[Any]:
     return _FROM_FILES[name](rest)
 
 
-def _timm(name: str, kind: Kind, random_seed: int | None = None) -> Adapted[Any]:
+def _timm(name: str, kind: Kind, random_seed: int | None = None) -> Encoder[Any]:
     """A timm model with its weights, or with random ones where a seed is given."""
     if not name:
         raise ModelError("timm: needs a name, such as timm:resnet50")

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from gair.arrays import Floats
 from gair.errors import CheckpointError
-from training.finetune.encoders.encoder import Adapted, EncoderInfo
-from training.finetune.encoders.fetching import fetched
+from gair.info import ModelInfo
+from training.finetune.encoders.encoder import Encoder, fetched
 
 HUB_ID, FILE = "microsoft/SatCLIP-ViT16-L40", "satclip-vit16-l40.ckpt"
 FIRST_FREQUENCY = 30.0
@@ -74,7 +74,7 @@ class SatClip(nn.Module):
         return x.float()
 
 
-def satclip_encoder(source: str = "") -> Adapted[Floats]:
+def satclip_encoder(source: str = "") -> Encoder[Floats]:
     """SatCLIP's location encoder, (N, 2) degrees to (N, 256).
 
     Args:
@@ -101,8 +101,8 @@ def satclip_encoder(source: str = "") -> Adapted[Floats]:
     def prepare(places: Floats) -> Tensor:
         return torch.from_numpy(np.asarray(places, dtype=np.float64))
 
-    return Adapted(
-        info=EncoderInfo("SatCLIP", "MIT", str(path), True),
+    return Encoder(
+        info=ModelInfo("SatCLIP", "MIT", trained=True, source=str(path)),
         width=len(layers[-1][1]),
         module=model.eval(),
         prepare=prepare,

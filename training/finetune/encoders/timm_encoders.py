@@ -22,15 +22,15 @@ from gair.checkpoints.checkpoint import read_torch_checkpoint
 from gair.checkpoints.release import check_shapes
 from gair.encoders.street_view import import_timm
 from gair.errors import CheckpointError, ModelError
+from gair.info import ModelInfo
 from training.finetune.encoders.encoder import (
     DEPTHS,
-    Adapted,
-    EncoderInfo,
+    Encoder,
     Frames,
     Photos,
     depths_of,
+    installed,
 )
-from training.finetune.encoders.fetching import installed
 
 ALIASES = {"dinov2": "vit_base_patch14_dinov2.lvd142m"}
 RGB = ("B4", "B3", "B2")
@@ -81,12 +81,12 @@ def timm_model(name: str, *, pretrained: bool, **options: Any) -> nn.Module:  # 
     return model.eval()
 
 
-def timm_photo_encoder(name: str, *, pretrained: bool = True) -> Adapted[Photos]:
+def timm_photo_encoder(name: str, *, pretrained: bool = True) -> Encoder[Photos]:
     """The pooled features of a timm model; photos are squeezed into its square, as GAIR does."""
     return adapt_timm(timm_model(name, pretrained=pretrained), _info(name, pretrained))
 
 
-def adapt_timm(model: nn.Module, info: EncoderInfo) -> Adapted[Photos]:
+def adapt_timm(model: nn.Module, info: ModelInfo) -> Encoder[Photos]:
     """A timm model without classifier as a photo encoder."""
     config: dict[str, Any] = model.pretrained_cfg  # type: ignore[assignment]
     side = int(config["input_size"][-1])
@@ -108,10 +108,10 @@ def adapt_timm(model: nn.Module, info: EncoderInfo) -> Adapted[Photos]:
     width = int(model.num_features)  # type: ignore[arg-type]
     if hasattr(model, "head_hidden_size"):  # some have a layer behind the pooling
         width = int(model.head_hidden_size)  # type: ignore[arg-type]
-    return Adapted(info, width, model, prepare, model, side)
+    return Encoder(info, width, model, prepare, model, side)
 
 
-def timm_frame_encoder(name: str, *, pretrained: bool = True) -> Adapted[Frames]:
+def timm_frame_encoder(name: str, *, pretrained: bool = True) -> Encoder[Frames]:
     """Four depths of one of timm's plain transformers, on red, green and blue alone.
 
     Raises:
@@ -147,12 +147,12 @@ def timm_frame_encoder(name: str, *, pretrained: bool = True) -> Adapted[Frames]
         return torch.stack([of_index[index] for index in indices], dim=1)
 
     assert len(indices) == DEPTHS
-    return Adapted(
+    return Encoder(
         _info(name, pretrained), int(model.embed_dim), model, prepare, encode, _FRAME_SIDE_PX
     )
 
 
-def efficientnet_lite_encoder(source: str = "") -> Adapted[Photos]:
+def efficientnet_lite_encoder(source: str = "") -> Encoder[Photos]:
     """EfficientNet-Lite0's 1,280 pooled features.
 
     Args:
@@ -172,7 +172,7 @@ def efficientnet_lite_encoder(source: str = "") -> Adapted[Photos]:
     check_shapes(state, wanted, {name: f"{name} of {path}" for name in state})
     model.load_state_dict(state)
     return adapt_timm(
-        model.eval(), EncoderInfo("ImageNet EfficientNet-Lite0", _LITE_LICENCE, str(path), True)
+        model.eval(), ModelInfo("ImageNet EfficientNet-Lite0", _LITE_LICENCE, True, str(path))
     )
 
 
@@ -196,9 +196,9 @@ def _in_timms_names(path: Path, state: dict[str, Tensor]) -> dict[str, Tensor]:
     return renamed
 
 
-def _info(name: str, pretrained: bool) -> EncoderInfo:
+def _info(name: str, pretrained: bool) -> ModelInfo:
     licence = "see timm's card of the model" if pretrained else "none (random weights)"
-    return EncoderInfo(name, licence, f"timm:{name}", pretrained)
+    return ModelInfo(name, licence, pretrained, f"timm:{name}")
 
 
 def _no_transformer(name: str) -> str:

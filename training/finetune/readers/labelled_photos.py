@@ -25,7 +25,6 @@ from gair.arrays import Bytes
 from gair.errors import DatasetError
 from gair.photos.photo import open_photo
 from training.finetune.encoders.encoder import Photos
-from training.finetune.linear import Goal
 from training.finetune.readers.checking import (
     check_apart,
     check_sums,
@@ -34,7 +33,7 @@ from training.finetune.readers.checking import (
     read_csv,
     splits_of,
 )
-from training.finetune.supervised import Labelled, PhotoData
+from training.finetune.supervised import Goal, Labelled, PhotoData
 
 LABELS = "labels.csv"
 

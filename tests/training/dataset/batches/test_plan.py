@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gair.arrays import Ints
-from training.dataset.batches.plan import epoch_plan
+from training.dataset.batches.loader import epoch_plan
 
 
 def photos_of(sizes: list[int], group_photos: int = 4) -> tuple[Ints, Ints]:

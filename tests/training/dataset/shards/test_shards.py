@@ -16,7 +16,7 @@ from tiny_dataset import DATES, FOOTPRINT_M, LONLAT_DEG, tiny_frame, tiny_photos
 from gair.bands import GAIR_BANDS
 from gair.geo import Footprint
 from training.dataset.shards import ShardedDataset, ShardWriter, reader, writer
-from training.dataset.shards.records import FrameRecord, PhotoRecord
+from training.dataset.shards.schema import FrameRecord, PhotoRecord
 
 SQUARE = Footprint.web_mercator_square(LONLAT_DEG, FOOTPRINT_M)
 

@@ -18,7 +18,7 @@ from tiny_dataset import FOOTPRINT_M, LONLAT_DEG, tiny_frame, tiny_photos, write
 from gair.errors import DatasetError, GairError, StorageError, UsageError
 from gair.geo import Footprint
 from training.dataset.shards import ShardedDataset, ShardWriter
-from training.dataset.shards.records import FrameRecord, PhotoRecord
+from training.dataset.shards.schema import FrameRecord, PhotoRecord
 
 SQUARE = Footprint.web_mercator_square(LONLAT_DEG, FOOTPRINT_M)
 OTHER = Footprint.web_mercator_square((LONLAT_DEG[0] + 1, LONLAT_DEG[1]), FOOTPRINT_M)

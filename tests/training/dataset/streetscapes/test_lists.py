@@ -19,10 +19,9 @@ from indexer.regions.cells import cells_at
 from training.dataset.pack.checks import IMPOSSIBLE, NO_COORDINATES, NULL_ISLAND, POLAR
 from training.dataset.streetscapes import selection
 from training.dataset.streetscapes.areas import Tile, parse_area, tiles_of
-from training.dataset.streetscapes.candidates import SCHEMA, joined
 from training.dataset.streetscapes.listings import points_of
 from training.dataset.streetscapes.options import SelectionOptions
-from training.dataset.streetscapes.selection import select
+from training.dataset.streetscapes.selection import SCHEMA, joined, select
 from training.dataset.streetscapes.tables import INDOOR_SCENES, global_streetscapes, osv5m
 
 # By mapbox-vector-tile 2.2.0, encode(..., default_options={"y_coord_down": True}): a line in a
