@@ -51,6 +51,11 @@ class Gair(nn.Module):
             trained=False,
             source=f"untrained:{preset_name}:{seed}",
         )
+        return cls.with_random_weights(config, info, seed)
+
+    @classmethod
+    def with_random_weights(cls, config: GairConfig, info: ModelInfo, seed: int) -> Gair:
+        """A model with random weights, the same for the same configuration and seed."""
         model = cls.without_weights(config, info)
         model.load_state_dict(initial_state(model.state_dict(), config, seed), assign=True)
         return model

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from gair.command import run_command
 from gair.errors import GairError
+from gair.progress import say
 from training.pretraining.arguments import FLAGS, Arguments, parse
-from training.pretraining.logs import say
 from training.pretraining.run import StopRequest, exit_status, stop_requests
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gair.progress import duration
 from indexer.build.frames import INNER_SHARE, plan_frames
 from indexer.build.recipe import Recipe, WantedPrecision, choose_precision
 from indexer.index.token_maps import map_bytes
@@ -75,7 +76,7 @@ class Estimate:
             lines.append(
                 f"download: about {_size(download.bytes)} in {download.windows:,} windows{cached}"
             )
-        lines.append(f"time: about {_duration(self.seconds)} for the model on this machine")
+        lines.append(f"time: about {duration(max(1, self.seconds))} for the model on this machine")
         return lines
 
 
@@ -152,11 +153,3 @@ def _size(count: float) -> str:
         if count >= 10**exponent:
             return f"{count / 10**exponent:,.1f} {unit}"
     return f"{count / 1000:,.0f} kB"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    if seconds < 5400:
-        return f"{round(seconds / 60)} min"
-    return f"{seconds / 3600:,.1f} h"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from gair.command import add_command
 from gair.errors import GairError, UnfinishedError, UsageError
 from gair.fields import option
 from gair.interrupts import INTERRUPTED
-from gair.progress import say
+from gair.progress import peak_memory_gb, say
 from indexer.build.options import BuildOptions
 from indexer.commands.arguments import Indexes, IndexTypeChoice
 from indexer.commands.source import ImageryChoice, RegionChoice
@@ -252,7 +251,7 @@ def _ended_early(error: GairError | KeyboardInterrupt) -> int:
 
 def _report(report: BuildReport) -> None:
     print("\n".join(report.summary))
-    if (peak_gb := _peak_memory_gb()) is not None:
+    if (peak_gb := peak_memory_gb()) is not None:
         print(f"  peak memory: {peak_gb:.2f} GB")
     print("  time: " + ", ".join(f"{k} {v:.1f} s" for k, v in report.manifest.seconds.items()))
 
@@ -301,15 +300,6 @@ def _device(wanted: str) -> str:
             f"cannot compute on --device {wanted!r} here: leave it out, or pass cpu"
         ) from error
     return wanted
-
-
-def _peak_memory_gb() -> float | None:
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is bytes there, KiB elsewhere
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
 
 
 def _source_from_anywhere(model: str) -> str:

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from gair.config import PRESETS, GairConfig
-from gair.encoders.initial import initial_state
 from gair.errors import UsageError
 from gair.info import UNTRAINED_LICENCE, ModelInfo
 from gair.model import Gair
@@ -186,9 +185,7 @@ def filled_queue(
 
 def _random(config: GairConfig, seed: int) -> Gair:
     info = ModelInfo("in training", UNTRAINED_LICENCE, trained=False, source="random weights")
-    model = Gair.without_weights(config, info)
-    model.load_state_dict(initial_state(model.state_dict(), config, seed), assign=True)
-    return model
+    return Gair.with_random_weights(config, info, seed)
 
 
 def _with_overrides(config: PretrainConfig, base: GairConfig, footprint_m: float) -> GairConfig:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from gair.files import disk_errors, write_whole
+from gair.progress import duration, peak_memory_gb, say
 
 METRICS_FILE = "metrics.jsonl"
 TENSORBOARD = "tensorboard"
@@ -89,11 +90,6 @@ def _board(folder: Path, after_step: int) -> Any:  # noqa: ANN401
     return SummaryWriter(str(folder), purge_step=after_step + 1)
 
 
-def say(text: str) -> None:
-    """A line on standard error."""
-    print(text, file=sys.stderr, flush=True)
-
-
 @dataclass(frozen=True)
 class Status:
     """Where a run is, for people."""
@@ -146,12 +142,7 @@ def memory_gb(device_type: str) -> float:
         import torch
 
         return torch.cuda.max_memory_allocated() / 1e9
-    try:
-        import resource
-    except ImportError:  # Windows
-        return 0.0
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+    return peak_memory_gb() or 0.0
 
 
 class ProgressLine:
@@ -201,11 +192,3 @@ class ProgressLine:
             f"{status.photos_per_s:,.0f} photos/s  "
             f"{'' if left_s is None else f'{duration(left_s)} left  '}{status.memory_gb:.2f} GB"
         )
-
-
-def duration(seconds: float) -> str:
-    """Seconds for people: 42 s, 12 min, 3 h 20 min."""
-    minutes = round(seconds / 60)
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

@@ -22,10 +22,11 @@ from torch import Tensor, nn
 
 from gair.errors import TrainingError
 from gair.files import write_whole
+from gair.progress import say
 from training.pretraining.checkpointing import prune, steps_of, write_checkpoint
 from training.pretraining.config import PretrainConfig
 from training.pretraining.distributed import any_rank, fail_together, from_all
-from training.pretraining.logs import Interval, MetricsLog, ProgressLine, Status, memory_gb, say
+from training.pretraining.logs import Interval, MetricsLog, ProgressLine, Status, memory_gb
 from training.pretraining.optim import lr_at, set_lr
 from training.pretraining.step import StepLosses, train_step
 from training.pretraining.validation import goodness, summary

@@ -28,10 +28,10 @@ from typing import Any
 
 from gair.errors import TrainingError, UsageError
 from gair.files import disk_errors, exclusive, write_whole
+from gair.progress import say
 from training.pretraining.arguments import Arguments, overlay, read_yaml
 from training.pretraining.checkpointing import newest_step
 from training.pretraining.config import MAY_CHANGE, PretrainConfig
-from training.pretraining.logs import say
 
 CONFIG_FILE = "config.yaml"
 RECORD_FILE = "run.json"

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from gair.progress import duration
 from training.pretraining import logs
 from training.pretraining.logs import (
     Interval,
     MetricsLog,
     ProgressLine,
     Status,
-    duration,
     read_metrics,
 )
 

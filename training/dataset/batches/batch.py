@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from gair.errors import UsageError
 from training.dataset.batches.augment import AugmentOptions
@@ -79,13 +79,6 @@ class Batch:
         return self._each(lambda tensor: tensor.pin_memory())
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        return Batch(
-            photos=change(self.photos),
-            frames=change(self.frames),
-            frame_of_photo=change(self.frame_of_photo),
-            xy=change(self.xy),
-            lonlat_deg=change(self.lonlat_deg),
-            photo_index=change(self.photo_index),
-            epoch=self.epoch,
-            number=self.number,
-        )
+        tensors = ("photos", "frames", "frame_of_photo", "xy", "lonlat_deg", "photo_index")
+        changed: dict[str, Any] = {name: change(getattr(self, name)) for name in tensors}
+        return replace(self, **changed)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from gair.arrays import Floats
+from gair.arrays import Bools, Floats
 from gair.errors import DatasetError
 from gair.files import sha256_of
 from gair.geo import WEB_MERCATOR_MAX_LATITUDE_DEG, haversine_m
@@ -74,31 +74,41 @@ def check_photos(photos: Sequence[ListedPhoto], coverage: BaseGeometry) -> list[
         DatasetError: A photo cannot be read, or two have one id.
     """
     lonlat_deg = np.array([photo.lonlat_deg or (np.nan, np.nan) for photo in photos])
-    with np.errstate(invalid="ignore"):
-        possible = (np.abs(lonlat_deg) <= (180.0, 90.0)).all(axis=1)
-        zero = (np.abs(lonlat_deg) < _ZERO_DEG).all(axis=1)
-        polar = np.abs(lonlat_deg[:, 1]) > WEB_MERCATOR_MAX_LATITUDE_DEG
     inside = _inside(lonlat_deg, coverage)
-    swapped = _inside(lonlat_deg[:, ::-1], coverage) & ~inside
-    reasons = [photo.left_out for photo in photos]
-    for i, photo in enumerate(photos):
-        if reasons[i]:
-            continue
-        if photo.lonlat_deg is None:
-            reasons[i] = NO_COORDINATES
-        elif zero[i]:
-            reasons[i] = NULL_ISLAND
-        elif swapped[i]:
-            reasons[i] = SWAPPED
-        elif not possible[i]:
-            reasons[i] = IMPOSSIBLE
-        elif polar[i]:
-            reasons[i] = POLAR
-        elif not photo.path.is_file():
-            reasons[i] = FILE_MISSING
+    missing = np.array([photo.lonlat_deg is None for photo in photos], dtype=np.bool_)
+    checks = coordinate_checks(lonlat_deg, missing)
+    checks.insert(2, (SWAPPED, _inside(lonlat_deg[:, ::-1], coverage) & ~inside))
+    reasons = [
+        photo.left_out or reason or ("" if photo.path.is_file() else FILE_MISSING)
+        for photo, reason in zip(photos, first_reasons(checks, len(photos)), strict=True)
+    ]
     _mark_repeated(photos, lonlat_deg, reasons)
     reasons = [r or ("" if here else OUTSIDE) for r, here in zip(reasons, inside, strict=True)]
     _check_ids(photo for photo, reason in zip(photos, reasons, strict=True) if not reason)
+    return reasons
+
+
+def coordinate_checks(lonlat_deg: Floats, missing: Bools) -> list[tuple[str, Bools]]:
+    """What can be wrong with coordinates alone: reasons, and (N,) for whom each holds.
+
+    Args:
+        lonlat_deg: (N, 2) degrees, anything where there are none.
+        missing: (N,) where there are none.
+    """
+    size = np.abs(lonlat_deg)  # NaN is neither small nor possible
+    return [
+        (NO_COORDINATES, missing),
+        (NULL_ISLAND, np.logical_and(*(size < _ZERO_DEG).T)),
+        (IMPOSSIBLE, ~np.logical_and(*(size <= (180.0, 90.0)).T)),
+        (POLAR, size[:, 1] > WEB_MERCATOR_MAX_LATITUDE_DEG),
+    ]
+
+
+def first_reasons(checks: Sequence[tuple[str, Bools]], count: int) -> npt.NDArray[np.object_]:
+    """(count,) the first reason that holds for each; empty where none does."""
+    reasons = np.full(count, "", dtype=object)
+    for reason, holds in reversed(checks):  # so that the first one has the last word
+        reasons[holds] = reason
     return reasons
 
 

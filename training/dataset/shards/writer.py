@@ -13,7 +13,6 @@ import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -140,12 +139,7 @@ class ShardWriter:
                 raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
         try:
             if kind is None:
                 self._publish()
@@ -162,22 +156,10 @@ class ShardWriter:
             StorageError: the disk refused.
         """
         self._contents.add_frame(split, frame)
-        west, south, east, north = frame.bounds_wsen
-        row = {
-            "footprint_id": frame.footprint_id,
-            "place": frame.place,
-            "acquired": frame.acquired,
-            "crs": frame.crs,
-            "west": west,
-            "south": south,
-            "east": east,
-            "north": north,
-            "height": frame.dn.shape[1],
-            "width": frame.dn.shape[2],
-            "valid_fraction": frame.valid_fraction,
-            "attribution": frame.attribution,
-            "dn": np.ascontiguousarray(frame.dn, dtype="<u2").tobytes(),
-        }
+        row = {name: getattr(frame, name, None) for name in FRAME_SCHEMA.names}
+        row["west"], row["south"], row["east"], row["north"] = frame.bounds_wsen
+        _, row["height"], row["width"] = frame.dn.shape
+        row["dn"] = np.ascontiguousarray(frame.dn, dtype="<u2").tobytes()
         self._write(FRAMES_FOLDER, split, [row])
 
     def add_photos(self, split: str, photos: Sequence[PhotoRecord]) -> None:

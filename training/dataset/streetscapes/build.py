@@ -20,7 +20,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
@@ -36,7 +35,7 @@ from training.dataset.streetscapes.card import write_card
 from training.dataset.streetscapes.choosing import (
     begin,
     chosen,
-    is_of_another,
+    other_options,
     token,
     wanted_photos,
 )
@@ -45,7 +44,7 @@ from training.dataset.streetscapes.journal import Journal
 from training.dataset.streetscapes.manifest import Manifest, write_manifest
 from training.dataset.streetscapes.options import StreetscapesOptions
 from training.dataset.streetscapes.providers import providers
-from training.dataset.streetscapes.selection import Selection
+from training.dataset.streetscapes.selection import Selection, lonlat_deg_of
 from training.dataset.streetscapes.web import Web
 
 
@@ -80,7 +79,7 @@ def open_catalogue(options: StreetscapesOptions, selection: Selection) -> FrameS
 def grounds(options: StreetscapesOptions, selection: Selection) -> dict[str, BaseGeometry]:
     """The ground of the chosen photos' footprints by place, longitude and latitude."""
     table = selection.photos
-    lonlat_deg = np.stack([table["lon_deg"].to_numpy(), table["lat_deg"].to_numpy()], axis=1)
+    lonlat_deg = lonlat_deg_of(table)
     cities = table["city"].to_pylist()
     places = city_places(lonlat_deg, cities, options.split.join_km)
     squares: defaultdict[str, list[BaseGeometry]] = defaultdict(list)
@@ -212,7 +211,7 @@ def _is_complete(options: StreetscapesOptions) -> bool:
 def _finish(options: StreetscapesOptions) -> None:
     """What is left to do for a data set that is there: its card, and clearing up."""
     write_card(options.out)
-    if not options.keep_photos and not is_of_another(options):
+    if not options.keep_photos and not other_options(options):
         shutil.rmtree(options.work, ignore_errors=True)
 
 

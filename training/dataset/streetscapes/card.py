@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from gair.files import write_whole
 from training.dataset.shards.schema import PHOTOS_FOLDER, read_manifest
 from training.dataset.streetscapes.providers import LICENCE
+from training.dataset.streetscapes.selection import lonlat_deg_of
 
 CARD_FILE, MAP_FILE = "README.md", "map.png"
 
@@ -181,7 +182,7 @@ def draw_map(photos: pa.Table) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    lonlat = np.stack([photos["lon_deg"].to_numpy(), photos["lat_deg"].to_numpy()], axis=1)
+    lonlat = lonlat_deg_of(photos)
     place = np.array(photos["place"].to_pylist())
     split = np.array(photos["split"].to_pylist())
     counts = Counter(place.tolist())

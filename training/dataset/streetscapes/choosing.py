@@ -38,7 +38,7 @@ def begin(options: StreetscapesOptions, journal: Journal) -> None:
     Raises:
         UsageError: it belongs to a build with other options.
     """
-    other = _other_options(options)
+    other = other_options(options)
     if other and not journal.is_empty():
         raise UsageError(
             f"{options.work} holds an unfinished build with other options ({', '.join(other)}): "
@@ -50,12 +50,7 @@ def begin(options: StreetscapesOptions, journal: Journal) -> None:
         write_whole(path, json.dumps(options.photos_recipe(), indent=1).encode())
 
 
-def is_of_another(options: StreetscapesOptions) -> bool:
-    """Whether the working folder is that of a build with other options."""
-    return bool(_other_options(options))
-
-
-def _other_options(options: StreetscapesOptions) -> list[str]:
+def other_options(options: StreetscapesOptions) -> list[str]:
     """Names of the options in which the build of the working folder differs; none if none is."""
     path = options.work / _RECIPE
     if not path.exists():

@@ -8,15 +8,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
+from gair.progress import duration
 from indexer.regions.cells import cells_of
 from training.dataset.pack.footprints import tile_squares
 from training.dataset.streetscapes.areas import parse_area, tiles_of
 from training.dataset.streetscapes.choosing import from_tables
 from training.dataset.streetscapes.journal import Effort, measured_effort
 from training.dataset.streetscapes.options import StreetscapesOptions
-from training.dataset.streetscapes.selection import Selection, joined, select
+from training.dataset.streetscapes.selection import Selection, joined, lonlat_deg_of, select
 
 REQUEST_S = 0.5
 """From a question to its answer, stated: a distant server and a photo of 1,024 pixels."""
@@ -94,7 +93,7 @@ class Estimate:
             f"{frames * FRAME_BYTES / 1e9:,.2f} GB packed"
             + ("; those of areas come on top" if self.tiles else ""),
             f"disk: {at_most}{disk / 1e9:,.2f} GB while it is made, photos twice",
-            f"time: {at_most}{_duration(self.seconds)} at {self.photos_a_s:,.1f} photos/s "
+            f"time: {at_most}{duration(max(1, self.seconds))} at {self.photos_a_s:,.1f} photos/s "
             f"({basis}) and {self.concurrency} at once",
         ]
 
@@ -108,7 +107,7 @@ def estimate(options: StreetscapesOptions) -> Estimate:
     """
     selection = select(joined(from_tables(options)), options.selection)
     table = selection.photos
-    lonlat_deg = np.stack([table["lon_deg"].to_numpy(), table["lat_deg"].to_numpy()], axis=1)
+    lonlat_deg = lonlat_deg_of(table)
     cities = table["city"].to_pylist()
     numbers = list(range(len(table)))
     squares = tile_squares(numbers, lonlat_deg, cities, options.footprint_m) if numbers else []
@@ -131,10 +130,3 @@ def estimate(options: StreetscapesOptions) -> Estimate:
         concurrency=options.fetch.concurrency,
         selection=selection,
     )
-
-
-def _duration(seconds: float) -> str:
-    hours, minutes = seconds / 3600, seconds / 60
-    if hours >= 48:
-        return f"{hours / 24:,.1f} days"
-    return f"{hours:.1f} hours" if hours >= 2 else f"{max(minutes, 0.1):.1f} minutes"

@@ -19,7 +19,6 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from gair.errors import DatasetError, StorageError
@@ -87,12 +86,7 @@ class Journal:
             self._database.execute("UPDATE effort SET one = 1")  # takes the lock
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._database.close()
 
     def outcomes(self) -> dict[str, Outcome]:

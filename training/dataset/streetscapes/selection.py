@@ -18,11 +18,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gair.arrays import Ints
+from gair.arrays import Bools, Floats, Ints
 from gair.errors import UsageError
-from gair.geo import WEB_MERCATOR_MAX_LATITUDE_DEG
 from indexer.regions.cells import cells_at
-from training.dataset.pack.checks import IMPOSSIBLE, NO_COORDINATES, NULL_ISLAND, POLAR
+from training.dataset.pack.checks import coordinate_checks, first_reasons
 from training.dataset.streetscapes.options import SelectionOptions
 
 SCHEMA = pa.schema(
@@ -55,6 +54,12 @@ def joined(tables: Iterable[pa.Table]) -> pa.Table:
     return table.sort_by([(key, "ascending") for key in keys])
 
 
+def lonlat_deg_of(table: pa.Table) -> Floats:
+    """(N, 2) longitude, latitude of photos in a table; NaN where there is none."""
+    columns = (table[name].to_numpy(zero_copy_only=False) for name in ("lon_deg", "lat_deg"))
+    return np.stack([column.astype(float) for column in columns], axis=1)
+
+
 OTHER_SOURCE = "of a source that was not asked for"
 ODD_ID = "an id that is none"
 LISTED_TWICE = "listed twice"
@@ -68,7 +73,6 @@ CITY_FULL = "beyond the cap of its city"
 ENOUGH = "beyond the cap of the whole"
 
 _CITYLESS_RESOLUTION = 4  # photos of no known city share the cap of such a cell, 1,770 km2
-_ZERO_DEG = 1e-6
 _ID = r"^[A-Za-z0-9_-]{1,64}$"  # it becomes part of a file's name
 
 
@@ -94,12 +98,11 @@ def select(table: pa.Table, options: SelectionOptions) -> Selection:
         UsageError: a city that was asked for is not there.
     """
     total = len(table)
-    reasons = np.full(total, "", dtype=object)
     city_of, cities = _coded(table["city"])
-    _mark_unusable(table, reasons, options)
+    reasons = first_reasons(_checks(table, options), total)
     _mark_other_cities(city_of, cities, reasons, options)
     draw = _draws(table, options.seed)
-    lonlat_deg = _lonlat_deg(table)
+    lonlat_deg = lonlat_deg_of(table)
     month_of, months = _coded(pc.utf8_slice_codeunits(table["captured_at"].fill_null(""), 0, 7))
 
     # Three caps, one after the other: of a cell, of a city, of the whole. What each keeps is
@@ -130,8 +133,9 @@ def select(table: pa.Table, options: SelectionOptions) -> Selection:
     return Selection(chosen, total, Counter(str(reason) for reason in reasons if reason))
 
 
-def _mark_unusable(table: pa.Table, reasons: npt.NDArray[np.object_], o: SelectionOptions) -> None:
-    lonlat = _lonlat_deg(table)
+def _checks(table: pa.Table, o: SelectionOptions) -> list[tuple[str, Bools]]:
+    """What can be wrong with a photo by itself, and (N,) for which each reason holds."""
+    lonlat = lonlat_deg_of(table)
     size = np.nan_to_num(table["longest_px"].to_numpy(zero_copy_only=False).astype(float), nan=1e9)
     source, image_id = table["source"].combine_chunks(), table["image_id"].combine_chunks()
     again = np.zeros(len(table), dtype=bool)
@@ -139,22 +143,16 @@ def _mark_unusable(table: pa.Table, reasons: npt.NDArray[np.object_], o: Selecti
     again[1:] = _flags(
         pc.and_(pc.equal(source[1:], source[:-1]), pc.equal(image_id[1:], image_id[:-1]))
     )
-    with np.errstate(invalid="ignore"):
-        checks = [
-            (OTHER_SOURCE, ~_flags(pc.is_in(source, pa.array(o.sources)))),
-            (ODD_ID, ~_flags(pc.match_substring_regex(image_id, _ID))),
-            (LISTED_TWICE, again),
-            (NO_COORDINATES, ~np.isfinite(lonlat).all(axis=1)),
-            (NULL_ISLAND, (np.abs(lonlat) < _ZERO_DEG).all(axis=1)),
-            (IMPOSSIBLE, ~(np.abs(lonlat) <= (180.0, 90.0)).all(axis=1)),
-            (POLAR, np.abs(lonlat[:, 1]) > WEB_MERCATOR_MAX_LATITUDE_DEG),
-            (PANORAMA, _true(table, "panorama") & (not o.panoramas)),
-            (INDOOR, _true(table, "indoor")),
-            (POOR, _true(table, "poor")),
-            (TINY, size < o.min_px),
-        ]
-    for reason, holds in reversed(checks):  # so that the first check that holds has the last word
-        reasons[holds] = reason
+    return [
+        (OTHER_SOURCE, ~_flags(pc.is_in(source, pa.array(o.sources)))),
+        (ODD_ID, ~_flags(pc.match_substring_regex(image_id, _ID))),
+        (LISTED_TWICE, again),
+        *coordinate_checks(lonlat, ~np.logical_and(*np.isfinite(lonlat).T)),
+        (PANORAMA, _true(table, "panorama") & (not o.panoramas)),
+        (INDOOR, _true(table, "indoor")),
+        (POOR, _true(table, "poor")),
+        (TINY, size < o.min_px),
+    ]
 
 
 def _mark_other_cities(
@@ -199,16 +197,6 @@ def _coded(column: pa.ChunkedArray) -> tuple[Ints, list[str]]:
 
 def _flags(column: pa.Array) -> npt.NDArray[np.bool_]:
     return np.asarray(column.to_numpy(zero_copy_only=False), dtype=bool)
-
-
-def _lonlat_deg(table: pa.Table) -> npt.NDArray[np.float64]:
-    return np.stack(
-        [
-            table[name].to_numpy(zero_copy_only=False).astype(float)
-            for name in ("lon_deg", "lat_deg")
-        ],
-        axis=1,
-    )
 
 
 def _true(table: pa.Table, column: str) -> npt.NDArray[np.bool_]:

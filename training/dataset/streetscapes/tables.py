@@ -18,6 +18,8 @@ for columns and rows that nobody asks for.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -178,8 +180,9 @@ def _once(path: Path) -> str:
 
 
 def _columns(connection: Any, path: Path, needed: tuple[str, ...]) -> set[str]:  # noqa: ANN401
-    description = _run(connection, f"DESCRIBE SELECT * FROM {_rows(path)}", path)
-    columns = [str(row[0]) for row in description.fetchall()]
+    query = f"DESCRIBE SELECT * FROM {_rows(path)}"
+    with _reading(path):
+        columns = [str(row[0]) for row in connection.execute(query).fetchall()]
     if missing := [name for name in needed if name not in columns]:
         raise UsageError(
             f"{path} has no column {', '.join(missing)}: its columns are {', '.join(columns)}"
@@ -188,11 +191,8 @@ def _columns(connection: Any, path: Path, needed: tuple[str, ...]) -> set[str]: 
 
 
 def _candidates(connection: Any, query: str, path: Path) -> pa.Table:  # noqa: ANN401
-    try:
-        with interruptible_sql():
-            table = connection.sql(query).to_arrow_table()
-    except Exception as error:  # DuckDB has a dozen kinds over broken files
-        raise _unreadable(path, error) from error
+    with _reading(path):
+        table = connection.sql(query).to_arrow_table()
     return table.cast(SCHEMA)
 
 
@@ -201,14 +201,14 @@ def _iso(milliseconds: str) -> str:
     return f"strftime(epoch_ms(try_cast({milliseconds} AS BIGINT)), '%Y-%m-%dT%H:%M:%S+00:00')"
 
 
-def _run(connection: Any, query: str, path: Path) -> Any:  # noqa: ANN401
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Let Ctrl-C stop a query, and name the table that DuckDB cannot read."""
     try:
         with interruptible_sql():
-            return connection.execute(query)
+            yield
     except Exception as error:  # DuckDB has a dozen kinds over broken files
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> DatasetError:
-    reason = " ".join(str(error).split())[:200]
-    return DatasetError(f"cannot read {path} or a table beside it ({reason}): download it again")
+        reason = " ".join(str(error).split())[:200]
+        raise DatasetError(
+            f"cannot read {path} or a table beside it ({reason}): download it again"
+        ) from error

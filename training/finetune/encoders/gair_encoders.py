@@ -12,6 +12,7 @@ the weights and need not be imported, so none of what it needs is.
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import numpy as np
 import torch
@@ -20,7 +21,6 @@ from torch import Tensor
 from gair.arrays import Floats
 from gair.bands import GAIR_BANDS, LAYOUTS, MEAN_DN
 from gair.config import GairConfig
-from gair.encoders.initial import initial_state
 from gair.info import UNTRAINED_LICENCE, ModelInfo
 from gair.model import Gair
 from gair.preprocess import remote_sensing_pixels, street_view_pixels
@@ -58,9 +58,7 @@ def untrained_like(model: Gair, seed: int) -> Gair:
     info = ModelInfo(
         f"{model.info.name}, random weights", UNTRAINED_LICENCE, trained=False, source="random"
     )
-    fresh = Gair.without_weights(model.config, info)
-    fresh.load_state_dict(initial_state(model.state_dict(), model.config, seed), assign=True)
-    return fresh
+    return Gair.with_random_weights(model.config, info, seed)
 
 
 def location_model(dim: int, info: ModelInfo, seed: int) -> Gair:
@@ -74,9 +72,7 @@ def location_model(dim: int, info: ModelInfo, seed: int) -> Gair:
     config = dataclasses.replace(
         GairConfig(), dim=dim, sv_width=64, sv_depth=1, sv_heads=1, rs_depth=1
     )
-    model = Gair.without_weights(config, info)
-    model.load_state_dict(initial_state(model.state_dict(), config, seed), assign=True)
-    return model
+    return Gair.with_random_weights(config, info, seed)
 
 
 def random_location_encoder(seed: int) -> Encoder[Floats]:
@@ -87,19 +83,9 @@ def random_location_encoder(seed: int) -> Encoder[Floats]:
 
 def photo_encoder(model: Gair) -> Encoder[Photos]:
     """The street-view encoder g: what its pooler gives, before the projection into the space."""
-    tower = model.street_view
-
-    def prepare(photos: Photos) -> Tensor:
-        return street_view_pixels(photos, model.config.sv_image_px)
-
-    return Encoder(
-        info=model.info,
-        width=model.config.sv_width,
-        module=tower,
-        prepare=prepare,
-        encode=tower.pooled,
-        side_px=model.config.sv_image_px,
-    )
+    tower, side = model.street_view, model.config.sv_image_px
+    prepare = functools.partial(street_view_pixels, image_px=side)
+    return Encoder(model.info, model.config.sv_width, tower, prepare, tower.pooled, side)
 
 
 def frame_encoder(model: Gair) -> Encoder[Frames]:
@@ -112,14 +98,8 @@ def frame_encoder(model: Gair) -> Encoder[Frames]:
         maps[-1] = tower.norm(maps[-1])
         return torch.stack(maps, dim=1).permute(0, 1, 4, 2, 3)  # (B, 4, D, h, w)
 
-    return Encoder(
-        info=model.info,
-        width=model.config.dim,
-        module=tower,
-        prepare=gair_pixels,
-        encode=encode,
-        side_px=model.config.rs_frame_px,
-    )
+    config = model.config
+    return Encoder(model.info, config.dim, tower, gair_pixels, encode, config.rs_frame_px)
 
 
 def location_encoder(model: Gair) -> Encoder[Floats]:
@@ -128,13 +108,7 @@ def location_encoder(model: Gair) -> Encoder[Floats]:
     def prepare(places: Floats) -> Tensor:
         return torch.from_numpy(np.asarray(places, dtype=np.float32))
 
-    return Encoder(
-        info=model.info,
-        width=model.config.dim,
-        module=model.location,
-        prepare=prepare,
-        encode=model.location,
-    )
+    return Encoder(model.info, model.config.dim, model.location, prepare, model.location)
 
 
 def gair_pixels(frames: Frames) -> Tensor:
@@ -151,9 +125,6 @@ def gair_pixels(frames: Frames) -> Tensor:
             dn[:, band] = np.clip(np.rint(np.nan_to_num(values)), 0, 65535)
         else:
             dn[:, band] = round(MEAN_DN[band])
-    squares = remote_sensing_pixels(dn, max(height, width)) if height == width else None
-    if squares is not None:
-        return squares
     side = max(height, width)  # resized and back would blur: pad to a square, then cut
     padded = np.zeros((batch, len(GAIR_BANDS), side, side), dtype=np.uint16)
     padded[:, :, :height, :width] = dn
@@ -173,8 +144,7 @@ def croma_encoder(source: str = "", config: GairConfig = CROMA_BASE) -> Encoder[
     """
     path = fetched(source, CROMA_HUB_ID, CROMA_FILE)
     info = ModelInfo("CROMA", "MIT", trained=True, source=str(path))
-    model = Gair.without_weights(config, info)
-    model.load_state_dict(initial_state(model.state_dict(), config, 0), assign=True)
+    model = Gair.with_random_weights(config, info, 0)
     initialise_towers(model, remote_sensing=str(path))
     return dataclasses.replace(frame_encoder(model), prepare=croma_pixels)
 
