@@ -159,42 +159,28 @@ def _paper(tasks: Sequence[Task], root: Path, options: TransferOptions) -> Itera
 
 def _row(task: Task, data: Any, model: str, options: TransferOptions) -> Row:  # noqa: ANN401
     from training.finetune.results import Row
-    from training.finetune.running import (
-        EFFORTS,
-        Contender,
-        examples_in,
-        mode_of,
-        run_contender,
-    )
+    from training.finetune.running import EFFORTS, Contender, examples_in, mode_of, run_contender
 
     mode = mode_of(model, options.mode or MODE_OF[task.pipeline])
     budget = EFFORTS[task.pipeline].budget(
         examples_in(task.pipeline, data), options.steps, options.batch, options.lr
     )
     try:
-        label, scores = run_contender(
-            Contender(model, mode),
-            task.pipeline,
-            data,
-            budget,
-            range(options.seeds),
-            quiet=options.quiet,
-        )
+        contender, seeds = Contender(model, mode), range(options.seeds)
+        return run_contender(contender, task.pipeline, data, budget, seeds, quiet=options.quiet)
     except (ModelError, UsageError) as error:
         if options.task is not None:
             raise
         return Row(model, not_run=str(error))
-    return Row(label, tuple(scores))
 
 
 def _write(sections: Iterable[Section], options: TransferOptions) -> int:
     """Print each task as it is finished; keep all that are in both files."""
-    from gair.files import disk_errors, write_whole
+    from gair.files import make_folder, write_whole
     from training.finetune.results import markdown
 
     out = options.out
-    with disk_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     done: list[Section] = []
     told = ""
     for section in sections:

@@ -12,6 +12,7 @@ from gair.progress import Progress
 from training.finetune import remote_sensing, species, supervised
 from training.finetune.encoders.opening import SCRATCH, open_encoder
 from training.finetune.fitting import Budget, held_out_count
+from training.finetune.results import Row
 from training.finetune.supervised import CHOOSE_SHARE
 from training.finetune.tasks import KIND_OF, Mode, Pipeline
 
@@ -75,8 +76,8 @@ def run_contender(
     *,
     options: dict[str, Any] | None = None,
     quiet: bool = False,
-) -> tuple[str, list[dict[str, float]]]:
-    """The row's label and the scores of each seed.
+) -> Row:
+    """The row with the scores of each seed.
 
     Raises:
         ModelError: the encoder cannot be had.
@@ -102,7 +103,7 @@ def run_contender(
             advance=progress.advance,
             **(options or {}),
         )
-    return label, scores
+    return Row(label, tuple(scores))
 
 
 def _once(first: Any, make: Callable[[int], Any]) -> Callable[[int], Any]:  # noqa: ANN401

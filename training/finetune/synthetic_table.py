@@ -7,7 +7,8 @@ GeoCLIP's location encoder, where their packages are installed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import dataclasses
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,11 +43,6 @@ class TableOptions:
     """Random weights in the published size of e, beside GeoCLIP."""
     quiet: bool = False
 
-    @property
-    def seed_list(self) -> range:
-        """The seeds."""
-        return range(self.seeds)
-
 
 def synthetic_sections(options: TableOptions) -> Iterator[Section]:
     """The tasks one after another, so that what is finished can be shown."""
@@ -67,7 +63,7 @@ def _street_sections(
         f"{len(tasks.kind.test):,} of {len(size.test_cities)} others"
     )
     memory = _Memory(tasks.kind, "photo", options)
-    frozen = _frozen_rows(options, name, [(options.efficientnet, "ImageNet EfficientNet-Lite0")])
+    frozen = _frozen(options, name, (options.efficientnet, "ImageNet EfficientNet-Lite0, frozen"))
     for title, data, metrics in (
         ("Built-up and tree share around the camera", tasks.surroundings, ("R2", "MAE", "RMSE")),
         ("View along or across the street", tasks.view_direction, ("macro F1", "top-1")),
@@ -75,24 +71,18 @@ def _street_sections(
          ("top-1", "top-3", "macro F1")),
     ):  # fmt: skip
         rows = [memory.row(source, label, data) for source, label in frozen]
-        rows += _fitted_rows(options, name, "street view", data, options.street)
+        for contender in _fitted(options, name):
+            rows.append(_run(contender, "street view", data, options.street, options))
         yield Section(title, "street view", metrics, tuple(rows), about)
 
 
 def _frame_section(options: TableOptions, name: str) -> Section:
     data = synthetic_tasks.segmentation_task(options.size)
-    rows = []
-    for source, mode, label in (
-        (options.model, "probe", f"{name}, frozen"),
-        (f"{SCRATCH}{options.model}", "probe", "the same, random weights, frozen"),
-        (options.model, "finetune", f"{name}, fine-tuned"),
-        (f"{SCRATCH}{options.model}", "finetune", "the same, from scratch"),
-    ):
-        contender = Contender(source, mode, label)  # type: ignore[arg-type]
-        rows.append(
-            _run(contender, "remote sensing", data, options.frames, options,
-                 {"channels": options.channels})
-        )  # fmt: skip
+    frozen = [Contender(source, "probe", text) for source, text in _frozen(options, name)]
+    rows = [
+        _run(contender, "remote sensing", data, options.frames, options, channels=options.channels)
+        for contender in (*frozen, *_fitted(options, name))
+    ]
     about = (
         f"{len(data.classes)} classes of land cover at 10 m under a UPerNet, {len(data.train)} "
         f"frames to learn from, {len(data.test)} of other cities"
@@ -125,8 +115,9 @@ def _place_sections(options: TableOptions, name: str) -> Iterator[Section]:
         ),
     ):
         memory = _Memory(data, "location", options)
-        rows = [memory.row(s, label, data) for s, label in _frozen_rows(options, name, baselines)]
-        rows += _fitted_rows(options, name, "location", data, options.places)
+        rows = [memory.row(s, label, data) for s, label in _frozen(options, name, *baselines)]
+        for contender in _fitted(options, name):
+            rows.append(_run(contender, "location", data, options.places, options))
         classes = f", {len(data.names)} classes" if data.goal == "classification" else ""
         counts = f"{len(data.train):,} to learn from, {len(data.test):,} others{classes}"
         yield Section(title, "location", metrics, tuple(rows), f"{about}; {counts}")
@@ -144,13 +135,10 @@ def _prior_section(
     vectors = supervised.vectors_of(encoder, photos_to_embed)
     prior = synthetic_tasks.with_predictions(prior, vectors, kinds)
     rows = [Row(f"{name}'s photo vectors alone", (species.image_only(prior),))]
-    for source, mode, label in (
-        (options.model, "probe", f"times a prior: {name}, frozen"),
-        (f"{SCRATCH}{options.model}", "probe", "times a prior: the same, random weights, frozen"),
-        (options.geoclip, "probe", "times a prior: GeoCLIP, frozen"),
-        (f"{SCRATCH}{options.model}", "finetune", "times a prior: the same, from scratch"),
-    ):
-        contender = Contender(source, mode, label)  # type: ignore[arg-type]
+    frozen = _frozen(options, name, (options.geoclip, "GeoCLIP, frozen"))
+    contenders = [Contender(source, "probe", text) for source, text in frozen]
+    for contender in (*contenders, _fitted(options, name)[1]):
+        contender = dataclasses.replace(contender, label=f"times a prior: {contender.label}")
         rows.append(_run(contender, "species prior", prior, options.places, options))
     about = (
         f"P(kind | photo) P(kind | place) in {options.size.home.name}; {len(prior.train_labels):,} "
@@ -160,30 +148,21 @@ def _prior_section(
                    ("top-1", "top-3"), tuple(rows), about)  # fmt: skip
 
 
-def _frozen_rows(
-    options: TableOptions, name: str, baselines: Sequence[tuple[str, str]]
-) -> list[tuple[str, str]]:
+def _frozen(options: TableOptions, name: str, *baselines: tuple[str, str]) -> list[tuple[str, str]]:
+    """Encoders that are frozen and the labels of their rows: the model, its shape, baselines."""
     return [
         (options.model, f"{name}, frozen"),
         (f"{SCRATCH}{options.model}", "the same, random weights, frozen"),
-        *((source, label if "frozen" in label else f"{label}, frozen")
-          for source, label in baselines),
-    ]  # fmt: skip
+        *baselines,
+    ]
 
 
-def _fitted_rows(
-    options: TableOptions,
-    name: str,
-    pipeline: Pipeline,
-    data: Any,  # noqa: ANN401
-    budget: Budget,
-) -> list[Row]:
-    return [
-        _run(Contender(options.model, "finetune", f"{name}, fine-tuned"), pipeline, data, budget,
-             options),
-        _run(Contender(f"{SCRATCH}{options.model}", "finetune", "the same, from scratch"),
-             pipeline, data, budget, options),
-    ]  # fmt: skip
+def _fitted(options: TableOptions, name: str) -> tuple[Contender, Contender]:
+    """The model and its shape, both fitted to the labels."""
+    return (
+        Contender(options.model, "finetune", f"{name}, fine-tuned"),
+        Contender(f"{SCRATCH}{options.model}", "finetune", "the same, from scratch"),
+    )
 
 
 def _run(
@@ -191,16 +170,14 @@ def _run(
     pipeline: Pipeline,
     data: Any,  # noqa: ANN401
     budget: Budget,
-    options: TableOptions,
-    more: dict[str, Any] | None = None,
+    table: TableOptions,
+    **options: Any,  # noqa: ANN401
 ) -> Row:
+    seeds, quiet = range(table.seeds), table.quiet
     try:
-        label, scores = run_contender(
-            contender, pipeline, data, budget, options.seed_list, options=more, quiet=options.quiet
-        )
+        return run_contender(contender, pipeline, data, budget, seeds, options=options, quiet=quiet)
     except ModelError as error:
         return Row(contender.label, not_run=str(error))
-    return Row(label, tuple(scores))
 
 
 class _Memory:
@@ -216,7 +193,7 @@ class _Memory:
             vectors = self._of(source, label)
         except ModelError as error:
             return Row(label, not_run=str(error))
-        return Row(label, tuple(supervised.probe(vectors, data, self._options.seed_list)))
+        return Row(label, tuple(supervised.probe(vectors, data, range(self._options.seeds))))
 
     def _of(self, source: str, label: str) -> Vectors:
         from gair.progress import Progress

@@ -27,7 +27,7 @@ from types import FrameType
 from typing import Any
 
 from gair.errors import TrainingError, UsageError
-from gair.files import disk_errors, exclusive, write_whole
+from gair.files import exclusive, make_folder, write_whole
 from gair.progress import say
 from training.pretraining.arguments import Arguments, overlay, read_yaml
 from training.pretraining.checkpointing import newest_step
@@ -150,8 +150,7 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         StorageError: one is at it.
     """
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     refusal = f"another process is training in {folder}: wait for it, or stop it"
     with exclusive(folder / LOCK_FILE, refusal):
         yield

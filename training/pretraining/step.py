@@ -21,8 +21,9 @@ near (0, 0) instead.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,9 @@ from training.pretraining.objective import Embeddings, Objective, ObjectiveOptio
 
 if TYPE_CHECKING:
     from training.dataset.batches.batch import Batch
+
+HalfPrecision = Callable[[], torch.autocast]
+"""A new context each time: autocast keeps weights cast without gradient until its end."""
 
 
 class LocationQueue:
@@ -145,9 +149,11 @@ def train_step(
     if autocast not in (None, torch.bfloat16):
         raise UsageError(f"autocast to {autocast} would need loss scaling: use bfloat16")
     objective.zero_grad(set_to_none=True)
-    half = _Half(batch.photos.device.type, autocast)
+    half = functools.partial(
+        torch.autocast, batch.photos.device.type, autocast, enabled=autocast is not None
+    )
     if chunks == 1:
-        with half.precision():
+        with half():
             embeddings, taught = objective.embed(batch), _taught(objective, [batch])
         losses = _losses(objective, embeddings, taught, queue, options, half)
         _total(losses, options).backward()  # type: ignore[no-untyped-call]
@@ -160,36 +166,20 @@ def train_step(
     return StepLosses(mean[0], terms, objective.temperature.detach())
 
 
-@dataclass(frozen=True)
-class _Half:
-    """The half precision of a step."""
-
-    device_type: str
-    """``cpu`` or ``cuda``."""
-    dtype: torch.dtype | None
-    """None: everything runs in the weights' own precision."""
-
-    def precision(self) -> contextlib.AbstractContextManager[object]:
-        """A new context each time: autocast keeps weights cast without gradient until its end."""
-        if self.dtype is None:
-            return contextlib.nullcontext()
-        return torch.autocast(self.device_type, self.dtype)
-
-
 def _in_chunks(
     objective: Objective,
     pieces: list[Batch],
     queue: LocationQueue,
     options: ObjectiveOptions,
-    half: _Half,
+    half: HalfPrecision,
 ) -> dict[str, Tensor]:
     # First pass, without activations: the embeddings of the whole batch.
     with torch.no_grad():
         parts = []
         for piece in pieces:
-            with half.precision():
+            with half():
                 parts.append(objective.embed(piece).tensors())
-        with half.precision():
+        with half():
             taught = _taught(objective, pieces)
     # The loss of the whole batch ends at these leaves: its gradient with respect to each embedding
     # (and, through the queue and the temperature, to the weights that do not depend on photos).
@@ -201,7 +191,7 @@ def _in_chunks(
     done = 0
     for piece in pieces:
         rows = slice(done, done := done + len(piece.photos))
-        with half.precision():
+        with half():
             again = objective.embed(piece).tensors()
         pairs = [
             (e, leaf.grad[rows])
@@ -218,7 +208,7 @@ def _losses(
     taught: tuple[Tensor, Tensor] | None,
     queue: LocationQueue,
     options: ObjectiveOptions,
-    half: _Half,
+    half: HalfPrecision,
 ) -> dict[str, Tensor]:
     """The terms of this rank's rows."""
     s, z, own = embeddings.s, embeddings.z, embeddings.l
@@ -230,7 +220,7 @@ def _losses(
     if options.losses != "incl":
         in_batch = options.in_batch_locations
         (all_own,), first = _of_all_ranks([own], options.gather and in_batch)
-        with half.precision():
+        with half():
             negatives = objective.model.encode_location(queue.lonlat_deg, normalize=False)
         for name, anchors in (("secl_sv", s), ("secl_rs", z)):
             losses[name] = secl(

@@ -18,12 +18,14 @@ import numpy as np
 import numpy.typing as npt
 import pyproj
 
-from gair.arrays import Bools, Floats
+from gair.arrays import Bools, DigitalNumbers, Floats
+from gair.bands import GAIR_BANDS
+from gair.files import disk_errors, make_folder
 from gair.geo import WEB_MERCATOR_CIRCUMFERENCE_M
 from training.synthetic.noise import hashed, uniform
-from training.synthetic.sentinel import Scene, observe, write_scene
+from training.synthetic.sentinel import FINE, Scene, observe
 from training.synthetic.street import Cameras, Weather, photograph, place_cameras
-from training.synthetic.world import World, draw_world
+from training.synthetic.world import PIXEL_M, World, draw_world
 
 FOOTPRINT_MERCATOR_M = WEB_MERCATOR_CIRCUMFERENCE_M / 2**15
 """Side of a zoom-15 tile."""
@@ -87,27 +89,54 @@ class City:
 
     def write_scenes(self, world: World, folder: Path, dates: int = 2) -> list[Path]:
         """Sentinel-2-like GeoTIFFs, one for each date, oldest first."""
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         rng = self.generator("scenes")
         scenes = sorted((Scene.draw(rng) for _ in range(dates)), key=lambda s: s.acquired)
         paths = []
         for number, scene in enumerate(scenes):
             if number and scene.acquired <= scenes[number - 1].acquired:
                 continue  # two scenes of one day would be one date
-            path = folder / f"{self.name}_{scene.acquired:%Y%m%d}.tif"
-            dn = observe(world, scene, rng)
-            paths.append(
-                write_scene(
-                    path,
-                    dn,
-                    crs=self.crs,
-                    west_north_m=self.west_north_m,
-                    acquired=scene.acquired,
-                    credit=ATTRIBUTION,
-                    licence=LICENCE,
-                )
-            )
+            paths.append(folder / f"{self.name}_{scene.acquired:%Y%m%d}.tif")
+            self._write_scene(paths[-1], scene, observe(world, scene, rng))
         return paths
+
+    def _write_scene(self, path: Path, scene: Scene, dn: DigitalNumbers) -> None:
+        """A scene as a GeoTIFF with named bands, as a real one would be handed over.
+
+        Credit and licence are where readers of imagery look for them, and mark it as synthetic.
+        """
+        import rasterio
+
+        from indexer.imagery.provenance import SYNTHETIC_TAG
+
+        pixel_m = PIXEL_M * FINE
+        with (
+            disk_errors(path),
+            rasterio.open(
+                path,
+                "w",
+                driver="GTiff",
+                width=dn.shape[2],
+                height=dn.shape[1],
+                count=dn.shape[0],
+                dtype="uint16",
+                crs=self.crs,
+                transform=rasterio.transform.from_origin(*self.west_north_m, pixel_m, pixel_m),
+                nodata=0,
+                tiled=True,
+                compress="deflate",
+                predictor=2,
+                zlevel=1,
+            ) as raster,
+        ):
+            raster.write(dn)
+            raster.descriptions = GAIR_BANDS
+            raster.update_tags(
+                TIFFTAG_DATETIME=scene.acquired.strftime("%Y:%m:%d 10:30:00"),
+                TIFFTAG_IMAGEDESCRIPTION=ATTRIBUTION,
+                TIFFTAG_COPYRIGHT=LICENCE,
+                **{SYNTHETIC_TAG: ATTRIBUTION},
+            )
 
     def generator(self, purpose: str) -> np.random.Generator:
         """A generator of this city's own for one purpose, the same on every machine."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from gair.arrays import Floats
 from gair.errors import UsageError
-from gair.files import disk_errors, write_whole
+from gair.files import disk_errors, make_folder, write_whole
 from gair.progress import Progress
 from training.synthetic.city import LICENCE, City, StreetPhoto, cameras_in, take_photos
 from training.synthetic.noise import Reals
@@ -66,8 +66,7 @@ def write_city(
         UsageError: too little of the city is wanted.
         StorageError: the disk refused.
     """
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     world = city.draw()
     city.write_scenes(world, folder / IMAGERY, dates)
     album = _Album(city, world, folder, wanted, quiet)
@@ -92,8 +91,7 @@ class _Album:
 
     def write(self, purpose: str, count: int, subfolder: str, manifest: str) -> Path:
         """Photos and their manifest, whose path is returned; ``purpose`` seeds the places."""
-        with disk_errors(self.folder):
-            (self.folder / subfolder).mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder / subfolder)
         rng = self.city.generator(purpose)
         cameras, lonlat_deg = self._places(rng, count)
         text = io.StringIO()

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from pathlib import Path
 
 import numpy as np
 
@@ -45,61 +44,40 @@ _GROUPS: dict[str, tuple[int, ...]] = {
     "water": (WATER,),
 }
 
-# Rows: B2 B3 B4 B5 B6 B7 B8 B8A B11 B12. Columns: red, green, blue of the surface, constant.
-_VISIBLE = [(0.0, 0.03, 0.39, 0.009), (0.03, 0.405, 0.03, 0.009), (0.42, 0.03, 0.0, 0.009)]
-_SPECTRA: dict[str, list[tuple[float, float, float, float]]] = {
-    "roof": [
-        *_VISIBLE,
-        (0.39, 0.03, 0.03, 0.018),
-        (0.33, 0.09, 0.045, 0.024),
-        (0.3, 0.12, 0.075, 0.024),
-        (0.27, 0.15, 0.09, 0.03),
-        (0.27, 0.15, 0.105, 0.03),
-        (0.45, 0.0, -0.15, 0.084),
-        (0.42, -0.09, -0.09, 0.078),
-    ],
-    "hard": [
-        *_VISIBLE,
-        (0.39, 0.03, 0.0, 0.012),
-        (0.375, 0.045, 0.0, 0.012),
-        (0.36, 0.06, 0.0, 0.018),
-        (0.36, 0.06, 0.0, 0.018),
-        (0.36, 0.06, 0.0, 0.018),
-        (0.33, 0.09, 0.0, 0.036),
-        (0.3, 0.09, 0.0, 0.036),
-    ],
-    "open": [
-        *_VISIBLE,
-        (0.33, 0.18, -0.15, 0.036),
-        (0.03, 0.75, -0.675, 0.084),
-        (-0.03, 0.87, -0.75, 0.096),
-        (-0.03, 0.9, -0.75, 0.102),
-        (0.0, 0.9, -0.75, 0.102),
-        (0.51, 0.03, -0.09, 0.06),
-        (0.54, -0.12, -0.06, 0.036),
-    ],
-    "water": [
-        *_VISIBLE,
-        (0.09, 0.15, 0.0, 0.006),
-        (0.03, 0.09, 0.0, 0.006),
-        (0.0, 0.075, 0.0, 0.006),
-        (0.0, 0.06, 0.0, 0.006),
-        (0.0, 0.06, 0.0, 0.006),
-        (0.0, 0.03, 0.0, 0.003),
-        (0.0, 0.03, 0.0, 0.003),
-    ],
+# Rows: what a surface reflects of its red, its green, its blue, and anyway. Columns: the ten bands.
+_SPECTRA: dict[str, tuple[tuple[float, ...], ...]] = {
+    "roof": (
+        (0.0, 0.03, 0.42, 0.39, 0.33, 0.3, 0.27, 0.27, 0.45, 0.42),
+        (0.03, 0.405, 0.03, 0.03, 0.09, 0.12, 0.15, 0.15, 0.0, -0.09),
+        (0.39, 0.03, 0.0, 0.03, 0.045, 0.075, 0.09, 0.105, -0.15, -0.09),
+        (0.009, 0.009, 0.009, 0.018, 0.024, 0.024, 0.03, 0.03, 0.084, 0.078),
+    ),
+    "hard": (
+        (0.0, 0.03, 0.42, 0.39, 0.375, 0.36, 0.36, 0.36, 0.33, 0.3),
+        (0.03, 0.405, 0.03, 0.03, 0.045, 0.06, 0.06, 0.06, 0.09, 0.09),
+        (0.39, 0.03, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
+        (0.009, 0.009, 0.009, 0.012, 0.012, 0.018, 0.018, 0.018, 0.036, 0.036),
+    ),
+    "open": (
+        (0.0, 0.03, 0.42, 0.33, 0.03, -0.03, -0.03, 0.0, 0.51, 0.54),
+        (0.03, 0.405, 0.03, 0.18, 0.75, 0.87, 0.9, 0.9, 0.03, -0.12),
+        (0.39, 0.03, 0.0, -0.15, -0.675, -0.75, -0.75, -0.75, -0.09, -0.06),
+        (0.009, 0.009, 0.009, 0.036, 0.084, 0.096, 0.102, 0.102, 0.06, 0.036),
+    ),
+    "water": (
+        (0.0, 0.03, 0.42, 0.09, 0.03, 0.0, 0.0, 0.0, 0.0, 0.0),
+        (0.03, 0.405, 0.03, 0.15, 0.09, 0.075, 0.06, 0.06, 0.03, 0.03),
+        (0.39, 0.03, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
+        (0.009, 0.009, 0.009, 0.006, 0.006, 0.006, 0.006, 0.006, 0.003, 0.003),
+    ),
+    "leaf": (
+        (0.0, 0.03, 0.42, 0.21, 0.06, 0.03, 0.03, 0.03, 0.24, 0.21),
+        (0.03, 0.405, 0.03, 0.24, 0.69, 0.78, 0.81, 0.81, 0.33, 0.15),
+        (0.39, 0.03, 0.0, -0.15, -0.6, -0.75, -0.75, -0.75, -0.3, -0.18),
+        (0.009, 0.009, 0.009, 0.024, 0.09, 0.12, 0.132, 0.132, 0.048, 0.024),
+    ),
 }
 _SPECTRA["lawn"] = _SPECTRA["open"]
-_SPECTRA["leaf"] = [
-    *_VISIBLE,
-    (0.21, 0.24, -0.15, 0.024),
-    (0.06, 0.69, -0.6, 0.09),
-    (0.03, 0.78, -0.75, 0.12),
-    (0.03, 0.81, -0.75, 0.132),
-    (0.03, 0.81, -0.75, 0.132),
-    (0.24, 0.33, -0.3, 0.048),
-    (0.21, 0.15, -0.18, 0.024),
-]
 
 
 @dataclass(frozen=True)
@@ -149,7 +127,8 @@ def observe(world: World, scene: Scene, rng: np.random.Generator) -> DigitalNumb
             continue
         share = _block_mean(np.where(member, light, np.float32(0)))
         colour = [_block_mean(np.where(member, linear[..., k], np.float32(0))) for k in range(3)]
-        for band, (red, green, blue, constant) in enumerate(_SPECTRA[group]):
+        spectra = zip(*_SPECTRA[group], strict=True)
+        for band, (red, green, blue, constant) in enumerate(spectra):
             vigour = scene.vigour if group in ("leaf", "lawn", "open") and 4 <= band <= 7 else 1.0
             # Linear in the colour and in the share of the surface, so a mixed pixel is the mean of
             # what its parts would give.
@@ -163,56 +142,6 @@ def observe(world: World, scene: Scene, rng: np.random.Generator) -> DigitalNumb
     dn += rng.standard_normal(dn.shape, dtype=np.float32) * np.float32(scene.noise_dn)
     observed: DigitalNumbers = np.clip(dn, 1, 10_000).astype(np.uint16)
     return observed
-
-
-def write_scene(
-    path: Path,
-    dn: DigitalNumbers,
-    *,
-    crs: str,
-    west_north_m: tuple[float, float],
-    acquired: date,
-    credit: str,
-    licence: str,
-) -> Path:
-    """A scene as a GeoTIFF with named bands, as a real one would be handed over.
-
-    ``credit`` and ``licence`` are where readers of imagery look for them, and mark it as synthetic.
-    """
-    import rasterio
-
-    from gair.files import disk_errors
-    from indexer.imagery.provenance import SYNTHETIC_TAG
-
-    pixel_m = PIXEL_M * FINE
-    with (
-        disk_errors(path),
-        rasterio.open(
-            path,
-            "w",
-            driver="GTiff",
-            width=dn.shape[2],
-            height=dn.shape[1],
-            count=dn.shape[0],
-            dtype="uint16",
-            crs=crs,
-            transform=rasterio.transform.from_origin(*west_north_m, pixel_m, pixel_m),
-            nodata=0,
-            tiled=True,
-            compress="deflate",
-            predictor=2,
-            zlevel=1,
-        ) as raster,
-    ):
-        raster.write(dn)
-        raster.descriptions = GAIR_BANDS
-        raster.update_tags(
-            TIFFTAG_DATETIME=acquired.strftime("%Y:%m:%d 10:30:00"),
-            TIFFTAG_IMAGEDESCRIPTION=credit,
-            TIFFTAG_COPYRIGHT=licence,
-            **{SYNTHETIC_TAG: credit},
-        )
-    return path
 
 
 def _sunlight(world: World, scene: Scene) -> Reals:

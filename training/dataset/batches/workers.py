@@ -39,7 +39,7 @@ def made_by_workers(
     loader: DataLoader[MadeBatch | GairError] = DataLoader(
         _Made(maker),
         batch_size=None,
-        sampler=_Tasks(tasks),
+        sampler=tasks,
         num_workers=workers,
         prefetch_factor=prefetch,
         collate_fn=_unchanged,
@@ -93,16 +93,6 @@ class _Made(Dataset[MadeBatch | GairError]):
             return self._maker.make(task)
         except GairError as error:  # handed over: raised here it would arrive as a traceback
             return error
-
-
-class _Tasks:
-    """Tasks as the DataLoader wants them: something that can be iterated once."""
-
-    def __init__(self, tasks: Iterator[BatchTask]) -> None:
-        self._tasks = tasks
-
-    def __iter__(self) -> Iterator[BatchTask]:
-        return self._tasks
 
 
 def _unchanged(made: Any) -> Any:  # noqa: ANN401

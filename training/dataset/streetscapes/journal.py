@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Self
 
 from gair.errors import DatasetError, StorageError
-from gair.files import disk_errors, write_whole
+from gair.files import make_folder, write_whole
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS outcomes (key TEXT PRIMARY KEY, outcome TEXT NOT NULL) WITHOUT ROWID;
@@ -74,8 +74,7 @@ class Journal:
         self._folder = folder
 
     def __enter__(self) -> Self:
-        with disk_errors(self._folder):
-            self._folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder)
         path = self._folder / "journal.sqlite"
         with self._refusals():
             self._database = sqlite3.connect(path, timeout=0.2, isolation_level=None)
@@ -171,8 +170,7 @@ def photo_path(folder: Path, key: str) -> Path:
 def keep_photo(folder: Path, key: str, jpeg: bytes) -> None:
     """Write a photo's file, whole or not at all; from any thread."""
     path = photo_path(folder, key)
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     write_whole(path, jpeg)
 
 

@@ -26,7 +26,7 @@ import pyarrow as pa
 import shapely
 
 from gair.errors import DatasetError, DownloadError, UsageError
-from gair.files import disk_errors, write_whole
+from gair.files import make_folder, write_whole
 from gair.progress import Progress
 from indexer.photos.exif_tags import parse_date, parse_heading_deg
 from indexer.regions.region import Region
@@ -89,8 +89,7 @@ class Lister:
             if path.is_file():
                 return path.read_bytes()
             answer = ask(tile)
-            with disk_errors(path):
-                path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             write_whole(path, answer)
             return answer
 
