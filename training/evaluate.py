@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gair.command import run_command
+from gair.command import run_parsed
 from gair.errors import TrainingError, UsageError
+from gair.fields import add_fields, from_namespace, option
 
 if TYPE_CHECKING:
     from gair.config import QueryMode
@@ -107,34 +108,63 @@ examples:
 """
 
 
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """Which models are measured, and on how much."""
+
+    models: tuple[str, ...] = option((), positional=True, metavar="MODEL")
+    """Folders, or shipped:NAME."""
+    out: Path = option(Path("evaluation"), metavar="DIR")
+    """Cities and tables."""
+    photos: int = 2000
+    """Of each city."""
+    ablate: Path | None = option(None, metavar="DATASET")
+    """Train the variants on this data set, too."""
+    variants: tuple[Variant, ...] | None = option(
+        None,
+        many="word",
+        parse=lambda text: variants_named([name for name in text.split(",") if name]),
+        metavar="NAME,...",
+    )
+    """Which variants (default: both,incl,secl,bilinear,mean; also noise-25, -50, -100, -200: photos
+    that many metres off)."""
+    steps: int = 1500
+    """Length of each variant's run."""
+
+    def __post_init__(self) -> None:
+        if not self.models and self.ablate is None:
+            raise UsageError("nothing to evaluate: name `models`, or a data set to `ablate`")
+        if self.variants is not None and self.ablate is None:
+            raise UsageError("`variants` says what to train: give the data set with `ablate`")
+        if self.photos < 1 or self.steps < 1:
+            raise UsageError("`photos` and `steps` must be 1 or more")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Evaluate, print the tables, write them; returns the exit status."""
-    arguments = _parser().parse_args(argv)
-    return run_command(
-        lambda: evaluate(arguments),
-        interrupted="interrupted: what is finished is kept in the output folder",
+    parser = argparse.ArgumentParser(
+        prog="python -m training.evaluate",
+        description=__doc__,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    add_fields(parser, EvaluateOptions)
+    parser.set_defaults(run=lambda parsed: evaluate(from_namespace(EvaluateOptions, parsed)))
+    stopped = "interrupted: what is finished is kept in the output folder"
+    return run_parsed(parser, argv, interrupted=stopped)
 
 
-def evaluate(arguments: argparse.Namespace) -> int:
+def evaluate(options: EvaluateOptions) -> int:
     """Gather the models, search both cities with each, write the tables."""
-    from gair.files import disk_errors, write_whole
+    from gair.files import make_folder, write_whole
 
-    if not arguments.models and arguments.ablate is None:
-        raise UsageError("nothing to evaluate: name model folders, or --ablate DATASET")
-    if arguments.variants is not None and arguments.ablate is None:
-        raise UsageError("--variants says what to train: give the data set with --ablate")
-    _variants(arguments)  # a wrong name is said before hours of work
-    if arguments.photos < 1 or arguments.steps < 1:
-        raise UsageError("--photos and --steps must be 1 or more")
-    out: Path = arguments.out
-    with disk_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
+    out = options.out
+    make_folder(out)
     unseen: list[dict[str, Any]] = []
     seen: list[dict[str, Any]] = []
-    for label, model, modes, is_ablation in _models(arguments):
-        unseen += _unseen_rows(label, model, modes, arguments)
-        seen += _seen_rows(label, model, modes[0], arguments, is_ablation)
+    for label, model, modes, is_ablation in _models(options):
+        unseen += _unseen_rows(label, model, modes, options)
+        seen += _seen_rows(label, model, modes[0], options, is_ablation)
     text = markdown(unseen, seen)
     write_whole(out / "evaluation.md", text.encode())
     rows = json.dumps({"unseen": unseen, "seen": seen}, indent=1)
@@ -143,57 +173,46 @@ def evaluate(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _models(
-    arguments: argparse.Namespace,
-) -> Iterator[tuple[str, Gair, tuple[QueryMode, ...], bool]]:
+def _models(options: EvaluateOptions) -> Iterator[tuple[str, Gair, tuple[QueryMode, ...], bool]]:
     """(label, model, how to read it: its own way first, whether it is of the ablation)."""
     from gair.model import Gair
 
-    for source in arguments.models:
+    for source in options.models:
         model = Gair.from_pretrained(source)
         yield model.info.name, model, ("nili", "bilinear", "mean"), False
-    if arguments.ablate is None:
+    if options.ablate is None:
         return
-    for variant in _variants(arguments):
-        folder = train_variant(variant, arguments.ablate, arguments.out / "runs", arguments.steps)
-        label = f"{arguments.steps:,} steps: {variant.label}"
+    for variant in VARIANTS if options.variants is None else options.variants:
+        folder = train_variant(variant, options.ablate, options.out / "runs", options.steps)
+        label = f"{options.steps:,} steps: {variant.label}"
         yield label, Gair.from_pretrained(folder), (variant.mode,), True
 
 
-def _variants(arguments: argparse.Namespace) -> tuple[Variant, ...]:
-
-    if arguments.variants is None:
-        return VARIANTS
-    return variants_named([name for name in arguments.variants.split(",") if name])
-
-
 def _unseen_rows(
-    label: str, model: Gair, modes: Sequence[QueryMode], arguments: argparse.Namespace
+    label: str, model: Gair, modes: Sequence[QueryMode], options: EvaluateOptions
 ) -> list[dict[str, Any]]:
     """A row for each reading of the model, from imagery alone."""
-    from training.experiments.city_search import Ground, Searched, city_files
+    from training.experiments.city_search import Searched, city_files
     from training.synthetic.dataset import UNSEEN_CITY
 
-    ground = Ground(UNSEEN_CITY, only_held_out=False)
-    home = city_files(ground, arguments.out / "cities", arguments.photos)
+    home = city_files(UNSEEN_CITY, options.out / "cities", options.photos)
     rows = []
     for number, mode in enumerate(modes):
-        searched = Searched(model, mode, home, arguments.out / "indexes")
+        searched = Searched(model, mode, home, options.out / "indexes")
         read = "" if not number else f", frames read by {mode}"
         rows.append({"label": f"{label}{read}", **searched.metrics(1, 0)})
     return rows
 
 
 def _seen_rows(
-    label: str, model: Gair, mode: QueryMode, arguments: argparse.Namespace, brief: bool
+    label: str, model: Gair, mode: QueryMode, options: EvaluateOptions, brief: bool
 ) -> list[dict[str, Any]]:
     """Rows for imagery, locations and both on held-out blocks of the seen city."""
-    from training.experiments.city_search import Ground, Searched, city_files
+    from training.experiments.city_search import Searched, city_files
     from training.synthetic.dataset import SEEN_CITY
 
-    ground = Ground(SEEN_CITY, only_held_out=True)
-    home = city_files(ground, arguments.out / "cities", arguments.photos)
-    searched = Searched(model, mode, home, arguments.out / "indexes")
+    home = city_files(SEEN_CITY, options.out / "cities", options.photos, only_held_out=True)
+    searched = Searched(model, mode, home, options.out / "indexes")
     weights = {"imagery": (1.0, 0.0), "location": (0.0, 1.0), "imagery + location": (0.5, 0.5)}
     if brief:
         del weights["location"]
@@ -245,33 +264,6 @@ def _line(label: str, recalls: Sequence[float], error_m: float) -> str:
 
 def _distance(radius_m: float) -> str:
     return f"{radius_m / 1000:g} km" if radius_m >= 1000 else f"{radius_m:g} m"
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m training.evaluate",
-        description=__doc__,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("models", nargs="*", metavar="MODEL", help="folders, or shipped:NAME")
-    parser.add_argument(
-        "--out", type=Path, default=Path("evaluation"), metavar="DIR", help="cities and tables"
-    )
-    parser.add_argument("--photos", type=int, default=2000, help="of each city (default 2000)")
-    parser.add_argument(
-        "--ablate", type=Path, metavar="DATASET", help="train the variants on this data set, too"
-    )
-    parser.add_argument(
-        "--variants",
-        metavar="NAME,...",
-        help="which variants (default both,incl,secl,bilinear,mean; also noise-25, -50, -100, "
-        "-200: photos that many metres off)",
-    )
-    parser.add_argument(
-        "--steps", type=int, default=1500, help="length of each variant's run (default 1500)"
-    )
-    return parser
 
 
 if __name__ == "__main__":

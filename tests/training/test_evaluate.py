@@ -19,7 +19,7 @@ from gair.info import ModelInfo
 from gair.model import Gair
 from training import evaluate
 from training.evaluate import main, table
-from training.experiments.city_search import Ground, Searched, city_files, read_truth
+from training.experiments.city_search import Searched, city_files, read_truth
 from training.synthetic import dataset
 from training.synthetic.city import BLOCK_M, BUFFER_M, HELD_OUT_SHARE, City, held_out
 
@@ -37,8 +37,8 @@ def demo_shaped_model() -> Gair:
 def small_cities(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An output folder whose cities are written already."""
     folder = tmp_path_factory.mktemp("evaluation")
-    for ground in (Ground(UNSEEN, only_held_out=False), Ground(SEEN, only_held_out=True)):
-        city_files(ground, folder / "cities", PHOTOS)
+    city_files(UNSEEN, folder / "cities", PHOTOS)
+    city_files(SEEN, folder / "cities", PHOTOS, only_held_out=True)
     return folder
 
 
@@ -65,7 +65,7 @@ def test_held_out_blocks_are_a_fifth_and_grow_by_the_buffer() -> None:
 
 
 def test_photos_of_the_seen_city_come_from_held_out_blocks(small_cities: Path) -> None:
-    home = city_files(Ground(SEEN, only_held_out=True), small_cities / "cities", PHOTOS)
+    home = city_files(SEEN, small_cities / "cities", PHOTOS, only_held_out=True)
     paths, lonlat_deg = read_truth(home)
     assert len(paths) == PHOTOS
     corner = SEEN.lonlat_deg([0.0], [0.0])[0]
@@ -75,15 +75,15 @@ def test_photos_of_the_seen_city_come_from_held_out_blocks(small_cities: Path) -
 
 
 def test_a_city_is_written_once(small_cities: Path) -> None:
-    home = city_files(Ground(UNSEEN, only_held_out=False), small_cities / "cities", PHOTOS)
+    home = city_files(UNSEEN, small_cities / "cities", PHOTOS)
     before = (home / "photos.csv").stat().st_mtime_ns
-    again = city_files(Ground(UNSEEN, only_held_out=False), small_cities / "cities", PHOTOS)
+    again = city_files(UNSEEN, small_cities / "cities", PHOTOS)
     assert again == home
     assert (home / "photos.csv").stat().st_mtime_ns == before
 
 
 def test_a_broken_photo_is_a_miss(small_cities: Path, tmp_path: Path) -> None:
-    home = city_files(Ground(UNSEEN, only_held_out=False), tmp_path / "cities", 3)
+    home = city_files(UNSEEN, tmp_path / "cities", 3)
     paths, _ = read_truth(home)
     for path in paths:
         path.write_bytes(b"no photo")

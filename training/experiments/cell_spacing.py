@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gair.arrays import Floats
-from gair.command import run_command
+from gair.command import run_parsed
 from gair.errors import UsageError
 from gair.fields import add_fields, from_namespace, option
 from gair.geo import haversine_m
@@ -208,45 +208,47 @@ def table_text(rows: Rows) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line."""
-    arguments = _parser().parse_args(argv)
-    return run_command(lambda: _run(arguments), interrupted="interrupted")
+    parser = argparse.ArgumentParser(
+        prog="python -m training.experiments.cell_spacing",
+        description="Error and size against the spacing of cells, with and without refinement.",
+    )
+    add_fields(parser, _Arguments)
+    parser.set_defaults(run=lambda parsed: _run(from_namespace(_Arguments, parsed)))
+    return run_parsed(parser, argv, interrupted="interrupted")
 
 
-def _run(arguments: argparse.Namespace) -> int:
+@dataclass(frozen=True)
+class _Arguments:
+    """What a command line gives."""
+
+    imagery: Path = option(positional=True)
+    """Sentinel-2 files; all they cover is indexed."""
+    photos: Path = option(positional=True)
+    """A folder of photos with GPS, or a manifest."""
+    model: str = option(metavar="MODEL")
+    """Folder, or shipped:NAME."""
+    resolutions: tuple[int, ...] = option(RESOLUTIONS, many="commas", metavar="R,R,...")
+    """Of H3."""
+    options: SpacingOptions = SpacingOptions()
+    """How photos are searched and judged."""
+    json: bool = False
+    """Rows as JSON."""
+
+
+def _run(arguments: _Arguments) -> int:
     from gair.model import Gair
     from indexer.imagery import open_imagery
     from indexer.photos.vectors import photo_vectors
     from indexer.search.geolocator import Geolocator
 
     model = Gair.from_pretrained(arguments.model)
-    options = from_namespace(SpacingOptions, arguments)
     with open_imagery(arguments.imagery) as imagery:
         with tempfile.TemporaryDirectory() as folder:
             index, _ = _built(imagery, model, min(arguments.resolutions), Path(folder))
             photos = photo_vectors(Geolocator(index, model), arguments.photos, cache=None)
-        rows = spacing_table(imagery, model, photos, arguments.resolutions, options)
+        rows = spacing_table(imagery, model, photos, arguments.resolutions, arguments.options)
     print(json.dumps(rows, indent=1) if arguments.json else table_text(rows))
     return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m training.experiments.cell_spacing",
-        description="Error and size against the spacing of cells, with and without refinement.",
-    )
-    parser.add_argument("imagery", type=Path, help="Sentinel-2 files; all they cover is indexed")
-    parser.add_argument("photos", type=Path, help="a folder of photos with GPS, or a manifest")
-    parser.add_argument("--model", required=True, metavar="MODEL", help="folder, or shipped:NAME")
-    parser.add_argument(
-        "--resolutions",
-        type=lambda text: tuple(int(word) for word in text.split(",")),
-        default=RESOLUTIONS,
-        metavar="R,R,...",
-        help="of H3 (default 9,10,11)",
-    )
-    add_fields(parser, SpacingOptions)
-    parser.add_argument("--json", action="store_true", help="rows as JSON")
-    return parser
 
 
 if __name__ == "__main__":

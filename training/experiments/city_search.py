@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,22 +29,19 @@ if TYPE_CHECKING:
     from gair.model import Gair
 
 
-@dataclass(frozen=True)
-class Ground:
-    """A city to be searched and the photos to search for."""
+def city_files(city: City, folder: Path, photos: int, *, only_held_out: bool = False) -> Path:
+    """The city's files, written unless they are there already; returns their folder.
 
-    city: City
-    only_held_out: bool
-    """Whether photos come from held-out blocks only."""
-
-
-def city_files(ground: Ground, folder: Path, photos: int) -> Path:
-    """The city's files, written unless they are there already; returns their folder."""
-    city = ground.city
-    held = "-held-out" if ground.only_held_out else ""
+    Args:
+        city: to be searched.
+        folder: gets a folder for it.
+        photos: how many to search for.
+        only_held_out: whether they come from held-out blocks only.
+    """
+    held = "-held-out" if only_held_out else ""
     home = folder / f"{city.name}{held}-{city.side_m:.0f}m-{photos}"
     if not (home / MANIFEST).is_file():  # written last
-        inside = functools.partial(held_out, city.seed) if ground.only_held_out else None
+        inside = functools.partial(held_out, city.seed) if only_held_out else None
         write_city(city, home, photos=photos, dates=1, wanted=inside)
     return home
 

@@ -172,15 +172,7 @@ def _fetch(
     sources = {photo.source for photo in wanted if photo.key not in settled}
     provider_of = providers(web, options.endpoints, token(options, sources), options.fetch.max_px)
     fetcher = PhotoFetcher(web, provider_of, options.work, options.fetch)
-    fetched = fetch_all(
-        wanted,
-        fetcher,
-        web,
-        journal,
-        settled=settled,
-        concurrency=options.fetch.concurrency,
-        quiet=options.quiet,
-    )
+    fetched = fetch_all(wanted, fetcher, journal, settled=settled, quiet=options.quiet)
     if fetched.failures and not options.accept_missing:
         raise DownloadError(
             f"{len(fetched.failures):,} of {len(wanted):,} photos cannot be had now, such as "

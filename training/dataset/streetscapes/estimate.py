@@ -21,7 +21,7 @@ REQUEST_S = 0.5
 """From a question to its answer, stated: a distant server and a photo of 1,024 pixels."""
 PHOTO_BYTES = 200_000
 """Of a photo of 1,024 pixels on the wire and on the disk; 15 at quality 90 have 207,000."""
-PHOTO_REQUESTS = 2.0
+PHOTO_REQUESTS = 2
 """Where a photo's file is, and the file."""
 TILE_BYTES = 200_000
 """Of a coverage tile, stated."""
@@ -44,29 +44,28 @@ class Estimate:
     footprints: int
     """Of the photos chosen from tables."""
     dates: int
-    effort: Effort | None
-    """What was measured, if anything was."""
+    effort: Effort
+    """What fetching takes, measured or stated."""
+    measured: bool
     concurrency: int
     selection: Selection
 
     @property
     def requests(self) -> int:
         """To be made."""
-        each = self.effort.requests / self.effort.photos if self.effort else PHOTO_REQUESTS
+        each = self.effort.requests / self.effort.photos
         return self.tiles + math.ceil((self.photos + self.listed) * each)
 
     @property
     def bytes_in(self) -> float:
         """To come in."""
-        each = self.effort.bytes_in / self.effort.photos if self.effort else PHOTO_BYTES
+        each = self.effort.bytes_in / self.effort.photos
         return self.tiles * TILE_BYTES + (self.photos + self.listed) * each
 
     @property
     def photos_a_s(self) -> float:
         """Photos fetched in a second."""
-        if self.effort:
-            return self.effort.photos / self.effort.seconds
-        return self.concurrency / (PHOTO_REQUESTS * REQUEST_S)
+        return self.effort.photos / self.effort.seconds
 
     @property
     def seconds(self) -> float:
@@ -82,7 +81,7 @@ class Estimate:
         photos = self.photos + self.listed
         frames = self.footprints * self.dates
         disk = photos * PHOTO_BYTES * 2 + frames * FRAME_BYTES
-        basis = "measured in this build so far" if self.effort else "stated, not measured"
+        basis = "measured in this build so far" if self.measured else "stated, not measured"
         return [
             f"photos: {self.selection.candidates:,} in the tables, {self.photos:,} chosen"
             + (f"; areas add at most {self.listed:,} ({self.tiles:,} tiles)" if self.tiles else ""),
@@ -120,13 +119,16 @@ def estimate(options: StreetscapesOptions) -> Estimate:
         listed += min(chosen.per_city, chosen.per_cell * cells)
     if chosen.photos is not None:
         listed = min(listed, chosen.photos - len(table))
+    concurrency, measured = options.fetch.concurrency, measured_effort(options.work)
+    stated = Effort(1, PHOTO_REQUESTS, PHOTO_BYTES, PHOTO_REQUESTS * REQUEST_S / concurrency)
     return Estimate(
         photos=len(table),
         listed=listed,
         tiles=tiles,
         footprints=len(squares),
         dates=options.dates_per_footprint,
-        effort=measured_effort(options.work),
-        concurrency=options.fetch.concurrency,
+        effort=measured or stated,
+        measured=measured is not None,
+        concurrency=concurrency,
         selection=selection,
     )

@@ -93,10 +93,10 @@ class PhotoFetcher:
     def __init__(
         self, web: Web, providers: dict[str, Provider], folder: Path, options: FetchOptions
     ) -> None:
-        self._web = web
+        self.web = web
+        self.options = options
         self._providers = providers
         self._folder = folder
-        self._options = options
 
     def fetch(self, wanted: Wanted) -> Outcome:
         """Get a photo and keep its file if it is good enough.
@@ -112,7 +112,7 @@ class PhotoFetcher:
                 return Outcome(GONE)
             if reason := self._doubt(wanted, facts):
                 return Outcome(reason)
-            reply = self._web.get(facts.file_url)
+            reply = self.web.get(facts.file_url)
             if reply.status in (404, 410):
                 return Outcome(GONE)
             if reply.status != 200:  # 403: the address has expired
@@ -129,7 +129,7 @@ class PhotoFetcher:
         raise DownloadError(f"{wanted.key} cannot be had: {problem}: run again later")
 
     def _doubt(self, wanted: Wanted, facts: PhotoFacts) -> str:
-        if facts.panorama and not self._options.panoramas:
+        if facts.panorama and not self.options.panoramas:
             return PANORAMA
         lonlat_deg = facts.lonlat_deg
         # "Not at most" rather than "more": NaN is in doubt, too.
@@ -138,7 +138,7 @@ class PhotoFetcher:
         return ""
 
     def _judged(self, wanted: Wanted, facts: PhotoFacts, photo: Photo, content: bytes) -> Outcome:
-        rgb, options = photo.rgb, self._options
+        rgb, options = photo.rgb, self.options
         if max(rgb.size) < options.min_px:
             return Outcome(TINY, complaint=f"{wanted.key} has {rgb.width} x {rgb.height} pixels")
         if not options.panoramas and rgb.width >= 2 * rgb.height:
@@ -172,11 +172,9 @@ class Fetched:
 def fetch_all(
     wanted: Sequence[Wanted],
     fetcher: PhotoFetcher,
-    web: Web,
     journal: Journal,
     *,
     settled: Mapping[str, Outcome],
-    concurrency: int,
     quiet: bool,
 ) -> Fetched:
     """Fetch what is not settled yet.
@@ -184,27 +182,26 @@ def fetch_all(
     Args:
         wanted: photos that were chosen.
         fetcher: fetches one.
-        web: by which it does.
         journal: where to note what came of each.
         settled: what it has noted before.
-        concurrency: photos on their way at a time.
         quiet: without progress.
 
     Raises:
         DownloadError: a provider refuses, or too many photos in a row cannot be had.
         StorageError: the disk refused.
     """
+    web, concurrency = fetcher.web, fetcher.options.concurrency
     outcomes = dict(settled)
     open_ones = [photo for photo in wanted if photo.key not in outcomes]
     failures: list[str] = []
     in_a_row = 0
-    with (
-        Progress("fetching", len(wanted), "photo", quiet=quiet) as progress,
-        ThreadPoolExecutor(concurrency, thread_name_prefix="fetch") as pool,
-    ):
-        progress.skip(len(wanted) - len(open_ones))
-        meter = _Meter(web, journal)
-        try:
+    meter = _Meter(web, journal)
+    try:
+        with (
+            Progress("fetching", len(wanted), "photo", quiet=quiet) as progress,
+            web.threads(concurrency) as pool,
+        ):
+            progress.skip(len(wanted) - len(open_ones))
             for photo, future in _in_flight(pool, fetcher, open_ones, 2 * concurrency):
                 try:
                     outcome = future.result()
@@ -221,12 +218,8 @@ def fetch_all(
                     journal.settle(photo.key, outcome)
                     meter.settled()
                 progress.advance(1, f"{web.traffic.bytes_in / 1e6:,.1f} MB")
-        except BaseException:  # Ctrl-C, too: threads that wait for a server would hold it up
-            web.stop()
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-        finally:
-            meter.note()
+    finally:
+        meter.note()
     return Fetched(outcomes, tuple(failures))
 
 

@@ -17,7 +17,6 @@ import gzip
 import json
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,20 +95,15 @@ class Lister:
         tables = []
         with (
             Progress(f"listing {source}", total, "tile", quiet=self.quiet) as progress,
-            ThreadPoolExecutor(self.concurrency, thread_name_prefix="list") as pool,
+            self.web.threads(self.concurrency) as pool,
         ):
-            try:
-                for region, here in zip(regions, tiles, strict=True):
-                    shapely.prepare(region.geometry)
-                    rows: list[dict[str, Any]] = []
-                    for tile, answer in zip(here, pool.map(content, here), strict=True):
-                        rows += _inside(region, source, rows_of(tile, answer))
-                        progress.advance(1, f"{self.web.traffic.bytes_in / 1e6:,.1f} MB")
-                    tables.append(pa.Table.from_pylist(rows, schema=SCHEMA))
-            except BaseException:
-                self.web.stop()
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
+            for region, here in zip(regions, tiles, strict=True):
+                shapely.prepare(region.geometry)
+                rows: list[dict[str, Any]] = []
+                for tile, answer in zip(here, pool.map(content, here), strict=True):
+                    rows += _inside(region, source, rows_of(tile, answer))
+                    progress.advance(1, f"{self.web.traffic.bytes_in / 1e6:,.1f} MB")
+                tables.append(pa.Table.from_pylist(rows, schema=SCHEMA))
         return tables
 
     def _mapillary_tile(self, tile: Tile) -> bytes:

@@ -12,13 +12,15 @@ one from all threads. Proxies of the environment are used, but not for this mach
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import logging
 import random
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Self
@@ -121,6 +123,17 @@ class Web:
             f"{_shown(url)} gave no usable answer in {self.patience.tries} tries ({problem}): "
             "run the same command later to go on"
         )
+
+    @contextlib.contextmanager
+    def threads(self, count: int) -> Iterator[ThreadPoolExecutor]:
+        """Threads that ask; an error in the block, Ctrl-C too, does not wait for servers."""
+        with ThreadPoolExecutor(count, thread_name_prefix="web") as pool:
+            try:
+                yield pool
+            except BaseException:
+                self.stop()
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
 
     def stop(self) -> None:
         """Let all threads give up at their next step."""
