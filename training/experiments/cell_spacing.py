@@ -221,9 +221,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 class _Arguments:
     """What a command line gives."""
 
-    imagery: Path = option(positional=True)
+    imagery: Path = option(positional=True, metavar="IMAGERY")
     """Sentinel-2 files; all they cover is indexed."""
-    photos: Path = option(positional=True)
+    photos: Path = option(positional=True, metavar="PHOTOS")
     """A folder of photos with GPS, or a manifest."""
     model: str = option(metavar="MODEL")
     """Folder, or shipped:NAME."""
