@@ -56,6 +56,8 @@ def _run(arguments: Arguments) -> int:
 
 def pretrain(arguments: Arguments, stop: StopRequest) -> signal.Signals | None:
     """Train to the end and export; returns the signal that stopped it before, if one did."""
+    import torch
+
     from training.pretraining.build import build_model, build_state, open_data
     from training.pretraining.distributed import from_first, start_ranks, stop_ranks
     from training.pretraining.export import MODEL, export
@@ -67,9 +69,11 @@ def pretrain(arguments: Arguments, stop: StopRequest) -> signal.Signals | None:
     with contextlib.ExitStack() as stack:
         stack.callback(stop_ranks)
         run = from_first(ranks, lambda: open_run(arguments, ranks.world))
-        _set_threads(run.config.threads)
+        if run.config.threads:
+            torch.set_num_threads(run.config.threads)
         train, val = open_data(run)
-        model = build_model(run, train.manifest, say if ranks.is_first else _silent)
+        tell = functools.partial(say, quiet=not ranks.is_first)
+        model = build_model(run, train.manifest, tell)
         state = build_state(run, model, train, ranks)
         stack.callback(state.loader.close)
         from_first(ranks, lambda: stack.enter_context(locked(run.folder)))
@@ -125,17 +129,6 @@ def _beginning(
         f"{len(train):,} photos of {len(train.footprints):,} footprints, {validation}; "
         f"steps {state.step} to {total_steps} of {run.record['batch_photos']} photos"
     )
-
-
-def _set_threads(threads: int) -> None:
-    import torch
-
-    if threads:
-        torch.set_num_threads(threads)
-
-
-def _silent(_text: str) -> None:
-    """Ranks other than the first have nothing to add."""
 
 
 if __name__ == "__main__":

@@ -139,7 +139,8 @@ def write_checkpoint(run: Path, checkpoint: Checkpoint) -> Path:
     hidden = folder / f"{_HIDDEN}{final.name}"
     with disk_errors(final):
         folder.mkdir(parents=True, exist_ok=True)
-        _clear_unfinished(folder)
+        for leftover in folder.glob(f"{_HIDDEN}*"):  # of processes killed while writing
+            shutil.rmtree(leftover, ignore_errors=True)
         hidden.mkdir()
         try:
             files = {}
@@ -256,12 +257,6 @@ def _write(path: Path, content: bytes | memoryview) -> Mapping[str, Any]:
         file.flush()
         os.fsync(file.fileno())
     return {"sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)}
-
-
-def _clear_unfinished(folder: Path) -> None:
-    """Remove what processes that were killed while writing have left."""
-    for leftover in folder.glob(f"{_HIDDEN}*"):
-        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _random_state() -> dict[str, Tensor]:

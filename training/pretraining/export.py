@@ -68,6 +68,8 @@ def export(run: Run, state: TrainingState, manifest: Mapping[str, Any], folder: 
 def training_facts(run: Run, state: TrainingState, manifest: Mapping[str, Any]) -> dict[str, Any]:
     """How weights came to be, as plain JSON types."""
     loader, device = state.loader, state.objective.model.device
+    # JSON knows no infinity.
+    measured = {name: v if abs(v) < float("inf") else None for name, v in state.last.items()}
     data = {
         name: manifest.get(name)
         for name in ("synthetic", "splits", "licences", "sources", "attributions")
@@ -86,7 +88,7 @@ def training_facts(run: Run, state: TrainingState, manifest: Mapping[str, Any]) 
         "torch": run.record["torch"],
         "initial_weights": run.record.get("initial_weights", []),
         "data": {"sha256": run.record["data_sha256"], **data},
-        "validation": _finite(state.last) if state.last.get("step") == state.step else {},
+        "validation": measured if state.last.get("step") == state.step else {},
         "config": run.config.to_dict(),
     }
 
@@ -130,11 +132,6 @@ def _shown(value: float | None) -> str:
     if value is None:
         return "none found"
     return f"{value:.4f}" if value < 10 else f"{value:,.0f}"
-
-
-def _finite(values: Mapping[str, float]) -> dict[str, float | None]:
-    """JSON knows no infinity."""
-    return {name: v if abs(v) < float("inf") else None for name, v in values.items()}
 
 
 def _device_name(device: torch.device) -> str:

@@ -34,7 +34,9 @@ class MetricsLog:
 
     def __init__(self, run: Path, *, after_step: int = 0, tensorboard: bool = False) -> None:
         self._path = run / METRICS_FILE
-        _cut(self._path, after_step)
+        if self._path.is_file():
+            kept = [line for line in read_metrics(run) if line["step"] <= after_step]
+            write_whole(self._path, "".join(json.dumps(line) + "\n" for line in kept).encode())
         with disk_errors(self._path):
             self._file = self._path.open("a")
         self._board = _board(run / TENSORBOARD, after_step) if tensorboard else None
@@ -73,12 +75,6 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
         with contextlib.suppress(ValueError):
             lines.append(json.loads(text))
     return lines
-
-
-def _cut(path: Path, after_step: int) -> None:
-    if path.is_file():
-        kept = [line for line in read_metrics(path.parent) if line["step"] <= after_step]
-        write_whole(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
 
 
 def _board(folder: Path, after_step: int) -> Any:  # noqa: ANN401

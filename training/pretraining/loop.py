@@ -195,9 +195,8 @@ class Loop:
 
     def _fail(self, step: int, done: _Done, values: dict[str, float]) -> NoReturn:
         self._line.interrupt()
-        ids = [
-            self._hooks.photo_id(photo) for photo in from_all(self.ranks, done.photo_index.tolist())
-        ]
+        photos = from_all(self.ranks, done.photo_index.tolist())
+        ids = [self._hooks.photo_id(photo) for photo in photos]
         told = ", ".join(ids[:_IDS_SHOWN])
         if len(ids) > _IDS_SHOWN:
             told += f" and {len(ids) - _IDS_SHOWN} more"

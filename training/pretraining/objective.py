@@ -101,16 +101,19 @@ class Objective(nn.Module):
             torch.tensor(math.log(options.temperature)),
             requires_grad=options.learnable_temperature,
         )
-        self.teachers = nn.ModuleDict()
-        if options.distill_weight:
-            self.teachers = nn.ModuleDict(
-                {
-                    "street_view": copy.deepcopy(model.street_view),
-                    "remote_sensing": copy.deepcopy(model.remote_sensing),
-                }
-            ).requires_grad_(False)
+        taught = ("street_view", "remote_sensing") if options.distill_weight else ()
+        self.teachers = nn.ModuleDict(
+            {name: copy.deepcopy(getattr(model, name)) for name in taught}
+        )
+        self.teachers.requires_grad_(False)
         if checkpoint_activations:
-            _checkpoint_blocks(model)
+            # Recompute each block in the backward pass instead of keeping what is inside; there is
+            # no dropout anywhere, so no random state to keep.
+            for tower in (model.street_view.vit.blocks, model.remote_sensing.blocks):
+                for block in cast(nn.ModuleList, tower):
+                    block.forward = functools.partial(
+                        checkpoint, block.forward, use_reentrant=False, preserve_rng_state=False
+                    )
 
     @property
     def temperature(self) -> Tensor:
@@ -155,15 +158,6 @@ class Objective(nn.Module):
 
 def _mean_tokens(token_maps: Tensor, batch: Batch) -> Tensor:
     return token_maps.mean(dim=(1, 2))[batch.frame_of_photo]  # (F, h, w, D) to (B, D)
-
-
-def _checkpoint_blocks(model: Gair) -> None:
-    """Recompute each transformer block in the backward pass instead of keeping what is inside."""
-    towers = (model.street_view.vit.blocks, model.remote_sensing.blocks)
-    for block in (block for tower in towers for block in cast(nn.ModuleList, tower)):
-        block.forward = functools.partial(  # no dropout anywhere, so no random state to keep
-            checkpoint, block.forward, use_reentrant=False, preserve_rng_state=False
-        )
 
 
 def read_at_points(

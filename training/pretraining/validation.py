@@ -7,6 +7,7 @@ like any other; one that cannot be decoded is a miss.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -105,7 +106,11 @@ class Validator:
         side = model.config.sv_image_px
         vectors = np.full((len(self.photos), model.config.dim), np.nan, dtype=np.float32)
         for rows in _batches(range(len(self.photos))):
-            decoded = {row: rgb for row in rows if (rgb := self._decoded(row, side)) is not None}
+            decoded: dict[int, Bytes] = {}
+            for row in rows:
+                with contextlib.suppress(PhotoError):
+                    jpeg = self.dataset.photo_jpeg(int(self.photos[row]))
+                    decoded[row] = decode_photo(jpeg, side)
             if decoded:
                 pixels = street_view_pixels(list(decoded.values()), side)
                 with torch.inference_mode(), self._autocast(model):
@@ -113,13 +118,6 @@ class Validator:
                 vectors[list(decoded)] = s.float().cpu().numpy()
             progress.advance(len(rows))
         return vectors
-
-    def _decoded(self, row: int, image_px: int) -> Bytes | None:
-        try:
-            jpeg = self.dataset.photo_jpeg(int(self.photos[row]))
-            return decode_photo(jpeg, image_px)
-        except PhotoError:
-            return None
 
     def _autocast(self, model: Gair) -> torch.autocast:
         dtype = self.options.autocast

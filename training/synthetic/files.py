@@ -14,7 +14,7 @@ from gair.arrays import Floats
 from gair.errors import UsageError
 from gair.files import disk_errors, make_folder, write_whole
 from gair.progress import Progress
-from training.synthetic.city import LICENCE, City, StreetPhoto, cameras_in, take_photos
+from training.synthetic.city import LICENCE, City, cameras_in, take_photos
 from training.synthetic.noise import Reals
 from training.synthetic.street import Cameras
 from training.synthetic.world import World
@@ -103,7 +103,10 @@ class _Album:
                 name = f"{subfolder}/{self.city.name}-{number:04d}.jpg"
                 with disk_errors(self.folder / name):
                     (self.folder / name).write_bytes(photo.jpeg)
-                rows.writerow(_row(name, self.city.name, photo))
+                lon, lat = photo.lonlat_deg
+                place = (f"{lat:.7f}", f"{lon:.7f}", f"{photo.heading_deg:.1f}")
+                source = f"synthetic:{self.city.name}"
+                rows.writerow((name, *place, photo.captured_at, LICENCE, source, self.city.name))
                 progress.advance(1)
         write_whole(self.folder / manifest, text.getvalue().encode())
         return self.folder / manifest
@@ -120,17 +123,3 @@ class _Album:
                 f"may come from, and {count} are wanted: ask for fewer, or make the city larger"
             )
         return cameras.take(here), lonlat_deg[here]
-
-
-def _row(name: str, city: str, photo: StreetPhoto) -> tuple[str, ...]:
-    lon, lat = photo.lonlat_deg
-    return (
-        name,
-        f"{lat:.7f}",
-        f"{lon:.7f}",
-        f"{photo.heading_deg:.1f}",
-        str(photo.captured_at),
-        LICENCE,
-        f"synthetic:{city}",
-        city,
-    )

@@ -138,8 +138,9 @@ class _Rays:
 
     def see(self) -> tuple[Ints, Reals, Bytes]:
         """What each pixel shows: world pixel, depth in metres, sky, ground or obstacle."""
-        cell, height_m = self._sample(_DEPTHS_M)
         cameras = self.cameras
+        cell = self._cells(self.dx[:, :, None] * _DEPTHS_M, self.dy[:, :, None] * _DEPTHS_M)
+        height_m = self.world.height.ravel()[cell] * np.float32(HEIGHT_STEP_M)  # (P, W, T)
         above = (height_m - cameras.eye_m[:, None, None]) / _DEPTHS_M
         top = cameras.horizon_px[:, None, None] - cameras.focal_px[:, None, None] * above
         top = np.where(height_m > 0.3, top, np.float32(HEIGHT_PX + 9))
@@ -159,7 +160,8 @@ class _Rays:
         is_ground = ~is_obstacle & (ground_m < SIGHT_M)
         kind = np.where(is_obstacle, _OBSTACLE, np.where(is_ground, _GROUND, _SKY))
         depth = np.minimum(np.where(is_obstacle, obstacle_m, ground_m), SIGHT_M)
-        ground_cell = self._cells(depth)
+        # (P, H, W), at its depth for each image pixel
+        ground_cell = self._cells(self.dx[:, None, :] * depth, self.dy[:, None, :] * depth)
         obstacle_cell = np.take_along_axis(cell.transpose(0, 2, 1), first, axis=1)
         return (
             np.where(is_obstacle, obstacle_cell, ground_cell),
@@ -167,23 +169,11 @@ class _Rays:
             kind.astype(np.uint8),
         )
 
-    def _sample(self, depths_m: Reals) -> tuple[Ints, Reals]:
-        """World pixels and heights along every ray, (P, W, T)."""
-        cell = self._index(
-            self.cameras.x_m[:, None, None] + self.dx[:, :, None] * depths_m,
-            self.cameras.y_m[:, None, None] + self.dy[:, :, None] * depths_m,
-        )
-        return cell, self.world.height.ravel()[cell] * np.float32(HEIGHT_STEP_M)
-
-    def _cells(self, depth_m: Reals) -> Ints:
-        """World pixels at a depth for each image pixel, (P, H, W)."""
-        return self._index(
-            self.cameras.x_m[:, None, None] + self.dx[:, None, :] * depth_m,
-            self.cameras.y_m[:, None, None] + self.dy[:, None, :] * depth_m,
-        )
-
-    def _index(self, x_m: Reals, y_m: Reals) -> Ints:
+    def _cells(self, east_m: Reals, south_m: Reals) -> Ints:
+        """World pixels at offsets from the cameras, (P, ., .)."""
         side = self.world.surface.shape[0]
+        x_m = self.cameras.x_m[:, None, None] + east_m
+        y_m = self.cameras.y_m[:, None, None] + south_m
         column = np.clip((x_m * np.float32(1 / PIXEL_M)).astype(np.int64), 0, side - 1)
         row = np.clip((y_m * np.float32(1 / PIXEL_M)).astype(np.int64), 0, side - 1)
         return np.asarray(row * side + column, dtype=np.int64)

@@ -56,6 +56,7 @@ def card(manifest: Mapping[str, Any], photos: pa.Table) -> str:
     """The card as Markdown."""
     facts = manifest["facts"]
     build = facts.get("streetscapes", {})
+    years = Counter(day[:4] if day else "unknown" for day in photos["captured_at"].to_pylist())
     return "\n".join(
         [
             "# Street photos and Sentinel-2 frames",
@@ -68,7 +69,7 @@ def card(manifest: Mapping[str, Any], photos: pa.Table) -> str:
             "",
             *_splits(manifest),
             *_counted("City", Counter(photos["place"].to_pylist()), most=_MOST_CITIES),
-            *_counted("Year of capture", _years(photos), by_name=True),
+            *_counted("Year of capture", years, by_name=True),
             *_counted("Source", Counter(photos["source"].to_pylist())),
             *_counted("Licence of the photo", Counter(photos["licence"].to_pylist())),
             *_imagery(manifest, facts),
@@ -96,10 +97,6 @@ def _splits(manifest: Mapping[str, Any]) -> list[str]:
         "the recipe below says.",
         "",
     ]
-
-
-def _years(photos: pa.Table) -> Counter[str]:
-    return Counter(text[:4] if text else "unknown" for text in photos["captured_at"].to_pylist())
 
 
 def _counted(

@@ -169,20 +169,15 @@ def points_of(content: bytes, layer: str, name: str) -> list[Point]:
         if layer not in tile:
             return []
         extent = tile[layer]["extent"]
-        return [
-            (x / extent, y / extent, feature["properties"])
-            for feature in tile[layer]["features"]
-            for x, y in _points(feature["geometry"])
-        ]
+        points: list[Point] = []
+        for feature in tile[layer]["features"]:
+            kind, coordinates = feature["geometry"]["type"], feature["geometry"]["coordinates"]
+            places = {"Point": [coordinates], "MultiPoint": coordinates}.get(kind, [])
+            points += [(x / extent, y / extent, feature["properties"]) for x, y in places]
+        return points
     except Exception as error:  # the decoder lets IndexError, AssertionError and others through
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DatasetError(f"{name} is no vector tile ({reason}): ask again later") from error
-
-
-def _points(geometry: dict[str, Any]) -> list[list[int]]:
-    """Tile coordinates of a geometry in GeoJSON; none of one that is no point."""
-    coordinates: list[Any] = geometry["coordinates"]
-    return {"Point": [coordinates], "MultiPoint": coordinates}.get(geometry["type"], [])
 
 
 def _inside(

@@ -206,10 +206,11 @@ class StreetscapesOptions(DatasetOptions):
 
     def recipe(self) -> dict[str, Any]:
         """What decides the whole data set, but for the imagery's own contents."""
+        catalogue = self.catalogue and {**dataclasses.asdict(self.catalogue), "cache": None}
         recipe = {
             **self.photos_recipe(),
             "imagery": [path.name for path in self.imagery],
-            "catalogue": self._catalogue(),
+            "catalogue": catalogue,
             "dates": self.dates_per_footprint,
             "footprint_m": self.footprint_m,
             "min_valid": self.min_valid,
@@ -219,11 +220,6 @@ class StreetscapesOptions(DatasetOptions):
             "accept_missing": self.accept_missing,
         }
         return dict(json.loads(json.dumps(recipe)))
-
-    def _catalogue(self) -> dict[str, Any] | None:
-        if self.catalogue is None:
-            return None
-        return {**dataclasses.asdict(self.catalogue), "cache": None}
 
 
 def _contents(folder: Path) -> list[list[object]]:
