@@ -25,6 +25,7 @@ import difflib
 import functools
 import inspect
 import itertools
+import math
 import re
 import sys
 import types
@@ -180,6 +181,26 @@ def field_help(cls: type) -> dict[str, str]:
                 if isinstance(field, ast.AnnAssign) and isinstance(doc, ast.Expr):
                     texts[ast.unparse(field.target)] = " ".join(ast.literal_eval(doc.value).split())
     return texts
+
+
+def check_range(options: object, least: float, *names: str, most: float = math.inf) -> None:
+    """Refuse numbers of a dataclass, or tuples of them, that are not finite or out of a range.
+
+    Args:
+        options: the dataclass; None as a value passes.
+        least: the smallest number that may be.
+        *names: of its fields.
+        most: the largest.
+
+    Raises:
+        UsageError: one is.
+    """
+    limit = f"from {least:g} to {most:g}" if math.isfinite(most) else f"{least:g} or more"
+    for name in names:
+        value = getattr(options, name)
+        for number in value if isinstance(value, tuple) else (value,):
+            if number is not None and not (math.isfinite(number) and least <= number <= most):
+                raise UsageError(f"`{name}` is {number}: it must be {limit}")
 
 
 def nearest(word: str, words: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from gair.command import run_parsed
 from gair.errors import TrainingError, UsageError
-from gair.fields import add_fields, from_namespace, option
+from gair.fields import add_fields, check_range, from_namespace, option
 
 if TYPE_CHECKING:
     from gair.config import QueryMode
@@ -136,8 +136,7 @@ class EvaluateOptions:
             raise UsageError("nothing to evaluate: name `models`, or a data set to `ablate`")
         if self.variants is not None and self.ablate is None:
             raise UsageError("`variants` says what to train: give the data set with `ablate`")
-        if self.photos < 1 or self.steps < 1:
-            raise UsageError("`photos` and `steps` must be 1 or more")
+        check_range(self, 1, "photos", "steps")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from gair.command import run_parsed
 from gair.errors import DatasetError, ModelError, UsageError
-from gair.fields import add_fields, from_namespace, option
+from gair.fields import add_fields, check_range, from_namespace, option
 from training.finetune.tasks import (
     MODE_OF,
     PAPER,
@@ -86,8 +86,7 @@ class TransferOptions:
     """No progress."""
 
     def __post_init__(self) -> None:
-        if self.seeds < 1:
-            raise UsageError(f"`seeds` is {self.seeds}: it must be 1 or more")
+        check_range(self, 1, "seeds")
 
     @property
     def models(self) -> tuple[str, ...]:

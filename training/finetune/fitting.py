@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from gair.arrays import Ints
 from gair.errors import TrainingError, UsageError
+from gair.fields import check_range
 from training.pretraining.optim import lr_at, make_optimizer, set_lr
 
 
@@ -38,9 +39,7 @@ class Budget:
     """How often the validation labels are looked at, the last time at the end."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "checks"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} is {getattr(self, name)}: it must be 1 or more")
+        check_range(self, 1, "steps", "batch", "checks")
         if not self.lr > 0 or not math.isfinite(self.lr):
             raise UsageError(f"the learning rate is {self.lr}: it must be above 0")
 

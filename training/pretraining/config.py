@@ -7,11 +7,11 @@ under each field is also its help text on the command line. Reading this needs n
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from gair.errors import UsageError
+from gair.fields import check_range
 
 RsQuery = Literal["nili", "bilinear", "bicubic", "mean"]
 Losses = Literal["both", "incl", "secl"]
@@ -138,8 +138,14 @@ class PretrainConfig:
     """Write curves for TensorBoard where it is installed."""
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            _check(field.name, getattr(self, field.name))
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        numbers = [name for name, value in values.items() if not isinstance(value, str | bool)]
+        check_range(self, 0, *numbers)
+        check_range(self, 1, *_FROM_ONE)
+        check_range(self, 1e-4, "temperature")
+        check_range(self, 0, "warmup_share", "flip", "photo_jitter", "frame_jitter", most=1)
+        if self.ema_decay == 1:
+            raise UsageError("ema_decay is 1: the averaged weights would never move; give less")
         for name, alternative in EXCLUSIVE:
             value, other_value = getattr(self, name), getattr(self, alternative)
             if bool(value) == bool(other_value):
@@ -195,30 +201,7 @@ MAY_CHANGE = frozenset(
 """Fields that may differ when a run is resumed; every other one makes it another run. The two of
 the batch may, as long as the batch of all ranks stays what it was."""
 
-_LEAST = {
-    "temperature": 1e-4,
-    "photos_per_footprint": 1,
-    "chunks": 1,
-    "prefetch": 1,
-    "validation_photos": 1,
-    "keep": 1,
-    "log_every": 1,
-}
-_MOST = {"warmup_share": 1, "flip": 1, "photo_jitter": 1, "frame_jitter": 1}
-
-
-def _check(name: str, value: object) -> None:
-    """Refuse a number that is out of range; all are at least 0."""
-    numbers = value if isinstance(value, tuple) else (value,)
-    for number in numbers:
-        if isinstance(number, str | bool):
-            continue
-        least, most = _LEAST.get(name, 0), _MOST.get(name, math.inf)
-        if not math.isfinite(number) or not least <= number <= most:
-            limit = f"at least {least:g}" + (f" and at most {most:g}" if most < math.inf else "")
-            raise UsageError(f"{name} is {number}: it must be {limit}")
-    if name == "ema_decay" and numbers[0] == 1:
-        raise UsageError("ema_decay is 1: the averaged weights would never move; give less")
+_FROM_ONE = ("photos_per_footprint", "chunks", "prefetch", "validation_photos", "keep", "log_every")
 
 
 PRESETS: dict[str, PretrainConfig] = {

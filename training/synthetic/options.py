@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gair.errors import UsageError
-from gair.fields import option
+from gair.fields import check_range, option
 
 
 @dataclass(frozen=True)
@@ -24,9 +23,8 @@ class WorldOptions:
     """Photos of the validation city."""
 
     def __post_init__(self) -> None:
-        for name in ("cities", "photos", "processes", "validation_photos"):
-            _check_positive(name, getattr(self, name))
-        _check_side(self.side_km)
+        check_range(self, 1, "cities", "photos", "processes", "validation_photos")
+        check_range(self, 1.5, "side_km", most=40)
 
     @property
     def side_m(self) -> float:
@@ -53,20 +51,6 @@ class CityOptions:
     out of its training photos: a fair test of a model that was trained on it."""
 
     def __post_init__(self) -> None:
-        _check_side(self.side_km)
-        _check_positive("photos", self.photos)
-        _check_positive("dates", self.dates)
-        if self.calibration_photos < 0:
-            raise UsageError(f"`calibration_photos` {self.calibration_photos} is negative")
-        if self.seed < 0:
-            raise UsageError(f"`seed` {self.seed} is negative: give 0 or more")
-
-
-def _check_positive(name: str, value: int) -> None:
-    if value <= 0:
-        raise UsageError(f"`{name}` is {value}: it must be above 0")
-
-
-def _check_side(side_km: float) -> None:
-    if not 1.5 <= side_km <= 40:
-        raise UsageError(f"`side_km` {side_km} must be from 1.5 to 40")
+        check_range(self, 1.5, "side_km", most=40)
+        check_range(self, 1, "photos", "dates")
+        check_range(self, 0, "calibration_photos", "seed")

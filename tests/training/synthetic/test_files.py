@@ -156,8 +156,8 @@ def test_photos_from_held_out_blocks_only(tmp_path: Path) -> None:
     ("argv", "words"),
     [
         (["world", "--out", "x", "--photos", "0"], "--photos is 0"),
-        (["city", "--out", "x", "--side-km", "0.5"], "--side-km 0.5 must be from 1.5 to 40"),
-        (["city", "--out", "x", "--seed", "-1"], "--seed -1 is negative"),
+        (["city", "--out", "x", "--side-km", "0.5"], "--side-km is 0.5: it must be from 1.5 to 40"),
+        (["city", "--out", "x", "--seed", "-1"], "--seed is -1: it must be 0 or more"),
     ],
 )
 def test_refusals_name_the_value(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gair.errors import UsageError
+from gair.fields import check_range
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,10 +41,7 @@ class AugmentOptions:
     """Factor of each band of a frame."""
 
     def __post_init__(self) -> None:
-        for option in fields(self):
-            value = getattr(self, option.name)
-            if not 0 <= value <= 1:
-                raise UsageError(f"augmentation {option.name} is {value}: it must be in [0, 1]")
+        check_range(self, 0, *(option.name for option in fields(self)), most=1)
 
     @classmethod
     def none(cls) -> AugmentOptions:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from gair.errors import UsageError
+from gair.fields import check_range
 from training.dataset.batches.augment import AugmentOptions
 
 if TYPE_CHECKING:
@@ -36,17 +36,8 @@ class LoaderOptions:
     """Whether a photo that cannot be decoded is replaced by another and counted, not an error."""
 
     def __post_init__(self) -> None:
-        least = {
-            "batch_photos": 1,
-            "photos_per_footprint": 1,
-            "seed": 0,
-            "workers": 0,
-            "prefetch": 1,
-            "coordinate_noise_m": 0,
-        }
-        for name, minimum in least.items():
-            if not getattr(self, name) >= minimum:  # NaN fails, too
-                raise UsageError(f"{name} is {getattr(self, name)}: it must be {minimum} or more")
+        check_range(self, 1, "batch_photos", "photos_per_footprint", "prefetch")
+        check_range(self, 0, "seed", "workers", "coordinate_noise_m")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gair.errors import UsageError
-from gair.fields import option
+from gair.fields import check_range, option
 from gair.http import Patience
 from training.dataset.pack.options import (
     IMAGERY,
@@ -82,14 +82,9 @@ class SelectionOptions:
     def __post_init__(self) -> None:
         if unknown := set(self.sources) - set(SOURCES):
             raise UsageError(f"unknown source {min(unknown)!r}: there are {', '.join(SOURCES)}")
-        for name in ("most_cities", "per_city", "per_cell", "photos"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UsageError(f"`{name}` {value} is below 1")
-        if not 0 <= self.cell_resolution <= 15:
-            raise UsageError(f"`cell_resolution` {self.cell_resolution} is not in 0..15: try 9")
-        if self.min_px < 1 or self.seed < 0:
-            raise UsageError("`min_px` must be 1 or more, and `seed` 0 or more")
+        check_range(self, 1, "most_cities", "per_city", "per_cell", "photos", "min_px")
+        check_range(self, 0, "cell_resolution", most=15)
+        check_range(self, 0, "seed")
 
 
 @dataclass(frozen=True)
@@ -108,10 +103,8 @@ class FetchOptions:
     """Keep photos that look all around, too."""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.concurrency <= 256:
-            raise UsageError(f"`concurrency` {self.concurrency} is not in 1..256")
-        if self.least_sharpness < 0:
-            raise UsageError(f"`least_sharpness` {self.least_sharpness:g} is below 0")
+        check_range(self, 1, "concurrency", most=256)
+        check_range(self, 0, "least_sharpness")
 
 
 @dataclass(frozen=True)

@@ -177,5 +177,5 @@ def test_the_number_of_threads_changes_no_bit(threads: int) -> None:
 @pytest.mark.parametrize("value", [-0.1, 1.1, float("nan")])
 @pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(AugmentOptions)])
 def test_impossible_strengths_are_refused_by_name(name: str, value: float) -> None:
-    with pytest.raises(UsageError, match=f"augmentation {name} is {value}"):
+    with pytest.raises(UsageError, match=f"`{name}` is {value}"):
         AugmentOptions(**{name: value})

@@ -208,8 +208,8 @@ def test_a_dry_run_asks_nobody(
 
 
 OF_STREETSCAPES = [
-    (["--per-cell", "0"], 2, "--per-cell 0 is below 1"),
-    (["--concurrency", "0"], 2, "--concurrency 0 is not in 1..256"),
+    (["--per-cell", "0"], 2, "--per-cell is 0: it must be 1 or more"),
+    (["--concurrency", "0"], 2, "--concurrency is 0: it must be from 1 to 256"),
     (["--sources", "google"], 2, "unknown source 'google': there are mapillary, kartaview"),
     (["--dates-per-footprint", "0"], 2, "--dates-per-footprint 0 is below 1"),
     (["--imagery", "stac"], 2, "--imagery stac needs to know which dates: pass, for example"),
