@@ -17,13 +17,14 @@ from importlib import resources
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from gair.arrays import Bytes, Floats, Floats32, Ints
 from gair.bands import GAIR_BANDS
 from training.finetune.encoders.encoder import Photos
 from training.finetune.remote_sensing import SceneData
 from training.finetune.species import PriorData, random_places
-from training.finetune.supervised import Labelled, PhotoData, PlaceData, Vectors, solve
+from training.finetune.supervised import Goal, Labelled, PhotoData, PlaceData, Vectors, solve
 from training.synthetic.city import City, cameras_in
 from training.synthetic.dataset import SEEN_CITY
 from training.synthetic.labels import (
@@ -138,13 +139,7 @@ def place_task(size: Size) -> PlaceData:
         world, size.home, size.home.generator("places"), size.train_places + size.test_places
     )
     shares = _shares(world, cameras)
-    train = size.train_places
-    return PlaceData(
-        "regression",
-        SHARES,
-        Labelled(places[:train], shares[:train]),
-        Labelled(places[train:], shares[train:]),
-    )
+    return _place_data("regression", SHARES, places, shares, size.train_places)
 
 
 def prior_photos(size: Size) -> tuple[Photos, PriorData]:
@@ -215,12 +210,7 @@ def land_or_sea(train: int, test: int, seed: int) -> PlaceData:
     """Random places of the globe, land or sea."""
     places = random_places(train + test, np.random.default_rng([seed, 43]))
     labels = (countries().of(places) >= 0).astype(np.int64)
-    return PlaceData(
-        "classification",
-        ("sea", "land"),
-        Labelled(places[:train], labels[:train]),
-        Labelled(places[train:], labels[train:]),
-    )
+    return _place_data("classification", ("sea", "land"), places, labels, train)
 
 
 def country_of(train: int, test: int, seed: int) -> PlaceData:
@@ -234,16 +224,19 @@ def country_of(train: int, test: int, seed: int) -> PlaceData:
     kept = np.flatnonzero(counts >= _LEAST_TRAIN)
     number = np.full(len(borders.names), -1, dtype=np.int64)
     number[kept] = np.arange(len(kept))
-    labels = number[labels]
-    here = labels >= 0
-    is_train = np.arange(len(labels)) < train
-    first, second = here & is_train, here & ~is_train
-    return PlaceData(
-        "classification",
-        tuple(borders.names[i] for i in kept),
-        Labelled(places[first], labels[first]),
-        Labelled(places[second], labels[second]),
-    )
+    here = number[labels] >= 0
+    places, labels, train = places[here], number[labels][here], int(here[:train].sum())
+    names = tuple(borders.names[i] for i in kept)
+    return _place_data("classification", names, places, labels, train)
+
+
+def _place_data(
+    goal: Goal, names: tuple[str, ...], places: Floats, labels: npt.NDArray[Any], train: int
+) -> PlaceData:
+    """The first places to learn from, the others for the test."""
+    first, others = (slice(0, train), slice(train, None))
+    parts = (Labelled(places[part], labels[part]) for part in (first, others))
+    return PlaceData(goal, names, *parts)
 
 
 def _street(seeds: tuple[int, ...], side_m: float, count: int) -> dict[str, Any]:

@@ -7,7 +7,7 @@ a validation city; and those of the evaluation, which are not in the data set at
 from __future__ import annotations
 
 import tempfile
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -52,13 +52,13 @@ def cities_of(options: WorldOptions) -> Iterator[tuple[str, City, int]]:
         yield "train", City(_FIRST_TRAINING_SEED + number, options.side_m), options.photos
 
 
-@dataclass
+@dataclass(frozen=True)
 class _CityShare:
     """What one city adds to the data set."""
 
     frames: list[FrameRecord]
     photos: dict[str, list[PhotoRecord]]
-    left_out: Counter[str]
+    left_out: int
 
 
 def write_world(folder: Path, options: WorldOptions, *, overwrite: bool = False) -> None:
@@ -89,14 +89,14 @@ def write_world(folder: Path, options: WorldOptions, *, overwrite: bool = False)
                 writer.add_frame(split, frame)
             for photos in share.photos.values():
                 writer.add_photos(split, photos)
-            writer.left_out.update(share.left_out)
+            if share.left_out:
+                writer.left_out["fewer places than wanted in complete tiles"] += share.left_out
             progress.advance(count)
 
 
 def _draw_share(split: str, city: City, count: int) -> _CityShare:
     """One city's frames and photos."""
     world = city.draw()
-    share = _CityShare([], defaultdict(list), Counter())
     rng = city.generator("training photos")
     cameras, lonlat_deg = cameras_in(world, city, rng, _TRIES * count)
     if city == SEEN_CITY:
@@ -105,16 +105,21 @@ def _draw_share(split: str, city: City, count: int) -> _CityShare:
     squares = tile_squares(
         range(len(cameras)), lonlat_deg, [city.name] * len(cameras), FOOTPRINT_MERCATOR_M
     )
+    frames: list[FrameRecord] = []
     with tempfile.TemporaryDirectory() as folder:
-        scenes = city.write_scenes(world, Path(folder))
-        squares = _frames_of(scenes, squares, share)
+        for scene in city.write_scenes(world, Path(folder)):
+            with open_imagery(scene) as imagery:
+                day = str(imagery.describe()["scenes"][0]["dates"][0])
+                # Of the squares those that all scenes so far cover.
+                squares = [square for square in squares if _add_frame(imagery, day, square, frames)]
     kept = {number: square for square in squares for number in square.photos}
     numbers = np.asarray(sorted(kept)[:count], dtype=np.int64)
     numbers = numbers[np.argsort([kept[n].footprint_id for n in numbers], kind="stable")]
     pictures = take_photos(world, cameras.take(numbers), lonlat_deg[numbers], rng)
+    photos: dict[str, list[PhotoRecord]] = defaultdict(list)
     for number, picture in zip(numbers.tolist(), pictures, strict=True):
         footprint_id = kept[number].footprint_id
-        share.photos[footprint_id].append(
+        photos[footprint_id].append(
             PhotoRecord(
                 photo_id=f"{city.name}-{number:05d}",
                 jpeg=picture.jpeg,
@@ -127,30 +132,17 @@ def _draw_share(split: str, city: City, count: int) -> _CityShare:
                 source=f"synthetic:{city.name}",
             )
         )
-    share.frames = [frame for frame in share.frames if frame.footprint_id in share.photos]
-    share.left_out["fewer places than wanted in complete tiles"] = count - len(numbers)
-    share.left_out += Counter()  # drops what is 0
-    return share
+    frames = [frame for frame in frames if frame.footprint_id in photos]
+    return _CityShare(frames, photos, count - len(numbers))
 
 
-def _frames_of(scenes: list[Path], squares: list[Square], share: _CityShare) -> list[Square]:
-    """Read each square from every scene; returns those that the scenes cover."""
-    covered = list(squares)
-    for scene in scenes:
-        with open_imagery(scene) as imagery:
-            day = str(imagery.describe()["scenes"][0]["dates"][0])
-            covered = [s for s in covered if _add_frame(imagery, day, s, share)]
-    names = {square.footprint_id for square in covered}
-    share.frames = [frame for frame in share.frames if frame.footprint_id in names]
-    return covered
-
-
-def _add_frame(imagery: LocalImagery, day: str, square: Square, share: _CityShare) -> bool:
+def _add_frame(imagery: LocalImagery, day: str, square: Square, frames: list[FrameRecord]) -> bool:
+    """Read a square from a scene, and keep it if the scene covers it."""
     footprint = square.footprint
     pixels = imagery.read(footprint, frame_shape_px(footprint, imagery.resolution_m))
     if pixels.valid_fraction < _MIN_VALID:
         return False
-    share.frames.append(
+    frames.append(
         FrameRecord(
             footprint_id=square.footprint_id,
             place=square.place,

@@ -10,17 +10,19 @@ grid.
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import shapely
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
 from gair.arrays import Floats
 from gair.geo import EARTH_RADIUS_M, WEB_MERCATOR_CIRCUMFERENCE_M
+from indexer.regions.cell_field import unit_vectors
 
 SPLITS = ("train", "val", "test")
 """In the order in which they give way to each other at a border."""
@@ -134,25 +136,14 @@ def too_near(
 
 def _groups(lonlat_deg: Floats, join_m: float) -> list[int]:
     """(N) group numbers, connected through occupied neighbouring cells of a grid in space."""
-    lon, lat = np.radians(lonlat_deg).T
-    on_sphere = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
-    cells = [
-        tuple(c) for c in np.floor(on_sphere.T * (EARTH_RADIUS_M / join_m)).astype(int).tolist()
-    ]
-    parent = {cell: cell for cell in cells}
-
-    def root(cell: tuple[int, ...]) -> tuple[int, ...]:
-        while parent[cell] != cell:
-            parent[cell] = parent[parent[cell]]
-            cell = parent[cell]
-        return cell
-
-    # Union-find over the 26 neighbours of each occupied cell of a grid in space, so that nothing is
-    # special at a pole or at 180 degrees.
-    for cell in parent:
-        for step in itertools.product((-1, 0, 1), repeat=3):
-            neighbour = tuple(c + s for c, s in zip(cell, step, strict=True))
-            if neighbour in parent:
-                parent[root(cell)] = root(neighbour)
-    numbers: defaultdict[tuple[int, ...], int] = defaultdict(lambda: len(numbers))
-    return [numbers[root(cell)] for cell in cells]
+    if not len(lonlat_deg):
+        return []
+    # The 26 neighbours of each occupied cell of a grid in space, so that nothing is special at a
+    # pole or at 180 degrees.
+    grid = np.floor(unit_vectors(lonlat_deg) * (EARTH_RADIUS_M / join_m))
+    cells, cell_of_photo = np.unique(grid, axis=0, return_inverse=True)
+    pairs = cKDTree(cells).query_pairs(1, p=np.inf, output_type="ndarray")
+    touching = coo_array((np.ones(len(pairs)), pairs.T), shape=(len(cells), len(cells)))
+    _, group_of_cell = connected_components(touching, directed=False)
+    groups: list[int] = group_of_cell[cell_of_photo.ravel()].tolist()
+    return groups

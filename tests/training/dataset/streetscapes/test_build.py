@@ -24,10 +24,9 @@ from indexer.photos.listing import BROKEN
 from training.dataset.pack.checks import OUTSIDE
 from training.dataset.pack.options import SplitOptions
 from training.dataset.shards import ShardedDataset
-from training.dataset.streetscapes.build import BuildReport, build
+from training.dataset.streetscapes.build import NEAR_DUPLICATE, BuildReport, build
 from training.dataset.streetscapes.fetch import BLURRED, GONE, MOVED
 from training.dataset.streetscapes.journal import Journal
-from training.dataset.streetscapes.manifest import NEAR_DUPLICATE
 from training.dataset.streetscapes.options import (
     Endpoints,
     FetchOptions,

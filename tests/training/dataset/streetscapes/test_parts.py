@@ -22,6 +22,7 @@ from gair.progress import Progress
 from training.dataset.cli import main
 from training.dataset.pack.dated_imagery import DatedImagery, FewDays
 from training.dataset.pack.options import ImageryOptions
+from training.dataset.streetscapes.build import near_duplicates
 from training.dataset.streetscapes.card import draw_map
 from training.dataset.streetscapes.estimate import PHOTO_BYTES, estimate
 from training.dataset.streetscapes.fetch import difference_hash, sharpness
@@ -32,7 +33,6 @@ from training.dataset.streetscapes.journal import (
     keep_photo,
     measured_effort,
 )
-from training.dataset.streetscapes.manifest import near_duplicates
 from training.dataset.streetscapes.options import (
     FetchOptions,
     Lists,
