@@ -70,9 +70,9 @@ class Towers:
     def step(self, chunks: int = 1) -> StepLosses:
         """A training step: losses and gradients."""
         ranks = Ranks(0, 1, self.device)
-        options, half = self.trial.options, self.trial.autocast
+        half = self.trial.autocast
         return train_step(
-            self.objective, self.batch, self.queue, options, ranks, chunks=chunks, autocast=half
+            self.objective, self.batch, self.queue, ranks, chunks=chunks, autocast=half
         )
 
     def step_and_update(self) -> None:

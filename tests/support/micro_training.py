@@ -135,7 +135,6 @@ def run_case(case: Case, ranks: Ranks = ALONE, steps: int = 2) -> Result:
             objective,
             share(batch, ranks.rank, ranks.world),
             queue,
-            case.options,
             ranks,
             chunks=case.chunks,
         )

@@ -154,7 +154,6 @@ class Loop:
             state.objective,
             batch.to(self.ranks.device),
             state.queue,
-            state.objective.options,
             self.ranks,
             chunks=config.chunks,
             autocast=self._autocast,

@@ -127,7 +127,6 @@ def train_step(
     objective: Objective,
     batch: Batch,
     queue: LocationQueue,
-    options: ObjectiveOptions,
     ranks: Ranks,
     *,
     chunks: int = 1,
@@ -139,7 +138,6 @@ def train_step(
         objective: whose weights get gradients; earlier gradients are dropped.
         batch: this rank's share, on the objective's device, as large as every other rank's.
         queue: of negatives; all ranks' locations enter it, in rank order, after the loss.
-        options: the objective's.
         ranks: this process among the others.
         chunks: pieces the towers take the batch in.
         autocast: half precision of the towers, ``torch.bfloat16`` or none.
@@ -155,13 +153,13 @@ def train_step(
     if chunks == 1:
         with half():
             embeddings, taught = objective.embed(batch), _taught(objective, [batch])
-        losses = _losses(objective, embeddings, taught, queue, options, half)
-        _total(losses, options).backward()  # type: ignore[no-untyped-call]
+        losses = _losses(objective, embeddings, taught, queue, half)
+        _total(losses, objective.options).backward()  # type: ignore[no-untyped-call]
     else:
-        losses = _in_chunks(objective, _pieces(batch, chunks), queue, options, half)
+        losses = _in_chunks(objective, _pieces(batch, chunks), queue, half)
     average_gradients(objective.parameters())
     queue.push(gather_with_grad(batch.lonlat_deg)[0])
-    mean = average(torch.stack([_total(losses, options), *losses.values()]))
+    mean = average(torch.stack([_total(losses, objective.options), *losses.values()]))
     terms = dict(zip(losses, mean[1:].unbind(), strict=True))
     return StepLosses(mean[0], terms, objective.temperature.detach())
 
@@ -170,7 +168,6 @@ def _in_chunks(
     objective: Objective,
     pieces: list[Batch],
     queue: LocationQueue,
-    options: ObjectiveOptions,
     half: HalfPrecision,
 ) -> dict[str, Tensor]:
     # First pass, without activations: the embeddings of the whole batch.
@@ -184,8 +181,8 @@ def _in_chunks(
     # The loss of the whole batch ends at these leaves: its gradient with respect to each embedding
     # (and, through the queue and the temperature, to the weights that do not depend on photos).
     leaves = [torch.cat(same).requires_grad_() for same in zip(*parts, strict=True)]
-    losses = _losses(objective, Embeddings(*leaves), taught, queue, options, half)
-    _total(losses, options).backward()  # type: ignore[no-untyped-call]
+    losses = _losses(objective, Embeddings(*leaves), taught, queue, half)
+    _total(losses, objective.options).backward()  # type: ignore[no-untyped-call]
     # Second pass: each piece's graph is built again and led back from its rows of that gradient,
     # which is the chain rule; the sums over the pieces add up in .grad.
     done = 0
@@ -207,12 +204,11 @@ def _losses(
     embeddings: Embeddings,
     taught: tuple[Tensor, Tensor] | None,
     queue: LocationQueue,
-    options: ObjectiveOptions,
     half: HalfPrecision,
 ) -> dict[str, Tensor]:
     """The terms of this rank's rows."""
     s, z, own = embeddings.s, embeddings.z, embeddings.l
-    temperature = objective.temperature
+    options, temperature = objective.options, objective.temperature
     losses: dict[str, Tensor] = {}
     if options.losses != "secl":
         (all_s, all_z), first = _of_all_ranks([s, z], options.gather)

@@ -96,7 +96,7 @@ def test_a_learnable_temperature_learns_within_its_range() -> None:
     optimizer = make_optimizer(objective, lr=0.3)
     seen = []
     for _ in range(4):
-        losses = train_step(objective, micro_batch(), filled_queue(), options, ALONE)
+        losses = train_step(objective, micro_batch(), filled_queue(), ALONE)
         seen.append(float(losses.temperature))
         optimizer.step()
         objective.clamp_temperature()
@@ -111,7 +111,7 @@ def test_a_learnable_temperature_learns_within_its_range() -> None:
 
 def test_a_fixed_temperature_is_not_trained_or_clamped() -> None:
     objective = Objective(micro_model(), ObjectiveOptions(temperature=0.005))
-    train_step(objective, micro_batch(), filled_queue(), objective.options, ALONE)
+    train_step(objective, micro_batch(), filled_queue(), ALONE)
     assert objective.log_temperature.grad is None
     objective.clamp_temperature()
     assert float(objective.temperature.detach()) == pytest.approx(0.005)
@@ -147,7 +147,7 @@ def test_recomputed_activations_change_no_gradient(options: ObjectiveOptions) ->
     frugal = Objective(micro_model(), options, checkpoint_activations=True)
     copied = copy.deepcopy(frugal)
     for objective in (plain, frugal, copied):
-        train_step(objective, micro_batch(), filled_queue(), options, ALONE)
+        train_step(objective, micro_batch(), filled_queue(), ALONE)
     for name, parameter in plain.named_parameters():
         if parameter.requires_grad:
             torch.testing.assert_close(frugal.get_parameter(name).grad, parameter.grad)

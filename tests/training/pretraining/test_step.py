@@ -42,7 +42,7 @@ def test_the_loss_is_the_papers_of_what_the_model_says(in_batch: bool) -> None:
             in_batch_locations=in_batch,
         )
     options = ObjectiveOptions(in_batch_locations=in_batch)
-    losses = train_step(Objective(model, options), batch, queue, options, ALONE).floats()
+    losses = train_step(Objective(model, options), batch, queue, ALONE).floats()
     for name in ("total", "incl", "secl_sv", "secl_rs"):
         assert losses[name] == pytest.approx(float(getattr(wanted, name)), rel=1e-4), name
     assert losses["temperature"] == pytest.approx(0.07)
@@ -62,7 +62,7 @@ def test_untrained_at_equal_embeddings_costs_what_the_formula_says() -> None:
     queue.push(torch.rand(4096, 2) * 80)
     options = ObjectiveOptions()
     batch = micro_batch((2,) * 128)
-    losses = train_step(Objective(model, options), batch, queue, options, ALONE).floats()
+    losses = train_step(Objective(model, options), batch, queue, ALONE).floats()
     assert losses["total"] == pytest.approx((2 * math.log(256) + 2 * math.log(4097)) / 2, rel=1e-5)
     assert losses["total"] == pytest.approx(13.86, abs=0.005)
 
@@ -115,9 +115,7 @@ def test_plain_accumulation_is_another_loss() -> None:
             0,
             0,
         )
-        totals.append(
-            train_step(objective, piece, filled_queue(), options, ALONE).floats()["total"]
-        )
+        totals.append(train_step(objective, piece, filled_queue(), ALONE).floats()["total"])
         projection = objective.model.street_view.projection.weight.grad
         assert projection is not None
         gradient = gradient + projection / 2
@@ -145,7 +143,7 @@ def test_what_a_switch_turns_off_gets_no_gradient_and_stays(
     objective, queue = Objective(micro_model(), options), filled_queue()
     optimizer = make_optimizer(objective, lr=1e-3, weight_decay=0.1)
     before = {name: p.detach().clone() for name, p in objective.model.named_parameters()}
-    measured = train_step(objective, micro_batch(), queue, options, ALONE)
+    measured = train_step(objective, micro_batch(), queue, ALONE)
     optimizer.step()
     assert ("incl" in measured.terms) == (losses != "secl")
     assert ("secl_rs" in measured.terms) == (losses != "incl")
@@ -162,7 +160,7 @@ def test_earlier_gradients_are_dropped() -> None:
     objective, batch = objective_of(Case(options)), micro_batch(dtype=torch.float64)
     seen = []
     for _ in range(2):
-        train_step(objective, batch, filled_queue(), options, ALONE)
+        train_step(objective, batch, filled_queue(), ALONE)
         gradient = objective.model.street_view.projection.weight.grad
         assert gradient is not None
         seen.append(gradient.clone())
@@ -172,10 +170,10 @@ def test_earlier_gradients_are_dropped() -> None:
 def test_the_queue_is_filled_after_the_loss() -> None:
     options = ObjectiveOptions(losses="secl")
     objective, queue, batch = Objective(micro_model(), options), LocationQueue(10), micro_batch()
-    first = train_step(objective, batch, queue, options, ALONE)
+    first = train_step(objective, batch, queue, ALONE)
     assert float(first.total) == 0.0  # no negatives yet, and the own location is none
     assert torch.equal(queue.lonlat_deg, batch.lonlat_deg)
-    second = train_step(objective, micro_batch(seed=1), queue, options, ALONE)
+    second = train_step(objective, micro_batch(seed=1), queue, ALONE)
     assert float(second.total) > 0.0
     assert len(queue) == 10
 
@@ -185,7 +183,7 @@ def test_the_queues_encoding_is_differentiated() -> None:
     options = ObjectiveOptions(losses="secl")
     objective = objective_of(Case(options))
     batch, queue = micro_batch(dtype=torch.float64), filled_queue()
-    train_step(objective, batch, queue, options, ALONE)
+    train_step(objective, batch, queue, ALONE)
     head = cast(Any, objective.model.location.capsules[0]).head.weight
     at, step = (3, 5), 1e-6
     slope = float(head.grad[at])
@@ -193,7 +191,7 @@ def test_the_queues_encoding_is_differentiated() -> None:
     for sign in (1, -1):
         with torch.no_grad():
             head[at] += sign * step
-        totals.append(float(train_step(objective, batch, filled_queue(), options, ALONE).total))
+        totals.append(float(train_step(objective, batch, filled_queue(), ALONE).total))
         with torch.no_grad():
             head[at] -= sign * step
     assert slope == pytest.approx((totals[0] - totals[1]) / (2 * step), rel=1e-5)
@@ -203,10 +201,10 @@ def test_half_precision_stays_near_and_losses_are_single() -> None:
     options = ObjectiveOptions(in_batch_locations=True)
     batch = micro_batch()
     exact, half = Objective(micro_model(), options), Objective(micro_model(), options)
-    wanted = train_step(exact, batch, filled_queue(), options, ALONE)
+    wanted = train_step(exact, batch, filled_queue(), ALONE)
     for chunks in (1, 2):
         losses = train_step(
-            half, batch, filled_queue(), options, ALONE, chunks=chunks, autocast=torch.bfloat16
+            half, batch, filled_queue(), ALONE, chunks=chunks, autocast=torch.bfloat16
         )
         assert losses.total.dtype == torch.float32
         assert float(losses.total) != float(wanted.total)
@@ -226,7 +224,7 @@ def test_impossible_steps_are_refused() -> None:
     objective, batch, queue = Objective(micro_model(), options), micro_batch(), filled_queue()
     for chunks in (0, 9):
         with pytest.raises(UsageError, match=f"chunks is {chunks}: a rank has 8 photos"):
-            train_step(objective, batch, queue, options, ALONE, chunks=chunks)
+            train_step(objective, batch, queue, ALONE, chunks=chunks)
     with pytest.raises(UsageError, match="float16 would need loss scaling: use bfloat16"):
-        train_step(objective, batch, queue, options, ALONE, autocast=torch.float16)
+        train_step(objective, batch, queue, ALONE, autocast=torch.float16)
     assert len(queue) == 7
