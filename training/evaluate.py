@@ -133,7 +133,7 @@ class EvaluateOptions:
 
     def __post_init__(self) -> None:
         if not self.models and self.ablate is None:
-            raise UsageError("nothing to evaluate: name `models`, or a data set to `ablate`")
+            raise UsageError("nothing to evaluate: name model folders, or a data set with `ablate`")
         if self.variants is not None and self.ablate is None:
             raise UsageError("`variants` says what to train: give the data set with `ablate`")
         check_range(self, 1, "photos", "steps")
