@@ -96,15 +96,19 @@ class TransferOptions:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run tasks, print the table, write it; returns the exit status."""
-    return run_parsed(
-        _parser(),
-        argv,
-        interrupted="interrupted: the tasks that were finished are in the output folder",
+    parser = argparse.ArgumentParser(
+        prog="python -m training.finetune",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    add_fields(parser, TransferOptions)
+    parser.set_defaults(run=lambda parsed: _run(from_namespace(TransferOptions, parsed)))
+    stopped = "interrupted: the tasks that were finished are in the output folder"
+    return run_parsed(parser, argv, interrupted=stopped)
 
 
-def _run(arguments: argparse.Namespace) -> int:
-    options = from_namespace(TransferOptions, arguments)
+def _run(options: TransferOptions) -> int:
     if options.task == "list":
         print(describe_tasks())
         return 0
@@ -197,15 +201,3 @@ def _write(sections: Iterable[Section], options: TransferOptions) -> int:
         print(text[len(told) :], end="", flush=True)
         told = text
     return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m training.finetune",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_fields(parser, TransferOptions)
-    parser.set_defaults(run=_run)
-    return parser

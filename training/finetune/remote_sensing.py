@@ -151,10 +151,9 @@ class Segmenter(nn.Module):
         self.encoder = encoder
         self.body = encoder.module
         self.body.requires_grad_(not self.frozen)
-        state = torch.random.get_rng_state()
-        torch.manual_seed(seed)
-        self.head = UPerNet(encoder.width, len(data.classes), channels)
-        torch.random.set_rng_state(state)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.head = UPerNet(encoder.width, len(data.classes), channels)
         self.of_date = nn.Parameter(torch.full((data.dates,), 1 / data.dates))
 
     def train(self, mode: bool = True) -> Segmenter:

@@ -188,14 +188,12 @@ class PairLoader:
         }
 
     def _start(self) -> Iterator[MadeBatch]:
-        if not self._options.workers:
+        workers, prefetch = self._options.workers, self._options.prefetch
+        if not workers:
             return (self._maker.make(task) for task in self._tasks())
         from training.dataset.batches.workers import made_by_workers
 
-        options = self._options
-        return made_by_workers(
-            self._maker, self._tasks(), workers=options.workers, prefetch=options.prefetch
-        )
+        return made_by_workers(self._maker, self._tasks(), workers=workers, prefetch=prefetch)
 
     def _tasks(self) -> Iterator[BatchTask]:
         """Every batch from the next one on."""

@@ -104,10 +104,7 @@ def frame_encoder(model: Gair) -> Encoder[Frames]:
 
 def location_encoder(model: Gair) -> Encoder[Floats]:
     """The location encoder e, not normalised."""
-
-    def prepare(places: Floats) -> Tensor:
-        return torch.from_numpy(np.asarray(places, dtype=np.float32))
-
+    prepare = functools.partial(torch.as_tensor, dtype=torch.float32)
     return Encoder(model.info, model.config.dim, model.location, prepare, model.location)
 
 

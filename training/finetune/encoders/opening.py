@@ -99,9 +99,6 @@ def _timm(name: str, kind: Kind, random_seed: int | None = None) -> Encoder[Any]
     adapt = timm_photo_encoder if kind == "photo" else timm_frame_encoder
     if random_seed is None:
         return adapt(name)
-    state = torch.random.get_rng_state()
-    torch.manual_seed(random_seed)
-    try:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(random_seed)
         return adapt(name, pretrained=False)
-    finally:
-        torch.random.set_rng_state(state)

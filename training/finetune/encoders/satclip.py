@@ -9,12 +9,12 @@ and those of order 0 are larger by a factor pi than orthonormal ones (its genera
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -97,17 +97,9 @@ def satclip_encoder(source: str = "") -> Encoder[Floats]:
         for layer, (weight, bias) in zip(model.layers, layers, strict=True):
             layer.weight.copy_(weight)  # type: ignore[operator]
             layer.bias.copy_(bias)  # type: ignore[operator]
-
-    def prepare(places: Floats) -> Tensor:
-        return torch.from_numpy(np.asarray(places, dtype=np.float64))
-
-    return Encoder(
-        info=ModelInfo("SatCLIP", "MIT", trained=True, source=str(path)),
-        width=len(layers[-1][1]),
-        module=model.eval(),
-        prepare=prepare,
-        encode=model,
-    )
+    info = ModelInfo("SatCLIP", "MIT", trained=True, source=str(path))
+    prepare = functools.partial(torch.as_tensor, dtype=torch.float64)
+    return Encoder(info, len(layers[-1][1]), model.eval(), prepare, model)
 
 
 def _layers(path: Path) -> list[tuple[Tensor, Tensor]]:

@@ -32,8 +32,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from gair.arrays import Floats32, Ints
 from gair.bands import GAIR_BANDS
@@ -73,6 +75,18 @@ class _SceneFiles:
         """How many scenes."""
         return len(self.images)
 
+    def rasters(self, number: int) -> tuple[Floats32, npt.NDArray[Any]]:
+        """(C, H, W) image and (H, W) mask of a scene, each a GeoTIFF."""
+        image = read_raster(self.images[number]).astype(np.float32)
+        mask = read_raster(self.masks[number])[0]
+        if image.shape != (len(self.bands), *mask.shape):
+            raise DatasetError(
+                f"{self.images[number]} has shape {image.shape} and its mask "
+                f"{self.masks[number].name} {mask.shape}; expected {len(self.bands)} bands of one "
+                "size"
+            )
+        return image, mask
+
 
 class _BurnScars(_SceneFiles):
     """The scenes of one folder."""
@@ -91,18 +105,12 @@ class _BurnScars(_SceneFiles):
 
     def read(self, number: int) -> tuple[Floats32, Ints]:
         """(1, 6, H, W) reflectance x 10000, and (H, W) classes."""
-        image = read_raster(self.images[number]).astype(np.float32)
-        mask = read_raster(self.masks[number])[0].astype(np.int64)
-        if image.shape != (len(self.bands), *mask.shape):
-            raise DatasetError(
-                f"{self.images[number]} has shape {image.shape} and its mask {mask.shape}; "
-                "expected 6 bands of one size"
-            )
+        image, mask = self.rasters(number)
         unknown = np.setdiff1d(mask, (IGNORED, *range(len(_BURN_CLASSES))))
         if len(unknown):
             raise DatasetError(f"{self.masks[number]} has class {unknown[0]}; expected -1, 0, 1")
         image[image == _BURN_NO_DATA] = 0
-        return image[None] * 10_000, mask
+        return image[None] * 10_000, mask.astype(np.int64)
 
 
 def read_burn_scars(folder: Path, counts: dict[str, int] | None = None) -> SceneData:
@@ -136,14 +144,8 @@ class _SmallFarms(_SceneFiles):
 
     def read(self, number: int) -> tuple[Floats32, Ints]:
         """(1, 4, H, W) reflectance x 10000, and (H, W) classes."""
-        image = np.nan_to_num(read_raster(self.images[number]).astype(np.float32))
-        mask = read_raster(self.masks[number])[0] > 0
-        if image.shape[0] != len(self.bands) or image.shape[1:] != mask.shape:
-            raise DatasetError(
-                f"{self.images[number]} has shape {image.shape} and its mask "
-                f"{self.masks[number].name} {mask.shape}; expected 4 bands of one size"
-            )
-        return image[None], mask.astype(np.int64)
+        image, mask = self.rasters(number)
+        return np.nan_to_num(image)[None], (mask > 0).astype(np.int64)
 
 
 def read_small_farms(folder: Path, tiles: int | None = SMALL_FARMS_TILES) -> SceneData:
