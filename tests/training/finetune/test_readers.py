@@ -60,7 +60,9 @@ def test_burn_scars_that_are_not_as_published(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=rf"{mask.name} has class 255; expected -1, 0, 1"):
         data.test.read(0)
     write_tif(mask, np.zeros((1, SIDE, 4), np.int16))
-    with pytest.raises(DatasetError, match=r"has shape \(6, 8, 8\) and its mask \(8, 4\)"):
+    with pytest.raises(
+        DatasetError, match=rf"has shape \(6, 8, 8\) and its mask {mask.name} \(8, 4\)"
+    ):
         data.test.read(0)
 
 
