@@ -104,7 +104,7 @@ def test_a_loss_that_is_not_finite_stops_with_a_remedy() -> None:
         fit(module, lambda _rows: module.weight.sum() * torch.nan, 4, Budget(steps=2), seed=0)
     with pytest.raises(TrainingError, match="nothing to fit"):
         fit(module, lambda _rows: module.weight.sum(), 0, Budget(steps=2), seed=0)
-    with pytest.raises(UsageError, match="steps is 0"):
+    with pytest.raises(UsageError, match="`steps` is 0"):
         Budget(steps=0)
     with pytest.raises(UsageError, match="the learning rate is -1"):
         Budget(lr=-1)

@@ -276,7 +276,7 @@ class _Entry:
 
 
 class _Contents:
-    """What is in a data set so far: keeps places in one split, footprints in one place, photos unique and inside."""
+    """What is in so far: places in one split, footprints in one place, photos unique and inside."""
 
     def __init__(self) -> None:
         self._footprints: dict[str, _Entry] = {}

@@ -205,7 +205,7 @@ def test_batches_that_cannot_be_are_refused(dataset: ShardedDataset) -> None:
     with pytest.raises(UsageError, match="batch_photos 4 cannot be dealt to 3 ranks"):
         loader(dataset, rank=0, world=3)
     for name in ("batch_photos", "photos_per_footprint", "seed", "workers", "prefetch"):
-        with pytest.raises(UsageError, match=f"{name} is -1"):
+        with pytest.raises(UsageError, match=f"`{name}` is -1"):
             dataclasses.replace(OPTIONS, **{name: -1})
 
 
