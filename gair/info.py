@@ -1,8 +1,11 @@
-"""Facts that travel with the weights of a model into indexes and answers."""
+"""Facts that travel with the weights of a model into indexes and answers; versions of libraries."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 
 UNTRAINED_LICENCE = "Apache-2.0 (random weights)"
 
@@ -19,3 +22,12 @@ class ModelInfo:
     """False for random weights: every result is then meaningless and must say so."""
     source: str
     """Where the weights came from."""
+
+
+def library_versions(names: Iterable[str]) -> dict[str, str]:
+    """The versions of those of some packages that are installed."""
+    versions = {}
+    for name in names:
+        with contextlib.suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return versions

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ from indexer.build.unit_files import (
     size_bytes,
     unfinished,
 )
-from indexer.build.units import BuildPlan, Unit
+from indexer.build.units import BuildPlan
 from indexer.build.write_index import gather_outcome, write_index
 from indexer.index.manifest import Manifest
 from indexer.index.storage import building, check_name, new_build_id, publish, require_space
@@ -99,7 +99,7 @@ def build_index(
         with _kept(work, task.plan), _memory_errors():
             todo = unfinished(work, task.plan.units, quiet=options.quiet)
             computed = {
-                **recipe.to_dict(),
+                **asdict(recipe),
                 "device": model.device.type,
                 "engine": engine.name,
                 "unit_resolution": task.plan.unit_resolution,
@@ -107,7 +107,9 @@ def build_index(
                 "units_resumed": len(task.plan.units) - len(todo),
             }
             job = Job(task.plan, imagery, model, recipe, work, options.quiet)
-            _compute(job, todo, engine, options.limit, timings)
+            engine.run(job, todo[: options.limit], timings)
+            if options.limit is not None and options.limit < len(todo):
+                raise UnfinishedError(f"stopped after {options.limit:,} new units, as limit asks")
             outcome = gather_outcome(task.plan, work)
             if not len(outcome.kept):
                 forget(work)
@@ -117,15 +119,6 @@ def build_index(
         if not options.keep_units:
             forget(work)
     return BuildReport(path, manifest)
-
-
-def _compute(
-    job: Job, todo: Sequence[Unit], engine: Engine, limit: int | None, timings: Timings
-) -> None:
-    """Do the units that are left, or the first ones of them."""
-    engine.run(job, todo[:limit], timings)
-    if limit is not None and limit < len(todo):
-        raise UnfinishedError(f"stopped after {limit:,} new units, as limit asks")
 
 
 @contextlib.contextmanager

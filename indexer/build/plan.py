@@ -14,14 +14,17 @@ from gair.progress import Timings
 from indexer.build.frames import plan_frames
 from indexer.build.options import BuildOptions
 from indexer.build.recipe import (
+    UNIT_SCHEMA,
     Recipe,
     choose_frames_at_once,
     choose_precision,
-    what_vectors_depend_on,
+    digest_of,
+    machine,
 )
 from indexer.build.unit_parquet import embedding_metadata
 from indexer.build.units import BuildPlan, plan_units
 from indexer.index.chips import CHIP_BYTES
+from indexer.index.manifest import ModelRecord
 from indexer.index.token_maps import map_bytes
 from indexer.regions.cells import cells_of
 from indexer.regions.region import Region
@@ -45,8 +48,8 @@ class BuildTask:
     described: dict[str, Any]
     """What the imagery is."""
     model: Gair
-    model_source: str
-    model_fingerprint: str
+    record: ModelRecord
+    """The model, as the index names it."""
     options: BuildOptions
     plan: BuildPlan
 
@@ -67,19 +70,28 @@ class BuildTask:
         return cells + pictures + (2 * shape[0] * map_bytes(shape) if shape else 0)
 
     def facts(self) -> dict[str, Any]:
-        """What the vectors depend on."""
-        options = self.options
-        return what_vectors_depend_on(
-            self.plan,
-            polygon_sha256=self.region.sha256,
-            imagery=self.described,
-            model_fingerprint=self.model_fingerprint,
-            device=self.model.device.type,
-            query_mode=options.query_mode,
-            keep_token_maps=options.keep_token_maps,
-            precision=options.precision,
-            threads=options.threads,
-        )
+        """What the vectors depend on; two builds whose units may be mixed have equal ones.
+
+        The precision and the threads are the wanted ones: what was chosen where none was wanted is
+        kept beside the units, with the number of frames in a pass.
+        """
+        cells, frames, options = self.plan.cells, self.plan.frames, self.options
+        return {
+            "schema": UNIT_SCHEMA,
+            "model": self.record.fingerprint,
+            "polygon": self.region.sha256,
+            "h3_resolution": cells.resolution,
+            "cells": digest_of(cells.ids),
+            "frames": digest_of(frames.bounds_wsen_m, frames.frame_px, frames.frame_of_cell),
+            "inner_share": frames.inner_share,
+            "unit_resolution": self.plan.unit_resolution,
+            "imagery": dict(self.described),
+            "query_mode": options.query_mode,
+            "keep_token_maps": options.keep_token_maps,
+            "precision": options.precision,
+            "threads": options.threads,
+            "machine": machine(self.model.device.type),
+        }
 
     def choose(self) -> Recipe:
         """How a new build computes."""
@@ -96,12 +108,7 @@ class BuildTask:
     def emb(self, recipe: Recipe) -> dict[str, Any]:
         """What units say about their vectors."""
         return embedding_metadata(
-            self.model.info,
-            self.model_fingerprint,
-            self.model_source,
-            self.model.config.dim,
-            self.described,
-            recipe.precision,
+            self.record, self.model.config.dim, self.described, recipe.precision
         )
 
 
@@ -133,10 +140,11 @@ def plan_build(
     since = timings.add("planning", since)
     described = imagery.describe()
     timings.add("identifying the imagery", since)
-    source = model_source or model.info.source
-    return BuildTask(
-        name, region, imagery, described, model, source, fingerprint.result(), options, plan
+    info = model.info
+    record = ModelRecord(
+        info.name, model_source or info.source, info.licence, info.trained, fingerprint.result()
     )
+    return BuildTask(name, region, imagery, described, model, record, options, plan)
 
 
 def no_overlap(region: Region, imagery: ImagerySource) -> RegionError:

@@ -6,23 +6,21 @@ A build that is resumed takes the choices of its first run, whatever the machine
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
 from gair.errors import UsageError
+from gair.info import library_versions
 from indexer.build.options import WantedPrecision as WantedPrecision
 
 if TYPE_CHECKING:
     from gair.config import QueryMode
     from gair.model import Gair
-    from indexer.build.units import BuildPlan
 
 UNIT_SCHEMA = 2
 """Raised when units are computed or written in another way."""
@@ -62,10 +60,6 @@ class Recipe:
     leaves it to torch."""
     keep_token_maps: bool = True
     """Whether token maps go into the units."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return dataclasses.asdict(self)
 
 
 def choose_precision(wanted: WantedPrecision, model: Gair) -> Precision:
@@ -130,48 +124,11 @@ def _free_bytes(device: str) -> int | None:
     return int(line.split()[1]) * 1024
 
 
-def what_vectors_depend_on(
-    plan: BuildPlan,
-    *,
-    polygon_sha256: str,
-    imagery: Mapping[str, Any],
-    model_fingerprint: str,
-    device: str,
-    query_mode: QueryMode,
-    keep_token_maps: bool,
-    precision: WantedPrecision,
-    threads: int | None,
-) -> dict[str, Any]:
-    """Plain JSON types; two builds whose units may be mixed have equal ones.
-
-    The precision and the threads are the wanted ones: what was chosen where none was wanted is
-    kept beside the units, with the number of frames in a pass.
-    """
-    frames = plan.frames
-    return {
-        "schema": UNIT_SCHEMA,
-        "model": model_fingerprint,
-        "polygon": polygon_sha256,
-        "h3_resolution": plan.cells.resolution,
-        "cells": _digest(plan.cells.ids),
-        "frames": _digest(frames.bounds_wsen_m, frames.frame_px, frames.frame_of_cell),
-        "inner_share": frames.inner_share,
-        "unit_resolution": plan.unit_resolution,
-        "imagery": dict(imagery),
-        "query_mode": query_mode,
-        "keep_token_maps": keep_token_maps,
-        "precision": precision,
-        "threads": threads,
-        "machine": machine(device),
-    }
-
-
 def machine(device: str) -> dict[str, Any]:
     """What of this machine and its software may change the last bits of a vector."""
     import torch
 
-    libraries = {name: number for name in _LIBRARIES if (number := _version(name))}
-    facts: dict[str, Any] = {"device": device, "libraries": libraries}
+    facts: dict[str, Any] = {"device": device, "libraries": library_versions(_LIBRARIES)}
     if device == "cpu":
         facts["cpu"] = torch.backends.cpu.get_cpu_capability()
         facts["bfloat16"] = has_bfloat16()
@@ -186,16 +143,10 @@ def fingerprint_of(facts: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _digest(*arrays: np.ndarray[Any, Any]) -> str:
+def digest_of(*arrays: np.ndarray[Any, Any]) -> str:
+    """The sha256 of arrays: of their types, shapes and bytes."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.dtype} {array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None

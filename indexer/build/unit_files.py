@@ -21,7 +21,7 @@ import io
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -186,7 +186,7 @@ def open_work(
         recipe = choose()
         with disk_errors(path):
             UnitFolder(path, fingerprint, {}).units.mkdir(parents=True)
-        plan = {"fingerprint": fingerprint, "recipe": recipe.to_dict(), "facts": dict(facts)}
+        plan = {"fingerprint": fingerprint, "recipe": asdict(recipe), "facts": dict(facts)}
         write_whole(path / PLAN_FILE, json.dumps(plan, indent=1, sort_keys=True).encode())
     work = UnitFolder(path, fingerprint, describe(recipe))
     for temporary in work.units.glob(".*.tmp"):

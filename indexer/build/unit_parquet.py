@@ -24,9 +24,9 @@ from indexer.build.units import INDEXED, REASONS
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from gair.info import ModelInfo
     from indexer.build.embed import UnitVectors
     from indexer.build.units import BuildPlan
+    from indexer.index.manifest import ModelRecord
 
 Kind = Literal["rs", "location"]
 """The columns of vectors."""
@@ -37,19 +37,12 @@ _CODE = {text: code for code, text in REASONS.items()}
 
 
 def embedding_metadata(
-    model: ModelInfo,
-    model_fingerprint: str,
-    model_source: str,
-    dim: int,
-    imagery: Mapping[str, Any],
-    precision: str,
+    model: ModelRecord, dim: int, imagery: Mapping[str, Any], precision: str
 ) -> dict[str, Any]:
     """What an ``emb`` entry says of the vectors of a build.
 
     Args:
         model: what made them.
-        model_fingerprint: the hash of its weights.
-        model_source: where the model can be loaded from.
         dim: their number of dimensions.
         imagery: what the source of imagery says about itself.
         precision: the type that the imagery encoder computed in.
@@ -60,8 +53,8 @@ def embedding_metadata(
         "version": EMB_VERSION,
         "model": {
             "id": model.name,
-            "version": model_fingerprint,
-            "source": model_source,
+            "version": model.fingerprint,
+            "source": model.source,
             "licence": model.licence,
             "trained": model.trained,
             "precision": precision,

@@ -8,14 +8,13 @@ comes last: a folder without one is no build (:mod:`indexer.index.storage`).
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gair.errors import StorageError
+from gair.info import library_versions
 from gair.progress import Timings
 from indexer.build.plan import BuildTask
 from indexer.build.unit_files import UnitFolder
@@ -26,9 +25,7 @@ from indexer.index.content_hash import content_sha256
 from indexer.index.ivf_tune import calibration_photos, make_search
 from indexer.index.manifest import (
     SCHEMA_VERSION,
-    FileRecord,
     Manifest,
-    ModelRecord,
     region_field,
     tokens_field,
     utc_now,
@@ -95,18 +92,50 @@ def write_index(
     """
     _write_files(folder, task, work, outcome, timings)
     since = time.perf_counter()
-    photos = calibration_photos(folder.parent, task.model_fingerprint)
+    photos = calibration_photos(folder.parent, task.record.fingerprint)
     search = make_search(folder, task.options.index_type, photos, quiet=task.options.quiet)
     since = timings.add("index type", since)
     records = file_records(folder)
     content = content_sha256(folder, records)
     timings.add("hashing", since)
     timings.seconds["total"] = time.perf_counter() - began
-    return _manifest(
-        build,
-        task,
-        outcome,
-        imagery_warnings=_imagery_warnings(task, work),
+    # What the imagery has to say, and said in earlier runs, each once.
+    earlier = (warning for unit in task.plan.units for warning in work.warnings(unit))
+    imagery_warnings = dict.fromkeys([*task.imagery.warnings, *earlier])
+    cells, frames, missing = task.plan.cells, task.plan.frames, outcome.missing()
+    return Manifest(
+        schema_version=SCHEMA_VERSION,
+        name=task.name,
+        build=build,
+        created_utc=utc_now(),
+        model=task.record,
+        region=region_field(task.region),
+        h3_resolution=cells.resolution,
+        containment=CONTAINMENT,
+        cells_in_region=len(cells),
+        cells_indexed=len(cells) - sum(missing.values()),
+        missing=missing,
+        frames={
+            "count": len(frames.bounds_wsen_m),
+            "crs": "EPSG:3857",
+            "side_m": frames.side_m,
+            "inner_share": frames.inner_share,
+            "incomplete": outcome.incomplete_frames,
+        },
+        imagery=task.described,
+        query_mode=task.options.query_mode,
+        metric=METRIC,
+        vectors={
+            kind: {"file": file, "dim": task.model.config.dim, "type": "float16"}
+            for kind, file in _VECTOR_FILES
+        },
+        tokens=tokens_field(task.token_shape, TOKENS_FILE),
+        warnings=[
+            *_model_warnings(task.model),
+            *imagery_warnings,
+            *_coverage_warnings(task.region, cells, outcome),
+        ],
+        libraries=library_versions(_LIBRARIES),
         seconds={part: round(s, 3) for part, s in timings.seconds.items()},
         files=records,
         computed=computed,
@@ -169,74 +198,6 @@ def _write_vectors(
             writer.write(rows, vectors)
 
 
-def _manifest(
-    build: str,
-    task: BuildTask,
-    outcome: Outcome,
-    *,
-    imagery_warnings: Sequence[str],
-    seconds: dict[str, float],
-    files: dict[str, FileRecord],
-    computed: dict[str, Any],
-    content_sha256: str,
-    search: dict[str, Any],
-) -> Manifest:
-    """The manifest of a build whose files are all written."""
-    missing, info = outcome.missing(), task.model.info
-    cells, frames = task.plan.cells, task.plan.frames
-    return Manifest(
-        schema_version=SCHEMA_VERSION,
-        name=task.name,
-        build=build,
-        created_utc=utc_now(),
-        model=ModelRecord(
-            name=info.name,
-            source=task.model_source,
-            licence=info.licence,
-            trained=info.trained,
-            fingerprint=task.model_fingerprint,
-        ),
-        region=region_field(task.region),
-        h3_resolution=cells.resolution,
-        containment=CONTAINMENT,
-        cells_in_region=len(cells),
-        cells_indexed=len(cells) - sum(missing.values()),
-        missing=missing,
-        frames={
-            "count": len(frames.bounds_wsen_m),
-            "crs": "EPSG:3857",
-            "side_m": frames.side_m,
-            "inner_share": frames.inner_share,
-            "incomplete": outcome.incomplete_frames,
-        },
-        imagery=task.described,
-        query_mode=task.options.query_mode,
-        metric=METRIC,
-        vectors={
-            kind: {"file": file, "dim": task.model.config.dim, "type": "float16"}
-            for kind, file in _VECTOR_FILES
-        },
-        tokens=tokens_field(task.token_shape, TOKENS_FILE),
-        warnings=[
-            *_model_warnings(task.model),
-            *imagery_warnings,
-            *_coverage_warnings(task.region, cells, outcome),
-        ],
-        libraries=_library_versions(),
-        seconds=seconds,
-        files=files,
-        computed=computed,
-        content_sha256=content_sha256,
-        search=search,
-    )
-
-
-def _imagery_warnings(task: BuildTask, work: UnitFolder) -> list[str]:
-    """What the imagery has to say, and said in earlier runs, each once."""
-    earlier = (warning for unit in task.plan.units for warning in work.warnings(unit))
-    return list(dict.fromkeys([*task.imagery.warnings, *earlier]))
-
-
 def _model_warnings(model: Gair) -> list[str]:
     name = model.info.name
     if not model.info.trained:
@@ -264,13 +225,3 @@ def _coverage_warnings(region: Region, cells: Cells, outcome: Outcome) -> list[s
             "the imagery; the missing pixels were filled from their neighbours"
         )
     return warnings
-
-
-def _library_versions() -> dict[str, str]:
-    versions = {}
-    for name in _LIBRARIES:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return versions

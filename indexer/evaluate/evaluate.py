@@ -9,12 +9,12 @@ import dataclasses
 import platform
 import time
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gair.errors import UsageError
+from gair.info import library_versions
 from indexer.evaluate.baselines import blind_picks
 from indexer.evaluate.bootstrap import LEVEL, Resamples
 from indexer.evaluate.judge import Outcomes
@@ -158,7 +158,7 @@ def heading(space: SearchSpace, photos: PhotoVectors, options: EvaluateOptions) 
             "seed": options.seed,
             "resamples": options.resamples,
             "interval": LEVEL,
-            "versions": {"python": platform.python_version(), **_versions()},
+            "versions": {"python": platform.python_version(), **library_versions(_LIBRARIES)},
         },
         "index": {
             "name": manifest.name,
@@ -192,16 +192,6 @@ def heading(space: SearchSpace, photos: PhotoVectors, options: EvaluateOptions) 
             "failures": photos.left_out(),
         },
     }
-
-
-def _versions() -> dict[str, str]:
-    versions = {}
-    for name in _LIBRARIES:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return versions
 
 
 def _index_facts(task: Task) -> Numbers:

@@ -13,7 +13,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -29,9 +29,6 @@ from indexer.index.index import Index
 from indexer.index.milvus_connection import without_password
 from indexer.index.table import CellRows
 from indexer.search.outlines import cell_rings, dissolved, middle_longitude_deg
-
-if TYPE_CHECKING:
-    from gair.info import ModelInfo
 
 Geometry = Literal["point", "cell"]
 
@@ -128,14 +125,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 def embedding_entry(index: Index) -> dict[str, Any]:
     """What the file's metadata ``emb`` says of the vectors."""
     m = index.manifest
-    entry = embedding_metadata(
-        cast("ModelInfo", m.model),  # a record has the same three fields
-        m.model.fingerprint,
-        m.model.source,
-        index.rs.dim,
-        m.imagery,
-        ", ".join(m.precisions),
-    )
+    entry = embedding_metadata(m.model, index.rs.dim, m.imagery, ", ".join(m.precisions))
     return {**entry, "h3_resolution": m.h3_resolution, "query_mode": m.query_mode, "build": m.build}
 
 
