@@ -18,10 +18,9 @@ from torch import Tensor, nn
 from gair.arrays import Halves
 from gair.errors import ModelError
 from gair.progress import Progress, Timings
-from indexer.build.frames import FramePlan
 from indexer.build.reading import FrameReader, ReadyFrame
 from indexer.build.recipe import Recipe
-from indexer.build.units import INDEXED, OUTSIDE, Outcome, Unit
+from indexer.build.units import INDEXED, OUTSIDE, BuildPlan, Outcome, Unit
 from indexer.imagery.source import ImagerySource
 from indexer.index.token_maps import half_maps
 
@@ -98,8 +97,7 @@ class Encoders:
 def embed_units(
     model: Gair,
     imagery: ImagerySource,
-    plan: FramePlan,
-    lonlat_deg: npt.NDArray[np.float64],
+    plan: BuildPlan,
     units: Sequence[Unit],
     recipe: Recipe,
     *,
@@ -113,8 +111,7 @@ def embed_units(
     Args:
         model: the encoders and the INR.
         imagery: where pixels come from; read by background threads.
-        plan: frames, and the frame of each cell.
-        lonlat_deg: (N, 2) centres of all cells.
+        plan: cells, frames, and the frame of each cell.
         units: what to compute.
         recipe: how.
         timings: collects where the time goes.
@@ -126,8 +123,7 @@ def embed_units(
     """
     timings = timings or Timings()
     encoders = Encoders(model, recipe)
-    side = model.config.rs_frame_px
-    with FrameReader(imagery, plan, lonlat_deg, units, side, timings) as reader:
+    with FrameReader(imagery, plan, units, model.config.rs_frame_px, timings) as reader:
         frames = iter(reader)
         for unit in units:
             work = _UnitWork(encoders, recipe, unit, timings)
@@ -136,10 +132,10 @@ def embed_units(
                 if progress is not None:
                     progress.advance(len(ready.cells))
             work.flush()
-            kept = np.flatnonzero(work.status == INDEXED)
-            places = lonlat_deg[unit.cells[kept]]
-            work.location[kept] = embed_locations(encoders, places, timings=timings)
-            yield work.result()
+            kept = np.flatnonzero(work.vectors.status == INDEXED)
+            places = plan.cells.lonlat_deg[unit.cells[kept]]
+            work.vectors.location[kept] = embed_locations(encoders, places, timings=timings)
+            yield work.vectors
 
 
 def embed_locations(
@@ -161,38 +157,35 @@ def embed_locations(
 class _UnitWork:
     """The vectors of one unit, as they come."""
 
-    def __init__(
-        self,
-        encoders: Encoders,
-        recipe: Recipe,
-        unit: Unit,
-        timings: Timings,
-    ) -> None:
+    def __init__(self, encoders: Encoders, recipe: Recipe, unit: Unit, timings: Timings) -> None:
         config = encoders.model.config
-        grid, dim = config.rs_grid, config.dim
+        grid, dim, cells, frames = config.rs_grid, config.dim, len(unit.cells), len(unit.frames)
+        tokens = np.zeros((frames, grid, grid, dim), dtype=np.float16)
         self._encoders = encoders
-        self._recipe = recipe
-        self._unit = unit
+        self._frames_at_once = recipe.frames_at_once
         self._timings = timings
         self._batch: list[ReadyFrame] = []
-        self.status = np.full(len(unit.cells), OUTSIDE, dtype=np.uint8)
-        self.location = np.zeros((len(unit.cells), dim), dtype=np.float16)
-        self._pictures: dict[int, bytes] = {}
-        self._remote = np.zeros((len(unit.cells), dim), dtype=np.float16)
-        self._valid_fraction = np.zeros(len(unit.frames))
-        self._tokens = None
-        if recipe.keep_token_maps:
-            self._tokens = np.zeros((len(unit.frames), grid, grid, dim), dtype=np.float16)
+        self.vectors = UnitVectors(
+            status=np.full(cells, OUTSIDE, dtype=np.uint8),
+            valid_fraction=np.zeros(frames),
+            unit=unit,
+            remote=np.zeros((cells, dim), dtype=np.float16),
+            location=np.zeros((cells, dim), dtype=np.float16),
+            tokens=tokens if recipe.keep_token_maps else None,
+            pictures={},
+        )
+        """Filled as frames come; all there when every frame has come and nothing waits."""
 
     def take(self, ready: ReadyFrame) -> None:
         """Count a frame in, and encode when enough have come."""
-        self._valid_fraction[np.searchsorted(self._unit.frames, ready.frame)] = ready.valid_fraction
-        self.status[ready.cells] = ready.status
+        place = np.searchsorted(self.vectors.unit.frames, ready.frame)
+        self.vectors.valid_fraction[place] = ready.valid_fraction
+        self.vectors.status[ready.cells] = ready.status
         if ready.pixels is not None:
             self._batch.append(ready)
         if ready.picture is not None:
-            self._pictures[ready.frame] = ready.picture
-        if len(self._batch) == self._recipe.frames_at_once:
+            self.vectors.pictures[ready.frame] = ready.picture
+        if len(self._batch) == self._frames_at_once:
             self.flush()
 
     def flush(self) -> None:
@@ -214,24 +207,12 @@ class _UnitWork:
             since = timings.add("imagery encoder", since)
             vectors = encoders.at_points(token_maps, xy)
             for row, (frame, which) in enumerate(zip(batch, here, strict=True)):
-                self._remote[frame.cells[which]] = _to_half(vectors[row, : which.sum()])
+                self.vectors.remote[frame.cells[which]] = _to_half(vectors[row, : which.sum()])
         since = timings.add("dense sampling", since)
-        if self._tokens is not None:
-            rows = np.searchsorted(self._unit.frames, [frame.frame for frame in batch])
-            self._tokens[rows] = half_maps(token_maps)
+        if self.vectors.tokens is not None:
+            rows = np.searchsorted(self.vectors.unit.frames, [frame.frame for frame in batch])
+            self.vectors.tokens[rows] = half_maps(token_maps)
             timings.add("keeping token maps", since)
-
-    def result(self) -> UnitVectors:
-        """Everything, when all frames have come and nothing waits."""
-        return UnitVectors(
-            status=self.status,
-            valid_fraction=self._valid_fraction,
-            unit=self._unit,
-            remote=self._remote,
-            location=self.location,
-            tokens=self._tokens,
-            pictures=self._pictures,
-        )
 
 
 def _to_half(vectors: Tensor) -> Halves:

@@ -7,12 +7,11 @@ by another, and the index is the same to the byte.
 from __future__ import annotations
 
 import contextlib
-import queue
-import threading
 import time
+from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
 from gair.progress import Progress, Timings
@@ -66,17 +65,21 @@ class LocalEngine:
     def run(self, job: Job, units: Sequence[Unit], timings: Timings) -> None:
         """Compute some units, one after the other."""
         cells = sum(len(unit.cells) for unit in units)
-        plan = job.plan
+
+        def write(vectors: UnitVectors) -> None:
+            since = time.perf_counter()
+            job.work.write(job.plan, vectors, job.imagery.warnings)
+            timings.add_beside("writing units", since)
+
         with (
             torch_threads(job.recipe.threads),
             Progress("cells", total=cells, unit="cell", quiet=job.quiet) as progress,
-            UnitWriter(job, timings) as writer,
+            ThreadPoolExecutor(1, thread_name_prefix="unit-writer") as writer,
             contextlib.closing(
                 embed_units(
                     job.model,
                     job.imagery,
-                    plan.frames,
-                    plan.cells.lonlat_deg,
+                    job.plan,
                     units,
                     job.recipe,
                     timings=timings,
@@ -84,53 +87,14 @@ class LocalEngine:
                 )
             ) as computed,
         ):
-            for unit_vectors in computed:
-                writer.write(unit_vectors)
-
-
-class UnitWriter:
-    """Writes units in a thread of its own; the ``with`` block ends when all are on the disk."""
-
-    def __init__(self, job: Job, timings: Timings) -> None:
-        self._job = job
-        self._timings = timings
-        self._waiting: queue.Queue[UnitVectors | None] = queue.Queue(_UNITS_WAITING)
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._write_all, name="unit-writer", daemon=True)
-
-    def __enter__(self) -> UnitWriter:
-        self._thread.start()
-        return self
-
-    def write(self, unit: UnitVectors) -> None:
-        """Hand over a unit; raises what went wrong with an earlier one."""
-        since = time.perf_counter()
-        self._waiting.put(unit)
-        self._timings.add("waiting for the disk", since)
-        if self._error is not None:
-            raise self._error
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        since = time.perf_counter()
-        self._waiting.put(None)
-        self._thread.join()
-        self._timings.add("waiting for the disk", since)
-        if self._error is not None and error is None:
-            raise self._error
-
-    def _write_all(self) -> None:
-        """Write what comes; after an error, take and drop the rest, so that nobody waits."""
-        while (unit := self._waiting.get()) is not None:
-            if self._error is not None:
-                continue
+            unwritten: deque[Future[None]] = deque()
+            for vectors in computed:
+                since = time.perf_counter()
+                if len(unwritten) > _UNITS_WAITING:
+                    unwritten.popleft().result()
+                unwritten.append(writer.submit(write, vectors))
+                timings.add("waiting for the disk", since)
             since = time.perf_counter()
-            try:
-                self._job.work.write(self._job.plan, unit, self._job.imagery.warnings)
-            except BaseException as error:  # handed to the thread that computes
-                self._error = error
-            self._timings.add_beside("writing units", since)
+            for written in unwritten:
+                written.result()  # raises what went wrong
+            timings.add("waiting for the disk", since)

@@ -87,27 +87,19 @@ class RayEngine:
         shared: tuple[Any, Any],
         units: int,
     ) -> list[Any]:
-        gpus = 1 if job.model.device.type == "cuda" else 0
-        cpus = job.recipe.threads
-        count = min(self.workers or _room(ray, gpus, cpus), units)
+        gpus, cpus = int(job.model.device.type == "cuda"), job.recipe.threads
+        has = ray.cluster_resources()
+        room = max(1, int(has.get("GPU", 0) if gpus else has.get("CPU", 1) // cpus))
+        count = min(self.workers or room, units)
+        # Of the largest machine: a worker that wants more would wait for ever.
+        most_cpus = max(1, *(int(node["Resources"].get("CPU", 0)) for node in ray.nodes()), 1)
         actor = ray.remote(
-            num_cpus=min(cpus, _most_cpus(ray)),
+            num_cpus=min(cpus, most_cpus),
             num_gpus=gpus,
             max_restarts=_RESTARTS,
             max_task_retries=_RESTARTS,
         )(UnitWorker)
         return [actor.remote(*shared, self.open_imagery) for _ in range(count)]
-
-
-def _room(ray: Any, gpus: int, cpus: int) -> int:  # noqa: ANN401
-    """How many workers a cluster has room for."""
-    has = ray.cluster_resources()
-    return max(1, int(has.get("GPU", 0) if gpus else has.get("CPU", 1) // cpus))
-
-
-def _most_cpus(ray: Any) -> int:  # noqa: ANN401
-    """Of the largest machine: a worker that wants more would wait for ever."""
-    return max(1, *(int(node["Resources"].get("CPU", 0)) for node in ray.nodes()), 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,18 +144,16 @@ class UnitWorker:
             )
         if self._imagery is None:  # here, where errors reach the driver as they are
             self._imagery = self._open_imagery()
-        plan = task.plan
         with torch_threads(task.recipe.threads):
             (vectors,) = embed_units(
                 self._model,
                 self._imagery,
-                plan.frames,
-                plan.cells.lonlat_deg,
+                task.plan,
                 [unit],
                 task.recipe,
                 timings=timings,
             )
-        task.work.write(plan, vectors, self._imagery.warnings)
+        task.work.write(task.plan, vectors, self._imagery.warnings)
         return timings.seconds
 
 

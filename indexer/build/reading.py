@@ -16,7 +16,7 @@ import numpy.typing as npt
 from gair.preprocess import remote_sensing_pixels
 from gair.progress import Timings
 from indexer.build.frames import Block, FramePlan, blocks_of
-from indexer.build.units import INDEXED, MOSTLY_EMPTY, NO_DATA, Unit
+from indexer.build.units import INDEXED, MOSTLY_EMPTY, NO_DATA, BuildPlan, Unit
 from indexer.imagery.source import FramePixels, ImagerySource
 from indexer.index.chips import jpeg_of
 
@@ -52,28 +52,22 @@ class ReadyFrame:
     """JPEG for people (:mod:`indexer.index.chips`); None where the frame is not encoded."""
 
 
+@dataclass(eq=False)
 class FrameReader:
     """Reads the frames of units, in their order. The ``with`` block ends its threads."""
 
-    def __init__(
-        self,
-        imagery: ImagerySource,
-        plan: FramePlan,
-        lonlat_deg: npt.NDArray[np.float64],
-        units: Sequence[Unit],
-        frame_px: int,
-        timings: Timings,
-    ) -> None:
-        self._imagery = imagery
-        self._plan = plan
-        self._lonlat_deg = lonlat_deg
-        self._units = units
-        self._frame_px = frame_px
-        self._timings = timings
+    imagery: ImagerySource
+    plan: BuildPlan
+    units: Sequence[Unit]
+    frame_px: int
+    """Side of the encoder's input."""
+    timings: Timings
+
+    def __post_init__(self) -> None:
         self._stop = threading.Event()
+        self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="frame-reader")
 
     def __enter__(self) -> FrameReader:
-        self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="frame-reader")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -84,9 +78,9 @@ class FrameReader:
         """The frames of the first unit, then of the next one, and so on."""
         waiting: deque[tuple[int, Future[list[ReadyFrame]]]] = deque()
         ahead = 0
-        for unit in self._units:
-            cells_of = _cells_of_frames(unit, self._plan)
-            for block in blocks_of(self._plan, unit.frames):
+        for unit in self.units:
+            cells_of = _cells_of_frames(unit, self.plan.frames)
+            for block in blocks_of(self.plan.frames, unit.frames):
                 cells = [cells_of[frame] for frame in block.frames.tolist()]
                 waiting.append((len(cells), self._pool.submit(self._ready, block, unit, cells)))
                 ahead += len(cells)
@@ -101,7 +95,7 @@ class FrameReader:
     def _next(self, block: Future[list[ReadyFrame]]) -> list[ReadyFrame]:
         since = time.perf_counter()
         ready = block.result()
-        self._timings.add("waiting for imagery", since)
+        self.timings.add("waiting for imagery", since)
         return ready
 
     def _ready(
@@ -109,25 +103,26 @@ class FrameReader:
     ) -> list[ReadyFrame]:
         """Read a block; ``cells`` are those of its frames, as positions in ``unit.cells``."""
         since = time.perf_counter()
-        pixels = self._imagery.read(block.footprint, block.shape)
-        since = self._timings.add_beside("reading", since)
+        pixels = self.imagery.read(block.footprint, block.shape)
+        since = self.timings.add_beside("reading", since)
         ready = [
             self._prepared(frame, own, unit, block.cut(pixels, number))
             for number, (frame, own) in enumerate(zip(block.frames.tolist(), cells, strict=True))
         ]
-        self._timings.add_beside("preprocessing", since)
+        self.timings.add_beside("preprocessing", since)
         return ready
 
     def _prepared(
         self, frame: int, cells: npt.NDArray[np.int64], unit: Unit, pixels: FramePixels
     ) -> ReadyFrame:
-        xy = self._plan.footprint(frame).frame_xy(self._lonlat_deg[unit.cells[cells]])
+        lonlat_deg = self.plan.cells.lonlat_deg[unit.cells[cells]]
+        xy = self.plan.frames.footprint(frame).frame_xy(lonlat_deg)
         here = _valid_at(pixels, xy)
         enough = pixels.valid_fraction >= MIN_VALID_SHARE
         status = np.where(here, INDEXED if enough else MOSTLY_EMPTY, NO_DATA).astype(np.uint8)
         prepared = picture = None
         if enough and here.any() and not self._stop.is_set():
-            prepared = remote_sensing_pixels(pixels.dn[None], self._frame_px)
+            prepared = remote_sensing_pixels(pixels.dn[None], self.frame_px)
             picture = jpeg_of(pixels.dn)
         return ReadyFrame(frame, cells, xy, status, pixels.valid_fraction, prepared, picture)
 

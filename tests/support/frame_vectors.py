@@ -14,9 +14,10 @@ from gair.progress import Timings
 from indexer.build.embed import embed_units
 from indexer.build.frames import FramePlan
 from indexer.build.recipe import Recipe
-from indexer.build.units import OUTSIDE, Outcome, Unit
+from indexer.build.units import OUTSIDE, BuildPlan, Outcome, Unit
 from indexer.imagery import ImagerySource
 from indexer.index.token_maps import TokenWriter
+from indexer.regions.cells import Cells
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,10 @@ def embed_frames(
     status = np.full(len(lonlat_deg), OUTSIDE, dtype=np.uint8)
     assigned = np.flatnonzero(plan.frame_of_cell >= 0)
     whole = Unit(0, np.arange(len(plan.bounds_wsen_m)), assigned)
-    (unit,) = embed_units(model, imagery, plan, lonlat_deg, [whole], recipe, timings=timings)
+    count = len(lonlat_deg)
+    cells = Cells(np.arange(count, dtype=np.uint64), lonlat_deg, np.ones(count), resolution=10)
+    of_frames = BuildPlan(cells, plan, 0, (whole,))
+    (unit,) = embed_units(model, imagery, of_frames, [whole], recipe, timings=timings)
     vectors[assigned], status[assigned] = unit.remote, unit.status
     if tokens is not None and unit.tokens is not None:
         tokens.write(whole.frames, unit.tokens)
