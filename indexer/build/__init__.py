@@ -15,5 +15,5 @@ In order, what each file adds:
 8. :mod:`indexer.index.storage`: the build becomes the one that ``CURRENT`` names.
 
 :func:`indexer.build.build.build_index` holds the chain together;
-:func:`indexer.build.estimate.estimate` says what it will take.
+:func:`indexer.build.plan.estimate` says what it will take.
 """

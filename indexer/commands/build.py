@@ -269,7 +269,7 @@ def _model(options: Build) -> Gair:
 def _estimate(
     options: BuildOptions, region: Region, imagery: ImagerySource, model: Gair
 ) -> list[str]:
-    from indexer.build.estimate import estimate
+    from indexer.build.plan import estimate
 
     return estimate(
         region,

@@ -21,7 +21,7 @@ from stac_world import CLOUD, DATES, World, clear_classes, published, scene, toy
 
 from gair.geo import Footprint
 from indexer.build.build import BuildOptions, BuildReport, build_index
-from indexer.build.estimate import estimate
+from indexer.build.plan import estimate
 from indexer.commands.cli import main
 from indexer.imagery import open_imagery
 from indexer.imagery.stac.imagery import StacImagery

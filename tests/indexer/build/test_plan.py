@@ -11,9 +11,9 @@ from small_builds import tiny_model
 from torch import Tensor
 
 from gair.model import Gair
-from indexer.build import estimate as estimates
+from indexer.build import plan as plans
 from indexer.build.embed import Encoders
-from indexer.build.estimate import Speed, estimate, measured_speed
+from indexer.build.plan import Speed, estimate, measured_speed
 from indexer.build.recipe import Recipe
 from indexer.imagery import open_imagery
 from indexer.regions.region import region_from_bbox
@@ -28,7 +28,7 @@ class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now_s = 1000.0
         self.places = 0
-        monkeypatch.setattr(estimates, "time", SimpleNamespace(perf_counter=lambda: self.now_s))
+        monkeypatch.setattr(plans, "time", SimpleNamespace(perf_counter=lambda: self.now_s))
 
         def token_maps(encoders: Encoders, pixels: Tensor) -> Tensor:
             self.now_s += MAP_S * len(pixels)
@@ -63,7 +63,7 @@ def test_frames_and_cells_count_as_often_as_there_are_any(
         asked.append(cells_a_frame)
         return Speed(frame_s=100.0, location_s=7.0)
 
-    monkeypatch.setattr(estimates, "measured_speed", speed)
+    monkeypatch.setattr(plans, "measured_speed", speed)
     region = region_from_bbox((-0.13, 51.50, -0.08, 51.56), "half of it beyond the imagery")
     with open_imagery(city_tif) as imagery:
         guess = estimate(region, imagery, tiny_model(), resolution=9)
