@@ -59,6 +59,12 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def size_bytes(path: Path) -> int:
+    """What a file, or a folder with all in it, takes on the disk; 0 where there is none."""
+    files = [path] if path.is_file() else path.rglob("*")
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
 @contextlib.contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
     """Turn the operating system's refusals while writing ``path`` into :class:`StorageError`."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gair.errors import ResourceError, UnfinishedError
+from gair.files import size_bytes
 from gair.progress import Timings
 from indexer.build.engine import Engine, Job, LocalEngine
 from indexer.build.options import BuildOptions as BuildOptions
@@ -21,7 +22,6 @@ from indexer.build.unit_files import (
     mention_others,
     open_work,
     own_work,
-    size_bytes,
     unfinished,
 )
 from indexer.build.units import BuildPlan

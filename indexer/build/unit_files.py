@@ -29,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gair.errors import StorageError
-from gair.files import disk_errors, write_whole
+from gair.files import disk_errors, size_bytes, write_whole
 from gair.progress import Progress, say
 from indexer.build.recipe import Recipe, fingerprint_of
 from indexer.build.unit_parquet import Kind, read_status, read_vectors, unit_parquet
@@ -154,11 +154,6 @@ def own_work(index_folder: Path, facts: Mapping[str, Any], *, every: bool = Fals
     """The folder that units of a build are in, or would be; ``every``: those of all builds."""
     name = f"{WORK}{fingerprint_of(facts)[:_NAME_DIGITS]}"
     return work_folders(index_folder) if every else [index_folder / name]
-
-
-def size_bytes(folder: Path) -> int:
-    """What a folder takes on the disk."""
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def open_work(

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from gair.errors import StorageError, UsageError
-from gair.files import can_lock, disk_errors
+from gair.files import can_lock, disk_errors, size_bytes
 from indexer.index.manifest import MANIFEST_FILE
 from indexer.index.storage import CURRENT_FILE, WORK, alone, read_current, seize
 from indexer.probability.calibration import calibration_path
@@ -83,7 +82,7 @@ def _old_build(folder: Path, name: str) -> Leftover:
         kept = "" if lock else "a process has it open"
         if lock is not None:
             lock.release()
-    return Leftover(tuple(paths), _size(paths), "old build", kept)
+    return Leftover(tuple(paths), sum(map(size_bytes, paths)), "old build", kept)
 
 
 def _dead(folder: Path, units: bool) -> list[Leftover]:
@@ -91,12 +90,12 @@ def _dead(folder: Path, units: bool) -> list[Leftover]:
     leftovers = []
     for pattern, kind in _DEAD.items():
         for path in sorted(folder.glob(pattern)):
-            leftovers.append(Leftover((path,), _size([path]), kind))
+            leftovers.append(Leftover((path,), size_bytes(path), kind))
     adding = folder.parent / f".adding-{folder.name}"
     resumable = [*sorted(folder.glob(f"{WORK}*")), *([adding] if adding.exists() else [])]
     kept = "" if units else "the same build goes on from it; units removes it"
     for path in resumable:
-        leftovers.append(Leftover((path,), _size([path]), "units of an unfinished build", kept))
+        leftovers.append(Leftover((path,), size_bytes(path), "units of an unfinished build", kept))
     return leftovers
 
 
@@ -111,8 +110,3 @@ def _remove(leftover: Leftover) -> None:
                 path.unlink(missing_ok=True)
         if path.exists():
             raise StorageError(f"cannot remove {path}: remove it by hand")
-
-
-def _size(paths: Iterable[Path]) -> int:
-    files = (file for path in paths for file in ([path] if path.is_file() else path.rglob("*")))
-    return sum(file.stat().st_size for file in files if file.is_file())

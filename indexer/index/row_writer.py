@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Self
 
 import numpy as np
@@ -52,13 +51,8 @@ class RowWriter:
     def _finish(self, file: IO[bytes]) -> None:
         """What is left to write when all rows are there."""
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is not None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
             with contextlib.suppress(OSError):  # what went wrong first is what counts
                 self._file.close()
             return

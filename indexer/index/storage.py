@@ -97,7 +97,7 @@ def building(index_folder: Path, build: str) -> Iterator[Path]:
     """
     with disk_errors(index_folder):
         index_folder.mkdir(parents=True, exist_ok=True)
-    with _exclusive(index_folder):
+    with alone(index_folder):
         for leftover in index_folder.glob(f"{_HIDDEN}*"):
             shutil.rmtree(leftover, ignore_errors=True)
         for leftover in index_folder.glob(f".{CURRENT_FILE}.*.tmp"):
@@ -124,7 +124,8 @@ def publish(hidden: Path, build: str, manifest: bytes) -> Path:
     pointer = {"build": build, "manifest_sha256": sha256_of(hidden / MANIFEST_FILE)}
     with disk_errors(hidden):
         for file in hidden.iterdir():
-            _sync(file)
+            with file.open("r+b") as handle:  # Windows syncs only what is open for writing
+                os.fsync(handle.fileno())
     try:
         with disk_errors(final):
             hidden.rename(final)
@@ -201,15 +202,17 @@ def require_space(folder: Path, needed_bytes: int) -> None:
         )
 
 
-@contextlib.contextmanager
-def alone(index_folder: Path) -> Iterator[None]:
+def alone(index_folder: Path) -> contextlib.AbstractContextManager[None]:
     """Keep builds of an index from beginning; refuses while one runs.
 
     Raises:
         StorageError: a build runs.
     """
-    with _exclusive(index_folder):
-        yield
+    name = index_folder.name
+    return exclusive(
+        index_folder / ".lock",
+        f"another build of {name!r} is running: wait for it, or choose another name",
+    )
 
 
 def _serves(index_folder: Path, build: str) -> bool:
@@ -217,19 +220,6 @@ def _serves(index_folder: Path, build: str) -> bool:
         return read_current(index_folder)[0] == build
     except SearchIndexError:
         return False
-
-
-def _sync(file: Path) -> None:
-    with file.open("r+b") as handle:  # Windows syncs only what is open for writing
-        os.fsync(handle.fileno())
-
-
-def _exclusive(index_folder: Path) -> contextlib.AbstractContextManager[None]:
-    name = index_folder.name
-    return exclusive(
-        index_folder / ".lock",
-        f"another build of {name!r} is running: wait for it, or choose another name",
-    )
 
 
 class BuildLock:

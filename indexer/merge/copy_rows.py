@@ -39,11 +39,6 @@ class MergeOrder:
     duplicates: int
     """Cells that came more than once."""
 
-    @property
-    def frame_count(self) -> int:
-        """Frames of the merged index."""
-        return sum(map(len, self.frames))
-
 
 def merge_order(indexes: Sequence[Index]) -> MergeOrder:
     """Rows by their cell; of equal cells that of the first index. Frames index by index."""
@@ -102,7 +97,7 @@ def merge_tokens(
     maps = [index.tokens for index in indexes if index.tokens is not None]
     if len(maps) < len(indexes):
         return None
-    shape = (order.frame_count, *maps[0].grid_hw, maps[0].dim)
+    shape = (sum(map(len, order.frames)), *maps[0].grid_hw, maps[0].dim)
     begin = 0
     with TokenWriter(path, shape) as writer:
         for tokens, frames in zip(maps, order.frames, strict=True):
@@ -119,23 +114,26 @@ def merge_chips(path: Path, indexes: Sequence[Index], order: MergeOrder) -> None
     Raises:
         StorageError: the disk refused.
     """
-    write_chips(path, _numbered_pictures(indexes, order))
+
+    def numbered() -> Iterator[dict[int, bytes]]:
+        begin = 0
+        for index, frames in zip(indexes, order.frames, strict=True):
+            if index.chips is not None:
+                for place in np.flatnonzero(np.isin(frames, index.chips.frames)).tolist():
+                    yield {begin + place: index.chips.jpeg(int(frames[place]))}
+            begin += len(frames)
+
+    write_chips(path, numbered())
 
 
-def _numbered_pictures(indexes: Sequence[Index], order: MergeOrder) -> Iterator[dict[int, bytes]]:
-    begin = 0
-    for index, frames in zip(indexes, order.frames, strict=True):
-        if index.chips is not None:
-            for place in np.flatnonzero(np.isin(frames, index.chips.frames)).tolist():
-                yield {begin + place: index.chips.jpeg(int(frames[place]))}
-        begin += len(frames)
-
-
-def merge_table(path: Path, indexes: Sequence[Index], order: MergeOrder) -> MissingRows:
+def merge_table(
+    path: Path, indexes: Sequence[Index], order: MergeOrder
+) -> tuple[FrameRows, MissingRows]:
     """Write the cell table.
 
     Returns:
-        The cells that none of the indexes could index.
+        The frames that are left, index by index, and the cells that none of the indexes could
+        index.
 
     Raises:
         StorageError: the disk refused.
@@ -145,25 +143,20 @@ def merge_table(path: Path, indexes: Sequence[Index], order: MergeOrder) -> Miss
     area_m2 = np.empty(len(order.row))
     frame = np.empty(len(order.row), dtype=np.int64)
     begin = 0
-    for number, (index, frames) in enumerate(zip(indexes, order.frames, strict=True)):
+    for number, (index, kept) in enumerate(zip(indexes, order.frames, strict=True)):
         own = order.source == number
         cells = index.cells.taken(order.row[own])
         h3[own], lonlat_deg[own], area_m2[own] = cells.h3, cells.lonlat_deg, cells.area_m2
-        frame[own] = begin + np.searchsorted(frames, cells.frame)  # its place among those kept
-        begin += len(frames)
-    missing = _still_missing(indexes, h3)
-    cells = CellRows(h3, lonlat_deg, area_m2, frame)
-    write_table(path, cells, merged_frames(indexes, order), missing)
-    return missing
-
-
-def merged_frames(indexes: Sequence[Index], order: MergeOrder) -> FrameRows:
-    """The frames that are left, index by index."""
+        frame[own] = begin + np.searchsorted(kept, cells.frame)  # its place among those kept
+        begin += len(kept)
     pairs = list(zip((index.frames for index in indexes), order.frames, strict=True))
-    return FrameRows(
-        np.concatenate([frames.bounds_wsen_m[kept] for frames, kept in pairs]),
-        np.concatenate([frames.valid_fraction[kept] for frames, kept in pairs]),
+    frames = FrameRows(
+        np.concatenate([rows.bounds_wsen_m[kept] for rows, kept in pairs]),
+        np.concatenate([rows.valid_fraction[kept] for rows, kept in pairs]),
     )
+    missing = _still_missing(indexes, h3)
+    write_table(path, CellRows(h3, lonlat_deg, area_m2, frame), frames, missing)
+    return frames, missing
 
 
 def _still_missing(indexes: Sequence[Index], indexed: npt.NDArray[np.uint64]) -> MissingRows:

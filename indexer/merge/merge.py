@@ -27,10 +27,9 @@ from gair.errors import IndexMismatchError, UsageError
 from indexer.index.chips import CHIPS_FILE
 from indexer.index.content_hash import content_sha256
 from indexer.index.index import Index, open_index
-from indexer.index.ivf_tune import TuningQueries, calibration_photos, make_search
+from indexer.index.ivf_tune import calibration_photos, make_search
 from indexer.index.manifest import (
     SCHEMA_VERSION,
-    FileRecord,
     Manifest,
     region_field,
     tokens_field,
@@ -49,7 +48,6 @@ from indexer.index.storage import (
     require_space,
     write_outline,
 )
-from indexer.index.table import FrameRows, MissingRows
 from indexer.merge.copy_rows import (
     MergeOrder,
     merge_chips,
@@ -57,7 +55,6 @@ from indexer.merge.copy_rows import (
     merge_table,
     merge_tokens,
     merge_vectors,
-    merged_frames,
 )
 from indexer.probability.calibration import calibration_path
 from indexer.regions.region import Region
@@ -147,7 +144,11 @@ def merge_indexes(
         path=path,
         manifest=manifest,
         duplicates=order.duplicates,
-        calibrated=tuple(index.name for index in indexes if _is_calibrated(index)),
+        calibrated=tuple(
+            index.name
+            for index in indexes
+            if calibration_path(index.path.parent, index.manifest.build).exists()
+        ),
         tokens_dropped=manifest.tokens is None and any(index.tokens for index in indexes),
     )
 
@@ -185,38 +186,51 @@ def _filled(
     token_shape = merge_tokens(folder / TOKENS_FILE, indexes, order)
     if any(index.chips is not None for index in indexes):
         merge_chips(folder / CHIPS_FILE, indexes, order)
-    missing = merge_table(folder / TABLE_FILE, indexes, order)
+    frames, missing = merge_table(folder / TABLE_FILE, indexes, order)
     region = merged_region(indexes, name)
     write_outline(folder, region.to_geojson())
-    search = make_search(folder, index_type, _calibration_photos(indexes), quiet=quiet)
-    records = file_records(folder)
-    return merged_manifest(
-        name,
-        build,
-        indexes,
-        region=region,
-        frames=merged_frames(indexes, order),
-        missing=missing,
-        taken=np.bincount(order.source, minlength=len(indexes)).tolist(),
-        token_shape=token_shape,
-        search=search,
-        files=records,
-        content_sha256=content_sha256(folder, records),
-        seconds={"total": time.perf_counter() - began},
+    parts = [index.manifest for index in indexes]
+    first, taken = parts[0], np.bincount(order.source, minlength=len(parts)).tolist()
+    calibrated = (
+        calibration_photos(index.path.parent, first.model.fingerprint) for index in indexes
     )
-
-
-def _calibration_photos(indexes: Sequence[Index]) -> TuningQueries | None:
-    """Photos of the first of the indexes that was ever calibrated."""
-    for index in indexes:
-        photos = calibration_photos(index.path.parent, index.manifest.model.fingerprint)
-        if photos is not None:
-            return photos
-    return None
-
-
-def _is_calibrated(index: Index) -> bool:
-    return calibration_path(index.path.parent, index.manifest.build).exists()
+    photos = next((photos for photos in calibrated if photos is not None), None)
+    search = make_search(folder, index_type, photos, quiet=quiet)
+    records = file_records(folder)
+    return replace(
+        first,
+        schema_version=SCHEMA_VERSION,
+        name=name,
+        build=build,
+        created_utc=utc_now(),
+        region=region_field(region),
+        cells_in_region=len(order.row) + len(missing.reason),
+        cells_indexed=len(order.row),
+        missing=dict(sorted(Counter(missing.reason).items())),
+        frames={
+            **first.frames,
+            "count": len(frames.valid_fraction),
+            "incomplete": int((frames.valid_fraction < 1).sum()),
+        },
+        imagery=merged_imagery([part.imagery for part in parts]),
+        tokens=tokens_field(token_shape, TOKENS_FILE),
+        warnings=_once([text for part in parts for text in part.warnings]),
+        seconds={"total": round(time.perf_counter() - began, 3)},
+        files=records,
+        computed={"precision": ", ".join(sorted({p for part in parts for p in part.precisions}))},
+        content_sha256=content_sha256(folder, records),
+        search=search,
+        merged=[
+            {
+                "index": part.name,
+                "build": part.build,
+                "created_utc": part.created_utc,
+                "cells": count,
+                "precision": ", ".join(part.precisions),
+            }
+            for part, count in zip(parts, taken, strict=True)
+        ],
+    )
 
 
 def merged_region(indexes: Sequence[Index], name: str) -> Region:
@@ -228,77 +242,6 @@ def merged_region(indexes: Sequence[Index], name: str) -> Region:
     credits = [str(outline["properties"].get("attribution", "")) for outline in outlines]
     geometry = parts[0] if len(parts) == 1 else MultiPolygon(parts)
     return Region(name, geometry, "; ".join(_once(credits)))
-
-
-def merged_manifest(
-    name: str,
-    build: str,
-    indexes: Sequence[Index],
-    *,
-    region: Region,
-    frames: FrameRows,
-    missing: MissingRows,
-    taken: Sequence[int],
-    token_shape: tuple[int, int, int, int] | None,
-    search: dict[str, Any],
-    seconds: Mapping[str, float],
-    files: dict[str, FileRecord],
-    content_sha256: str,
-) -> Manifest:
-    """The manifest of a merged build whose files are all written.
-
-    Args:
-        name: of the index.
-        build: identifier of the build.
-        indexes: its parts.
-        region: the union of theirs.
-        frames: the frames that are left.
-        missing: cells that none of them could index.
-        taken: cells from each part.
-        token_shape: (F, h, w, D) of the token maps; None where not all parts keep them.
-        search: the index type.
-        seconds: where the time went.
-        files: hashes of the files.
-        content_sha256: hash of what they hold.
-    """
-    first, every = indexes[0].manifest, [index.manifest for index in indexes]
-    incomplete = int((frames.valid_fraction < 1).sum())
-    reasons = Counter(missing.reason)
-    return replace(
-        first,
-        schema_version=SCHEMA_VERSION,
-        name=name,
-        build=build,
-        created_utc=utc_now(),
-        region=region_field(region),
-        cells_in_region=int(sum(taken)) + len(missing.reason),
-        cells_indexed=int(sum(taken)),
-        missing=dict(sorted(reasons.items())),
-        frames={**first.frames, "count": len(frames.valid_fraction), "incomplete": incomplete},
-        imagery=merged_imagery([manifest.imagery for manifest in every]),
-        tokens=tokens_field(token_shape, TOKENS_FILE),
-        warnings=_once([text for manifest in every for text in manifest.warnings]),
-        seconds={part: round(s, 3) for part, s in seconds.items()},
-        files=files,
-        computed={"precision": ", ".join(merged_precisions(every))},
-        content_sha256=content_sha256,
-        search=search,
-        merged=[
-            {
-                "index": manifest.name,
-                "build": manifest.build,
-                "created_utc": manifest.created_utc,
-                "cells": int(count),
-                "precision": ", ".join(manifest.precisions),
-            }
-            for manifest, count in zip(every, taken, strict=True)
-        ],
-    )
-
-
-def merged_precisions(parts: Sequence[Manifest]) -> list[str]:
-    """Types that the vectors of some builds were computed in, each once."""
-    return sorted({precision for part in parts for precision in part.precisions})
 
 
 def merged_imagery(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
