@@ -102,7 +102,8 @@ class Gair(nn.Module):
 
         Args:
             folder: made if it is not there.
-            half: store weights as float16, except frequencies; see :mod:`gair.checkpoints.tensors`.
+            half: store weights as float16, except frequencies; see
+                :mod:`gair.checkpoints.checkpoint`.
             about: Markdown for the end of the card, from a heading ``## ...`` on.
 
         Raises:

@@ -26,8 +26,8 @@ from app.views.pictures import ChipPicture, PhotoFacts, jpeg_uri
 from app.views.report import ReportParts, report_html
 from app.views.wording import shown_lonlat_deg
 from gair.geo import haversine_m
+from gair.photos.exif import read_tags
 from gair.photos.photo import open_photo
-from indexer.photos.exif_tags import read_tags
 from indexer.regions.cells import cell_boundary_lonlat_deg, cell_hex
 from indexer.search.ground_picture import chip_at
 

@@ -22,7 +22,7 @@ from indexer.build.unit_parquet import Kind
 from indexer.build.units import OUTSIDE, BuildPlan, Outcome
 from indexer.index.chips import CHIPS_FILE, write_chips
 from indexer.index.content_hash import content_sha256
-from indexer.index.ivf_tune import calibration_photos, make_search
+from indexer.index.ivf_build import calibration_photos, make_search
 from indexer.index.manifest import (
     SCHEMA_VERSION,
     Manifest,

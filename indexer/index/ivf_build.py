@@ -1,21 +1,31 @@
-"""Trains inverted lists and writes them in bounded memory, for :mod:`indexer.index.ivf`."""
+"""Trains inverted lists, writes them in bounded memory, and tunes how they are searched.
+
+A search is tuned to look into the fewest lists that still find what scoring every cell finds.
+Queries are photos wherever photos are known: photo vectors do not lie where the cells' vectors do,
+so an index tuned on its own vectors looks better than it is. Photos are known where the index, or
+one that it grew from, was calibrated. Otherwise cells' vectors are turned away at random until
+their cosine with where they came from is that of a good photo, and the manifest says so.
+"""
 
 from __future__ import annotations
 
 import io
 import math
 import os
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from gair.arrays import Ints
+from gair.arrays import Floats32, Ints
+from gair.errors import SearchIndexError
 from gair.files import disk_errors
 from gair.progress import Progress
-from indexer.index.ivf import IndexType
-from indexer.index.storage import library_writes
+from indexer.index.ivf import SHORTLIST, IndexType, InvertedLists, index_type_for
+from indexer.index.storage import LOCATION_FILE, LOCATION_LISTS, RS_FILE, RS_LISTS, library_writes
 from indexer.index.vectors import FaissStore, import_faiss
 
 ROWS_A_LIST = 48
@@ -24,9 +34,186 @@ ITERATIONS = 8
 """Of k-means; more change nothing that tuning would notice."""
 _DIMS_A_CODE = 6
 """Dimensions in each half byte of ivf-pq, about."""
-_ROWS_AT_ONCE = 65_536
+_ROWS_WRITTEN = 65_536
 _MOST_LISTS = 1 << 16
 _ID_BYTES = 8
+GATE = 0.95
+"""Share of the ten best cells that a search must find, or the index is searched flat."""
+BEST = 10
+QUERIES = 256
+"""Photos, or cells in their place, that recall is measured with, in two halves that must both pass:
+what passes on the queries that chose it would look better than it is."""
+PHOTO_COSINE = 0.6
+"""Of a good photo with the imagery of its cell, as the demo model has it (README)."""
+WAYS = ((1.0, 0.0), (0.0, 1.0), (0.5, 0.5))
+"""Weights of imagery and location that must all pass: alone, and together as when uncalibrated."""
+_MOST_SHARE = 0.5
+"""Looking into more than this share of the lists is slower than scoring everything."""
+_ROWS_SCORED = 16_384
+
+
+@dataclass(frozen=True, eq=False)
+class TuningQueries:
+    """Vectors to tune with."""
+
+    s: Floats32
+    """(Q, D) of unit length."""
+    description: str
+    """What they are, for people."""
+
+
+def make_search(
+    folder: Path,
+    wanted: str = "auto",
+    photos: TuningQueries | None = None,
+    *,
+    shortlist: int = SHORTLIST,
+    seed: int = 0,
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """Give a build whose flat files are written what it needs to be searched quickly.
+
+    Args:
+        folder: of the build; the second files are written here where the type has any.
+        wanted: ``auto``, or an index type.
+        photos: photos' vectors to tune with; the index's own, turned, if None.
+        shortlist: cells a kind that a search scores exactly.
+        seed: chooses training rows and queries.
+        quiet: no progress.
+
+    Returns:
+        The manifest's field ``search``.
+    """
+    rs, location = FaissStore(folder / RS_FILE), FaissStore(folder / LOCATION_FILE)
+    kind = index_type_for(rs.count, wanted)
+    field: dict[str, Any] = {"type": kind, "wanted": wanted, "note": ""}
+    if kind == "flat" or not rs.count:
+        return {**field, "type": "flat"}
+    began = time.perf_counter()
+    count = build_lists(folder / RS_LISTS, rs, kind, seed=seed, quiet=quiet)
+    build_lists(folder / LOCATION_LISTS, location, kind, seed=seed, quiet=quiet)
+    queries = photos or turned_cells(rs, seed)
+    truth = best_rows(rs, location, queries.s)
+    lists = InvertedLists(folder / RS_LISTS, 1), InvertedLists(folder / LOCATION_LISTS, 1)
+    probes, recall = _tuned(lists, queries.s, truth, shortlist)
+    measured = {
+        "lists": count,
+        "shortlist": shortlist,
+        "recall": recall,
+        "gate": GATE,
+        "queries": queries.description,
+        "seconds": round(time.perf_counter() - began, 1),
+    }
+    if probes is not None:
+        return {**field, **measured, "probes": probes}
+    for name in (RS_LISTS, LOCATION_LISTS):
+        (folder / name).unlink()
+    return {
+        **field,
+        **measured,
+        "type": "flat",
+        "note": f"{kind} found {recall:.1%} of the ten best cells, less than {GATE:.0%}, so every "
+        "cell is scored",
+    }
+
+
+def calibration_photos(index_folder: Path, fingerprint: str, seed: int = 0) -> TuningQueries | None:
+    """Photos that any build of an index was calibrated with by the same model; None if none was."""
+    from indexer.probability.calibration import load_calibration
+
+    for file in sorted(index_folder.glob("calibration-*.npz"), reverse=True):
+        build = file.stem.removeprefix("calibration-")
+        try:
+            calibration = load_calibration(index_folder, build, fingerprint)
+        except SearchIndexError:  # of another model, or damaged: then it is of no use here
+            continue
+        if calibration is not None:
+            s = calibration.out_of_index.s.astype(np.float32)
+            rng = np.random.default_rng(seed)
+            rows = np.sort(rng.choice(len(s), min(QUERIES, len(s)), replace=False))
+            return TuningQueries(s[rows], f"{len(rows)} photos of the calibration of {build}")
+    return None
+
+
+def turned_cells(rs: FaissStore, seed: int = 0) -> TuningQueries:
+    """Vectors of cells, each turned away in a random direction to :data:`PHOTO_COSINE`."""
+    rng = np.random.default_rng(seed)
+    rows = np.sort(rng.choice(rs.count, min(QUERIES, rs.count), replace=False))
+    cells = rs.vectors(rows)
+    away = rng.standard_normal(cells.shape, dtype=np.float32)
+    away -= (away * cells).sum(axis=1, keepdims=True) * cells  # at a right angle to its cell
+    away /= np.linalg.norm(away, axis=1, keepdims=True)
+    s = PHOTO_COSINE * cells + np.sqrt(1 - PHOTO_COSINE**2) * away
+    return TuningQueries(
+        np.asarray(s, dtype=np.float32),
+        f"{len(s)} vectors of its own cells turned to a cosine of {PHOTO_COSINE}, in place of "
+        "photos",
+    )
+
+
+def best_rows(rs: FaissStore, location: FaissStore, s: Floats32) -> Ints:
+    """The exact answer: (Q, D) queries to (W, Q, 10) rows, for each of the :data:`WAYS`."""
+    scores = np.full((len(WAYS), len(s), BEST), -np.inf, dtype=np.float32)
+    rows = np.full(scores.shape, -1, dtype=np.int64)
+    for start in range(0, rs.count, _ROWS_SCORED):
+        block = slice(start, start + _ROWS_SCORED)
+        r, e = (s @ store.halves(block).astype(np.float32).T for store in (rs, location))
+        for way, (rs_weight, location_weight) in enumerate(WAYS):
+            fused = rs_weight * r + location_weight * e  # (Q, B)
+            # The best ten so far compete with this block: (Q, 10 + B), of which ten stay.
+            every = np.concatenate([scores[way], fused], axis=1)
+            numbers = np.broadcast_to(np.arange(start, start + fused.shape[1]), fused.shape)
+            candidates = np.concatenate([rows[way], numbers], axis=1)
+            best = np.argpartition(-every, BEST - 1, axis=1)[:, :BEST]
+            scores[way] = np.take_along_axis(every, best, axis=1)
+            rows[way] = np.take_along_axis(candidates, best, axis=1)
+    return rows
+
+
+def _tuned(
+    lists: tuple[InvertedLists, InvertedLists], s: Floats32, truth: Ints, shortlist: int
+) -> tuple[int | None, float]:
+    """The fewest lists that pass, and their recall; or None, and the recall of the most.
+
+    Recall is that of the half of the queries that does worse.
+    """
+    halves = [slice(half, None, 2) for half in range(min(2, len(s)))]
+    most = max(1, int(lists[0].lists * _MOST_SHARE))
+    probes, recall = 1, 0.0
+    while True:
+        recall = min(
+            recall_of(lists, s[half], truth[:, half], shortlist, probes) for half in halves
+        )
+        if recall >= GATE:
+            return probes, recall
+        if probes == most:
+            return None, recall
+        probes = min(2 * probes, most)
+
+
+def recall_of(
+    lists: tuple[InvertedLists, InvertedLists],
+    s: Floats32,
+    truth: Ints,
+    shortlist: int,
+    probes: int,
+) -> float:
+    """Share of the ten best cells that are on the shortlists, of the worst of the ways.
+
+    What is on a shortlist is scored exactly, so the best ten of it that are also the best ten of
+    all come out as such.
+    """
+    rs, location = (kind.probed(s, shortlist, probes) for kind in lists)
+    shares = []
+    for way, (rs_weight, location_weight) in enumerate(WAYS):
+        hits = total = 0
+        for query, wanted in enumerate(truth[way]):
+            listed = [rs[query]] * (rs_weight > 0) + [location[query]] * (location_weight > 0)
+            true = wanted[wanted >= 0]
+            hits += int(np.isin(true, np.concatenate(listed)).sum())
+            total += len(true)
+        shares.append(hits / total)
+    return min(shares)
 
 
 def list_count(rows: int) -> int:
@@ -99,8 +286,8 @@ def _write_packed(path: Path, store: FaissStore, index: Any, quiet: bool) -> Non
     """Fast-scan codes are interleaved, so they are put together in memory."""
     faiss = import_faiss()
     with Progress("filling lists", store.count, "row", quiet=quiet) as progress:
-        for start in range(0, store.count, _ROWS_AT_ONCE):
-            block = store.halves(slice(start, start + _ROWS_AT_ONCE)).astype(np.float32)
+        for start in range(0, store.count, _ROWS_WRITTEN):
+            block = store.halves(slice(start, start + _ROWS_WRITTEN)).astype(np.float32)
             index.add(block)
             progress.advance(len(block))
     with library_writes(path, RuntimeError):
@@ -125,8 +312,8 @@ def _write_mapped(path: Path, store: FaissStore, index: Any, quiet: bool) -> Non
         _reserve(file.fileno(), int(begin[-1]))
         file.write(head)
         with Progress("filling lists", store.count, "row", quiet=quiet) as progress:
-            for start in range(0, store.count, _ROWS_AT_ONCE):
-                block = lists[start : start + _ROWS_AT_ONCE]
+            for start in range(0, store.count, _ROWS_WRITTEN):
+                block = lists[start : start + _ROWS_WRITTEN]
                 codes = _encoded(store, index, start, block)
                 # A stable sort keeps the rows of a list ascending, as adding them in turn would.
                 order = np.argsort(block, kind="stable")
@@ -144,8 +331,8 @@ def _lists_of(store: FaissStore, index: Any, quiet: bool) -> npt.NDArray[np.int3
     """(N,) the list of every row."""
     lists = np.empty(store.count, dtype=np.int32)
     with Progress("choosing lists", store.count, "row", quiet=quiet) as progress:
-        for start in range(0, store.count, _ROWS_AT_ONCE):
-            block = store.halves(slice(start, start + _ROWS_AT_ONCE)).astype(np.float32)
+        for start in range(0, store.count, _ROWS_WRITTEN):
+            block = store.halves(slice(start, start + _ROWS_WRITTEN)).astype(np.float32)
             lists[start : start + len(block)] = index.quantizer.search(block, 1)[1][:, 0]
             progress.advance(len(block))
     return lists

@@ -27,7 +27,7 @@ from gair.errors import IndexMismatchError, UsageError
 from indexer.index.chips import CHIPS_FILE
 from indexer.index.content_hash import content_sha256
 from indexer.index.index import Index, open_index
-from indexer.index.ivf_tune import calibration_photos, make_search
+from indexer.index.ivf_build import calibration_photos, make_search
 from indexer.index.manifest import (
     SCHEMA_VERSION,
     Manifest,

@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gair.errors import DatasetError, UsageError
-from indexer.photos.exif_tags import parse_date, parse_heading_deg, read_tags
+from gair.photos.exif import parse_date, parse_heading_deg, read_tags
 
 BROKEN = "photo broken or too large"
 """Why a photo of a folder is left out before anything else is asked."""

@@ -34,8 +34,7 @@ from measuring import report
 
 from gair.arrays import Floats32, Ints
 from indexer.index.ivf import IndexType, InvertedLists, index_type_for
-from indexer.index.ivf_build import build_lists
-from indexer.index.ivf_tune import GATE, QUERIES
+from indexer.index.ivf_build import GATE, QUERIES, build_lists
 from indexer.index.vectors import FaissStore, FlatWriter
 from indexer.search.geolocator import Geolocator
 from indexer.search.shortlist import SCORED_AT_ONCE

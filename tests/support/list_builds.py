@@ -13,7 +13,7 @@ from small_builds import build_box, rewrite_manifest, serving_build
 
 from gair.model import Gair
 from indexer.index.ivf import list_files
-from indexer.index.ivf_tune import make_search
+from indexer.index.ivf_build import make_search
 from indexer.index.vectors import FlatWriter
 
 WIDE_BOX_WSEN_DEG = (-0.120, 51.490, -0.085, 51.515)

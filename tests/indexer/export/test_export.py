@@ -19,8 +19,7 @@ from small_builds import fill_disk, rewrite_manifest, small_disk
 from gair.errors import StorageError
 from indexer.commands.cli import main
 from indexer.export import export
-from indexer.export.export import export_geoparquet
-from indexer.export.stac_item import EXTENSION, stac_item
+from indexer.export.export import EXTENSION, export_geoparquet, stac_item
 from indexer.index.index import Index, open_index
 
 Capture = pytest.CaptureFixture[str]

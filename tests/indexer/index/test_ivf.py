@@ -13,7 +13,7 @@ from small_builds import build_box, fill_disk, small_disk, tiny_model
 
 from gair.errors import IndexCorruptError, StorageError, UsageError
 from indexer.commands.cli import main
-from indexer.index import ivf_build, ivf_tune
+from indexer.index import ivf_build
 from indexer.index.index import open_index
 from indexer.index.ivf import FLAT_UP_TO, SQ8_UP_TO, InvertedLists, index_type_for, open_shortlists
 from indexer.index.ivf_build import build_lists, list_count
@@ -45,7 +45,7 @@ def test_lists_are_near_the_square_root_and_can_be_trained() -> None:
 
 
 def test_the_mapped_file_is_what_faiss_writes(flat: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ivf_build, "_ROWS_AT_ONCE", 1000)  # many blocks
+    monkeypatch.setattr(ivf_build, "_ROWS_WRITTEN", 1000)  # many blocks
     store = FaissStore(flat / "rs.faiss")
     build_lists(flat / "own", store, "ivf-sq8", quiet=True)
     theirs = ivf_build._trained(store, "ivf-sq8", 0, True)
@@ -71,13 +71,13 @@ def test_all_lists_find_what_every_row_scores(flat: Path, kind: str) -> None:
 
 
 def test_probes_are_as_few_as_pass_the_gate(flat: Path) -> None:
-    search = ivf_tune.make_search(flat, "ivf-sq8", shortlist=1000, quiet=True)
-    assert search["recall"] >= ivf_tune.GATE == search["gate"] == 0.95
+    search = ivf_build.make_search(flat, "ivf-sq8", shortlist=1000, quiet=True)
+    assert search["recall"] >= ivf_build.GATE == search["gate"] == 0.95
     rs, location = FaissStore(flat / "rs.faiss"), FaissStore(flat / "location.faiss")
-    s = ivf_tune.turned_cells(rs).s
+    s = ivf_build.turned_cells(rs).s
     found = InvertedLists(flat / "rs.ann.faiss", 1), InvertedLists(flat / "location.ann.faiss", 1)
-    truth = ivf_tune.best_rows(rs, location, s)
-    for way, (a, b) in enumerate(ivf_tune.WAYS):
+    truth = ivf_build.best_rows(rs, location, s)
+    for way, (a, b) in enumerate(ivf_build.WAYS):
         fused = a * rs.scores(s) + b * location.scores(s)
         slow = np.argsort(-fused, axis=1)[:, :10]
         np.testing.assert_array_equal(np.sort(truth[way]), np.sort(slow))
@@ -85,7 +85,7 @@ def test_probes_are_as_few_as_pass_the_gate(flat: Path) -> None:
     assert probes > 1
     halves = [slice(0, None, 2), slice(1, None, 2)]
     recalls, less = (
-        [ivf_tune.recall_of(found, s[half], truth[:, half], 1000, count) for half in halves]
+        [ivf_build.recall_of(found, s[half], truth[:, half], 1000, count) for half in halves]
         for count in (probes, probes // 2)
     )
     assert recalls[0] != recalls[1]
@@ -104,7 +104,7 @@ def test_where_the_gate_is_not_met_every_cell_is_scored(tmp_path: Path) -> None:
     noise = rng.normal(size=(2, 3000, DIM))  # nothing to find lists by
     noise /= np.linalg.norm(noise, axis=2, keepdims=True)
     folder = write_flat(tmp_path / "noise", *noise)
-    search = ivf_tune.make_search(folder, "ivf-pq", shortlist=10, quiet=True)
+    search = ivf_build.make_search(folder, "ivf-pq", shortlist=10, quiet=True)
     assert search["type"] == "flat"
     assert search["recall"] < 0.95
     assert "of the ten best cells, less than 95%, so every cell is scored" in search["note"]
@@ -143,12 +143,12 @@ def test_photos_of_a_calibration_tune_the_next_build(city_tif: Path, tmp_path: P
     build_box(city_tif, tmp_path)
     made = calibrate_by_hand(tmp_path / "box")
     fingerprint = tiny_model().fingerprint()
-    known = ivf_tune.calibration_photos(tmp_path / "box", fingerprint)
+    known = ivf_build.calibration_photos(tmp_path / "box", fingerprint)
     assert known is not None
     assert known.description == f"30 photos of the calibration of {made.build}"
     assert {*map(tuple, known.s)} == {*map(tuple, made.out_of_index.s.astype(np.float32))}
-    assert ivf_tune.calibration_photos(tmp_path / "box", "another model") is None
-    assert ivf_tune.calibration_photos(tmp_path / "nothing", fingerprint) is None
+    assert ivf_build.calibration_photos(tmp_path / "box", "another model") is None
+    assert ivf_build.calibration_photos(tmp_path / "nothing", fingerprint) is None
 
 
 def test_another_kind_of_file_is_refused(tmp_path: Path, flat: Path) -> None:

@@ -15,7 +15,7 @@ from packing_samples import exif_at, save_photo, write_manifest
 from photo_samples import exif_with
 
 from gair.errors import DatasetError, UsageError
-from indexer.photos.exif_tags import parse_date, parse_heading_deg
+from gair.photos.exif import parse_date, parse_heading_deg
 from indexer.photos.listing import BROKEN, COLUMNS, ListedPhoto, read_photos
 
 HEADER = "file lat lon id heading captured_at licence source attribution city".split()

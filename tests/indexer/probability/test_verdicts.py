@@ -10,7 +10,7 @@ from model_city import ModelCity, at_most, calibrated_city
 
 from gair.errors import UsageError
 from gair.geo import haversine_m
-from indexer.calibrate.error_rates import verdict_rates
+from indexer.calibrate.calibrate import verdict_rates
 from indexer.probability.claims import (
     RADII_M,
     background,

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from gair.errors import DatasetError, UsageError
 from gair.files import write_whole
-from indexer.photos.exif_tags import parse_date
+from gair.photos.exif import parse_date
 from training.dataset.streetscapes.areas import parse_area
 from training.dataset.streetscapes.fetch import Wanted
 from training.dataset.streetscapes.journal import Journal

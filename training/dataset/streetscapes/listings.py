@@ -26,8 +26,8 @@ import shapely
 
 from gair.errors import DatasetError, DownloadError, UsageError
 from gair.files import make_folder, write_whole
+from gair.photos.exif import parse_date, parse_heading_deg
 from gair.progress import Progress
-from indexer.photos.exif_tags import parse_date, parse_heading_deg
 from indexer.regions.region import Region
 from training.dataset.streetscapes.areas import ZOOM, Tile, tiles_of
 from training.dataset.streetscapes.options import KARTAVIEW, MAPILLARY, Endpoints

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gair.errors import DownloadError
-from indexer.photos.exif_tags import parse_date, parse_heading_deg
+from gair.photos.exif import parse_date, parse_heading_deg
 from training.dataset.streetscapes.options import KARTAVIEW, MAPILLARY, Endpoints
 from training.dataset.streetscapes.web import Reply, Web
 
