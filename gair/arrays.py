@@ -13,6 +13,8 @@ Halves = npt.NDArray[np.float16]
 """What is stored in a quarter of it."""
 Vectors = npt.NDArray[np.float32]
 """Embeddings and their cosines."""
+Scores = npt.NDArray[np.floating]
+"""The same in any precision."""
 Ints = npt.NDArray[np.int64]
 """Rows, counts, labels."""
 Ids = npt.NDArray[np.uint64]

@@ -11,7 +11,6 @@ is judged by the other's.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +26,7 @@ from indexer.calibrate.held_out import (
     examine,
     region_areas_m2,
 )
+from indexer.index.manifest import utc_now
 from indexer.probability.calibration import SCHEMA_VERSION, Calibration
 from indexer.probability.claims import share_as_bad, share_as_good
 from indexer.probability.confidence import Curve, fit_confidence
@@ -99,7 +99,7 @@ def calibrate(
         schema_version=SCHEMA_VERSION,
         build=space.index.manifest.build,
         model_fingerprint=space.index.manifest.model.fingerprint,
-        created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+        created_utc=utc_now(),
         photos=len(rows),
         left_out=left_out,
         weights=weights,

@@ -18,17 +18,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.sparse import csr_array
 
-from gair.arrays import Floats, Ints
+from gair.arrays import Floats, Ints, Scores
 from gair.errors import UsageError
 from gair.progress import Progress
 from indexer.probability.posterior import ScoreWeights
 from indexer.regions.cell_field import CellField
-
-Scores = npt.NDArray[np.floating]
 
 SPREADS = (0.0, 0.25, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0)
 """Spreads that are tried, in distances between neighbouring cells; tried until one is worse."""

@@ -49,6 +49,7 @@ class Resamples:
         self, photos: int, *, resamples: int = EvaluateOptions.resamples, seed: int = 0
     ) -> None:
         self.photos = photos
+        self.seed = seed
         rng = np.random.default_rng([seed, photos])
         # A photo is drawn more than 255 times in no resample that anybody will ever see.
         self.weights = np.zeros((resamples, photos), dtype=np.uint8)
@@ -59,6 +60,10 @@ class Resamples:
             # Shifted so that all resamples are counted at once: photo p of resample b is b P + p.
             picked += np.arange(len(block))[:, None] * photos
             block[:] = np.bincount(picked.ravel(), minlength=block.size).reshape(block.shape)
+
+    def of(self, photos: int, *, stream: int = 0) -> Resamples:
+        """As many resamples of another number of photos; of another stream, drawn on their own."""
+        return Resamples(photos, resamples=len(self.weights), seed=self.seed + stream)
 
     def values(self, statistic: Callable[[Floats], Floats]) -> Floats:
         """A statistic of every resample.

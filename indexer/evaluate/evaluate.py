@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import platform
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,10 +38,10 @@ from indexer.evaluate.probabilities import (
 )
 from indexer.evaluate.summary import area_curves, error_curves, photo_rows, slice_tables
 from indexer.evaluate.task import Task, in_calibration, make_task
+from indexer.index.manifest import utc_now
 from indexer.search.ranking import CENTRE_ONLY
 
 if TYPE_CHECKING:
-    from indexer.evaluate.options import EvaluateOptions
     from indexer.photos.vectors import PhotoVectors
     from indexer.search.space import SearchSpace
 
@@ -90,16 +89,9 @@ def evaluate(
     report["notes"] = task.notes
     report["methods"] = method_rows(task, outcomes, missing, picks, drawn)
     report["calibration"] = _calibration(task, outcomes, drawn)
-    report["out_of_index"] = outside_report(
-        space, photos.s[task.inside], outside, seed=options.seed, resamples=options.resamples
-    )
+    report["out_of_index"] = outside_report(space, photos.s[task.inside], outside, drawn)
     report["slices"] = slice_tables(
-        photos.photos,
-        outcomes[ANSWER],
-        task.scale,
-        options.slice_by,
-        seed=options.seed,
-        resamples=options.resamples,
+        photos.photos, outcomes[ANSWER], task.scale, options.slice_by, drawn
     )
     report |= coordinate_tests(task)
     inside_share = len(task.inside) / max(1, len(photos))
@@ -132,28 +124,16 @@ def _check_calibration_photos(task: Task) -> int:
 
 
 def _heading(task: Task, used_for_calibration: int) -> Numbers:
-    """The heading, and how many of the photos could be judged."""
-    report = heading(task.space, task.photos, task.options)
-    report["index"] |= _index_facts(task)
-    report["photos"] |= {
-        "judged": len(task.truths.rows),
-        "outside_the_index": len(task.truths.rows) - len(task.inside),
-        "used_for_calibration": used_for_calibration,
-    }
-    return report
-
-
-def heading(space: SearchSpace, photos: PhotoVectors, options: EvaluateOptions) -> dict[str, Any]:
-    """The part of a report that is no measurement."""
-    manifest = space.index.manifest
-    calibration = space.calibration
+    """The part of a report that is no measurement, and how many of the photos could be judged."""
+    space, options, scale = task.space, task.options, task.scale
+    manifest, calibration = space.index.manifest, space.calibration
     weights = options.query.weights(calibration)
     scenes = manifest.imagery.get("scenes", [])
     return {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
         "made": {
-            "created_utc": datetime.now(UTC).isoformat(timespec="seconds"),
+            "created_utc": utc_now(),
             "command": options.command,
             "seed": options.seed,
             "resamples": options.resamples,
@@ -173,14 +153,16 @@ def heading(space: SearchSpace, photos: PhotoVectors, options: EvaluateOptions) 
                 {str(when)[:10] for scene in scenes for when in scene.get("dates", [])}
             ),
             "warnings": list(manifest.warnings),
+            "area_km2": scale.area_m2 / 1e6,
+            "spacing_m": space.field.spacing_m,
+            "floor_m": cell_floor_m(space.field.area_m2),
+            "span_m": task.span_m,
+            "worldwide": scale.worldwide,
+            "radii_m": list(scale.radii_m),
+            "merge_radius_m": space.merge_radius_m,
+            "bbox_wsen_deg": manifest.region["bbox_wsen_deg"],
         },
-        "model": {
-            "name": manifest.model.name,
-            "source": manifest.model.source,
-            "licence": manifest.model.licence,
-            "trained": manifest.model.trained,
-            "fingerprint": manifest.model.fingerprint,
-        },
+        "model": dataclasses.asdict(manifest.model),
         "search": {
             "calibrated": options.query.score_weights(calibration) is not None,
             "rs_weight": weights[0],
@@ -188,42 +170,24 @@ def heading(space: SearchSpace, photos: PhotoVectors, options: EvaluateOptions) 
         },
         "photos": {
             "manifest": options.manifest,
-            "listed": len(photos),
-            "failures": photos.left_out(),
+            "listed": len(task.photos),
+            "failures": task.photos.left_out(),
+            "judged": len(task.truths.rows),
+            "outside_the_index": len(task.truths.rows) - len(task.inside),
+            "used_for_calibration": used_for_calibration,
         },
     }
 
 
-def _index_facts(task: Task) -> Numbers:
-    cells = task.space.field
-    floor_m = cell_floor_m(cells.area_m2)
-    return {
-        "area_km2": task.scale.area_m2 / 1e6,
-        "spacing_m": cells.spacing_m,
-        "floor_m": floor_m,
-        "span_m": task.span_m,
-        "worldwide": task.scale.worldwide,
-        "radii_m": list(task.scale.radii_m),
-        "merge_radius_m": task.space.merge_radius_m,
-        "bbox_wsen_deg": task.space.index.manifest.region["bbox_wsen_deg"],
-    }
-
-
 def _calibration(task: Task, outcomes: dict[str, Outcomes], drawn: Resamples) -> Numbers:
-    calibration, options = task.calibration, task.options
+    calibration = task.calibration
     if calibration is None:
         why = OWN_WEIGHTS if task.space.calibration else CALIBRATE_FIRST
         return {"measured": False, "why": why}
     answer, inside = outcomes[ANSWER], task.inside
     confidence = calibration.confidences(answer.disc_mass, refined=task.refined_confidence)
-    numbers = calibration_numbers(
-        answer,
-        Groups(task.truths.rows, inside),
-        confidence,
-        calibration.radii_m,
-        seed=options.seed,
-        resamples=options.resamples,
-    )
+    groups = Groups(task.truths.rows, inside)
+    numbers = calibration_numbers(answer, groups, confidence, calibration.radii_m, drawn)
     share = task.space.field.area_m2 / task.scale.area_m2
     numbers["nll"] = likelihood_numbers(
         {
@@ -231,8 +195,7 @@ def _calibration(task: Task, outcomes: dict[str, Outcomes], drawn: Resamples) ->
             DENSITY: outcomes[DENSITY].log_p[inside],
             BLIND: np.log(share[task.truths.cell_row[inside]]),
         },
-        seed=options.seed,
-        resamples=options.resamples,
+        drawn,
     )
     numbers["selection"] = selection_numbers(answer, confidence, calibration.radii_m, drawn)
     numbers["photos"] = calibration.photos

@@ -19,10 +19,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 from scipy.sparse import csr_array
 
-from gair.arrays import Bools, Floats, Ints, Vectors
+from gair.arrays import Bools, Floats, Ints, Scores, Vectors
 from gair.geo import haversine_m
 from gair.progress import Progress
 from indexer.evaluate.metrics import KS, nearest_of_first, rank_and_area, rank_distances
@@ -33,8 +32,6 @@ from indexer.search.ranking import MOST_REFINED, shown_points
 from indexer.search.refine import RefineOptions
 from indexer.search.scored import posteriors
 from indexer.search.space import SearchSpace
-
-Scores = npt.NDArray[np.floating]
 
 ScoresOf = Callable[[Vectors], tuple[Vectors, Vectors]]
 """(B, D) photo vectors to (B, N) cosines of the imagery and of the location."""

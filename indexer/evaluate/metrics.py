@@ -12,12 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from gair.arrays import Floats, Ints
+from gair.arrays import Floats, Ints, Scores
 from gair.errors import UsageError
 from gair.geo import EARTH_RADIUS_M, haversine_m
 from indexer.regions.cell_field import unit_vectors
-
-Scores = npt.NDArray[np.floating]
 
 RADII_M = (50.0, 100, 200, 500, 1e3, 2e3, 5e3, 25e3, 200e3, 750e3, 2500e3)
 """How near counts as found; the last four are those of worldwide benchmarks, with 1 km."""

@@ -10,12 +10,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-from gair.arrays import Floats, Ints, Vectors
+from gair.arrays import Bools, Floats, Ints, Vectors
 from indexer.evaluate.bootstrap import Resamples, as_json, percentiles
 from indexer.evaluate.judge import Outcomes
 from indexer.probability.reliability import (
@@ -58,9 +58,7 @@ def calibration_numbers(
     groups: Groups,
     confidence: Floats,
     radii_m: Sequence[float],
-    *,
-    seed: int,
-    resamples: int,
+    drawn: Resamples,
 ) -> Numbers:
     """Confidence, regions and likelihood of calibrated answers.
 
@@ -69,19 +67,14 @@ def calibration_numbers(
         groups: which photos.
         confidence: (P, R) that was stated of all photos; NaN where there was no answer.
         radii_m: that confidences are given for.
-        seed: of the resamples.
-        resamples: how many.
+        drawn: resamples of all photos.
     """
     masses = outcomes.disc_mass[groups.judged]
     error_m = outcomes.error_m[groups.judged]
-    drawn = Resamples(len(groups.judged), resamples=resamples, seed=seed)
+    of_judged = drawn.of(len(groups.judged))
     within = {
         f"{radius_m:g}": _confidence_numbers(
-            confidence[groups.judged, column],
-            masses[:, column],
-            error_m <= radius_m,
-            drawn,
-            seed,
+            confidence[groups.judged, column], masses[:, column], error_m <= radius_m, of_judged
         )
         for column, radius_m in enumerate(radii_m)
     }
@@ -95,7 +88,7 @@ def calibration_numbers(
 
 
 def _confidence_numbers(
-    confidence: Floats, mass: Floats, right: npt.NDArray[np.bool_], drawn: Resamples, seed: int
+    confidence: Floats, mass: Floats, right: Bools, drawn: Resamples
 ) -> Numbers:
     if not len(confidence):
         return {"measured": False, "why": "no photo could be judged"}
@@ -104,7 +97,7 @@ def _confidence_numbers(
         "said": as_json(float(confidence.mean())),
         "right": drawn.mean(right).to_json(),
         "ece": drawn.measure(lambda w: calibration_error(confidence, right, weights=w)).to_json(),
-        "ece_by_luck": as_json(calibration_error_by_luck(confidence, seed=seed)),
+        "ece_by_luck": as_json(calibration_error_by_luck(confidence, seed=drawn.seed)),
         "disc_mass_said": as_json(float(mass.mean())),
         "disc_mass_ece": drawn.measure(
             lambda w: calibration_error(mass, right, weights=w)
@@ -114,7 +107,7 @@ def _confidence_numbers(
     }
 
 
-def _groups_json(confidence: Floats, right: npt.NDArray[np.bool_]) -> Numbers:
+def _groups_json(confidence: Floats, right: Bools) -> Numbers:
     diagram = dataclasses.asdict(reliability(confidence, right))
     return {name: values.tolist() for name, values in diagram.items()}
 
@@ -129,7 +122,7 @@ def _region_numbers(outcomes: Outcomes, groups: Groups, number: int) -> Numbers:
     }
 
 
-def share_of(hits: npt.NDArray[np.bool_]) -> Numbers:
+def share_of(hits: Bools) -> Numbers:
     """A share of (P,) photos with its binomial interval."""
     if not len(hits):
         return {"value": as_json(np.nan), "photos": 0}
@@ -142,13 +135,12 @@ def share_of(hits: npt.NDArray[np.bool_]) -> Numbers:
     }
 
 
-def likelihood_numbers(log_ps: dict[str, Floats], *, seed: int, resamples: int) -> Numbers:
+def likelihood_numbers(log_ps: dict[str, Floats], drawn: Resamples) -> Numbers:
     """Mean NLL of the true cells under some posteriors, each (P,) of photos inside, in nats."""
-    numbers: Numbers = {}
-    for name, log_p in log_ps.items():
-        drawn = Resamples(len(log_p), resamples=resamples, seed=seed)
-        numbers[name] = drawn.mean(log_losses(log_p)).to_json()
-    return numbers
+    return {
+        name: drawn.of(len(log_p)).mean(log_losses(log_p)).to_json()
+        for name, log_p in log_ps.items()
+    }
 
 
 def selection_numbers(
@@ -167,7 +159,7 @@ def selection_numbers(
         shown = np.unique(np.linspace(first, len(loss) - 1, _CURVE_POINTS).astype(int))
         perfect = area_under_risk(-loss, loss)
         numbers[f"{radius_m:g}"] = {
-            "aurc": _aurc(stated, loss, drawn),
+            "aurc": drawn.measure(partial(area_under_risk, stated, loss)).to_json(),
             "aurc_at_random": float(loss.mean()),
             "aurc_at_best": float(perfect[0]),
             "coverage": coverage[shown].tolist(),
@@ -176,17 +168,11 @@ def selection_numbers(
     return numbers
 
 
-def _aurc(confidence: Floats, loss: Floats, drawn: Resamples) -> Numbers:
-    return drawn.measure(lambda w: area_under_risk(confidence, loss, w)).to_json()
-
-
 def outside_report(
     space: SearchSpace,
     inside: Vectors,
     outside: PhotoVectors | None,
-    *,
-    seed: int,
-    resamples: int,
+    drawn: Resamples,
 ) -> dict[str, Any]:
     """How well photos of the index are told from photos of elsewhere.
 
@@ -194,8 +180,7 @@ def outside_report(
         space: of a calibrated index, or there is nothing to tell them by.
         inside: (P, D) vectors of photos whose true cell is in the index.
         outside: photos from elsewhere; None if there are none.
-        seed: of the resamples.
-        resamples: how many.
+        drawn: resamples of all photos.
     """
     calibration = space.calibration
     if outside is None:
@@ -212,19 +197,19 @@ def outside_report(
         "photos_inside": len(own),
         "photos_elsewhere": len(foreign),
         "unreadable": len(outside) - len(foreign),
-        "auroc": outside_numbers(own, foreign, seed=seed, resamples=resamples),
+        "auroc": outside_numbers(own, foreign, drawn),
         "level": out_of_index.level,
         "own_refused": share_of(out_of_index.abstain(own)),
         "elsewhere_noticed": share_of(out_of_index.abstain(foreign)),
     }
 
 
-def outside_numbers(inside: Floats, outside: Floats, *, seed: int, resamples: int) -> Numbers:
+def outside_numbers(inside: Floats, outside: Floats, drawn: Resamples) -> Numbers:
     """How well a score parts (P,) photos of the index from (Q,) others: the AUROC."""
     if not len(inside) or not len(outside):
         return {"value": as_json(np.nan)}
-    drawn_inside = Resamples(len(inside), resamples=resamples, seed=seed)
-    drawn_outside = Resamples(len(outside), resamples=resamples, seed=seed + 1)
-    low, high = percentiles(auroc(inside, outside, drawn_inside.weights, drawn_outside.weights))
+    times_inside = drawn.of(len(inside)).weights
+    times_outside = drawn.of(len(outside), stream=1).weights
+    low, high = percentiles(auroc(inside, outside, times_inside, times_outside))
     value = float(auroc(inside, outside)[0])
     return {"value": value, "low": float(low), "high": float(high)}

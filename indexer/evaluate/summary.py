@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-from gair.arrays import Floats
+from gair.arrays import Floats, Ints
 from indexer.evaluate.baselines import BIN_M, BlindPicks
 from indexer.evaluate.bootstrap import Resamples, as_json
 from indexer.evaluate.judge import Outcomes, Truths
@@ -154,9 +153,7 @@ def slice_tables(
     outcomes: Outcomes,
     scale: Scale,
     columns: Sequence[str],
-    *,
-    seed: int,
-    resamples: int,
+    drawn: Resamples,
 ) -> list[dict[str, Any]]:
     """A table a column; every photo is in one row of each.
 
@@ -165,8 +162,7 @@ def slice_tables(
         outcomes: of the same photos.
         scale: of the index.
         columns: which.
-        seed: of the resamples.
-        resamples: how many.
+        drawn: resamples of all photos.
     """
     tables = []
     for column in columns:
@@ -174,7 +170,7 @@ def slice_tables(
         values = list(dict.fromkeys(sorted(labels, key=_order)))
         rows = [
             {"value": value}
-            | slice_numbers(outcomes, np.flatnonzero(labels == value), scale, seed, resamples)
+            | slice_numbers(outcomes, np.flatnonzero(labels == value), scale, drawn)
             for value in values
         ]
         tables.append({"column": column, "rows": rows})
@@ -213,11 +209,9 @@ def _number(value: str) -> float:
         return float("nan")
 
 
-def slice_numbers(
-    outcomes: Outcomes, rows: npt.NDArray[np.int64], scale: Scale, seed: int, resamples: int
-) -> Numbers:
+def slice_numbers(outcomes: Outcomes, rows: Ints, scale: Scale, of_all: Resamples) -> Numbers:
     """The headline numbers of some of the photos."""
-    drawn = Resamples(len(rows), resamples=resamples, seed=seed)
+    drawn = of_all.of(len(rows))
     error_m = outcomes.error_m[rows]
     return {
         "photos": len(rows),
@@ -278,7 +272,7 @@ def photo_rows(photos: PhotoVectors, outcomes: Outcomes, truths: Truths) -> list
     ]
 
 
-def _place(lonlat_deg: npt.NDArray[np.float64]) -> list[float] | None:
+def _place(lonlat_deg: Floats) -> list[float] | None:
     if not np.isfinite(lonlat_deg).all():
         return None
     return [round(float(degrees), 6) for degrees in lonlat_deg]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,19 @@ from indexer.probability.posterior import ScoreWeights
 SCHEMA_VERSION = 1
 """Raised when an old reader could misread a new file."""
 AGAIN = "calibrate again with python -m indexer calibrate"
+
+_PLAIN = (
+    "schema_version",
+    "build",
+    "model_fingerprint",
+    "created_utc",
+    "photos",
+    "left_out",
+    "measured",
+)
+"""Fields that the header holds as they are."""
+_PLAIN_OF_TEST = ("evidence", "likeness", "level", "miss_rate", "auroc", "elsewhere")
+"""The same of the test of whether a photo is from the index."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,26 +197,12 @@ def _read(path: Path) -> dict[str, npt.NDArray[Any]]:
 def _header(calibration: Calibration) -> dict[str, Any]:
     """Everything but the arrays, as JSON."""
     test = calibration.out_of_index
-    return {
-        "schema_version": calibration.schema_version,
-        "build": calibration.build,
-        "model_fingerprint": calibration.model_fingerprint,
-        "created_utc": calibration.created_utc,
-        "photos": calibration.photos,
-        "left_out": calibration.left_out,
+    return {name: getattr(calibration, name) for name in _PLAIN} | {
         "sharpness": asdict(calibration.weights),
         "confidence": _curves_json(calibration.confidence),
         "refined_confidence": _curves_json(calibration.refined_confidence),
-        "familiarity": {
-            "evidence": test.evidence,
-            "likeness": test.likeness,
-            "level": test.level,
-            "miss_rate": test.miss_rate,
-            "auroc": test.auroc,
-            "elsewhere": test.elsewhere,
-        },
+        "familiarity": {name: getattr(test, name) for name in _PLAIN_OF_TEST},
         "claims": sorted(calibration.claims),
-        "measured": calibration.measured,
     }
 
 
@@ -224,34 +222,22 @@ def _check_fits(path: Path, header: dict[str, Any], build: str, fingerprint: str
 
 
 def _from_parts(header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> Calibration:
-    test = header["familiarity"]
-    out_of_index = OutOfIndexTest(
-        s=arrays["familiarity_s"],
-        evidence=tuple(test["evidence"]),
-        likeness=tuple(test["likeness"]),
-        scores=arrays["familiarity_scores"],
-        level=test["level"],
-        miss_rate=test["miss_rate"],
-        auroc=test["auroc"],
-        elsewhere=test["elsewhere"],
-    )
+    test = {name: header["familiarity"][name] for name in _PLAIN_OF_TEST}
+    for name in ("evidence", "likeness"):
+        test[name] = tuple(test[name])
     radii = [float(radius) for radius in header["claims"]]
     return Calibration(
-        schema_version=header["schema_version"],
-        build=header["build"],
-        model_fingerprint=header["model_fingerprint"],
-        created_utc=header["created_utc"],
-        photos=header["photos"],
-        left_out=header["left_out"],
+        **{name: header[name] for name in _PLAIN},
         weights=ScoreWeights(**header["sharpness"]),
         masses=arrays["masses"],
         confidence=_curves(header["confidence"]),
         refined_confidence=_curves(header.get("refined_confidence", [])),
-        out_of_index=out_of_index,
+        out_of_index=OutOfIndexTest(
+            s=arrays["familiarity_s"], scores=arrays["familiarity_scores"], **test
+        ),
         claims={radius: arrays[f"claims_{radius!r}"] for radius in radii},
         false_claims={radius: arrays[f"false_claims_{radius!r}"] for radius in radii},
         photo_lonlat_deg=arrays["photo_lonlat_deg"],
-        measured=header["measured"],
     )
 
 
@@ -260,12 +246,12 @@ def _curves_json(curves: dict[float, Curve]) -> list[list[Any]]:
 
 
 def _curves(pairs: list[list[Any]]) -> dict[float, Curve]:
-    return {float(radius_m): _curve(**fields) for radius_m, fields in pairs}
-
-
-def _curve(
-    slope: float, intercept: float, knots: Sequence[float], shifts: Sequence[float]
-) -> Curve:
-    if len(knots) != len(shifts):
-        raise ValueError("a curve with more knots than shifts, or fewer")
-    return Curve(float(slope), float(intercept), tuple(knots), tuple(shifts))
+    curves = {}
+    for radius_m, fields in pairs:
+        line = Curve(**fields)
+        if len(line.knots) != len(line.shifts):
+            raise ValueError("a curve with more knots than shifts, or fewer")
+        curves[float(radius_m)] = Curve(
+            float(line.slope), float(line.intercept), tuple(line.knots), tuple(line.shifts)
+        )
+    return curves

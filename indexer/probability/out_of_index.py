@@ -20,12 +20,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from gair.arrays import Floats, Ints
+from gair.arrays import Floats, Ints, Scores
 from gair.errors import UsageError
 from indexer.probability.posterior import ScoreWeights
 from indexer.probability.reliability import auroc
-
-Vectors = npt.NDArray[np.floating]
 
 NEAREST = 10
 """Photos that likeness looks at."""
@@ -56,7 +54,7 @@ class OutOfIndexTest:
     elsewhere: int = 0
     """Photos from elsewhere that these two rest on."""
 
-    def score(self, s: Vectors, evidence: Floats) -> Floats:
+    def score(self, s: Scores, evidence: Floats) -> Floats:
         """How much photos look like the index's: (P, D) vectors and (P,) evidence to (P,)."""
         return self._sum(evidence, nearest_cosine(s, self.s))
 
@@ -73,7 +71,7 @@ class OutOfIndexTest:
         return _standard(evidence, self.evidence) + _standard(likeness, self.likeness)
 
 
-def evidence_of(rs: Vectors, location: Vectors, weights: ScoreWeights, area_m2: Floats) -> Floats:
+def evidence_of(rs: Scores, location: Scores, weights: ScoreWeights, area_m2: Floats) -> Floats:
     """How well any place explains each photo: (P, N) scores to (P,) nats."""
     weighted = weights.rs_weight * np.asarray(rs, dtype=np.float64)
     if weights.location_weight:
@@ -83,7 +81,7 @@ def evidence_of(rs: Vectors, location: Vectors, weights: ScoreWeights, area_m2: 
     return np.asarray(best + np.log(np.exp(weighted, out=weighted) @ (area_m2 / area_m2.sum())))
 
 
-def nearest_cosine(s: Vectors, photos: Vectors, own: Ints | None = None) -> Floats:
+def nearest_cosine(s: Scores, photos: Scores, own: Ints | None = None) -> Floats:
     """Mean cosine with the :data:`NEAREST` most alike photos.
 
     Args:
@@ -112,7 +110,7 @@ def check_level(level: float) -> None:
 
 
 def fit_out_of_index(
-    s: Vectors, held_back: Ints, evidence: Floats, *, level: float = 0.05, seed: int = 0
+    s: Scores, held_back: Ints, evidence: Floats, *, level: float = 0.05, seed: int = 0
 ) -> OutOfIndexTest:
     """Learn what calibration photos look like.
 
@@ -140,7 +138,7 @@ def fit_out_of_index(
     return replace(blank, scores=np.sort(blank._sum(evidence, likeness)))
 
 
-def with_elsewhere(test: OutOfIndexTest, s: Vectors, evidence: Floats) -> OutOfIndexTest:
+def with_elsewhere(test: OutOfIndexTest, s: Scores, evidence: Floats) -> OutOfIndexTest:
     """The same, with error rates measured on photos from elsewhere: (Q, D) and (Q,)."""
     scores = test.score(s, evidence)
     missed = float((~test.abstain(scores)).mean())

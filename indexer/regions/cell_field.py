@@ -79,16 +79,6 @@ class CellField:
         chord, row = self._tree.query(unit_vectors(lonlat_deg))
         return np.asarray(row, dtype=np.int64), _arc_m(np.asarray(chord))
 
-    def nearest_few(self, lonlat_deg: npt.ArrayLike, count: int, within_m: float) -> Ints:
-        """The nearest centres to each of (Q, 2) points, nearest first.
-
-        Returns:
-            (Q, count) rows; -1 where there are fewer within ``within_m``.
-        """
-        points, reach = unit_vectors(lonlat_deg), chord_of(within_m)
-        _, row = self._tree.query(points, k=range(1, count + 1), distance_upper_bound=reach)
-        return np.where(row < len(self), row, -1).astype(np.int64)
-
     def discs(self, lonlat_deg: npt.ArrayLike, radius_m: float) -> Discs:
         """The cells around each of (C, 2) points."""
         blocks = []
