@@ -76,7 +76,7 @@ def plan_frames(
         resolution_m: side of the imagery's finest pixel on the ground.
     """
     if not 0 < inner_share <= 1:
-        raise UsageError(f"inner share {inner_share} is not above 0 and at most 1")
+        raise UsageError(f"`inner_share` {inner_share} is not above 0 and at most 1")
     points = lonlat_to_web_mercator(lonlat_deg)
     part_of_cell = _part_of(lonlat_deg, coverage)
     frame_of_cell = np.full(len(points), -1, dtype=np.int64)

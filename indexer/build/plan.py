@@ -137,9 +137,9 @@ def plan_build(
 ) -> BuildTask:
     """Cells, frames and units; refuses what cannot work before anything is written."""
     if options.limit is not None and options.limit < 1:
-        raise UsageError(f"limit {options.limit} is not 1 or more: leave it out to do all units")
+        raise UsageError(f"`limit` {options.limit} is not 1 or more: leave it out to do all units")
     if options.threads is not None and options.threads < 1:
-        raise UsageError(f"{options.threads} threads are not 1 or more: leave it out to use all")
+        raise UsageError(f"`threads` {options.threads} is not 1 or more: leave it out to use all")
     since = time.perf_counter()
     with ThreadPoolExecutor(1) as beside:  # half a gigabyte is hashed while cells are counted
         fingerprint = beside.submit(model.fingerprint)
@@ -177,7 +177,7 @@ def no_overlap(region: Region, imagery: ImagerySource) -> RegionError:
 
     return RegionError(
         f"no cell of {region.name} (bbox {text(region.bbox_wsen_deg)}) has imagery (bbox "
-        f"{text(shapely.total_bounds(imagery.coverage))}): check imagery and region"
+        f"{text(shapely.total_bounds(imagery.coverage))}): check `imagery` and `region`"
     )
 
 

@@ -163,7 +163,7 @@ def import_ray() -> Any:  # noqa: ANN401
         import ray
     except ImportError as error:
         raise GairError(
-            "Ray is not installed: pip install 'gair-geolocator[ray]', or use the local engine"
+            "Ray is not installed: pip install 'gair-geolocator[ray]', or take `engine` local"
         ) from error
     return ray
 
@@ -193,7 +193,7 @@ def _computed(
         except ray.exceptions.RayError as error:
             raise ResourceError(
                 f"unit {unit.name}: its worker died {_RESTARTS + 1} times or could not start; "
-                "give workers more memory, or take fewer workers"
+                "give workers more memory, or take fewer `workers`"
             ) from error
         give(worker)
         yield unit, seconds

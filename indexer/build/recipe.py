@@ -69,7 +69,7 @@ def choose_precision(wanted: WantedPrecision, model: Gair) -> Precision:
     anywhere else, GPUs included, it is float32.
     """
     if wanted not in PRECISIONS:
-        raise UsageError(f"precision {wanted!r} is none of {', '.join(PRECISIONS)}: choose one")
+        raise UsageError(f"`precision` {wanted!r} is none of {', '.join(PRECISIONS)}: choose one")
     if wanted != "auto":
         return wanted
     wide = model.config.dim >= _WIDE

@@ -106,7 +106,7 @@ class Outcome:
 def plan_units(cells: Cells, frames: FramePlan, frames_a_unit: int = FRAMES_A_UNIT) -> BuildPlan:
     """Sort frames, and cells by their frame, into units of about so many frames or fewer."""
     if frames_a_unit < 1:
-        raise UsageError(f"a unit of {frames_a_unit} frames is none: choose 1 or more")
+        raise UsageError(f"`frames_a_unit` {frames_a_unit} is not 1 or more: choose another")
     if not len(frames.bounds_wsen_m):
         return BuildPlan(cells, frames, 0, ())
     bounds = frames.bounds_wsen_m

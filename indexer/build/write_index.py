@@ -193,7 +193,7 @@ def _write_vectors(
             if vectors.shape != (len(rows), dim):
                 raise StorageError(
                     f"{work.units}: unit {unit.name} has vectors of shape {vectors.shape}, not "
-                    f"({len(rows)}, {dim}): start over with force"
+                    f"({len(rows)}, {dim}): start over with `force`"
                 )
             writer.write(rows, vectors)
 

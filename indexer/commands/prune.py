@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gair.command import add_command
+from gair.command import add_command, in_flags
 from gair.errors import UsageError
 from gair.fields import option
 from indexer.commands.arguments import IndexChoice, add_positional_index
@@ -98,7 +98,8 @@ def run(options: Prune) -> int:
     )
     went = "would go" if options.dry_run else "removed"
     for leftover in leftovers:
-        fate = f"stays: {leftover.kept_because}" if leftover.kept_because else went
+        why = in_flags(leftover.kept_because, {"units": "--units"})
+        fate = f"stays: {why}" if why else went
         print(f"{fate}: {leftover.what} {leftover.paths[0]}, {leftover.size_bytes:,} bytes")
     freed = sum(leftover.size_bytes for leftover in leftovers if not leftover.kept_because)
     print(f"{freed:,} bytes {'would be freed' if options.dry_run else 'freed'}")

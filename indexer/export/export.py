@@ -77,7 +77,7 @@ def export_geoparquet(
     path = Path(to)
     if path.suffix != ".parquet":
         shown = without_password(str(to))
-        raise UsageError(f"to {shown!r}: name a .parquet file, or milvus://PATH_OR_HOST")
+        raise UsageError(f"`to` {shown!r}: name a .parquet file, or milvus://PATH_OR_HOST")
     write_geoparquet(index, path, geometry, quiet=quiet)
     lines = [f"{path}: {len(index.cells):,} cells, {path.stat().st_size:,} bytes"]
     if stac:

@@ -55,7 +55,7 @@ def index_type_for(cells: int, wanted: str = "auto") -> IndexType:
         UsageError: there is no such type.
     """
     if wanted not in WANTED:
-        raise UsageError(f"index type {wanted!r}: choose one of {', '.join(WANTED)}")
+        raise UsageError(f"`index_type` {wanted!r}: choose one of {', '.join(WANTED)}")
     if wanted != "auto":
         return cast("IndexType", wanted)
     if cells <= FLAT_UP_TO:

@@ -166,7 +166,7 @@ def with_store(index: Index, address: str) -> Index:
         SearchIndexError: the store cannot be reached, or does not hold this build.
     """
     if not is_store_address(address):
-        raise UsageError(f"store {without_password(address)!r}: {WRITE}")
+        raise UsageError(f"`store` {without_password(address)!r}: {WRITE}")
     rs, location, shortlists = open_milvus(index, address)
     return replace(index, rs=rs, location=location, shortlists=shortlists)
 

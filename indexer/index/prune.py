@@ -55,7 +55,7 @@ def prune_index(
         StorageError: a build of the index runs right now, or something cannot be removed.
     """
     if keep < 1:
-        raise UsageError(f"keep is {keep}: the build that serves stays, so keep 1 or more")
+        raise UsageError(f"`keep` {keep}: the build that serves stays, so keep 1 or more")
     serving, _ = read_current(folder)
     with alone(folder):  # a build that runs has a hidden folder that is not dead
         leftovers = [*_old_builds(folder, serving, keep), *_dead(folder, units)]
@@ -93,7 +93,7 @@ def _dead(folder: Path, units: bool) -> list[Leftover]:
             leftovers.append(Leftover((path,), size_bytes(path), kind))
     adding = folder.parent / f".adding-{folder.name}"
     resumable = [*sorted(folder.glob(f"{WORK}*")), *([adding] if adding.exists() else [])]
-    kept = "" if units else "the same build goes on from it; units removes it"
+    kept = "" if units else "the same build goes on from it; `units` removes it"
     for path in resumable:
         leftovers.append(Leftover((path,), size_bytes(path), "units of an unfinished build", kept))
     return leftovers

@@ -109,7 +109,7 @@ def half_maps(token_maps: torch.Tensor) -> Halves:
     if not bool(torch.isfinite(halves).all()):
         raise ModelError(
             f"token maps reach {float(token_maps.abs().max()):g}, too much for half precision: "
-            "build without them (keep_token_maps)"
+            "build without them (`keep_token_maps`)"
         )
     return halves.numpy()
 

@@ -90,7 +90,7 @@ class Calibration:
         Infinite where the photos are too few for the level.
         """
         if not 0 < level < 1:
-            raise UsageError(f"level {level:g}: it is a share of photos, between 0 and 1")
+            raise UsageError(f"`level` {level:g}: it is a share of photos, between 0 and 1")
         return conformal_mass(self.masses, level)
 
     def confidence_within(

@@ -67,7 +67,7 @@ def conformal_mass(masses: Floats, level: float) -> float:
         UsageError: there is no such share.
     """
     if not 0 < level <= 1:
-        raise UsageError(f"level {level:g} is no share of photos: give one above 0 and up to 1")
+        raise UsageError(f"`level` {level:g} is no share of photos: give one above 0 and up to 1")
     # The n + 1 of split conformal prediction counts the new photo; 0.55 * 20 is a little above 11.
     rank = math.ceil(level * (len(masses) + 1) - 1e-9)
     return float(np.sort(masses)[rank - 1]) if rank <= len(masses) else math.inf

@@ -106,7 +106,7 @@ def nearest_cosine(s: Scores, photos: Scores, own: Ints | None = None) -> Floats
 def check_level(level: float) -> None:
     """Refuse a level that is no share."""
     if not 0 <= level < 1:
-        raise UsageError(f"level {level:g}: it is a share of photos, 0 to less than 1")
+        raise UsageError(f"`level` {level:g}: it is a share of photos, 0 to less than 1")
 
 
 def fit_out_of_index(

@@ -55,7 +55,9 @@ def cells_of(region_geometry: Polygon | MultiPolygon, resolution: int) -> Cells:
         RegionError: The region is invalid, or no centre lies in it.
     """
     if resolution not in range(FINEST_RESOLUTION + 1):
-        raise UsageError(f"H3 has no resolution {resolution!r}; choose 0 (coarsest) to 15 (finest)")
+        raise UsageError(
+            f"H3 has no resolution {resolution!r}; choose `resolution` 0 (coarsest) to 15 (finest)"
+        )
     check_area(region_geometry, "the region")
     _check_count(region_geometry, resolution)
     ids = _ids_within(region_geometry, resolution)
@@ -145,7 +147,7 @@ def _check_count(geometry: Polygon | MultiPolygon, resolution: int) -> None:
     coarser = resolution - int(np.ceil(np.log(expected / MAX_CELLS) / np.log(7)))
     raise UsageError(
         f"resolution {resolution} cuts {area_km2:,.0f} km2 into about {expected:,.0f} cells, more "
-        f"than {MAX_CELLS:,}; choose {max(coarser, 0)} or less, or split the region"
+        f"than {MAX_CELLS:,}; choose `resolution` {max(coarser, 0)} or less, or split the region"
     )
 
 
@@ -154,7 +156,7 @@ def _too_small(geometry: Polygon | MultiPolygon, resolution: int) -> str:
     finer = range(resolution + 1, FINEST_RESOLUTION + 1)
     counts = ((r, len(_ids_within(geometry, r))) for r in finer)
     remedy = next(
-        (f"resolution {r} gives {count}" for r, count in counts if count),
+        (f"`resolution` {r} gives {count}" for r, count in counts if count),
         "no resolution gives one; enlarge the region",
     )
     return (

@@ -48,7 +48,7 @@ def find_place(place: str, geocoder: str = NOMINATIM, *, place_number: int | Non
     if not matches:
         raise RegionError(
             f"{geocoder} knows no area named {place!r}: spell it otherwise, add the country, or "
-            "give its outline as a GeoJSON file"
+            "give its outline as a GeoJSON file (`polygon`)"
         )
     regions = [_region(match, geocoder) for match in matches]
     if place_number is None and len(regions) > 1:
@@ -65,7 +65,7 @@ def find_place(place: str, geocoder: str = NOMINATIM, *, place_number: int | Non
 def _ask(name: str, url: str) -> list[dict[str, Any]]:
     import httpx
 
-    remedy = "try again later, name another `geocoder`, or give a GeoJSON file"
+    remedy = "try again later, name another `geocoder`, or give a GeoJSON file (`polygon`)"
     question = {"q": name, "format": "jsonv2", "polygon_geojson": 1, "limit": MOST_MATCHES}
     try:
         address = httpx.URL(f"{url.rstrip('/')}/search", params=question)

@@ -124,8 +124,8 @@ def named_region(name: str) -> Region:
     if key not in files:
         raise RegionError(
             f"unknown region {name!r}; there is: {', '.join(sorted(files))}. "
-            "For any other place give a GeoJSON file, a bounding box W,S,E,N, or the place's name "
-            "to a geocoder"
+            "For any other place give a GeoJSON file (`polygon`), a bounding box W,S,E,N (`bbox`), "
+            "or a name for a geocoder (`place`)"
         )
     return _region_from_text(files[key].read_text(encoding="utf-8"), files[key].name, key)
 

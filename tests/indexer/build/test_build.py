@@ -202,7 +202,7 @@ def test_builds_that_cannot_work_change_nothing(city_tif: Path, tmp_path: Path) 
         build_box(city_tif, tmp_path, name="../up")
     region = region_from_bbox(BOX_WSEN_DEG, "box")
     options = BuildOptions(inner_share=2)
-    with open_imagery(city_tif) as imagery, pytest.raises(UsageError, match="inner share 2"):
+    with open_imagery(city_tif) as imagery, pytest.raises(UsageError, match="`inner_share` 2"):
         build_index("box", region, imagery, tiny_model(), tmp_path, options=options)
     assert snapshot(tmp_path) == before
     assert [p.name for p in tmp_path.iterdir()] == ["box"]

@@ -236,7 +236,7 @@ def test_nothing_covered_is_a_plan_without_frames() -> None:
 
 @pytest.mark.parametrize("share", [0.0, -0.5, 1.01, math.nan, math.inf])
 def test_an_inner_share_that_cannot_work_is_refused(share: float) -> None:
-    with pytest.raises(UsageError, match=f"inner share {share} is not above 0 and at most 1"):
+    with pytest.raises(UsageError, match=f"`inner_share` {share} is not above 0 and at most 1"):
         plan_frames(np.array([[0.0, 0.0]]), shapely.box(-1, -1, 1, 1), SIDE_M, share)
 
 

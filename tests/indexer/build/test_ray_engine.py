@@ -93,7 +93,7 @@ def test_what_goes_wrong_in_a_worker_arrives_as_one_line(city_tif: Path, tmp_pat
         (["--engine", "ray:"], "--engine 'ray:' is none"),
         (["--workers", "2"], "--workers 2 needs --engine ray and 1 or more"),
         (["--engine", "ray", "--workers", "0"], "--workers 0 needs --engine ray and 1 or more"),
-        (["--threads", "0"], "0 threads are not 1 or more"),
+        (["--threads", "0"], "--threads 0 is not 1 or more"),
     ],
 )
 def test_flags_that_cannot_work_are_refused(

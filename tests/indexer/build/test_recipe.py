@@ -69,7 +69,7 @@ def test_auto_is_half_precision_where_a_wide_model_gains(monkeypatch: pytest.Mon
     assert choose_precision("auto", tiny_model()) == "bfloat16"
     monkeypatch.setattr("indexer.build.recipe.has_bfloat16", lambda: False)
     assert choose_precision("auto", tiny_model()) == "float32"
-    with pytest.raises(UsageError, match="precision 'int8' is none of auto, float32, bfloat16"):
+    with pytest.raises(UsageError, match="`precision` 'int8' is none of auto, float32, bfloat16"):
         choose_precision("int8", tiny_model())  # type: ignore[arg-type]
 
 

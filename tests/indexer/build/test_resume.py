@@ -134,7 +134,7 @@ def test_limit_leaves_a_build_to_go_on_with(
     assert main([*argv, "--limit", str(count)]) == 0
     index = open_index(tmp_path / "city")
     assert content(BuildReport(index.path, index.manifest)) == content(whole[0])
-    with pytest.raises(UsageError, match="limit 0 is not 1 or more"):
+    with pytest.raises(UsageError, match="`limit` 0 is not 1 or more"):
         build_city(city_tif, tmp_path, limit=0)
 
 

@@ -60,7 +60,7 @@ def test_a_unit_is_some_tens_of_frames(london: BuildPlan) -> None:
     assert max(counts) <= 100
     small = plan_units(london.cells, london.frames, frames_a_unit=1)
     assert max(len(unit.frames) for unit in small.units) <= 4
-    with pytest.raises(UsageError, match="a unit of 0 frames"):
+    with pytest.raises(UsageError, match="`frames_a_unit` 0 is not 1 or more"):
         plan_units(london.cells, london.frames, frames_a_unit=0)
 
 

@@ -210,7 +210,7 @@ def test_too_few_photos_are_refused_with_what_is_missing() -> None:
     told = "48 of 60 photos .*12 taken outside the index.* at least 50 are needed"
     with pytest.raises(UsageError, match=told):
         calibrate(city, photos, quiet=True)
-    with pytest.raises(UsageError, match="level 1.5"):
+    with pytest.raises(UsageError, match="`level` 1.5"):
         calibrate(city, photos, level=1.5, quiet=True)
 
 

@@ -101,7 +101,7 @@ BUILDS = [
     (["--region", "atlantis"], 1, "unknown region 'atlantis'; there is: bangkok, berlin, "),
     (["--polygon", "README.md"], 1, "README.md"),
     (["--polygon", "/no/such.geojson"], 1, "cannot read /no/such.geojson: No such file"),
-    (["--resolution", "16"], 2, "H3 has no resolution 16; choose 0 (coarsest) to 15"),
+    (["--resolution", "16"], 2, "H3 has no resolution 16; choose --resolution 0 (coarsest) to 15"),
     (["--resolution", "5"], 1, "no centre of an H3 cell of resolution 5 lies in this region"),
     (["--bands", "B2,B99"], 2, "unknown band 'B99' in --bands 'B2,B99': give one of"),
     (["--bands", "l2a-12"], 1, "has 10 bands, but the stated order has 12"),

@@ -33,7 +33,7 @@ def test_the_policy_is_by_size_and_can_be_overridden() -> None:
     assert kinds == ["flat", "flat", "ivf-sq8", "ivf-sq8", "ivf-pq"]
     assert index_type_for(10, "ivf-pq") == "ivf-pq"
     assert index_type_for(10**9, "flat") == "flat"
-    with pytest.raises(UsageError, match="index type 'hnsw': choose one of auto, flat, ivf-sq8"):
+    with pytest.raises(UsageError, match="`index_type` 'hnsw': choose one of auto, flat, ivf-sq8"):
         index_type_for(10, "hnsw")
 
 

@@ -80,7 +80,7 @@ def test_a_password_in_an_address_is_refused_and_not_repeated(
 
 
 def test_another_address_is_refused(toy: Path) -> None:
-    with pytest.raises(UsageError, match="store 'redis://x': write milvus://PATH.db, "):
+    with pytest.raises(UsageError, match="`store` 'redis://x': write milvus://PATH.db, "):
         with_store(open_index(toy), "redis://x")
 
 

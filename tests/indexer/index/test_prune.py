@@ -155,5 +155,5 @@ def test_a_running_build_is_not_disturbed(box: Path) -> None:
 
 def test_wrong_usage(box: Path, capsys: Capture) -> None:
     message = refusal(["prune", str(box), "--keep", "0"], capsys, status=2)
-    assert message == "keep is 0: the build that serves stays, so keep 1 or more"
+    assert message == "--keep 0: the build that serves stays, so keep 1 or more"
     assert "no index 'nowhere'" in refusal(["prune", "nowhere"], capsys)

@@ -115,9 +115,9 @@ def test_only_so_many_photos_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_makes_no_sense_is_refused() -> None:
     photos = unit(np.random.default_rng(0), 3)
-    with pytest.raises(UsageError, match="level -1"):
+    with pytest.raises(UsageError, match="`level` -1"):
         fit_out_of_index(photos, np.arange(3), np.zeros(3), level=-1)
-    with pytest.raises(UsageError, match="level nan"):
+    with pytest.raises(UsageError, match="`level` nan"):
         fit_out_of_index(photos, np.arange(3), np.zeros(3), level=np.nan)
     with pytest.raises(UsageError, match="1 photos are too few"):
         fit_out_of_index(photos[:1], np.arange(1), np.zeros(1))

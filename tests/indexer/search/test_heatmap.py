@@ -330,5 +330,5 @@ def test_what_cannot_be_shown(geolocator: Geolocator, scored: Scored, boxes: Pat
     with pytest.raises(UsageError, match="leave it out for imagery"):
         make_heatmap(geolocator.space, scored, "imagery", prior=prior)
     geolocator.space.calibration = hand_calibration(boxes / "box")
-    with pytest.raises(UsageError, match="level 2"):
+    with pytest.raises(UsageError, match="`level` 2"):
         make_heatmap(geolocator.space, scored, level=2.0)
