@@ -99,6 +99,8 @@ BUILDS = [
     (["--bbox", "-0.1,51.4,0.1"], 2, "--bbox '-0.1,51.4,0.1' has 3 values, not 4"),
     (["--bbox=10,50,10.01,50.01"], 1, "no cell of bbox (bbox 10.0000,50.0000,10.0100,50.0100) has"),
     (["--region", "atlantis"], 1, "unknown region 'atlantis'; there is: bangkok, berlin, "),
+    (["--region", "nowhere"], 1, "a GeoJSON file (--polygon), a bounding box W,S,E,N (--bbox), or"),
+    (["--bbox=10,50,10.02,50.02"], 1, "check --imagery and --region"),
     (["--polygon", "README.md"], 1, "README.md"),
     (["--polygon", "/no/such.geojson"], 1, "cannot read /no/such.geojson: No such file"),
     (["--resolution", "16"], 2, "H3 has no resolution 16; choose --resolution 0 (coarsest) to 15"),

@@ -172,6 +172,6 @@ def test_a_file_appears_whole_or_not_at_all(toy: Index, tmp_path: Path) -> None:
 def test_wrong_usage(tiny_index: Path, capsys: Capture) -> None:
     argv = ["export", "toy", "--indexes", str(tiny_index), "--to"]
     message = refusal([*argv, "toy.csv"], capsys, status=2)
-    assert message == "`to` 'toy.csv': name a .parquet file, or milvus://PATH_OR_HOST"
+    assert message == "--to 'toy.csv': name a .parquet file, or milvus://PATH_OR_HOST"
     message = refusal([*argv, "milvus://x.db", "--stac"], capsys, status=2)
     assert message == "--stac goes with a .parquet file, not with --to milvus://..."
