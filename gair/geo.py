@@ -54,16 +54,6 @@ class Footprint:
             )
 
     @classmethod
-    def from_bbox_wnes_deg(cls, bbox_wnes_deg: tuple[float, float, float, float]) -> Footprint:
-        """A footprint in plain longitude and latitude.
-
-        Args:
-            bbox_wnes_deg: (lon_min, lat_max, lon_max, lat_min), the order the GAIR release uses.
-        """
-        west, north, east, south = (float(v) for v in bbox_wnes_deg)
-        return cls(LONLAT, (west, south, east, north))
-
-    @classmethod
     def web_mercator_square(cls, lonlat_deg: tuple[float, float], side_m: float) -> Footprint:
         """A square of ``side_m`` Web-Mercator metres around a point.
 

@@ -55,7 +55,7 @@ def run(options: Export) -> int:
     """Export, and say what was written."""
     from indexer.export.export import export_geoparquet
     from indexer.index.index import open_index
-    from indexer.index.milvus_connection import is_store_address
+    from indexer.index.milvus import is_store_address
 
     if is_store_address(options.to):
         if options.stac:

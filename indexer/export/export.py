@@ -33,7 +33,7 @@ from gair.progress import Progress
 from indexer.build.unit_parquet import embedding_metadata, geo_metadata
 from indexer.index.index import Index
 from indexer.index.manifest import Manifest
-from indexer.index.milvus_connection import without_password
+from indexer.index.milvus import without_password
 from indexer.index.table import CellRows
 from indexer.regions.cell_field import spacing_m
 from indexer.search.outlines import cell_rings, dissolved, middle_longitude_deg

@@ -26,9 +26,9 @@ from typing import Any, Literal, Protocol, cast
 import numpy as np
 
 from gair.arrays import Bools, Floats32, Ints
-from gair.errors import IndexCorruptError, UsageError
+from gair.errors import UsageError
 from indexer.index.storage import LOCATION_LISTS, RS_LISTS
-from indexer.index.vectors import import_faiss
+from indexer.index.vectors import another_kind, import_faiss, read_faiss
 
 IndexType = Literal["flat", "ivf-sq8", "ivf-pq"]
 
@@ -81,16 +81,10 @@ class InvertedLists:
 
     def __init__(self, path: Path, probes: int) -> None:
         faiss = import_faiss()
-        try:
-            index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
-        except RuntimeError as error:
-            raise IndexCorruptError(f"{path} is not a readable FAISS index: rebuild it") from error
+        index = read_faiss(path)
         with_lists = faiss.IndexIVFScalarQuantizer | faiss.IndexIVFPQFastScan
         if not isinstance(index, with_lists) or index.metric_type != faiss.METRIC_INNER_PRODUCT:
-            raise IndexCorruptError(
-                f"{path} is another kind of {type(index).__name__}; expected inverted lists of "
-                "inner products: rebuild it"
-            )
+            raise another_kind(path, index, "inverted lists")
         self.faiss_index = index
         """What FAISS read."""
         self.probes = probes

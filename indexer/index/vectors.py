@@ -95,19 +95,13 @@ class FaissStore:
         import torch
 
         faiss = import_faiss()
-        try:
-            index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
-        except RuntimeError as error:
-            raise IndexCorruptError(f"{path} is not a readable FAISS index: rebuild it") from error
+        index = read_faiss(path)
         if (
             not isinstance(index, faiss.IndexScalarQuantizer)
             or index.sq.qtype != faiss.ScalarQuantizer.QT_fp16
             or index.metric_type != faiss.METRIC_INNER_PRODUCT
         ):
-            raise IndexCorruptError(
-                f"{path} is another kind of {type(index).__name__}; expected a flat half-precision "
-                "index of inner products: rebuild it"
-            )
+            raise another_kind(path, index, "a flat half-precision index")
         self._index = index
         size = index.ntotal * index.code_size
         codes = faiss.rev_swig_ptr(index.codes.data(), size) if size else np.empty(0, np.uint8)
@@ -159,3 +153,24 @@ def import_faiss() -> Any:  # noqa: ANN401
             "FAISS is not installed: pip install 'gair-geolocator[cpu]', or [gpu] with CUDA"
         ) from error
     return faiss
+
+
+def read_faiss(path: Path) -> Any:  # noqa: ANN401
+    """What FAISS reads of a file, memory-mapped.
+
+    Raises:
+        IndexCorruptError: it cannot.
+    """
+    faiss = import_faiss()
+    try:
+        return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+    except RuntimeError as error:
+        raise IndexCorruptError(f"{path} is not a readable FAISS index: rebuild it") from error
+
+
+def another_kind(path: Path, index: object, expected: str) -> IndexCorruptError:
+    """The error for a FAISS file of inner products that holds something else."""
+    return IndexCorruptError(
+        f"{path} is another kind of {type(index).__name__}; expected {expected} of inner products: "
+        "rebuild it"
+    )

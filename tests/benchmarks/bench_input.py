@@ -14,13 +14,13 @@ from measuring import report
 from repository import REPOSITORY
 
 from gair.config import preset
-from gair.losses import gair_loss
 from gair.model import Gair
 from training.dataset.batches.batch import Batch, LoaderOptions
 from training.dataset.batches.loader import PairLoader
 from training.dataset.shards import ShardedDataset
 
 sys.path += [str(REPOSITORY), str(REPOSITORY / "tests" / "support")]
+from batch_loss import gair_loss  # noqa: E402
 from tiny_dataset import write_tiny_dataset  # noqa: E402
 
 BATCH_PHOTOS = 32

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from gair.errors import FootprintError
-from gair.geo import Footprint, haversine_m, lonlat_to_web_mercator
+from gair.geo import LONLAT, Footprint, haversine_m, lonlat_to_web_mercator
 
 
 def test_corners_of_a_footprint_that_is_not_square() -> None:
-    footprint = Footprint.from_bbox_wnes_deg((10.0, 53.0, 12.0, 50.0))
+    footprint = Footprint(LONLAT, (10.0, 50.0, 12.0, 53.0))
     corners = [[10.0, 53.0], [12.0, 53.0], [10.0, 50.0], [12.0, 50.0], [10.5, 52.25]]
     wanted = [[-1, -1], [1, -1], [-1, 1], [1, 1], [-0.5, -0.5]]  # y down: the north is -1
     np.testing.assert_allclose(footprint.frame_xy(corners), wanted, atol=1e-12)

@@ -6,10 +6,11 @@ import math
 
 import pytest
 import torch
+from batch_loss import gair_loss
 from torch import Tensor
 
 from gair.errors import ModelError
-from gair.losses import distillation, gair_loss, incl, secl
+from gair.losses import distillation, incl, secl
 
 B, Q, D = 5, 7, 4
 

@@ -178,8 +178,10 @@ def test_the_released_models_outputs_are_reproduced(
     points = outputs["points_lonlat_deg"]
     xy = np.stack(
         [
-            Footprint.from_bbox_wnes_deg(tuple(bbox)).frame_xy(p)
-            for bbox, p in zip(outputs["bbox_wnes_deg"], points, strict=True)
+            Footprint("OGC:CRS84", (west, south, east, north)).frame_xy(p)
+            for (west, north, east, south), p in zip(
+                outputs["bbox_wnes_deg"].tolist(), points, strict=True
+            )
         ]
     )
     with torch.inference_mode():

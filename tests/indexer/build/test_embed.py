@@ -24,9 +24,8 @@ from gair.geo import Footprint
 from gair.model import Gair
 from gair.preprocess import remote_sensing_pixels
 from gair.progress import Timings
-from indexer.build.embed import Encoders, embed_locations
+from indexer.build.embed import FRAMES_AHEAD, Encoders, embed_locations
 from indexer.build.frames import FramePlan, frame_shape_px, plan_frames
-from indexer.build.reading import FRAMES_AHEAD
 from indexer.build.recipe import Recipe
 from indexer.build.units import INDEXED, MOSTLY_EMPTY, NO_DATA, OUTSIDE, Outcome
 from indexer.imagery import FramePixels, open_imagery

@@ -53,7 +53,7 @@ def slopes(lonlat: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 FOOTPRINTS = {
     "web mercator": FRAME,
     "utm": Footprint(UTM18, (447_000.0, 4_172_550.0, 447_200.0, 4_172_700.0)),
-    "lonlat": Footprint.from_bbox_wnes_deg((-75.601, 37.7005, -75.599, 37.6995)),
+    "lonlat": Footprint("OGC:CRS84", (-75.601, 37.6995, -75.599, 37.7005)),
 }
 
 

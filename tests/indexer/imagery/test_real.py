@@ -62,7 +62,7 @@ def test_the_published_chips_come_out_as_they_are(shared_dir: Path) -> None:
         with rasterio.open(folder / pair["rs_image"]) as chip:
             raw = chip.read([LAYOUTS["l2a-12"].index(band) + 1 for band in GAIR_BANDS])
         with open_imagery(folder / pair["rs_image"]) as imagery:
-            footprint = Footprint.from_bbox_wnes_deg((west, north, east, south))
+            footprint = Footprint("OGC:CRS84", (west, south, east, north))
             frame = imagery.read(footprint, raw.shape[1:])
             (scene,) = imagery.describe()["scenes"]
         np.testing.assert_array_equal(frame.dn, raw)

@@ -25,10 +25,17 @@ from toy_city import photo
 from gair.errors import GairError, IndexMismatchError, SearchIndexError, UsageError
 from gair.model import Gair
 from indexer.commands.cli import main
-from indexer.index import milvus_connection
+from indexer.index import milvus
 from indexer.index.index import open_index
-from indexer.index.milvus import collection_name, open_milvus, push_index, with_store
-from indexer.index.milvus_connection import TOKEN_VARIABLE, is_store_address, milvus_uri
+from indexer.index.milvus import (
+    TOKEN_VARIABLE,
+    collection_name,
+    is_store_address,
+    milvus_uri,
+    open_milvus,
+    push_index,
+    with_store,
+)
 from indexer.search.geolocator import Geolocator
 from indexer.search.prior import build_prior
 
@@ -271,7 +278,7 @@ def unused_port() -> int:
 def test_a_server_that_does_not_answer_is_one_line(
     toy: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(milvus_connection, "CONNECT_S", 0.5)
+    monkeypatch.setattr(milvus, "CONNECT_S", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         for port in (unused_port(), silent.getsockname()[1]):
             address = f"milvus://127.0.0.1:{port}"

@@ -7,6 +7,7 @@ from typing import Any, Literal, cast
 
 import pytest
 import torch
+from batch_loss import gair_loss
 from micro_training import (
     ALONE,
     Case,
@@ -18,7 +19,6 @@ from micro_training import (
 )
 
 from gair.errors import UsageError
-from gair.losses import gair_loss
 from training.pretraining.objective import Objective, ObjectiveOptions
 from training.pretraining.optim import make_optimizer
 from training.pretraining.step import LocationQueue, train_step
