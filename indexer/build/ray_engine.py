@@ -163,7 +163,7 @@ def import_ray() -> Any:  # noqa: ANN401
         import ray
     except ImportError as error:
         raise GairError(
-            "Ray is not installed: pip install 'gair-geolocator[ray]', or take `engine` local"
+            "Ray is not installed: pip install 'gair-geolocator[ray]', or use `engine` local"
         ) from error
     return ray
 

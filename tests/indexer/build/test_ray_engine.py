@@ -117,6 +117,7 @@ def test_without_ray_the_package_is_named(
     assert main(build_argv(city_tif, tmp_path, "--engine", "ray")) == 1
     err = capsys.readouterr().err
     assert (
-        "error: Ray is not installed: pip install 'gair-geolocator[ray]', or use the local" in err
+        "error: Ray is not installed: pip install 'gair-geolocator[ray]', or use --engine local"
+        in err
     )
     assert not list(tmp_path.iterdir())
