@@ -143,7 +143,7 @@ def test_a_mostly_empty_frame_is_not_kept(city_tif: Path, tmp_path: Path) -> Non
 
 
 def test_values_past_half_precision_are_refused() -> None:
-    with pytest.raises(ModelError, match=r"token maps reach 70000.*\(keep_token_maps\)"):
+    with pytest.raises(ModelError, match=r"token maps reach 70000.*\(`keep_token_maps`\)"):
         half_maps(torch.tensor([1.0, 70_000.0]).view(1, 1, 1, 2))
 
 

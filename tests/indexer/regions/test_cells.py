@@ -132,7 +132,7 @@ def test_a_region_smaller_than_a_cell_says_what_would_help() -> None:
         cells_of(small, 6)
     text = str(caught.value)
     assert re.search(r"resolution 6 lies .* has 1\.5\de\+04 m2, a cell here 3\d\.\d\d km2; ", text)
-    finer, count = (int(word) for word in text.split("resolution ")[-1].split(" gives "))
+    finer, count = (int(word) for word in text.split("`resolution` ")[-1].split(" gives "))
     assert len(cells_of(small, finer)) == count >= 1
     with pytest.raises(RegionError):
         cells_of(small, finer - 1)
@@ -145,12 +145,12 @@ def test_a_region_smaller_than_every_cell() -> None:
 
 @pytest.mark.parametrize("resolution", [-1, 16, 9.5])
 def test_resolutions_that_h3_has_not(resolution: int) -> None:
-    with pytest.raises(UsageError, match=r"no resolution .*; choose 0 \(coarsest\) to 15"):
+    with pytest.raises(UsageError, match=r"no resolution .*; choose `resolution` 0 \(coarsest\) to 15"):
         cells_of(shapely.box(0, 0, 1, 1), resolution)
 
 
 def test_more_cells_than_fit_are_refused_at_once() -> None:
-    with pytest.raises(UsageError, match=r"1,574 km2 into about 1,9\d\d,.*choose 13 or less"):
+    with pytest.raises(UsageError, match=r"1,574 km2 into about 1,9\d\d,.*choose `resolution` 13 or less"):
         cells_of(named_region("london").geometry, 15)
     assert MAX_CELLS == 100_000_000
 
