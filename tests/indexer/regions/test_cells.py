@@ -145,12 +145,17 @@ def test_a_region_smaller_than_every_cell() -> None:
 
 @pytest.mark.parametrize("resolution", [-1, 16, 9.5])
 def test_resolutions_that_h3_has_not(resolution: int) -> None:
-    with pytest.raises(UsageError, match=r"no resolution .*; choose `resolution` 0 \(coarsest\) to 15"):
+    words = r"no resolution .*; choose `resolution` 0 \(coarsest\) to 15"
+    with pytest.raises(UsageError, match=words):
+        UsageError, match=r"no resolution .*; choose `resolution` 0 \(coarsest\) to 15"
+    ):
         cells_of(shapely.box(0, 0, 1, 1), resolution)
 
 
 def test_more_cells_than_fit_are_refused_at_once() -> None:
-    with pytest.raises(UsageError, match=r"1,574 km2 into about 1,9\d\d,.*choose `resolution` 13 or less"):
+    with pytest.raises(
+        UsageError, match=r"1,574 km2 into about 1,9\d\d,.*choose `resolution` 13 or less"
+    ):
         cells_of(named_region("london").geometry, 15)
     assert MAX_CELLS == 100_000_000
 
