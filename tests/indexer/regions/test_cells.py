@@ -147,8 +147,6 @@ def test_a_region_smaller_than_every_cell() -> None:
 def test_resolutions_that_h3_has_not(resolution: int) -> None:
     words = r"no resolution .*; choose `resolution` 0 \(coarsest\) to 15"
     with pytest.raises(UsageError, match=words):
-        UsageError, match=r"no resolution .*; choose `resolution` 0 \(coarsest\) to 15"
-    ):
         cells_of(shapely.box(0, 0, 1, 1), resolution)
 
 
