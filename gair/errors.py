@@ -8,7 +8,8 @@
     │   ├── PhotoTypeError        it is no photo of a kind that is read here
     │   └── PhotoSizeError        it has too many bytes or pixels
     ├── ImageryError              a raster cannot be used
-    │   └── BandError             its bands are not the ones the model needs
+    │   ├── BandError             its bands are not the ones the model needs
+    │   └── SceneError            a scene of a catalogue has no such file; others may do
     ├── RegionError               a region or bounding box makes no sense
     ├── FootprintError            a point or frame that cannot be mapped
     ├── ModelError                a model cannot be found, read or run
@@ -61,6 +62,10 @@ class ImageryError(GairError):
 
 class BandError(ImageryError):
     """A raster lacks bands that the model needs, or does not name them."""
+
+
+class SceneError(ImageryError):
+    """A file of a catalogue's scene is not there, or is no raster: waiting does not help."""
 
 
 class RegionError(GairError):

@@ -78,7 +78,7 @@ class WindowCache:
         """Where a window is, or would be."""
         places = [urlsplit(b.href)._replace(query="").geturl() for b in scene.bands.values()]
         digest = hashlib.sha256("\n".join(sorted(places)).encode()).hexdigest()[:10]
-        collection = _UNSAFE.sub("_", scene.item.collection_id or "items")
+        collection = _UNSAFE.sub("_", scene.collection or "items")
         folder = self.folder / collection / f"{_UNSAFE.sub('_', scene.name)}-{digest}"
         return folder / f"{place.kind}-{place.row:04d}-{place.column:04d}.tif"
 
@@ -89,6 +89,10 @@ class WindowCache:
             return False
         self._lease.add(path.parent)
         return path.is_file()  # unless it went meanwhile
+
+    def holds_any_fine(self, scene: StacScene) -> bool:
+        """Whether a window of a scene's 10 m bands was fetched before."""
+        return any(self.path(scene, WindowPlace("fine", 0, 0)).parent.glob("fine-*.tif"))
 
     def get(self, scene: StacScene, place: WindowPlace) -> DigitalNumbers | None:
         """A window, (B, H, W); None where there is none, or one that is damaged."""

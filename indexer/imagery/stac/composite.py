@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gair.arrays import Bools, DigitalNumbers
-from gair.errors import ImageryError
+from gair.errors import SceneError
 from indexer.imagery.digital_numbers import DN_PER_REFLECTANCE
 from indexer.imagery.stac.cache import WindowPlace
 from indexer.imagery.stac.offsets import Admission
@@ -82,7 +82,8 @@ class Composer:
             region: (H, W) where it matters that there is imagery.
 
         Raises:
-            ImageryError: A scene cannot be fetched, or the metadata of every one is wrong.
+            SceneError: No scene is there and right.
+            ImageryError: A server does not answer, however often it was tried.
         """
         hidden = region.copy()  # (H, W), less what each date shows
         dates: list[DigitalNumbers] = []
@@ -146,12 +147,12 @@ class Composer:
             layers.append(digital_numbers(stored, bands, seen))
         return tuple(views), merge_day(layers)
 
-    def _none_admitted(self, days: Sequence[Day]) -> ImageryError:
+    def _none_admitted(self, days: Sequence[Day]) -> SceneError:
         names = [scene.name for day in days for scene in day]
         reasons = [f"{name}: {self._admission.faults[name]}" for name in names[:2]]
-        return ImageryError(
-            f"none of the {len(names)} scenes of a place can be trusted ({'; '.join(reasons)}): "
-            "widen `dates`, or pass another `collection`"
+        return SceneError(
+            f"none of the {len(names)} scenes of a place can be used ({'; '.join(reasons)}): widen "
+            "`dates`, or pass another `collection`"
         )
 
 

@@ -9,9 +9,10 @@ import shapely
 
 from gair.geo import Footprint
 from indexer.imagery.source import Download
+from indexer.imagery.stac.assets import MASK
 from indexer.imagery.stac.cache import WindowPlace
 from indexer.imagery.stac.query import StacQuery
-from indexer.imagery.stac.scenes import MASK, StacScene
+from indexer.imagery.stac.scenes import StacScene
 from indexer.imagery.stac.tile import Extent, Tile
 from indexer.imagery.stac.windows import BANDS, STEP, Windows, window_pixels
 from indexer.imagery.warping import outline_of

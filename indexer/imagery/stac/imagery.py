@@ -14,7 +14,7 @@ question only.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -45,6 +45,13 @@ MARGIN_DEG = 0.025
 MEMORY_BYTES = 1 << 30
 """Of composites held in memory; others are composed again from the cache on disk."""
 
+_BASES = {
+    "flag": "the flag boa_offset_applied",
+    "collection": "the name of the collection",
+    "baseline": "the processing baseline",
+    "nothing": "nothing: none is stated",
+}
+
 
 class StacImagery:
     """Scenes of a catalogue, as an :class:`~indexer.imagery.source.ImagerySource`.
@@ -59,9 +66,21 @@ class StacImagery:
         query: StacQuery,
         cache: WindowCache,
         memory_bytes: int = MEMORY_BYTES,
+        left_out: Mapping[str, str] | None = None,
     ) -> None:
+        """Make it of scenes.
+
+        Args:
+            scenes: that show the region.
+            region: what will be built.
+            query: how many dates a place is made from, and how.
+            cache: of windows.
+            memory_bytes: composites held in memory, at most.
+            left_out: scenes that could not be read, and why.
+        """
         self.query = query
-        self._made_of = (tuple(scenes), region, query, cache, memory_bytes)
+        self._left_out = dict(left_out or {})
+        self._made_of = (tuple(scenes), region, query, cache, memory_bytes, self._left_out)
         self.windows = Windows(cache, query.patience)
         store = Store(memory_bytes)
         grids = defaultdict(list)
@@ -90,12 +109,12 @@ class StacImagery:
             notes.append(
                 f"{_listed(synthetic)} is not of a Sentinel-2 satellite, says its catalogue."
             )
-        if unstated := [s.name for s in self._scenes if not _scale_stated(s)]:
-            notes.append(
-                f"{_listed(unstated)} does not say how its pixels are scaled; reflectance x 10000 "
-                "was taken for granted."
-            )
-        for name, reason in sorted(self._faults.items()):
+        by_reason: defaultdict[str, list[str]] = defaultdict(list)
+        for scene in self._scenes:
+            if scene.scale.why:
+                by_reason[scene.scale.why].append(scene.name)
+        notes += [f"{_listed(names)} {why}." for why, names in by_reason.items()]
+        for name, reason in sorted((self._left_out | self._faults).items()):
             notes.append(f"The scene {name} was left out: {reason}.")
         if any(count for tile in self.tiles for count in tile.hidden.values()):
             # How much is told by the cells that are missing; parts of a build join these sentences.
@@ -147,7 +166,8 @@ class StacImagery:
         real = [scene for scene in self._scenes if _is_sentinel(scene)]
         query = self.query
         credits = [attribution(scene.acquired for scene in real)] if real else []
-        credits += sorted({_platform(scene) for scene in self._scenes if not _is_sentinel(scene)})
+        credits += sorted({scene.platform for scene in self._scenes if not _is_sentinel(scene)})
+        left_out = [{"name": n, "reason": why} for n, why in sorted(self._left_out.items())]
         return {
             "kind": "stac",
             "catalogue": query.url,
@@ -161,7 +181,7 @@ class StacImagery:
             "resolution_m": round(self.resolution_m, 2),
             "attribution": "; ".join(credits),
             "licence": LICENCE if real else "",
-        }
+        } | ({"left_out": left_out} if left_out else {})
 
     def opener(self) -> Callable[[], StacImagery]:
         """Opens the same scenes again, in any process, without asking the catalogue; picklable."""
@@ -209,18 +229,19 @@ def open_stac(
     Raises:
         ImageryError: The packages for it are not installed, the catalogue refuses, or it has no
             such scene.
-        BandError: Its scenes lack bands.
+        BandError: All its scenes lack bands.
     """
     require_packages()
     area = grown(region.geometry, MARGIN_DEG)
-    scenes = scenes_of(search(query, area, region.name))
+    scenes, left_out = scenes_of(search(query, area, region.name), query.max_cloud)
     near = [scene for scene in scenes if scene.outline.intersects(area)]
     if not near:
         raise ImageryError(
             f"{query.collection} at {query.url} has scenes around {region.name}, but none shows "
             "it: widen `dates`"
         )
-    return StacImagery(near, region, query, WindowCache(cache or default_cache()), memory_bytes)
+    kept = WindowCache(cache or default_cache())
+    return StacImagery(near, region, query, kept, memory_bytes, left_out)
 
 
 def _rank(tile: Tile) -> tuple[float, str]:
@@ -230,7 +251,8 @@ def _rank(tile: Tile) -> tuple[float, str]:
 
 def _describe(scene: StacScene) -> dict[str, Any]:
     offsets = {band.offset for name, band in scene.bands.items() if name in GAIR_BANDS}
-    return {
+    basis = scene.scale.basis
+    described = {
         "name": scene.name,
         "dates": [scene.acquired.strftime("%Y-%m-%dT%H:%M:%SZ")],
         "level": "L2A",
@@ -238,18 +260,11 @@ def _describe(scene: StacScene) -> dict[str, Any]:
         "cloud_percent": round(scene.cloud_percent, 2),
         "offset": sorted(offsets),
     }
-
-
-def _platform(scene: StacScene) -> str:
-    return str(scene.item.properties.get("platform", "unknown platform"))
+    return described if basis == "stated" else {**described, "offset_from": _BASES[basis]}
 
 
 def _is_sentinel(scene: StacScene) -> bool:
-    return _platform(scene).lower().startswith("sentinel-2")
-
-
-def _scale_stated(scene: StacScene) -> bool:
-    return all(scene.bands[name].stated for name in GAIR_BANDS)
+    return scene.platform.lower().startswith("sentinel-2")
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -3,9 +3,10 @@
 Since January 2022 Sentinel-2 products are stored 1,000 too high, and metadata tells to take 0.1 of
 reflectance off. Catalogues have scenes from which it was taken off already and whose metadata still
 asks for it, and the other way round (https://github.com/Element84/earth-search/issues/66, 71).
-No flag tells them apart and no date does, but pixels do: ground has no negative reflectance, and
-two dates of one place never differ by 0.1 in all six bands from the red edge to the short-wave
-infrared alike; seasons, haze and sun change them by different amounts.
+No date tells them apart, and of flags only one that says that it was taken off; but pixels do:
+ground has hardly any negative reflectance, and two dates of one place never differ by 0.1 in all
+six bands from the red edge to the short-wave infrared alike; seasons, haze and sun change them by
+different amounts. A scene that its catalogue calls corrected is what others are held against.
 """
 
 from __future__ import annotations
@@ -20,19 +21,22 @@ from shapely.geometry.base import BaseGeometry
 
 from gair.arrays import DigitalNumbers, Floats32
 from gair.bands import GAIR_BANDS
+from gair.errors import SceneError
+from indexer.imagery.baseline import OFFSET
 from indexer.imagery.stac.cache import WindowPlace
 from indexer.imagery.stac.scenes import COARSE_BANDS, StacScene
 from indexer.imagery.stac.windows import Windows, clear
 
-OFFSET = 0.1
-"""Of reflectance, that products are stored too high by."""
 LEAST_PIXELS = 500
 """Clear ones; fewer say nothing."""
 
 _COMPARED_WITH = 3  # other scenes that a scene is held against
-_NEGATIVE, _NEGATIVE_SHARE = -0.005, 0.1  # reflectance no ground has, and how much of it may be
+# Reflectance that no ground has, and how much of it may be. Water, haze and shadow go down to -0.02
+# since baseline 04.00, which stores it. An offset taken off twice makes about -0.1 of water, and
+# brings below this whatever is darker than 0.07.
+_NEGATIVE, _NEGATIVE_SHARE = -0.03, 0.1
 _SHIFT, _EVEN = (0.6 * OFFSET, 1.4 * OFFSET), 0.03  # about the offset; bands alike, or about none
-_SANE_MEDIAN = (0.0002, 2.0)
+_NOTHING, _TOO_BRIGHT = 0.0002, 2.0  # all of it within so little of 0, or half of it above
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +85,7 @@ def fault_alone(look: Look) -> str | None:
             "was taken off before"
         )
     median = float(np.median(ground))
-    if not _SANE_MEDIAN[0] <= median <= _SANE_MEDIAN[1]:
+    if median > _TOO_BRIGHT or float(np.percentile(np.abs(ground), 98)) < _NOTHING:
         return f"its median reflectance is {median:.4g}: its metadata's scale cannot be right"
     return None
 
@@ -90,12 +94,15 @@ def fault_beside(look: Look, others: Sequence[Look]) -> str | None:
     """What is wrong with a scene beside others of the same window; None for nothing.
 
     Where a scene differs from others by the offset in all bands alike, the minority is wrong; where
-    there is none, the brighter one is, unless it has something dark in any band.
+    there is none, the brighter one is, unless it has something dark in any band. What its catalogue
+    calls corrected outweighs any number of scenes of which it says nothing.
     """
     shifts = [(other, shift) for other in others if (shift := _shift(look, other)) is not None]
-    apart = [(other, shift) for other, shift in shifts if abs(shift) > _SHIFT[0]]
-    alike = 1 + len(shifts) - len(apart)  # itself, too
-    if not apart or len(apart) < alike:
+    vouched = [pair for pair in shifts if pair[0].scene.corrected]
+    judges = vouched or shifts
+    apart = [(other, shift) for other, shift in judges if abs(shift) > _SHIFT[0]]
+    alike = len(judges) - len(apart) + (0 if vouched else 1)  # itself, too
+    if not apart or len(apart) < alike or (vouched and len(apart) == alike):
         return None
     other, shift = apart[0]
     if len(apart) == alike:
@@ -152,10 +159,15 @@ class Admission:
         """Whether a scene's metadata fits its pixels.
 
         Raises:
-            ImageryError: Its pixels cannot be fetched.
+            ImageryError: A server does not answer, however often it was tried.
         """
         if scene.name not in self._admitted and scene.name not in self.faults:
-            fault = self._fault(scene)
+            try:
+                fault = self._fault(scene)
+                if fault is None:
+                    self._windows.check_fine(scene)
+            except SceneError as error:
+                fault = str(error).replace(f"scene {scene.name}", "it")
             if fault is None:
                 self._admitted.add(scene.name)
             else:
@@ -168,17 +180,21 @@ class Admission:
             return None
         look = self._look(scene, place)
         fault = fault_alone(look)
-        if fault is not None or not look.enough:
+        if fault is not None or not look.enough or scene.corrected:
             return fault
         area = self._wanted[place]
-        others = (
+        others = [
             other
             for other in self._scenes
             if other.solar_day != scene.solar_day and other.outline.intersects(area)
-        )
+        ]
         compared: list[Look] = []
-        for other in others:
-            beside = self._look(other, place)
+        # Those that are vouched for first; a sort keeps the order otherwise, the clearest first.
+        for other in sorted(others, key=lambda other: not other.corrected):
+            try:
+                beside = self._look(other, place)
+            except SceneError:  # told when it is asked for itself
+                continue
             if beside.enough and fault_alone(beside) is None:
                 compared.append(beside)
             if len(compared) == _COMPARED_WITH:

@@ -7,20 +7,23 @@ area between two dates with few clouds. Pixels are another matter (:mod:`.window
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urljoin
 
-from gair.errors import ImageryError, UsageError
+from gair.errors import GairError, ImageryError, UsageError
 from gair.fields import option
 from gair.http import Patience
+from indexer.imagery.stac.items import RawItem, cloud_percent, item_name, objects
 
 if TYPE_CHECKING:
-    from pystac import Item
     from pystac_client import Client
+    from pystac_client.stac_api_io import StacApiIO
     from shapely.geometry import MultiPolygon, Polygon
 
 EARTH_SEARCH = "https://earth-search.aws.element84.com/v1"
@@ -117,8 +120,8 @@ def check_dates(text: str) -> None:
         ) from error
 
 
-def search(query: StacQuery, area: Polygon | MultiPolygon, name: str) -> list[Item]:
-    """All scenes of the query that show an area.
+def search(query: StacQuery, area: Polygon | MultiPolygon, name: str) -> list[RawItem]:
+    """All scenes of the query that show an area, and those that do not state their clouds.
 
     Args:
         query: what to ask, and whom.
@@ -127,24 +130,27 @@ def search(query: StacQuery, area: Polygon | MultiPolygon, name: str) -> list[It
         name: what to call the area in errors.
 
     Returns:
-        Items sorted by id, each once.
+        Items as JSON, sorted by id, each once.
 
     Raises:
         ImageryError: The catalogue cannot be reached, is none, lacks the collection, or has no
             such scene.
     """
-    with _refusals(query):
-        client = _open(query)
-        _require_collection(client, query)
+    # pystac warns of extensions that it cannot bring up to date, of which none is used here.
+    with _refusals(query), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        client, io = _open(query)
+        _require_collection(client, io, query)
         boxes = _boxes(area)
         items = _items(client, query, boxes, query.max_cloud)
         if not items:
-            raise _nothing(query, boxes, name, _items(client, query, boxes, None))
+            raise _nothing(query, boxes, name, _items(client, query, boxes, 100.0))
     return items
 
 
-def _open(query: StacQuery) -> Client:
+def _open(query: StacQuery) -> tuple[Client, StacApiIO]:
     from pystac_client import Client
+    from pystac_client.errors import ClientTypeError
     from pystac_client.stac_api_io import StacApiIO
     from urllib3.util.retry import Retry
 
@@ -155,11 +161,49 @@ def _open(query: StacQuery) -> Client:
         allowed_methods=None,  # a search is a POST that changes nothing
     )
     io = StacApiIO(max_retries=retry)
-    return Client.open(query.url, stac_io=io, timeout=query.patience.silence_s)
+    try:
+        client = Client.open(query.url, stac_io=io, timeout=query.patience.silence_s)
+    except ClientTypeError as error:
+        raise _no_root(query, io.read_json(query.url)) from error
+    if client.get_single_link("search") is None and not client.conforms_to("ITEM_SEARCH"):
+        raise _no_root(query, client.to_dict(transform_hrefs=False))
+    return client, io
 
 
-def _require_collection(client: Client, query: StacQuery) -> None:
-    names = sorted(c.id for c in client.get_collections())
+def _no_root(query: StacQuery, document: Mapping[str, Any]) -> ImageryError:
+    """What to pass instead of the URL of a collection, an item, or a catalogue of files."""
+    roots = [link for link in objects(document.get("links")) if link.get("rel") == "root"]
+    root = next((urljoin(query.url, str(link.get("href"))) for link in roots), "")
+    kind = document.get("type")
+    if kind == "Catalog" and root.rstrip("/") in ("", query.url.rstrip("/")):
+        return ImageryError(
+            f"{query.url} is a static catalogue, which cannot be searched: pass the URL of a STAC "
+            f"API, such as {EARTH_SEARCH}, or download its files and give their folder"
+        )
+    root = root if root.rstrip("/") != query.url.rstrip("/") else ""
+    root = root or re.sub(r"/collections(/.*)?$", "", query.url)
+    named = {"Collection": "a collection", "Feature": "an item", "Catalog": "a part of a catalogue"}
+    remedy = f"pass stac:{root}" if root != query.url else "pass the URL of the API's root"
+    if kind == "Collection":
+        remedy += f" and the `collection` {document.get('id')}"
+    return ImageryError(
+        f"{query.url} is the URL of {named.get(str(kind), 'something else')}, not of a STAC API: "
+        f"{remedy}"
+    )
+
+
+def _require_collection(client: Client, io: StacApiIO, query: StacQuery) -> None:
+    from pystac_client.exceptions import APIError
+
+    link = client.get_single_link("data")
+    url = f"{query.url.rstrip('/')}/collections" if link is None else link.absolute_href
+    try:
+        listed = [c for page in io.get_pages(url) for c in objects(page.get("collections"))]
+    except APIError as error:
+        if error.status_code == 404:  # it lists none, and may have it all the same
+            return
+        raise
+    names = sorted(item_name(collection) for collection in listed)
     if query.collection not in names:
         shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
         raise ImageryError(
@@ -169,37 +213,28 @@ def _require_collection(client: Client, query: StacQuery) -> None:
 
 
 def _items(
-    client: Client, query: StacQuery, boxes: list[list[float]], max_cloud: float | None
-) -> list[Item]:
-    """Matching items; ``max_cloud`` is also checked here, for not every catalogue can filter."""
+    client: Client, query: StacQuery, boxes: list[list[float]], max_cloud: float
+) -> list[RawItem]:
+    """Matching items; ``max_cloud`` is also checked here, for not every catalogue can filter.
+
+    At 100 no filter is sent: it would drop what does not state its clouds.
+    """
     filters: dict[str, Any] = {}
-    if max_cloud is not None and client.conforms_to("QUERY"):
+    if max_cloud < 100 and client.conforms_to("QUERY"):
         filters["query"] = {"eo:cloud_cover": {"lte": max_cloud}}
-    items: dict[str, Item] = {}
+    items: dict[str, RawItem] = {}
     for box in boxes:
         pages = client.search(
             collections=[query.collection], bbox=box, datetime=query.dates, limit=_PAGE, **filters
         )
-        items |= {item.id: _alone(item) for item in pages.items()}
+        for page in pages.pages_as_dicts():
+            items |= {item_name(item): item for item in objects(page.get("features"))}
+    percents = {name: cloud_percent(item) for name, item in items.items()}
     return [
         item
-        for _, item in sorted(items.items())
-        if max_cloud is None or cloud_percent(item) <= max_cloud
+        for name, item in sorted(items.items())
+        if (percent := percents[name]) is None or percent <= max_cloud
     ]
-
-
-def _alone(item: Item) -> Item:
-    """An item without its way back to the client, so that it can go to another process."""
-    from pystac import Item
-
-    plain = item.to_dict(include_self_link=True, transform_hrefs=False)
-    plain["links"] = [link for link in plain["links"] if link["rel"] == "self"]
-    return Item.from_dict(plain, preserve_dict=False)
-
-
-def cloud_percent(item: Item) -> float:
-    """Clouds in a whole scene, per cent; 100 where nothing says."""
-    return float(item.properties.get("eo:cloud_cover", 100.0))
 
 
 def _boxes(area: Polygon | MultiPolygon) -> list[list[float]]:
@@ -215,7 +250,7 @@ def _boxes(area: Polygon | MultiPolygon) -> list[list[float]]:
 
 
 def _nothing(
-    query: StacQuery, boxes: list[list[float]], name: str, cloudy: list[Item]
+    query: StacQuery, boxes: list[list[float]], name: str, cloudy: list[RawItem]
 ) -> ImageryError:
     box = " and ".join(",".join(f"{v:.3f}" for v in box) for box in boxes)
     nothing = (
@@ -224,7 +259,13 @@ def _nothing(
     )
     if not cloudy:
         return ImageryError(f"{nothing}, nor with more: widen `dates`, or check the region")
-    best = min(map(cloud_percent, cloudy))
+    stated = [percent for item in cloudy if (percent := cloud_percent(item)) is not None]
+    if not stated:
+        return ImageryError(
+            f"{nothing}: its {len(cloudy)} scenes do not state their clouds (eo:cloud_cover); pass "
+            "`max_cloud` 100 to take them as they are"
+        )
+    best = min(stated)
     return ImageryError(
         f"{nothing}; {len(cloudy)} are cloudier, the clearest has {best:.0f} %: raise `max_cloud`, "
         "or widen `dates`"
@@ -242,8 +283,12 @@ def _refusals(query: StacQuery) -> Iterator[None]:
         yield
     except (requests.ConnectionError, requests.Timeout) as error:
         raise _unreachable(query, error) from error
-    except (APIError, STACError, requests.RequestException, KeyError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+    except GairError:
+        raise
+    # Whatever it answers goes through two libraries that take its form for granted.
+    except Exception as error:
+        told = isinstance(error, APIError | STACError | requests.RequestException)
+        reason = " ".join(str(error).split())[:200] if told else "its answer is no STAC JSON"
         if (status := getattr(error, "status_code", None)) in _RETRIED or "Max retries" in reason:
             raise _unreachable(query, status or error) from error
         raise ImageryError(

@@ -2,37 +2,48 @@
 
 All of it comes from an item's metadata; nothing is opened, and nothing is derived from a date.
 Understood are the projection extension (``proj:code`` or ``proj:epsg``, ``proj:transform``,
-``proj:shape``) and the scale and offset of the raster extension, on assets or their bands:
-https://github.com/stac-extensions/projection, https://github.com/stac-extensions/raster.
+``proj:shape``; https://github.com/stac-extensions/projection), what :mod:`.assets` knows of bands
+and :mod:`.scales` of scale and offset. An item that cannot be read is left out, and said.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
+from shapely.errors import ShapelyError
 from shapely.geometry import MultiPolygon, Polygon, shape
 
-from gair.bands import GAIR_BANDS, canonical_band
-from gair.errors import BandError, ImageryError
+from gair.errors import FootprintError, ImageryError
 from gair.geo import LONLAT, transformer
-from indexer.imagery.stac.query import cloud_percent
+from indexer.imagery.stac.assets import MASK, band_assets
+from indexer.imagery.stac.items import (
+    RawItem,
+    cloud_percent,
+    href_of,
+    item_name,
+    members,
+    number,
+)
+from indexer.imagery.stac.scales import BandScale, band_scale
 from indexer.regions.antimeridian import polygons_of, unwrapped, wrapped
 
 if TYPE_CHECKING:
-    from pystac import Asset, Item
+    from pystac import Item
 
 FINE_BANDS = ("B2", "B3", "B4", "B8")
 """Taken at 10 m."""
 COARSE_BANDS = ("B5", "B6", "B7", "B8A", "B11", "B12")
 """Taken at 20 m, as the scene classification is."""
-MASK = "SCL"
 _EDGE_POINTS = 16
+_LARGEST_PX = 65_536  # six times a tile of Sentinel-2; the windows of a grid are counted one by one
+_UNSTATED_CLOUDS = 100.0
+_LONGEST = timedelta(days=1)  # a scene is of one pass
 
 
 @dataclass(frozen=True)
@@ -74,13 +85,20 @@ class StacBand:
     key: str
     """Of the asset."""
     href: str
-    scale: float
-    offset: float
-    """Reflectance = stored value x scale + offset."""
-    stated: bool
-    """Whether the item says so; where it is silent, 0.0001 and 0 are taken."""
+    reflectance: BandScale
+    """How stored values become reflectance."""
     bytes: int | None
     """Size of the file, where the item says it."""
+
+    @property
+    def scale(self) -> float:
+        """Reflectance = stored value x scale + offset."""
+        return self.reflectance.scale
+
+    @property
+    def offset(self) -> float:
+        """Of reflectance, added after the scale."""
+        return self.reflectance.offset
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,139 +106,264 @@ class StacScene:
     """Ten bands and the scene classification of one tile on one date."""
 
     name: str
-    item: Item
+    collection: str
+    """Empty where the item does not say."""
+    platform: str
     acquired: datetime
+    """UTC."""
     cloud_percent: float
+    """100 where the item does not say."""
     outline: Polygon | MultiPolygon
     """Where it has pixels, longitude and latitude."""
     grid: TileGrid
     bands: dict[str, StacBand]
-    """By Sentinel-2 name, and :data:`MASK`."""
+    """By Sentinel-2 name, and :data:`~.assets.MASK`."""
 
     @property
     def solar_day(self) -> date:
         """The day at the place itself: scenes of one pass are of one day, whatever UTC says."""
         return (self.acquired + timedelta(hours=self.outline.centroid.x / 15)).date()
 
+    @property
+    def scale(self) -> BandScale:
+        """That of the first band; where others differ, the scene is not trusted."""
+        return self.bands[FINE_BANDS[0]].reflectance
 
-def scenes_of(items: Iterable[Item]) -> list[StacScene]:
-    """Read items; sorted by clouds, then by name.
+    @property
+    def corrected(self) -> bool:
+        """Whether its catalogue vouches that no offset is left in its pixels."""
+        return self.scale.basis == "flag"
+
+
+def scenes_of(
+    items: Iterable[RawItem | Item], max_cloud: float = 100.0
+) -> tuple[list[StacScene], dict[str, str]]:
+    """Read items, and leave out those that cannot be read.
+
+    Args:
+        items: as JSON, or of pystac.
+        max_cloud: per cent; below 100, items that do not state their clouds are left out.
+
+    Returns:
+        Scenes, sorted by clouds, then by name; and why each of the others was left out, by name.
 
     Raises:
-        BandError: An item lacks a band or the scene classification.
-        ImageryError: An item does not say where its pixels lie.
+        BandError: All items lack bands or the scene classification; the message is the first's.
+        ImageryError: None can be read.
     """
-    scenes = [scene_of(item) for item in items]
-    return sorted(scenes, key=lambda scene: (scene.cloud_percent, scene.name))
+    scenes: list[StacScene] = []
+    refusals: dict[str, ImageryError] = {}
+    for item in items:
+        raw = item if isinstance(item, Mapping) else item.to_dict(transform_hrefs=False)
+        try:
+            if max_cloud < 100 and cloud_percent(raw) is None:
+                raise ImageryError(
+                    f"scene {item_name(raw)} does not state its clouds (eo:cloud_cover): pass "
+                    "`max_cloud` 100 to take it as it is"
+                )
+            scenes.append(scene_of(raw))
+        except ImageryError as error:
+            refusals[item_name(raw)] = error
+    if refusals and not scenes:
+        first = next(iter(refusals.values()))
+        others = f"; nor can {len(refusals) - 1} more be read" if len(refusals) > 1 else ""
+        raise type(first)(f"{first}{others}")
+    scenes.sort(key=lambda scene: (scene.cloud_percent, scene.name))
+    left_out = {name: _reason(name, error) for name, error in refusals.items()}
+    return scenes, left_out
 
 
-def scene_of(item: Item) -> StacScene:
-    """Read one item; errors as in :func:`scenes_of`."""
-    bands = {name: _band(name, key, asset) for name, (key, asset) in _assets(item).items()}
-    missing = [name for name in (*GAIR_BANDS, MASK) if name not in bands]
-    if missing:
-        raise BandError(
-            f"scene {item.id} lacks {', '.join(missing)} (its assets: "
-            f"{', '.join(sorted(item.assets))}): pass a `collection` of Sentinel-2 Level-2A"
-        )
-    if item.datetime is None:
-        raise ImageryError(f"scene {item.id} has no date: pass another `collection`")
-    grid = _grid(item, {name: item.assets[band.key] for name, band in bands.items()})
+def scene_of(item: RawItem | Item) -> StacScene:
+    """Read one item.
+
+    Raises:
+        BandError: It lacks a band or the scene classification.
+        ImageryError: It does not say when it was taken, where its pixels lie, or how they are
+            scaled.
+    """
+    raw = item if isinstance(item, Mapping) else item.to_dict(transform_hrefs=False)
+    name = item_name(raw)
+    chosen = band_assets(raw)
+    grid = _grid(raw, {band: asset for band, (_, asset) in chosen.items()})
+    properties = members(raw, "properties")
+    collection = raw.get("collection")
+    percent = cloud_percent(raw)
     return StacScene(
-        name=item.id,
-        item=item,
-        acquired=item.datetime,
-        cloud_percent=cloud_percent(item),
-        outline=_outline(item, grid),
-        grid=grid,
-        bands=bands,
-    )
-
-
-def _assets(item: Item) -> dict[str, tuple[str, Asset]]:
-    """Which asset holds which band, by its own name, else by its band's."""
-    assets: dict[str, tuple[str, Asset]] = {}
-    for key, asset in item.assets.items():
-        name = MASK if key.upper() == MASK else canonical_band(key)
-        described = _bands_member(asset)
-        if name is None and len(described) == 1:
-            name = canonical_band(str(described[0].get("name", "")))
-        if name in (*FINE_BANDS, *COARSE_BANDS, MASK) and asset.media_type != "image/jp2":
-            assets.setdefault(str(name), (key, asset))
-    return assets
-
-
-def _bands_member(asset: Asset) -> list[dict[str, Any]]:
-    for member in ("bands", "eo:bands"):
-        if isinstance(listed := asset.extra_fields.get(member), list):
-            return listed
-    return []
-
-
-def _band(name: str, key: str, asset: Asset) -> StacBand:
-    places = [asset.extra_fields]
-    for member in ("raster:bands", "bands"):
-        listed = asset.extra_fields.get(member)
-        places += listed[:1] if isinstance(listed, list) else []
-    scale = _first(places, ("scale", "raster:scale"))
-    offset = _first(places, ("offset", "raster:offset"))
-    size = asset.extra_fields.get("file:size")
-    return StacBand(
         name=name,
-        key=key,
-        href=asset.get_absolute_href() or asset.href,
-        scale=1e-4 if scale is None else scale,
-        offset=0.0 if offset is None else offset,
-        stated=scale is not None,
-        bytes=int(size) if size else None,
+        collection=collection if isinstance(collection, str) else "",
+        platform=str(properties.get("platform") or "unknown platform"),
+        acquired=_acquired(name, properties),
+        cloud_percent=_UNSTATED_CLOUDS if percent is None else percent,
+        outline=_outline(raw, grid),
+        grid=grid,
+        bands={band: _band(raw, band, key, asset) for band, (key, asset) in chosen.items()},
     )
 
 
-def _first(places: list[dict[str, Any]], names: tuple[str, ...]) -> float | None:
-    values = (place.get(name) for place in places for name in names)
-    return next((float(value) for value in values if value is not None), None)
+def _reason(name: str, error: ImageryError) -> str:
+    """A refusal without its subject and remedy, for a list of scenes that are left out."""
+    text = str(error).removeprefix(f"scene {name} ").removeprefix(f"scene {name}: ")
+    for remedy in (": pass ", ": download ", ": its catalogue lacks "):
+        text = text.partition(remedy)[0]
+    return f"it {text}" if str(error).startswith(f"scene {name} ") else text
 
 
-def _grid(item: Item, assets: dict[str, Asset]) -> TileGrid:
-    """The grid that all bands agree on."""
+def _band(item: RawItem, band: str, key: str, asset: Mapping[str, Any]) -> StacBand:
+    size = number(asset.get("file:size"))
+    # The scene classification is no reflectance; what is stated of it is not asked.
+    scale = BandScale(1.0, 0.0, "stated") if band == MASK else band_scale(item, asset)
+    return StacBand(
+        name=band,
+        key=key,
+        href=href_of(item, asset),
+        reflectance=scale,
+        bytes=int(size) if size is not None and size >= 1 else None,
+    )
+
+
+def _acquired(name: str, properties: Mapping[str, Any]) -> datetime:
+    """When a scene was taken: its date, or the middle of its start and end.
+
+    Raises:
+        ImageryError: It does not say, or spans more than a day.
+    """
+    if (taken := _read_date(properties.get("datetime"))) is not None:
+        return taken
+    start = _read_date(properties.get("start_datetime"))
+    end = _read_date(properties.get("end_datetime")) or start
+    if start is None or end is None:
+        raise ImageryError(
+            f"scene {name} has no date (datetime, or start_datetime and end_datetime): pass "
+            "another `collection`"
+        )
+    if not timedelta(0) <= end - start <= _LONGEST:
+        raise ImageryError(
+            f"scene {name} has no single date, it is from {start:%Y-%m-%d} to {end:%Y-%m-%d}: pass "
+            "a `collection` of scenes of one pass"
+        )
+    return start + (end - start) / 2
+
+
+def _read_date(value: object) -> datetime | None:
+    try:
+        read = datetime.fromisoformat(value.strip()) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    if read is None or not 1990 < read.year < 9000:  # further ones overflow in another zone
+        return None
+    return read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
+
+
+def _grid(item: RawItem, assets: Mapping[str, Mapping[str, Any]]) -> TileGrid:
+    """The grid that all bands agree on.
+
+    Raises:
+        ImageryError: They do not, or do not say it, or it is no place on Earth.
+    """
     crs, west, north, pixel, height, width = _placed(item, assets[FINE_BANDS[0]])
     for name, asset in assets.items():
         size = 1 if name in FINE_BANDS else 2
         rows, columns = -(-height // size), -(-width // size)
         if _placed(item, asset) != (crs, west, north, pixel * size, rows, columns):
             raise ImageryError(
-                f"scene {item.id}: {name} does not lie on the grid of {FINE_BANDS[0]}, 10 m and "
-                "20 m pixels from one corner: pass a `collection` of Sentinel-2 Level-2A"
+                f"scene {item_name(item)}: {name} does not lie on the grid of {FINE_BANDS[0]}, 10 m"
+                " and 20 m pixels from one corner: pass a `collection` of Sentinel-2 Level-2A"
             )
-    return TileGrid(crs, west, north, pixel, height, width)
-
-
-def _placed(item: Item, asset: Asset) -> tuple[str, float, float, float, int, int]:
-    """(crs, west, north, pixel, rows, columns) of an asset."""
-
-    def said(name: str) -> Any:  # noqa: ANN401 (any JSON)
-        return asset.extra_fields.get(name, item.properties.get(name))
-
-    code = said("proj:code") or (f"EPSG:{epsg}" if (epsg := said("proj:epsg")) else None)
-    transform, rows_columns = said("proj:transform"), said("proj:shape")
+    grid = TileGrid(crs, west, north, pixel, height, width)
     try:
-        if code is None:
-            raise ValueError("no proj:code")
-        a, b, west, d, e, north = (float(v) for v in transform[:6])
-        rows, columns = (int(v) for v in rows_columns)
-        if b or d or a <= 0 or e != -a:
-            raise ValueError(f"proj:transform {transform} is not north-up")
-    except (TypeError, ValueError) as error:
-        raise ImageryError(
-            f"scene {item.id} does not say where its pixels lie ({error}): its catalogue lacks "
-            "proj:code, proj:transform or proj:shape; pass another `collection`"
-        ) from error
-    return str(code), west, north, a, rows, columns
+        bounds_wsen = grid.outline.bounds
+    except (FootprintError, ShapelyError, ValueError, OverflowError) as error:
+        raise _misplaced(item, f"proj:code {_cut(crs)} is unknown", stated=True) from error
+    if not np.isfinite(bounds_wsen).all() or grid.outline.is_empty:
+        corner = f"its corner {west:g}, {north:g} is no place of {_cut(crs)}"
+        raise _misplaced(item, corner, stated=True)
+    return grid
 
 
-def _outline(item: Item, grid: TileGrid) -> Polygon | MultiPolygon:
-    """The footprint that an item tells, as far as it lies in its tile."""
-    if item.geometry is None:
+def _placed(item: RawItem, asset: Mapping[str, Any]) -> tuple[str, float, float, float, int, int]:
+    """(crs, west, north, pixel, rows, columns) of an asset."""
+    properties = members(item, "properties")
+
+    def said(name: str) -> object:
+        value = asset.get(name)
+        return properties.get(name) if value is None else value
+
+    code, epsg = said("proj:code"), number(said("proj:epsg"))
+    if not isinstance(code, str) or not code.strip():
+        if epsg is None or epsg != int(epsg):
+            raise _misplaced(item, "no proj:code")
+        code = f"EPSG:{int(epsg)}"
+    transform, rows_columns = said("proj:transform"), said("proj:shape")
+    if transform is None or rows_columns is None:
+        raise _misplaced(item, "no proj:transform" if transform is None else "no proj:shape")
+    numbers = [*map(number, transform[:6])] if isinstance(transform, list) else []
+    if len(numbers) < 6 or None in numbers:
+        raise _misplaced(item, f"proj:transform {_cut(transform)} is none", stated=True)
+    a, b, west, d, e, north = (value or 0.0 for value in numbers)
+    if b or d or a <= 0 or e != -a:
+        raise _misplaced(item, f"proj:transform {_cut(transform)} is not north-up", stated=True)
+    sides = [*map(number, rows_columns)] if isinstance(rows_columns, list) else []
+    if len(sides) != 2 or any(
+        side is None or side != int(side) or not 0 < side <= _LARGEST_PX for side in sides
+    ):
+        raise _misplaced(item, f"proj:shape {_cut(rows_columns)} is none of a tile", stated=True)
+    rows, columns = (int(side or 0) for side in sides)
+    return code.strip(), west, north, a, rows, columns
+
+
+def _misplaced(item: RawItem, reason: str, *, stated: bool = False) -> ImageryError:
+    lacks = "" if stated else "its catalogue lacks proj:code, proj:transform or proj:shape; "
+    return ImageryError(
+        f"scene {item_name(item)} does not say where its pixels lie ({reason}): {lacks}pass another"
+        " `collection`"
+    )
+
+
+def _cut(value: object) -> str:
+    text = " ".join(str(value).split())
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _outline(item: RawItem, grid: TileGrid) -> Polygon | MultiPolygon:
+    """The footprint that an item tells, as far as it lies in its tile.
+
+    Raises:
+        ImageryError: It cannot be read, has no area, or lies elsewhere.
+    """
+    geometry = item.get("geometry")
+    if geometry is None:
         return grid.outline
-    told = polygons_of(shapely.make_valid(unwrapped(polygons_of(shape(item.geometry)))))
-    return polygons_of(shapely.intersection(wrapped(told), grid.outline))
+    name = item_name(item)
+    try:
+        told = polygons_of(shapely.force_2d(shape(_in_two_dimensions(geometry))))
+        if not np.isfinite(shapely.get_coordinates(told)).all():
+            raise ValueError("a coordinate is no number")
+        told = polygons_of(shapely.make_valid(unwrapped(told)))
+        wrapped_told = wrapped(told) if not told.is_empty else told
+    except (ShapelyError, TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
+        raise ImageryError(
+            f"scene {name} has a geometry that cannot be read: pass another `collection`"
+        ) from error
+    if told.is_empty:
+        raise ImageryError(f"scene {name} has a geometry without area: pass another `collection`")
+    outline = polygons_of(shapely.intersection(wrapped_told, grid.outline))
+    if outline.is_empty:
+        raise ImageryError(
+            f"scene {name} has a geometry outside of its own pixels: pass another `collection`"
+        )
+    return outline
+
+
+def _in_two_dimensions(geometry: object) -> dict[str, Any]:
+    """A geometry whose positions are longitude and latitude, whatever else some of them have."""
+
+    def flat(coordinates: Any) -> Any:  # noqa: ANN401 (lists in lists)
+        if coordinates and isinstance(coordinates[0], int | float):
+            return coordinates[:2]
+        return [flat(each) for each in coordinates]
+
+    if not isinstance(geometry, Mapping):
+        raise ValueError("no geometry")
+    if "coordinates" not in geometry:
+        return dict(geometry)
+    return {**geometry, "coordinates": flat(geometry["coordinates"])}

@@ -11,8 +11,9 @@ import logging
 import re
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -22,13 +23,17 @@ from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 
 from gair.arrays import Bools, DigitalNumbers
-from gair.errors import ImageryError
+from gair.errors import ImageryError, SceneError
 from gair.http import Patience
+from indexer.imagery.stac.assets import MASK
 from indexer.imagery.stac.cache import WindowCache, WindowPlace
-from indexer.imagery.stac.scenes import COARSE_BANDS, FINE_BANDS, MASK, StacScene, TileGrid
+from indexer.imagery.stac.scenes import COARSE_BANDS, FINE_BANDS, StacScene, TileGrid
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
+    from pystac import Item
+
+Result = TypeVar("Result")
 
 WINDOW_PX = 1024
 """Side of a window; the blocks of Earth Search's files are of this size."""
@@ -41,7 +46,9 @@ snow. https://sentiwiki.copernicus.eu/web/s2-processing"""
 SCENES_AT_ONCE, BANDS_AT_ONCE = 4, 4
 """Scenes fetched at a time, and bands of each."""
 
+_PROJECTION = "https://stac-extensions.github.io/projection/v2.0.0/schema.json"
 _GDAL_TRIES = 2  # further ones of GDAL's own, within one try of ours
+_NO_RASTER = re.compile(r"not recognized as (?:being in )?a supported (?:file format|dataset)")
 _STATUS = re.compile(r"HTTP (?:response code|error code)[: ]+(\d{3})")
 
 
@@ -87,12 +94,35 @@ class Windows:
         """The same window of several scenes, as stored, (B, H, W) each; 0 is no data.
 
         Raises:
+            SceneError: A file of a scene is not there, or is no raster.
             ImageryError: A file cannot be fetched, however often it was tried.
             StorageError: The cache's disk refused.
         """
         if len(scenes) == 1:
             return [self._window(scenes[0], place)]
         return list(self._pool.map(lambda scene: self._window(scene, place), scenes))
+
+    def check_fine(self, scene: StacScene) -> None:
+        """Check that the files of a scene's 10 m bands are there; no pixel is read.
+
+        Whether a scene is used must not depend on which of its windows is asked for first: its
+        coarse files are seen to be there when it is admitted, these would be missed much later.
+
+        Raises:
+            SceneError: One is not there, or is no raster.
+            ImageryError: A server does not answer, however often it was tried.
+        """
+        if self.cache.holds_any_fine(scene):
+            return
+
+        def open_one(name: str) -> None:
+            def opened() -> None:
+                with rasterio.open(scene.bands[name].href):
+                    pass
+
+            self._patiently(scene, opened)
+
+        list(self._pool.map(open_one, FINE_BANDS))
 
     def close(self) -> None:
         """Stop the threads."""
@@ -104,22 +134,24 @@ class Windows:
             return kept
         box = _geobox(scene.grid, place)
         names = BANDS[place.kind]
-        pixels = self._patiently(scene, names, box)
+        pixels = self._patiently(scene, lambda: _fetch(scene, names, box))
         size = self.cache.put(scene, place, pixels, names, box.transform)
         with self._count:
             self.fetched_bytes += size
         return pixels
 
-    def _patiently(self, scene: StacScene, names: tuple[str, ...], box: GeoBox) -> DigitalNumbers:
+    def _patiently(self, scene: StacScene, read: Callable[[], Result]) -> Result:
         pauses = self._patience.pauses_s()
         again = False
         while True:
             try:
                 with rasterio.Env(**self._options(scene, again)):
-                    return _fetch(scene, names, box)
+                    return read()
             except (RasterioError, CPLE_BaseError, OSError) as error:
+                if _is_gone(error):
+                    raise SceneError(f"cannot read scene {_told(scene, error)}") from error
                 pause_s = next(pauses, None)
-                if pause_s is None or not _worth_another_try(error):
+                if pause_s is None:
                     raise self._given_up(scene, error) from error
             time.sleep(pause_s)
             again = True
@@ -144,11 +176,12 @@ class Windows:
         return options
 
     def _given_up(self, scene: StacScene, error: Exception) -> ImageryError:
-        host = urlsplit(scene.bands[MASK].href).netloc or "the disk"
+        told = f"cannot read scene {_told(scene, error)}"
+        if _NO_RASTER.search(_reason(error)):
+            return SceneError(told)
         return ImageryError(
-            f"cannot read scene {scene.name} from {host}: {_reason(error)}; tried "
-            f"{self._patience.tries} times. What was fetched is kept in {self.cache.folder}: run "
-            "the same command again to go on from there"
+            f"{told}; tried {self._patience.tries} times. What was fetched is kept in "
+            f"{self.cache.folder}: run the same command again to go on from there"
         )
 
 
@@ -158,7 +191,7 @@ def _fetch(scene: StacScene, names: tuple[str, ...], box: GeoBox) -> DigitalNumb
 
     keys = [scene.bands[name].key for name in names]
     loaded = odc.stac.load(
-        [scene.item],
+        [_item_of(scene)],
         bands=keys,
         geobox=box,
         groupby="id",
@@ -167,6 +200,28 @@ def _fetch(scene: StacScene, names: tuple[str, ...], box: GeoBox) -> DigitalNumb
         fail_on_error=True,
     )
     return np.stack([np.asarray(loaded[key].values[0], dtype=np.uint16) for key in keys])
+
+
+def _item_of(scene: StacScene) -> Item:
+    """What odc-stac must know of a scene: the catalogue's own item may say odd things besides."""
+    from pystac import Asset, Item
+
+    item = Item(
+        id=scene.name,
+        geometry=None,
+        bbox=None,
+        datetime=scene.acquired,
+        properties={"proj:code": scene.grid.crs},
+        stac_extensions=[_PROJECTION],
+    )
+    for name, band in scene.bands.items():
+        step = 1 if name in FINE_BANDS else 2
+        pixel = scene.grid.pixel * step
+        shape = [-(-scene.grid.height // step), -(-scene.grid.width // step)]
+        transform = [pixel, 0.0, scene.grid.west, 0.0, -pixel, scene.grid.north]
+        fields = {"proj:shape": shape, "proj:transform": transform, "nodata": 0}
+        item.add_asset(band.key, Asset(band.href, media_type="image/tiff", extra_fields=fields))
+    return item
 
 
 def _geobox(grid: TileGrid, place: WindowPlace) -> GeoBox:
@@ -178,10 +233,21 @@ def _geobox(grid: TileGrid, place: WindowPlace) -> GeoBox:
     return GeoBox((bottom - top, right - left), transform, grid.crs)
 
 
-def _worth_another_try(error: Exception) -> bool:
-    """Whether waiting may help: not where the server says that there is no such file."""
-    status = _STATUS.search(_reason(error))
-    return not (status and status.group(1) in ("400", "401", "403", "404", "410"))
+def _is_gone(error: Exception) -> bool:
+    """Whether waiting cannot help, for there is no such file, or not for us."""
+    status = _STATUS.search(reason := _reason(error))
+    return "No such file" in reason or bool(
+        status and status.group(1) in ("400", "401", "403", "404", "409", "410", "451")
+    )
+
+
+def _told(scene: StacScene, error: Exception) -> str:
+    """Scene, server and cause, without the file's address, which may be signed."""
+    host = urlsplit(scene.bands[MASK].href).netloc or "the disk"
+    reason = _reason(error)
+    for band in scene.bands.values():
+        reason = reason.replace(band.href, urlsplit(band.href).path.rpartition("/")[2])
+    return f"{scene.name} from {host}: {reason}"
 
 
 def _reason(error: BaseException) -> str:

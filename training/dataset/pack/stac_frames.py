@@ -20,11 +20,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
 import shapely
 from shapely.geometry import MultiPolygon, Polygon
 from shapely.geometry.base import BaseGeometry
 
-from gair.errors import UsageError
+from gair.bands import GAIR_BANDS
+from gair.errors import SceneError, UsageError
 from gair.files import disk_errors, write_whole
 from gair.geo import Footprint
 from indexer.build.frames import frame_shape_px
@@ -90,6 +92,7 @@ class StacFrames:
             spare_dates=0,
         )
         self._areas = {name: _polygons(area) for name, area in places.items()}
+        self._left_out: dict[str, str] = {}
         self._layers: dict[str, dict[str, list[StacScene]]] = {}
         for name, area in self._areas.items():
             self._layers[name] = self._by_day(name, area, kept)
@@ -106,10 +109,13 @@ class StacFrames:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Of the layers that were read so far."""
+        """Of the scenes that could not be read, and of the layers that were read so far."""
         for layer in self._open.values():
             self._open.warnings.update(dict.fromkeys(layer.warnings))
-        return tuple(self._open.warnings)
+        unread = [
+            f"The scene {n} was left out: {why}." for n, why in sorted(self._left_out.items())
+        ]
+        return (*unread, *self._open.warnings)
 
     def days_over(self, footprint: Footprint) -> list[str]:
         """The days of a footprint, ascending: those that show all of it, the least cloudy ones."""
@@ -127,11 +133,18 @@ class StacFrames:
     def read(self, day: str, footprint: Footprint) -> FramePixels:
         """The pixels of a footprint on a day; clouds are masked, and filled in from around.
 
+        A day whose scenes are not there, or not right, shows nothing; :attr:`warnings` name them.
+
         Raises:
             ImageryError: they cannot be fetched.
         """
         layer = self._layer(self._place_of(footprint), day)
-        return layer.read(footprint, frame_shape_px(footprint, layer.resolution_m))
+        shape_px = frame_shape_px(footprint, layer.resolution_m)
+        try:
+            return layer.read(footprint, shape_px)
+        except SceneError:
+            nothing = np.zeros((len(GAIR_BANDS), *shape_px), dtype=np.uint16)
+            return FramePixels(nothing, np.zeros(shape_px, dtype=np.bool_))
 
     def attribution(self, day: str) -> str:
         """The credit line of a day's imagery."""
@@ -169,20 +182,19 @@ class StacFrames:
         self, name: str, area: Polygon | MultiPolygon, kept: Path
     ) -> dict[str, list[StacScene]]:
         """The scenes of a place by the day there, as the catalogue said when it was asked."""
-        from pystac import Item
-
         question = f"{name}\n{self._query!r}\n{area.wkt}"
         path = kept / f"{hashlib.sha256(question.encode()).hexdigest()[:24]}.json"
         if path.is_file():
-            items = [Item.from_dict(item) for item in json.loads(path.read_bytes())]
+            items = json.loads(path.read_bytes())
         else:
             items = search(self._query, area, name)
             with disk_errors(path):
                 kept.mkdir(parents=True, exist_ok=True)
-            said = [item.to_dict(include_self_link=False, transform_hrefs=False) for item in items]
-            write_whole(path, json.dumps(said).encode())
+            write_whole(path, json.dumps(items).encode())
         by_day: defaultdict[str, list[StacScene]] = defaultdict(list)
-        for scene in scenes_of(items):
+        scenes, left_out = scenes_of(items, self._query.max_cloud)
+        self._left_out |= left_out
+        for scene in scenes:
             if scene.outline.intersects(area):
                 by_day[scene.solar_day.isoformat()].append(scene)
         return dict(sorted(by_day.items()))

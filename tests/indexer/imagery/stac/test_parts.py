@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from gair.geo import LONLAT, transformer
 from indexer.imagery.stac.cache import CACHE_VARIABLE, WindowCache, WindowPlace, default_cache
 from indexer.imagery.stac.composite import MISSING, combine, digital_numbers, merge_day
 from indexer.imagery.stac.query import _boxes
+from indexer.imagery.stac.scales import BandScale
 from indexer.imagery.stac.scenes import StacBand, TileGrid, scene_of, scenes_of
 from indexer.imagery.stac.tile import Store, bilinear, transformed_grid
 from indexer.imagery.stac.windows import clear, window_extent, window_pixels
@@ -69,8 +71,8 @@ def test_clouds_shadows_snow_and_gaps_are_not_ground() -> None:
 def test_scale_and_offset_are_those_of_each_band() -> None:
     stored = np.array([[[1500, 900, 0]], [[1500, 900, 0]]], dtype=np.uint16)
     bands = [
-        StacBand("B2", "blue", "", 1e-4, -0.1, True, None),
-        StacBand("B3", "green", "", 2e-4, 0.0, True, None),
+        StacBand("B2", "blue", "", BandScale(1e-4, -0.1, "stated"), None),
+        StacBand("B3", "green", "", BandScale(2e-4, 0.0, "stated"), None),
     ]
     seen = np.array([[True, True, False]])
     numbers = digital_numbers(stored, bands, seen)
@@ -113,7 +115,7 @@ def test_an_item_is_read(item: dict[str, Any]) -> None:
     assert scene.solar_day == date(2024, 6, 1)
     assert set(scene.bands) == set(ASSETS)
     assert (scene.bands["B11"].key, scene.bands["B11"].offset) == ("swir16", -0.1)
-    assert scene.bands["B11"].stated
+    assert scene.bands["B11"].reflectance.basis == "stated"
     assert scene.outline.equals_exact(scene.grid.outline, 1e-6) or (
         shapely.symmetric_difference(scene.outline, scene.grid.outline).area
         < 1e-3 * scene.outline.area
@@ -140,7 +142,7 @@ def test_scenes_of_a_day_at_the_place_itself(item: dict[str, Any]) -> None:
     item["properties"]["datetime"] = "2024-06-01T23:50:00Z"
     late = scene_of(pystac.Item.from_dict(item))
     grid = TileGrid("EPSG:32760", 699_960.0, 8_200_000.0, 10.0, 20, 20)
-    fiji = type(late)(late.name, late.item, late.acquired, 0.0, grid.outline, grid, late.bands)
+    fiji = dataclasses.replace(late, outline=grid.outline, grid=grid)
     assert fiji.solar_day == date(2024, 6, 2)
 
 

@@ -202,7 +202,7 @@ def test_answers_of_many_pages_are_read_to_the_end(five_dates: World, tmp_path: 
         items.append({**first, "id": f"S2_{number:03d}", "properties": changed})
     with stac_api(items, tmp_path / "api") as url:
         items = search(five_dates.query(url=url), REGION.geometry, "riverside")
-    assert [item.id for item in items] == [f"S2_{n:03d}" for n in range(201)]  # to 20.0 %
+    assert [item["id"] for item in items] == [f"S2_{n:03d}" for n in range(201)]  # to 20.0 %
 
 
 def test_the_last_twelve_months_are_whole_ones() -> None:

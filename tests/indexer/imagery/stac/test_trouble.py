@@ -60,7 +60,7 @@ def test_a_server_that_goes_silent_is_asked_again(one_scene: World, tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("trouble", "says"),
-    [(429, "429"), (500, "500"), (404, "404"), ("close", "tried 3 times")],
+    [(429, "429"), (500, "500"), ("close", "tried 3 times")],
 )
 def test_a_server_that_always_fails_is_given_up(
     one_scene: World, tmp_path: Path, trouble: int | str, says: str
@@ -76,6 +76,26 @@ def test_a_server_that_always_fails_is_given_up(
     assert says in text
     assert "run the same command again to go on from there" in text
     assert len(one_scene.files.log) < 150
+    assert not list((tmp_path / "cache").rglob("*.tif"))
+
+
+@pytest.mark.parametrize("status", [403, 404, 410])
+def test_files_that_are_not_there_are_not_asked_for_again(
+    one_scene: World, tmp_path: Path, status: int
+) -> None:
+    one_scene.files.always = status
+    with (
+        one_scene.open(tmp_path / "cache") as imagery,
+        pytest.raises(ImageryError) as caught,
+    ):
+        imagery.read(FRAME, SHAPE)
+    text = str(caught.value)
+    assert text.startswith("none of the 1 scenes of a place can be used (S2A_1: cannot read it ")
+    assert f"from 127.0.0.1:{one_scene.files.url.rpartition(':')[2]}: HTTP" in text
+    assert str(status) in text
+    assert "tried" not in text
+    assert "again" not in text
+    assert len(one_scene.files.log) < 40
     assert not list((tmp_path / "cache").rglob("*.tif"))
 
 
@@ -154,7 +174,7 @@ def test_scenes_that_all_lie_are_refused(tmp_path: Path) -> None:
     with (
         published(tmp_path, scenes) as world,
         world.open(tmp_path / "cache") as imagery,
-        pytest.raises(ImageryError, match=r"none of the 1 scenes .* can be trusted \(S2A_0: \d+%"),
+        pytest.raises(ImageryError, match=r"none of the 1 scenes .* can be used \(S2A_0: \d+%"),
     ):
         imagery.read(FRAME, SHAPE)
 
