@@ -271,10 +271,12 @@ def _grid(item: RawItem, assets: Mapping[str, Mapping[str, Any]]) -> TileGrid:
             )
     grid = TileGrid(crs, west, north, pixel, height, width)
     try:
-        bounds_wsen = grid.outline.bounds
-    except (FootprintError, ShapelyError, ValueError, OverflowError) as error:
+        # PROJ answers infinity where a CRS does not reach.
+        x, y = grid.west + pixel * np.array([0, width]), grid.north - pixel * np.array([0, height])
+        reached = np.isfinite(transformer(crs, LONLAT)(*np.meshgrid(x, y))).all()
+    except FootprintError as error:
         raise _misplaced(item, f"proj:code {_cut(crs)} is unknown", stated=True) from error
-    if not np.isfinite(bounds_wsen).all() or grid.outline.is_empty:
+    if not reached or grid.outline.is_empty:
         corner = f"its corner {west:g}, {north:g} is no place of {_cut(crs)}"
         raise _misplaced(item, corner, stated=True)
     return grid
@@ -336,8 +338,9 @@ def _outline(item: RawItem, grid: TileGrid) -> Polygon | MultiPolygon:
     name = item_name(item)
     try:
         told = polygons_of(shapely.force_2d(shape(_in_two_dimensions(geometry))))
-        if not np.isfinite(shapely.get_coordinates(told)).all():
-            raise ValueError("a coordinate is no number")
+        lonlat_deg = np.abs(shapely.get_coordinates(told))  # (N, 2)
+        if not (lonlat_deg <= (720, 90)).all():  # also False for NaN
+            raise ValueError("a coordinate is no longitude or latitude")
         told = polygons_of(shapely.make_valid(unwrapped(told)))
         wrapped_told = wrapped(told) if not told.is_empty else told
     except (ShapelyError, TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
@@ -358,6 +361,8 @@ def _in_two_dimensions(geometry: object) -> dict[str, Any]:
     """A geometry whose positions are longitude and latitude, whatever else some of them have."""
 
     def flat(coordinates: Any) -> Any:  # noqa: ANN401 (lists in lists)
+        if not isinstance(coordinates, list):
+            raise ValueError("no position")
         if coordinates and isinstance(coordinates[0], int | float):
             return coordinates[:2]
         return [flat(each) for each in coordinates]
