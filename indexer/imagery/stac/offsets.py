@@ -78,7 +78,7 @@ def fault_alone(look: Look) -> str | None:
         return None
     ground = look.reflectance[:, look.clear]  # (6, N)
     negative = (ground < _NEGATIVE).mean(axis=1)
-    if (negative > _NEGATIVE_SHARE).sum() >= 2 and bands[0].offset < 0:
+    if negative.max() > _NEGATIVE_SHARE and bands[0].offset < 0:
         return (
             f"{negative.max():.0%} of its ground in {COARSE_BANDS[int(negative.argmax())]} has "
             f"negative reflectance: the offset of {bands[0].offset:g} that its metadata asks for "

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import shapely
@@ -210,15 +211,28 @@ def _reason(name: str, error: ImageryError) -> str:
 
 def _band(item: RawItem, band: str, key: str, asset: Mapping[str, Any]) -> StacBand:
     size = number(asset.get("file:size"))
+    href = href_of(item, asset)
+    if not _is_address(href):
+        raise ImageryError(
+            f"scene {item_name(item)} has no address of {band} but {_cut(href)}: pass another "
+            "`collection`"
+        )
     # The scene classification is no reflectance; what is stated of it is not asked.
     scale = BandScale(1.0, 0.0, "stated") if band == MASK else band_scale(item, asset)
     return StacBand(
         name=band,
         key=key,
-        href=href_of(item, asset),
+        href=href,
         reflectance=scale,
         bytes=int(size) if size is not None and size >= 1 else None,
     )
+
+
+def _is_address(href: str) -> bool:
+    try:
+        return bool(urlsplit(href).path.strip("/ "))
+    except ValueError:  # such as a broken IPv6 address
+        return False
 
 
 def _acquired(name: str, properties: Mapping[str, Any]) -> datetime:
@@ -337,13 +351,17 @@ def _outline(item: RawItem, grid: TileGrid) -> Polygon | MultiPolygon:
         return grid.outline
     name = item_name(item)
     try:
-        told = polygons_of(shapely.force_2d(shape(_in_two_dimensions(geometry))))
-        lonlat_deg = np.abs(shapely.get_coordinates(told))  # (N, 2)
-        if not (lonlat_deg <= (720, 90)).all():  # also False for NaN
-            raise ValueError("a coordinate is no longitude or latitude")
+        told = polygons_of(shape(_in_two_dimensions(geometry)))
         told = polygons_of(shapely.make_valid(unwrapped(told)))
         wrapped_told = wrapped(told) if not told.is_empty else told
-    except (ShapelyError, TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
+    except (
+        ShapelyError,
+        TypeError,
+        ValueError,
+        LookupError,
+        AttributeError,
+        OverflowError,
+    ) as error:
         raise ImageryError(
             f"scene {name} has a geometry that cannot be read: pass another `collection`"
         ) from error
@@ -364,7 +382,10 @@ def _in_two_dimensions(geometry: object) -> dict[str, Any]:
         if not isinstance(coordinates, list):
             raise ValueError("no position")
         if coordinates and isinstance(coordinates[0], int | float):
-            return coordinates[:2]
+            lon, lat = (float(value) for value in coordinates[:2])
+            if not (abs(lon) <= 720 and abs(lat) <= 90):  # also for NaN
+                raise ValueError("no longitude and latitude")
+            return [lon, lat]
         return [flat(each) for each in coordinates]
 
     if not isinstance(geometry, Mapping):

@@ -129,6 +129,7 @@ class Windows:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _window(self, scene: StacScene, place: WindowPlace) -> DigitalNumbers:
+        _check_addresses(scene)
         kept = self.cache.get(scene, place)
         if kept is not None:
             return kept
@@ -200,6 +201,20 @@ def _fetch(scene: StacScene, names: tuple[str, ...], box: GeoBox) -> DigitalNumb
         fail_on_error=True,
     )
     return np.stack([np.asarray(loaded[key].values[0], dtype=np.uint16) for key in keys])
+
+
+def _check_addresses(scene: StacScene) -> None:
+    """Refuse files whose address counts from one that the item does not give.
+
+    Raises:
+        SceneError: There is one.
+    """
+    for name, band in scene.bands.items():
+        if not urlsplit(band.href).scheme and not band.href.startswith("/"):
+            raise SceneError(
+                f"cannot read scene {scene.name}: the address of {name}, {band.href}, is relative "
+                "to none"
+            )
 
 
 def _item_of(scene: StacScene) -> Item:

@@ -9,8 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 import shapely
+from file_server import serving
 from folder_files import files_of
-from stac_world import brighter, published, resampled, scene, toy_pixels
+from json_server import answering, collections, stac_root
+from stac_world import (
+    COLLECTION,
+    brighter,
+    publish,
+    published,
+    resampled,
+    scene,
+    toy_pixels,
+)
 from street_samples import listed_photos, write_tables
 from street_servers import TOKEN, street_server
 
@@ -99,3 +109,40 @@ def test_a_data_set_with_a_catalogue(
     dataset = ShardedDataset.open(tmp_path / "one", verify=True)
     assert set(map(tuple, dataset.dates)) == {("2024-06-01", "2024-07-01")}
     assert "of 2024-05-01 to 2024-07-01" in (tmp_path / "one/README.md").read_text()
+
+
+def test_days_of_two_scales_meet_alike_and_a_bad_day_shows_nothing(tmp_path: Path) -> None:
+    """A catalogue that states no offset: one day before baseline 04.00, two after it."""
+    (tmp_path / "cogs").mkdir()
+    dn = toy_pixels(tmp_path)
+    with answering() as answers, serving(tmp_path / "cogs") as files:
+        items = []
+        for day, baseline, higher in (
+            ("2024-05-01", "03.01", 0), ("2024-06-01", "05.11", 1000), ("2024-07-01", "05.11", 1000)
+        ):  # fmt: skip
+            made = scene(f"S2_{day}", day, dn, stored_higher=higher)
+            item = publish(made, tmp_path / "cogs", files.url)
+            item["properties"]["s2:processing_baseline"] = baseline
+            for asset in item["assets"].values():
+                asset.pop("raster:bands", None)
+            items.append(item)
+        items[2]["assets"]["red"]["href"] += ".gone"
+        items.append({**items[0], "id": "S2_odd", "assets": {}})
+        answers.by_path |= {
+            "/": stac_root(answers.url),
+            "/collections": collections(COLLECTION),
+            "/search": {"type": "FeatureCollection", "features": items, "links": []},
+        }
+        options = CatalogueOptions("2024-05-01/2024-07-31", answers.url, cache=tmp_path / "cache")
+        with StacFrames({"London": ground(FRAME)}, options, 3, tmp_path / "kept") as frames:
+            days = frames.days_over(FRAME)
+            old, new, bad = (frames.read(day, FRAME) for day in days)
+            warnings = frames.warnings
+    assert days == ["2024-05-01", "2024-06-01", "2024-07-01"]
+    np.testing.assert_array_equal(old.dn, new.dn)
+    assert old.valid.all()
+    assert not bad.valid.any()
+    told = "\n".join(warnings)
+    assert "The scene S2_odd was left out: it lacks B2, " in told
+    assert "The scene S2_2024-07-01 was left out: cannot read it from 127.0.0.1" in told
+    assert "S2_2024-06-01 states no offset, but processing baseline 05.11: 0.1 of refl" in told
