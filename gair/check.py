@@ -18,6 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from gair.arrays import DigitalNumbers, Floats
 from gair.bands import band_indices
 from gair.errors import ImageryError, UsageError
 from gair.geo import Footprint
@@ -41,7 +42,7 @@ class Pair:
     """A chip, the point in it and the photo taken there."""
 
     name: str
-    dn: npt.NDArray[np.uint16]
+    dn: DigitalNumbers
     """(10, H, W)."""
     footprint: Footprint
     lonlat_deg: tuple[float, float]
@@ -54,7 +55,7 @@ class Comparison:
     """A model variant beside the published scores."""
 
     variant: str
-    scores: npt.NDArray[np.float64]
+    scores: Floats
     """(3, 3), rows chips, columns photos."""
     difference: float
     """Largest absolute difference."""
@@ -84,9 +85,7 @@ def load_pairs(folder: Path) -> list[Pair]:
     return [_load_pair(folder, rows[name]) for name in PAIRS]
 
 
-def compare(
-    model: Gair, pairs: Sequence[Pair], published: npt.NDArray[np.float64] = PUBLISHED
-) -> list[Comparison]:
+def compare(model: Gair, pairs: Sequence[Pair], published: Floats = PUBLISHED) -> list[Comparison]:
     """The model's scores as it is, and also without the final norm where it has one."""
     comparisons = []
     norm = model.remote_sensing.norm
@@ -99,9 +98,7 @@ def compare(
     return comparisons
 
 
-def pair_scores(
-    model: Gair, final_norm: nn.Module, pairs: Sequence[Pair]
-) -> npt.NDArray[np.float64]:
+def pair_scores(model: Gair, final_norm: nn.Module, pairs: Sequence[Pair]) -> Floats:
     """Cosines of each chip's z at its point with each photo's s, (chips, photos)."""
     z, s = [], []
     with torch.inference_mode():
@@ -116,9 +113,7 @@ def pair_scores(
     return np.asarray(product.double().cpu().numpy())
 
 
-def comparison_lines(
-    comparisons: Sequence[Comparison], published: npt.NDArray[np.float64] = PUBLISHED
-) -> list[str]:
+def comparison_lines(comparisons: Sequence[Comparison], published: Floats = PUBLISHED) -> list[str]:
     """A table for a terminal, and a verdict."""
     lines = []
     for c in comparisons:

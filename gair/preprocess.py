@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gair.arrays import DigitalNumbers, Ints
 from gair.bands import GAIR_BANDS, MEAN_DN, SD_DN
 from gair.errors import ImageryError, PhotoError
 
@@ -74,7 +75,7 @@ def _squeezed(photo: npt.NDArray[np.uint8], side: int) -> Tensor:
 
 
 @functools.lru_cache(32)
-def _taps(source_px: int, side: int) -> tuple[npt.NDArray[np.int64], Tensor]:
+def _taps(source_px: int, side: int) -> tuple[Ints, Tensor]:
     """Which four pixels along an axis each result looks at, (side, 4), and their weights.
 
     The kernel is Keys' with a = -0.75, as torch and OpenCV have it; beyond the edge the last pixel
@@ -93,7 +94,7 @@ def _taps(source_px: int, side: int) -> tuple[npt.NDArray[np.int64], Tensor]:
     return np.clip(index, 0, source_px - 1), weight
 
 
-def remote_sensing_pixels(dn: npt.NDArray[np.uint16], frame_px: int = 96) -> Tensor:
+def remote_sensing_pixels(dn: DigitalNumbers, frame_px: int = 96) -> Tensor:
     """Sentinel-2 digital numbers to the input of the remote-sensing encoder.
 
     ``(x - (mean - 2 sd)) / (4 sd)`` to 0..255, truncated to eight bits, over 255, bicubic.

@@ -22,7 +22,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from gair.arrays import Halves
+from gair.arrays import Bools, Floats, Halves, Ints
 from gair.errors import ModelError
 from gair.preprocess import remote_sensing_pixels
 from gair.progress import Progress, Timings
@@ -54,9 +54,9 @@ class ReadyFrame:
 
     frame: int
     """Row of the frame plan."""
-    cells: npt.NDArray[np.int64]
+    cells: Ints
     """(n,) its cells, as positions in ``unit.cells``."""
-    xy: npt.NDArray[np.float64]
+    xy: Floats
     """(n, 2) where they lie in it."""
     status: npt.NDArray[np.uint8]
     """(n,) what becomes of them."""
@@ -114,9 +114,7 @@ class FrameReader:
         self.timings.add("waiting for imagery", since)
         return ready
 
-    def _ready(
-        self, block: Block, unit: Unit, cells: Sequence[npt.NDArray[np.int64]]
-    ) -> list[ReadyFrame]:
+    def _ready(self, block: Block, unit: Unit, cells: Sequence[Ints]) -> list[ReadyFrame]:
         """Read a block; ``cells`` are those of its frames, as positions in ``unit.cells``."""
         since = time.perf_counter()
         pixels = self.imagery.read(block.footprint, block.shape)
@@ -128,9 +126,7 @@ class FrameReader:
         self.timings.add_beside("preprocessing", since)
         return ready
 
-    def _prepared(
-        self, frame: int, cells: npt.NDArray[np.int64], unit: Unit, pixels: FramePixels
-    ) -> ReadyFrame:
+    def _prepared(self, frame: int, cells: Ints, unit: Unit, pixels: FramePixels) -> ReadyFrame:
         lonlat_deg = self.plan.cells.lonlat_deg[unit.cells[cells]]
         xy = self.plan.frames.footprint(frame).frame_xy(lonlat_deg)
         here = _valid_at(pixels, xy)
@@ -143,7 +139,7 @@ class FrameReader:
         return ReadyFrame(frame, cells, xy, status, pixels.valid_fraction, prepared, picture)
 
 
-def _cells_of_frames(unit: Unit, plan: FramePlan) -> dict[int, npt.NDArray[np.int64]]:
+def _cells_of_frames(unit: Unit, plan: FramePlan) -> dict[int, Ints]:
     """The cells of each frame of a unit, as positions in ``unit.cells``."""
     frame_of_cell = plan.frame_of_cell[unit.cells]
     # Sorted by frame, the cells of a frame are one run; a stable sort leaves them ascending.
@@ -153,7 +149,7 @@ def _cells_of_frames(unit: Unit, plan: FramePlan) -> dict[int, npt.NDArray[np.in
     return {frame: order[a:b] for frame, a, b in zip(unit.frames.tolist(), begin, end, strict=True)}
 
 
-def _valid_at(pixels: FramePixels, xy: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+def _valid_at(pixels: FramePixels, xy: Floats) -> Bools:
     """(n,) whether the pixel under each of (n, 2) frame coordinates is real imagery."""
     height, width = pixels.valid.shape
     column = np.clip(((xy[:, 0] + 1) / 2 * width).astype(int), 0, width - 1)
@@ -268,7 +264,7 @@ def embed_units(
 
 
 def embed_locations(
-    encoders: Encoders, lonlat_deg: npt.NDArray[np.float64], *, timings: Timings | None = None
+    encoders: Encoders, lonlat_deg: Floats, *, timings: Timings | None = None
 ) -> Halves:
     """The location embedding of each place: (N, 2) degrees to (N, D) unit vectors."""
     timings = timings or Timings()

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from gair.arrays import Floats, Halves
 from gair.errors import StorageError
 from gair.files import disk_errors, size_bytes, write_whole
 from gair.progress import Progress, say
@@ -107,7 +108,7 @@ class UnitFolder:
         """(N,) what became of the cells of a finished unit."""
         return read_status(self._bytes(f"{unit.name}.parquet"))
 
-    def valid_fraction(self, unit: Unit) -> npt.NDArray[np.float64]:
+    def valid_fraction(self, unit: Unit) -> Floats:
         """(F,) share of each of its frames that the imagery covers."""
         return np.array(self._record(unit)["valid_fraction"])
 
@@ -115,13 +116,13 @@ class UnitFolder:
         """What the imagery had to say when a finished unit was written."""
         return [str(warning) for warning in self._record(unit)["warnings"]]
 
-    def vectors(self, unit: Unit, kind: Kind) -> npt.NDArray[np.float16]:
+    def vectors(self, unit: Unit, kind: Kind) -> Halves:
         """(n, D) the vectors of its indexed cells, by H3 index."""
         return read_vectors(self._bytes(f"{unit.name}.parquet"), kind)
 
-    def tokens(self, unit: Unit) -> npt.NDArray[np.float16]:
+    def tokens(self, unit: Unit) -> Halves:
         """(F, h, w, D) its token maps."""
-        maps: npt.NDArray[np.float16]
+        maps: Halves
         maps = np.load(io.BytesIO(self._bytes(f"{unit.name}.tokens.npy")), allow_pickle=False)
         return maps
 
@@ -144,7 +145,7 @@ class UnitFolder:
             ) from error
 
 
-def _npy(maps: npt.NDArray[np.float16]) -> bytes:
+def _npy(maps: Halves) -> bytes:
     out = io.BytesIO()
     np.save(out, maps.astype(TOKEN_TYPE, copy=False), allow_pickle=False)
     return out.getvalue()

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
+from gair.arrays import Bools, Floats, Halves
 from indexer.build.units import INDEXED, REASONS
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def embedding_metadata(
     }
 
 
-def geo_metadata(lonlat_deg: npt.NDArray[np.float64]) -> dict[str, Any]:
+def geo_metadata(lonlat_deg: Floats) -> dict[str, Any]:
     """The ``geo`` entry of a file of (N, 2) points in longitude and latitude."""
     column: dict[str, Any] = {"encoding": "WKB", "geometry_types": ["Point"]}
     if len(lonlat_deg):
@@ -120,7 +121,7 @@ def read_status(content: bytes) -> npt.NDArray[np.uint8]:
     return np.array([INDEXED if text is None else _CODE[text] for text in missing], dtype=np.uint8)
 
 
-def read_vectors(content: bytes, kind: Kind) -> npt.NDArray[np.float16]:
+def read_vectors(content: bytes, kind: Kind) -> Halves:
     """(n, D) the vectors of the indexed cells of a unit's file."""
     column = _column(content, kind)
     values = column.flatten().to_numpy(zero_copy_only=False)  # (n * D,); what is null is left out
@@ -135,7 +136,7 @@ def _column(content: bytes, name: str) -> pa.Array:
     return table.column(0).combine_chunks()
 
 
-def _vectors(vectors: npt.NDArray[np.float16], indexed: npt.NDArray[np.bool_]) -> pa.Array:
+def _vectors(vectors: Halves, indexed: Bools) -> pa.Array:
     import pyarrow as pa
 
     element = pa.field("element", pa.float16(), nullable=False)

@@ -13,7 +13,7 @@ import h3.api.numpy_int as h3
 import numpy as np
 import numpy.typing as npt
 
-from gair.arrays import Ints
+from gair.arrays import Bools, Floats, Ints
 from gair.errors import UsageError
 from gair.geo import web_mercator_to_lonlat_deg
 from indexer.build.frames import FramePlan
@@ -70,16 +70,16 @@ class Outcome:
 
     status: npt.NDArray[np.uint8]
     """(N,) ``INDEXED``, or which of :data:`REASONS` a cell has no vector for."""
-    valid_fraction: npt.NDArray[np.float64]
+    valid_fraction: Floats
     """(F,) share of each frame that the imagery covers."""
 
     @property
-    def kept(self) -> npt.NDArray[np.int64]:
+    def kept(self) -> Ints:
         """Which cells are indexed, ascending: the rows of an index."""
         return np.flatnonzero(self.status == INDEXED)
 
     @property
-    def lost(self) -> npt.NDArray[np.int64]:
+    def lost(self) -> Ints:
         """Which cells are not indexed, ascending."""
         return np.flatnonzero(self.status != INDEXED)
 
@@ -93,12 +93,12 @@ class Outcome:
         counts = {text: int((self.status == code).sum()) for code, text in REASONS.items()}
         return {text: count for text, count in counts.items() if count}
 
-    def lost_for(self, reason: str) -> npt.NDArray[np.bool_]:
+    def lost_for(self, reason: str) -> Bools:
         """(N,) which cells are not indexed for this reason."""
         code = next(code for code, text in REASONS.items() if text == reason)
         return np.asarray(self.status == code)
 
-    def reasons(self, cells: npt.NDArray[np.int64]) -> list[str]:
+    def reasons(self, cells: Ints) -> list[str]:
         """Why each of some cells is not indexed."""
         return [REASONS[int(code)] for code in self.status[cells]]
 
@@ -124,9 +124,7 @@ def plan_units(cells: Cells, frames: FramePlan, frames_a_unit: int = FRAMES_A_UN
     return BuildPlan(cells, frames, resolution, units)
 
 
-def _unit_resolution(
-    cells: Cells, frames: FramePlan, centres: npt.NDArray[np.float64], frames_a_unit: int
-) -> int:
+def _unit_resolution(cells: Cells, frames: FramePlan, centres: Floats, frames_a_unit: int) -> int:
     """The coarsest resolution whose units have at most about so many frames."""
     latitude_deg = float(np.abs(centres[:, 1]).min())
     inner_m = frames.side_m * frames.inner_share * np.cos(np.radians(latitude_deg))

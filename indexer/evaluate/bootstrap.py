@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gair.arrays import Floats
+from gair.arrays import Bools, Floats
 from indexer.evaluate.options import EvaluateOptions
 
 LEVEL = 0.95
@@ -99,7 +99,7 @@ class Resamples:
             Measured(float(v), float(a), float(b)) for v, a, b in zip(whole, low, high, strict=True)
         ]
 
-    def shares(self, hits: npt.NDArray[np.bool_]) -> list[Measured]:
+    def shares(self, hits: Bools) -> list[Measured]:
         """The shares of (P, M) columns that are true.
 
         Where all photos are, or none, no resample can differ: there the interval is binomial.

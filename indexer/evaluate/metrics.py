@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from gair.arrays import Floats, Ints, Scores
+from gair.arrays import Bools, Floats, Ints, Scores
 from gair.errors import UsageError
 from gair.geo import EARTH_RADIUS_M, haversine_m
 from indexer.regions.cell_field import unit_vectors
@@ -61,7 +61,7 @@ def geoscores(error_m: Floats) -> Floats:
     return np.asarray(5000 * np.exp(-error_m / _GEOSCORE_SCALE_M))
 
 
-def within(distance_m: Floats, radii_m: Sequence[float]) -> npt.NDArray[np.bool_]:
+def within(distance_m: Floats, radii_m: Sequence[float]) -> Bools:
     """Whether each of (P,) distances is within each radius: (P, R); NaN is not."""
     return np.asarray(distance_m[:, None] <= np.asarray(radii_m)[None])
 

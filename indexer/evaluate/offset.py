@@ -22,9 +22,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-from gair.arrays import Floats, Vectors
+from gair.arrays import Floats, Ints, Vectors
 from gair.errors import UsageError
 from gair.geo import EARTH_RADIUS_M
 from indexer.evaluate.judge import Truths
@@ -93,7 +92,7 @@ class OffsetTask:
     """(P, 2) where they were taken; NaN where that is unknown."""
 
     @property
-    def usable(self) -> npt.NDArray[np.int64]:
+    def usable(self) -> Ints:
         """Rows with a vector and a place.
 
         Raises:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from gair.arrays import DigitalNumbers
 from gair.bands import GAIR_BANDS
 from gair.errors import IndexCorruptError
 from gair.files import disk_errors
@@ -37,7 +38,7 @@ _GAMMA = 1 / 1.3
 _QUALITY = 88
 
 
-def jpeg_of(dn: npt.NDArray[np.uint16]) -> bytes:
+def jpeg_of(dn: DigitalNumbers) -> bytes:
     """The picture of a frame.
 
     Args:
@@ -122,7 +123,7 @@ class Chips:
         )
 
 
-def true_colour(dn: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint8]:
+def true_colour(dn: DigitalNumbers) -> npt.NDArray[np.uint8]:
     """(10, H, W) digital numbers to an (H, W, 3) picture of 8 bits."""
     share = np.clip(dn[_RGB].astype(np.float32) / _WHITE_DN, 0, 1) ** _GAMMA
     return np.asarray((255 * share + 0.5).astype(np.uint8).transpose(1, 2, 0))

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import h3.api.numpy_int as h3
 import numpy as np
-import numpy.typing as npt
 
+from gair.arrays import Ints
 from gair.errors import GairError, IndexCorruptError
 from indexer.index.index import Index, check_file, open_index, read_manifest
 from indexer.index.manifest import MANIFEST_FILE, Manifest
@@ -145,7 +145,7 @@ def _cell_problem(index: Index) -> str:
     return f"{'; '.join(wrong)}: rebuild it" if wrong else ""
 
 
-def _vector_problem(store: VectorStore, rows: npt.NDArray[np.int64]) -> str:
+def _vector_problem(store: VectorStore, rows: Ints) -> str:
     """What is wrong with vectors; empty for nothing."""
     length = np.linalg.norm(store.vectors(rows), axis=1)
     if not np.isfinite(length).all():

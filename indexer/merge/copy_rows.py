@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 
-from gair.arrays import Ints
+from gair.arrays import Ids, Ints
 from gair.progress import Progress
 from indexer.index.chips import write_chips
 from indexer.index.index import Index
@@ -159,7 +158,7 @@ def merge_table(
     return frames, missing
 
 
-def _still_missing(indexes: Sequence[Index], indexed: npt.NDArray[np.uint64]) -> MissingRows:
+def _still_missing(indexes: Sequence[Index], indexed: Ids) -> MissingRows:
     """What was missing anywhere and is indexed nowhere, each cell once."""
     parts = [read_missing(index.path / TABLE_FILE) for index in indexes]
     ids = np.concatenate([missing.h3 for missing in parts])

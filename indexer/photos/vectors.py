@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
-from gair.arrays import Vectors
+from gair.arrays import Bools, Floats, Vectors
 from gair.errors import PhotoError, StorageError
 from gair.files import disk_errors, sha256_of
 from gair.photos.photo import open_photo
@@ -46,7 +45,7 @@ class PhotoVectors:
     """All that were listed, P."""
     s: Vectors
     """(P, D) unit vectors; NaN where the photo cannot be read."""
-    lonlat_deg: npt.NDArray[np.float64]
+    lonlat_deg: Floats
     """(P, 2) where they were taken; NaN where that is unknown or impossible."""
     failures: dict[int, str]
     """Why the photo of a row has no vector."""
@@ -55,7 +54,7 @@ class PhotoVectors:
         return len(self.photos)
 
     @property
-    def usable(self) -> npt.NDArray[np.bool_]:
+    def usable(self) -> Bools:
         """(P,) which have a vector and a place."""
         return np.asarray(
             np.isfinite(self.s).all(axis=1) & np.isfinite(self.lonlat_deg).all(axis=1)
@@ -146,7 +145,7 @@ def _digest(path: Path) -> str:
         return ""
 
 
-def _places(listed: Sequence[ListedPhoto]) -> npt.NDArray[np.float64]:
+def _places(listed: Sequence[ListedPhoto]) -> Floats:
     places = np.array([photo.lonlat_deg or (np.nan, np.nan) for photo in listed], dtype=np.float64)
     with np.errstate(invalid="ignore"):
         possible = (np.abs(places) <= (180.0, 90.0)).all(axis=1) & (places != 0).any(axis=1)

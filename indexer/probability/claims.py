@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
-from gair.arrays import Floats, Ints
+from gair.arrays import Bools, Floats, Ints
 from gair.geo import EARTH_RADIUS_M, haversine_m
 from indexer.regions.cell_field import CellField, Discs, chord_of, unit_vectors
 
@@ -114,7 +114,7 @@ def masses_elsewhere(p: Floats, lonlat_deg: Floats, among: Background) -> Floats
     return np.asarray(among.discs.sums(p[None])[0][_apart(lonlat_deg.reshape(1, 2), among)[0]])
 
 
-def _apart(lonlat_deg: Floats, among: Background) -> npt.NDArray[np.bool_]:
+def _apart(lonlat_deg: Floats, among: Background) -> Bools:
     """(P, C) which discs of the background do not overlap each claim's."""
     cosine = unit_vectors(lonlat_deg) @ among.points.T
     if 2 * among.radius_m >= np.pi * EARTH_RADIUS_M:  # discs of half the Earth
@@ -157,7 +157,7 @@ def points_around(lonlat_deg: npt.ArrayLike, radius_m: float, rng: np.random.Gen
 
 def false_claims(
     field: CellField, truth_lonlat_deg: Floats, radius_m: float, rng: np.random.Generator
-) -> tuple[Floats, npt.NDArray[np.bool_]]:
+) -> tuple[Floats, Bools]:
     """A claim for each photo that is not true: somewhere in the index, drawn by area.
 
     Returns:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gair.arrays import Floats
+from gair.arrays import Bools, Floats, Ints
 
 GROUPS = 5
 """Groups of equally many photos whose shares bend the logistic."""
@@ -62,7 +62,7 @@ def expit(x: Floats) -> Floats:
     return np.asarray(1 / (1 + np.exp(-x)), dtype=np.float64)
 
 
-def fit_confidence(disc_mass: Floats, inside: npt.NDArray[np.bool_]) -> Curve:
+def fit_confidence(disc_mass: Floats, inside: Bools) -> Curve:
     """The curve from a disc's mass to the chance that it holds the truth.
 
     Args:
@@ -78,16 +78,14 @@ def fit_confidence(disc_mass: Floats, inside: npt.NDArray[np.bool_]) -> Curve:
     return Curve(line.slope, line.intercept, tuple(knots.tolist()), tuple(shifts.tolist()))
 
 
-def _groups(x: Floats) -> list[npt.NDArray[np.int64]]:
+def _groups(x: Floats) -> list[Ints]:
     """Rows in about equal groups, ascending; photos of one mass are never parted."""
     edges = np.unique(np.quantile(x, np.arange(1, GROUPS) / GROUPS, method="lower"))
     group = np.searchsorted(edges, x, side="left")
     return [np.flatnonzero(group == number) for number in np.unique(group)]
 
 
-def _shares(
-    x: Floats, inside: npt.NDArray[np.bool_], line: Curve, groups: list[npt.NDArray[np.int64]]
-) -> Floats:
+def _shares(x: Floats, inside: Bools, line: Curve, groups: list[Ints]) -> Floats:
     """The share inside in each group, pulled towards the logistic, and never falling."""
     from scipy.optimize import isotonic_regression  # here, because every search imports this file
 
@@ -97,7 +95,7 @@ def _shares(
     return np.asarray(isotonic_regression(np.array(hits) / count, weights=count).x)
 
 
-def _fit_logistic(x: Floats, inside: npt.NDArray[np.bool_]) -> Curve:
+def _fit_logistic(x: Floats, inside: Bools) -> Curve:
     """The straight part. Its slope is never negative.
 
     A weak normal prior around the mass itself (slope 1, intercept 0) keeps both finite where all

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from gair.arrays import Floats, Ints, Scores
+from gair.arrays import Bools, Floats, Halves, Ints, Scores
 from gair.errors import UsageError
 from indexer.probability.posterior import ScoreWeights
 from indexer.probability.reliability import auroc
@@ -37,7 +37,7 @@ _AT_ONCE = 256
 class OutOfIndexTest:
     """Looks of an index's own photos, and how strange another may be before it is refused."""
 
-    s: npt.NDArray[np.float16]
+    s: Halves
     """(n, D) vectors of calibration photos."""
     evidence: tuple[float, float]
     """Mean and standard deviation."""
@@ -63,7 +63,7 @@ class OutOfIndexTest:
         stranger = np.searchsorted(self.scores, np.asarray(score), side="right")
         return np.asarray((1 + stranger) / (1 + len(self.scores)), dtype=np.float64)
 
-    def abstain(self, score: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    def abstain(self, score: npt.ArrayLike) -> Bools:
         """Which photos are not from this index, as far as can be told."""
         return np.asarray(self.p_value(score) < self.level)
 

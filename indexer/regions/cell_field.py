@@ -122,5 +122,5 @@ class CellField:
         return vstack(blocks, format="csr") if blocks else csr_array((0, len(self)))
 
 
-def _arc_m(chord: npt.NDArray[np.float64]) -> Floats:
+def _arc_m(chord: Floats) -> Floats:
     return np.asarray(2 * EARTH_RADIUS_M * np.arcsin(np.clip(chord / 2, 0.0, 1.0)))

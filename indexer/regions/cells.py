@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from shapely.geometry import MultiPolygon, Polygon
 
+from gair.arrays import Floats, Ids
 from gair.errors import RegionError, UsageError
 from indexer.regions.geojson import check_area
 from indexer.regions.region import geodesic_area_km2, narrow_parts
@@ -29,11 +30,11 @@ MAX_CELLS = 100_000_000
 class Cells:
     """Some H3 cells of one resolution, row by row."""
 
-    ids: npt.NDArray[np.uint64]
+    ids: Ids
     """(N,) H3 indexes, ascending, each once."""
-    lonlat_deg: npt.NDArray[np.float64]
+    lonlat_deg: Floats
     """(N, 2) longitude, latitude of the centres."""
-    area_m2: npt.NDArray[np.float64]
+    area_m2: Floats
     """(N,) each cell's own area, square metres, on H3's sphere (radius 6371.007 km, degrees of the
     ellipsoid taken as they are): at 51 degrees of latitude 0.4 % less than on the ellipsoid."""
     resolution: int
@@ -68,14 +69,14 @@ def cells_of(region_geometry: Polygon | MultiPolygon, resolution: int) -> Cells:
     return Cells(ids, np.ascontiguousarray(latlng[:, ::-1]), area_m2, int(resolution))
 
 
-def cells_at(lonlat_deg: npt.ArrayLike, resolution: int) -> npt.NDArray[np.uint64]:
+def cells_at(lonlat_deg: npt.ArrayLike, resolution: int) -> Ids:
     """The cell that each of (Q, 2) points lies in, (Q,); 0, which is none, for NaN."""
     points = np.asarray(lonlat_deg, dtype=np.float64).reshape(-1, 2).tolist()
     cells = (h3.latlng_to_cell(lat, lon, resolution) if lon == lon else 0 for lon, lat in points)
     return np.fromiter(cells, dtype=np.uint64, count=len(points))
 
 
-def cell_boundary_lonlat_deg(cell: int | np.uint64) -> npt.NDArray[np.float64]:
+def cell_boundary_lonlat_deg(cell: int | np.uint64) -> Floats:
     """Corners of a cell, counter-clockwise, the first one not repeated.
 
     Args:
@@ -123,7 +124,7 @@ def _check_cell(cell: int | np.uint64, shown: str) -> None:
         raise UsageError(f"{shown} is no H3 cell; an address looks like '8a194ad3056ffff'")
 
 
-def _ids_within(geometry: Polygon | MultiPolygon, resolution: int) -> npt.NDArray[np.uint64]:
+def _ids_within(geometry: Polygon | MultiPolygon, resolution: int) -> Ids:
     """(N,) ascending ids of the cells with their centre inside."""
     ids = [
         h3.h3shape_to_cells_experimental(h3.geo_to_h3shape(part), resolution, contain="center")
