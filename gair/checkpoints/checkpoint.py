@@ -38,8 +38,8 @@ from gair.checkpoints.release import (
     release_config,
 )
 from gair.config import GairConfig, preset
-from gair.errors import CheckpointError, ModelError, StorageError
-from gair.files import write_whole
+from gair.errors import CheckpointError, ModelError
+from gair.files import make_folder, write_whole
 from gair.info import ModelInfo
 
 SHIPPED = "shipped:"
@@ -108,10 +108,7 @@ def write_folder(
     weights = weights_to_bytes(state, half=half)
     card = model_card(config, info, half=half, about=about)
     target = Path(folder)
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"cannot create {target}: {error.strerror}") from error
+    make_folder(target)
     described = {"gair": config.to_dict(), "info": dataclasses.asdict(info)}
     write_whole(target / WEIGHTS_FILE, weights)
     write_whole(target / CARD_FILE, card.encode())

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gair.arrays import Bools, Floats, Ints, Vectors
+from gair.arrays import Bools, Floats, Ints
 from gair.errors import UsageError
 from indexer.calibrate.fit_posterior import FEWEST_PHOTOS, MOST_PHOTOS, fit_score_weights
 from indexer.calibrate.held_out import (
@@ -84,9 +84,11 @@ def calibrate(
     rows, truth, left_out = _usable(space, vectors)
     s, lonlat = vectors.s[rows], vectors.lonlat_deg[rows]
     order = np.random.default_rng(seed).permutation(len(rows))
-    count = _fit_count(len(rows), len(space.field))
+    most = max(FEWEST_PHOTOS, min(MOST_PHOTOS, _FIT_ENTRIES // len(space.field)))
+    count = min(most, int(_FIT_SHARE * len(rows)))
     fitted, held = np.sort(order[:count]), np.sort(order[count:])
-    weights = _fit(space, s[fitted], truth[fitted], quiet)
+    scores = space.scores(s[fitted])
+    weights = fit_score_weights(*scores, space.field, truth[fitted], quiet=quiet)
     photos = HeldOut(s[held], lonlat[held], truth[held])
     findings = examine(space, weights, photos, seed=seed, quiet=quiet)
     membership = fit_out_of_index(s, held, findings.evidence, level=level, seed=seed)
@@ -137,16 +139,6 @@ def _usable(space: SearchSpace, vectors: PhotoVectors) -> tuple[Ints, Ints, dict
             "photos with coordinates inside the index"
         )
     return rows[inside], truth[inside], left_out
-
-
-def _fit_count(photos: int, cells: int) -> int:
-    """How many photos the weights are fitted on."""
-    most = max(FEWEST_PHOTOS, min(MOST_PHOTOS, _FIT_ENTRIES // cells))
-    return min(most, int(_FIT_SHARE * photos))
-
-
-def _fit(space: SearchSpace, s: Vectors, truth: Ints, quiet: bool) -> ScoreWeights:
-    return fit_score_weights(*space.scores(s), space.field, truth, quiet=quiet)
 
 
 def _with_elsewhere(

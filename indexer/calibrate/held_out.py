@@ -85,18 +85,6 @@ class Findings:
     false_claims: dict[float, Floats]
     """Radius to (P,): the same of a random false claim; NaN where the index has no room for one."""
 
-    @classmethod
-    def room_for(cls, count: int, *, refined: bool) -> Findings:
-        """Nothing known yet."""
-        nll, masses, evidence = np.full((3, count), np.nan)
-        return cls(
-            *(nll, masses, evidence),
-            centre=Guesses.room_for(count),
-            refined=Guesses.room_for(count) if refined else None,
-            true_claims={radius_m: np.full(count, np.nan) for radius_m in RADII_M},
-            false_claims={radius_m: np.full(count, np.nan) for radius_m in RADII_M},
-        )
-
     @property
     def shown(self) -> Guesses:
         """The best guesses that people are shown."""
@@ -133,7 +121,15 @@ def examine(
         seed: draws the claims.
         quiet: no progress bar.
     """
-    findings = Findings.room_for(len(photos), refined=space.reader is not None)
+    count = len(photos)
+    nll, masses, evidence = np.full((3, count), np.nan)
+    findings = Findings(
+        *(nll, masses, evidence),
+        centre=Guesses.room_for(count),
+        refined=None if space.reader is None else Guesses.room_for(count),
+        true_claims={radius_m: np.full(count, np.nan) for radius_m in RADII_M},
+        false_claims={radius_m: np.full(count, np.nan) for radius_m in RADII_M},
+    )
     claims = _draw_claims(space, photos, findings, np.random.default_rng(seed))
     area_m2, options = space.field.area_m2, refine_options(space, Query(), weights)
     with Progress("calibration", len(photos), "photo", quiet=quiet) as progress:

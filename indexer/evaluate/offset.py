@@ -31,9 +31,6 @@ from indexer.evaluate.metrics import rank_distances
 from indexer.search.token_reader import ReadMode, TokenReader
 
 if TYPE_CHECKING:
-    from gair.model import Gair
-    from indexer.index.index import Index
-    from indexer.regions.cell_field import CellField
     from indexer.search.space import SearchSpace
 
 Rows = list[dict[str, Any]]
@@ -65,27 +62,11 @@ class OffsetOptions:
     """Of the directions."""
 
 
-@dataclass(frozen=True)
-class NoiseOptions:
-    """Strengths of the noise, and what counts as found."""
-
-    noise_m: tuple[float, ...] = NOISE_M
-    """Standard deviations along each axis, metres."""
-    k: int = 10
-    """How many of the best cells count."""
-    within_m: float = 200.0
-    """How near one of them must be to the true place."""
-    seed: int = 0
-    """Of the noise; its directions are the same at every strength."""
-
-
 @dataclass(frozen=True, eq=False)
 class OffsetTask:
     """An index and photos whose place is known."""
 
-    index: Index
-    model: Gair
-    field: CellField
+    space: SearchSpace
     s: Vectors
     """(P, D) vectors of photos; NaN for one that could not be read."""
     lonlat_deg: Floats
@@ -110,19 +91,14 @@ def offset_report(space: SearchSpace, truths: Truths, seed: int) -> dict[str, An
     if len(rows) > OFFSET_PHOTOS:
         drawn = np.random.default_rng([seed, 5]).choice(rows, OFFSET_PHOTOS, replace=False)
         rows = np.sort(drawn)
-    task = _task(space, truths.s[rows], truths.lonlat_deg[rows])
+    task = OffsetTask(space, truths.s[rows], truths.lonlat_deg[rows])
     return {"measured": True, "photos": len(rows), "rows": offset_rows(task)}
 
 
 def noise_report(space: SearchSpace, truths: Truths, seed: int) -> dict[str, Any]:
     """:func:`noise_rows` on all photos; one that could not be judged is not found."""
-    task = _task(space, truths.s, truths.lonlat_deg)
-    rows = noise_rows(task, NoiseOptions(seed=seed))
+    rows = noise_rows(OffsetTask(space, truths.s, truths.lonlat_deg), seed)
     return {"measured": True, "photos": len(truths.s), "rows": rows}
-
-
-def _task(space: SearchSpace, s: Vectors, lonlat_deg: Floats) -> OffsetTask:
-    return OffsetTask(space.index, space.model, space.field, s, lonlat_deg)
 
 
 def offset_rows(task: OffsetTask, options: OffsetOptions | None = None) -> Rows:
@@ -146,7 +122,7 @@ def offset_rows(task: OffsetTask, options: OffsetOptions | None = None) -> Rows:
     rows: Rows = []
     outside = None
     for mode in options.modes:
-        reader = TokenReader(task.index, task.model, task.field, mode=mode)
+        reader = TokenReader(task.space.index, task.space.model, task.space.field, mode=mode)
         if outside is None:
             outside = ~reader.indexed(points.reshape(-1, 2)).reshape(shape)
         scores = _scores_at(reader, task.s[usable], np.where(outside[..., None], np.nan, points))
@@ -199,37 +175,57 @@ def _offset_rows_of(mode: str, scores: Floats, distances_m: Sequence[float]) -> 
     return rows
 
 
-def noise_rows(task: OffsetTask, options: NoiseOptions | None = None) -> Rows:
+def noise_rows(
+    task: OffsetTask,
+    seed: int = 0,
+    *,
+    noise_m: Sequence[float] = NOISE_M,
+    k: int = 10,
+    within_m: float = 200.0,
+) -> Rows:
     """What noise on the coordinates costs, a row for each strength, read as the index is.
 
     ``recall`` is the share of all photos with one of the k best cells near the truth; a photo
     without a vector or a place counts as not found. ``score`` is the mean cosine with the cell
     nearest to the truth. A cell whose displaced place no frame holds is not read, and counted.
 
+    Args:
+        task: the photos.
+        seed: of the noise; its directions are the same at every strength.
+        noise_m: standard deviations along each axis, metres.
+        k: how many of the best cells count.
+        within_m: how near one of them must be to the true place.
+
     Raises:
         UsageError: no photo has a vector and a place.
         SearchIndexError: the index has no token maps.
     """
-    options = options or NoiseOptions()
     usable = task.usable
     s, truth_deg = task.s[usable], task.lonlat_deg[usable]
-    nearest = task.field.nearest(truth_deg)[0]
-    reader = TokenReader(task.index, task.model, task.field)
+    field = task.space.field
+    nearest = field.nearest(truth_deg)[0]
+    reader = TokenReader(task.space.index, task.space.model, field)
     # One draw for all strengths: (2, N) east and north, only scaled from row to row.
-    normal = np.random.default_rng([options.seed, 1]).standard_normal((2, len(task.field)))
+    normal = np.random.default_rng([seed, 1]).standard_normal((2, len(field)))
     rows: Rows = []
-    for noise_m in options.noise_m:
-        distance_m = noise_m * np.hypot(*normal)
-        places = displaced(task.field.lonlat_deg, np.arctan2(*normal), distance_m)
+    for strength_m in noise_m:
+        distance_m = strength_m * np.hypot(*normal)
+        places = displaced(field.lonlat_deg, np.arctan2(*normal), distance_m)
         z = reader.localized(places)  # (N, D); NaN where no frame holds the displaced place
         read = np.flatnonzero(np.isfinite(z).all(axis=1))
-        share = _near(s, z[read], task.field.lonlat_deg[read], truth_deg, options) / len(task.s)
+        near = 0
+        for start in range(0, len(s), _PHOTOS_AT_ONCE):
+            block = slice(start, start + _PHOTOS_AT_ONCE)
+            scores = s[block] @ z[read].T
+            away_m = rank_distances(scores, truth_deg[block], field.lonlat_deg[read], k)
+            near += int((away_m <= within_m).any(axis=1).sum())
+        share = near / len(task.s)
         mean, error = mean_and_error(np.einsum("pd,pd->p", s, z[nearest]))
         rows.append(
             {
-                "noise_m": float(noise_m),
-                "k": options.k,
-                "within_m": options.within_m,
+                "noise_m": float(strength_m),
+                "k": k,
+                "within_m": within_m,
                 "recall": share,
                 "recall_standard_error": float(np.sqrt(share * (1 - share) / len(task.s))),
                 "score": mean,
@@ -239,18 +235,6 @@ def noise_rows(task: OffsetTask, options: NoiseOptions | None = None) -> Rows:
             }
         )
     return rows
-
-
-def _near(
-    s: Vectors, z: Vectors, lonlat_deg: Floats, truth_deg: Floats, options: NoiseOptions
-) -> int:
-    """How many of (P, D) photos have one of the k best of (N, D) cells near enough."""
-    near = 0
-    for start in range(0, len(s), _PHOTOS_AT_ONCE):
-        block = slice(start, start + _PHOTOS_AT_ONCE)
-        away_m = rank_distances(s[block] @ z.T, truth_deg[block], lonlat_deg, options.k)
-        near += int((away_m <= options.within_m).any(axis=1).sum())
-    return near
 
 
 def mean_and_error(values: Floats) -> tuple[float | None, float | None]:

@@ -69,20 +69,17 @@ def _old_builds(folder: Path, serving: str, keep: int) -> list[Leftover]:
     """Builds beyond those that stay, oldest first."""
     names = sorted(f.name for f in folder.iterdir() if f.is_dir() and _BUILD.fullmatch(f.name))
     others = [name for name in names if name != serving]
-    old = others[: max(len(others) - (keep - 1), 0)]
-    return [_old_build(folder, name) for name in old]
-
-
-def _old_build(folder: Path, name: str) -> Leftover:
-    build = folder / name
-    paths = [path for path in (build, calibration_path(folder, name)) if path.exists()]
-    kept = ""
-    if can_lock() and (build / MANIFEST_FILE).exists():
-        lock = seize(build)
-        kept = "" if lock else "a process has it open"
-        if lock is not None:
-            lock.release()
-    return Leftover(tuple(paths), sum(map(size_bytes, paths)), "old build", kept)
+    leftovers = []
+    for name in others[: max(len(others) - (keep - 1), 0)]:
+        build, kept = folder / name, ""
+        paths = tuple(path for path in (build, calibration_path(folder, name)) if path.exists())
+        if can_lock() and (build / MANIFEST_FILE).exists():
+            lock = seize(build)
+            kept = "" if lock else "a process has it open"
+            if lock is not None:
+                lock.release()
+        leftovers.append(Leftover(paths, sum(map(size_bytes, paths)), "old build", kept))
+    return leftovers
 
 
 def _dead(folder: Path, units: bool) -> list[Leftover]:

@@ -40,7 +40,15 @@ from gair.errors import (
     StorageError,
     UsageError,
 )
-from gair.files import disk_errors, exclusive, sha256_of, sync_folder, try_lock, write_whole
+from gair.files import (
+    disk_errors,
+    exclusive,
+    make_folder,
+    sha256_of,
+    sync_folder,
+    try_lock,
+    write_whole,
+)
 from indexer.index.manifest import MANIFEST_FILE, FileRecord
 
 CURRENT_FILE = "CURRENT"
@@ -95,8 +103,7 @@ def building(index_folder: Path, build: str) -> Iterator[Path]:
 
     Only one build of an index runs at a time; leftovers of dead ones are cleared first.
     """
-    with disk_errors(index_folder):
-        index_folder.mkdir(parents=True, exist_ok=True)
+    make_folder(index_folder)
     with alone(index_folder):
         for leftover in index_folder.glob(f"{_HIDDEN}*"):
             shutil.rmtree(leftover, ignore_errors=True)

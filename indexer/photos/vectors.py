@@ -18,7 +18,7 @@ import numpy as np
 
 from gair.arrays import Bools, Floats, Vectors
 from gair.errors import PhotoError, StorageError
-from gair.files import disk_errors, sha256_of
+from gair.files import make_folder, sha256_of
 from gair.photos.photo import open_photo
 from gair.progress import Progress
 from indexer.photos.listing import ListedPhoto, read_photos
@@ -186,8 +186,7 @@ def _store(folder: Path | None, fingerprint: str) -> Iterator[_Store]:
         yield _Store(None)
         return
     path = folder / f"{fingerprint[:32]}-{_PREPROCESSING}.sqlite"
-    with disk_errors(path):
-        folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     try:
         with contextlib.closing(sqlite3.connect(path, timeout=60)) as connection:
             connection.execute("PRAGMA synchronous=NORMAL")

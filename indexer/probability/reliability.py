@@ -123,7 +123,10 @@ def risk_coverage(confidence: Floats, loss: Floats) -> tuple[Floats, Floats]:
         (P,) shares of photos that are answered and (P,) risks among them. Photos of one confidence
         are answered in any order; the risk is the mean over all orders.
     """
-    order, even = _by_confidence(confidence, loss)
+    order = np.argsort(-confidence, kind="stable")
+    _, group = np.unique(-confidence[order], return_inverse=True)
+    # Each photo's loss is shared out among those of its confidence.
+    even = (np.bincount(group, weights=loss[order]) / np.maximum(np.bincount(group), 1))[group]
     count = np.arange(1, len(order) + 1)
     return count / max(1, len(order)), np.cumsum(even) / count
 
@@ -158,14 +161,6 @@ def _harmonic(n: Floats) -> Floats:
     """1 + 1/2 + ... + 1/n for whole numbers."""
     table = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, int(n.max(initial=0)) + 1))])
     return np.asarray(table[n.astype(np.int64)])
-
-
-def _by_confidence(confidence: Floats, loss: Floats) -> tuple[Ints, Floats]:
-    """Most confident first, and each photo's loss shared out among those of its confidence."""
-    order = np.argsort(-confidence, kind="stable")
-    _, group = np.unique(-confidence[order], return_inverse=True)
-    mean = np.bincount(group, weights=loss[order]) / np.maximum(np.bincount(group), 1)
-    return order, mean[group]
 
 
 def auroc(

@@ -13,7 +13,6 @@ from gair.errors import UsageError
 from gair.geo import haversine_m
 from indexer.evaluate.offset import (
     DISTANCES_M,
-    NoiseOptions,
     OffsetOptions,
     OffsetTask,
     displaced,
@@ -21,6 +20,7 @@ from indexer.evaluate.offset import (
     offset_rows,
 )
 from indexer.index.index import Index, open_index
+from indexer.search.space import SearchSpace
 from indexer.search.token_reader import TokenReader
 
 
@@ -35,7 +35,8 @@ def planted(toy: Index) -> OffsetTask:
     reader = TokenReader(toy, tiny_model())
     middle = toy.cells.lonlat_deg.mean(axis=0)
     places = middle + np.random.default_rng(3).uniform(-0.015, 0.015, (24, 2))
-    return OffsetTask(toy, tiny_model(), reader.field, reader.localized(places), places)
+    space = SearchSpace(toy, tiny_model(), None)
+    return OffsetTask(space, reader.localized(places), places)
 
 
 def test_displaced_places_are_as_far_and_in_the_direction_that_was_asked_for() -> None:
@@ -80,7 +81,7 @@ def test_every_number_is_what_a_slow_loop_gives(planted: OffsetTask) -> None:
     places = np.concatenate([planted.lonlat_deg[:4], [[np.nan, np.nan]], [[-0.132, 51.505]]])
     s = np.concatenate([planted.s[:4], planted.s[:1], planted.s[:1]])
     task = dataclasses.replace(planted, s=s, lonlat_deg=places)
-    reader = TokenReader(planted.index, tiny_model(), mode="bilinear")
+    reader = TokenReader(planted.space.index, tiny_model(), mode="bilinear")
     usable = [0, 1, 2, 3, 5]
     bearing_rad = np.random.default_rng(7).uniform(0, 2 * np.pi, (5, 3, 3))
     for column, row in enumerate(offset_rows(task, options)):
@@ -120,11 +121,11 @@ def test_the_same_seed_gives_the_same_rows(planted: OffsetTask) -> None:
 
 
 def test_noise_on_the_coordinates_costs_recall(planted: OffsetTask) -> None:
-    cells = planted.field.lonlat_deg
-    inner = planted.field.nearest(planted.lonlat_deg)[0]
-    s = planted.index.rs.vectors(inner)
+    cells = planted.space.field.lonlat_deg
+    inner = planted.space.field.nearest(planted.lonlat_deg)[0]
+    s = planted.space.index.rs.vectors(inner)
     task = dataclasses.replace(planted, s=s, lonlat_deg=cells[inner])
-    rows = noise_rows(task, NoiseOptions(noise_m=(0, 20, 400), k=1, within_m=1))
+    rows = noise_rows(task, noise_m=(0, 20, 400), k=1, within_m=1)
     assert (rows[0]["recall"], rows[0]["score"]) == (1, pytest.approx(1, abs=1e-3))
     assert rows[0]["cells_unread"] == 0
     assert [row["noise_m"] for row in rows] == [0, 20, 400]
@@ -133,7 +134,7 @@ def test_noise_on_the_coordinates_costs_recall(planted: OffsetTask) -> None:
     assert rows[2]["cells_unread"] > 0
     half = s.copy()
     half[::2] = np.nan  # photos that could not be read are not found
-    row = noise_rows(dataclasses.replace(task, s=half), NoiseOptions((0,), k=1, within_m=1))[0]
+    row = noise_rows(dataclasses.replace(task, s=half), noise_m=(0,), k=1, within_m=1)[0]
     assert (row["recall"], row["photos"]) == (0.5, 24)
     assert row["recall_standard_error"] == pytest.approx(np.sqrt(0.25 / 24))
 
@@ -150,8 +151,8 @@ def test_noise_is_along_both_axes_as_strong_as_said(planted: OffsetTask) -> None
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("indexer.evaluate.offset.TokenReader", Watching)
-        noise_rows(task, NoiseOptions(noise_m=(100, 200)))
-    cells = planted.field.lonlat_deg
+        noise_rows(task, noise_m=(100, 200))
+    cells = planted.space.field.lonlat_deg
     m_per_deg = np.radians(6371008.8) * np.array([np.cos(np.radians(51.5)), 1])
     east_north_m = [(places - cells) * m_per_deg for places in read]
     for strength_m, moved_m in zip((100, 200), east_north_m, strict=True):
