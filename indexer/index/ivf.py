@@ -89,26 +89,14 @@ class InvertedLists:
         """What FAISS read."""
         self.probes = probes
         """Lists that a search looks into."""
-
-    @property
-    def count(self) -> int:
+        self.count = int(index.ntotal)
         """Number of rows."""
-        return int(self.faiss_index.ntotal)
-
-    @property
-    def dim(self) -> int:
+        self.dim = int(index.d)
         """Number of dimensions."""
-        return int(self.faiss_index.d)
-
-    @property
-    def scalar(self) -> bool:
-        """Whether its codes are a byte a dimension."""
-        return isinstance(self.faiss_index, import_faiss().IndexIVFScalarQuantizer)
-
-    @property
-    def lists(self) -> int:
+        self.lists = int(index.nlist)
         """Number of lists."""
-        return int(self.faiss_index.nlist)
+        self.scalar = isinstance(index, faiss.IndexIVFScalarQuantizer)
+        """Whether its codes are a byte a dimension."""
 
     def shortlist(self, queries: Floats32, k: int, allowed: Bools | None = None) -> Ints:
         """About the k best rows of each query: (Q, D) to (Q, k); -1 where there are fewer."""
@@ -146,15 +134,12 @@ class GpuLists:
         """
         faiss = import_faiss()
         self._cpu = lists
+        self.count = lists.count
+        """Number of rows."""
         self._resources = faiss.StandardGpuResources()
         self._index = faiss.index_cpu_to_gpu(self._resources, 0, lists.faiss_index)
         self._index.nprobe = min(lists.probes, MOST_AT_ONCE)
         self._one_at_a_time = threading.Lock()  # FAISS: a GPU's resources are for one thread
-
-    @property
-    def count(self) -> int:
-        """Number of rows."""
-        return self._cpu.count
 
     def shortlist(self, queries: Floats32, k: int, allowed: Bools | None = None) -> Ints:
         """About the k best rows of each query, 2,048 at most; -1 where there are fewer."""

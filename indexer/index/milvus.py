@@ -17,7 +17,7 @@ import logging
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,36 +59,24 @@ _NOT_LET_IN_TEXT = re.compile(r"auth check|unauthenticated|permission den", re.I
 _CONNECT_FAILED = 2
 
 
+@dataclass(frozen=True, eq=False)
 class MilvusStore:
     """The vectors of one kind; also finds shortlists. Safe to share between threads."""
 
-    def __init__(
-        self,
-        client: Any,  # noqa: ANN401
-        address: str,
-        collection: str,
-        count: int,
-        dim: int,
-    ) -> None:
-        self._client, self._address = client, address
-        self._collection = collection
-        self._count, self._dim = count, dim
-
-    @property
-    def count(self) -> int:
-        """Number of rows."""
-        return self._count
-
-    @property
-    def dim(self) -> int:
-        """Number of dimensions."""
-        return self._dim
+    client: Any
+    address: str
+    """Where the client is connected to."""
+    collection: str
+    count: int
+    """Number of rows."""
+    dim: int
+    """Number of dimensions."""
 
     def scores(self, queries: Floats32) -> Floats32:
         """Inner products with every row, (Q, D) to (Q, N); all vectors come here for that."""
-        out = np.empty((len(queries), self._count), dtype=np.float32)
-        for start in range(0, self._count, _ROWS_AT_ONCE):
-            rows = np.arange(start, min(start + _ROWS_AT_ONCE, self._count))
+        out = np.empty((len(queries), self.count), dtype=np.float32)
+        for start in range(0, self.count, _ROWS_AT_ONCE):
+            rows = np.arange(start, min(start + _ROWS_AT_ONCE, self.count))
             out[:, rows] = queries @ self.vectors(rows).T
         return out
 
@@ -100,10 +88,10 @@ class MilvusStore:
         condition = ""
         if allowed is not None and np.count_nonzero(allowed) <= MOST_FOUND:
             condition = f"row in {np.flatnonzero(allowed).tolist()}"
-        k = min(k, self._count, MOST_FOUND)
-        with refusals(SearchIndexError, self._address):
-            answer = self._client.search(
-                self._collection,
+        k = min(k, self.count, MOST_FOUND)
+        with refusals(SearchIndexError, self.address):
+            answer = self.client.search(
+                self.collection,
                 data=np.asarray(queries, dtype=np.float32).tolist(),
                 anns_field="vector",
                 filter=condition,
@@ -118,12 +106,12 @@ class MilvusStore:
 
     def vectors(self, rows: Ints) -> Floats32:
         """The vectors of some rows, (R, D)."""
-        out = np.empty((len(rows), self._dim), dtype=np.float32)
+        out = np.empty((len(rows), self.dim), dtype=np.float32)
         for start in range(0, len(rows), _ROWS_AT_ONCE):
             wanted = np.asarray(rows[start : start + _ROWS_AT_ONCE], dtype=np.int64)
-            with refusals(SearchIndexError, self._address):
-                entities = self._client.get(
-                    self._collection,
+            with refusals(SearchIndexError, self.address):
+                entities = self.client.get(
+                    self.collection,
                     ids=np.unique(wanted).tolist(),
                     output_fields=["vector"],
                     timeout=_SEARCH_S,
@@ -131,7 +119,7 @@ class MilvusStore:
             by_row = {int(entity["row"]): entity["vector"] for entity in entities}
             if missing := set(wanted.tolist()) - by_row.keys():
                 raise SearchIndexError(
-                    f"{self._collection} lacks row {min(missing):,}: export the index again"
+                    f"{self.collection} lacks row {min(missing):,}: export the index again"
                 )
             out[start : start + len(wanted)] = [by_row[row] for row in wanted.tolist()]
         return out

@@ -175,6 +175,8 @@ def read_current(index_folder: Path) -> tuple[str, str]:
     try:
         pointer = json.loads(path.read_bytes())
         build, digest = pointer["build"], pointer["manifest_sha256"]
+        if not (isinstance(digest, str) and _NAME.fullmatch(build)):
+            raise ValueError("no name of a build, or no hash")
     except FileNotFoundError:
         raise IndexNotFoundError(
             f"{index_folder} has no finished build: run python -m indexer build"
@@ -185,8 +187,6 @@ def read_current(index_folder: Path) -> tuple[str, str]:
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise IndexCorruptError(f"{path} is damaged: rebuild the index") from error
-    if not isinstance(build, str) or not isinstance(digest, str) or not _NAME.fullmatch(build):
-        raise IndexCorruptError(f"{path} is damaged: rebuild the index")
     return build, digest
 
 

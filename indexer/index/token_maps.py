@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from gair.arrays import Halves
 from gair.errors import IndexCorruptError, ModelError
-from indexer.index.row_writer import RowWriter
+from indexer.index.vectors import RowWriter
 
 if TYPE_CHECKING:
     import torch
@@ -38,21 +38,9 @@ class TokenMaps:
                 "rows, columns, dimensions: rebuild it"
             )
         self._maps = maps
-
-    @property
-    def count(self) -> int:
-        """Number of frames F."""
-        return int(self._maps.shape[0])
-
-    @property
-    def grid_hw(self) -> tuple[int, int]:
-        """Rows and columns of a map."""
-        return int(self._maps.shape[1]), int(self._maps.shape[2])
-
-    @property
-    def dim(self) -> int:
-        """Number of dimensions D."""
-        return int(self._maps.shape[3])
+        frames, rows, columns, dim = maps.shape
+        self.count, self.grid_hw, self.dim = int(frames), (int(rows), int(columns)), int(dim)
+        """Number of frames F, rows and columns of a map, number of dimensions D."""
 
     def frame(self, rows: npt.ArrayLike) -> torch.Tensor:
         """The maps of some frames: (R,) frames to (R, h, w, D) float32."""

@@ -1,25 +1,83 @@
-"""Vector stores: one row a cell, inner product of unit vectors.
+"""Vector stores: one row a cell, inner product of unit vectors; and writers of such files.
 
 The default is FAISS's flat half-precision index: exact but for rounding to 11 bits, half the memory
 of float32, and memory-mapped without a copy, so opening costs nothing and processes share it.
+Files of equal rows behind a head are written in any order and in bounded memory.
 """
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from gair.arrays import Floats32, Halves, Ints
 from gair.errors import GairError, IndexCorruptError, ModelError
-from indexer.index.row_writer import RowWriter
+from gair.files import disk_errors
 
 _COUNT_AT = 8
 """Where FAISS keeps the number of rows: after the kind and the dimensions, four bytes each."""
 _ROWS_AT_ONCE = 512
 """Rows converted to float32 at a time: 1.5 MB at 768 dimensions, so they stay in the L2 cache."""
+
+
+class RowWriter:
+    """A file of half-precision rows; it is whole when the block ends without an error.
+
+    Plain writes and no memory map: a full disk is an error there, and a crash here.
+    """
+
+    def __init__(self, path: Path, head: bytes, row_bytes: int) -> None:
+        """Take the path of a new file, what comes before its rows, and the size of each."""
+        self.path = path
+        self._head = head
+        self._row_bytes = row_bytes
+        self.count = 0
+        """Rows up to the last one that was written."""
+
+    def __enter__(self) -> Self:
+        with disk_errors(self.path):
+            self._file = self.path.open("wb")
+            self._file.write(self._head)
+        return self
+
+    def put(self, rows: npt.ArrayLike, halves: Halves) -> None:
+        """Write (B, ...) halves at (B,) rows; rows that are never written hold zeros.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        numbers = np.asarray(rows, dtype=np.int64).reshape(-1)
+        content = np.ascontiguousarray(halves, dtype="<f2")
+        with disk_errors(self.path):
+            for run in _runs(numbers):
+                self._file.seek(len(self._head) + int(numbers[run.start]) * self._row_bytes)
+                self._file.write(content[run].data)
+        self.count = max(self.count, int(numbers.max(initial=-1)) + 1)
+
+    def _finish(self, file: IO[bytes]) -> None:
+        """What is left to write when all rows are there."""
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            with contextlib.suppress(OSError):  # what went wrong first is what counts
+                self._file.close()
+            return
+        with disk_errors(self.path), self._file:
+            self._finish(self._file)
+
+
+def _runs(rows: Ints) -> Iterator[slice]:
+    """Slices of consecutive rows: each is one write."""
+    if not len(rows):
+        return
+    breaks = np.flatnonzero(np.diff(rows) != 1) + 1
+    for begin, end in zip([0, *breaks], [*breaks, len(rows)], strict=True):
+        yield slice(int(begin), int(end))
 
 
 class VectorStore(Protocol):
@@ -102,22 +160,14 @@ class FaissStore:
             or index.metric_type != faiss.METRIC_INNER_PRODUCT
         ):
             raise another_kind(path, index, "a flat half-precision index")
-        self._index = index
+        self.count, self.dim = int(index.ntotal), int(index.d)
+        """Numbers of rows and of dimensions."""
+        self._index = index  # owns the mapped memory
         size = index.ntotal * index.code_size
         codes = faiss.rev_swig_ptr(index.codes.data(), size) if size else np.empty(0, np.uint8)
         rows = codes.view(np.float16).reshape(index.ntotal, index.d)  # a view of the mapped file
         self._halves = rows
         self._blocks = torch.split(torch.from_numpy(rows), _ROWS_AT_ONCE)
-
-    @property
-    def count(self) -> int:
-        """Number of rows."""
-        return int(self._index.ntotal)
-
-    @property
-    def dim(self) -> int:
-        """Number of dimensions."""
-        return int(self._index.d)
 
     def scores(self, queries: Floats32) -> Floats32:
         """Inner products with every row, accumulated in float32: (Q, D) to (Q, N)."""

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gair.arrays import Bools, Floats, Ints
+from indexer.probability.reliability import confidence_groups
 
 GROUPS = 5
 """Groups of equally many photos whose shares bend the logistic."""
@@ -71,18 +72,12 @@ def fit_confidence(disc_mass: Floats, inside: Bools) -> Curve:
     """
     x = logit(disc_mass)
     line = _fit_logistic(x, inside)
-    groups = _groups(x)
+    group = confidence_groups(x, GROUPS)
+    groups = [np.flatnonzero(group == number) for number in np.unique(group)]
     knots = np.array([x[group].mean() for group in groups])
     shares = _shares(x, inside, line, groups)
     shifts = logit(shares) - line.straight(knots)
     return Curve(line.slope, line.intercept, tuple(knots.tolist()), tuple(shifts.tolist()))
-
-
-def _groups(x: Floats) -> list[Ints]:
-    """Rows in about equal groups, ascending; photos of one mass are never parted."""
-    edges = np.unique(np.quantile(x, np.arange(1, GROUPS) / GROUPS, method="lower"))
-    group = np.searchsorted(edges, x, side="left")
-    return [np.flatnonzero(group == number) for number in np.unique(group)]
 
 
 def _shares(x: Floats, inside: Bools, line: Curve, groups: list[Ints]) -> Floats:
