@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import threading
 import webbrowser
@@ -12,8 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.examples import read_samples
-from app.options import WHAT, ServerOptions, check_free
-from app.views.tiles import TileSource
+from app.options import WHAT, ServerOptions, TileSource, check_free
 from gair.command import run_parsed
 from gair.fields import add_fields, from_namespace, given, option
 
@@ -125,10 +125,8 @@ def read_options(args: argparse.Namespace) -> tuple[Source, ServerOptions]:
 def _serve(args: argparse.Namespace) -> int:
     source, options = read_options(args)
     check_free(options.host, options.port)
-    try:
+    with contextlib.suppress(KeyboardInterrupt):  # the way to end it, also while it opens
         _serve_until_stopped(source, options)
-    except KeyboardInterrupt:
-        return 0  # the way to end it, also while it opens
     return 0
 
 
@@ -147,7 +145,7 @@ def _serve_until_stopped(source: Source, options: ServerOptions) -> None:
         return Engine(indexes, options.limits, uploads)
 
     with serving(engine_of, options, start) as (url, engine):
-        print(ready_text(engine.geo(start), url), flush=True)
+        print(ready_text(engine.indexes.get(start), url), flush=True)
         if options.open_browser:
             webbrowser.open(url)
         try:
@@ -162,9 +160,9 @@ def ready_text(geo: Geolocator, url: str) -> str:
     manifest = geo.index.manifest
     lines = [
         f"index     {geo.index.name} ({manifest.cells_indexed:,} cells, build {manifest.build})",
-        f"model     {geo.model_name}, licence {geo.model_licence}",
-        f"imagery   {geo.attribution}",
-        *(f"warning   {warning}" for warning in geo.warnings),
+        f"model     {geo.index.manifest.model.name}, licence {geo.index.manifest.model.licence}",
+        f"imagery   {geo.space.attribution}",
+        *(f"warning   {warning}" for warning in geo.space.warnings),
         f"ready at  {url}   (Ctrl-C stops)",
     ]
     return "\n".join(lines)

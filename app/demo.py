@@ -182,8 +182,8 @@ def answer_lines(geolocator: Geolocator, samples: Sequence[Sample]) -> list[str]
         f"{distance(float(np.median(chance_m)))}), {near} within {NEAR_M / 1000:g} km (random "
         f"cells: {near_by_chance:.1f}); {len(geolocator.index.cells):,} cells",
         *_region_lines(geolocator, answers, truth),
-        f"This is a demo. {geolocator.attribution}.",
-        *(f"note: {warning}" for warning in geolocator.warnings),
+        f"This is a demo. {geolocator.space.attribution}.",
+        *(f"note: {warning}" for warning in geolocator.space.warnings),
         f"try: python -m indexer search {samples[0].photo} --index {geolocator.index.path.parent}"
         + ("" if calibrated else " --rs-weight 1 --location-weight 0"),
     ]
@@ -197,7 +197,7 @@ def _region_lines(
 
     if geolocator.calibration is None:
         return []
-    cells = geolocator.cell_row(truth)
+    cells = geolocator.space.cell_row(truth)
     regions = [answer.region(0.9) for answer in answers]
     held = sum(cell in region.rows for cell, region in zip(cells, regions, strict=True))
     area_km2 = float(np.median([region.km2 for region in regions]))

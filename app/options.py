@@ -9,11 +9,12 @@ import os
 import re
 import socket
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from app.engine.limits import Limits
 from app.examples import Sample
-from app.views.tiles import TileSource
 from gair.errors import UsageError
 from gair.fields import option
 
@@ -66,6 +67,28 @@ class Credentials:
 
 
 @dataclass(frozen=True)
+class TileSource:
+    """Background map tiles, fetched by the browser of whoever looks at the page."""
+
+    url: str = option("", flags="--tiles", metavar="URL")
+    """Tiles: an http(s) address with {z}, {x} and {y}."""
+    attribution: str = option("", flags="--tiles-attribution")
+    """Credit the tiles ask for, plain text that the map shows; needed with `url`."""
+
+    def __post_init__(self) -> None:
+        if not self.url:
+            raise UsageError("`attribution` is of no use without `url`")
+        missing = [name for name in ("{z}", "{x}", "{y}") if name not in self.url]
+        if urlsplit(self.url).scheme not in ("http", "https") or missing:
+            raise UsageError(
+                f"`url` {self.url!r} is no tile address; "
+                "write it like https://tiles.example.org/{z}/{x}/{y}.png"
+            )
+        if not self.attribution.strip():
+            raise UsageError("`url` needs `attribution`, the credit the tiles ask for")
+
+
+@dataclass(frozen=True)
 class ServerOptions:
     """Where the page is served, to whom, and how much of it."""
 
@@ -114,6 +137,13 @@ class ServerOptions:
                 f"`host` {self.host} lets other machines in: set a password with `auth` "
                 "user:password, or add `no_auth` if everybody may ask"
             )
+
+
+def tiles_of(tiles: TileSource | None) -> dict[str, str] | None:
+    """Background tiles, the credit escaped because Leaflet reads it as HTML."""
+    if tiles is None:
+        return None
+    return {"url": tiles.url, "attribution": escape(tiles.attribution)}
 
 
 def _first_line(file: Path) -> str:

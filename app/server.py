@@ -126,7 +126,7 @@ def _application(engine: Engine, uploads: Uploads, options: ServerOptions, start
         run_history=False,
         enable_monitoring=False,
     )
-    return Guard(app, options, uploads, lambda: engine.stopping)
+    return Guard(app, options, uploads, lambda: engine.admission.closed)
 
 
 @contextmanager

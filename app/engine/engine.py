@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
-from app.engine.admission import Admission, Budget, Load
+from app.engine.admission import Admission, Budget
 from app.engine.batches import Batcher, Sharing
 from app.engine.indexes import Indexes
 from app.engine.limits import MOST_PHOTOS, MOST_PLACES, Limits
@@ -64,12 +64,16 @@ class Engine:
         self.indexes = indexes
         self.limits = limits or Limits()
         self.uploads = uploads
-        self._batcher = Batcher(self.limits.batch_photos, _encode_batch, "encoder")
+        self.encoder: Batcher[Geolocator, Photo, Seen] = Batcher(
+            self.limits.batch_photos, lambda geo, photos: geo.seen(photos), "encoder"
+        )
+        """Encodes photos, and counts its passes."""
         self._refining = Sharing(self.limits.batch_photos, _finish_batch)
         self._cache = ScoreCache(self.limits.scored_mb * 1e6)
         self._workers = threading.BoundedSemaphore(self.limits.workers)
         self._budget = Budget(self.limits.decoded_pixels)
-        self._admission = Admission(self.limits.max_waiting, self.limits.timeout_s)
+        self.admission = Admission(self.limits.max_waiting, self.limits.timeout_s)
+        """Counts the questions, and refuses them while the engine is being closed."""
 
     @classmethod
     def open(
@@ -77,14 +81,6 @@ class Engine:
     ) -> Engine:
         """The engine of a folder of indexes, for scripts and tests."""
         return cls(Indexes(Path(folder), model), limits)
-
-    def names(self) -> list[str]:
-        """The indexes that can be asked now."""
-        return self.indexes.names()
-
-    def geo(self, name: str) -> Geolocator:
-        """The index of that name as it serves now: its facts, cells, calibration."""
-        return self.indexes.get(name)
 
     def search(
         self,
@@ -111,8 +107,8 @@ class Engine:
             raise UsageError(f"k is {query['k']}: ask for {MOST_PLACES} places or fewer")
         if not same_place:
             raise UsageError("the photos of one question are of one place: ask for each by itself")
-        with self._admission.question() as deadline:
-            geo = self.geo(name)
+        with self.admission.question() as deadline:
+            geo = self.indexes.get(name)
             seen = self._seen(geo, photos, deadline)
             with self._working(deadline):
                 draft = geo.draft(_together(seen), checked)
@@ -136,12 +132,8 @@ class Engine:
         from indexer.probability.verdicts import check_claim
 
         check_claim((lon_deg, lat_deg), radius_m)
-        with self._admission.question() as deadline:
-            geo = self.geo(name)
-            seen = self._seen(geo, photos, deadline)
-            with self._working(deadline):
-                scored = self._every_cell(geo, seen)
-                return geo.verify(scored, lon_deg, lat_deg, radius_m)
+        with self._every_cell(name, photos) as (geo, scored):
+            return geo.verify(scored, lon_deg, lat_deg, radius_m)
 
     def heatmap(
         self,
@@ -155,12 +147,8 @@ class Engine:
         Raises:
             GairError: as for :meth:`search`.
         """
-        with self._admission.question() as deadline:
-            geo = self.geo(name)
-            seen = self._seen(geo, photos, deadline)
-            with self._working(deadline):
-                scored = self._every_cell(geo, seen)
-                return geo.heatmap(scored, of=of, prior=prior)
+        with self._every_cell(name, photos) as (geo, scored):
+            return geo.heatmap(scored, of=of, prior=prior)
 
     def compare(self, name: str, photo_a: PhotoInput, photo_b: PhotoInput) -> float:
         """How much alike two photos are to the model of an index: the cosine of their vectors s.
@@ -168,8 +156,8 @@ class Engine:
         Raises:
             GairError: as for :meth:`search`.
         """
-        with self._admission.question() as deadline:
-            both = _together(self._seen(self.geo(name), [photo_a, photo_b], deadline))
+        with self.admission.question() as deadline:
+            both = _together(self._seen(self.indexes.get(name), [photo_a, photo_b], deadline))
             return float(both.s[0] @ both.s[1])
 
     def warm(self, name: str) -> None:
@@ -178,27 +166,12 @@ class Engine:
         Raises:
             GairError: the index or its model cannot be used.
         """
-        geo = self.geo(name)
-        scored = geo.scored([_noise()])[0]
+        geo = self.indexes.get(name)
+        scored = geo.every_cell(geo.seen([_noise()])[0])
         geo.search(scored)
         lon_deg, lat_deg = (float(v) for v in geo.index.cells.lonlat_deg[0])
         geo.verify(scored, lon_deg, lat_deg)
         geo.heatmap(scored)
-
-    @property
-    def load(self) -> Load:
-        """How busy it is now."""
-        return self._admission.load
-
-    @property
-    def encoded(self) -> tuple[int, int]:
-        """Encoder passes so far, and the photos in them."""
-        return self._batcher.batches, self._batcher.items
-
-    @property
-    def stopping(self) -> bool:
-        """Whether it refuses questions because it is being closed."""
-        return self._admission.closed
 
     def sweep(self) -> None:
         """Let go of photos and scores that were kept long enough; called now and then."""
@@ -208,8 +181,8 @@ class Engine:
 
     def close(self, patience_s: float = 10.0) -> None:
         """Refuse new questions, and finish those that are being answered."""
-        self._admission.close(patience_s)
-        self._batcher.close()
+        self.admission.close(patience_s)
+        self.encoder.close()
 
     @contextmanager
     def _working(self, deadline: float) -> Iterator[None]:
@@ -256,19 +229,26 @@ class Engine:
                 with self._working(deadline):
                     most = self.limits.max_pixels
                     photos.append(open_photo(upload.content, max_pixels=most, name=upload.name))
-            encoded = self._batcher.results(geo, photos, _left(deadline))
+            encoded = self.encoder.results(geo, photos, _left(deadline))
         slim = {h: without_pixels(seen) for h, seen in zip(uploads, encoded, strict=True)}
         for h, seen in slim.items():
             self._cache.put(geo.index.path, h, seen)
         return slim
 
-    def _every_cell(self, geo: Geolocator, seen: Sequence[tuple[str, Seen]]) -> Scored:
-        """The photos of one place with every cell scored, which a search may have gone without."""
-        scored = geo.every_cell(_together(seen))
-        for (h, before), after in zip(seen, scored.one_by_one(), strict=True):
-            if type(before) is not type(after):  # scored now, so remembered for the next question
-                self._cache.put(geo.index.path, h, without_pixels(after))
-        return scored
+    @contextmanager
+    def _every_cell(
+        self, name: str, photos: Sequence[PhotoInput]
+    ) -> Iterator[tuple[Geolocator, Scored]]:
+        """An index, and photos with every cell scored, which a search may have gone without."""
+        with self.admission.question() as deadline:
+            geo = self.indexes.get(name)
+            seen = self._seen(geo, photos, deadline)
+            with self._working(deadline):
+                scored = geo.every_cell(_together(seen))
+                for (h, before), after in zip(seen, scored.one_by_one(), strict=True):
+                    if type(before) is not type(after):  # scored now: remembered for the next one
+                        self._cache.put(geo.index.path, h, without_pixels(after))
+                yield geo, scored
 
     def _upload(self, photo: PhotoInput) -> Upload:
         if isinstance(photo, Upload):
@@ -296,10 +276,6 @@ def _together(seen: Sequence[tuple[str, Seen]]) -> Seen:
     from indexer.search.scored import Seen
 
     return seen[0][1] if len(seen) == 1 else Seen.together([photo for _, photo in seen])
-
-
-def _encode_batch(geo: Geolocator, photos: list[Photo]) -> Sequence[Seen]:
-    return geo.seen(photos)
 
 
 def _finish_batch(_: TokenReader | None, drafts: list[Draft]) -> Sequence[Answer]:

@@ -19,7 +19,7 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -178,28 +178,25 @@ class Uploads:
         with self._lock:
             self._kept.expire()
         oldest = time.time() - self._kept_s
-        for file in self.folder.rglob("*"):
-            try:
-                if file.is_file() and file.stat().st_mtime < oldest:
-                    self._delete(str(file))
-            except OSError:
-                continue  # somebody else was faster
+        for file, status in self._files():
+            if status.st_mtime < oldest:
+                self._delete(str(file))
 
     def on_disk(self) -> int:
         """Bytes of uploads that nobody asked about yet."""
-        total = 0
-        for file in self.folder.rglob("*"):
-            try:
-                total += file.stat().st_size if file.is_file() else 0
-            except OSError:
-                continue
-        return total
+        return sum(status.st_size for _, status in self._files())
 
     @property
     def kept(self) -> int:
         """How many photos are in memory."""
         with self._lock:
             return len(self._kept)
+
+    def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
+        for file in self.folder.rglob("*"):
+            with contextlib.suppress(OSError):  # somebody else was faster
+                if file.is_file():
+                    yield file, file.stat()
 
     def _read(self, path: str) -> Upload:
         if not self.holds(path):

@@ -110,7 +110,7 @@ class SearchQuestion(Question):
             rs_weight=self.rs_weight,
             location_weight=self.location_weight,
             refine=self.refine,
-            prior=None if area is None else _prior(engine.geo(name), area),
+            prior=None if area is None else _prior(engine.indexes.get(name), area),
         )
 
     def prior(self, geo: Geolocator) -> Prior | None:

@@ -12,6 +12,7 @@ with the answer. Nothing that is sent is a path or an address.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from app.engine.limits import MOST_PHOTOS
 from app.engine.uploads import Upload
 from app.http.bodies import Bodies
-from app.http.health import Health, app_version
+from app.http.health import app_version, health_report
 from app.http.questions import (
     Problem,
     Question,
@@ -129,11 +130,11 @@ def api_app(engine: Engine, start: str, bodies: Bodies) -> FastAPI:
 
     add("/search", SearchQuestion, answer_model(), "Where may a photo have been taken?")
     add("/verify", VerifyQuestion, verdict_model(), "May a photo have been taken there?")
-    health = Health(engine)
+    started = time.monotonic()
 
     @router.get("/health", summary="Is the server up, and how busy is it?")
     def _health(request: Request) -> dict[str, Any]:
-        return health.report(trusted=bool(request.scope.get("gair.trusted")))
+        return health_report(engine, started, trusted=bool(request.scope.get("gair.trusted")))
 
     app.include_router(router)
     app.add_exception_handler(GairError, on_gair_error)

@@ -7,32 +7,28 @@ Questions stand by themselves, so one that was overtaken by the next one can be 
 
 from __future__ import annotations
 
+import io
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from app.engine.uploads import GONE
-from app.examples import Sample
+from app.examples import Sample, stem_of
 from app.page.coordinates import parse_coordinates
-from app.page.replies import (
-    chips_of,
-    describe_photos,
-    file_of,
-    heat_of,
-    look_at,
-    preview_uri,
-    search,
-)
 from app.page.request import (
     CellRequest,
     CompareRequest,
     ExampleRequest,
     HeatRequest,
     IndexRequest,
+    Layer,
     PageRequest,
     PhotosRequest,
     PlaceRequest,
@@ -42,23 +38,68 @@ from app.page.request import (
     VerifyRequest,
     read_request,
 )
-from app.views.cards import places_html, verdict_html
+from app.views.cards import (
+    CellFacts,
+    PhotoFacts,
+    cell_html,
+    comparison_html,
+    facts_html,
+    outside_html,
+    places_html,
+    verdict_html,
+)
+from app.views.exports import answer_csv, answer_geojson, answer_kml
 from app.views.index_facts import (
     IndexFacts,
     explore_html,
     facts_line_html,
+    imagery_dates,
     standing_warnings_html,
 )
-from app.views.map import index_background, map_places
-from app.views.pictures import comparison_html, facts_html
-from app.views.wording import coordinates
+from app.views.map import (
+    MOST_CELLS,
+    cell_outlines,
+    cosine_levels,
+    density_levels,
+    index_background,
+    map_places,
+    packed,
+)
+from app.views.report import report_html
+from app.views.templates import jpeg_uri
+from app.views.wording import coordinates, shown_lonlat_deg
 from gair.errors import GairError, PhotoError, UsageError
+from gair.geo import haversine_m
+from gair.photos.photo import open_photo
+from indexer.photos.listing import read_tags
+from indexer.regions.cells import cell_boundary_lonlat_deg, cell_hex
+from indexer.search.ground_picture import Chip, chip_at
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from app.engine.engine import Engine
     from app.engine.uploads import Upload, Uploads
+    from indexer.search.answer import Answer
+    from indexer.search.geolocator import Geolocator
 
 Reply = dict[str, Any]
+
+PREVIEW_PX = 1280
+"""Longest side of the picture of a photo, in the page and in a report."""
+MOST_CHIPS = 20
+"""Places that come with a satellite picture."""
+_LEGENDS = {
+    "fused": "score",
+    "imagery": "cosine, imagery",
+    "location": "cosine, location",
+}
+_TYPES = {
+    "geojson": "application/geo+json",
+    "csv": "text/csv",
+    "kml": "application/vnd.google-earth.kml+xml",
+    "report": "text/html",
+}
 
 
 @dataclass(frozen=True)
@@ -91,7 +132,7 @@ class Desk:
 
     def index(self, request: IndexRequest) -> Reply:
         """An index to look at: facts, warnings, outline, holes, and how it starts."""
-        geo = self.engine.geo(request.index)
+        geo = self.engine.indexes.get(request.index)
         facts = IndexFacts.of(geo)
         calibration = geo.calibration
         return {
@@ -110,24 +151,73 @@ class Desk:
         """Ranked places of the photos, as a list and on the map."""
         started = time.perf_counter()
         photos = self._photos(request)
-        geo, answer = search(self.engine, request, photos)
+        geo, answer = self._answer(request, photos)
         chips = chips_of(geo, answer)
         facts = describe_photos(photos, answer)
         seconds = time.perf_counter() - started
         return {
-            "list": places_html(answer, seconds, tuple(geo.warnings), chips),
+            "list": places_html(answer, seconds, tuple(geo.space.warnings), chips),
             "map": map_places(answer),
             "facts": facts_html(facts),
             "said": f"{len(answer.candidates)} places found in {seconds:.1f} seconds",
         }
 
     def heat(self, request: HeatRequest) -> Reply:
-        """A colour for every cell."""
-        return heat_of(self.engine, request, self._photos(request))
+        """A colour for each cell of the index, and the outlines where the browser has none yet.
+
+        Returns:
+            ``levels``, packed colours; ``low``, ``high`` and ``words`` for the legend; ``build``;
+            and ``outlines``, unless the request says that it ``has`` those of the build.
+        """
+        photos = self._photos(request)
+        geo = self.engine.indexes.get(request.index)
+        values, probable = self._values(geo, request, photos, request.layer)
+        cells = geo.index.cells
+        if probable:
+            levels, low, high = density_levels(values, cells.area_m2)
+            words = "probability a km²"
+        else:
+            levels, low, high = cosine_levels(values)
+            words = _LEGENDS[request.layer]
+        build, every = geo.index.manifest.build, len(cells) <= MOST_CELLS
+        rows = np.arange(len(cells))
+        if not every:
+            # The MOST_CELLS highest, in the order of the index; others with every photo, so their
+            # outlines are sent each time.
+            rows = np.sort(np.argpartition(-values, MOST_CELLS)[:MOST_CELLS])
+        reply = {"levels": packed(levels[rows]), "low": low, "high": high, "words": words}
+        if request.has != build or not every:
+            reply["outlines"] = cell_outlines(cells, rows)
+        return {**reply, "build": build if every else "", "log": probable}
 
     def cell(self, request: CellRequest) -> Reply:
-        """What the cell at a point says."""
-        return look_at(self.engine, request, self._photos(request))
+        """The card of the cell that holds a point, its middle and its corners (latitude first)."""
+        photos = self._photos(request)
+        geo = self.engine.indexes.get(request.index)
+        lon_deg, lat_deg = request.lonlat
+        row = int(geo.space.cell_row([request.lonlat])[0])
+        if row < 0:
+            return {"card": outside_html(lon_deg, lat_deg), "at": [lat_deg, lon_deg], "cell": None}
+        lon_deg, lat_deg = (float(v) for v in geo.index.cells.lonlat_deg[row])
+        cell = geo.index.cells.h3[row]
+        rs = location = fused = rank = None
+        probable = False
+        if photos:
+            rs = float(self._values(geo, request, photos, "imagery")[0][row])
+            location = float(self._values(geo, request, photos, "location")[0][row])
+            values, probable = self._values(geo, request, photos, "fused")
+            if np.isfinite(values[row]):  # NaN outside the area, and NaN compares as not above
+                fused, rank = float(values[row]), 1 + int((values > values[row]).sum())
+        facts = CellFacts(
+            cell_hex(cell), lon_deg, lat_deg, rs, location, fused, probable, rank,
+            len(geo.index.cells), chip_at(geo.index, row),
+        )  # fmt: skip
+        corners = cell_boundary_lonlat_deg(cell)
+        return {
+            "card": cell_html(facts),
+            "at": [lat_deg, lon_deg],
+            "cell": [[float(lat), float(lon)] for lon, lat in corners],
+        }
 
     def verify(self, request: VerifyRequest) -> Reply:
         """A verdict on a claimed place."""
@@ -158,8 +248,26 @@ class Desk:
         return {"comparison": comparison_html(first, second, cosine)}
 
     def save(self, request: SaveRequest) -> Reply:
-        """An answer as a file."""
-        return file_of(self.engine, request, self._photos(request))
+        """An answer as a file: its ``name``, its media ``type`` and its ``text``."""
+        photos = self._photos(request)
+        geo, answer = self._answer(request, photos)
+        writers = {"geojson": answer_geojson, "csv": answer_csv, "kml": answer_kml}
+        if request.kind == "report":
+            imagery = geo.index.manifest.imagery
+            text = report_html(
+                answer,
+                outline=geo.index.outline["geometry"],
+                photos=[preview_uri(photo) for photo in photos],
+                chips=chips_of(geo, answer),
+                imagery_licence=str(imagery.get("licence", "")),
+                imagery_dates=imagery_dates(imagery),
+                made_utc=datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
+            )
+        else:
+            text = writers[request.kind](answer)
+        suffix = "html" if request.kind == "report" else request.kind
+        name = f"{stem_of(answer.photo)}-in-{answer.index}.{suffix}"
+        return {"name": name, "type": _TYPES[request.kind], "text": text}
 
     def example(self, request: ExampleRequest) -> Reply:
         """A copy of an example among the uploads, and a picture of it."""
@@ -195,3 +303,69 @@ class Desk:
             PhotoError: one is gone, or was never uploaded.
         """
         return [self.uploads.take(path) for path in request.photos]
+
+    def _answer(
+        self, request: SearchRequest, photos: Sequence[Upload]
+    ) -> tuple[Geolocator, Answer]:
+        """The answer about photos of one place, and the index that gave it."""
+        geo = self.engine.indexes.get(request.index)
+        return geo, request.question(geo, request.k).ask(self.engine, request.index, photos)
+
+    def _values(
+        self, geo: Geolocator, request: ScoreRequest, photos: Sequence[Upload], layer: Layer
+    ) -> tuple[npt.NDArray[np.floating[Any]], bool]:
+        """(N,) what each cell has, and whether that is a probability."""
+        name, heatmap = request.index, self.engine.heatmap
+        if layer != "fused":
+            return heatmap(name, photos, layer).values, False
+        question = request.question(geo)
+        share, prior = question.rs_weight, question.prior(geo)
+        if share is None and geo.calibration is not None:
+            return heatmap(name, photos, "posterior", prior).values, True
+        weight = 0.5 if share is None else share
+        rs = heatmap(name, photos, "imagery").values
+        location = heatmap(name, photos, "location").values
+        values = weight * rs + (1 - weight) * location
+        if prior is not None:
+            values = np.where(np.isfinite(prior.log_weight), values, np.nan)
+        return values, False
+
+
+def chips_of(geo: Geolocator, answer: Answer) -> dict[int, Chip]:
+    """Satellite pictures of the places, by rank; none where the build kept none."""
+    if answer.build != geo.index.manifest.build:  # another build took over meanwhile
+        return {}
+    chips = {
+        place.rank: chip_at(geo.index, place.row, place.refined_lonlat_deg)
+        for place in answer.candidates[:MOST_CHIPS]
+    }
+    return {rank: chip for rank, chip in chips.items() if chip is not None}
+
+
+def describe_photos(photos: Sequence[Upload], answer: Answer | None = None) -> list[PhotoFacts]:
+    """What the files of the photos say, beside the best guess where there is one."""
+    best = None
+    if answer is not None and answer.candidates:
+        best = shown_lonlat_deg(answer.candidates[0])
+    facts = []
+    for upload in photos:
+        tags = read_tags(io.BytesIO(upload.content))
+        gps = tags.lonlat_deg if tags else None
+        facts.append(
+            PhotoFacts(
+                name=upload.name,
+                size_bytes=len(upload.content),
+                size_px=tags.size_px if tags else None,
+                gps_lonlat_deg=gps,
+                heading_deg=tags.heading_deg if tags else None,
+                captured_at=tags.captured_at if tags else None,
+                from_best_m=float(haversine_m(gps, best)) if gps and best else None,
+            )
+        )
+    return facts
+
+
+def preview_uri(upload: Upload) -> str:
+    """A picture of an upload, upright and without metadata, as a data: address."""
+    photo = open_photo(upload.content, name=upload.name)
+    return jpeg_uri(photo.rgb, PREVIEW_PX)

@@ -16,9 +16,9 @@ import gradio as gr
 from app.engine.limits import KEPT_SECONDS
 from app.examples import MOST_EXAMPLES, Sample, thumbnail_jpeg
 from app.http.gradio_endpoints import add_endpoints
+from app.options import TileSource, tiles_of
 from app.page.handlers import Desk
 from app.views.templates import render
-from app.views.tiles import TileSource, tiles_of
 from indexer.probability.claims import RADII_M
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def build_page(
         gr.HTML(
             render(
                 "shell.html",
-                names=engine.names(),
+                names=engine.indexes.names(),
                 start=start,
                 thumbnails=[thumbnail_jpeg(sample.photo) for sample in samples],
                 synthetic=all(sample.synthetic for sample in samples),

@@ -1,17 +1,20 @@
-"""Cards of the ranked places, of a cell, and of a verdict with its plot."""
+"""Cards of the ranked places, of a cell, of photo files, and of a verdict with its plot.
+
+What a photo's tags say is told and never used.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from app.views.pictures import ChipPicture
 from app.views.templates import render
 from indexer.probability.verdicts import CANNOT_TELL, CONSISTENT, OUTSIDE, UNLIKELY, Verdict
 from indexer.search.answer import NOT_IN_INDEX, Answer
+from indexer.search.ground_picture import Chip
 
 _TONES = {CONSISTENT: "good", UNLIKELY: "bad", CANNOT_TELL: "open", OUTSIDE: "open"}
 _TITLES = {
@@ -87,7 +90,7 @@ def places_html(
     answer: Answer,
     seconds: float,
     standing_warnings: tuple[str, ...] = (),
-    chips: Mapping[int, ChipPicture] | None = None,
+    chips: Mapping[int, Chip] | None = None,
 ) -> str:
     """An answer: the best guess, and the ranked list.
 
@@ -125,7 +128,7 @@ class CellFacts:
     """Among all cells, 1 for the best."""
     cells: int
     """How many there are."""
-    chip: ChipPicture | None
+    chip: Chip | None
 
 
 def cell_html(facts: CellFacts) -> str:
@@ -136,3 +139,30 @@ def cell_html(facts: CellFacts) -> str:
 def outside_html(lon_deg: float, lat_deg: float) -> str:
     """What is said of a point that no cell holds."""
     return render("cell.html", facts=None, lonlat_deg=(lon_deg, lat_deg))
+
+
+@dataclass(frozen=True)
+class PhotoFacts:
+    """One photo file."""
+
+    name: str
+    size_bytes: int
+    size_px: tuple[int, int] | None
+    """Width and height as stored; None where they cannot be read."""
+    gps_lonlat_deg: tuple[float, float] | None
+    """What its EXIF tags disclose."""
+    heading_deg: float | None
+    captured_at: str | None
+    """When the camera says it was taken, ISO 8601."""
+    from_best_m: float | None = None
+    """From there to the best guess."""
+
+
+def facts_html(photos: Sequence[PhotoFacts]) -> str:
+    """A note for each photo that carries coordinates, and the facts of all, folded away."""
+    return render("facts.html", photos=photos)
+
+
+def comparison_html(first: str, second: str, cosine: float) -> str:
+    """How alike two photos are to the model."""
+    return render("comparison.html", first=first, second=second, cosine=cosine)

@@ -49,7 +49,8 @@ def answer_csv(answer: Answer) -> str:
             [c.rank, f"{lat_deg:.7f}", f"{lon_deg:.7f}", likely]
             + [f"{v:.6f}" for v in (c.score, c.rs_score, c.location_score)]
             + [f"{c.spread_m:.1f}", c.merged_cells, c.h3_cell]
-            + [f"{c.lat_deg:.7f}", f"{c.lon_deg:.7f}", *map(_plain, _origin(answer))]
+            + [f"{c.lat_deg:.7f}", f"{c.lon_deg:.7f}"]
+            + [_plain(name) for name in (answer.index, answer.build, answer.model)]
         )
     return buffer.getvalue()
 
@@ -61,10 +62,6 @@ def answer_kml(answer: Answer) -> str:
         (level, polygons_of(answer.region(level).to_geojson()["geometry"])) for level in levels
     ]
     return render("answer.kml", answer=answer, regions=regions)
-
-
-def _origin(answer: Answer) -> tuple[str, str, str]:
-    return answer.index, answer.build, answer.model
 
 
 def _plain(value: str) -> str:

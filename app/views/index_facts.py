@@ -40,11 +40,11 @@ class IndexFacts:
             name=geo.index.name,
             build=geo.index.manifest.build,
             cells=geo.index.manifest.cells_indexed,
-            model=geo.model_name,
-            model_licence=geo.model_licence,
-            trained=geo.trained,
-            attribution=geo.attribution,
-            warnings=tuple(geo.warnings),
+            model=geo.index.manifest.model.name,
+            model_licence=geo.index.manifest.model.licence,
+            trained=geo.index.manifest.model.trained,
+            attribution=geo.space.attribution,
+            warnings=tuple(geo.space.warnings),
         )
 
     @property

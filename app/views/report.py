@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.views.pictures import ChipPicture
 from app.views.templates import render
 from app.views.wording import distance, share, shown_lonlat_deg
 from indexer.search.answer import Answer
+from indexer.search.ground_picture import Chip
 
 _WIDTH, _HEIGHT, _PAD = 720, 460, 26
 _M_PER_DEG = 111_195.0
@@ -21,48 +21,46 @@ _LEAST_SPAN_M = 800.0
 _ROUND_M = [n * 10**power for power in range(1, 7) for n in (1, 2, 5)]
 
 
-@dataclass(frozen=True)
-class ReportParts:
-    """What a report is made of."""
+def report_html(
+    answer: Answer,
+    *,
+    outline: dict[str, Any],
+    photos: Sequence[str],
+    chips: Mapping[int, Chip],
+    imagery_licence: str,
+    imagery_dates: str,
+    made_utc: str,
+) -> str:
+    """A whole HTML document without scripts and without addresses that anything is loaded from.
 
-    answer: Answer
-    outline: dict[str, Any]
-    """GeoJSON geometry of the index."""
-    photos: Sequence[str]
-    """data: addresses of the photos, without metadata."""
-    chips: Mapping[int, ChipPicture]
-    """By rank."""
-    imagery_licence: str
-    imagery_dates: str
-    made_utc: str
-
-
-def report_html(parts: ReportParts) -> str:
-    """A whole HTML document without scripts and without addresses that anything is loaded from."""
-    answer = parts.answer
+    Args:
+        answer: What is reported.
+        outline: GeoJSON geometry of the index.
+        photos: data: addresses of the photos, without metadata.
+        chips: Satellite pictures by rank.
+        imagery_licence: What the imagery may be used for.
+        imagery_dates: Days of the imagery.
+        made_utc: When the report was made.
+    """
     levels = sorted((region["level"] for region in answer.regions), reverse=True)
     belief = [f"{share(c.probability)} within {distance(c.radius_m)}" for c in answer.confidence]
     belief += [f"{r['level']:.0%} region: {r['km2']:,.1f} km²" for r in answer.regions]
     return render(
         "report.html",
-        parts=parts,
+        answer=answer,
+        photos=photos,
+        chips=chips,
+        imagery_licence=imagery_licence,
+        imagery_dates=imagery_dates,
+        made_utc=made_utc,
         belief=belief,
-        pictures=any(candidate.rank in parts.chips for candidate in answer.candidates),
+        pictures=any(candidate.rank in chips for candidate in answer.candidates),
         map=AnswerMap.of(
-            parts.outline,
+            outline,
             [answer.region(level).to_geojson() for level in levels],
-            [Pin(c.rank, *shown_lonlat_deg(c)) for c in answer.candidates],
+            {c.rank: shown_lonlat_deg(c) for c in answer.candidates},
         ),
     )
-
-
-@dataclass(frozen=True)
-class Pin:
-    """A numbered place."""
-
-    rank: int
-    lon_deg: float
-    lat_deg: float
 
 
 @dataclass(frozen=True)
@@ -100,16 +98,19 @@ class AnswerMap:
 
     @classmethod
     def of(
-        cls, outline: dict[str, Any], regions: list[dict[str, Any]], pins: list[Pin]
+        cls,
+        outline: dict[str, Any],
+        regions: list[dict[str, Any]],
+        pins: Mapping[int, tuple[float, float]],
     ) -> AnswerMap:
         """The drawing.
 
         Args:
             outline: GeoJSON geometry.
             regions: GeoJSON Features with the property ``level``, the largest first.
-            pins: the places.
+            pins: rank to longitude, latitude of the places.
         """
-        view = _view_of(regions, pins)
+        view = _view_of(regions, [*pins.values()])
         per_m = view.per_deg[1] / _M_PER_DEG
         scale_m = max((m for m in _ROUND_M if m * per_m <= _WIDTH / 4), default=_ROUND_M[0])
         return cls(
@@ -117,18 +118,14 @@ class AnswerMap:
             regions=[
                 (round(100 * f["properties"]["level"]), _path(f["geometry"], view)) for f in regions
             ],
-            pins=[
-                (pin.rank, view.xy(pin.lon_deg, pin.lat_deg))
-                for pin in sorted(pins, key=lambda pin: -pin.rank)
-            ],
+            pins=[(rank, view.xy(*pins[rank])) for rank in sorted(pins, reverse=True)],
             scale_m=scale_m,
             scale_px=scale_m * per_m,
         )
 
 
-def _view_of(regions: list[dict[str, Any]], pins: list[Pin]) -> _View:
+def _view_of(regions: list[dict[str, Any]], points: list[tuple[float, float]]) -> _View:
     """What shows every place and the smallest region, with a margin."""
-    points = [(pin.lon_deg, pin.lat_deg) for pin in pins]
     for feature in regions[-1:]:
         points += [p for ring in _rings(feature["geometry"]) for p in ring]
     lons, lats = [p[0] for p in points] or [0.0], [p[1] for p in points] or [0.0]

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import base64
+import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app.views import wording
 from gair.templates import environment
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 _HERE = Path(__file__).parent
 
@@ -14,6 +19,22 @@ _HERE = Path(__file__).parent
 def data_uri(jpeg: bytes) -> str:
     """A JPEG file as a data: address."""
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+
+
+def jpeg_uri(image: Image.Image, most_px: int | None = None, quality: int = 86) -> str:
+    """A picture as a data: address, without any metadata.
+
+    Args:
+        image: RGB.
+        most_px: longest side; larger pictures are made smaller.
+        quality: of the JPEG.
+    """
+    if most_px is not None and max(image.size) > most_px:
+        image = image.copy()
+        image.thumbnail((most_px, most_px))
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=quality, exif=b"")
+    return data_uri(buffer.getvalue())
 
 
 def _xml(value: str) -> str:
@@ -29,6 +50,7 @@ ENVIRONMENT = environment(
         "counted": wording.counted,
         "data_uri": data_uri,
         "distance": wording.distance,
+        "jpeg_uri": jpeg_uri,
         "lonlat_deg": wording.shown_lonlat_deg,
         "radius": wording.radius,
         "sentence": wording.sentence,

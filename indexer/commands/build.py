@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from indexer.build.build import BuildReport
     from indexer.build.engine import Engine
     from indexer.imagery.source import ImagerySource
-    from indexer.regions.region import Region
 
 _DISTRICT = "district"
 _MERGE_EPILOG = """\
@@ -151,19 +150,31 @@ def add(commands: Any) -> None:  # noqa: ANN401
 def run(options: Build) -> int:
     """Build an index and say what was made."""
     from indexer.index.storage import check_name
+    from indexer.regions.region import Region
 
     quiet = options.build.quiet
     region = options.area.chosen(options.name)
     with options.pixels.opened(region, quiet=quiet or options.dry_run) as (imagery, reopen):
         engine = options.engine_of(reopen)
         if region is None:
-            region = _whole(Path(options.pixels.imagery).stem, imagery.coverage)
+            region = Region(Path(options.pixels.imagery).stem, imagery.coverage, attribution="")
         name = check_name(region.name if options.name is None else options.name)
         from indexer.build.build import build_index
+        from indexer.build.plan import estimate
 
         model = _model(options).to(_device(options.device))
+        # As it can be opened from any folder.
+        file = Path(options.model)
+        model_source = str(file.resolve()) if file.exists() else options.model
         if options.dry_run or not quiet:
-            lines = _estimate(options.build, region, imagery, model)
+            lines = estimate(
+                region,
+                imagery,
+                model,
+                resolution=options.build.resolution,
+                keep_token_maps=options.build.keep_token_maps,
+                precision=options.build.precision,
+            ).lines
             if options.dry_run:
                 print("\n".join(lines))
                 return 0
@@ -176,7 +187,7 @@ def run(options: Build) -> int:
                 model,
                 options.out,
                 options=options.build,
-                model_source=_source_from_anywhere(options.model),
+                model_source=model_source,
                 engine=engine,
             )
         except (GairError, KeyboardInterrupt) as error:
@@ -266,27 +277,6 @@ def _model(options: Build) -> Gair:
     return Gair.from_pretrained(options.model)
 
 
-def _estimate(
-    options: BuildOptions, region: Region, imagery: ImagerySource, model: Gair
-) -> list[str]:
-    from indexer.build.plan import estimate
-
-    return estimate(
-        region,
-        imagery,
-        model,
-        resolution=options.resolution,
-        keep_token_maps=options.keep_token_maps,
-        precision=options.precision,
-    ).lines
-
-
-def _whole(name: str, coverage: Any) -> Region:  # noqa: ANN401
-    from indexer.regions.region import Region
-
-    return Region(name=name, geometry=coverage, attribution="")
-
-
 def _device(wanted: str) -> str:
     """The one place that decides where a command computes."""
     import torch
@@ -300,8 +290,3 @@ def _device(wanted: str) -> str:
             f"cannot compute on --device {wanted!r} here: leave it out, or pass cpu"
         ) from error
     return wanted
-
-
-def _source_from_anywhere(model: str) -> str:
-    """A model's source as it can be opened from any folder."""
-    return str(Path(model).resolve()) if Path(model).exists() else model

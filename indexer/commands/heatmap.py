@@ -68,14 +68,10 @@ def run(options: HeatmapOptions) -> int:
 
     out = options.out
     check_suffix(out)
-    raster = out.suffix.lower() in (".tif", ".tiff")
-    if options.spacing_m is not None and not raster:
+    if options.spacing_m is not None and out.suffix.lower() not in (".tif", ".tiff"):
         raise UsageError(f"--spacing-m is for a GeoTIFF, and {str(out)!r} is none: leave it out")
     heat = options.geolocator().heatmap(list(options.photos), of=options.of, level=options.level)
-    if raster:
-        heat.write_geotiff(out, options.spacing_m)
-    else:
-        heat.write(out)
+    heat.write(out, spacing_m=options.spacing_m)
     region = None if heat.region is None else heat.region.summary()
     lon_deg, lat_deg = (float(v) for v in heat.cells.lonlat_deg[heat.best_row])
     best = {

@@ -16,9 +16,10 @@ from indexer.evaluate.probabilities import LEVELS
 from indexer.evaluate.summary import blind_numbers, method_numbers
 from indexer.evaluate.task import Task
 from indexer.probability.posterior import ScoreWeights
+from indexer.search.token_reader import TokenReader
 
 if TYPE_CHECKING:
-    from indexer.search.space import SearchSpace
+    pass
 
 Numbers = dict[str, Any]
 
@@ -49,7 +50,8 @@ def judge_methods(task: Task) -> tuple[dict[str, Outcomes], dict[str, str]]:
         if index.tokens is None:
             missing[mode] = NO_TOKEN_MAPS
             continue
-        z = _localized(space, mode)
+        reader = TokenReader(space.index, space.model, mode=mode)  # type: ignore[arg-type]
+        z = np.nan_to_num(reader.localized(space.index.cells.lonlat_deg), nan=-1.0)
         outcomes |= _judged(task, {mode: answer.bare}, lambda s, z=z: s @ z.T)  # type: ignore[misc]
     if space.calibration is None:
         missing[DENSITY] = CALIBRATE_FIRST
@@ -76,14 +78,6 @@ def _judged(
 def other_modes(query_mode: str) -> list[str]:
     """The modes of reading a token map that an index is compared with."""
     return [mode for mode in OTHER_MODES if mode != query_mode]
-
-
-def _localized(space: SearchSpace, mode: str) -> Vectors:
-    from indexer.search.token_reader import localized
-
-    index = space.index
-    z = localized(index, space.model, index.cells.lonlat_deg, mode)  # type: ignore[arg-type]
-    return np.nan_to_num(z, nan=-1.0)
 
 
 def rankings_of(task: Task) -> tuple[Ranking, Ranking, Ranking]:

@@ -50,6 +50,11 @@ class CellRows:
         """Some of them, in the order of ``rows``."""
         return CellRows(self.h3[rows], self.lonlat_deg[rows], self.area_m2[rows], self.frame[rows])
 
+    def rows_of(self, ids: Ids) -> Ints:
+        """(Q,) the row of each cell of an index, whose ids ascend; -1 for one that is not there."""
+        row = np.minimum(np.searchsorted(self.h3, ids), len(self.h3) - 1)
+        return np.where(self.h3[row] == ids, row, -1)
+
 
 @dataclass(frozen=True)
 class FrameRows:

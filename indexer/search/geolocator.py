@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 import numpy as np
 import numpy.typing as npt
 
-from gair.arrays import Ints
 from gair.errors import IndexMismatchError, ModelError, UsageError
 from gair.photos.photo import Photo, open_photo
 from gair.preprocess import street_view_pixels
@@ -19,14 +18,12 @@ from indexer.index.index import Index, find_index, open_index
 from indexer.index.milvus import with_store
 from indexer.probability.calibration import load_calibration
 from indexer.probability.verdicts import Verdict, verify_claim
-from indexer.regions.cell_field import CellField
 from indexer.search.answer import NOT_IN_INDEX_CLAIM, Answer
 from indexer.search.query import Query, QueryFields
 from indexer.search.ranking import Draft, draft_of, finished
 from indexer.search.scored import Scored, Seen, cell_posterior, membership_of, posteriors
 from indexer.search.shortlist import shortlist_draft
 from indexer.search.space import SearchSpace
-from indexer.search.token_reader import TokenReader
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -66,34 +63,11 @@ class Geolocator:
             )
         calibration = load_calibration(index.path.parent, index.manifest.build, fingerprint)
         self.space = SearchSpace(index, model, calibration)
-        """Its cells with all that a search asks of them."""
+        """Its cells with all that a search asks of them, its warnings and its attribution."""
         self.index = index
         self.model = model
         self.calibration = calibration
         """How far answers can be believed; None where that was not measured."""
-        self.merge_radius_m = self.space.merge_radius_m
-        """Closer cells are one place."""
-        self.model_name, self.model_licence = self.space.model_name, self.space.model_licence
-        self.trained = record.trained
-        """False when the model's weights are random."""
-        self.attribution = self.space.attribution
-        """What the imagery and the region ask to be shown."""
-        self.warnings = self.space.warnings
-        """What to know before believing an answer."""
-
-    @property
-    def field(self) -> CellField:
-        """The index's cells as points and areas."""
-        return self.space.field
-
-    @property
-    def reader(self) -> TokenReader | None:
-        """What reads the index between its cells; None where it keeps no token maps."""
-        return self.space.reader
-
-    def cell_row(self, lonlat_deg: npt.ArrayLike) -> Ints:
-        """The row of the cell that contains each of (Q, 2) points; -1 outside the index."""
-        return self.space.cell_row(lonlat_deg)
 
     @classmethod
     def open(
@@ -143,7 +117,8 @@ class Geolocator:
             vectors.append(encoded.float().cpu().numpy())
         s = np.concatenate(vectors)
         if not np.isfinite(s).all():
-            raise ModelError(f"model {self.model_name} gave vectors that are not finite: reload it")
+            name = self.index.manifest.model.name
+            raise ModelError(f"model {name} gave vectors that are not finite: reload it")
         return s
 
     @overload

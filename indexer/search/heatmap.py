@@ -82,8 +82,16 @@ class HeatMap:
         """What the values are."""
         return UNITS[self.what]
 
-    def write(self, path: str | Path) -> None:
+    def write(
+        self, path: str | Path, *, spacing_m: float | None = None, points: bool | None = None
+    ) -> None:
         """Write a picture (.png), a raster (.tif, .tiff) or GeoJSON (.geojson, .json).
+
+        Args:
+            path: where to.
+            spacing_m: of a raster; see :func:`indexer.search.heatmap.geotiff`.
+            points: of GeoJSON, centres instead of outlines; if not given, for more than
+                :data:`MOST_POLYGONS` cells.
 
         Raises:
             UsageError: the name ends otherwise.
@@ -93,31 +101,14 @@ class HeatMap:
         check_suffix(target)
         suffix = target.suffix.lower()
         if suffix == ".png":
-            self.write_png(target)
+            content = picture(self)
         elif suffix in (".tif", ".tiff"):
-            self.write_geotiff(target)
+            content = geotiff(self, spacing_m)
         else:
-            self.write_geojson(target)
-
-    def write_png(self, path: str | Path) -> None:
-        """Write a picture with axes, colour bar, scale bar, region, best cell and attribution."""
-        write_whole(Path(path), picture(self))
-
-    def write_geotiff(self, path: str | Path, spacing_m: float | None = None) -> None:
-        """Write a raster in EPSG:3857; see :func:`indexer.search.heatmap.geotiff`."""
-        write_whole(Path(path), geotiff(self, spacing_m))
-
-    def write_geojson(self, path: str | Path, *, points: bool | None = None) -> None:
-        """Write a FeatureCollection with a feature a cell.
-
-        Args:
-            path: where to.
-            points: centres instead of outlines; if not given, for more than
-                :data:`MOST_POLYGONS` cells.
-        """
-        shown = len(self.cells) > MOST_POLYGONS if points is None else points
-        text = json.dumps(self.to_geojson(points=shown), separators=(",", ":"), allow_nan=False)
-        write_whole(Path(path), text.encode())
+            shown = len(self.cells) > MOST_POLYGONS if points is None else points
+            document = self.to_geojson(points=shown)
+            content = json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
+        write_whole(target, content)
 
     def to_geojson(self, *, points: bool = False) -> dict[str, Any]:
         """The map as a FeatureCollection.
@@ -126,7 +117,11 @@ class HeatMap:
         collection has further members: ``title``, ``what``, ``units``, ``note``, ``best_h3``,
         ``region`` (a Feature, or null) and the credits.
         """
-        geometries = self._points() if points else self._polygons()
+        if points:
+            centres = np.round(self.cells.lonlat_deg, DECIMALS).tolist()
+            geometries = [{"type": "Point", "coordinates": centre} for centre in centres]
+        else:
+            geometries = self._polygons()
         features = [
             {
                 "type": "Feature",
@@ -152,10 +147,6 @@ class HeatMap:
             **self.credits,
             "features": features,
         }
-
-    def _points(self) -> list[dict[str, Any]]:
-        centres = np.round(self.cells.lonlat_deg, DECIMALS).tolist()
-        return [{"type": "Point", "coordinates": centre} for centre in centres]
 
     def _polygons(self) -> list[dict[str, Any]]:
         polygons = []
@@ -256,7 +247,7 @@ def _encoded(heat: HeatMap, values: npt.NDArray[np.float32], transform: Any) -> 
 
 
 def picture(heat: HeatMap) -> bytes:
-    """The bytes of a PNG, 1200 pixels wide."""
+    """The bytes of a PNG, 1200 pixels wide, with axes, scale, region, best cell and credits."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure

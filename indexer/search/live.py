@@ -83,14 +83,14 @@ class LiveGeolocator:
                     return self._serving
 
     def _look(self, serving: Geolocator | None) -> _Seen:
+        current = stamp_of(self._folder / CURRENT_FILE)
         if serving is None:
-            return _Seen(stamp_of(self._folder / CURRENT_FILE), None)
-        build = serving.index.manifest.build
-        return _Seen(
-            stamp_of(self._folder / CURRENT_FILE), stamp_of(calibration_path(self._folder, build))
-        )
+            return _Seen(current, None)
+        path = calibration_path(self._folder, serving.index.manifest.build)
+        return _Seen(current, stamp_of(path))
 
     def _open_and_release(self, seen: _Seen) -> None:
+        # Two frames: whoever waits for the lock may rely on the old build being let go of.
         try:
             self._open(seen)
         finally:
@@ -127,8 +127,8 @@ class LiveGeolocator:
 def _warm(geolocator: Geolocator) -> None:
     """Do what the first request would do, while others still serve."""
     if geolocator.index.shortlists is None:
-        geolocator.space.discs(geolocator.merge_radius_m)
-        _ = geolocator.reader
+        geolocator.space.discs(geolocator.space.merge_radius_m)
+        _ = geolocator.space.reader
     elif geolocator.calibration is not None:
         _ = geolocator.space.sample
 

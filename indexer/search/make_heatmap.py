@@ -58,6 +58,12 @@ def make_heatmap(
             values[~np.isfinite(prior.log_weight)] = np.nan
         best_row = int(np.nanargmax(values))
     photos = ", ".join(photo.name for photo in scored.photos)
+    manifest = space.index.manifest
+    notes = [*manifest.warnings]
+    if what == "score":
+        notes.append(UNCALIBRATED)
+    if prior is not None:
+        notes.append(f"prior: {prior.description}")
     return HeatMap(
         values=values.astype(np.float32),
         what=what,
@@ -65,8 +71,14 @@ def make_heatmap(
         title=f"{photos} in {space.index.name}",
         best_row=best_row,
         region=region,
-        note="; ".join(_notes(space, what, prior)),
-        credits=_credits(space),
+        note="; ".join(notes),
+        credits={
+            "index": space.index.name,
+            "build": manifest.build,
+            "model": manifest.model.name,
+            "model_licence": manifest.model.licence,
+            "attribution": space.attribution,
+        },
     )
 
 
@@ -92,22 +104,3 @@ def _cosines(scored: Scored, what: What) -> Floats:
     if what == "score":
         return np.asarray((rs + location) / 2)
     return np.asarray(rs if what == "imagery" else location)
-
-
-def _notes(space: SearchSpace, what: What, prior: Prior | None) -> list[str]:
-    texts = [*space.index.manifest.warnings]
-    if what == "score":
-        texts.append(UNCALIBRATED)
-    if prior is not None:
-        texts.append(f"prior: {prior.description}")
-    return texts
-
-
-def _credits(space: SearchSpace) -> dict[str, str]:
-    return {
-        "index": space.index.name,
-        "build": space.index.manifest.build,
-        "model": space.model_name,
-        "model_licence": space.model_licence,
-        "attribution": space.attribution,
-    }

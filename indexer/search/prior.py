@@ -86,7 +86,11 @@ def build_prior(
             if weight is not None:
                 log_weight += _log_weight(sql, weight, log_weight > -np.inf, said)
             said += [f"{k} has no row for {n:,} cells" for k, n in sql.without_row.items() if n]
-    return _checked(log_weight, said)
+    left = int(np.isfinite(log_weight).sum())
+    words = "; ".join(said) or "nothing is known beforehand"
+    if not left:
+        raise UsageError(f"no cell of {len(log_weight):,} is left ({words}): loosen it")
+    return Prior(log_weight, f"{left:,} of {len(log_weight):,} cells: {words}")
 
 
 def _area(within: Within) -> tuple[Polygon | MultiPolygon, str]:
@@ -131,14 +135,6 @@ def _log_weight(sql: CellSql, weight: str, kept: Bools, said: list[str]) -> Floa
     largest = values.max()
     with np.errstate(divide="ignore"):
         return np.log(values / largest) if largest > 0 else np.full(len(values), -np.inf)
-
-
-def _checked(log_weight: Floats, said: list[str]) -> Prior:
-    left = int(np.isfinite(log_weight).sum())
-    words = "; ".join(said) or "nothing is known beforehand"
-    if not left:
-        raise UsageError(f"no cell of {len(log_weight):,} is left ({words}): loosen it")
-    return Prior(log_weight, f"{left:,} of {len(log_weight):,} cells: {words}")
 
 
 def _one_line(text: str) -> str:

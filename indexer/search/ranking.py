@@ -192,6 +192,7 @@ def _apart_m(space: SearchSpace, query: Query, likely: bool) -> float:
 
 def _unrefined(space: SearchSpace, scored: Scored, query: Query, weighed: _Weighed) -> Answer:
     rs_weight, location_weight = query.weights(space.calibration)
+    model = space.index.manifest.model
     gps = [photo.gps_lonlat_deg for photo in scored.photos if photo.gps_lonlat_deg is not None]
     return Answer(
         photo=scored.photos[0].name,
@@ -201,9 +202,9 @@ def _unrefined(space: SearchSpace, scored: Scored, query: Query, weighed: _Weigh
         cells_searched=len(space.index.cells),
         rs_weight=rs_weight,
         location_weight=location_weight,
-        model=space.model_name,
-        model_licence=space.model_licence,
-        trained=space.index.manifest.model.trained,
+        model=model.name,
+        model_licence=model.licence,
+        trained=model.trained,
         attribution=space.attribution,
         warnings=_warnings(space, query, scored),
         photo_gps_lonlat_deg=gps[0] if gps else None,

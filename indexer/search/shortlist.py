@@ -126,9 +126,8 @@ def _around(cells: CellRows, best: Ints, near_m: float, wide_m: float) -> Ints:
     # Rings of hexagons around each cell; k rings reach about k cells' distances.
     rings = np.where(np.arange(len(best)) < WIDE, max(near, wide), near).tolist()
     discs = [h3.grid_disk(cells.h3[row], k) for row, k in zip(best, rings, strict=True)]
-    ids = np.unique(np.concatenate(discs)).astype(np.uint64)
-    row = np.minimum(np.searchsorted(cells.h3, ids), len(cells) - 1)
-    return np.asarray(row[cells.h3[row] == ids])
+    rows = cells.rows_of(np.unique(np.concatenate(discs)).astype(np.uint64))
+    return rows[rows >= 0]
 
 
 def _sampled(space: SearchSpace, s: Vectors, taken: Ints, allowed: Bools | None) -> Part:

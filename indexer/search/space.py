@@ -157,10 +157,7 @@ class SearchSpace:
 
     def cell_row(self, lonlat_deg: npt.ArrayLike) -> Ints:
         """The row of the cell that contains each of (Q, 2) points; -1 outside."""
-        ids = cells_at(lonlat_deg, self.index.manifest.h3_resolution)
-        own_ids = self.index.cells.h3  # ascending
-        row = np.minimum(np.searchsorted(own_ids, ids), len(own_ids) - 1)
-        return np.where(own_ids[row] == ids, row, -1)
+        return self.index.cells.rows_of(cells_at(lonlat_deg, self.index.manifest.h3_resolution))
 
     def scores(self, s: Vectors, rows: Ints | None = None) -> tuple[Vectors, Vectors]:
         """Cosines of (P, D) photos with imagery and location: (P, N) each, or (P, n) of ``rows``.
@@ -204,16 +201,6 @@ class SearchSpace:
         own_row, each = self.cell_row(lonlat_deg), self.each_cell(p)
         masses = [claim_mass(each, self.field, lonlat_deg, own_row, r) for r in radii_m]
         return np.stack(masses, axis=1) if masses else np.empty((len(p), 0))
-
-    @property
-    def model_name(self) -> str:
-        """Name of the model."""
-        return self.index.manifest.model.name
-
-    @property
-    def model_licence(self) -> str:
-        """Licence of the model's weights."""
-        return self.index.manifest.model.licence
 
     @property
     def attribution(self) -> str:

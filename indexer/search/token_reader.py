@@ -99,9 +99,7 @@ class TokenReader:
     def indexed(self, lonlat_deg: npt.ArrayLike) -> npt.NDArray[np.bool_]:
         """Which of (Q, 2) points lie in a cell of the index: there is imagery."""
         ids = cells_at(lonlat_deg, self.index.manifest.h3_resolution)
-        own_ids = self.index.cells.h3  # ascending
-        row = np.minimum(np.searchsorted(own_ids, ids), len(own_ids) - 1)
-        return np.asarray(own_ids[row] == ids)
+        return np.asarray(self.index.cells.rows_of(ids) >= 0)
 
     def frames(self, lonlat_deg: npt.ArrayLike) -> tuple[Ints, Floats]:
         """Where each of (Q, 2) points is read.
@@ -236,14 +234,3 @@ class TokenReader:
             return torch.nn.functional.normalize(self.model.inr.blend(token_map, xy), dim=-1)
         mode = "mean" if self.mode == "frame" else self.mode
         return self.model.localize(token_map, xy, mode=mode, form="general")
-
-
-def localized(
-    index: Index, model: Gair, lonlat_deg: npt.ArrayLike, mode: ReadMode = "nili"
-) -> Vectors:
-    """The vectors z of any (Q, 2) points of an index: (Q, D), NaN where no frame holds one.
-
-    Raises:
-        SearchIndexError: the index has no token maps.
-    """
-    return TokenReader(index, model, mode=mode).localized(lonlat_deg)

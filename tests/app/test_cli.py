@@ -15,8 +15,7 @@ import pytest
 from app_pages import free_port
 
 from app.cli import build_parser, main, read_options
-from app.options import Credentials, ServerOptions, is_loopback
-from app.views.tiles import TileSource
+from app.options import Credentials, ServerOptions, TileSource, is_loopback
 from gair.errors import UsageError
 
 TILES = "https://tiles.example.org/{z}/{x}/{y}.png"

@@ -124,7 +124,7 @@ def test_with_calibration_photos_the_index_is_calibrated_once(
     assert geolocator.calibration is not None
     held = re.search(r"held the truth of (\d) of 6", said)
     assert held is not None
-    rows = geolocator.cell_row([sample.lonlat_deg or () for sample in read_samples(city)])
+    rows = geolocator.space.cell_row([sample.lonlat_deg or () for sample in read_samples(city)])
     answers = geolocator.search([sample.photo for sample in read_samples(city)])
     regions = [answer.region(0.9).rows for answer in answers]
     assert int(held[1]) == sum(row in region for row, region in zip(rows, regions, strict=True))

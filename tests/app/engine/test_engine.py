@@ -46,7 +46,7 @@ def jpeg(seed: int) -> bytes:
 
 def slowly(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, list[int]]:
     """Hold the encoder until the event is set; the list gets the size of each batch."""
-    geo, go, sizes = engine.geo("toy"), threading.Event(), []
+    geo, go, sizes = engine.indexes.get("toy"), threading.Event(), []
     seen = geo.seen
 
     def wait_and_score(photos: Any) -> Any:
@@ -78,7 +78,7 @@ def test_answers_are_those_of_the_index(engine: Engine, tiny_index: Path) -> Non
     assert engine.compare("toy", one, one) == pytest.approx(1, abs=1e-5)
     s = geo.scored([one, two])
     assert engine.compare("toy", one, two) == pytest.approx((s[0].s @ s[1].s.T).item(), abs=1e-5)
-    assert engine.names() == ["toy"]
+    assert engine.indexes.names() == ["toy"]
 
 
 def test_photos_that_wait_pass_the_encoder_together(
@@ -121,7 +121,7 @@ def test_an_index_with_shortlists_is_searched_by_them(
 ) -> None:
     with_lists(wide_build(city_tif, tmp_path), tmp_path / "lists", "ivf-sq8", 400)
     engine = Engine.open(tmp_path)
-    geo, one = engine.geo("lists"), jpeg(1)
+    geo, one = engine.indexes.get("lists"), jpeg(1)
     expected = geo.search(one)
     scored: list[int] = []
     scores = type(geo.index.rs).scores
@@ -153,16 +153,16 @@ def test_too_many_questions_and_too_much_time_are_refused(
     go, _ = slowly(engine, monkeypatch)
     with ThreadPoolExecutor(2) as pool:
         futures = [pool.submit(engine.search, "toy", [jpeg(n)]) for n in (40, 41)]
-        wait_for(lambda: engine.load.inside == 2)
+        wait_for(lambda: engine.admission.load.inside == 2)
         with pytest.raises(BusyError, match="2 questions wait already"):
             engine.search("toy", [jpeg(42)])
         for future in futures:
             with pytest.raises(UnavailableError, match="within 1 s"):
                 future.result()
     go.set()
-    engine._admission._timeout_s = 20
+    engine.admission._timeout_s = 20
     assert engine.search("toy", [jpeg(42)]).candidates
-    load = engine.load
+    load = engine.admission.load
     assert (load.inside, load.answered, load.refused) == (0, 1, 1)
     engine.close()
     with pytest.raises(UnavailableError, match="stopping"):
@@ -176,9 +176,9 @@ def test_what_is_being_answered_when_the_server_stops_is_finished(
     go, _ = slowly(engine, monkeypatch)
     with ThreadPoolExecutor(2) as pool:
         future = pool.submit(engine.search, "toy", [jpeg(43)])
-        wait_for(lambda: engine.load.inside == 1)
+        wait_for(lambda: engine.admission.load.inside == 1)
         closing = pool.submit(engine.close)
-        wait_for(lambda: engine.stopping)
+        wait_for(lambda: engine.admission.closed)
         go.set()
         assert future.result().candidates
         closing.result()

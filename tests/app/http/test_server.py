@@ -16,8 +16,7 @@ import pytest
 from app_pages import RunningPage, running_page, wait_for, write_photos
 
 from app.http.guard import security_headers
-from app.options import ServerOptions
-from app.views.tiles import TileSource
+from app.options import ServerOptions, TileSource
 
 pytestmark = pytest.mark.process
 

@@ -16,7 +16,16 @@ from jinja2 import UndefinedError
 from PIL import Image
 from view_answers import ANSWER, EVIL, FIRST, Page
 
-from app.views.cards import CellFacts, cell_html, outside_html, places_html, verdict_html
+from app.views.cards import (
+    CellFacts,
+    PhotoFacts,
+    cell_html,
+    comparison_html,
+    facts_html,
+    outside_html,
+    places_html,
+    verdict_html,
+)
 from app.views.exports import answer_csv, answer_geojson, answer_kml
 from app.views.index_facts import (
     IndexFacts,
@@ -25,21 +34,15 @@ from app.views.index_facts import (
     imagery_dates,
     standing_warnings_html,
 )
-from app.views.pictures import (
-    ChipPicture,
-    PhotoFacts,
-    comparison_html,
-    facts_html,
-    jpeg_uri,
-)
-from app.views.report import AnswerMap, Pin, ReportParts, report_html
-from app.views.templates import ENVIRONMENT, render
+from app.views.report import AnswerMap, report_html
+from app.views.templates import ENVIRONMENT, jpeg_uri, render
 from app.views.wording import share
 from indexer.probability.verdicts import Verdict
 from indexer.search.answer import NOT_IN_INDEX
+from indexer.search.ground_picture import Chip
 
 SQUARE = {"type": "Polygon", "coordinates": [[[0, 51], [1, 51], [1, 52], [0, 52], [0, 51]]]}
-CHIP = ChipPicture("data:image/jpeg;base64,AAAA", (0.25, 0.5), 640.0)
+CHIP = Chip(Image.new("RGB", (2, 2)), (0.25, 0.5), 640.0)
 VERDICT = Verdict(
     verdict="consistent",
     sentence="The photo is consistent.",
@@ -108,9 +111,15 @@ HOSTILE = dataclasses.replace(
 )
 
 
-def report_of(answer: Any, chips: dict[int, ChipPicture]) -> str:
+def report_of(answer: Any, chips: dict[int, Chip], photo: str = "data:image/jpeg,AAAA") -> str:
     return report_html(
-        ReportParts(answer, SQUARE, [CHIP.uri], chips, EVIL, "2024-03-16", "2026-01-01 00:00")
+        answer,
+        outline=SQUARE,
+        photos=[photo],
+        chips=chips,
+        imagery_licence=EVIL,
+        imagery_dates="2024-03-16",
+        made_utc="2026-01-01 00:00",
     )
 
 
@@ -201,7 +210,7 @@ def test_dates_of_imagery_are_few_or_a_span() -> None:
 
 
 def test_the_drawing_shows_every_place_and_a_scale() -> None:
-    pins = [Pin(1, 0.5, 51.5), Pin(2, 0.6, 51.6)]
+    pins = {1: (0.5, 51.5), 2: (0.6, 51.6)}
     drawing = AnswerMap.of(SQUARE, [FakeRegion().to_geojson()], pins)
     svg = render("report_map.html", map=drawing)
     drawn = ElementTree.fromstring(svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"'))
@@ -211,7 +220,7 @@ def test_the_drawing_shows_every_place_and_a_scale() -> None:
         assert 0 < float(circle.get("cx", "-1")) < 720
         assert 0 < float(circle.get("cy", "-1")) < 460
     assert ">20 km<" in svg
-    assert "<circle" not in render("report_map.html", map=AnswerMap.of(SQUARE, [], []))
+    assert "<circle" not in render("report_map.html", map=AnswerMap.of(SQUARE, [], {}))
 
 
 def test_exports_say_the_same_as_the_answer() -> None:
@@ -243,11 +252,11 @@ def test_every_template_shows_hostile_text_as_text() -> None:
     cell = CellFacts(EVIL, -0.1, 51.5, 0.4, -0.2, 0.1, True, 7, 171, None)
     told = IndexFacts(EVIL, EVIL, 1, EVIL, EVIL, False, EVIL, (EVIL, "untrained " + EVIL))
     views = [
-        report_of(outside, {1: CHIP}),
+        report_of(outside, {1: CHIP}, EVIL),
         verdict_html(dataclasses.replace(VERDICT, sentence=EVIL, note=EVIL), EVIL, (13.4, 52.5)),
         facts_html([facts(name=EVIL, captured_at=EVIL)]),
         comparison_html(EVIL, EVIL, 0.5),
-        places_html(outside, 0.1, (), {1: dataclasses.replace(CHIP, uri=EVIL)}),
+        places_html(outside, 0.1, (), {1: CHIP}),
         cell_html(cell),
         explore_html(index, None),
         facts_line_html(told),

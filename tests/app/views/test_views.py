@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from view_answers import ANSWER, EVIL, FACTS, FIRST, Page
 
+from app.options import TileSource, tiles_of
 from app.views.cards import places_html
 from app.views.index_facts import UNTRAINED, IndexFacts, facts_line_html, standing_warnings_html
 from app.views.map import map_places
 from app.views.templates import render
-from app.views.tiles import TileSource, tiles_of
 from app.views.wording import coordinates, counted, distance
 from indexer.regions.cells import cell_from_hex
 

@@ -84,7 +84,7 @@ def test_candidates_lie_farther_apart_than_the_merge_radius(toy: Geolocator) -> 
     for radius_m in (None, 100.0, 900.0):
         answer = toy.search(photo(1), k=12, merge_radius_m=radius_m)
         points = [(c.lon_deg, c.lat_deg) for c in answer.candidates]
-        limit = toy.merge_radius_m if radius_m is None else radius_m
+        limit = toy.space.merge_radius_m if radius_m is None else radius_m
         assert all(haversine_m(a, b) > limit for a, b in itertools.combinations(points, 2))
         assert all(c.spread_m <= limit for c in answer.candidates)
 
@@ -94,11 +94,11 @@ def test_the_merge_radius_is_a_token_or_one_and_a_half_cells(
 ) -> None:
     # Resolution 9: hexagons of 0.0936 km2 at 51.5 degrees north are 329 m from centre to centre.
     area = toy.index.cells.area_m2.mean()
-    assert toy.merge_radius_m == pytest.approx(1.5 * math.sqrt(area * 2 / math.sqrt(3)))
+    assert toy.space.merge_radius_m == pytest.approx(1.5 * math.sqrt(area * 2 / math.sqrt(3)))
     fine = build_box(city_tif, tmp_path, resolution=12)
     token_m = 2446 * math.cos(math.radians(51.5)) / 12
     opened = Geolocator(open_index(fine.path.parent), tiny_model())
-    assert opened.merge_radius_m == pytest.approx(token_m, rel=1e-3)
+    assert opened.space.merge_radius_m == pytest.approx(token_m, rel=1e-3)
 
 
 def test_more_places_than_there_are(toy: Geolocator) -> None:
@@ -238,7 +238,9 @@ def test_one_changed_weight_is_another_model(toy: Geolocator) -> None:
 
 
 def test_the_manifest_names_the_model_to_load(tiny_index: Path, tmp_path: Path) -> None:
-    assert Geolocator.open("toy", indexes_dir=tiny_index).model_name == "untrained-tiny"
+    assert (
+        Geolocator.open("toy", indexes_dir=tiny_index).index.manifest.model.name == "untrained-tiny"
+    )
     with pytest.raises(ModelError, match="no model at '/gone/model'"):
         Geolocator.open("toy", indexes_dir=tiny_index, model="/gone/model")
 

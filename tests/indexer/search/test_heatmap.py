@@ -152,8 +152,8 @@ def test_geojson_has_a_feature_a_cell(city: HeatMap, tmp_path: Path) -> None:
 
 
 def test_geojson_of_points_is_smaller(city: HeatMap, tmp_path: Path) -> None:
-    city.write_geojson(tmp_path / "outlines.geojson")
-    city.write_geojson(tmp_path / "points.geojson", points=True)
+    city.write(tmp_path / "outlines.geojson")
+    city.write(tmp_path / "points.geojson", points=True)
     sizes = [(tmp_path / f"{kind}.geojson").stat().st_size for kind in ("points", "outlines")]
     assert sizes[0] < 0.6 * sizes[1]
     read = json.loads((tmp_path / "points.geojson").read_text())
@@ -271,7 +271,7 @@ def test_the_map_of_a_cosine_is_that_cosine(geolocator: Geolocator, scored: Scor
         assert heat.best_row == heat.values.argmax()
         assert heat.region is None
         assert heat.credits["build"] == index.manifest.build
-        assert heat.credits["model_licence"] == geolocator.model_licence
+        assert heat.credits["model_licence"] == geolocator.index.manifest.model.licence
 
 
 def test_without_a_calibration_the_posterior_is_scores_and_says_so(
@@ -290,7 +290,7 @@ def test_without_a_calibration_the_posterior_is_scores_and_says_so(
 
 def test_the_map_of_a_posterior(geolocator: Geolocator, scored: Scored, boxes: Path) -> None:
     geolocator.space.calibration = hand_calibration(boxes / "box")
-    cells, field = geolocator.index.cells, geolocator.field
+    cells, field = geolocator.index.cells, geolocator.space.field
     logs = log_likelihood(scored.rs, scored.location, WEIGHTS, field.blur(WEIGHTS.spread_m))
     for prior in (None, build_prior(geolocator.index, where='"row" < 9', weight='"row" + 1')):
         weight = 0.0 if prior is None else prior.log_weight
@@ -302,8 +302,8 @@ def test_the_map_of_a_posterior(geolocator: Geolocator, scored: Scored, boxes: P
         assert heat.region.promised is (prior is None)
         assert heat.region.level == 0.5
         assert heat.region.mass >= 0.5
-        around = geolocator.space.discs(geolocator.merge_radius_m).sums(wanted[None])[0]
-        assert heat.best_row == around.argmax()
+        around = geolocator.space.discs(geolocator.space.merge_radius_m).sums(wanted[None])[0]
+        assert heat.best_row == np.where(wanted > 0, around, 0).argmax()
         assert ("prior: 9 of 23 cells" in heat.note) is (prior is not None)
 
 

@@ -81,7 +81,7 @@ def test_probabilities_equal_a_slow_loop(toy: Geolocator) -> None:
     p = slow_posterior(toy, [photo(1)])
     assert answer.posterior is not None
     np.testing.assert_allclose(answer.posterior, p, rtol=1e-5)
-    masses = [disc_mass(toy, p, row, toy.merge_radius_m) for row in range(len(p))]
+    masses = [disc_mass(toy, p, row, toy.space.merge_radius_m) for row in range(len(p))]
     assert answer.candidates[0].row == int(np.argmax(masses))
     for c in answer.candidates:
         assert c.probability == pytest.approx(masses[c.row], rel=1e-5)
@@ -95,13 +95,13 @@ def test_no_cell_counts_for_two_places(toy: Geolocator) -> None:
     points = [(c.lon_deg, c.lat_deg) for c in toy.search(photo(2), k=8).candidates]
     for number, point in enumerate(points):
         for other in points[:number]:
-            assert haversine_m(point, other) > 2 * toy.merge_radius_m
+            assert haversine_m(point, other) > 2 * toy.space.merge_radius_m
 
 
 def mass_around(toy: Geolocator, p: Floats, point: tuple[float, float], radius_m: float) -> float:
     """Of the cells whose centre is within the radius, and of the one that holds the point."""
     near = haversine_m(np.array(point), toy.index.cells.lonlat_deg) <= radius_m
-    near[toy.cell_row([point])[0]] = True
+    near[toy.space.cell_row([point])[0]] = True
     return float(p[near].sum())
 
 
@@ -253,19 +253,19 @@ def test_refined_points_lie_near_their_cell_and_score_no_less(toy: Geolocator) -
     for c in answer.candidates[:5]:
         assert c.refined_lonlat_deg is not None
         away_m = haversine_m(c.refined_lonlat_deg, (c.lon_deg, c.lat_deg))
-        assert away_m <= 1.5 * toy.field.spacing_m + 1
+        assert away_m <= 1.5 * toy.space.field.spacing_m + 1
     assert all(c.refined_lonlat_deg is None for c in answer.candidates[5:])
 
 
 def looks_like(geo: Geolocator, place: Floats) -> Seen:
     """A photo whose location score has its peak at a place, and falls off in all directions."""
-    assert geo.reader is not None
-    return Seen((open_photo(photo(1)),), geo.reader.locations(place))
+    assert geo.space.reader is not None
+    return Seen((open_photo(photo(1)),), geo.space.reader.locations(place))
 
 
 def check_climbed(geo: Geolocator, answer: Answer, peak: Floats, half_m: float) -> None:
     """Each place moved to the peak or half way to the next place, but for a step of the grid."""
-    assert geo.reader is not None
+    assert geo.space.reader is not None
     points = [c.refined_lonlat_deg for c in answer.candidates]
     assert len(points) == 5
     for n, (candidate, point) in enumerate(zip(answer.candidates, points, strict=True)):
@@ -273,7 +273,7 @@ def check_climbed(geo: Geolocator, answer: Answer, peak: Floats, half_m: float) 
         centre = (candidate.lon_deg, candidate.lat_deg)
         moved_m, to_peak_m = (float(haversine_m(centre, there)) for there in (point, peak))
         assert moved_m <= 1.001 * half_m
-        assert moved_m > min(to_peak_m, half_m) - 0.36 * geo.reader.token_m
+        assert moved_m > min(to_peak_m, half_m) - 0.36 * geo.space.reader.token_m
         for other in points[:n]:
             assert other is not None
             assert haversine_m(point, other) > 1
@@ -287,7 +287,7 @@ def test_places_climb_half_way_to_the_next_one_and_no_farther(
     answer = plain.search(
         looks_like(plain, peak), rs_weight=0, location_weight=1e4, merge_radius_m=merge_radius_m
     )
-    half_m = max(answer.merge_radius_m, plain.field.spacing_m) / 2
+    half_m = max(answer.merge_radius_m, plain.space.field.spacing_m) / 2
     check_climbed(plain, answer, peak, half_m)
 
 
@@ -296,20 +296,20 @@ def test_likely_places_are_two_radii_apart_and_climb_one(tiny_index: Path, tmp_p
     calibrate_by_hand(tmp_path / "toy", weights=ScoreWeights(0.0, 1e5, 0.0))
     toy = Geolocator.open("toy", indexes_dir=tmp_path, model=tiny_model())
     peak = toy.index.cells.lonlat_deg.mean(axis=0)
-    check_climbed(toy, toy.search(looks_like(toy, peak)), peak, toy.merge_radius_m)
+    check_climbed(toy, toy.search(looks_like(toy, peak)), peak, toy.space.merge_radius_m)
 
 
 def slow_mean_place(
     geo: Geolocator, s: Floats, start: Floats, weights: tuple[float, float], radius_m: float
 ) -> Floats:
     """The mean place of (M, D) photos around a start: likelihoods multiply, to the power M^-0.7."""
-    assert geo.reader is not None
-    step_m = geo.reader.token_m / 4
+    assert geo.space.reader is not None
+    step_m = geo.space.reader.token_m / 4
     steps = range(-int(radius_m // step_m), int(radius_m // step_m) + 1)
     offsets = np.array([(x, y) for x in steps for y in steps]) * step_m
     points = moved(start, offsets[np.hypot(*offsets.T) <= radius_m])
-    points = points[geo.reader.indexed(points)]
-    z, e = geo.reader.localized(points), geo.reader.locations(points)
+    points = points[geo.space.reader.indexed(points)]
+    z, e = geo.space.reader.localized(points), geo.space.reader.locations(points)
     total, place = 0.0, np.zeros(2)
     for point, at_z, at_e in zip(points, z.astype(np.float64), e.astype(np.float64), strict=True):
         likelihood = 1.0
@@ -327,9 +327,9 @@ def test_photos_of_one_place_are_refined_together(
 ) -> None:
     geo = toy if calibrated else plain
     seen = Seen.together(geo.seen([photo(n) for n in range(1, photos + 1)]))
-    weights, radius_m = (9.0, 3.0), toy.merge_radius_m  # half of two radii
+    weights, radius_m = (9.0, 3.0), toy.space.merge_radius_m  # half of two radii
     if not calibrated:
-        weights, radius_m = (0.5 / 0.07, 0.5 / 0.07), toy.merge_radius_m / 2
+        weights, radius_m = (0.5 / 0.07, 0.5 / 0.07), toy.space.merge_radius_m / 2
     for c in geo.search(seen, k=3).candidates:
         assert c.refined_lonlat_deg is not None
         centre = np.array([c.lon_deg, c.lat_deg])
@@ -364,7 +364,7 @@ def test_equal_places_go_by_row_in_a_search_and_in_an_evaluation(
     if calibrated:
         calibrate_by_hand(tmp_path / "toy", weights=score_weights)
     geo = alike_cells(tmp_path)
-    cells, radius_m = geo.index.cells.lonlat_deg, geo.merge_radius_m
+    cells, radius_m = geo.index.cells.lonlat_deg, geo.space.merge_radius_m
     level = np.random.default_rng(0).integers(0, 3, len(cells))
     if calibrated:  # all are equally likely: a place has as much mass as there are cells in it
         level[:] = 1
@@ -411,8 +411,10 @@ def test_search_by_name_follows_a_new_calibration(
 def test_verify_asks_with_the_calibrated_posterior(toy: Geolocator) -> None:
     place = toy.search(photo(1)).candidates[0]
     p = slow_posterior(toy, [photo(1)])
-    verdict = toy.verify(photo(1), place.lon_deg, place.lat_deg, toy.merge_radius_m)
-    assert verdict.mass == pytest.approx(disc_mass(toy, p, place.row, toy.merge_radius_m), rel=1e-5)
+    verdict = toy.verify(photo(1), place.lon_deg, place.lat_deg, toy.space.merge_radius_m)
+    assert verdict.mass == pytest.approx(
+        disc_mass(toy, p, place.row, toy.space.merge_radius_m), rel=1e-5
+    )
     both = toy.verify([photo(1), photo(2)], place.lon_deg, place.lat_deg, 500.0)
     assert both.mass == pytest.approx(
         disc_mass(toy, slow_posterior(toy, [photo(1), photo(2)]), place.row, 500.0), rel=1e-4

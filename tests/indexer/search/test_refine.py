@@ -32,7 +32,7 @@ from indexer.search.refine import (
     refine_each,
     square_grid,
 )
-from indexer.search.token_reader import TokenReader, localized
+from indexer.search.token_reader import TokenReader
 
 ROUNDING = 2.0**-11
 """Tokens and stored vectors are both rounded to half precision."""
@@ -82,10 +82,10 @@ def test_at_cell_centres_it_is_the_stored_vector(toy: Index, reader: TokenReader
 @pytest.mark.parametrize("mode", ["nili", "bilinear", "mean"])
 def test_anywhere_it_is_the_definition(toy: Index, mode: QueryMode) -> None:
     places = random_places(toy, 60, seed=1, beyond_deg=0.005)
-    found = localized(toy, tiny_model(), places, mode)
+    z = TokenReader(toy, tiny_model(), mode=mode).localized(places)
     assert toy.tokens is not None
     read = 0
-    for place, vector in zip(places, found, strict=True):
+    for place, vector in zip(places, z, strict=True):
         frame, xy = frame_by_hand(toy, place)
         if frame < 0:
             assert np.isnan(vector).all()

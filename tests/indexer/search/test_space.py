@@ -35,8 +35,8 @@ def sightings(geo: Geolocator, count: int, seed: int) -> tuple[Vectors, Floats]:
     rng = np.random.default_rng(seed)
     cells = geo.index.cells.lonlat_deg
     places = cells[rng.integers(0, len(cells), count)] + rng.uniform(-4e-4, 4e-4, (count, 2))
-    assert geo.reader is not None
-    s = geo.reader.localized(places) + 0.1 * rng.standard_normal((count, 192))
+    assert geo.space.reader is not None
+    s = geo.space.reader.localized(places) + 0.1 * rng.standard_normal((count, 192))
     return (s / np.linalg.norm(s, axis=1, keepdims=True)).astype(np.float32), places
 
 
@@ -122,8 +122,16 @@ def heavy_parts(geo: Geolocator) -> list[weakref.ref[Any]]:
     geo.search([photo(1), photo(2)], same_place=True)
     geo.verify(photo(1), *geo.index.cells.lonlat_deg[0])
     geo.heatmap(photo(1))
-    parts = [geo, geo.space, geo.field, geo.index, geo.index.rs, geo.index.tokens, geo.reader]
-    parts += [geo.space.background(500.0), geo.space.discs(geo.merge_radius_m)]
+    parts = [
+        geo,
+        geo.space,
+        geo.space.field,
+        geo.index,
+        geo.index.rs,
+        geo.index.tokens,
+        geo.space.reader,
+    ]
+    parts += [geo.space.background(500.0), geo.space.discs(geo.space.merge_radius_m)]
     return [weakref.ref(part) for part in parts]
 
 
