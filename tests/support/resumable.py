@@ -79,10 +79,10 @@ def build_argv(city: Path, out: Path, *more: str) -> list[str]:
     return [*argv, *more]
 
 
-def start(argv: Sequence[str]) -> subprocess.Popen[str]:
+def start(argv: Sequence[str], program: Sequence[str] = ("-m", "indexer")) -> subprocess.Popen[str]:
     """The command line in a process of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", "indexer", *argv],
+        [sys.executable, *program, *argv],
         cwd=REPOSITORY,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -92,7 +92,7 @@ def test_photos_that_wait_pass_the_encoder_together(
         wait_for(lambda: sizes)
         for n in range(11, 16):
             futures.append(pool.submit(engine.search, "toy", [Upload(f"{n}.jpg", jpeg(n))]))
-        wait_for(lambda: len(engine._batcher._waiting) == 5)
+        wait_for(lambda: len(engine.encoder._waiting) == 5)
         go.set()
         together = [future.result() for future in futures]
     assert sizes == [1, 5]

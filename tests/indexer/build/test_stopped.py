@@ -48,6 +48,24 @@ class Stopped:
         return {f: h for f, h in snapshot(self.indexes).items() if "/." not in f}
 
 
+HELD_BUILD = """
+import sys, threading
+from indexer.build.engine import UnitWriter
+from indexer.commands.cli import main
+
+write, units = UnitWriter.write, []
+
+def write_one(writer, unit):
+    units.append(unit)
+    if len(units) > 1:
+        threading.Event().wait()
+    write(writer, unit)
+
+UnitWriter.write = write_one
+sys.exit(main())
+"""
+"""The command line, but a build waits for its signal once it has handed over one unit: however busy
+the machine is, it is neither done nor begun only when the signal comes."""
 SIGNALS = {"Ctrl-C": signal.SIGINT, "kill": signal.SIGTERM, "kill -9": signal.SIGKILL}
 
 
@@ -64,17 +82,18 @@ def stopped(
             shutil.copytree(boxes, indexes)
             argv = ["build", "--imagery", str(city_tif), "--model", "untrained:tiny"]
             argv += ["--resolution", "11", "--unit-frames", "3"]
-            started[name] = (indexes, start([*argv, "--name", "box", "--out", str(indexes)]))
+            argv += ["--name", "box", "--out", str(indexes)]
+            started[name] = (indexes, start(argv, program=("-c", HELD_BUILD)))
     finally:
         signal.signal(signal.SIGINT, handler)
     for name, (indexes, process) in started.items():
         wait_for_units(indexes / "box", 1, process)
         process.send_signal(SIGNALS[name])
-    found = {}
+    builds = {}
     for name, (indexes, process) in started.items():
         out, err = process.communicate(timeout=60)
-        found[name] = Stopped(indexes, snapshot(boxes), process.returncode, out, err)
-    return found
+        builds[name] = Stopped(indexes, snapshot(boxes), process.returncode, out, err)
+    return builds
 
 
 @pytest.mark.process
@@ -89,7 +108,7 @@ def test_a_stopped_build_changes_nothing_that_serves_and_says_what_it_keeps(
     assert region.startswith("region city: 16.0 km2, 8,293 cells")
     assert [line.partition(":")[0] for line in estimate[-2:]] == ["disk", "time"]
     done = len(finished_units(build.indexes / "box"))
-    assert done >= 1
+    assert done == 1
     said = rf"interrupted: the index was not changed; {done} of \d+ units are done and kept: the "
     assert re.match(said + "same command goes on from them$", last)
     assert build.serving == build.before

@@ -25,17 +25,17 @@ def fitted(city: ModelCity, count: int, seed: int) -> ScoreWeights:
 
 @pytest.mark.parametrize("seed", range(2))
 def test_the_weights_of_a_city_are_found_again(seed: int) -> None:
-    found = fitted(ModelCity(ScoreWeights(12.0, 5.0, 0.0), seed), 512, 1)
-    assert found.rs_weight == pytest.approx(12, abs=1.2)
-    assert found.location_weight == pytest.approx(5, abs=1.2)
-    assert found.spread_m == 0
+    weights = fitted(ModelCity(ScoreWeights(12.0, 5.0, 0.0), seed), 512, 1)
+    assert weights.rs_weight == pytest.approx(12, abs=1.2)
+    assert weights.location_weight == pytest.approx(5, abs=1.2)
+    assert weights.spread_m == 0
 
 
 def test_the_spread_of_a_city_is_found_again() -> None:
     city = ModelCity(ScoreWeights(14.0, 0.0, 95.0))
-    found = fitted(city, 512, 1)
-    assert found.spread_m == pytest.approx(0.75 * city.field.spacing_m)
-    assert found.rs_weight == pytest.approx(14, abs=1.5)
+    weights = fitted(city, 512, 1)
+    assert weights.spread_m == pytest.approx(0.75 * city.field.spacing_m)
+    assert weights.rs_weight == pytest.approx(14, abs=1.5)
 
 
 def test_a_location_that_tells_nothing_gets_no_weight() -> None:
@@ -44,17 +44,17 @@ def test_a_location_that_tells_nothing_gets_no_weight() -> None:
 
 
 def test_an_imagery_that_tells_nothing_gets_hardly_any_weight() -> None:
-    found = fitted(ModelCity(ScoreWeights(0.0, 12.0, 0.0)), 400, 3)
-    assert found.rs_weight < 1.2
-    assert found.location_weight == pytest.approx(12, abs=1.5)
+    weights = fitted(ModelCity(ScoreWeights(0.0, 12.0, 0.0)), 400, 3)
+    assert weights.rs_weight < 1.2
+    assert weights.location_weight == pytest.approx(12, abs=1.5)
 
 
 def test_scores_that_tell_nothing_leave_the_prior() -> None:
     city = ModelCity(ScoreWeights(1e-6, 0.0, 0.0))
-    found = fitted(city, 400, 1)
-    assert 0 < found.rs_weight < 1
-    assert found.location_weight == 0
-    assert np.isfinite(found.temperature)
+    weights = fitted(city, 400, 1)
+    assert 0 < weights.rs_weight < 1
+    assert weights.location_weight == 0
+    assert np.isfinite(weights.temperature)
 
 
 @pytest.mark.parametrize("multiple", [0.0, 0.75])
@@ -124,26 +124,27 @@ def test_regions_of_fresh_photos_hold_as_often_as_they_say() -> None:
 
 def test_a_calibration_says_what_it_rests_on() -> None:
     city = calibrated_city()
-    found = city.calibration
-    assert found is not None
-    assert found.photos == 900
-    assert found.left_out == {}
-    assert len(found.masses) == found.measured["photos_held_back"] == 900 - 360
-    assert (np.diff(found.masses) >= 0).all()
-    assert found.measured["nll"] < found.measured["nll_chance"] - 0.5
-    assert found.measured["coverage_90"] == pytest.approx(0.9, abs=0.06)
-    assert 0.02 < found.measured["region_share_50"] < found.measured["region_share_90"] < 0.95
-    assert found.measured["ece_500m"] < 0.06
-    assert len(found.photo_lonlat_deg) == 900
+    calibration = city.calibration
+    assert calibration is not None
+    assert calibration.photos == 900
+    assert calibration.left_out == {}
+    assert len(calibration.masses) == calibration.measured["photos_held_back"] == 900 - 360
+    assert (np.diff(calibration.masses) >= 0).all()
+    assert calibration.measured["nll"] < calibration.measured["nll_chance"] - 0.5
+    assert calibration.measured["coverage_90"] == pytest.approx(0.9, abs=0.06)
+    shares = [calibration.measured[f"region_share_{level}"] for level in (50, 90)]
+    assert 0.02 < shares[0] < shares[1] < 0.95
+    assert calibration.measured["ece_500m"] < 0.06
+    assert len(calibration.photo_lonlat_deg) == 900
 
 
 def test_the_confidence_of_a_right_posterior_is_its_mass() -> None:
     rng = np.random.default_rng(1)
     mass = rng.beta(1, 4, 5000)
-    found = fit_confidence(mass, rng.random(5000) < mass)
-    assert found.slope == pytest.approx(1, abs=0.1)
-    assert found.intercept == pytest.approx(0, abs=0.15)
-    assert found.chance([0.1, 0.3, 0.6]) == pytest.approx([0.1, 0.3, 0.6], abs=0.05)
+    curve = fit_confidence(mass, rng.random(5000) < mass)
+    assert curve.slope == pytest.approx(1, abs=0.1)
+    assert curve.intercept == pytest.approx(0, abs=0.15)
+    assert curve.chance([0.1, 0.3, 0.6]) == pytest.approx([0.1, 0.3, 0.6], abs=0.05)
     over = fit_confidence(mass, rng.random(5000) < mass**2)
     assert over.chance(0.5) == pytest.approx(0.25, abs=0.05)
 
@@ -153,28 +154,28 @@ def test_confidence_bends_where_no_logistic_does() -> None:
     rng = np.random.default_rng(2)
     mass = rng.random(8000)
     inside = (mass > 0.6) & (rng.random(8000) < 0.5)
-    found = fit_confidence(mass[:4000], inside[:4000])
-    straight = Curve(found.slope, found.intercept)
+    bent = fit_confidence(mass[:4000], inside[:4000])
+    straight = Curve(bent.slope, bent.intercept)
     off, off_straight = (
         float(calibration_error(curve.chance(mass[4000:]), inside[4000:])[0])
-        for curve in (found, straight)
+        for curve in (bent, straight)
     )
     assert off < 0.6 * off_straight
 
 
 def test_a_few_photos_hardly_bend_the_logistic() -> None:
     mass = np.linspace(0.05, 0.95, 25)
-    found = fit_confidence(mass, mass > 0.6)
-    assert np.abs(found.shifts).max() < 0.5
+    curve = fit_confidence(mass, mass > 0.6)
+    assert np.abs(curve.shifts).max() < 0.5
 
 
 def test_confidence_is_finite_and_never_falls() -> None:
     mass = np.linspace(0, 1, 101)
     zigzag = np.arange(101) % 20 < 10
     for inside in (mass < 0.5, mass < 2, mass > 2, zigzag):  # falling, always, never, both
-        found = fit_confidence(mass, inside)
-        said = found.chance(mass)
-        assert found.slope >= 0
+        curve = fit_confidence(mass, inside)
+        said = curve.chance(mass)
+        assert curve.slope >= 0
         assert ((said >= 0) & (said <= 1) & np.isfinite(said)).all()
         assert (np.diff(said) >= 0).all()
 
@@ -190,17 +191,17 @@ def test_photos_that_cannot_be_used_are_counted_by_reason() -> None:
     elsewhere = listed(
         unit(np.random.default_rng(0), 3), np.array([[np.nan] * 2] * 2 + [[-0.1, 51.505]])
     )
-    found = calibrate(city, photos, out_of_index=elsewhere, quiet=True)
-    assert found.photos == 75 - 7
-    assert found.left_out == {
+    calibration = calibrate(city, photos, out_of_index=elsewhere, quiet=True)
+    assert calibration.photos == 75 - 7
+    assert calibration.left_out == {
         "taken outside the index": 4,
         "no coordinates": 1,
         "impossible coordinates": 1,
         "photo cannot be read": 1,
         "from elsewhere: taken in the index": 1,
     }
-    assert found.out_of_index.elsewhere == 2
-    assert len(found.photo_lonlat_deg) == 73
+    assert calibration.out_of_index.elsewhere == 2
+    assert len(calibration.photo_lonlat_deg) == 73
 
 
 def test_too_few_photos_are_refused_with_what_is_missing() -> None:
@@ -219,8 +220,8 @@ def test_equal_input_gives_equal_calibrations(tmp_path_factory: pytest.TempPathF
     folder = tmp_path_factory.mktemp("equal")
     files = []
     for number in range(2):
-        found = calibrate(city, city.photos(80, 1), seed=4, quiet=True)
-        dataclasses.replace(found, created_utc="").save(folder / f"{number}.npz")
+        calibration = calibrate(city, city.photos(80, 1), seed=4, quiet=True)
+        dataclasses.replace(calibration, created_utc="").save(folder / f"{number}.npz")
         files.append((folder / f"{number}.npz").read_bytes())
     assert files[0] == files[1]
     other = calibrate(city, city.photos(80, 1), seed=5, quiet=True)

@@ -20,15 +20,15 @@ from indexer.probability.confidence import Curve
 BUILD, MODEL = "20260101T000000Z-0000", "f" * 64
 
 
-def known() -> Calibration:
-    found = calibrated_city().calibration
-    assert found is not None
-    return found
+def measured_calibration() -> Calibration:
+    calibration = calibrated_city().calibration
+    assert calibration is not None
+    return calibration
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    known().save(calibration_path(tmp_path, BUILD))
+    measured_calibration().save(calibration_path(tmp_path, BUILD))
     return tmp_path
 
 
@@ -47,7 +47,7 @@ def test_a_calibration_comes_back_as_it_was(folder: Path) -> None:
     again = load_calibration(folder, BUILD, MODEL)
     assert again is not None
     for field in dataclasses.fields(Calibration):
-        a, b = getattr(known(), field.name), getattr(again, field.name)
+        a, b = getattr(measured_calibration(), field.name), getattr(again, field.name)
         if isinstance(a, dict):
             assert sorted(a) == sorted(b)
             b = {key: b[key] for key in a}
@@ -57,7 +57,7 @@ def test_a_calibration_comes_back_as_it_was(folder: Path) -> None:
 def test_nothing_but_the_file_is_left(folder: Path) -> None:
     assert [file.name for file in folder.iterdir()] == [f"calibration-{BUILD}.npz"]
     before = calibration_path(folder, BUILD).read_bytes()
-    known().save(calibration_path(folder, BUILD))
+    measured_calibration().save(calibration_path(folder, BUILD))
     assert calibration_path(folder, BUILD).read_bytes() == before
 
 
@@ -73,7 +73,7 @@ def test_one_of_another_build_model_or_version_is_refused(folder: Path) -> None:
     path.rename(calibration_path(folder, "20270101T000000Z-0000"))
     with pytest.raises(IndexMismatchError, match=f"belongs to build .{BUILD}.*calibrate again"):
         load_calibration(folder, "20270101T000000Z-0000", MODEL)
-    dataclasses.replace(known(), schema_version=99).save(path)
+    dataclasses.replace(measured_calibration(), schema_version=99).save(path)
     with pytest.raises(IndexMismatchError, match="schema version 99.*calibrate again"):
         load_calibration(folder, BUILD, MODEL)
 
@@ -85,8 +85,8 @@ def test_a_damaged_file_is_refused_whatever_the_damage(folder: Path) -> None:
         path.write_bytes(whole[:size])
         with pytest.raises(IndexCorruptError, match="is damaged: calibrate again"):
             load_calibration(folder, BUILD, MODEL)
-    shape = f"'shape': ({len(known().masses)},)".encode()
-    shorter = f"'shape': ({len(known().masses) // 10},) ".encode()
+    shape = f"'shape': ({len(measured_calibration().masses)},)".encode()
+    shorter = f"'shape': ({len(measured_calibration().masses) // 10},) ".encode()
     assert whole.count(shape) > 1
     path.write_bytes(whole.replace(shape, shorter, 1))  # a whole array, but not the one written
     with pytest.raises(IndexCorruptError, match="is damaged"):
@@ -102,9 +102,9 @@ def test_a_damaged_file_is_refused_whatever_the_damage(folder: Path) -> None:
             refused += 1
         else:  # bytes that nobody reads, such as the time of a member
             assert again is not None
-            assert again.measured == known().measured
-            assert np.array_equal(again.masses, known().masses)
-            assert np.array_equal(again.out_of_index.s, known().out_of_index.s)
+            assert again.measured == measured_calibration().measured
+            assert np.array_equal(again.masses, measured_calibration().masses)
+            assert np.array_equal(again.out_of_index.s, measured_calibration().out_of_index.s)
     assert refused > 120
 
 
@@ -119,7 +119,7 @@ def rewrite_header(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]
 
 def test_a_file_from_before_refined_points_were_calibrated_opens(folder: Path) -> None:
     path = calibration_path(folder, BUILD)
-    made = dataclasses.replace(known(), refined_confidence={200.0: Curve(2.0, 1.0)})
+    made = dataclasses.replace(measured_calibration(), refined_confidence={200.0: Curve(2.0, 1.0)})
     made.save(path)
     again = load_calibration(folder, BUILD, MODEL)
     assert again is not None
@@ -172,34 +172,34 @@ def test_a_folder_in_its_place_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_regions_take_the_conformal_mass() -> None:
-    found = dataclasses.replace(known(), masses=np.arange(1, 10) / 10)
-    assert found.region_mass(0.5) == 0.5
-    assert found.region_mass(0.9) == 0.9
-    assert found.region_mass(0.95) == np.inf
+    calibration = dataclasses.replace(measured_calibration(), masses=np.arange(1, 10) / 10)
+    assert calibration.region_mass(0.5) == 0.5
+    assert calibration.region_mass(0.9) == 0.9
+    assert calibration.region_mass(0.95) == np.inf
     for level in (0.0, 1.0, np.nan):
         with pytest.raises(UsageError, match="between 0 and 1"):
-            found.region_mass(level)
+            calibration.region_mass(level)
 
 
 def test_confidence_is_interpolated_between_radii_and_never_falls_with_mass() -> None:
     lines = {200.0: Curve(1.0, 0.0), 800.0: Curve(2.0, 1.0)}
-    found = dataclasses.replace(known(), confidence=lines)
+    calibration = dataclasses.replace(measured_calibration(), confidence=lines)
     mass = np.linspace(0, 1, 21)
     inside = mass[1:-1]
-    assert found.confidence_within(inside, 200.0) == pytest.approx(inside)
-    assert found.confidence_within(inside, 50.0) == pytest.approx(inside)
+    assert calibration.confidence_within(inside, 200.0) == pytest.approx(inside)
+    assert calibration.confidence_within(inside, 50.0) == pytest.approx(inside)
     odds = (inside / (1 - inside)) ** 1.5 * np.exp(0.5)
-    assert found.confidence_within(inside, 400.0) == pytest.approx(odds / (1 + odds))
+    assert calibration.confidence_within(inside, 400.0) == pytest.approx(odds / (1 + odds))
     for radius_m in (1.0, 300.0, 1e6):
-        said = found.confidence_within(mass, radius_m)
+        said = calibration.confidence_within(mass, radius_m)
         assert (np.diff(said) >= 0).all()
         assert ((said >= 0) & (said <= 1)).all()
-    assert float(found.confidence_within(0.5, 200.0)) == 0.5
+    assert float(calibration.confidence_within(0.5, 200.0)) == 0.5
 
 
 def test_a_larger_radius_never_has_less_confidence_and_no_answer_has_none() -> None:
     curves = {200.0: Curve(1.0, 0.0), 500.0: Curve(1.0, -2.0)}
-    calibration = dataclasses.replace(known(), confidence=curves)
+    calibration = dataclasses.replace(measured_calibration(), confidence=curves)
     stated = calibration.confidences(np.array([[0.4, 0.5], [0.1, 0.9], [np.nan, np.nan]]))
     alone = float(calibration.confidence_within(0.9, 500.0))
     assert stated[0].tolist() == pytest.approx([0.4, 0.4])

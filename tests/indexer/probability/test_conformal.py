@@ -44,9 +44,9 @@ def test_mass_to_reach_is_its_definition(seed: int, ties: bool, zeros: bool) -> 
     many = [some(seed * 10 + k, 30, ties, zeros)[0] for k in range(8)]
     area_m2 = some(seed * 10, 30)[1]
     truth = np.random.default_rng(seed).integers(-1, 30, 8)
-    found = mass_to_reach(np.stack(many), area_m2, truth)
+    masses = mass_to_reach(np.stack(many), area_m2, truth)
     wanted = [mass_loop(p, area_m2, int(t)) for p, t in zip(many, truth, strict=True)]
-    np.testing.assert_allclose(found, wanted, rtol=1e-12)
+    np.testing.assert_allclose(masses, wanted, rtol=1e-12)
 
 
 def test_by_hand() -> None:
@@ -164,19 +164,19 @@ def test_levels_that_are_none_are_refused(level: float) -> None:
 def test_regions_cover_as_often_as_they_say(level: float, confidence: float) -> None:
     # The posterior is too flat or too sharp by a power; the promise holds all the same.
     rng = np.random.default_rng(7)
-    cells, known, new, repeats = 60, 40, 50, 40
+    cells, measured, new, repeats = 60, 40, 50, 40
     area_m2 = rng.uniform(0.5, 2.0, cells)
     covered = 0
     for _ in range(repeats):
-        right = rng.dirichlet(np.full(cells, 0.2), known + new) + 1e-12
+        right = rng.dirichlet(np.full(cells, 0.2), measured + new) + 1e-12
         right /= right.sum(axis=1, keepdims=True)
         truth = np.array([rng.choice(cells, p=one) for one in right])
         said = right**confidence
         said /= said.sum(axis=1, keepdims=True)
-        mass = conformal_mass(mass_to_reach(said[:known], area_m2, truth[:known]), level)
+        mass = conformal_mass(mass_to_reach(said[:measured], area_m2, truth[:measured]), level)
         covered += sum(
             t in region_rows(p, area_m2, mass)
-            for p, t in zip(said[known:], truth[known:], strict=True)
+            for p, t in zip(said[measured:], truth[measured:], strict=True)
         )
     share = covered / (new * repeats)
     assert level - 0.03 < share  # at least the level, but for chance

@@ -23,11 +23,11 @@ def test_evidence_is_the_mean_over_the_area() -> None:
     rng = np.random.default_rng(0)
     rs, location, area_m2 = rng.normal(size=(4, 30)), rng.normal(size=(4, 30)), rng.random(30)
     for weights in (ScoreWeights(5.0, 3.0, 0.0), ScoreWeights(700.0, 0.0, 0.0)):
-        found = evidence_of(rs, location, weights, area_m2)
+        nats = evidence_of(rs, location, weights, area_m2)
         for number in range(4):
             log_terms = weights.rs_weight * rs[number] + weights.location_weight * location[number]
             log_terms += np.log(area_m2 / area_m2.sum())
-            assert found[number] == pytest.approx(np.logaddexp.reduce(log_terms))
+            assert nats[number] == pytest.approx(np.logaddexp.reduce(log_terms))
 
 
 @pytest.mark.parametrize("count", [5, 11, 300])
@@ -37,43 +37,44 @@ def test_likeness_is_the_mean_of_the_ten_nearest(
     monkeypatch.setattr(out_of_index, "_AT_ONCE", 7)
     rng = np.random.default_rng(count)
     photos, others = unit(rng, count), unit(rng, 20)
-    found = nearest_cosine(others, photos)
+    cosines = nearest_cosine(others, photos)
     for number, s in enumerate(others):
         best = sorted((float(s @ photo) for photo in photos), reverse=True)[:10]
-        assert found[number] == pytest.approx(np.mean(best), abs=1e-6)
+        assert cosines[number] == pytest.approx(np.mean(best), abs=1e-6)
     own = np.arange(count)
     own[0] = -1
-    found = nearest_cosine(photos, photos, own)
+    cosines = nearest_cosine(photos, photos, own)
     for number, s in enumerate(photos):
         rest = [float(s @ photo) for n, photo in enumerate(photos) if n != own[number]]
         best = sorted(rest, reverse=True)[: min(10, count - 1)]
-        assert found[number] == pytest.approx(np.mean(best), abs=1e-6)
+        assert cosines[number] == pytest.approx(np.mean(best), abs=1e-6)
 
 
 def test_a_photo_is_not_its_own_neighbour() -> None:
     photos = np.eye(3, dtype=np.float32)  # nothing is like anything else
-    known = fit_out_of_index(photos, np.arange(3), np.zeros(3))
-    assert known.likeness[0] == 0
+    fitted = fit_out_of_index(photos, np.arange(3), np.zeros(3))
+    assert fitted.likeness[0] == 0
 
 
 def test_p_values_by_hand() -> None:
     rng = np.random.default_rng(0)
-    known = fit_out_of_index(unit(rng, 19), np.arange(19), rng.normal(size=19), level=0.1)
-    assert known.p_value(known.scores) == pytest.approx((1 + np.arange(1, 20)) / 20)
-    assert known.p_value(-1e9) == pytest.approx(1 / 20)
-    assert known.p_value(1e9) == 1
-    assert known.abstain([-1e9, known.scores[0], known.scores[-1]]).tolist() == [True, False, False]
+    fitted = fit_out_of_index(unit(rng, 19), np.arange(19), rng.normal(size=19), level=0.1)
+    assert fitted.p_value(fitted.scores) == pytest.approx((1 + np.arange(1, 20)) / 20)
+    assert fitted.p_value(-1e9) == pytest.approx(1 / 20)
+    assert fitted.p_value(1e9) == 1
+    scores = [-1e9, fitted.scores[0], fitted.scores[-1]]
+    assert fitted.abstain(scores).tolist() == [True, False, False]
 
 
 def test_photos_of_the_index_are_refused_no_more_often_than_said() -> None:
     city = calibrated_city()
     assert city.calibration is not None
-    known, photos = city.calibration.out_of_index, city.photos(1000, 55)
-    scores = known.score(photos.s, evidence(city, photos.s, city.calibration.weights))
-    share = known.abstain(scores).mean()
+    fitted, photos = city.calibration.out_of_index, city.photos(1000, 55)
+    scores = fitted.score(photos.s, evidence(city, photos.s, city.calibration.weights))
+    share = fitted.abstain(scores).mean()
     assert share * 1000 <= at_most(1000, 0.05) + 1000 * 3.1 * np.sqrt(0.05 * 0.95 / 540)
     assert share > 0.01
-    assert known.p_value(scores).mean() == pytest.approx(0.5, abs=0.06)
+    assert fitted.p_value(scores).mean() == pytest.approx(0.5, abs=0.06)
 
 
 def test_photos_from_elsewhere_are_noticed_where_they_differ() -> None:
@@ -81,16 +82,16 @@ def test_photos_from_elsewhere_are_noticed_where_they_differ() -> None:
     here = unit(rng, 600)
     here[:, 0] += 2
     here /= np.linalg.norm(here, axis=1, keepdims=True)
-    known = fit_out_of_index(here[:400], np.arange(200, 400), rng.normal(size=200))
-    assert (known.miss_rate, known.auroc, known.elsewhere) == (None, None, 0)
+    fitted = fit_out_of_index(here[:400], np.arange(200, 400), rng.normal(size=200))
+    assert (fitted.miss_rate, fitted.auroc, fitted.elsewhere) == (None, None, 0)
     there = unit(rng, 100)
-    measured = with_elsewhere(known, there, rng.normal(size=100))
+    measured = with_elsewhere(fitted, there, rng.normal(size=100))
     assert measured.elsewhere == 100
     assert measured.auroc is not None
     assert measured.auroc > 0.9
     missed = ~measured.abstain(measured.score(there, np.zeros(100)))
     assert measured.miss_rate == pytest.approx(missed.mean(), abs=0.1)
-    same = with_elsewhere(known, here[400:], rng.normal(size=200))
+    same = with_elsewhere(fitted, here[400:], rng.normal(size=200))
     assert same.auroc == pytest.approx(0.5, abs=0.1)
     assert same.miss_rate == pytest.approx(0.95, abs=0.05)
 
@@ -106,11 +107,11 @@ def test_auroc_counts_pairs() -> None:
 def test_only_so_many_photos_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(out_of_index, "MOST_PHOTOS", 30)
     rng = np.random.default_rng(3)
-    known = fit_out_of_index(unit(rng, 100), np.arange(60, 100), rng.normal(size=40), seed=1)
-    assert known.s.shape == (30, 16)
-    assert known.s.dtype == np.float16
-    assert len(known.scores) == 40
-    assert known.likeness[0] < 0.9  # those that were kept are not their own neighbours
+    fitted = fit_out_of_index(unit(rng, 100), np.arange(60, 100), rng.normal(size=40), seed=1)
+    assert fitted.s.shape == (30, 16)
+    assert fitted.s.dtype == np.float16
+    assert len(fitted.scores) == 40
+    assert fitted.likeness[0] < 0.9  # those that were kept are not their own neighbours
 
 
 def test_what_makes_no_sense_is_refused() -> None:

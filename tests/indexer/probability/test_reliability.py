@@ -50,13 +50,13 @@ def test_ece_against_a_loop_and_by_hand() -> None:
 def test_ece_of_resamples_is_that_of_the_photos_drawn() -> None:
     group = confidence_groups(CONFIDENCE)
     weights = Resamples(230, resamples=5).weights.astype(float)
-    found = calibration_error(CONFIDENCE, RIGHT, weights=weights)
+    errors = calibration_error(CONFIDENCE, RIGHT, weights=weights)
     for row, times in enumerate(weights.astype(int)):
         expected = 0.0
         for g in set(group.tolist()):
             mine = np.repeat(np.arange(230), times * (group == g))
             expected += abs((RIGHT[mine] - CONFIDENCE[mine]).sum()) / 230
-        assert found[row] == pytest.approx(expected)
+        assert errors[row] == pytest.approx(expected)
 
 
 def test_a_perfect_confidence_has_only_the_ece_of_luck() -> None:
@@ -68,14 +68,14 @@ def test_a_perfect_confidence_has_only_the_ece_of_luck() -> None:
 
 
 def test_the_reliability_diagram_has_what_each_group_said_and_did() -> None:
-    found = reliability(CONFIDENCE, RIGHT)
+    diagram = reliability(CONFIDENCE, RIGHT)
     group = confidence_groups(CONFIDENCE)
     for g in range(10):
         mine = group == g
-        assert found.photos[g] == mine.sum()
-        assert found.said[g] == pytest.approx(CONFIDENCE[mine].mean())
-        assert found.true[g] == pytest.approx(RIGHT[mine].mean())
-        assert found.low[g] <= found.true[g] <= found.high[g]
+        assert diagram.photos[g] == mine.sum()
+        assert diagram.said[g] == pytest.approx(CONFIDENCE[mine].mean())
+        assert diagram.true[g] == pytest.approx(RIGHT[mine].mean())
+        assert diagram.low[g] <= diagram.true[g] <= diagram.high[g]
     assert len(reliability(np.zeros(0), np.zeros(0, dtype=bool)).said) == 0
 
 
@@ -120,10 +120,10 @@ def test_equal_confidences_count_as_the_mean_of_all_their_orders() -> None:
 def test_areas_of_resamples_are_those_of_the_photos_drawn() -> None:
     loss = (~RIGHT).astype(float)
     weights = Resamples(230, resamples=6).weights.astype(float)
-    found = area_under_risk(CONFIDENCE, loss, weights)
+    areas = area_under_risk(CONFIDENCE, loss, weights)
     for row, times in enumerate(weights.astype(int)):
         mine = np.repeat(np.arange(230), times)
-        assert found[row] == pytest.approx(area_under_risk(CONFIDENCE[mine], loss[mine])[0])
+        assert areas[row] == pytest.approx(area_under_risk(CONFIDENCE[mine], loss[mine])[0])
 
 
 def test_auroc_over_all_pairs() -> None:
@@ -131,10 +131,10 @@ def test_auroc_over_all_pairs() -> None:
     wins = [(a > b) + 0.5 * (a == b) for a in inside for b in outside]
     assert auroc(inside, outside)[0] == pytest.approx(np.mean(wins))
     one, other = (Resamples(n, resamples=4).weights for n in (40, 25))
-    found = auroc(inside, outside, one, other)
+    areas = auroc(inside, outside, one, other)
     for row in range(4):
         a, b = np.repeat(inside, one[row]), np.repeat(outside, other[row])
-        assert found[row] == pytest.approx(auroc(a, b)[0])
+        assert areas[row] == pytest.approx(auroc(a, b)[0])
 
 
 def test_log_losses_are_nats() -> None:

@@ -43,11 +43,11 @@ def test_the_mass_of_a_claim_is_that_of_its_disc_and_its_own_cell(radius_m: floa
     row = city.cell_row(points)
     assert (row >= 0).any()
     assert (row < 0).any()
-    found = claim_mass(p, city.field, points, row, radius_m)
+    masses = claim_mass(p, city.field, points, row, radius_m)
     for number, point in enumerate(points):
         inside = set(np.flatnonzero(haversine_m(city.field.lonlat_deg, point) <= radius_m))
         inside |= {int(row[number])} - {-1}
-        assert found[number] == pytest.approx(sum(p[number, cell] for cell in inside))
+        assert masses[number] == pytest.approx(sum(p[number, cell] for cell in inside))
 
 
 @pytest.mark.parametrize("radius_m", [5.0, 250.0])
@@ -57,7 +57,7 @@ def test_a_standing_is_counted_disc_by_disc(radius_m: float) -> None:
     points = points_around(city.field.lonlat_deg[rng.integers(0, len(city.field), 6)], 60, rng)
     row = city.cell_row(points)
     among = background(city.field, radius_m)
-    found = standing(p, city.field, points, row, among)
+    claim = standing(p, city.field, points, row, among)
     x, y, z = among.points.T
     centres = np.degrees(np.stack([np.arctan2(y, x), np.arcsin(z)], axis=1))
     own = city.cell_row(centres)
@@ -71,13 +71,13 @@ def test_a_standing_is_counted_disc_by_disc(radius_m: float) -> None:
                 overlapping += 1
             else:
                 compared += 1
-                as_good += p[number, inside].sum() >= found.mass[number]
-        assert found.as_good[number] == as_good
-        assert found.compared[number] == compared
-        assert found.overlapping[number] == overlapping
-        assert found.p_elsewhere[number] == (1 + as_good) / (1 + compared)
+                as_good += p[number, inside].sum() >= claim.mass[number]
+        assert claim.as_good[number] == as_good
+        assert claim.compared[number] == compared
+        assert claim.overlapping[number] == overlapping
+        assert claim.p_elsewhere[number] == (1 + as_good) / (1 + compared)
         bound = (1 + as_good + overlapping) / (1 + compared + overlapping)
-        assert found.p_false[number] == bound
+        assert claim.p_false[number] == bound
 
 
 def test_conformal_shares_by_hand() -> None:
@@ -143,12 +143,12 @@ def test_rates_judge_each_claim_by_the_others() -> None:
         p_true = float(share_as_bad(share, np.sort(true)))
         verdict = verdict_of(share, float(share_as_good(share, others)), p_true)
         wanted[f"false_{verdict}"] = wanted.get(f"false_{verdict}", 0) + 1
-    found = verdict_rates(true, false)
+    rates = verdict_rates(true, false)
     for rate in RATES:
         count = len(true) if rate.startswith("true") else len(false)
-        assert found[rate] == pytest.approx(wanted[rate] / count)
-    assert found["true_unlikely"] <= LEVEL
-    assert found["false_consistent"] <= LEVEL
+        assert rates[rate] == pytest.approx(wanted[rate] / count)
+    assert rates["true_unlikely"] <= LEVEL
+    assert rates["false_consistent"] <= LEVEL
 
 
 def test_fresh_claims_get_wrong_verdicts_no_more_often_than_said() -> None:
@@ -174,8 +174,8 @@ def test_random_claims_pass_without_calibration_no_more_often_than_said() -> Non
     p = city.posterior(photos.s)
     for radius_m in (60.0, 200.0, 600.0):  # the last covers a good part of this small index
         points, _ = false_claims(city.field, photos.lonlat_deg, 0.0, rng)
-        found = [verify_claim(city, q, at, radius_m) for q, at in zip(p, points, strict=True)]
-        assert sum(v.verdict == "consistent" for v in found) <= at_most(300, 0.05)
+        verdicts = [verify_claim(city, q, at, radius_m) for q, at in zip(p, points, strict=True)]
+        assert sum(v.verdict == "consistent" for v in verdicts) <= at_most(300, 0.05)
 
 
 def test_without_calibration_nothing_is_called_unlikely_and_the_verdict_says_so() -> None:
@@ -183,11 +183,11 @@ def test_without_calibration_nothing_is_called_unlikely_and_the_verdict_says_so(
     p = np.full(len(city.field), 1e-9)
     p[0] = 1 - p[1:].sum()
     best, worst = city.field.lonlat_deg[0], city.field.lonlat_deg[-1]
-    found = verify_claim(city, p, best, 100.0)
-    assert (found.verdict, found.rank, found.percentile) == ("consistent", 1, 100)
-    assert found.p_true is None
-    assert found.tested_radius_m is None
-    assert "not calibrated" in found.sentence
+    verdict = verify_claim(city, p, best, 100.0)
+    assert (verdict.verdict, verdict.rank, verdict.percentile) == ("consistent", 1, 100)
+    assert verdict.p_true is None
+    assert verdict.tested_radius_m is None
+    assert "not calibrated" in verdict.sentence
     assert verify_claim(city, p, worst, 100.0).verdict == "cannot tell"
 
 
@@ -197,14 +197,14 @@ def test_a_calibrated_verdict_has_its_numbers_in_words() -> None:
     p = np.full(len(city.field), 1e-7)
     p[500] = 1 - p[1:].sum()
     place = city.field.lonlat_deg[500]
-    found = verify_claim(city, p, place, 150.0)
-    assert found.verdict == "consistent"
-    assert found.tested_radius_m == 200
-    assert found.mass == pytest.approx(1, abs=1e-3)
-    assert found.rates == {rate: city.calibration.measured[f"{rate}_200m"] for rate in RATES}
+    verdict = verify_claim(city, p, place, 150.0)
+    assert verdict.verdict == "consistent"
+    assert verdict.tested_radius_m == 200
+    assert verdict.mass == pytest.approx(1, abs=1e-3)
+    assert verdict.rates == {rate: city.calibration.measured[f"{rate}_200m"] for rate in RATES}
     for words in ("consistent", "0 of", "(tested at 200 m)", "at most 5%", "150 m"):
-        assert words in found.sentence
-    assert json.loads(json.dumps(found.to_dict()))["lat_deg"] == place[1]
+        assert words in verdict.sentence
+    assert json.loads(json.dumps(verdict.to_dict()))["lat_deg"] == place[1]
     far = city.field.lonlat_deg[haversine_m(city.field.lonlat_deg, place).argmax()]
     p = p * city.field.area_m2
     p[haversine_m(city.field.lonlat_deg, far) < 400] = 0
@@ -218,9 +218,9 @@ def test_a_calibrated_verdict_has_its_numbers_in_words() -> None:
 def test_a_radius_beyond_the_calibrated_ones_is_never_refused() -> None:
     city = calibrated_city()
     p = city.posterior(city.photos(1, 1).s)[0]
-    found = verify_claim(city, p, LONDON, 2 * RADII_M[-1])
-    assert (found.verdict, found.p_true, found.tested_radius_m) == ("cannot tell", None, None)
-    assert "radii above 5,000 m are not calibrated" in found.sentence
+    verdict = verify_claim(city, p, LONDON, 2 * RADII_M[-1])
+    assert (verdict.verdict, verdict.p_true, verdict.tested_radius_m) == ("cannot tell", None, None)
+    assert "radii above 5,000 m are not calibrated" in verdict.sentence
 
 
 def test_several_photos_are_tested_one_by_one() -> None:
@@ -228,19 +228,19 @@ def test_several_photos_are_tested_one_by_one() -> None:
     each = city.posterior(city.photos(3, 1).s)
     together = np.prod(each, axis=0) / np.prod(each, axis=0).sum()
     alone = [verify_claim(city, p, LONDON, 500.0) for p in each]
-    found = verify_claim(city, together, LONDON, 500.0, each=each)
+    verdict = verify_claim(city, together, LONDON, 500.0, each=each)
     shares = [v.p_true for v in alone if v.p_true is not None]
-    assert found.p_true == pytest.approx(min(1, 3 * min(shares)))
-    assert found.mass == pytest.approx(verify_claim(city, together, LONDON, 500.0).mass)
-    assert found.rates == {}
+    assert verdict.p_true == pytest.approx(min(1, 3 * min(shares)))
+    assert verdict.mass == pytest.approx(verify_claim(city, together, LONDON, 500.0).mass)
+    assert verdict.rates == {}
 
 
 def test_a_place_without_a_cell_nearby_is_not_in_the_index() -> None:
     city = calibrated_city()
     p = city.posterior(city.photos(1, 1).s)[0]
-    found = verify_claim(city, p, (2.35, 48.86), 500.0)
-    assert (found.verdict, found.mass, found.rank) == ("not in this index", 0, None)
-    assert json.loads(json.dumps(found.to_dict()))["p_true"] is None
+    verdict = verify_claim(city, p, (2.35, 48.86), 500.0)
+    assert (verdict.verdict, verdict.mass, verdict.rank) == ("not in this index", 0, None)
+    assert json.loads(json.dumps(verdict.to_dict()))["p_true"] is None
     edge = city.field.lonlat_deg[city.field.lonlat_deg[:, 0].argmin()] - (0.003, 0)  # 200 m west
     assert city.cell_row(edge[None])[0] == -1
     assert verify_claim(city, p, edge, 100.0).verdict == "not in this index"

@@ -49,12 +49,12 @@ def slow_scores(
     """Cell by cell: the fused score and the two cosines."""
     everything = np.arange(len(toy.index.cells))
     z, l_ = toy.index.rs.vectors(everything), toy.index.location.vectors(everything)
-    found = []
+    scored = []
     for row in everything:
         rs = sum(float(a) * float(b) for a, b in zip(z[row], s, strict=True))
         location = sum(float(a) * float(b) for a, b in zip(l_[row], s, strict=True))
-        found.append((rs_weight * rs + location_weight * location, rs, location))
-    return found
+        scored.append((rs_weight * rs + location_weight * location, rs, location))
+    return scored
 
 
 @pytest.mark.parametrize("weights", [(0.5, 0.5), (1, 0), (0, 1), (0.2, 3.0), (1e-3, 0)])

@@ -75,13 +75,13 @@ def test_each_pixel_has_the_value_of_the_cell_that_h3_finds_there(
     city: HeatMap, raster: Any
 ) -> None:
     values = dict(zip(city.cells.h3.tolist(), city.values.tolist(), strict=True))
-    found = raster.read(1).ravel()
+    drawn = raster.read(1).ravel()
     points = pixel_lonlat_deg(raster)
     wanted = [values.get(int(h3.latlng_to_cell(lat, lon, 10)), np.nan) for lon, lat in points]
-    same = np.isclose(found, wanted, equal_nan=True, rtol=0, atol=0)
+    same = np.isclose(drawn, wanted, equal_nan=True, rtol=0, atol=0)
     assert same.mean() > 0.9995  # edges are drawn straight in degrees
-    assert 0.1 < np.isnan(found).mean() < 0.6
-    assert len(np.unique(found[~np.isnan(found)])) == len(city.cells)
+    assert 0.1 < np.isnan(drawn).mean() < 0.6
+    assert len(np.unique(drawn[~np.isnan(drawn)])) == len(city.cells)
 
 
 def test_a_raster_knows_its_place_and_its_origin(city: HeatMap, raster: Any) -> None:

@@ -75,9 +75,9 @@ def test_searches_go_on_through_rebuilds(
         for name in builds[-1:]
     }
     for build in builds:
-        found = {a.candidates for a in answers if a.build == build}
-        assert len(found) == 1, "one build has one answer"
-        assert wanted.get(build, *found) == next(iter(found))
+        distinct = {a.candidates for a in answers if a.build == build}
+        assert len(distinct) == 1, "one build has one answer"
+        assert wanted.get(build, *distinct) == next(iter(distinct))
     assert live.problem == ""
 
 

@@ -86,11 +86,11 @@ def test_the_outline_holds_the_points_that_the_cells_hold(name: str) -> None:
     finer = np.unique(np.concatenate([h3.cell_to_children(c, resolution + 1) for c in around]))
     points = np.array([h3.cell_to_latlng(cell) for cell in finer])  # inside and outside
     wanted = [int(h3.latlng_to_cell(*point, resolution)) in own for point in points]
-    found = shapely.intersects_xy(area, points[:, 1], points[:, 0])
+    inside = shapely.intersects_xy(area, points[:, 1], points[:, 0])
     # Edges of cells are great circles; near a pole those are far from straight in degrees.
     allowed = 0.02 if "pole" in name else 0.002
-    assert (found != wanted).mean() <= allowed
-    assert 0 < found.sum() < len(found)
+    assert (inside != wanted).mean() <= allowed
+    assert 0 < inside.sum() < len(inside)
 
 
 @pytest.mark.parametrize("name", SETS)

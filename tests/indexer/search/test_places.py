@@ -48,10 +48,10 @@ def test_places_equal_the_definition(seed: int, k: int, radius_m: float) -> None
     scores, lonlat = world(150, seed)
     if seed % 2:
         scores = np.round(scores)  # many ties
-    found = distinct_places(scores, lonlat, k, radius_m)
+    places = distinct_places(scores, lonlat, k, radius_m)
     wanted = by_definition(scores, lonlat, k, radius_m)
-    assert [(p.row, p.merged) for p in found] == [(p.row, p.merged) for p in wanted]
-    assert [p.spread_m for p in found] == pytest.approx([p.spread_m for p in wanted])
+    assert [(p.row, p.merged) for p in places] == [(p.row, p.merged) for p in wanted]
+    assert [p.spread_m for p in places] == pytest.approx([p.spread_m for p in wanted])
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -73,10 +73,10 @@ def test_a_look_at_the_best_cells_finds_what_a_look_at_all_finds() -> None:
     others = rng.uniform((-0.15, 51.45), (-0.05, 51.55), (200, 2))
     lonlat = np.concatenate([crowd, others])
     scores = np.concatenate([rng.uniform(10, 11, 4000), rng.uniform(0, 1, 200)]).astype(np.float32)
-    found = distinct_places(scores, lonlat, 5, 300)
+    places = distinct_places(scores, lonlat, 5, 300)
     wanted = by_definition(scores, lonlat, 5, 300)
-    assert [(p.row, p.merged) for p in found] == [(p.row, p.merged) for p in wanted]
-    assert found[0].merged >= 3999
+    assert [(p.row, p.merged) for p in places] == [(p.row, p.merged) for p in wanted]
+    assert places[0].merged >= 3999
 
 
 def test_equal_scores_go_by_row() -> None:
@@ -94,9 +94,9 @@ def test_equal_scores_go_by_row_however_many_are_looked_at_first(
     monkeypatch.setattr(places, "_FIRST_LOOK", look)
     scores, lonlat = world(1200, 3)
     scores = np.floor(scores)  # some hundred cells on each level
-    found = distinct_places(scores, lonlat, 4, 600)
+    merged = distinct_places(scores, lonlat, 4, 600)
     wanted = by_definition(scores, lonlat, 4, 600)
-    assert [p.row for p in found] == [p.row for p in wanted]
+    assert [p.row for p in merged] == [p.row for p in wanted]
     flat = distinct_places(np.zeros_like(scores), lonlat, 4, 600)
     assert [p.row for p in flat] == [p.row for p in by_definition(0 * scores, lonlat, 4, 600)]
     assert flat[0].row == 0

@@ -55,13 +55,13 @@ def slow_likelihood(toy: Geolocator, image: Any) -> Floats:
     u = WEIGHTS.rs_weight * scored.rs[0].astype(np.float64)
     u += WEIGHTS.location_weight * scored.location[0]
     cells = toy.index.cells
-    found = []
+    masses = []
     for here in cells.lonlat_deg:
         away_m = haversine_m(here, cells.lonlat_deg)
         near = away_m <= 3 * WEIGHTS.spread_m
         weight = np.exp(-0.5 * (away_m / WEIGHTS.spread_m) ** 2) * cells.area_m2 * near
-        found.append((weight * np.exp(u)).sum() / weight.sum())
-    return np.array(found)
+        masses.append((weight * np.exp(u)).sum() / weight.sum())
+    return np.array(masses)
 
 
 def slow_posterior(toy: Geolocator, images: list[Any]) -> Floats:

@@ -58,20 +58,20 @@ def frame_by_hand(index: Index, place: Floats) -> tuple[int, Floats]:
     """The frame a place is read from, straight from the rules."""
     cell = int(haversine_m(index.cells.lonlat_deg, place).argmin())
     own = int(index.cells.frame[cell])
-    found = {}
+    by_frame = {}
     for frame, bounds in enumerate(index.frames.bounds_wsen_m.tolist()):
         xy = Footprint("EPSG:3857", tuple(bounds)).frame_xy([place])[0]
-        found[frame] = (float(np.abs(xy).max()), xy)
-    central = min(found, key=lambda frame: found[frame][0])
-    if found[own][0] > 0.75 + 1e-6 and (found[central][0] <= 0.75 or found[own][0] > 1):
+        by_frame[frame] = (float(np.abs(xy).max()), xy)
+    central = min(by_frame, key=lambda frame: by_frame[frame][0])
+    if by_frame[own][0] > 0.75 + 1e-6 and (by_frame[central][0] <= 0.75 or by_frame[own][0] > 1):
         own = central
-    return (own, found[own][1]) if found[own][0] <= 1 else (-1, np.full(2, np.nan))
+    return (own, by_frame[own][1]) if by_frame[own][0] <= 1 else (-1, np.full(2, np.nan))
 
 
 def test_at_cell_centres_it_is_the_stored_vector(toy: Index, reader: TokenReader) -> None:
-    found = reader.localized(toy.cells.lonlat_deg)
+    z = reader.localized(toy.cells.lonlat_deg)
     stored = toy.rs.vectors(np.arange(toy.rs.count))
-    np.testing.assert_allclose(found, stored, rtol=0, atol=ROUNDING)
+    np.testing.assert_allclose(z, stored, rtol=0, atol=ROUNDING)
     assert (reader.frames(toy.cells.lonlat_deg)[0] == toy.cells.frame).all()
     locations = toy.location.vectors(np.arange(toy.location.count))
     np.testing.assert_allclose(
@@ -127,7 +127,7 @@ def test_what_cannot_be_read_is_nan(toy: Index, reader: TokenReader) -> None:
 
 def test_the_mean_of_a_frame_is_that_of_its_token_centres(toy: Index) -> None:
     places = toy.cells.lonlat_deg[:3]
-    found = TokenReader(toy, tiny_model(), mode="frame").localized(places)
+    z_of_frames = TokenReader(toy, tiny_model(), mode="frame").localized(places)
     assert toy.tokens is not None
     centres = ((np.arange(12) + 0.5) / 6 - 1) * 0.9999
     xy = torch.tensor([[x, y] for y in centres for x in centres], dtype=torch.float32)
@@ -135,7 +135,7 @@ def test_the_mean_of_a_frame_is_that_of_its_token_centres(toy: Index) -> None:
         tokens = toy.tokens.frame([toy.cells.frame[row]])
         with torch.inference_mode():
             z = tiny_model().localize(tokens, xy[None], normalize=False)[0].mean(dim=0)
-        np.testing.assert_allclose(found[row], z / z.norm(), rtol=0, atol=2e-6)
+        np.testing.assert_allclose(z_of_frames[row], z / z.norm(), rtol=0, atol=2e-6)
 
 
 def test_a_decoder_with_hidden_layers_is_read_too(city_tif: Path, tmp_path: Path) -> None:
@@ -147,9 +147,9 @@ def test_a_decoder_with_hidden_layers_is_read_too(city_tif: Path, tmp_path: Path
         options = BuildOptions(quiet=True)
         build_index("box", region, imagery, model, tmp_path, options=options)
     index = open_index(tmp_path / "box")
-    found = TokenReader(index, model).localized(index.cells.lonlat_deg)
+    z = TokenReader(index, model).localized(index.cells.lonlat_deg)
     np.testing.assert_allclose(
-        found, index.rs.vectors(np.arange(index.rs.count)), rtol=0, atol=2 * ROUNDING
+        z, index.rs.vectors(np.arange(index.rs.count)), rtol=0, atol=2 * ROUNDING
     )
 
 
@@ -160,9 +160,9 @@ def test_an_index_is_read_the_way_its_cells_were(city_tif: Path, tmp_path: Path)
         with open_imagery(city_tif) as imagery:
             build_index(mode, region, imagery, tiny_model(), tmp_path, options=options)
     index = open_index(tmp_path / "bilinear")
-    found = TokenReader(index, tiny_model()).localized(index.cells.lonlat_deg)
+    z = TokenReader(index, tiny_model()).localized(index.cells.lonlat_deg)
     stored = index.rs.vectors(np.arange(index.rs.count))
-    np.testing.assert_allclose(found, stored, rtol=0, atol=ROUNDING)
+    np.testing.assert_allclose(z, stored, rtol=0, atol=ROUNDING)
     with pytest.raises(SearchIndexError, match="index 'nili' has no token maps.*--no-token-maps"):
         TokenReader(open_index(tmp_path / "nili"), tiny_model())
 
@@ -176,13 +176,13 @@ def test_a_planted_peak_is_found_to_a_few_metres(
     assert reader.indexed(place)[0]
     s = reader.localized(place)[0]
     start = toy.cells.lonlat_deg[reader.field.nearest(place)[0][0]]
-    found = refine(reader, s, start, RefineOptions(rs_weight=2, location_weight=0))
-    assert haversine_m((found.lon_deg, found.lat_deg), place) < 3
-    assert found.score == pytest.approx(2 * found.rs_score)
-    assert found.rs_score == pytest.approx(1, abs=1e-4)
-    assert found.moved_m == pytest.approx(float(haversine_m(start, place)), abs=3)
+    refined = refine(reader, s, start, RefineOptions(rs_weight=2, location_weight=0))
+    assert haversine_m((refined.lon_deg, refined.lat_deg), place) < 3
+    assert refined.score == pytest.approx(2 * refined.rs_score)
+    assert refined.rs_score == pytest.approx(1, abs=1e-4)
+    assert refined.moved_m == pytest.approx(float(haversine_m(start, place)), abs=3)
     again = refine(reader, s, start, RefineOptions(rs_weight=2, location_weight=0))
-    assert (again.lon_deg, again.lat_deg) == (found.lon_deg, found.lat_deg)
+    assert (again.lon_deg, again.lat_deg) == (refined.lon_deg, refined.lat_deg)
 
 
 def score_by_hand(reader: TokenReader, s: npt.NDArray[np.float32], place: Floats) -> float:
@@ -194,44 +194,44 @@ def test_the_surface_is_the_score_at_its_points(toy: Index, reader: TokenReader)
     s = reader.localized(toy.cells.lonlat_deg[3])[0]
     start = toy.cells.lonlat_deg[80]
     options = RefineOptions(rs_weight=0.7, location_weight=0.3, radius_m=200)
-    found = refine(reader, s, start, options)
-    surface = found.surface
+    refined = refine(reader, s, start, options)
+    surface = refined.surface
     assert surface.spacing_m == pytest.approx(reader.token_m / 4)
     side = 2 * int(200 / surface.spacing_m) + 1
     assert surface.lonlat_deg.shape == (side, side, 2)
     np.testing.assert_allclose(surface.lonlat_deg[side // 2, side // 2], start, atol=1e-9)
     assert surface.lonlat_deg[0, 0, 1] > surface.lonlat_deg[-1, 0, 1]  # north first
     away_m = haversine_m(surface.lonlat_deg, start)
-    known = np.isfinite(surface.scores)
-    assert known[away_m < 199].all()
-    assert not known[away_m > 201].any()
+    finite = np.isfinite(surface.scores)
+    assert finite[away_m < 199].all()
+    assert not finite[away_m > 201].any()
     step_m = haversine_m(surface.lonlat_deg[:, 1:], surface.lonlat_deg[:, :-1])
     np.testing.assert_allclose(step_m, surface.spacing_m, rtol=2e-3)
     for row, column in ((side // 2, side // 2), (3, side // 2), (side // 2, 2)):
         wanted = score_by_hand(reader, s, surface.lonlat_deg[row, column])
         assert surface.scores[row, column] == pytest.approx(wanted, abs=1e-5)
-    assert found.score >= np.nanmax(surface.scores) - 1e-6
-    best = np.array([found.lon_deg, found.lat_deg])
-    assert found.score == pytest.approx(score_by_hand(reader, s, best), abs=1e-5)
-    assert found.score == pytest.approx(0.7 * found.rs_score + 0.3 * found.location_score)
+    assert refined.score >= np.nanmax(surface.scores) - 1e-6
+    best = np.array([refined.lon_deg, refined.lat_deg])
+    assert refined.score == pytest.approx(score_by_hand(reader, s, best), abs=1e-5)
+    assert refined.score == pytest.approx(0.7 * refined.rs_score + 0.3 * refined.location_score)
 
 
 def test_the_mean_place_is_that_of_the_posterior(toy: Index, reader: TokenReader) -> None:
     s = reader.localized(toy.cells.lonlat_deg[80] + 0.001)[0]
     options = RefineOptions(20, 0, radius_m=300, estimate="mean")
-    found = refine(reader, s, toy.cells.lonlat_deg[80], options)
+    refined = refine(reader, s, toy.cells.lonlat_deg[80], options)
     total, place = 0.0, np.zeros(2)
     for at, score in zip(
-        found.surface.lonlat_deg.reshape(-1, 2), found.surface.scores.ravel(), strict=True
+        refined.surface.lonlat_deg.reshape(-1, 2), refined.surface.scores.ravel(), strict=True
     ):
         if np.isfinite(score):
             total += np.exp(score - 20)
             place += np.exp(score - 20) * at
-    assert haversine_m((found.lon_deg, found.lat_deg), place / total) < 0.05
+    assert haversine_m((refined.lon_deg, refined.lat_deg), place / total) < 0.05
     options = RefineOptions(1, 0, radius_m=300, estimate="mean", sharpness=20)
     same = refine(reader, s, toy.cells.lonlat_deg[80], options)
-    assert haversine_m((found.lon_deg, found.lat_deg), (same.lon_deg, same.lat_deg)) < 0.05
-    assert same.score == pytest.approx(found.score / 20)
+    assert haversine_m((refined.lon_deg, refined.lat_deg), (same.lon_deg, same.lat_deg)) < 0.05
+    assert same.score == pytest.approx(refined.score / 20)
     peak = refine(
         reader, s, toy.cells.lonlat_deg[80], dataclasses.replace(options, estimate="peak")
     )
@@ -254,24 +254,24 @@ def test_the_answer_stays_in_the_index(boxes: Path) -> None:
     start = cells[cells[:, 0].argmin()]
     s = reader.localized(start - [0.004, 0])[0]  # 280 m on: in the frame, outside the index
     assert np.isfinite(s).all()
-    found = refine(reader, s, start, RefineOptions(1, 0, radius_m=400))
-    assert reader.indexed((found.lon_deg, found.lat_deg)).all()
-    assert found.score < 0.999  # the best place of all is out of bounds
-    known = np.isfinite(found.surface.scores)
-    places = found.surface.lonlat_deg.reshape(-1, 2)
-    within = haversine_m(places, start).reshape(known.shape) < 399
+    refined = refine(reader, s, start, RefineOptions(1, 0, radius_m=400))
+    assert reader.indexed((refined.lon_deg, refined.lat_deg)).all()
+    assert refined.score < 0.999  # the best place of all is out of bounds
+    finite = np.isfinite(refined.surface.scores)
+    places = refined.surface.lonlat_deg.reshape(-1, 2)
+    within = haversine_m(places, start).reshape(finite.shape) < 399
     np.testing.assert_array_equal(
-        known[within], reader.indexed(places).reshape(known.shape)[within]
+        finite[within], reader.indexed(places).reshape(finite.shape)[within]
     )
-    assert 0 < known[within].sum() < within.sum()
+    assert 0 < finite[within].sum() < within.sum()
 
 
 def test_a_radius_below_the_grid_still_gives_an_answer(toy: Index, reader: TokenReader) -> None:
     start = toy.cells.lonlat_deg[80]
     s = reader.localized(start + [0.0001, 0])[0]  # 7 m east
-    found = refine(reader, s, start, RefineOptions(1, 0, radius_m=5))
-    assert found.surface.scores.shape == (1, 1)
-    assert 2 < found.moved_m <= 5
+    refined = refine(reader, s, start, RefineOptions(1, 0, radius_m=5))
+    assert refined.surface.scores.shape == (1, 1)
+    assert 2 < refined.moved_m <= 5
 
 
 def test_a_start_or_radius_that_makes_no_sense_is_refused(toy: Index, reader: TokenReader) -> None:
@@ -296,9 +296,9 @@ def test_photos_refined_together_are_refined_as_alone(toy: Index, reader: TokenR
         starts = toy.cells.lonlat_deg[rng.choice(len(toy.cells), number % 3 + 1)]
         s = rng.standard_normal(reader.model.config.dim).astype(np.float32)
         asked.append(Refining(s / np.linalg.norm(s), starts, options))
-    for one, found in zip(asked, refine_each(reader, asked), strict=True):
-        assert len(found) == len(one.lonlat_deg)
-        for start, place in zip(one.lonlat_deg, found, strict=True):
+    for one, places in zip(asked, refine_each(reader, asked), strict=True):
+        assert len(places) == len(one.lonlat_deg)
+        for start, place in zip(one.lonlat_deg, places, strict=True):
             alone = refine(reader, one.s, start, one.options)
             assert haversine_m((place.lon_deg, place.lat_deg), (alone.lon_deg, alone.lat_deg)) < 0.1
             np.testing.assert_allclose(place.surface.scores, alone.surface.scores, atol=1e-5)

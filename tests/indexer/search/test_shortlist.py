@@ -79,9 +79,9 @@ def test_the_flat_answers_are_found(plain: dict[str, Geolocator]) -> None:
         assert np.mean(hits) >= 0.95, kind
         for a, b in zip(exact, quick, strict=True):
             assert b.cells_searched < a.cells_searched == 3506
-            known = {c.row: c for c in a.candidates}
+            by_row = {c.row: c for c in a.candidates}
             for c in b.candidates:
-                if (wanted := known.get(c.row)) is None:
+                if (wanted := by_row.get(c.row)) is None:
                     continue
                 assert c.h3_cell == wanted.h3_cell
                 assert c.score == pytest.approx(wanted.score, abs=1e-5)
@@ -101,10 +101,10 @@ def test_a_list_of_everything_gives_the_flat_answer(sure: dict[str, Geolocator])
     for a, b in zip(sure["wide"].search(PHOTOS), sure["all"].search(PHOTOS), strict=True):
         one, other = without(a, "warnings", "index"), without(b, "warnings", "index")
         assert one.keys() == other.keys()
-        for found, wanted in zip(b.candidates, a.candidates, strict=True):
-            assert (found.row, found.h3_cell) == (wanted.row, wanted.h3_cell)
-            assert found.probability == pytest.approx(wanted.probability, abs=1e-6)
-            assert found.refined_lonlat_deg == pytest.approx(wanted.refined_lonlat_deg, abs=1e-6)
+        for place, wanted in zip(b.candidates, a.candidates, strict=True):
+            assert (place.row, place.h3_cell) == (wanted.row, wanted.h3_cell)
+            assert place.probability == pytest.approx(wanted.probability, abs=1e-6)
+            assert place.refined_lonlat_deg == pytest.approx(wanted.refined_lonlat_deg, abs=1e-6)
         assert [r["cells"] for r in b.regions] == [r["cells"] for r in a.regions]
 
 
@@ -117,10 +117,10 @@ def test_probabilities_are_close_though_most_cells_are_off_the_list(
     for a, b in zip(exact, quick, strict=True):
         assert b.posterior is None
         assert b.candidates[0].row == a.candidates[0].row
-        wanted, found = a.candidates[0].probability, b.candidates[0].probability
+        wanted, listed = a.candidates[0].probability, b.candidates[0].probability
         assert wanted is not None
-        assert found is not None
-        missed.append(found / wanted - 1)
+        assert listed is not None
+        missed.append(listed / wanted - 1)
         for one, other in zip(a.regions, b.regions, strict=True):
             assert other["km2"] == pytest.approx(one["km2"], rel=0.25)
         assert a.membership is not None
