@@ -50,7 +50,6 @@ from app.views.cards import (
 )
 from app.views.exports import answer_csv, answer_geojson, answer_kml
 from app.views.index_facts import (
-    IndexFacts,
     explore_html,
     facts_line_html,
     imagery_dates,
@@ -133,16 +132,15 @@ class Desk:
     def index(self, request: IndexRequest) -> Reply:
         """An index to look at: facts, warnings, outline, holes, and how it starts."""
         geo = self.engine.indexes.get(request.index)
-        facts = IndexFacts.of(geo)
         calibration = geo.calibration
         return {
-            "name": facts.name,
-            "build": facts.build,
-            "cells": facts.cells,
+            "name": geo.index.name,
+            "build": geo.index.manifest.build,
+            "cells": geo.index.manifest.cells_indexed,
             "share": 0.5 if calibration is None else round(calibration.weights.shares[0], 2),
             "calibrated": calibration is not None,
-            "facts": facts_line_html(facts),
-            "warnings": standing_warnings_html(facts),
+            "facts": facts_line_html(geo.space),
+            "warnings": standing_warnings_html(geo.space),
             "explore": explore_html(geo.index, calibration),
             **index_background(geo.index),
         }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from app.views.templates import render
@@ -11,7 +10,7 @@ from app.views.wording import counted, is_grave
 if TYPE_CHECKING:
     from indexer.index.index import Index
     from indexer.probability.calibration import Calibration
-    from indexer.search.geolocator import Geolocator
+    from indexer.search.space import SearchSpace
 
 UNTRAINED = "Untrained model: the places mean nothing."
 _UNCALIBRATED = "uncalibrated"
@@ -19,51 +18,26 @@ _MOST_DATES = 12
 """Days of imagery that are listed; of more the first and the last are told."""
 
 
-@dataclass(frozen=True)
-class IndexFacts:
-    """What the page says about its index before any photo is searched."""
-
-    name: str
-    build: str
-    cells: int
-    model: str
-    model_licence: str
-    trained: bool
-    attribution: str
-    """Credit that the imagery asks for."""
-    warnings: tuple[str, ...]
-
-    @classmethod
-    def of(cls, geo: Geolocator) -> IndexFacts:
-        """The facts of an open geolocator."""
-        return cls(
-            name=geo.index.name,
-            build=geo.index.manifest.build,
-            cells=geo.index.manifest.cells_indexed,
-            model=geo.index.manifest.model.name,
-            model_licence=geo.index.manifest.model.licence,
-            trained=geo.index.manifest.model.trained,
-            attribution=geo.space.attribution,
-            warnings=tuple(geo.space.warnings),
-        )
-
-    @property
-    def all_warnings(self) -> tuple[str, ...]:
-        """Warnings that hold for every search, one about an untrained model always among them."""
-        if self.trained or any(is_grave(warning) for warning in self.warnings):
-            return self.warnings
-        return (UNTRAINED, *self.warnings)
-
-
-def facts_line_html(facts: IndexFacts) -> str:
+def facts_line_html(space: SearchSpace) -> str:
     """The index in one line: cells, model, terms, credit."""
-    uncalibrated = any(w.lower().startswith(_UNCALIBRATED) for w in facts.warnings)
-    return render("facts_line.html", facts=facts, uncalibrated=uncalibrated)
+    uncalibrated = any(w.lower().startswith(_UNCALIBRATED) for w in space.warnings)
+    return render(
+        "facts_line.html",
+        manifest=space.index.manifest,
+        attribution=space.attribution,
+        uncalibrated=uncalibrated,
+    )
 
 
-def standing_warnings_html(facts: IndexFacts) -> str:
-    """Warnings that hold for every search: grave ones in full, the others folded away."""
-    return render("standing_warnings.html", warnings=facts.all_warnings)
+def standing_warnings_html(space: SearchSpace) -> str:
+    """Warnings that hold for every search: grave ones in full, the others folded away.
+
+    One about an untrained model is always among them.
+    """
+    warnings = space.warnings
+    if not (space.index.manifest.model.trained or any(map(is_grave, warnings))):
+        warnings = (UNTRAINED, *warnings)
+    return render("standing_warnings.html", warnings=warnings)
 
 
 def explore_html(index: Index, calibration: Calibration | None) -> str:

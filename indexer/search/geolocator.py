@@ -183,7 +183,7 @@ class Geolocator:
         """What :meth:`search` answers, but for refining it: that goes for many photos at once.
 
         Args:
-            seen: what :meth:`seen` or :meth:`scored` made of the photos of one place.
+            seen: what :meth:`seen` or :meth:`every_cell` made of the photos of one place.
             query: a checked query.
         """
         if self.index.shortlists is not None:
@@ -271,11 +271,6 @@ class Geolocator:
         if isinstance(seen, Scored):
             return seen
         return Scored(seen.photos, seen.s, *self.space.scores(seen.s))
-
-    def scored(self, sources: Sequence[PhotoSource]) -> list[Scored]:
-        """Photos that pass the encoder together, each scored against every cell."""
-        blocks = self._seen(sources)
-        return [photo for seen in blocks for photo in self.every_cell(seen).one_by_one()]
 
     def seen(self, sources: Sequence[PhotoSource]) -> Sequence[Seen]:
         """Photos that pass the encoder together, each with what :meth:`search` needs of it.

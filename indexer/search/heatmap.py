@@ -186,6 +186,8 @@ def geotiff(heat: HeatMap, spacing_m: float | None = None) -> bytes:
     Raises:
         UsageError: the spacing is no length, or makes too many pixels.
     """
+    import rasterio
+    from rasterio.errors import RasterioError
     from rasterio.features import rasterize
     from rasterio.transform import from_origin
 
@@ -213,22 +215,14 @@ def geotiff(heat: HeatMap, spacing_m: float | None = None) -> bytes:
         if np.isfinite(value)
     ]
     values = rasterize(shapes, (height, width), fill=math.nan, transform=transform, dtype="float32")
-    return _encoded(heat, values, transform)
-
-
-def _encoded(heat: HeatMap, values: npt.NDArray[np.float32], transform: Any) -> bytes:  # noqa: ANN401
-    """The file of a raster that lies where an affine transform says."""
-    import rasterio
-    from rasterio.errors import RasterioError
-
     tags = {"WHAT": heat.what, "UNITS": heat.units, "TITLE": heat.title, "NOTE": heat.note}
     tags |= {name.upper(): text for name, text in heat.credits.items()}
     try:
         with rasterio.MemoryFile() as memory:
             with memory.open(
                 driver="GTiff",
-                width=values.shape[1],
-                height=values.shape[0],
+                width=width,
+                height=height,
                 count=1,
                 dtype="float32",
                 crs="EPSG:3857",
@@ -251,6 +245,7 @@ def picture(heat: HeatMap) -> bytes:
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
+        from matplotlib.ticker import MaxNLocator
     except ImportError as error:
         raise GairError("pictures need matplotlib: pip install matplotlib") from error
     middle_deg = middle_longitude_deg(heat.cells.lonlat_deg)
@@ -269,7 +264,12 @@ def picture(heat: HeatMap) -> bytes:
     _draw_cells(figure, axes, heat, rings)
     _draw_region(axes, heat, middle_deg)
     _draw_scale(axes, low, high)
-    _label(figure, axes, heat)
+    axes.set_title(textwrap.shorten(heat.title, 90), fontsize=11, parse_math=False)
+    axes.set_xlabel("longitude, degrees")
+    axes.set_ylabel("latitude, degrees")
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.ticklabel_format(useOffset=False, style="plain")
+    figure.legend(loc="outside upper right", ncols=2, fontsize=8, frameon=False)
     figure.supxlabel("\n".join(small_print), fontsize=7, parse_math=False, x=0.02, ha="left")
     out = io.BytesIO()
     with warnings.catch_warnings():  # names of photos may hold letters that the font lacks
@@ -340,18 +340,6 @@ def _draw_scale(axes: Any, low: Floats, high: Floats) -> None:  # noqa: ANN401
         fontsize=8,
         bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1},
     )
-
-
-def _label(figure: Any, axes: Any, heat: HeatMap) -> None:  # noqa: ANN401
-    """Title, axes and legend."""
-    from matplotlib.ticker import MaxNLocator
-
-    axes.set_title(textwrap.shorten(heat.title, 90), fontsize=11, parse_math=False)
-    axes.set_xlabel("longitude, degrees")
-    axes.set_ylabel("latitude, degrees")
-    axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.ticklabel_format(useOffset=False, style="plain")
-    figure.legend(loc="outside upper right", ncols=2, fontsize=8, frameon=False)
 
 
 def _small_print(heat: HeatMap) -> list[str]:

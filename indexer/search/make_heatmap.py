@@ -35,7 +35,7 @@ def make_heatmap(
 
     Args:
         space: the cells of an open index.
-        scored: the photos, from :meth:`indexer.search.geolocator.Geolocator.scored`.
+        scored: the photos, from :meth:`indexer.search.geolocator.Geolocator.every_cell`.
         of: what to show. Without a calibration the posterior is replaced by the mean of both
             cosines, and the map says so.
         prior: what is known before the photos are looked at; for the posterior only.

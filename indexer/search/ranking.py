@@ -19,7 +19,7 @@ from indexer.probability.posterior import SHARED_ERRORS, ScoreWeights
 from indexer.regions.cells import cell_hex
 from indexer.search.answer import NOT_IN_INDEX, Answer, Candidate, Confidence
 from indexer.search.outlines import Region, make_region
-from indexer.search.places import APART_RADII, Place, distinct_places
+from indexer.search.places import APART_RADII, distinct_places
 from indexer.search.query import Query
 from indexer.search.refine import Refined, RefineOptions, Refining, refine_each
 from indexer.search.scored import Scored, cell_posterior, confidences, membership_of
@@ -234,8 +234,21 @@ def _candidates(space: SearchSpace, query: Query, weighed: _Weighed) -> tuple[Ca
     by = weighed.order_by
     apart_m = _apart_m(space, query, weighed.p is not None)
     places = distinct_places(by, space.index.cells.lonlat_deg, query.k, apart_m)
+    cells, mass = space.index.cells, weighed.place_mass
     return tuple(
-        _candidate(space, rank, place, weighed)
+        Candidate(
+            rank=rank,
+            lon_deg=float(cells.lonlat_deg[place.row, 0]),
+            lat_deg=float(cells.lonlat_deg[place.row, 1]),
+            h3_cell=cell_hex(int(cells.h3[place.row])),
+            row=place.row,
+            score=float(weighed.fused[place.row]),
+            rs_score=float(weighed.rs[place.row]),
+            location_score=float(weighed.location[place.row]),
+            merged_cells=place.merged,
+            spread_m=place.spread_m,
+            probability=None if mass is None else min(1.0, float(mass[place.row])),
+        )
         for rank, place in enumerate(places, start=1)
         if by[place.row] > (0 if weighed.p is not None else -np.inf)
     )
@@ -272,25 +285,6 @@ def _believed(
         return answer, confidence_at
     centre = space.index.cells.lonlat_deg[answer.candidates[0].row]
     return replace(answer, confidence=confidence_at(centre)), None
-
-
-def _candidate(space: SearchSpace, rank: int, place: Place, weighed: _Weighed) -> Candidate:
-    cells, row = space.index.cells, place.row
-    lon_deg, lat_deg = (float(v) for v in cells.lonlat_deg[row])
-    mass = weighed.place_mass
-    return Candidate(
-        rank=rank,
-        lon_deg=lon_deg,
-        lat_deg=lat_deg,
-        h3_cell=cell_hex(int(cells.h3[row])),
-        row=row,
-        score=float(weighed.fused[row]),
-        rs_score=float(weighed.rs[row]),
-        location_score=float(weighed.location[row]),
-        merged_cells=place.merged,
-        spread_m=place.spread_m,
-        probability=None if mass is None else min(1.0, float(mass[row])),
-    )
 
 
 def _confidence(

@@ -14,7 +14,7 @@ from repository import REPOSITORY
 
 from app.demo import main, why_to_build
 from app.examples import read_samples
-from app.views.index_facts import IndexFacts, facts_line_html, standing_warnings_html
+from app.views.index_facts import facts_line_html, standing_warnings_html
 from gair.fields import from_namespace
 from gair.info import ModelInfo
 from gair.model import Gair
@@ -181,8 +181,7 @@ def test_a_model_of_synthetic_cities_says_so_wherever_it_is_used(
         capsys.readouterr().out.count(f"note: the model small (synthetic cities) {sentence}") == 2
     )
     geolocator = Geolocator.open("demo", indexes_dir=tmp_path)
-    facts = IndexFacts.of(geolocator)
-    head = facts_line_html(facts) + standing_warnings_html(facts)
+    head = facts_line_html(geolocator.space) + standing_warnings_html(geolocator.space)
     for fact in (sentence, "small (synthetic cities)", "Licence Apache-2.0", ATTRIBUTION):
         assert fact in head
 

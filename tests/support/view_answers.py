@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import dataclasses
 from html.parser import HTMLParser
+from types import SimpleNamespace
+from typing import Any
 
-from app.views.index_facts import IndexFacts
 from indexer.search.answer import Answer, Candidate
 
 EVIL = "<img src=x onerror=alert(1)>\"'&{{x}}${1}"
 
-FACTS = IndexFacts(
-    name="london",
-    build="b1",
-    cells=16667,
-    model="gair-base",
-    model_licence="CC-BY-NC-4.0",
-    trained=True,
-    attribution="Contains modified Copernicus Sentinel data",
-    warnings=("uncalibrated: scores rank places, they are not probabilities",),
-)
+WARNINGS = ("uncalibrated: scores rank places, they are not probabilities",)
+
+
+def space_of(
+    *,
+    build: str = "b1",
+    model: str = "gair-base",
+    licence: str = "CC-BY-NC-4.0",
+    trained: bool = True,
+    attribution: str = "Contains modified Copernicus Sentinel data",
+    warnings: tuple[str, ...] = WARNINGS,
+) -> Any:
+    """What the page says of an index before any photo is searched."""
+    named = SimpleNamespace(name=model, licence=licence, trained=trained)
+    manifest = SimpleNamespace(build=build, cells_indexed=16667, model=named)
+    index = SimpleNamespace(manifest=manifest)
+    return SimpleNamespace(index=index, attribution=attribution, warnings=warnings)
+
 
 FIRST = Candidate(
     rank=1,
@@ -50,7 +59,7 @@ ANSWER = Answer(
     model_licence="CC-BY-NC-4.0",
     trained=True,
     attribution="Contains modified Copernicus Sentinel data",
-    warnings=FACTS.warnings,
+    warnings=WARNINGS,
     photo_gps_lonlat_deg=None,
 )
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from jinja2 import UndefinedError
 from PIL import Image
-from view_answers import ANSWER, EVIL, FIRST, Page
+from view_answers import ANSWER, EVIL, FIRST, Page, space_of
 
 from app.views.cards import (
     CellFacts,
@@ -28,7 +28,6 @@ from app.views.cards import (
 )
 from app.views.exports import answer_csv, answer_geojson, answer_kml
 from app.views.index_facts import (
-    IndexFacts,
     explore_html,
     facts_line_html,
     imagery_dates,
@@ -250,7 +249,14 @@ def test_every_template_shows_hostile_text_as_text() -> None:
     index = SimpleNamespace(manifest=HOSTILE_MANIFEST, chips=None)
     outside = dataclasses.replace(HOSTILE, warnings=(NOT_IN_INDEX, EVIL))
     cell = CellFacts(EVIL, -0.1, 51.5, 0.4, -0.2, 0.1, True, 7, 171, None)
-    told = IndexFacts(EVIL, EVIL, 1, EVIL, EVIL, False, EVIL, (EVIL, "untrained " + EVIL))
+    told = space_of(
+        build=EVIL,
+        model=EVIL,
+        licence=EVIL,
+        trained=False,
+        attribution=EVIL,
+        warnings=(EVIL, "untrained " + EVIL),
+    )
     views = [
         report_of(outside, {1: CHIP}, EVIL),
         verdict_html(dataclasses.replace(VERDICT, sentence=EVIL, note=EVIL), EVIL, (13.4, 52.5)),

@@ -5,22 +5,24 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from typing import Any
 
 import numpy as np
 import pytest
-from view_answers import ANSWER, EVIL, FACTS, FIRST, Page
+from view_answers import ANSWER, EVIL, FIRST, WARNINGS, Page, space_of
 
 from app.options import TileSource, tiles_of
 from app.views.cards import places_html
-from app.views.index_facts import UNTRAINED, IndexFacts, facts_line_html, standing_warnings_html
+from app.views.index_facts import UNTRAINED, facts_line_html, standing_warnings_html
 from app.views.map import map_places
 from app.views.templates import render
 from app.views.wording import coordinates, counted, distance
 from indexer.regions.cells import cell_from_hex
 
 
-def header_html(facts: IndexFacts) -> str:
-    return facts_line_html(facts) + standing_warnings_html(facts)
+def header_html(**facts: Any) -> str:
+    space = space_of(**facts)
+    return facts_line_html(space) + standing_warnings_html(space)
 
 
 def test_numbers_read_well() -> None:
@@ -33,7 +35,7 @@ def test_numbers_read_well() -> None:
 
 @pytest.mark.process
 def test_the_header_states_index_cells_model_licence_and_attribution() -> None:
-    page = Page(header_html(FACTS))
+    page = Page(header_html())
     for fact in ("16,667 cells", "gair-base", "CC-BY-NC-4.0", "Copernicus Sentinel"):
         assert fact in page.text
     assert "Uncalibrated: scores rank places" in page.text
@@ -42,10 +44,9 @@ def test_the_header_states_index_cells_model_licence_and_attribution() -> None:
 
 @pytest.mark.process
 def test_an_untrained_model_is_announced_first_even_if_no_warning_says_so() -> None:
-    untrained = dataclasses.replace(FACTS, trained=False)
-    assert UNTRAINED in header_html(untrained)
-    said = dataclasses.replace(untrained, warnings=("late imagery", "the model is untrained"))
-    page = Page(header_html(said))
+    assert UNTRAINED in header_html(trained=False)
+    said = ("late imagery", "the model is untrained")
+    page = Page(header_html(trained=False, warnings=said))
     assert UNTRAINED not in page.text
     assert page.text.index("The model is untrained") < page.text.index("Late imagery")
 
@@ -75,8 +76,8 @@ def test_bars_grow_from_the_middle() -> None:
 
 @pytest.mark.process
 def test_warnings_of_the_header_are_not_repeated() -> None:
-    answer = dataclasses.replace(ANSWER, warnings=(*FACTS.warnings, "this photo is a panorama"))
-    page = Page(places_html(answer, 0.1, FACTS.warnings))
+    answer = dataclasses.replace(ANSWER, warnings=(*WARNINGS, "this photo is a panorama"))
+    page = Page(places_html(answer, 0.1, WARNINGS))
     assert "This photo is a panorama" in page.text
     assert "Uncalibrated" not in page.text
 
@@ -86,15 +87,11 @@ def test_warnings_of_the_header_are_not_repeated() -> None:
     "markup",
     [
         header_html(
-            dataclasses.replace(
-                FACTS,
-                name=EVIL,
-                build=EVIL,
-                model=EVIL,
-                model_licence=EVIL,
-                attribution=EVIL,
-                warnings=(EVIL, "untrained " + EVIL),
-            )
+            build=EVIL,
+            model=EVIL,
+            licence=EVIL,
+            attribution=EVIL,
+            warnings=(EVIL, "untrained " + EVIL),
         ),
         places_html(
             dataclasses.replace(

@@ -49,7 +49,7 @@ def test_a_map_of_the_imagery(boxes: Path, picture: Path, tmp_path: Path, capsys
         assert raster.tags()["WHAT"] == "imagery"
         assert raster.res[0] * np.cos(np.radians(51.5055)) == pytest.approx(20, rel=1e-3)
     geolocator = Geolocator.open("box", indexes_dir=boxes)
-    scored = geolocator.scored([str(picture)])[0]
+    scored = geolocator.every_cell(geolocator.seen([str(picture)])[0])
     np.testing.assert_allclose(np.unique(cosines[~np.isnan(cosines)]), np.unique(scored.rs[0]))
 
 

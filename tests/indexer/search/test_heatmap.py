@@ -259,7 +259,7 @@ def geolocator(boxes: Path) -> Geolocator:
 
 @pytest.fixture
 def scored(geolocator: Geolocator) -> Scored:
-    return geolocator.scored([photo(1)])[0]
+    return geolocator.every_cell(geolocator.seen([photo(1)])[0])
 
 
 def test_the_map_of_a_cosine_is_that_cosine(geolocator: Geolocator, scored: Scored) -> None:
@@ -308,7 +308,7 @@ def test_the_map_of_a_posterior(geolocator: Geolocator, scored: Scored, boxes: P
 
 
 def test_several_photos_of_one_place_count_together(geolocator: Geolocator, boxes: Path) -> None:
-    both = geolocator.scored([photo(1), photo(2)])
+    both = [geolocator.every_cell(seen) for seen in geolocator.seen([photo(1), photo(2)])]
     together = Scored(
         tuple(p for one in both for p in one.photos),
         np.concatenate([one.s for one in both]),

@@ -51,7 +51,7 @@ def plain(tiny_index: Path) -> Geolocator:
 
 def slow_likelihood(toy: Geolocator, image: Any) -> Floats:
     """Cell by cell: the mean of exp(weighted score) over the Gaussian neighbourhood."""
-    (scored,) = toy.scored([image])
+    scored = toy.every_cell(toy.seen([image])[0])
     u = WEIGHTS.rs_weight * scored.rs[0].astype(np.float64)
     u += WEIGHTS.location_weight * scored.location[0]
     cells = toy.index.cells

@@ -135,7 +135,7 @@ def test_probabilities_are_close_though_most_cells_are_off_the_list(
 
 def test_the_sample_stands_for_exactly_what_is_left_out(sure: dict[str, Geolocator]) -> None:
     geo = sure["lists"]
-    (scored,) = geo.scored(PHOTOS[:1])
+    scored = geo.every_cell(geo.seen(PHOTOS[:1])[0])
     part = find_part(geo.space, scored.s, Query(), None)
     assert part.stands_for.sum() == pytest.approx(3506)
     assert part.stands_for.max() > 1
