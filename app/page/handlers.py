@@ -69,8 +69,8 @@ from app.views.templates import jpeg_uri
 from app.views.wording import coordinates, shown_lonlat_deg
 from gair.errors import GairError, PhotoError, UsageError
 from gair.geo import haversine_m
+from gair.photos.exif import read_tags
 from gair.photos.photo import open_photo
-from indexer.photos.listing import read_tags
 from indexer.regions.cells import cell_boundary_lonlat_deg, cell_hex
 from indexer.search.ground_picture import Chip, chip_at
 

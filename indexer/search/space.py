@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from cachetools import LRUCache, cachedmethod
+from cachetools import LRUCache
 
 from gair.arrays import Floats, Ints, Vectors
 from indexer.probability.claims import Background, background, claim_mass
@@ -45,6 +44,8 @@ SCORED_AT_ONCE = 2048
 """Rows in float32 at a time: 6 MB at 768 dimensions."""
 ENTRIES_AT_ONCE = 4_000_000
 """Photos times cells in one step: 32 MB an array."""
+
+Value = TypeVar("Value")
 
 
 class SearchSpace:
@@ -77,9 +78,9 @@ class SearchSpace:
         )
         """Closer cells are one place: a token of imagery, or 1.5 cells where they are coarser."""
         self._lock = threading.Lock()
-        self._discs: LRUCache[Any, Discs] = LRUCache(4)
-        self._blurs: LRUCache[Any, csr_array | None] = LRUCache(4)
-        self._backgrounds: LRUCache[Any, Background] = LRUCache(8)
+        self._discs: LRUCache[float, Discs] = LRUCache(4)
+        self._blurs: LRUCache[float, tuple[csr_array | None]] = LRUCache(4)
+        self._backgrounds: LRUCache[float, Background] = LRUCache(8)
 
     def part(self, rows: Ints, stands_for: Floats, warning: str) -> SearchSpace:
         """Some rows alone, ascending, for one answer; it says the warning beside its own."""
@@ -128,21 +129,31 @@ class SearchSpace:
         """How scores become likelihoods: as calibrated, or as the model was trained."""
         return PAPER_WEIGHTS if self.calibration is None else self.calibration.weights
 
-    # These hold no space: a replaced build need not wait for the garbage collector.
-    @cachedmethod(attrgetter("_discs"), lock=attrgetter("_lock"))
     def discs(self, radius_m: float) -> Discs:
         """The cells within a radius of each cell."""
-        return self.field.discs(self.field.lonlat_deg, radius_m)
+        return self._kept(
+            self._discs, radius_m, lambda: self.field.discs(self.field.lonlat_deg, radius_m)
+        )
 
-    @cachedmethod(attrgetter("_blurs"), lock=attrgetter("_lock"))
     def blur(self, spread_m: float) -> csr_array | None:
         """(N, N) averages over a Gaussian neighbourhood: :meth:`CellField.blur`."""
-        return self.field.blur(spread_m)
+        return self._kept(self._blurs, spread_m, lambda: (self.field.blur(spread_m),))[0]
 
-    @cachedmethod(attrgetter("_backgrounds"), lock=attrgetter("_lock"))
     def background(self, radius_m: float) -> Background:
         """The discs that a claim of this radius is compared with."""
-        return background(self.field, radius_m)
+        return self._kept(self._backgrounds, radius_m, lambda: background(self.field, radius_m))
+
+    def _kept(self, kept: LRUCache[float, Value], key: float, make: Callable[[], Value]) -> Value:
+        """The value that is kept for a key, or is made now."""
+        # No decorator: its methods would hold the space that holds them, and a replaced build would
+        # wait for the garbage collector.
+        with self._lock:
+            if key in kept:
+                return kept[key]
+        value = make()
+        with self._lock:
+            kept[key] = value
+        return value
 
     def cell_row(self, lonlat_deg: npt.ArrayLike) -> Ints:
         """The row of the cell that contains each of (Q, 2) points; -1 outside."""

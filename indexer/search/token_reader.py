@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
-from cachetools import LRUCache, cachedmethod
+from cachetools import LRUCache
 from scipy.spatial import KDTree
 
 from gair.arrays import Floats, Ints, Vectors
@@ -87,7 +86,7 @@ class TokenReader:
         self._half_m = float(bounds[0, 2] - bounds[0, 0]) / 2
         self._used = np.unique(index.cells.frame)
         self._tree = KDTree(self._centres[self._used])
-        self._maps: LRUCache[Any, torch.Tensor] = LRUCache(MAPS_KEPT)
+        self._maps: LRUCache[int, torch.Tensor] = LRUCache(MAPS_KEPT)
         self._lock = threading.Lock()
 
     @property
@@ -201,8 +200,17 @@ class TokenReader:
     def _is_dense(self) -> bool:
         return self.mode == "nili" and not self.model.config.inr_hidden
 
-    @cachedmethod(attrgetter("_maps"), lock=attrgetter("_lock"))
     def _map(self, frame: int) -> torch.Tensor:
+        """What :meth:`_load` gave, or gives now."""
+        with self._lock:
+            token_map = self._maps.get(frame)
+        if token_map is None:
+            token_map = self._load(frame)
+            with self._lock:
+                self._maps[frame] = token_map
+        return token_map
+
+    def _load(self, frame: int) -> torch.Tensor:
         """(1, h, w, D) of a frame; convolved already, where NILI has its dense form."""
         import torch
 
@@ -219,7 +227,7 @@ class TokenReader:
             return z.mean(dim=1)[:, None, None]
 
     def _read(self, token_map: torch.Tensor, xy: torch.Tensor) -> torch.Tensor:
-        """What :meth:`_map` gave at (1, n, 2): (1, n, D)."""
+        """What :meth:`_load` gave at (1, n, 2): (1, n, D)."""
         import torch
 
         if self._is_dense:
