@@ -49,23 +49,22 @@ class Stopped:
 
 
 HELD_BUILD = """
-import sys, threading
-from indexer.build.engine import UnitWriter
+import contextlib, sys, threading
+from indexer.build import engine
 from indexer.commands.cli import main
 
-write, units = UnitWriter.write, []
+embed_units = engine.embed_units
 
-def write_one(writer, unit):
-    units.append(unit)
-    if len(units) > 1:
+def one_unit(*args, **options):
+    with contextlib.closing(embed_units(*args, **options)) as units:
+        yield next(units)
         threading.Event().wait()
-    write(writer, unit)
 
-UnitWriter.write = write_one
+engine.embed_units = one_unit
 sys.exit(main())
 """
-"""The command line, but a build waits for its signal once it has handed over one unit: however busy
-the machine is, it is neither done nor begun only when the signal comes."""
+"""The command line, but a build waits for its signal once it has computed one unit: however busy
+the machine is, it is never done before that comes."""
 SIGNALS = {"Ctrl-C": signal.SIGINT, "kill": signal.SIGTERM, "kill -9": signal.SIGKILL}
 
 
