@@ -157,7 +157,7 @@ def test_confidence_and_regions_are_those_of_a_search(
         said = np.mean([answer.confidence[column].probability for answer in answers])
         found = report["calibration"]["confidence_within"][f"{radius_m:g}"]
         assert found["said"] == pytest.approx(said, rel=1e-5)
-    rows = calibrated.cell_row(photos.lonlat_deg[judged])
+    rows = calibrated.space.cell_row(photos.lonlat_deg[judged])
     for column, level in enumerate((0.5, 0.9)):
         regions = [answer.region(level) for answer in answers]
         held = [n >= 0 and n in region.rows for n, region in zip(rows, regions, strict=True)]
