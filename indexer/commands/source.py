@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gair.bands import parse_bands
 from gair.errors import UsageError
 from gair.fields import option
+from indexer.imagery.options import FileReading
 from indexer.imagery.stac.query import StacQuery, require_packages
 
 if TYPE_CHECKING:
@@ -89,15 +89,7 @@ class ImageryChoice:
     B6 B7 B8 B8A B11 B12) found by name; or stac: cloud-free composites from a STAC catalogue, by
     default Earth Search."""
 
-    bands: tuple[str, ...] | None = option(
-        None, many="word", parse=parse_bands, metavar="LIST", group=_FILES
-    )
-    """Names of the bands in files that do not name them: gair-10, l2a-12, l1c-13, or B2,B3,..."""
-    dn_scale: float = option(1.0, group=_FILES)
-    """Multiply pixels by this to get reflectance x 10000 (10000 for reflectance in 0..1)."""
-    dn_offset: float = option(0.0, group=_FILES)
-    """Then add this (-1000 for ESA products of baseline 04.00 and later)."""
-
+    reading: FileReading = option(FileReading(), group=_FILES)
     query: StacQuery = option(factory=StacQuery, group=_CATALOGUE)
     imagery_cache: Path | None = option(None, metavar="DIR", group=_CATALOGUE)
     """Where fetched pixels are kept; prune --imagery limits it (default: $GAIR_IMAGERY_CACHE, else
@@ -118,12 +110,14 @@ class ImageryChoice:
             return
         from indexer.imagery import open_imagery
 
+        reading = self.reading
         reopen = partial(
             open_imagery,
             Path(self.imagery).resolve(),
-            bands=self.bands,
-            dn_offset=self.dn_offset,
-            dn_scale=self.dn_scale,
+            bands=reading.bands,
+            force_bands=reading.force_bands,
+            dn_offset=reading.dn_offset,
+            dn_scale=reading.dn_scale,
         )
         with reopen() as imagery:
             yield imagery, reopen
@@ -135,10 +129,10 @@ class ImageryChoice:
                 "--imagery stac needs to know which area: pass --region, --bbox, --polygon or "
                 "--place"
             )
-        if (self.bands, self.dn_scale, self.dn_offset) != (None, 1.0, 0.0):
+        if self.reading != FileReading():
             raise UsageError(
-                "--bands, --dn-scale and --dn-offset are for files; a catalogue says these itself: "
-                "leave them out"
+                "--bands, --force-bands, --dn-scale and --dn-offset are for files; a catalogue "
+                "says these itself: leave them out"
             )
         require_packages()
         from indexer.imagery.stac.imagery import open_stac

@@ -23,12 +23,15 @@ from gair.bands import GAIR_BANDS
 from gair.errors import ImageryError
 from gair.files import sha256_of
 from gair.geo import Footprint
-from indexer.imagery.digital_numbers import Scaling, check_reflectance
+from indexer.imagery.digital_numbers import Scaling, SceneScaling, Why, scaling_of
 from indexer.imagery.provenance import terms
 from indexer.imagery.rasters import FilePool, RasterFile
 from indexer.imagery.scenes import Scene, find_rasters, find_scenes
 from indexer.imagery.source import FramePixels
 from indexer.imagery.warping import Grid, filled, outline_of, warp_scene
+
+_NAMED_SCENES = 20
+"""Scenes that a sentence names at most."""
 
 
 class LocalImagery:
@@ -43,13 +46,17 @@ class LocalImagery:
         self._coverage = shapely.union_all([scene.outline for scene in scenes])
         self._pool = FilePool()
         with self._pool.borrowed() as files:
-            for scene in self._scenes:
-                check_reflectance(scene, scaling, files)
+            self._scalings = tuple(scaling_of(scene, scaling, files) for scene in self._scenes)
 
     @property
     def scenes(self) -> tuple[Scene, ...]:
         """The scenes, the top one first."""
         return self._scenes
+
+    @property
+    def scalings(self) -> tuple[SceneScaling, ...]:
+        """How each scene's stored values become digital numbers, and why."""
+        return self._scalings
 
     @property
     def coverage(self) -> BaseGeometry:
@@ -76,17 +83,29 @@ class LocalImagery:
                 f"{_listed(top)} is Level-1C, top-of-atmosphere reflectance; "
                 "GAIR was trained on Level-2A."
             )
-        offsets = {
-            scene.provenance.product_offset_dn: scene.name
-            for scene in self._scenes
-            if scene.provenance.product_offset_dn and not self._scaling.offset
-        }
-        for offset, name in sorted(offsets.items()):
-            notes.append(
-                f"The product metadata of {name} asks for an offset of {offset} that is not "
-                f"applied: pass --dn-offset {offset} if its pixels are as delivered."
-            )
-        return tuple(notes)
+        return (*notes, *self._scaling_notes(), *self._unmarked_notes())
+
+    def _scaling_notes(self) -> list[str]:
+        """What was decided about offsets and scales, each with the scenes that it is true of."""
+        names: dict[str, list[str]] = {}
+        for scene, scaling in zip(self._scenes, self._scalings, strict=True):
+            for note in scaling.notes:
+                names.setdefault(note, []).append(scene.name)
+        return [f"{_all_listed(scenes)}: {note}." for note, scenes in names.items()]
+
+    def _unmarked_notes(self) -> list[str]:
+        """Which values were taken as missing that no tag marks so, and how many."""
+        shares: dict[float, dict[str, float]] = {}
+        for scene, scaling in zip(self._scenes, self._scalings, strict=True):
+            for value, share in scaling.unmarked.items():
+                shares.setdefault(value, {})[scene.name] = share
+        return [
+            f"{_all_listed(list(scenes))}: {max(scenes.values()):.1%} of the pixels"
+            f"{', at most,' if len(scenes) > 1 else ''} hold {value:g}, which no sensor gives and "
+            f"no tag marks as missing; they are taken as missing (gdal_edit.py -a_nodata {value:g} "
+            "FILE marks them)."
+            for value, scenes in shares.items()
+        ]
 
     def read(self, footprint: Footprint, shape: tuple[int, int]) -> FramePixels:
         """The pixels of a footprint; where no scene has any, they are filled in from around.
@@ -107,12 +126,12 @@ class LocalImagery:
         values = np.zeros((len(GAIR_BANDS), grid.height, grid.width), dtype=np.float32)
         valid = np.zeros((grid.height, grid.width), dtype=np.bool_)
         with self._pool.borrowed() as files:
-            for scene in self._scenes:
+            for scene, scaling in zip(self._scenes, self._scalings, strict=True):
                 if not scene.outline.intersects(ground):
                     continue
-                stored = warp_scene(scene, grid, files)
+                stored = warp_scene(scene, grid, files, scaling.unmarked)
                 new = np.isfinite(stored).all(axis=0) & ~valid
-                values[:, new] = self._scaling.apply(stored, scene.bands)[:, new]
+                values[:, new] = scaling.apply(stored)[:, new]
                 valid |= new
                 if valid.all():
                     break
@@ -126,7 +145,10 @@ class LocalImagery:
         credit, licence = terms([scene.provenance for scene in self._scenes])
         return {
             "kind": "files",
-            "scenes": [_describe(scene) for scene in self._scenes],
+            "scenes": [
+                _describe(scene, scaling)
+                for scene, scaling in zip(self._scenes, self._scalings, strict=True)
+            ],
             "resolution_m": round(self.resolution_m, 2),
             "dn_scale": self._scaling.scale,
             "dn_offset": self._scaling.offset,
@@ -155,6 +177,7 @@ def open_imagery(
     path: str | Path | Sequence[str | Path],
     *,
     bands: tuple[str, ...] | None = None,
+    force_bands: bool = False,
     dn_offset: float = 0.0,
     dn_scale: float = 1.0,
 ) -> LocalImagery:
@@ -164,12 +187,14 @@ def open_imagery(
         path: A raster file, a folder to search with its subfolders, or several of either.
         bands: The order of bands in files that hold several and do not name them, as
             :func:`gair.bands.parse_bands` gives it.
-        dn_offset: Added to every value after scaling; -1000 for Level-2A products of processing
-            baseline 04.00 and later as ESA delivers them.
+        force_bands: Whether ``bands`` is taken also where a file names its bands otherwise.
+        dn_offset: Added to every value after scaling, where neither a file's tags nor the scene's
+            product say what is to be added: the -1000 of processing baseline 04.00 and later is
+            found by itself, in a product's metadata or name.
         dn_scale: Multiplies every value; 10000 for files that hold reflectance in 0..1.
 
     Raises:
-        BandError: Bands are missing or unnamed.
+        BandError: Bands are missing or unnamed, or named otherwise than ``bands`` says.
         ImageryError: Files are missing, broken, not georeferenced, or hold no digital numbers.
         UsageError: ``dn_scale`` or ``dn_offset`` cannot work.
     """
@@ -177,15 +202,24 @@ def open_imagery(
     paths = [path] if isinstance(path, str | Path) else path
     if not paths:
         raise ImageryError("no imagery was named: give a file or a folder")
-    return LocalImagery(find_scenes(find_rasters([Path(p) for p in paths]), bands), scaling)
+    rasters = find_rasters([Path(p) for p in paths])
+    return LocalImagery(find_scenes(rasters, bands, force_bands=force_bands), scaling)
 
 
-def _describe(scene: Scene) -> dict[str, Any]:
+def offset_of(scaling: SceneScaling) -> dict[str, Any]:
+    """What was added to the digital numbers of a scene, and what says so; empty for neither."""
+    if scaling.why is Why.NOTHING:
+        return {}
+    return {"offset_dn": scaling.offset_dn, "offset_from": scaling.source}
+
+
+def _describe(scene: Scene, scaling: SceneScaling) -> dict[str, Any]:
     acquired = scene.provenance.acquired
     return {
         "name": scene.name,
         "dates": [acquired.strftime("%Y-%m-%dT%H:%M:%SZ")] if acquired else [],
         "level": scene.provenance.level,
+        **offset_of(scaling),
         "crs": scene.bands[0].raster.crs,
         "resolution_m": round(scene.resolution_m, 2),
         "bands": [band.name for band in scene.bands],
@@ -204,6 +238,13 @@ def _describe_file(scene: Scene, raster: RasterFile) -> dict[str, Any]:
         "bytes": size,
         "sha256": digest,
     }
+
+
+def _all_listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_NAMED_SCENES])
+    return (
+        shown if len(names) <= _NAMED_SCENES else f"{shown} and {len(names) - _NAMED_SCENES} more"
+    )
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -1,6 +1,8 @@
 """Provenance of a scene: when and how it was made, as far as its files say so.
 
-Nothing here changes a pixel: in particular no offset is ever derived from a date.
+Nothing here changes a pixel, and no offset is ever derived from a date. What a product says about
+the offset of its digital numbers is taken from its metadata file, else from the processing baseline
+in its name (:mod:`indexer.imagery.baseline`).
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from pathlib import Path
 
 from gair.bands import LAYOUTS
 from gair.errors import ImageryError
+from indexer.imagery.baseline import OFFSET, Baseline, baseline_in_name, read_baseline
 
 LICENCE = (
     "Copernicus Sentinel data: free, full and open access, "
@@ -27,7 +30,12 @@ _STAMP = re.compile(r"(?<!\d)(\d{8}T\d{6})(?!\d)")
 _PRODUCT = re.compile(r"MSI(L1C|L2A)_|(?<![A-Z0-9])(L1C|L2A)_T\d{2}[A-Z]{3}")
 _ID_TAGS = ("PRODUCT_ID", "PRODUCT_URI", "GRANULE_ID", "DATATAKE_IDENTIFIER", "system-index")
 _MILLISECOND_TAGS = ("system-time_start", "system:time_start")
-_OFFSET = re.compile(r"<(?:BOA|RADIO)_ADD_OFFSET\b[^>]*>\s*(-?\d+)\s*<")
+_EARTH_ENGINE_TAGS = ("system-index", "system:index", *_MILLISECOND_TAGS)
+_PRODUCT_TAGS = ("PRODUCT_ID", "PRODUCT_URI", "GRANULE_ID")
+_OFFSET = re.compile(r"<(?:\w+:)?(?:BOA|RADIO)_ADD_OFFSET\b[^>]*>\s*([^<]*?)\s*<")
+_URI = re.compile(r"<(?:\w+:)?PRODUCT_URI[^>]*>\s*([^<]*?)\s*<")
+_BASELINE = re.compile(r"<(?:\w+:)?PROCESSING_BASELINE[^>]*>\s*([^<]*?)\s*<")
+_TILE_ID = re.compile(r"<(?:\w+:)?TILE_ID[^>]*>[^<]*_N(\d{2}\.\d{2})\s*<")
 _SAFE_DEPTH = 5  # PRODUCT.SAFE/GRANULE/TILE/IMG_DATA/R10m
 
 
@@ -42,6 +50,20 @@ class Synthetic:
 
 
 @dataclass(frozen=True)
+class ProductOffset:
+    """What a product says must be added to its digital numbers, as delivered."""
+
+    dn: int
+    """0 where it says that nothing must."""
+    source: str
+    """What says so, for people: a metadata file, or the baseline in a name."""
+    perhaps_applied: bool = False
+    """Whether who exported the pixels may have added it and kept the product's name: Earth Engine's
+    harmonised collection does (https://developers.google.com/earth-engine/datasets/catalog/
+    COPERNICUS_S2_SR_HARMONIZED)."""
+
+
+@dataclass(frozen=True)
 class Provenance:
     """Where a scene comes from."""
 
@@ -49,10 +71,15 @@ class Provenance:
     """UTC; None when nothing says."""
     level: str
     """``L1C`` (top of atmosphere), ``L2A`` (surface reflectance) or ``unknown``."""
-    product_offset_dn: int
-    """What the product's own metadata file says must be added to its digital numbers; 0 if none."""
+    product_offset: ProductOffset | None = None
+    """None where neither metadata nor a name says."""
     synthetic: Synthetic | None = None
     """Whose work the pixels are if they are made up; None for Sentinel-2 data."""
+
+    @property
+    def product_offset_dn(self) -> int:
+        """What the product says must be added to its digital numbers; 0 where nothing says."""
+        return self.product_offset.dn if self.product_offset else 0
 
 
 def read_provenance(path: Path, tags: Mapping[str, str], bands: Collection[str]) -> Provenance:
@@ -67,7 +94,7 @@ def read_provenance(path: Path, tags: Mapping[str, str], bands: Collection[str])
     return Provenance(
         acquired=_acquired(path, tags),
         level=_level([*_ids(tags), str(path), *(file.name for file in metadata)], bands),
-        product_offset_dn=_product_offset_dn(metadata),
+        product_offset=_product_offset(path, tags, metadata),
         synthetic=_synthetic(tags),
     )
 
@@ -135,16 +162,81 @@ def _product_metadata(path: Path) -> list[Path]:
     for folder in path.parents[:_SAFE_DEPTH]:
         if metadata := sorted(folder.glob("MTD_MSIL*.xml")):
             return metadata[:1]
+        if "_MSIL" in folder.name:  # what lies above a product's own folder is not of it alone
+            return []
     return []
 
 
-def _product_offset_dn(metadata: Iterable[Path]) -> int:
+def _product_offset(
+    path: Path, tags: Mapping[str, str], metadata: Sequence[Path]
+) -> ProductOffset | None:
+    """What the product's metadata file says, else the baseline in its name."""
     for file in metadata:
-        try:
-            text = file.read_text(encoding="utf-8", errors="replace")
-        except OSError as error:
-            raise ImageryError(f"cannot read {file}: {error.strerror}; make it readable") from error
-        for value in _OFFSET.findall(text):
-            if int(value):
-                return int(value)
-    return 0
+        text = _read(file)
+        if _is_of_another(text, path, file):
+            continue
+        if (offset_dn := _offset_in(text, file)) is not None:
+            return ProductOffset(offset_dn, file.name)
+        stated = _BASELINE.search(text)
+        if stated and (baseline := read_baseline(stated.group(1))):
+            return _of_baseline(baseline, f"in {file.name}")
+    names = (path.name, *(folder.name for folder in path.parents[:_SAFE_DEPTH]))
+    for name in names:
+        if baseline := baseline_in_name(name.upper()):
+            return _of_baseline(baseline, "in its name")
+    if baseline := _baseline_of_granule(path):
+        return _of_baseline(baseline, "in MTD_TL.xml")
+    for tag in _PRODUCT_TAGS:
+        if baseline := baseline_in_name(tags.get(tag, "").upper()):
+            exported = any(name in tags for name in _EARTH_ENGINE_TAGS)
+            return _of_baseline(baseline, f"in the tag {tag}", perhaps_applied=exported)
+    return None
+
+
+def _of_baseline(baseline: Baseline, where: str, *, perhaps_applied: bool = False) -> ProductOffset:
+    offset_dn = -round(OFFSET * 10000) if baseline.stored_higher else 0
+    return ProductOffset(offset_dn, f"the baseline {baseline} {where}", perhaps_applied)
+
+
+def _offset_in(text: str, file: Path) -> int | None:
+    """The one offset that a metadata file states for its bands; None where it states none."""
+    stated = set(_OFFSET.findall(text))
+    try:
+        values = {float(value) for value in stated}
+    except ValueError:
+        values = set()
+    if not stated:
+        return None
+    if len(values) != 1 or not (value := values.pop()).is_integer():
+        raise ImageryError(
+            f"{file} states {', '.join(sorted(stated))} as the offset of its bands, where one "
+            "whole number is expected: fetch the file again, or take it out and pass `dn_offset`"
+        )
+    return int(value)
+
+
+def _is_of_another(text: str, path: Path, metadata: Path) -> bool:
+    """Whether a metadata file is of another product than the one that the raster's name tells."""
+    uri = _URI.search(text)
+    days = {stamp[:8] for stamp in _STAMP.findall(uri.group(1))} if uri else set()
+    between = [folder.name for folder in path.parents if metadata.parent in folder.parents]
+    for name in (path.name, *(name for name in between if "_MSIL" in name)):
+        if named := {stamp[:8] for stamp in _STAMP.findall(name)}:
+            return bool(days) and not days & named
+    return False
+
+
+def _baseline_of_granule(path: Path) -> Baseline | None:
+    """From the metadata of the granule, which is left where only one was kept of a product."""
+    for folder in path.parents[:3]:  # GRANULE_FOLDER/IMG_DATA/R10m
+        if (file := folder / "MTD_TL.xml").is_file():
+            stated = _TILE_ID.search(_read(file))
+            return read_baseline(stated.group(1)) if stated else None
+    return None
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise ImageryError(f"cannot read {file}: {error.strerror}; make it readable") from error

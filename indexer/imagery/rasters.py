@@ -165,31 +165,6 @@ def check_usable(raster: RasterFile) -> None:
         )
 
 
-def nodata_value(raster: RasterFile) -> float:
-    """The value that marks missing pixels: the file's own, else 0, the Sentinel-2 convention.
-
-    A value that the pixel type cannot hold counts as none.
-    """
-    value = 0.0 if raster.nodata is None else raster.nodata
-    limits = _limits(raster)
-    return value if limits is None or limits[0] <= value <= limits[1] else 0.0
-
-
-def unused_value(raster: RasterFile) -> float:
-    """A value other than 0 that stands for no ground: the largest one, or NaN."""
-    limits = _limits(raster)
-    return math.nan if limits is None else limits[1]
-
-
-def _limits(raster: RasterFile) -> tuple[float, float] | None:
-    """What an integer pixel can hold; None for floating point."""
-    dtype = np.dtype(raster.dtypes[0])
-    if not np.issubdtype(dtype, np.integer):
-        return None
-    limits = np.iinfo(dtype)
-    return float(limits.min), float(limits.max)
-
-
 def outline_lonlat(raster: RasterFile) -> Polygon | MultiPolygon:
     """The true outline of a raster, its edges followed point by point.
 

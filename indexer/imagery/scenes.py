@@ -35,6 +35,9 @@ SUFFIXES = (".tif", ".tiff", ".jp2")
 
 _WORD = re.compile(r"[^_.\-\s]+")
 
+_POSITION = re.compile(r"(?:band[\s_.-]*)?\d+", re.IGNORECASE)
+"""``Band 1``, as many programs call a first band, whichever it is."""
+
 _RESOLUTION = re.compile(r"R?(?:10|20|60)m", re.IGNORECASE)
 
 AnyPath = TypeVar("AnyPath", bound=PurePath)
@@ -92,7 +95,12 @@ def find_rasters(paths: Sequence[Path]) -> list[RasterFile]:
     return [read_header(file, name) for name, file in sorted(named.values())]
 
 
-def find_scenes(rasters: Sequence[RasterFile], bands: Sequence[str] | None = None) -> list[Scene]:
+def find_scenes(
+    rasters: Sequence[RasterFile],
+    bands: Sequence[str] | None = None,
+    *,
+    force_bands: bool = False,
+) -> list[Scene]:
     """Gather raster files into scenes.
 
     Rendered pictures, masks and other rasters without a band's name are passed over where there is
@@ -102,12 +110,14 @@ def find_scenes(rasters: Sequence[RasterFile], bands: Sequence[str] | None = Non
         rasters: Headers of the files, in a fixed order.
         bands: The order of bands that a user states for every file with several bands, as
             :func:`gair.bands.parse_bands` gives it; None to go by the files' own names.
+        force_bands: Whether that order is taken also where a file names its bands otherwise.
 
     Returns:
         Scenes, sorted by name.
 
     Raises:
-        BandError: A scene lacks bands, or its bands have no names; no file is a scene.
+        BandError: A scene lacks bands, or its bands have no names; no file is a scene; a file's
+            names contradict ``bands``.
         ImageryError: A file of a scene is unusable.
     """
     groups: dict[tuple[Path, str], dict[str, list[RasterFile]]] = {}
@@ -123,20 +133,20 @@ def find_scenes(rasters: Sequence[RasterFile], bands: Sequence[str] | None = Non
         else:
             stacks.append(raster)
     if not groups and not stacks:
-        _refuse(others, bands)
+        _refuse(others, bands, force_bands)
     if bands is not None and not stacks:
         raise BandError(
             f"an order of {len(bands)} bands was stated, but the files of {rasters[0].path.parent} "
             "have one band each and go by their names: leave the order out"
         )
-    scenes = [_stacked(raster, bands) for raster in stacks]
+    scenes = [_stacked(raster, bands, force_bands) for raster in stacks]
     scenes += [_gathered(remainder, files) for (_, remainder), files in groups.items()]
     return sorted(scenes, key=lambda scene: (scene.name, scene.bands[0].raster.path))
 
 
-def _stacked(raster: RasterFile, stated: Sequence[str] | None) -> Scene:
+def _stacked(raster: RasterFile, stated: Sequence[str] | None, force: bool) -> Scene:
     """The scene of one file with several bands."""
-    names = _band_names(raster, stated)
+    names = _band_names(raster, stated, force)
     indices = band_indices(names, what=str(raster.path))
     check_usable(raster)
     for band, index in zip(GAIR_BANDS, indices, strict=True):
@@ -227,7 +237,9 @@ def _is_picture(raster: RasterFile) -> bool:
     return set(raster.dtypes) == {"uint8"} and not named.issuperset(GAIR_BANDS)
 
 
-def _band_names(raster: RasterFile, stated: Sequence[str] | None) -> Sequence[str | None]:
+def _band_names(
+    raster: RasterFile, stated: Sequence[str] | None, force: bool
+) -> Sequence[str | None]:
     if stated is None:
         return raster.descriptions
     if len(stated) != raster.count:
@@ -235,14 +247,38 @@ def _band_names(raster: RasterFile, stated: Sequence[str] | None) -> Sequence[st
             f"{raster.path} has {raster.count} bands, but the stated order has {len(stated)} "
             f"({', '.join(stated)}): state {raster.count}, or {', '.join(LAYOUTS)} where one fits"
         )
+    if not force and (apart := _contradictions(raster, stated)):
+        more = f" and {len(apart) - 3} more" if len(apart) > 3 else ""
+        raise BandError(
+            f"{raster.path} names its bands otherwise than `bands`: {', '.join(apart[:3])}{more}; "
+            "leave `bands` out to go by its names, or pass `force_bands` if these are wrong"
+        )
     return stated
 
 
-def _refuse(others: Sequence[RasterFile], stated: Sequence[str] | None) -> None:
+def _contradictions(raster: RasterFile, stated: Sequence[str]) -> list[str]:
+    """Where a file's own names of its bands say another band than the stated order, in words."""
+    if all(
+        _POSITION.fullmatch(name or "") and int(_digits(name)) == number
+        for number, name in enumerate(raster.descriptions, start=1)
+    ):
+        return []  # counted, not named
+    return [
+        f"band {number} is {name!r}, stated as {band}"
+        for number, (name, band) in enumerate(zip(raster.descriptions, stated, strict=True), 1)
+        if band != "-" and name and canonical_band(name) not in (None, band)
+    ]
+
+
+def _digits(name: str | None) -> str:
+    return "".join(filter(str.isdigit, name or ""))
+
+
+def _refuse(others: Sequence[RasterFile], stated: Sequence[str] | None, force: bool) -> None:
     """Say of files of which none is a scene what the first one lacks."""
     stacks = [raster for raster in others if raster.count > 1]
     if stacks:
-        _stacked(stacks[0], stated)
+        _stacked(stacks[0], stated, force)
     raise BandError(
         f"{others[0].path} has one band and its name says not which: name the files by band, such "
         "as s2_B02.tif, s2_B03.tif"

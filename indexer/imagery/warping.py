@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -20,14 +20,13 @@ from gair.arrays import Bools, Floats32
 from gair.bands import MEAN_DN
 from gair.errors import FootprintError, ImageryError
 from gair.geo import Footprint, transformer
-from indexer.imagery.rasters import (
-    OpenFiles,
-    RasterFile,
-    gdal_errors,
+from indexer.imagery.missing_values import (
     nodata_value,
+    perhaps_unmarked,
+    unmarked_values,
     unused_value,
-    world_width,
 )
+from indexer.imagery.rasters import OpenFiles, RasterFile, gdal_errors, world_width
 from indexer.imagery.scenes import Scene
 from indexer.imagery.source import FramePixels
 from indexer.regions.antimeridian import cut
@@ -38,6 +37,7 @@ _TOLERANCE_PX = 0.002
 GDAL's usual eighth of a pixel the edge of a roof differs by a hundred, and this is as fast."""
 _FINER = 1.05
 """Pixels of a raster to one of the grid from which on it counts as finer."""
+_ROUNDING = 1e-5  # of a value: less is no ground mixed with something else
 _CORNER = ((0, 0), (1, 0), (0, 1))
 _FRINGE_PX = 3  # a pixel of the 20 m bands, and one to spare, at the native 10 m
 
@@ -68,11 +68,20 @@ class Grid:
         return cls(crs, transform, height, width)
 
 
-def warp_scene(scene: Scene, grid: Grid, files: OpenFiles) -> Floats32:
+def warp_scene(
+    scene: Scene, grid: Grid, files: OpenFiles, unmarked: Collection[float] = ()
+) -> Floats32:
     """Resample a scene to a grid, bilinearly, as stored.
 
     Where zero marks missing pixels, it does so only in pixels that are zero in all ten bands: other
     zeros are the dark water and shadows that an offset left at zero.
+
+    Args:
+        scene: the scene.
+        grid: the pixels.
+        files: open ones.
+        unmarked: stored values that stand for missing ground though no tag marks them so
+            (:mod:`indexer.imagery.missing_values`). Others like them are looked for.
 
     Returns:
         (10, H, W) stored values; NaN where a band has none.
@@ -89,7 +98,36 @@ def warp_scene(scene: Scene, grid: Grid, files: OpenFiles) -> Floats32:
         seen = np.isfinite(_warp(scene, grid, files, unused_value))
         zero_is_nodata = np.array([nodata_value(band.raster) == 0 for band in scene.bands])
         values[gaps & seen & inner & zero_is_nodata[:, None, None]] = 0
+    if unmarked:
+        values[_touched_by(unmarked, scene, grid, files)] = np.nan
+    if perhaps_unmarked(values):
+        others = {value for band in scene.bands for value in unmarked_values(band.raster)}
+        values[_touched_by(others - {*unmarked}, scene, grid, files)] = np.nan
     return values
+
+
+def _touched_by(unmarked: Collection[float], scene: Scene, grid: Grid, files: OpenFiles) -> Bools:
+    """(10, H, W) where one of some stored values, which stand for missing ground, was mixed in."""
+    mixed = _warp(scene, grid, files, _never)
+    touched = np.zeros(mixed.shape, dtype=np.bool_)
+    for value in sorted(unmarked):
+
+        def nodata_of(raster: RasterFile, value: float = value) -> float:
+            return value if value in unmarked_values(raster) else _never(raster)
+
+        # Left out, a value changes exactly the pixels that it had a share in, and others by
+        # rounding: GDAL takes another way where nothing is left out.
+        without = _warp(scene, grid, files, nodata_of)
+        with np.errstate(invalid="ignore", over="ignore"):
+            touched |= np.abs(mixed - without) > _ROUNDING * np.abs(without)
+        touched |= np.isnan(without) & ~np.isnan(mixed)
+    return touched
+
+
+def _never(raster: RasterFile) -> float:
+    """A value that no pixel has, as far as one can know."""
+    value = unused_value(raster)
+    return value if math.isnan(value) else value - 1
 
 
 def _warp(

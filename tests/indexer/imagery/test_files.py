@@ -225,15 +225,3 @@ def test_the_description_names_files_hashes_and_dates(tmp_path: Path) -> None:
             "sha256": sha256_of(old),
         }
     ]
-
-
-def test_an_offset_of_the_product_is_pointed_out_and_not_applied(tmp_path: Path) -> None:
-    tree = tmp_path / "a.SAFE"
-    paths = write_bands(tree, "s2_{}.tif", FLAT)
-    (tree / "MTD_MSIL2A.xml").write_text("<BOA_ADD_OFFSET band_id='0'>-300</BOA_ADD_OFFSET>")
-    footprint, shape = own_footprint(paths[0])
-    with open_imagery(tree) as imagery:
-        assert "asks for an offset of -300 that is not applied" in imagery.warnings[0]
-        np.testing.assert_array_equal(imagery.read(footprint, shape).dn, FLAT)
-    with open_imagery(tree, dn_offset=-300) as imagery:
-        assert imagery.warnings == ()

@@ -50,10 +50,50 @@ def test_a_stack_is_read_by_the_stated_order(tmp_path: Path) -> None:
     assert scene.provenance.level == "L1C"
 
 
-def test_the_stated_order_wins_over_the_descriptions(tmp_path: Path) -> None:
+def test_a_stated_order_that_contradicts_the_descriptions_is_refused_unless_forced(
+    tmp_path: Path,
+) -> None:
     stated = tuple(reversed(GAIR_BANDS))
-    (scene,) = scenes_in(write_stack(tmp_path / "chip.tif"), bands=stated)
+    path = write_stack(tmp_path / "chip.tif")
+    message = refusal(path, bands=stated)
+    assert (
+        "chip.tif names its bands otherwise than `bands`: band 1 is 'B2', stated as B12" in message
+    )
+    assert "and 7 more; leave `bands` out to go by its names, or pass `force_bands`" in message
+    (scene,) = find_scenes(find_rasters([path]), stated, force_bands=True)
     assert [band.index for band in scene.bands] == list(range(10, 0, -1))
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (GAIR_BANDS, None),
+        (("blue", "green", "B04", *GAIR_BANDS[3:]), None),
+        (("", *GAIR_BANDS[1:]), None),
+        (("first", "second", *GAIR_BANDS[2:]), None),
+        (tuple(f"Band {n}" for n in range(1, 11)), None),
+        (tuple(f"{n}" for n in range(1, 11)), None),
+        (("B2", "B4", "B3", *GAIR_BANDS[3:]), "band 2 is 'B4', stated as B3, band 3 is 'B3'"),
+        (("green", *GAIR_BANDS[1:]), "band 1 is 'green', stated as B2; leave"),
+        (("", "", "", "", "", "", "", "", "", "B11"), "band 10 is 'B11', stated as B12; leave"),
+    ],
+)
+def test_names_that_agree_with_the_stated_order_or_say_nothing_are_taken(
+    tmp_path: Path, names: tuple[str, ...], words: str | None
+) -> None:
+    path = write_raster(tmp_path / "chip.tif", flat_bands(SMALL), names=names)
+    if words is None:
+        (scene,) = scenes_in(path, bands=GAIR_BANDS)
+        assert [band.index for band in scene.bands] == list(range(1, 11))
+    else:
+        assert words in refusal(path, bands=GAIR_BANDS)
+
+
+def test_a_named_band_may_be_left_out_by_the_stated_order(tmp_path: Path) -> None:
+    pixels = np.full((11, *SMALL), 900, dtype=np.uint16)
+    path = write_raster(tmp_path / "chip.tif", pixels, names=(*GAIR_BANDS, "B2"))
+    (scene,) = scenes_in(path, bands=(*GAIR_BANDS, "-"))
+    assert [band.index for band in scene.bands] == list(range(1, 11))
 
 
 def test_single_bands_are_gathered_by_name(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_every_flag_arrives() -> None:
         "--shares": "0.5,0.3,0.2", "--seed": "4", "--max-px": "300", "--licence": "CC0",
         "--source": "me", "--bands": "gair-10", "--dn-scale": "2", "--dn-offset": "-1000",
     }  # fmt: skip
-    switches = ["--date-from-name", "--synthetic", "--overwrite", "--quiet"]
+    switches = ["--date-from-name", "--force-bands", "--synthetic", "--overwrite", "--quiet"]
     words = [f"{flag}={value}" for flag, value in flags.items()]
     changed = options_of(["pack", *NEEDED, *words, *switches])
     default = options_of(["pack", *NEEDED])

@@ -23,8 +23,8 @@ from shapely.geometry.base import BaseGeometry
 from gair.errors import UsageError
 from gair.geo import Footprint
 from indexer.build.frames import frame_shape_px
-from indexer.imagery.digital_numbers import Scaling
-from indexer.imagery.files import LocalImagery
+from indexer.imagery.digital_numbers import Scaling, SceneScaling
+from indexer.imagery.files import LocalImagery, offset_of
 from indexer.imagery.provenance import attribution
 from indexer.imagery.rasters import ClosingLru
 from indexer.imagery.scenes import Scene, find_rasters, find_scenes
@@ -101,17 +101,20 @@ class DatedImagery:
             UsageError: An option cannot work.
         """
         self._scaling = Scaling(options.dn_scale, options.dn_offset)
-        scenes = find_scenes(find_rasters([Path(path) for path in paths]), options.bands)
+        rasters = find_rasters([Path(path) for path in paths])
+        scenes = find_scenes(rasters, options.bands, force_bands=options.force_bands)
         by_day: defaultdict[str, list[Scene]] = defaultdict(list)
         for scene in scenes:
             by_day[day_of(scene, options.date_from_name)].append(scene)
         self._scenes = dict(sorted(by_day.items()))
         self._open: ClosingLru[str, LocalImagery] = ClosingLru(_OPEN_LAYERS)
         self._outlines: list[BaseGeometry] = []
+        self._scalings: dict[str, tuple[SceneScaling, ...]] = {}
         warnings: dict[str, None] = {}
         for day in self._scenes:
             layer = self._layer(day)
             warnings.update(dict.fromkeys(layer.warnings))
+            self._scalings[day] = layer.scalings
             self._outlines.append(layer.coverage)
         if overlapping(self._scenes.get(UNKNOWN_DAY, [])):
             warnings[
@@ -157,9 +160,10 @@ class DatedImagery:
                     {
                         "name": scene.name,
                         "level": scene.provenance.level,
+                        **offset_of(scaling),
                         "resolution_m": round(scene.resolution_m, 2),
                     }
-                    for scene in scenes
+                    for scene, scaling in zip(scenes, self._scalings[day], strict=True)
                 ],
             }
             for day, scenes in self._scenes.items()

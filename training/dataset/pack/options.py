@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from gair.bands import parse_bands
 from gair.config import GairConfig
 from gair.errors import UsageError
 from gair.fields import option
+from indexer.imagery.options import FileReading
 
 FootprintMode = Literal["tiles", "centred"]
 
@@ -36,16 +36,9 @@ def parse_shares(text: str) -> tuple[float, ...]:
 
 
 @dataclass(frozen=True)
-class ImageryOptions:
-    """How files become imagery."""
+class ImageryOptions(FileReading):
+    """How files become imagery, and of which day."""
 
-    bands: tuple[str, ...] | None = option(None, many="word", parse=parse_bands, metavar="LIST")
-    """Bands in files that do not name them, in file order: gair-10, l2a-12, l1c-13, or a list
-    such as B2,B3,B4."""
-    dn_scale: float = 1.0
-    """Multiply pixels by this to get reflectance x 10000 (10000 for reflectance in 0..1)."""
-    dn_offset: float = 0.0
-    """Then add this (-1000 for ESA products of baseline 04.00 and later)."""
     date_from_name: bool = False
     """Take the day from file names such as city_20240131.tif (or 2024-01-31, 2024_01_31) before the
     metadata."""
