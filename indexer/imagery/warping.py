@@ -127,7 +127,10 @@ def _touched_by(unmarked: Collection[float], scene: Scene, grid: Grid, files: Op
 def _never(raster: RasterFile) -> float:
     """A value that no pixel has, as far as one can know."""
     value = unused_value(raster)
-    return value if math.isnan(value) else value - 1
+    if math.isnan(value):
+        return value
+    # GDAL compares in float32, give or take some ulps: of 32 bits, the next ones are the same.
+    return value - 1 if value < 1e6 else float(np.floor(0.9 * value))
 
 
 def _warp(
