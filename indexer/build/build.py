@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gair.errors import ResourceError, UnfinishedError
+from gair.errors import RegionError, ResourceError, UnfinishedError
 from gair.files import size_bytes
 from gair.progress import Timings
 from indexer.build.engine import Engine, Job, LocalEngine
 from indexer.build.options import BuildOptions as BuildOptions
-from indexer.build.plan import no_overlap, plan_build
+from indexer.build.plan import BuildTask, no_overlap, plan_build
 from indexer.build.unit_files import (
     UnitFolder,
     forget,
@@ -24,7 +24,7 @@ from indexer.build.unit_files import (
     own_work,
     unfinished,
 )
-from indexer.build.units import BuildPlan
+from indexer.build.units import MOSTLY_EMPTY, BuildPlan, Outcome
 from indexer.build.write_index import gather_outcome, write_index
 from indexer.index.manifest import Manifest
 from indexer.index.storage import building, check_name, new_build_id, publish, require_space
@@ -113,7 +113,7 @@ def build_index(
             outcome = gather_outcome(task.plan, work)
             if not len(outcome.kept):
                 forget(work)
-                raise no_overlap(region, imagery)
+                raise _nothing_indexed(task, outcome)
             manifest = write_index(folder, build, task, work, outcome, computed, timings, began)
             path = publish(folder, build, manifest.to_json())
         if not options.keep_units:
@@ -151,3 +151,15 @@ def _memory_errors() -> Iterator[None]:
         raise ResourceError(
             "out of memory: stop other programs or build a smaller region"
         ) from error
+
+
+def _nothing_indexed(task: BuildTask, outcome: Outcome) -> RegionError:
+    """The error for a build whose frames gave no cell."""
+    if not (outcome.status == MOSTLY_EMPTY).any():
+        return no_overlap(task.region, task.imagery)
+    side_km = task.model.config.footprint_ground_m(float(task.plan.cells.lonlat_deg[0, 1])) / 1000
+    return RegionError(
+        f"no cell of {task.region.name} can be indexed: the model reads squares of {side_km:.1f} "
+        f"km and the imagery fills at most {outcome.valid_fraction.max():.0%} of one, where half "
+        "is needed: give imagery that reaches further"
+    )

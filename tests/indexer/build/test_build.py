@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from indexer.build.build import BuildOptions, BuildReport, build_index
 from indexer.imagery import LocalImagery, open_imagery
 from indexer.index.index import Index, open_index
 from indexer.regions.cells import cells_of
-from indexer.regions.region import region_from_bbox
+from indexer.regions.region import Region, region_from_bbox
 
 ROUNDING = 2.0**-12 + 2e-6
 """Half precision, and the last digits of float32."""
@@ -206,6 +207,19 @@ def test_builds_that_cannot_work_change_nothing(city_tif: Path, tmp_path: Path) 
         build_index("box", region, imagery, tiny_model(), tmp_path, options=options)
     assert snapshot(tmp_path) == before
     assert [p.name for p in tmp_path.iterdir()] == ["box"]
+
+
+def test_imagery_smaller_than_half_a_frame_is_said_to_be(tmp_path: Path) -> None:
+    small = write_city(tmp_path / "small.tif", side_px=100)
+    with open_imagery(small) as imagery:
+        region = Region("small", imagery.coverage, "")
+        with pytest.raises(RegionError) as caught:
+            build_index("small", region, imagery, tiny_model(), tmp_path)
+    assert re.fullmatch(
+        r"no cell of small can be indexed: the model reads squares of 1\.5 km and the imagery "
+        r"fills at most \d\d% of one, where half is needed: give imagery that reaches further",
+        str(caught.value),
+    )
 
 
 def test_imagery_that_breaks_half_way_changes_nothing(city_tif: Path, tmp_path: Path) -> None:
