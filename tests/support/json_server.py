@@ -8,6 +8,7 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 
@@ -19,6 +20,8 @@ class Answers:
     by_path: dict[str, object] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
     """Method and path of each request."""
+    posted: list[Any] = field(default_factory=list)
+    """What was posted, read as JSON."""
 
 
 @contextlib.contextmanager
@@ -45,7 +48,7 @@ def answering() -> Iterator[Answers]:
             self.wfile.write(body)
 
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
+            answers.posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             self.do_GET()
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:

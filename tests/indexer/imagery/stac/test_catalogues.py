@@ -24,6 +24,7 @@ from stac_world import (
     REGION,
     SHAPE,
     World,
+    brighter,
     publish,
     resampled,
     scene,
@@ -105,9 +106,16 @@ def test_a_flag_that_the_offset_was_taken_off_is_believed(catalogue: Catalogue) 
     assert {s["offset_from"] for s in told["scenes"]} == {"the flag boa_offset_applied"}
 
 
+@pytest.mark.parametrize("brighter_dn", [0, 1500])
 @pytest.mark.parametrize("liars", [0, 2, 3])
-def test_flags_of_both_kinds_are_all_read_rightly(catalogue: Catalogue, liars: int) -> None:
-    """False and right, true and right; and false where the pixels were corrected all the same."""
+def test_flags_of_both_kinds_are_all_read_rightly(
+    catalogue: Catalogue, liars: int, brighter_dn: int
+) -> None:
+    """False and right, true and right; and false where the pixels were corrected all the same.
+
+    Bright ground shows nothing by itself: there the one flagged scene outweighs all that lie.
+    """
+    catalogue.dn = brighter(catalogue.dn, brighter_dn)
     for number, day in enumerate(DAYS):
         flag = number == 3
         higher = 0 if flag or number < liars else 1000
@@ -284,8 +292,14 @@ def test_clouds_that_no_scene_states_are_the_reason(catalogue: Catalogue) -> Non
     del catalogue.items[0]["properties"]["eo:cloud_cover"]
     with pytest.raises(ImageryError, match="does not state its clouds .*: pass `max_cloud` 100"):
         catalogue.open()
+    catalogue.answers.by_path["/"] = stac_root(catalogue.answers.url, "item-search#query")
     with catalogue.open(max_cloud=100.0) as imagery:
         assert imagery.read(FRAME, SHAPE).valid.all()
+    # A filter would have the server drop what does not state its clouds.
+    assert "query" not in catalogue.answers.posted[-1]
+    with pytest.raises(ImageryError, match="does not state its clouds"):
+        catalogue.open(max_cloud=50.0)
+    assert catalogue.answers.posted[-1]["query"] == {"eo:cloud_cover": {"lte": 50.0}}
 
 
 def test_no_python_warning_reaches_a_user(catalogue: Catalogue) -> None:

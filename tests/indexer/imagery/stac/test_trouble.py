@@ -60,7 +60,7 @@ def test_a_server_that_goes_silent_is_asked_again(one_scene: World, tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("trouble", "says"),
-    [(429, "429"), (500, "500"), ("close", "tried 3 times")],
+    [(429, "429"), (500, "500"), ("close", "tried 3 times"), ("stall", "tried 3 times")],
 )
 def test_a_server_that_always_fails_is_given_up(
     one_scene: World, tmp_path: Path, trouble: int | str, says: str
