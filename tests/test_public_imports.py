@@ -16,7 +16,11 @@ INDEXER = (
     "merge_indexes open_index search verify"
 ).split()
 GAIR = "Footprint Gair GairConfig GairError ModelInfo PRESETS Photo open_photo".split()
-ELSEWHERE = [("indexer.imagery", "open_imagery"), ("indexer.regions", "named_region")]
+ELSEWHERE = [
+    ("indexer.imagery", "open_imagery"),
+    ("indexer.imagery.stac", "open_stac"),
+    ("indexer.regions", "named_region"),
+]
 
 
 def in_a_fresh_process(*lines: str) -> None:
