@@ -19,7 +19,8 @@ LOWEST = float(np.finfo(np.float32).min)
 KINDS = [
     ("uint16", 65535), ("uint16", 55537), ("int16", -9999), ("int16", -32768), ("int16", 32767),
     ("uint32", 65535), ("uint32", 4294967295), ("int32", -9999), ("int32", -2147483648),
-    ("int32", 65535), ("int32", 2147483647), ("float32", -9999), ("float32", 65535), ("float32", LOWEST),
+    ("int32", 65535), ("int32", 2147483647),
+    ("float32", -9999), ("float32", 65535), ("float32", LOWEST),
     ("float64", -9999), ("float64", LOWEST), ("float64", 9.969209968386869e36),
 ]  # fmt: skip
 
