@@ -14,6 +14,7 @@ from shapely.geometry.base import BaseGeometry
 
 WORLD = shapely.box(-180, -90, 180, 90)
 _NO_AREA_DEG2 = 1e-12
+_NO_LONGITUDE = 1e4  # beyond, however often somebody counts around the world
 
 
 def cut(area: Polygon | MultiPolygon) -> Polygon | MultiPolygon:
@@ -71,9 +72,10 @@ def polygons_of(geometry: BaseGeometry) -> Polygon | MultiPolygon:
 
 def _in_one_piece(part: Polygon) -> Polygon:
     """The polygon itself where no ring jumps and no hole lies on the other side of the world."""
-    outer, *holes = (_short_way(ring) for ring in (part.exterior, *part.interiors))
-    if len(outer) == 0:
+    rings = [part.exterior, *(hole for hole in part.interiors if not hole.is_empty)]
+    if part.is_empty or any(np.abs(ring.bounds).max() > _NO_LONGITUDE for ring in rings):
         return part
+    outer, *holes = (_short_way(ring) for ring in rings)
     west, east = outer[:, 0].min(), outer[:, 0].max()
     for hole in holes:
         # Rings are unwrapped each from its own first point: a hole may be a turn off its outer one.
@@ -81,7 +83,7 @@ def _in_one_piece(part: Polygon) -> Polygon:
         hole[:, 0] -= 360 * np.round((hole_middle - (west + east) / 2) / 360)
     if all(
         np.array_equal(points, shapely.get_coordinates(ring))
-        for points, ring in zip((outer, *holes), (part.exterior, *part.interiors), strict=True)
+        for points, ring in zip((outer, *holes), rings, strict=True)
     ):
         return part
     whole = Polygon(outer, holes)
@@ -92,7 +94,7 @@ def _in_one_piece(part: Polygon) -> Polygon:
 def _short_way(ring: shapely.LinearRing) -> npt.NDArray[np.float64]:
     """(V, 2) points of a ring, the first repeated at the end, without a step above 180 degrees."""
     points = np.array(shapely.get_coordinates(ring))
-    if not len(points) or np.abs(np.diff(points[:, 0])).max() <= 180:
+    if np.abs(np.diff(points[:, 0])).max() <= 180:
         return points
     lon_deg = np.unwrap(points[:, 0], period=360)
     turns = round((lon_deg[-1] - lon_deg[0]) / 360)

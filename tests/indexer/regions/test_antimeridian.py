@@ -44,6 +44,7 @@ WHOLE = {
     "past -180": [ring(-180.01, -179.99)],
     "from 0 to 360, and open": [ring(179.99, 180.01)[:-1]],
     "a point on the line": [dense(179.99, -179.99)],
+    "an empty hole": [ring(179.99, -179.99), []],
 }
 HOLED = {
     "both jump": [ring(179.99, -179.99), ring(179.995, -179.995, -16.895, -16.885)],
@@ -145,6 +146,7 @@ def test_a_ring_around_a_pole_holds_the_pole(sign: int) -> None:
     [
         ([ring(400, 401)], r"point \(400, -16.9\).*no longitude, latitude"),
         ([[[179.9, 0], [-179.9, 1], [-179.9, 0], [179.9, 1], [179.9, 0]]], "Self-intersection"),
+        ([ring(-1e308, 1e308)], "no longitude, latitude"),
         ([ring(179.99, 180.01, 89, 91)], r"\(180.01, 91\)|\(179.99, 91\)"),
     ],
 )
