@@ -279,3 +279,19 @@ def test_tags_that_cannot_be_are_refused(tmp_path: Path, scale_offset: tuple[flo
     path = write_raster(tmp_path / "a.tif", FLAT, names=GAIR_BANDS, scale_offset=scale_offset)
     with pytest.raises(ImageryError, match=r"states a scale of .*: mend them"):
         open_imagery(path)
+
+
+def test_bands_with_an_offset_tag_and_without_get_one_each(tmp_path: Path) -> None:
+    paths = write_bands(tmp_path / NEW, "s2_{}.tif", HIGHER)
+    for path, pixels in zip(paths[:4], HIGHER, strict=False):
+        write_raster(path, pixels[None], scale_offset=(0.0001, -0.1))
+    assert read(tmp_path, paths[0])[0] == 0
+    above, notes = read(tmp_path, paths[0], dn_offset=-1000)
+    assert above == 0
+    assert any("the tags of the file state an offset" in note for note in notes)
+
+
+def test_metadata_beside_a_product_is_not_of_it(tmp_path: Path) -> None:
+    (tmp_path / "MTD_MSIL2A.xml").write_text(xml(offsets=(-1000,)))
+    inside = write_bands(tmp_path / OLD / "R10m", "{}.tif", FLAT)[0]
+    assert read(tmp_path, inside) == (0, ())
