@@ -9,13 +9,18 @@ import numpy.typing as npt
 import pyproj
 import pytest
 from affine import Affine
+from small_builds import build_box
 from tiny_rasters import pixel_lonlat, write_raster
 
 from gair.bands import GAIR_BANDS
 from gair.geo import WEB_MERCATOR_CIRCUMFERENCE_M, Footprint
 from indexer.imagery import open_imagery
 from indexer.imagery.warping import outline_of
-from indexer.regions.region import geodesic_area_km2
+from indexer.index.index import open_index
+from indexer.regions.cells import cells_of
+from indexer.regions.region import geodesic_area_km2, region_from_bbox
+from training.dataset.pack.dated_imagery import UNKNOWN_DAY, DatedImagery
+from training.dataset.pack.options import ImageryOptions
 
 LAT_DEG = -16.89
 SIZE = (160, 160)
@@ -103,3 +108,28 @@ def test_a_footprint_over_180_degrees_is_small(side: int) -> None:
     x = side * WORLD / 2
     outline = outline_of(Footprint("EPSG:3857", (x - 300, Y_M - 300, x + 300, Y_M + 300)))
     assert geodesic_area_km2(outline) == pytest.approx(0.33, abs=0.01)
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_a_data_set_finds_the_day_of_a_footprint_over_180_degrees(
+    tmp_path: Path, side: int
+) -> None:
+    written(tmp_path, "EPSG:32701", around("EPSG:32701", 10))
+    x = side * WORLD / 2
+    here = Footprint("EPSG:3857", (x - 300, Y_M - 300, x + 300, Y_M + 300))
+    elsewhere = Footprint("EPSG:3857", (-300, Y_M - 300, 300, Y_M + 300))
+    with DatedImagery([tmp_path], ImageryOptions()) as imagery:
+        assert imagery.days_over(here) == [UNKNOWN_DAY]
+        assert imagery.days_over(elsewhere) == []
+
+
+def test_an_index_has_the_cells_of_both_sides(tmp_path: Path) -> None:
+    transform = around("EPSG:32701", 30)  # 4.8 km
+    path = written(tmp_path, "EPSG:32701", transform)
+    box = (179.99, -16.9, -179.99, -16.88)
+    with open_imagery(path) as imagery:
+        report = build_box(imagery, tmp_path / "indexes", bbox_wsen_deg=box, resolution=9)
+    lon = open_index(report.path.parent).cells.lonlat_deg[:, 0]
+    expected = len(cells_of(region_from_bbox(box).geometry, 9))
+    assert len(lon) == expected
+    assert 0.3 < (lon > 0).mean() < 0.7
