@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -85,3 +87,17 @@ def test_no_test_module_imports_another() -> None:
         and (node.module or "").split(".")[0].startswith("test_")
     ]
     assert importing == []
+
+
+@pytest.mark.process
+def test_benchmarks_follow_what_they_measure() -> None:
+    """No other test imports them: a name that moved would be noticed at the next release."""
+    words = ["tests/benchmarks", "-o", "python_files=bench_*.py", "-m", "", "--collect-only"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *words],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:]

@@ -37,7 +37,7 @@ from indexer.index.ivf import IndexType, InvertedLists, index_type_for
 from indexer.index.ivf_build import GATE, QUERIES, build_lists
 from indexer.index.vectors import FaissStore, FlatWriter
 from indexer.search.geolocator import Geolocator
-from indexer.search.shortlist import SCORED_AT_ONCE
+from indexer.search.space import SCORED_AT_ONCE
 
 DIM = 768
 NOISE = 0.1

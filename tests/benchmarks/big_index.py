@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,9 @@ class NoiseEverywhere:
         rng = np.random.default_rng(abs(hash(footprint.bounds_wsen)) % 2**32)
         dn = rng.integers(500, 3500, (10, *shape)).astype(np.uint16)
         return FramePixels(dn, np.ones(shape, dtype=bool))
+
+    def download(self, footprints: Iterable[Footprint]) -> None:
+        """Nothing is fetched."""
 
     def describe(self) -> dict[str, Any]:
         """What a manifest needs."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from stac_world import CLOUD, FakeScene, Pixels, clear_classes
+from stac_world import CLOUD, FakeScene, clear_classes
 
+from gair.arrays import DigitalNumbers
 from training.synthetic.city import ATTRIBUTION, City
 from training.synthetic.sentinel import Scene, observe
 
@@ -54,7 +55,7 @@ def london_scenes(days: tuple[str, ...], seed: int = 5, side_m: float = 4000.0) 
 
 def _repeated(
     piece: npt.NDArray[np.float32], shade: npt.NDArray[np.float32], size_m: tuple[int, int]
-) -> Pixels:
+) -> DigitalNumbers:
     """(10, H, W): the piece again and again, each in a shade of its own."""
     height, width = (side // 20 * 2 for side in size_m)
     side = piece.shape[1]
