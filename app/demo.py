@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from app.examples import MANIFEST, Sample, read_samples
 from app.options import ServerOptions, check_free
-from app.views.wording import coordinates, distance
+from app.views.wording import coordinates, distance, shown_lonlat_deg
 from gair.command import run_parsed
 from gair.errors import SearchIndexError, UsageError
 from gair.fields import add_fields, from_namespace, option
@@ -168,13 +168,13 @@ def answer_lines(geolocator: Geolocator, samples: Sequence[Sample]) -> list[str]
     calibrated = geolocator.calibration is not None
     weights: tuple[float | None, float | None] = (None, None) if calibrated else (1, 0)
     answers = geolocator.search(photos, k=1, rs_weight=weights[0], location_weight=weights[1])
-    best = [answer.candidates[0] for answer in answers]
-    off_m = haversine_m(truth, np.array([(c.lon_deg, c.lat_deg) for c in best]))
+    best = np.array([shown_lonlat_deg(answer.candidates[0]) for answer in answers])
+    off_m = haversine_m(truth, best)
     chance_m = haversine_m(truth[:, None], geolocator.index.cells.lonlat_deg[None])
     near, near_by_chance = (off_m <= NEAR_M).sum(), (chance_m <= NEAR_M).mean() * len(samples)
     return [
         *(
-            f"{sample.photo.name}: best guess {coordinates(place.lon_deg, place.lat_deg)}, "
+            f"{sample.photo.name}: best guess {coordinates(*place)}, "
             f"{distance(away)} from where it was taken"
             for sample, place, away in zip(samples[:SHOWN], best, off_m, strict=False)
         ),

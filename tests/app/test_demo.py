@@ -85,7 +85,8 @@ def test_the_errors_printed_are_the_distances_to_the_truth(
         answer = geolocator.search(sample.photo, rs_weight=1, location_weight=0)
         best = answer.candidates[0]
         lon, lat = sample.lonlat_deg or (np.nan, np.nan)
-        off_m.append(geod.inv(lon, lat, best.lon_deg, best.lat_deg)[2])
+        assert best.refined_lonlat_deg is not None  # what the page shows of the same photo
+        off_m.append(geod.inv(lon, lat, *best.refined_lonlat_deg)[2])
         cells = geolocator.index.cells.lonlat_deg
         chance_m += [geod.inv(lon, lat, *cell)[2] for cell in cells]
     printed = re.findall(r"([\d.]+) (k?m) from where it was taken", said)
