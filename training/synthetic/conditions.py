@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from gair.arrays import Bools, Bytes, Ints
 from training.synthetic.noise import Reals
@@ -151,6 +152,34 @@ def grass_vigour(day_of_year: Ints) -> Reals:
     """How green grass is, 0.35 in winter to 1 in early summer."""
     day = np.asarray(day_of_year, dtype=np.float32)
     return np.asarray(0.675 - 0.325 * np.cos(2 * np.pi * (day - 345) / 365), dtype=np.float32)
+
+
+def leaf_map(turned: Reals) -> Reals:
+    """What autumn does to the colour of deciduous leaves: (..., 3, 3) to multiply summer's RGB by.
+
+    Args:
+        turned: (...), of :func:`autumn_colour`.
+    """
+    return _between_maps(turned, [[0.55, 0.75, 0.0], [0.25, 0.45, 0.0], [0.0, 0.0, 0.6]])
+
+
+def grass_map(vigour: Reals) -> Reals:
+    """What the season does to open ground: (..., 3, 3) to multiply the RGB of early summer by.
+
+    What is green turns to straw; gravel and bare soil, which are not, stay.
+
+    Args:
+        vigour: (...), of :func:`grass_vigour`.
+    """
+    greenness = np.array([-0.5, 1.0, -0.5])
+    straw = np.eye(3) + np.outer([0.5, -0.2, 0.1], greenness)
+    return _between_maps(1 - np.asarray(vigour), straw)
+
+
+def _between_maps(t: Reals, end: npt.ArrayLike) -> Reals:
+    """From no change at 0 to ``end`` at 1."""
+    eye, part = np.eye(3), np.asarray(t)[..., None, None]
+    return np.asarray(eye + part * (np.asarray(end) - eye), dtype=np.float32)
 
 
 def _ramp(day: Reals, first: float, last: float) -> Reals:
