@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from gair.arrays import Bools, Bytes, Ints
 from training.synthetic.noise import Reals
+from training.synthetic.options import Mix
 
 LATITUDE_DEG = 38.0
 """Of all synthetic cities, for the path of the sun."""
@@ -28,10 +28,6 @@ CAMERAS = ("phone", "dashcam", "wide", "tele")
 """Names of the kinds of cameras."""
 PHONE, DASHCAM, WIDE, TELE = range(4)
 SEASONS = ("winter", "spring", "summer", "autumn")
-
-Mix = Literal["day", "any", "winter", "fog", "snow", "rain", "dusk", "night", "tele", "high"]
-"""What photos are taken under: ``day`` is any season's dry daylight, ``any`` everything by its
-share, the others one condition alone."""
 
 
 @dataclass(frozen=True)

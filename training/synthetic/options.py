@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from gair.fields import check_range, option
+
+Mix = Literal["day", "any", "winter", "fog", "snow", "rain", "dusk", "night", "tele", "high"]
+"""What photos are taken under: ``day`` is any season's dry daylight, ``any`` everything by its
+share, the others one condition alone."""
 
 
 @dataclass(frozen=True)

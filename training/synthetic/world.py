@@ -143,4 +143,4 @@ class World:
     @property
     def side_m(self) -> float:
         """Length of the square city's side."""
-        return float(self.surface.shape[0] * PIXEL_M)
+        return float(self.floor.shape[0] * PIXEL_M)
