@@ -1,8 +1,8 @@
 """Labels of a synthetic city, for models that are taught to see it.
 
 Everything is read from the rasters and the plan that the pictures are drawn from, so labels are
-exact: what covers the ground at 10 m, which share of a place's surroundings each cover has, along
-which axis a street runs, and what kind of neighbourhood a place is in.
+exact: what covers the ground at 10 m, which share of a place's surroundings each cover has, which
+way a street runs, and what kind of neighbourhood a place is in.
 """
 
 from __future__ import annotations
@@ -10,33 +10,34 @@ from __future__ import annotations
 import numpy as np
 
 from gair.arrays import Bools, Bytes, Floats, Ints
+from training.synthetic.drawing import draw_plan
 from training.synthetic.noise import Reals
 from training.synthetic.sentinel import FINE
 from training.synthetic.world import (
     BUILDING,
     GROUND,
     LAWN,
+    PARKING,
     PIXEL_M,
+    PLAZA,
+    RAIL,
     ROAD,
     SIDEWALK,
     TREE,
     WATER,
     World,
-    draw_plan,
 )
 
 COVERS: dict[str, tuple[int, ...]] = {
     "building": (BUILDING,),
-    "road": (ROAD, SIDEWALK),
+    "road": (ROAD, SIDEWALK, RAIL, PARKING, PLAZA),
     "tree": (TREE,),
     "open": (GROUND, LAWN),
     "water": (WATER,),
 }
-"""Classes of land cover, by what covers a pixel."""
+"""Classes of land cover, by what covers a pixel; all that is paved or railed is road."""
 KIND_LATENTS = ("height", "trees", "red")
 """The latent numbers that a kind of neighbourhood is made of: each low or high."""
-
-_AXES, _AXIS_REACH_M = 36, 60.0
 
 
 def cover_at_10m(world: World) -> Bytes:
@@ -78,25 +79,15 @@ def cover_share(world: World, cover: str, x_m: Reals, y_m: Reals, reach_m: float
 
 
 def street_axis_deg(world: World, x_m: Reals, y_m: Reals) -> Floats:
-    """The direction in which a carriageway goes on farthest from each place.
+    """The direction of the street nearest to each place.
 
     Returns:
         (N,) clockwise from north, from 0 to below 180: a street has two ways.
     """
-    axes_deg = np.arange(_AXES) * 180.0 / _AXES
-    steps_m = np.arange(PIXEL_M, _AXIS_REACH_M, PIXEL_M)
-    east, south = np.sin(np.radians(axes_deg)), -np.cos(np.radians(axes_deg))
-    length = np.zeros((len(np.atleast_1d(x_m)), _AXES), dtype=np.int64)
-    side = world.surface.shape[0]
-    for way in (-1.0, 1.0):
-        far = way * steps_m
-        x = np.asarray(x_m)[:, None, None] + east[:, None] * far  # (N, axes, steps)
-        y = np.asarray(y_m)[:, None, None] + south[:, None] * far
-        column = np.clip((x / PIXEL_M).astype(np.int64), 0, side - 1)
-        row = np.clip((y / PIXEL_M).astype(np.int64), 0, side - 1)
-        # The product stays 1 up to the first pixel that is no road, so its sum is the reach.
-        length += (world.surface[row, column] == ROAD).cumprod(axis=2).sum(axis=2)
-    return np.asarray(axes_deg[length.argmax(axis=1)], dtype=np.float64)
+    row = (np.asarray(y_m) / PIXEL_M).astype(np.int64)
+    column = (np.asarray(x_m) / PIXEL_M).astype(np.int64)
+    # The raster counts from east towards south, which is clockwise, too.
+    return np.asarray((world.axis[row, column] * (180 / 256) + 90) % 180, dtype=np.float64)
 
 
 def looks_along(heading_deg: Reals, axis_deg: Floats) -> Bools:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gair.arrays import Bytes, Ints
+from gair.arrays import Bytes
 from training.synthetic.noise import Reals, Words
 
 PIXEL_M = 2.5
@@ -39,15 +39,17 @@ shops below single windows."""
 
 @dataclass(frozen=True)
 class CellGrid:
-    """Which things touch which cell of :data:`CELL_M`: those of cell c, row by row from the north,
-    are ``items[start[c]:start[c + 1]]``."""
+    """Which things touch which cell of :data:`CELL_M`.
+
+    Those of cell c, row by row from the north, are ``items[start[c]:start[c + 1]]``.
+    """
 
     side: int
     """Cells along one side of the city."""
-    start: Ints
-    """(side * side + 1,) int32."""
-    items: Ints
-    """int32 numbers of things."""
+    start: npt.NDArray[np.int32]
+    """(side * side + 1,)."""
+    items: npt.NDArray[np.int32]
+    """Numbers of things."""
 
 
 @dataclass(frozen=True)
