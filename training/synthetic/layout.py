@@ -1,208 +1,163 @@
-"""Layout of a city: districts, streets, blocks, lots and water, for any point.
+"""Layout of a city: draws its plan from its seed and its style.
 
-Districts are the cells of a jittered grid of seeds. Each has its own street grid: direction,
-spacings, widths; lines are shifted and some are left out, so blocks differ. Coordinates are metres,
-x to the east and y to the **south** of the north-west corner.
+Streets are lanes, streets, and avenues with rows of trees; some have a median, some segments are not
+built. Where the style wants parks, car parks or paved squares, some blocks become such.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from gair.arrays import Bools, Floats, Ints
-from training.synthetic.noise import Reals, Words, hashed, uniform
-
-DISTRICT_M = 1100.0
-"""Step of the grid of district seeds."""
-SIDEWALK_M = 3.0
-"""Width of the strip between a carriageway and its lots."""
-
-
-@dataclass(frozen=True)
-class Ground:
-    """What the layout says about points; arrays of one shape."""
-
-    district: Ints
-    road_m: Reals
-    """Distance into the carriageway: above 0 on it, negative beside it."""
-    block: Words
-    """Identity of the block."""
-    lot: Words
-    """Identity of the lot."""
-    lot_x_m: Reals
-    lot_y_m: Reals
-    """Centre of the lot, city coordinates."""
-    inset_u: Reals
-    inset_v: Reals
-    """Distance from the lot's nearest edge along each street direction, metres."""
-    interior: Bools
-    """Whether the lot touches no street."""
-    along_m: Reals
-    """A coordinate that changes along any wall of the district's grid."""
-    water: Bools
+from training.synthetic.noise import Reals, hashed, uniform
+from training.synthetic.plan import (
+    DISTRICT_M,
+    LINES,
+    LOTS,
+    MARKET,
+    PARK,
+    POND_PARK,
+    SQUARE,
+    Plan,
+)
+from training.synthetic.style import StyleGrid
 
 
-@dataclass(frozen=True)
-class Layout:
-    """The plan of one city."""
-
-    seed: int
-    side_m: float
-    seed_x_m: Reals
-    seed_y_m: Reals
-    """(R, C) district seeds."""
-    angle: Reals
-    """(R*C,) direction of the street grid, radians."""
-    spacing_m: Reals
-    """(R*C, 2) mean distance between streets."""
-    width_m: Reals
-    """(R*C,) carriageway."""
-    lot_m: Reals
-    """(R*C, 2) wanted size of lots."""
-    river: Floats
-    """Direction, offset, half-width, then amplitude, wavelength and phase of three bends."""
-
-    @classmethod
-    def draw(cls, rng: np.random.Generator, seed: int, side_m: float) -> Layout:
-        """A plan for a city of ``side_m`` squared."""
-        count = int(np.ceil(side_m / DISTRICT_M)) + 2
-        centres = (np.arange(count) - 0.5) * DISTRICT_M
-        jitter = rng.uniform(-0.38, 0.38, (2, count, count)) * DISTRICT_M
-        many = count * count
-        bends = np.stack(
-            [rng.uniform(60, 350, 3), rng.uniform(1500, 6000, 3), rng.uniform(0, 7, 3)]
-        )
-        river = np.concatenate(
-            [[rng.uniform(0, np.pi), rng.uniform(-0.3, 0.3), rng.uniform(18, 55)], bends.ravel()]
-        )
-        return cls(
-            seed=seed,
-            side_m=side_m,
-            seed_x_m=(centres[None, :] + jitter[0]).astype(np.float32),
-            seed_y_m=(centres[:, None] + jitter[1]).astype(np.float32),
-            angle=rng.uniform(0, np.pi / 2, many).astype(np.float32),
-            spacing_m=rng.uniform(65, 150, (many, 2)).astype(np.float32),
-            width_m=rng.uniform(7, 15, many).astype(np.float32),
-            lot_m=rng.uniform(15, 32, (many, 2)).astype(np.float32),
-            river=river,
-        )
-
-    def at(self, x_m: Reals, y_m: Reals) -> Ground:
-        """The layout at points; ``x_m`` and ``y_m`` broadcast to one shape."""
-        x, y = (np.ascontiguousarray(a) for a in np.broadcast_arrays(x_m, y_m))
-        district, border_m = self._districts(x, y)
-        cos, sin = np.cos(self.angle)[district], np.sin(self.angle)[district]
-        # Coordinates along the two directions of the district's grid. For each: the distance d from
-        # the line below, the gap to the next one (size), and the line's index i.
-        u, v = x * cos + y * sin, y * cos - x * sin
-        width = self.width_m[district]
-        du, size_u, iu = self._between(u, self.spacing_m[:, 0][district], district, 1)
-        dv, size_v, iv = self._between(v, self.spacing_m[:, 1][district], district, 2)
-        along_u = self._road(du, size_u, width, hashed(district, iu, iv, 11, self.seed), 0.15)
-        along_v = self._road(dv, size_v, width, hashed(district, iv, iu, 12, self.seed), 0.25)
-        arterial = np.float32(11) - border_m
-        block = hashed(self.seed, district, iu, iv)
-        edge = width / 2 + SIDEWALK_M
-        nu, pu, lu = _lots(du - edge, size_u - 2 * edge, self.lot_m[:, 0][district])
-        nv, pv, lv = _lots(dv - edge, size_v - 2 * edge, self.lot_m[:, 1][district])
-        ku, kv = np.clip(np.floor(pu), 0, nu - 1), np.clip(np.floor(pv), 0, nv - 1)
-        centre_u = u + (ku + 0.5 - pu) * lu
-        centre_v = v + (kv + 0.5 - pv) * lv
-        return Ground(
-            district=district,
-            road_m=np.maximum(np.maximum(along_u, along_v), arterial),
-            block=block,
-            lot=hashed(block, ku.astype(np.int32), kv.astype(np.int32)),
-            lot_x_m=centre_u * cos - centre_v * sin,
-            lot_y_m=centre_u * sin + centre_v * cos,
-            inset_u=(0.5 - np.abs(pu - ku - 0.5)) * lu,
-            inset_v=(0.5 - np.abs(pv - kv - 0.5)) * lv,
-            interior=(ku > 0) & (ku < nu - 1) & (kv > 0) & (kv < nv - 1),
-            along_m=u + v,
-            water=self._river_m(x, y) < 0,
-        )
-
-    def _districts(self, x: Reals, y: Reals) -> tuple[Ints, Reals]:
-        """The district of each point, and about how far its border is."""
-        count = self.seed_x_m.shape[1]
-        # Borders wander instead of running straight.
-        wx = x + 40 * np.sin(y / 170) + 25 * np.sin(x / 61 + 1)
-        wy = y + 40 * np.sin(x / 190) + 25 * np.sin(y / 67 + 2)
-        column = np.clip((wx / DISTRICT_M + 1).astype(np.int64), 1, count - 2)
-        row = np.clip((wy / DISTRICT_M + 1).astype(np.int64), 1, count - 2)
-        best = np.full(x.shape, np.inf, dtype=np.float32)
-        second = best.copy()
-        district = np.zeros(x.shape, dtype=np.int64)
-        flat_x, flat_y = self.seed_x_m.ravel(), self.seed_y_m.ravel()
-        # Seeds stray by less than 0.4 of a step: nearly always the two nearest are of these nine.
-        for j in (-1, 0, 1):
-            for i in (-1, 0, 1):
-                number = (row + j) * count + column + i
-                far = np.hypot(wx - flat_x[number], wy - flat_y[number])
-                nearer = far < best
-                second = np.where(nearer, best, np.minimum(second, far))
-                district = np.where(nearer, number, district)
-                best = np.where(nearer, far, best)
-        # Half the difference of the distances is at most the distance to the border between the
-        # two seeds, and equal to it between the two.
-        return district, (second - best) / 2
-
-    def _between(
-        self, t: Reals, spacing: Reals, district: Ints, axis: int
-    ) -> tuple[Reals, Reals, Ints]:
-        """Between which two lines of a street grid: distance to the lower one, their gap, index."""
-        # Line i lies at i + shift(i), shifts within a quarter: a point between i and i + 1 may lie
-        # below the shifted line i or above the shifted line i + 1, never further off.
-        scaled = t / spacing
-        index = np.floor(scaled).astype(np.int64)
-        lower, upper = self._shift(index, district, axis), self._shift(index + 1, district, axis)
-        part = scaled - index
-        down, up = part < lower, part >= 1 + upper
-        index = index - down + up
-        low = index + np.where(down, self._shift(index, district, axis), np.where(up, upper, lower))
-        high = (
-            index
-            + 1
-            + np.where(down, lower, np.where(up, self._shift(index + 1, district, axis), upper))
-        )
-        return (
-            ((scaled - low) * spacing).astype(np.float32),
-            ((high - low) * spacing).astype(np.float32),
-            index,
-        )
-
-    def _shift(self, index: Ints, district: Ints, axis: int) -> Reals:
-        return (uniform(hashed(self.seed, axis, district, index)) - np.float32(0.5)) * np.float32(
-            0.5
-        )
-
-    @staticmethod
-    def _road(
-        from_low_m: Reals, gap_m: Reals, width_m: Reals, segment: Words, missing: float
-    ) -> Reals:
-        """How far inside the nearer of two parallel streets; some segments are not built."""
-        built = uniform(segment) >= missing
-        to_low = np.where(built, width_m / 2 - from_low_m, np.float32(-99))
-        return np.asarray(np.maximum(to_low, width_m / 2 - (gap_m - from_low_m)), np.float32)
-
-    def _river_m(self, x: Reals, y: Reals) -> Reals:
-        """Distance to the bank, negative in the water."""
-        direction, offset, half = self.river[:3]
-        cos, sin = np.float32(np.cos(direction)), np.float32(np.sin(direction))
-        middle = np.float32(self.side_m / 2)
-        along = (x - middle) * cos + (y - middle) * sin
-        across = (y - middle) * cos - (x - middle) * sin - np.float32(offset * self.side_m)
-        for amplitude, wavelength, phase in self.river[3:].reshape(3, 3).T:
-            across = across + np.float32(amplitude) * np.sin(
-                along * np.float32(2 * np.pi / wavelength) + np.float32(phase)
-            )
-        return np.asarray(np.abs(across) - np.float32(half), dtype=np.float32)
+def draw_layout(rng: np.random.Generator, seed: int, side_m: float, style: StyleGrid) -> Plan:
+    """A plan for a city of ``side_m`` squared."""
+    count = int(np.ceil(side_m / DISTRICT_M)) + 2
+    centres = (np.arange(count) - 0.5) * DISTRICT_M
+    jitter = rng.uniform(-0.38, 0.38, (2, count, count)) * DISTRICT_M
+    many = count * count
+    blank = np.zeros((2, many, LINES, LINES), dtype=np.float32)
+    plan = Plan(
+        seed=seed,
+        side_m=float(side_m),
+        seed_x_m=(centres[None, :] + jitter[0]).astype(np.float32),
+        seed_y_m=(centres[:, None] + jitter[1]).astype(np.float32),
+        angle=rng.uniform(0, np.pi / 2, many).astype(np.float32),
+        spacing_m=rng.uniform(65, 150, (many, 2)).astype(np.float32),
+        line_m=np.empty((2, many, LINES), dtype=np.float32),
+        half_m=blank,
+        walk_m=blank.copy(),
+        median_m=blank.copy(),
+        rows=np.zeros(blank.shape, dtype=np.uint8),
+        block=np.zeros(blank.shape[1:], dtype=np.uint8),
+        block_word=np.zeros(blank.shape[1:], dtype=np.uint32),
+        lots=np.ones(blank.shape, dtype=np.int16),
+        river=_curve(rng, (18, 55), (60, 350), (1500, 6000)),
+        rails=np.stack(
+            [_curve(rng, (0, 0), (40, 500), (3500, 9000)) for _ in range(int(rng.integers(1, 3)))]
+        ),
+    )
+    district = np.arange(many)[:, None]
+    line = np.arange(LINES)[None, :] - LINES // 2
+    for way in range(2):
+        shift = 0.5 * (uniform(hashed(seed, way + 1, district, line)) - np.float32(0.5))
+        plan.line_m[way] = (line + shift) * plan.spacing_m[:, way, None]
+    for way in range(2):
+        _draw_streets(plan, style, way)
+    _draw_blocks(plan, style, rng.uniform(0.85, 1.15, many).astype(np.float32))
+    return plan
 
 
-def _lots(t: Reals, size: Reals, wanted: Reals) -> tuple[Reals, Reals, Reals]:
-    """Cut a block's side into equal lots: their number, the position in lots, a lot's length."""
-    number = np.maximum(np.round(size / wanted), 1).astype(np.float32)
-    length = np.maximum(size, 1) / number
-    return number, (t / length).astype(np.float32), length.astype(np.float32)
+def city_xy(plan: Plan, district: Ints, u_m: Reals, v_m: Reals) -> tuple[Reals, Reals]:
+    """City coordinates of points given in their districts' own."""
+    cos, sin = np.cos(plan.angle)[district], np.sin(plan.angle)[district]
+    x = plan.seed_x_m.ravel()[district] + u_m * cos - v_m * sin
+    y = plan.seed_y_m.ravel()[district] + u_m * sin + v_m * cos
+    return x.astype(np.float32), y.astype(np.float32)
+
+
+def edges_m(plan: Plan) -> tuple[Reals, Reals]:
+    """Where the part of each block begins and ends that is cut into lots, (2, D, L - 1, L - 1)."""
+    edge = plan.half_m + plan.walk_m
+    first, last = np.empty((2, 2, len(plan.angle), LINES - 1, LINES - 1), dtype=np.float32)
+    first[0] = plan.line_m[0, :, :-1, None] + edge[0, :, :-1, :-1]
+    last[0] = plan.line_m[0, :, 1:, None] - edge[0, :, 1:, :-1]
+    # Tables of streets along u count the line of v first.
+    first[1] = plan.line_m[1, :, None, :-1] + edge[1, :, :-1, :-1].transpose(0, 2, 1)
+    last[1] = plan.line_m[1, :, None, 1:] - edge[1, :, 1:, :-1].transpose(0, 2, 1)
+    return first, last
+
+
+def _curve(
+    rng: np.random.Generator,
+    half_m: tuple[float, float],
+    amplitude_m: tuple[float, float],
+    wavelength_m: tuple[float, float],
+) -> Floats:
+    head = [rng.uniform(0, np.pi), rng.uniform(-0.3, 0.3), rng.uniform(*half_m)]
+    bends = [rng.uniform(*amplitude_m, 3), rng.uniform(*wavelength_m, 3), rng.uniform(0, 7, 3)]
+    return np.concatenate([head, *bends])
+
+
+def _draw_streets(plan: Plan, style: StyleGrid, way: int) -> None:
+    """Widths, sidewalks, medians and rows of trees of all segments of one direction."""
+    district = np.arange(len(plan.angle))[:, None, None]
+    line, segment = np.arange(LINES)[None, :, None], np.arange(LINES)[None, None, :]
+    at = np.broadcast_to(plan.line_m[way][:, :, None], (len(plan.angle), LINES, LINES))
+    along = plan.line_m[1 - way]
+    middle = np.zeros_like(along)
+    middle[:, :-1] = (along[:, 1:] + along[:, :-1]) / 2
+    beside = np.broadcast_to(middle[:, None, :], at.shape)
+    x, y = city_xy(plan, district, *((at, beside) if way == 0 else (beside, at)))
+    width = style.at("width", x, y)
+    # A line is a lane, a street or an avenue over its whole length; its width follows the style.
+    kind = uniform(hashed(plan.seed, 20 + way, district, line))
+    word = hashed(plan.seed, 30 + way, district, line, segment)
+    avenue = np.broadcast_to(kind < 0.14, at.shape)
+    lane = (kind > 0.95 - 0.55 * (1 - width)) & ~avenue
+    half = np.where(lane, 1.9 + 0.9 * width, 3.1 + 3.4 * width)
+    half = np.where(avenue, 6.5 + 2.5 * width, half)
+    walk = np.where(lane, np.float32(1.3), 2.0 + 1.6 * width)
+    walk = np.where(avenue, np.float32(5.0), walk)
+    built = avenue | (uniform(word) >= (0.15, 0.25)[way])
+    median = avenue & (uniform(hashed(plan.seed, 40 + way, district, line)) < 0.5)
+    plan.half_m[way] = np.where(built, half, 0)
+    plan.walk_m[way] = np.where(built, walk, 0)
+    plan.median_m[way] = np.where(median, 1.8, 0)
+    trees = style.at("trees", x, y)
+    plan.rows[way] = built & (avenue | (~lane & (uniform(word, 3) < 0.9 * trees)))
+
+
+def _draw_blocks(plan: Plan, style: StyleGrid, lot_gain: Reals) -> None:
+    """What each block is for, and into how many lots it is cut."""
+    many = len(plan.angle)
+    district = np.arange(many)[:, None, None]
+    i, j = np.arange(LINES)[None, :, None], np.arange(LINES)[None, None, :]
+    plan.block_word[:] = hashed(plan.seed, 50, district, i, j)
+    inner = (slice(None), slice(0, LINES - 1), slice(0, LINES - 1))
+    word = plan.block_word[inner]
+    first, last = edges_m(plan)
+    size = last - first
+    x, y = city_xy(plan, district, (first[0] + last[0]) / 2, (first[1] + last[1]) / 2)
+    density = style.at("density", x, y)
+    wanted = 13 + 20 * style.at("grain", x, y) * lot_gain[:, None, None]
+    for way in range(2):
+        number = np.maximum(np.round(size[way] / wanted), 1)
+        plan.lots[(way, *inner)] = number.astype(np.int16)
+    draw = uniform(word, 5)
+    share_park = 0.03 + 0.25 * style.at("parks", x, y) ** 3
+    share_market = 0.005 + 0.11 * style.at("parking", x, y) ** 2
+    share_square = 0.008 + 0.05 * density * style.at("paving", x, y)
+    large = size.min(axis=0) > 30
+    kind = _first_of(
+        draw, [(share_park, PARK), (share_market * large, MARKET), (share_square, SQUARE)]
+    )
+    pond = (kind == PARK) & large & (uniform(word, 9) < 0.35)
+    kind = np.where(pond, POND_PARK, kind)
+    plan.block[inner] = kind
+    single: Bools = kind == MARKET
+    for way in range(2):
+        plan.lots[(way, *inner)][single] = 1
+
+
+def _first_of(draw: Reals, shares: list[tuple[Reals, int]]) -> Ints:
+    """Which kind a number in [0, 1) falls to; the rest are lots."""
+    kind = np.full(draw.shape, LOTS, dtype=np.int64)
+    start: Reals = np.zeros(draw.shape, dtype=np.float32)
+    for share, number in shares:
+        kind = np.where((draw >= start) & (draw < start + share), number, kind)
+        start = start + share
+    return kind

@@ -62,10 +62,14 @@ class SmoothField:
 
     def __call__(self, x_m: Reals, y_m: Reals) -> Reals:
         """Values at points of any (broadcast) shape."""
+        return normal_to_uniform(self.normal(x_m, y_m))
+
+    def normal(self, x_m: Reals, y_m: Reals) -> Reals:
+        """The same before it is spread evenly: of mean 0 and variance 1, for sums of fields."""
         total: Reals = np.zeros((), dtype=np.float32)
         for step, weight, grid in self._layers:
             total = total + weight * _spline(grid, x_m / step, y_m / step)
-        return _normal_to_uniform(np.asarray(total, dtype=np.float32))
+        return np.asarray(total, dtype=np.float32)
 
 
 _SPLINE_SD = 0.55
@@ -76,8 +80,15 @@ def _spline(grid: Reals, x: Reals, y: Reals) -> Reals:
     """Quadratic B-spline of a noise grid, scaled to unit variance."""
     column, wx = _weights(x, grid.shape[1])
     row, wy = _weights(y, grid.shape[0])
-    flat = grid.ravel()
     total: Reals = np.zeros((), dtype=np.float32)
+    if x.ndim == 2 and x.shape[0] == 1 and y.shape[1:] == (1,):
+        # A row of x and a column of y: first along all rows of the noise, then across them.
+        lines = wx[0] * grid[:, column[0]] + wx[1] * grid[:, column[0] + 1]
+        lines = lines + wx[2] * grid[:, column[0] + 2]
+        for j in range(3):
+            total = total + wy[j] * lines[row[:, 0] + j]
+        return np.asarray(total / np.float32(_SPLINE_SD), dtype=np.float32)
+    flat = grid.ravel()
     for j in range(3):
         line = (row + j) * grid.shape[1] + column
         across = wx[0] * flat[line] + wx[1] * flat[line + 1] + wx[2] * flat[line + 2]
@@ -91,6 +102,6 @@ def _weights(t: Reals, count: int) -> tuple[Ints, list[Reals]]:
     return first, [0.5 * (1 - f) ** 2, 0.75 - (f - 0.5) ** 2, 0.5 * f**2]
 
 
-def _normal_to_uniform(z: Reals) -> Reals:
+def normal_to_uniform(z: Reals) -> Reals:
     """The normal cumulative distribution, by its logistic approximation (error below 0.01)."""
     return np.asarray(1 / (1 + np.exp(-1.702 * z)), dtype=np.float32)
