@@ -1,7 +1,7 @@
 """Layout of a city: draws its plan from its seed and its style.
 
-Streets are lanes, streets, and avenues with rows of trees; some have a median, some segments are not
-built. Where the style wants parks, car parks or paved squares, some blocks become such.
+Streets are lanes, streets, and avenues with rows of trees; some have a median, some segments are
+not built. Where the style wants parks, car parks or paved squares, some blocks become such.
 """
 
 from __future__ import annotations

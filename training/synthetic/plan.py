@@ -1,8 +1,8 @@
 """Plan of a city: tables of districts, streets and blocks, and where any point lies in them.
 
-Districts are the cells of a jittered grid of seeds, with wandering borders along which the arterials
-run. Each has its own street grid, lines of two directions u and v; between two neighbouring lines of
-each direction lies a block. Coordinates are metres, x to the east and y to the **south** of the
+Districts are the cells of a jittered grid of seeds, with wandering borders along which the
+arterials run. Each has its own street grid, lines of two directions u and v; between two
+neighbouring lines of each direction lies a block. Coordinates are metres, x to the east and y to the **south** of the
 north-west corner; u and v count from the district's seed.
 """
 

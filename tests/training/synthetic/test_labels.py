@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hand_world import hand_world
-from training.synthetic.drawing import draw_plan, draw_world
 
+from training.synthetic.drawing import draw_plan, draw_world
 from training.synthetic.labels import (
     COVERS,
     KIND_LATENTS,

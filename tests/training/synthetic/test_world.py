@@ -7,8 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from gair.arrays import Bools
+from gair.arrays import Bools, Ints
 from training.synthetic.drawing import draw_world
+from training.synthetic.noise import Reals
 from training.synthetic.relief import SLOPE_LIMIT, height_at
 from training.synthetic.world import (
     BUILDING,
@@ -164,7 +165,7 @@ def test_the_kerb_is_a_distance_and_the_axis_lies_along_the_street(world: World)
     assert across.mean() < 0.3
 
 
-def _is_road(road: Bools, row: np.ndarray, column: np.ndarray, angle: np.ndarray, far_m: float):
+def _is_road(road: Bools, row: Ints, column: Ints, angle: Reals, far_m: float) -> Bools:
     far = far_m / PIXEL_M
     return road[
         np.round(row + far * np.sin(angle)).astype(int),
@@ -172,13 +173,13 @@ def _is_road(road: Bools, row: np.ndarray, column: np.ndarray, angle: np.ndarray
     ]
 
 
-def _in_house(houses: Houses, number: int, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _in_house(houses: Houses, number: int, x: Reals, y: Reals) -> Bools:
     cos, sin = np.cos(houses.angle[number]), np.sin(houses.angle[number])
     dx, dy = x - houses.x_m[number], y - houses.y_m[number]
     u, v = dx * cos + dy * sin, dy * cos - dx * sin
     return (np.abs(u) <= houses.half_u_m[number]) & (np.abs(v) <= houses.half_v_m[number])
 
 
-def _items(grid: CellGrid, row: int, column: int) -> np.ndarray:
+def _items(grid: CellGrid, row: int, column: int) -> Ints:
     cell = row * grid.side + column
     return grid.items[grid.start[cell] : grid.start[cell + 1]]
