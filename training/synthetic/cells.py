@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 
-from gair.arrays import Ints
 from training.synthetic.compiled import compiled
 from training.synthetic.plan import Singles
 from training.synthetic.world import CELL_M, CellGrid, Houses, Trees
+
+Numbers = npt.NDArray[np.int32]
 
 
 def house_grid(houses: Houses, side_m: float) -> CellGrid:
@@ -44,8 +46,8 @@ def _count_houses(
     half_v_m: Singles,
     angle: Singles,
     count: int,
-    start: Ints,
-    items: Ints,
+    start: Numbers,
+    items: Numbers,
 ) -> None:
     """Count houses in ``start[cell + 1]``; with room in ``items`` fill it from ``start[cell]``."""
     for house in range(len(x_m)):
@@ -71,7 +73,7 @@ def _count_houses(
 
 @compiled
 def _count_trees(
-    x_m: Singles, y_m: Singles, radius_m: Singles, count: int, start: Ints, items: Ints
+    x_m: Singles, y_m: Singles, radius_m: Singles, count: int, start: Numbers, items: Numbers
 ) -> None:
     """As :func:`_count_houses`, crowns."""
     for tree in range(len(x_m)):
@@ -86,7 +88,7 @@ def _count_trees(
 
 
 @compiled
-def _put(cell: int, number: int, start: Ints, items: Ints) -> None:
+def _put(cell: int, number: int, start: Numbers, items: Numbers) -> None:
     if len(items) == 0:
         start[cell + 1] += 1
     else:

@@ -14,9 +14,8 @@ from training.synthetic.floor import draw_floor, draw_palette
 from training.synthetic.housing import build_houses
 from training.synthetic.layout import draw_layout
 from training.synthetic.noise import hashed
-from training.synthetic.plan import Plan, Singles, river_bank_m
+from training.synthetic.plan import Plan, Singles
 from training.synthetic.planting import plant_trees
-from training.synthetic.relief import draw_relief
 from training.synthetic.scalars import START, mix, unit
 from training.synthetic.style import Style, StyleGrid
 from training.synthetic.world import (
@@ -25,7 +24,6 @@ from training.synthetic.world import (
     HEIGHT_STEP_M,
     HIPPED,
     PIXEL_M,
-    RELIEF_STEP_M,
     TREE,
     Houses,
     Trees,
@@ -48,7 +46,6 @@ def draw_world(seed: int, side_m: float, *, threads: int = 2) -> World:
     count = strips * STRIP_ROWS
     side_m = count * PIXEL_M
     plan, _, grid = _draw_plan(seed, side_m)
-    relief_m = _relief(plan)
     floor = np.empty((count, count), np.uint8)
     floor_rgb = np.empty((count, count, 3), np.uint8)
     kerb, axis = np.empty((count, count), np.int8), np.empty((count, count), np.uint8)
@@ -71,9 +68,9 @@ def draw_world(seed: int, side_m: float, *, threads: int = 2) -> World:
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(draw_strip, range(0, count, STRIP_ROWS)))
-    houses = build_houses(plan, grid, relief_m)
+    houses = build_houses(plan, grid)
     house_cells = house_grid(houses, side_m)
-    trees = plant_trees(plan, grid, floor, houses, house_cells, relief_m, threads)
+    trees = plant_trees(plan, grid, floor, houses, house_cells, threads)
     surface, top, height = floor.copy(), floor_rgb.copy(), np.zeros_like(floor)
     _raster_houses(houses, surface, height, top)
     _raster_trees(seed, trees, surface, height, top)
@@ -86,7 +83,7 @@ def draw_world(seed: int, side_m: float, *, threads: int = 2) -> World:
         floor_rgb=floor_rgb,
         kerb=kerb,
         axis=axis,
-        relief_m=relief_m,
+        relief_m=plan.relief_m,
         houses=houses,
         trees=trees,
         house_cells=house_cells,
@@ -109,14 +106,6 @@ def _draw_plan(seed: int, side_m: float) -> tuple[Plan, Style, StyleGrid]:
     style = Style.draw(np.random.default_rng([seed, 8]), seed, side_m)
     grid = style.grid()
     return draw_layout(np.random.default_rng([seed, 7]), seed, side_m, grid), style, grid
-
-
-def _relief(plan: Plan) -> Singles:
-    at_m = np.arange(round(plan.side_m / RELIEF_STEP_M) + 1, dtype=np.float32) * RELIEF_STEP_M
-    bank_m = np.empty((len(at_m), len(at_m)), dtype=np.float32)
-    river_bank_m(plan, at_m.astype(np.float32), bank_m)
-    rng = np.random.default_rng([plan.seed, 9])
-    return draw_relief(rng, plan.side_m, RELIEF_STEP_M, bank_m).astype(np.float32)
 
 
 def _raster_houses(houses: Houses, surface: Bytes, height: Bytes, top: Bytes) -> None:

@@ -56,8 +56,8 @@ def draw_palette(style: StyleGrid) -> npt.NDArray[np.float32]:
         "road": road,
         "paving": 0.6 * stone + 0.2 * ground + 0.2 * road,
         "parking": 0.8 * road + 0.06,
-        "rail": np.broadcast_to(np.float32([0.36, 0.31, 0.27]), road.shape),
-        "water": np.broadcast_to(np.float32([0.10, 0.20, 0.28]), road.shape),
+        "rail": np.broadcast_to(np.array([0.36, 0.31, 0.27]), road.shape),
+        "water": np.broadcast_to(np.array([0.10, 0.20, 0.28]), road.shape),
     }
     mixed = np.stack([colours[name] for name in PALETTE], axis=2) * np.float32(255)
     return np.ascontiguousarray(mixed, dtype=np.float32)
@@ -68,7 +68,7 @@ def lot_use(word: np.uint32, kind: int, parking: float, gardens: float) -> int:
     """What a lot is: built or open ground (GROUND), a garden (LAWN), or a car park (PARKING)."""
     if kind == MARKET:
         return PARKING
-    if unit(word, 8) < 0.02 + 0.16 * parking * parking:
+    if unit(word, 8) < 0.01 + 0.14 * parking * parking:
         return PARKING
     return LAWN if unit(word, 9) < gardens else GROUND
 
@@ -88,7 +88,7 @@ def lot_of(plan: Plan, spot: Spot) -> tuple[np.uint32, float, float]:
 @compiled
 def lot_word(block_word: np.uint32, ku: int, kv: int) -> np.uint32:
     """Hash of a block's lot: ``hashed(block_word, ku, kv)``."""
-    return mix(mix(mix(START, np.int64(block_word)), ku), kv)
+    return mix(mix(mix(START, block_word), ku), kv)
 
 
 @compiled
@@ -128,7 +128,7 @@ def cover_at(plan: Plan, spot: Spot, x_m: float, y_m: float, parking: Reals, gar
             return SIDEWALK
         return LAWN
     word, off_u, off_v = lot_of(plan, spot)
-    cos, sin = math.cos(plan.angle[spot.district]), math.sin(plan.angle[spot.district])
+    cos, sin = plan.cos[spot.district], plan.sin[spot.district]
     row = _grid_index(y_m + off_u * sin + off_v * cos, parking.shape[0])
     column = _grid_index(x_m + off_u * cos - off_v * sin, parking.shape[1])
     return lot_use(word, kind, parking[row, column], gardens[row, column])
@@ -183,7 +183,8 @@ def draw_floor(
             floor[line, column] = cover
             steps = round(spot.kerb_m / KERB_STEP_M)
             kerb[line, column] = min(max(steps, -127), 127)
-            axis[line, column] = int(round(spot.axis * (256 / math.pi))) % 256
+            turn = math.atan2(spot.axis_y, spot.axis_x)
+            axis[line, column] = int(round(turn * (256 / math.pi))) % 256
             grain = unit(mix(row_word, column), 0)
             gain = 0.9 + 0.2 * grain
             colour = _GROUND

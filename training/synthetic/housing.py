@@ -31,17 +31,16 @@ from training.synthetic.world import (
     HIPPED,
     PARKING,
     PLAIN,
-    RELIEF_STEP_M,
     SHOP,
     Houses,
 )
 
 HEIGHT_LIMIT_M = 63.0
 """Of a tower: the raster of heights ends there."""
-_SIZES = (1.0, 0.8, 0.6)
+_SIZES = np.array([1.0, 0.8, 0.6], dtype=np.float32)
 
 
-def build_houses(plan: Plan, style: StyleGrid, relief_m: Reals) -> Houses:
+def build_houses(plan: Plan, style: StyleGrid) -> Houses:
     """The houses of a city."""
     lots = _Lots(plan)
     latent = {name: style.at(name, lots.x_m, lots.y_m) for name in looks.LATENTS}
@@ -53,9 +52,7 @@ def build_houses(plan: Plan, style: StyleGrid, relief_m: Reals) -> Houses:
     built = ((use != PARKING) & (uniform(lots.word, 2) < chance)) | lots.market
     built &= np.minimum(half_u_m, half_v_m) > 2.2
     size = np.zeros(len(lots.word), dtype=np.float32)
-    fit_sizes(
-        plan, lots.district, lots.x_m, lots.y_m, half_u_m, half_v_m, built, np.float32(_SIZES), size
-    )
+    fit_sizes(plan, lots.district, lots.x_m, lots.y_m, half_u_m, half_v_m, built, _SIZES, size)
     keep = size > 0
     latent = {name: values[keep] for name, values in latent.items()}
     return _houses(
@@ -67,7 +64,7 @@ def build_houses(plan: Plan, style: StyleGrid, relief_m: Reals) -> Houses:
         (half_u_m * size)[keep],
         (half_v_m * size)[keep],
         plan.angle[lots.district[keep]],
-        relief_m,
+        plan.relief_m,
     )
 
 
@@ -156,7 +153,7 @@ def fit_sizes(
     for house in range(len(x_m)):
         if not wanted[house]:
             continue
-        cos, sin = np.cos(plan.angle[district[house]]), np.sin(plan.angle[district[house]])
+        cos, sin = plan.cos[district[house]], plan.sin[district[house]]
         for part in sizes:
             free = True
             for point in range(9):
@@ -216,7 +213,7 @@ def _houses(
         half_u_m=_singles(half_u_m),
         half_v_m=_singles(half_v_m),
         angle=_singles(angle),
-        base_m=_singles(height_at(relief_m, RELIEF_STEP_M, x_m, y_m)),
+        base_m=_singles(height_at(relief_m, x_m, y_m)),
         eaves_m=_singles(eaves_m),
         rise_m=_singles(rise_m),
         roof=roof.astype(np.uint8),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gair.arrays import Bools, Floats, Ints
+from gair.arrays import Bools, Ints
 from training.synthetic.noise import Reals, hashed, uniform
 from training.synthetic.plan import (
     DISTRICT_M,
@@ -18,9 +18,15 @@ from training.synthetic.plan import (
     PARK,
     POND_PARK,
     SQUARE,
+    WANDER_STEP_M,
     Plan,
+    Singles,
 )
+from training.synthetic.relief import draw_relief, height_at
 from training.synthetic.style import StyleGrid
+from training.synthetic.world import RELIEF_STEP_M
+
+_BESIDE = ((-1, 0), (1, 0), (0, -1), (0, 1))
 
 
 def draw_layout(rng: np.random.Generator, seed: int, side_m: float, style: StyleGrid) -> Plan:
@@ -30,12 +36,19 @@ def draw_layout(rng: np.random.Generator, seed: int, side_m: float, style: Style
     jitter = rng.uniform(-0.38, 0.38, (2, count, count)) * DISTRICT_M
     many = count * count
     blank = np.zeros((2, many, LINES, LINES), dtype=np.float32)
+    angle = rng.uniform(0, np.pi / 2, many).astype(np.float32)
+    river_half_m = float(rng.uniform(18, 55))
+    river_m = _curve_m(rng, side_m, (60, 350), (1500, 6000))
+    rails = int(rng.integers(1, 3))
     plan = Plan(
         seed=seed,
         side_m=float(side_m),
         seed_x_m=(centres[None, :] + jitter[0]).astype(np.float32),
         seed_y_m=(centres[:, None] + jitter[1]).astype(np.float32),
-        angle=rng.uniform(0, np.pi / 2, many).astype(np.float32),
+        wander_m=_wander(side_m),
+        angle=angle,
+        cos=np.cos(angle),
+        sin=np.sin(angle),
         spacing_m=rng.uniform(65, 150, (many, 2)).astype(np.float32),
         line_m=np.empty((2, many, LINES), dtype=np.float32),
         half_m=blank,
@@ -45,10 +58,10 @@ def draw_layout(rng: np.random.Generator, seed: int, side_m: float, style: Style
         block=np.zeros(blank.shape[1:], dtype=np.uint8),
         block_word=np.zeros(blank.shape[1:], dtype=np.uint32),
         lots=np.ones(blank.shape, dtype=np.int16),
-        river=_curve(rng, (18, 55), (60, 350), (1500, 6000)),
-        rails=np.stack(
-            [_curve(rng, (0, 0), (40, 500), (3500, 9000)) for _ in range(int(rng.integers(1, 3)))]
-        ),
+        river_half_m=river_half_m,
+        river_m=river_m,
+        rails_m=np.stack([_curve_m(rng, side_m, (40, 500), (3500, 9000)) for _ in range(rails)]),
+        relief_m=draw_relief(rng, side_m, np.abs(river_m) - np.float32(river_half_m)),
     )
     district = np.arange(many)[:, None]
     line = np.arange(LINES)[None, :] - LINES // 2
@@ -63,7 +76,7 @@ def draw_layout(rng: np.random.Generator, seed: int, side_m: float, style: Style
 
 def city_xy(plan: Plan, district: Ints, u_m: Reals, v_m: Reals) -> tuple[Reals, Reals]:
     """City coordinates of points given in their districts' own."""
-    cos, sin = np.cos(plan.angle)[district], np.sin(plan.angle)[district]
+    cos, sin = plan.cos[district], plan.sin[district]
     x = plan.seed_x_m.ravel()[district] + u_m * cos - v_m * sin
     y = plan.seed_y_m.ravel()[district] + u_m * sin + v_m * cos
     return x.astype(np.float32), y.astype(np.float32)
@@ -81,15 +94,34 @@ def edges_m(plan: Plan) -> tuple[Reals, Reals]:
     return first, last
 
 
-def _curve(
+def _wander(side_m: float) -> Singles:
+    at = np.arange(int(side_m / WANDER_STEP_M) + 2) * WANDER_STEP_M
+    table = np.empty((2, len(at), 2), dtype=np.float32)
+    for way, (long_m, short_m, phase) in enumerate([(470, 89, 2), (430, 97, 1)]):
+        table[way, :, 0] = 60 * np.sin(at / long_m) + 10 * np.sin(at / short_m + phase)
+        slope = 60 / long_m * np.cos(at / long_m) + 10 / short_m * np.cos(at / short_m + phase)
+        table[way, :, 1] = slope
+    return table
+
+
+def _curve_m(
     rng: np.random.Generator,
-    half_m: tuple[float, float],
+    side_m: float,
     amplitude_m: tuple[float, float],
     wavelength_m: tuple[float, float],
-) -> Floats:
-    head = [rng.uniform(0, np.pi), rng.uniform(-0.3, 0.3), rng.uniform(*half_m)]
-    bends = [rng.uniform(*amplitude_m, 3), rng.uniform(*wavelength_m, 3), rng.uniform(0, 7, 3)]
-    return np.concatenate([head, *bends])
+) -> Singles:
+    """Distances of either sign to a bending line through the city, on the grid of the relief."""
+    at = np.arange(round(side_m / RELIEF_STEP_M) + 1) * RELIEF_STEP_M - side_m / 2
+    direction, offset_m = rng.uniform(0, np.pi), rng.uniform(-0.3, 0.3) * side_m
+    along = at[None, :] * np.cos(direction) + at[:, None] * np.sin(direction)
+    across = at[:, None] * np.cos(direction) - at[None, :] * np.sin(direction) - offset_m
+    slope = np.zeros_like(across)
+    for _ in range(3):
+        amplitude, turn = rng.uniform(*amplitude_m), 2 * np.pi / rng.uniform(*wavelength_m)
+        phase = rng.uniform(0, 7)
+        across += amplitude * np.sin(along * turn + phase)
+        slope += amplitude * turn * np.cos(along * turn + phase)
+    return np.asarray(across / np.sqrt(1 + slope**2), dtype=np.float32)
 
 
 def _draw_streets(plan: Plan, style: StyleGrid, way: int) -> None:
@@ -139,13 +171,16 @@ def _draw_blocks(plan: Plan, style: StyleGrid, lot_gain: Reals) -> None:
         plan.lots[(way, *inner)] = number.astype(np.int16)
     draw = uniform(word, 5)
     share_park = 0.03 + 0.25 * style.at("parks", x, y) ** 3
-    share_market = 0.005 + 0.11 * style.at("parking", x, y) ** 2
+    share_market = 0.004 + 0.08 * style.at("parking", x, y) ** 2
     share_square = 0.008 + 0.05 * density * style.at("paving", x, y)
     large = size.min(axis=0) > 30
     kind = _first_of(
         draw, [(share_park, PARK), (share_market * large, MARKET), (share_square, SQUARE)]
     )
-    pond = (kind == PARK) & large & (uniform(word, 9) < 0.35)
+    # A pond lies level: only where its banks differ by little.
+    beside = [height_at(plan.relief_m, x + 20 * dx, y + 20 * dy) for dx, dy in _BESIDE]
+    level = np.max(beside, axis=0) - np.min(beside, axis=0) < 1.0
+    pond = (kind == PARK) & large & level & (uniform(word, 9) < 0.45)
     kind = np.where(pond, POND_PARK, kind)
     plan.block[inner] = kind
     single: Bools = kind == MARKET

@@ -9,6 +9,7 @@ import numpy as np
 
 from gair.arrays import Bools, Bytes, Ints
 from training.synthetic import style as looks
+from training.synthetic.cells import Numbers
 from training.synthetic.compiled import compiled
 from training.synthetic.housing import near
 from training.synthetic.layout import city_xy
@@ -24,7 +25,6 @@ from training.synthetic.world import (
     PIXEL_M,
     PLAZA,
     RAIL,
-    RELIEF_STEP_M,
     ROAD,
     SIDEWALK,
     WATER,
@@ -46,7 +46,6 @@ def plant_trees(
     floor: Bytes,
     houses: Houses,
     house_cells: CellGrid,
-    relief_m: Reals,
     threads: int,
 ) -> Trees:
     """The trees of a city: crowns keep off houses.
@@ -57,7 +56,6 @@ def plant_trees(
         floor: (H, W) what covers the ground.
         houses: which trees keep off.
         house_cells: through which those are found.
-        relief_m: the terrain.
         threads: strips planted at a time.
     """
     lines = int(plan.side_m / TREE_STEP_M)
@@ -86,7 +84,7 @@ def plant_trees(
         house_cells.items,
     )
     grows = radius > 0
-    return _trees(word[grows], x[grows], y[grows], radius[grows], style, relief_m)
+    return _trees(word[grows], x[grows], y[grows], radius[grows], style, plan.relief_m)
 
 
 @compiled
@@ -172,8 +170,8 @@ def keep_off(
     half_u_m: Singles,
     half_v_m: Singles,
     angle: Singles,
-    start: Ints,
-    items: Ints,
+    start: Numbers,
+    items: Numbers,
 ) -> None:
     """Shrink crowns until they touch no house and hang little over carriageways; 0: no tree."""
     cells = int(math.ceil(plan.side_m / CELL_M))
@@ -215,7 +213,7 @@ def _trees(
     return Trees(
         x_m=np.ascontiguousarray(x_m),
         y_m=np.ascontiguousarray(y_m),
-        base_m=np.asarray(height_at(relief_m, RELIEF_STEP_M, x_m, y_m), dtype=np.float32),
+        base_m=np.asarray(height_at(relief_m, x_m, y_m), dtype=np.float32),
         radius_m=np.ascontiguousarray(radius_m),
         height_m=height_m.astype(np.float32),
         conifer=conifer.astype(np.uint8),

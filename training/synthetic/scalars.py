@@ -11,7 +11,7 @@ START = np.uint32(0x9E3779B9)
 
 
 @compiled
-def mix(word: np.uint32, key: int) -> np.uint32:
+def mix(word: np.uint32, key: int | np.uint32) -> np.uint32:
     """One more key: ``mix(mix(START, a), b)`` is ``hashed(a, b)``."""
     # Products of 32-bit numbers have 64 bits in compiled loops, so each is cut.
     word = np.uint32(word ^ np.uint32(key))
@@ -25,5 +25,5 @@ def mix(word: np.uint32, key: int) -> np.uint32:
 def unit(word: np.uint32, stream: int) -> np.float32:
     """A number in [0, 1): ``uniform(word, stream)``."""
     if stream:
-        word = mix(mix(START, np.int64(word)), stream + 1)
+        word = mix(mix(START, word), stream + 1)
     return np.float32(word >> np.uint32(8)) * np.float32(2.0**-24)

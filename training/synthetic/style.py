@@ -81,7 +81,8 @@ class Style:
         total = near.normal(x_m, y_m) + np.float32(SLOW_WEIGHT) * slow.normal(x_m, y_m)
         shared = shared_normal(name, self.seed, self.side_m, x_m, y_m)
         # Slower parts come on top: differences within a neighbourhood stay what they are alone.
-        return normal_to_uniform(total + np.float32(SHARED_WEIGHT) * shared)
+        total = np.asarray(total + np.float32(SHARED_WEIGHT) * shared, dtype=np.float32)
+        return normal_to_uniform(total)
 
     def grid(self) -> StyleGrid:
         """All latent numbers on a grid of :data:`GRID_STEP_M`."""

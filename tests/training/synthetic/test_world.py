@@ -140,7 +140,7 @@ def test_hills_are_gentle_and_water_is_level(world: World) -> None:
     assert slope.max() > 0.01
     assert np.allclose(
         world.houses.base_m,
-        height_at(world.relief_m, RELIEF_STEP_M, world.houses.x_m, world.houses.y_m),
+        height_at(world.relief_m, world.houses.x_m, world.houses.y_m),
     )
 
 
@@ -173,7 +173,7 @@ def _is_road(road: Bools, row: Ints, column: Ints, angle: Reals, far_m: float) -
     ]
 
 
-def _in_house(houses: Houses, number: int, x: Reals, y: Reals) -> Bools:
+def _in_house(houses: Houses, number: int | np.integer, x: Reals, y: Reals) -> Bools:
     cos, sin = np.cos(houses.angle[number]), np.sin(houses.angle[number])
     dx, dy = x - houses.x_m[number], y - houses.y_m[number]
     u, v = dx * cos + dy * sin, dy * cos - dx * sin
