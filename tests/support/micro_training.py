@@ -39,6 +39,15 @@ MICRO = GairConfig(
     location_frequencies=8,
     location_hidden=16,
 )
+CONV_STEM: dict[str, Any] = {
+    "stem": "conv",
+    "sv_channels": (6, 8, 12),
+    "sv_residuals": (1, 0, 1),
+    "sv_depth": 1,
+    "rs_channels": (6, 8, 10),
+    "rs_residuals": (1, 0, 2),
+}
+"""Changes that give :func:`micro_model` convolutional stems."""
 ALONE = Ranks(0, 1, torch.device("cpu"))
 
 

@@ -36,6 +36,8 @@ class PretrainConfig:
     """Weights for the remote-sensing tower: a CROMA checkpoint file; empty: none."""
     init_location: str = ""
     """Weights for the location encoder: a GeoCLIP checkpoint file; empty: none."""
+    standardise_bands: bool = False
+    """Give random weights bands of mean 0 and standard deviation 1 over the data set's frames."""
     warm_start_photos: int = 0
     """Photos that a canonical correlation of random towers is computed from, to start with; 0: no
     such start."""
@@ -210,6 +212,7 @@ PRESETS: dict[str, PretrainConfig] = {
         model="demo",
         name="gair-demo (synthetic cities)",
         licence="Apache-2.0",
+        standardise_bands=True,
         warm_start_photos=4096,
         learnable_temperature=True,
         gather=True,

@@ -109,11 +109,10 @@ class Objective(nn.Module):
         if checkpoint_activations:
             # Recompute each block in the backward pass instead of keeping what is inside; there is
             # no dropout anywhere, so no random state to keep.
-            for tower in (model.street_view.vit.blocks, model.remote_sensing.blocks):
-                for block in cast(nn.ModuleList, tower):
-                    block.forward = functools.partial(
-                        checkpoint, block.forward, use_reentrant=False, preserve_rng_state=False
-                    )
+            for block in (*model.street_view.segments, *model.remote_sensing.segments):
+                block.forward = functools.partial(
+                    checkpoint, block.forward, use_reentrant=False, preserve_rng_state=False
+                )
 
     @property
     def temperature(self) -> Tensor:
