@@ -115,6 +115,8 @@ class Case:
     dtype: torch.dtype = torch.float64
     chunks: int = 1
     model: dict[str, Any] = dataclasses.field(default_factory=dict)
+    spread: float = 1.0
+    """What the photos' coordinates are multiplied by: near 0 they lie together."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,6 +142,7 @@ def run_case(case: Case, ranks: Ranks = ALONE, steps: int = 2) -> Result:
     losses: StepLosses | None = None
     for step in range(steps):
         batch = micro_batch(seed=step, dtype=case.dtype)
+        batch = dataclasses.replace(batch, lonlat_deg=batch.lonlat_deg * case.spread)
         losses = train_step(
             objective,
             share(batch, ranks.rank, ranks.world),

@@ -180,6 +180,8 @@ def loader_options(config: PretrainConfig, batch_photos: int) -> LoaderOptions:
             saturation=config.photo_jitter,
             gain=config.photo_jitter / 4,
             flip=config.flip,
+            crop=config.photo_crop,
+            frame_symmetries=config.frame_symmetries,
             frame_brightness=config.frame_jitter,
             frame_gain=config.frame_jitter / 2,
         ),
