@@ -9,10 +9,13 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from gair.bands import GAIR_BANDS
 from gair.errors import ModelError
+
+Stem = Literal["patch", "conv"]
+"""How the image towers begin: by patches, as the release does, or by convolutions."""
 
 QueryMode = Literal["nili", "bilinear", "bicubic", "mean"]
 """How a token map is read at a place: by NILI, or by one of the baselines beside it."""
@@ -28,6 +31,18 @@ class GairConfig:
 
     dim: int = 768
     """Width D of the shared space and of the remote-sensing tokens (paper, section 4.1)."""
+
+    stem: Stem = "patch"
+    """How the image towers begin. ``patch`` is the release: a linear layer on patches. ``conv``
+    needs fewer pictures: convolutions make the tokens, and the depths below may be 0."""
+    sv_channels: tuple[int, ...] = ()
+    """Widths of the street-view stages with a conv stem: 4 px patches, then halved by each."""
+    sv_residuals: tuple[int, ...] = ()
+    """Residual convolutions at the end of each of them."""
+    rs_channels: tuple[int, ...] = ()
+    """Widths of the remote-sensing stages with a conv stem; each halves the sides."""
+    rs_residuals: tuple[int, ...] = ()
+    """Residual convolutions at the end of each of them."""
 
     sv_image_px: int = 224
     """Side of the street-view input (checkpoint: 197 positions = 14 x 14 patches + CLS)."""
@@ -80,13 +95,43 @@ class GairConfig:
                 f"image sides must be multiples of the patches: street view {self.sv_image_px}"
                 f"/{self.sv_patch_px}, remote sensing {self.rs_frame_px}/{self.rs_patch_px}"
             )
-        if self.sv_width % self.sv_heads or self.dim % self.rs_heads:
+        self._check_stem()
+        sv_width = self.sv_channels[-1] if self.stem == "conv" else self.sv_width
+        if sv_width % self.sv_heads or self.dim % self.rs_heads:
             raise ModelError(
-                f"widths must be multiples of the heads: street view {self.sv_width}"
+                f"widths must be multiples of the heads: street view {sv_width}"
                 f"/{self.sv_heads}, remote sensing {self.dim}/{self.rs_heads}"
             )
         if any(width < 1 for width in self.inr_hidden):
             raise ModelError(f"inr_hidden is {self.inr_hidden}: every width must be 1 or more")
+
+    def _check_stem(self) -> None:
+        """Refuse stages that do not fit the stem or the patches."""
+        if self.stem not in get_args(Stem):
+            raise ModelError(f"stem is {self.stem!r}; there are: {', '.join(get_args(Stem))}")
+        for tower, patch_px, first_px in (
+            ("sv", self.sv_patch_px, 2),  # 4 px patches, then halved
+            ("rs", self.rs_patch_px, 1),
+        ):
+            channels: tuple[int, ...] = getattr(self, f"{tower}_channels")
+            residuals: tuple[int, ...] = getattr(self, f"{tower}_residuals")
+            if self.stem == "patch":
+                if channels or residuals:
+                    raise ModelError(
+                        f"{tower}_channels is {channels} and {tower}_residuals {residuals}: leave "
+                        "them empty with stem patch, or choose stem conv"
+                    )
+                continue
+            if patch_px != first_px * 2 ** len(channels) or not channels or min(channels) < 1:
+                raise ModelError(
+                    f"{tower}_channels is {channels}: give one width for each halving, so that "
+                    f"they come to {tower}_patch_px, {patch_px}"
+                )
+            if len(residuals) != len(channels) or min(residuals) < 0:
+                raise ModelError(
+                    f"{tower}_residuals is {residuals}: give one count for each of "
+                    f"{tower}_channels, {channels}"
+                )
 
     @property
     def rs_grid(self) -> int:
@@ -100,19 +145,17 @@ class GairConfig:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, for ``config.json``.
 
-        An affine decoder is not mentioned: such configurations, and the fingerprints made from
-        them, read as they did before there was another one.
+        What came after the release is mentioned only where it differs from it (:data:`_LATER`):
+        other configurations, and the fingerprints made from them, read as they always did.
         """
         values = dataclasses.asdict(self)
-        if not self.inr_hidden:
-            del values["inr_hidden"]
-        return values
+        return {name: v for name, v in values.items() if name not in _LATER or v != _LATER[name]}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> GairConfig:
         """The inverse of :meth:`to_dict`; an unknown or missing field is refused by name."""
         names = {field.name for field in dataclasses.fields(cls)}
-        odd = sorted(names.symmetric_difference({"inr_hidden": (), **values}))
+        odd = sorted(names.symmetric_difference({**_LATER, **values}))
         if odd:
             raise ModelError(f"model config has unknown or missing fields: {', '.join(odd)}")
         arguments: dict[str, Any] = {
@@ -122,6 +165,15 @@ class GairConfig:
             return cls(**arguments)
         except TypeError as error:
             raise ModelError(f"model config has a value of the wrong type: {error}") from error
+
+
+_LATER: dict[str, Any] = {
+    name: getattr(GairConfig(), name)
+    for name in (
+        "inr_hidden", "stem", "sv_channels", "sv_residuals", "rs_channels", "rs_residuals",
+    )
+}  # fmt: skip
+"""Fields that the first configurations did not have, with what those meant."""
 
 
 PRESETS: dict[str, GairConfig] = {
@@ -136,22 +188,29 @@ PRESETS: dict[str, GairConfig] = {
         rs_heads=4,
         location_hidden=256,
     ),
-    # The model that ships: 1.3 million parameters, trained on a CPU. Its frames are zoom-15 tiles,
+    # The model that ships, trained on a CPU: 3.7 million parameters. Its frames are zoom-15 tiles,
     # which at 38 degrees north, where the synthetic cities lie, are 96 pixels of Sentinel-2 wide.
     "demo": GairConfig(
         dim=128,
-        sv_image_px=96,
-        sv_width=128,
-        sv_depth=3,
+        stem="conv",
+        sv_channels=(32, 64, 128),
+        sv_residuals=(1, 1, 2),
+        rs_channels=(48, 96, 128),
+        rs_residuals=(0, 0, 2),
+        sv_image_px=128,
+        sv_width=256,
+        sv_depth=0,
         sv_heads=4,
-        rs_depth=2,
+        rs_depth=1,
         rs_heads=4,
         rs_final_norm=True,
-        location_hidden=128,
+        location_sigmas=(1.0, 16.0, 256.0, 4096.0),
+        location_hidden=256,
         footprint_mercator_m=ZOOM_14_TILE_M / 2,
     ),
 }
-"""Named configurations: ``base`` is the release, ``tiny`` and ``demo`` its structure for a CPU."""
+"""Named configurations: ``base`` is the release, ``tiny`` its structure for a CPU; ``demo`` has
+convolutional stems."""
 
 
 def preset(name: str) -> GairConfig:

@@ -70,12 +70,17 @@ class Footprint:
             lonlat_deg: (N, 2) longitude, latitude in degrees.
 
         Returns:
-            (N, 2) frame coordinates; inside the frame both are in [-1, 1].
+            (N, 2) frame coordinates; inside the frame both are in [-1, 1]. A frame that crosses 180
+            degrees, in degrees or Web Mercator, holds the points on both sides of that line.
         """
         points = np.asarray(lonlat_deg, dtype=np.float64).reshape(-1, 2)
         west, south, east, north = self.bounds_wsen
         px, py = transformer(LONLAT, self.crs)(points[:, 0], points[:, 1])
-        u = (np.asarray(px) - west) / (east - west)
+        px = np.asarray(px)
+        period = crs_period(self.crs)
+        if period:  # of the places that are one on the ground, the one nearest to the frame
+            px = px - period * np.round((px - (west + east) / 2) / period)
+        u = (px - west) / (east - west)
         v = (north - np.asarray(py)) / (north - south)  # y grows downwards
         return np.stack([2 * u - 1, 2 * v - 1], axis=1)
 
@@ -122,6 +127,24 @@ def web_mercator_to_lonlat_deg(points_m: npt.ArrayLike) -> Floats:
     """(N, 2) EPSG:3857 metres to (N, 2) degrees."""
     x, y = (np.asarray(points_m, dtype=np.float64).reshape(-1, 2) / WEB_MERCATOR_RADIUS_M).T
     return np.asarray(np.degrees(np.stack([x, np.arcsin(np.tanh(y))], axis=1)))
+
+
+@functools.lru_cache(maxsize=128)
+def crs_period(crs: str) -> float:
+    """After how many units of x a CRS is back at the same place; 0 where it never is.
+
+    Degrees of longitude and EPSG:3857 go around the world; other projections are taken to be local.
+
+    Raises:
+        FootprintError: the CRS is unknown.
+    """
+    try:
+        read = pyproj.CRS.from_user_input(crs)
+    except pyproj.exceptions.CRSError as error:
+        raise FootprintError(f"unknown CRS {crs!r}: {error}") from error
+    if read.is_geographic:
+        return 360.0
+    return WEB_MERCATOR_CIRCUMFERENCE_M if read.to_epsg() == 3857 else 0.0
 
 
 Transform = Callable[[Floats, Floats], tuple[Floats, Floats]]

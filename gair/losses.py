@@ -30,6 +30,7 @@ def incl(
     all_z: Tensor | None = None,
     first: int = 0,
     temperature: float | Tensor = TEMPERATURE,
+    negatives_valid: Tensor | None = None,
 ) -> Tensor:
     """Symmetric InfoNCE between street views and localised imagery; the sum of both directions.
 
@@ -40,6 +41,8 @@ def incl(
         all_z: (N, D) localised imagery of every rank; ``z`` if not given.
         first: row of ``all_s`` and ``all_z`` where this rank's batch begins.
         temperature: of the softmax, above 0.
+        negatives_valid: (B, N) bool, which rows of every rank are negatives of each row, in both
+            directions; a row's own pair is its positive, whatever stands there. All if not given.
 
     Returns:
         A scalar; ``2 ln N`` when all embeddings are equal.
@@ -53,6 +56,9 @@ def incl(
     # cross-entropy with row first + i as the class. L(z -> s) likewise; INCL is their sum.
     to_z = _cosines(s, gathered_z) / temperature  # (B, N)
     to_s = _cosines(z, gathered_s) / temperature  # (B, N)
+    if negatives_valid is not None:
+        to_z = _without(to_z, negatives_valid, target)
+        to_s = _without(to_s, negatives_valid, target)
     return F.cross_entropy(to_z, target) + F.cross_entropy(to_s, target)
 
 
@@ -66,6 +72,7 @@ def secl(
     temperature: float | Tensor = TEMPERATURE,
     negatives_valid: Tensor | None = None,
     in_batch: bool = False,
+    in_batch_valid: Tensor | None = None,
 ) -> Tensor:
     """InfoNCE from images to locations.
 
@@ -77,8 +84,10 @@ def secl(
             ``own_locations`` if not given.
         first: row of ``all_locations`` where this rank's batch begins.
         temperature: of the softmax, above 0.
-        negatives_valid: (Q,) which of the negatives are real.
+        negatives_valid: (Q,) bool, which of the negatives count; or (B, Q), which for each anchor.
         in_batch: whether the other photos' locations are negatives too.
+        in_batch_valid: (B, N) bool, which of ``all_locations`` are negatives of each anchor; its
+            own is its positive, whatever stands there. All if not given.
 
     Returns:
         A scalar; ``ln(1 + Q)`` when all embeddings are equal.
@@ -88,13 +97,16 @@ def secl(
     # q over the queue, and with ``in_batch`` over the other photos' locations, too.
     to_queue = _cosines(anchors, negatives) / temperature  # (B, Q)
     if negatives_valid is not None:
-        # exp(-inf) = 0: an entry that is not there yet adds nothing to the sum.
+        _check_mask("negatives_valid", negatives_valid, to_queue, rows=negatives_valid.dim() == 2)
+        # exp(-inf) = 0: an entry that does not count adds nothing to the sum.
         to_queue = to_queue.masked_fill(~negatives_valid, float("-inf"))
     if in_batch:
         gathered = own_locations if all_locations is None else all_locations
         _check_rows(first, anchors, gathered)
         to_own = _cosines(anchors, gathered) / temperature  # (B, N), positives on a diagonal
         target = torch.arange(first, first + len(anchors), device=anchors.device)
+        if in_batch_valid is not None:
+            to_own = _without(to_own, in_batch_valid, target)
     else:
         a, b = _unit(anchors), _unit(own_locations)
         to_own = (a * b).sum(-1, keepdim=True) / temperature  # (B, 1)
@@ -110,6 +122,13 @@ def distillation(student: Tensor, teacher: Tensor) -> Tensor:
     _check_pair("student and teacher", student, teacher)
     a, b = at_least_float32(student), at_least_float32(teacher.detach())
     return -F.cosine_similarity(a, b, dim=-1).mean()
+
+
+def _without(logits: Tensor, valid: Tensor, positive: Tensor) -> Tensor:
+    """(B, N) logits with -inf where there is neither a valid negative nor the positive, (B,)."""
+    _check_mask("negatives_valid", valid, logits, rows=True)
+    own = positive[:, None] == torch.arange(logits.shape[1], device=logits.device)
+    return logits.masked_fill(~(valid | own), float("-inf"))
 
 
 def _cosines(a: Tensor, b: Tensor) -> Tensor:
@@ -130,6 +149,14 @@ def _check_pair(what: str, a: Tensor, b: Tensor) -> None:
     if a.dim() != 2 or a.shape != b.shape or not len(a):
         raise ModelError(
             f"{what} have shapes {tuple(a.shape)} and {tuple(b.shape)}; expected two equal (B, D)"
+        )
+
+
+def _check_mask(name: str, mask: Tensor, logits: Tensor, *, rows: bool) -> None:
+    wanted = logits.shape if rows else logits.shape[1:]
+    if mask.dtype != torch.bool or mask.shape != wanted:
+        raise ModelError(
+            f"{name} is {mask.dtype} of shape {tuple(mask.shape)}; expected bool {tuple(wanted)}"
         )
 
 

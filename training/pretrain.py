@@ -73,7 +73,7 @@ def pretrain(arguments: Arguments, stop: StopRequest) -> signal.Signals | None:
             torch.set_num_threads(run.config.threads)
         train, val = open_data(run)
         tell = functools.partial(say, quiet=not ranks.is_first)
-        model = build_model(run, train.manifest, tell)
+        model = build_model(run, train, tell)
         state = build_state(run, model, train, ranks)
         stack.callback(state.loader.close)
         from_first(ranks, lambda: stack.enter_context(locked(run.folder)))

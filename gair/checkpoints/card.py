@@ -21,8 +21,8 @@ tags: [geolocation, remote-sensing, street-view]
 
 - **Licence of the weights:** {licence}
 - **Source:** {source}
-- **Architecture:** GAIR (Liu et al., arXiv 2503.16683): street-view ViT with {sv_depth} blocks of
-  width {sv_width}; remote-sensing ViT with 2D-ALiBi, {rs_depth} blocks of width {dim}, bands
+- **Architecture:** GAIR (Liu et al., arXiv 2503.16683): {street_view};
+  {remote_sensing}, bands
   {bands}; implicit neural localisation (NILI); location encoder with scales {sigmas}.
 - **Shared space:** {dim} dimensions, compared by cosine.
 {stored}
@@ -65,14 +65,30 @@ def model_card(config: GairConfig, info: ModelInfo, *, half: bool = False, about
         state=trained if info.trained else untrained,
         source=info.source,
         dim=config.dim,
-        sv_depth=config.sv_depth,
-        sv_width=config.sv_width,
-        rs_depth=config.rs_depth,
+        street_view=_street_view(config),
+        remote_sensing=_remote_sensing(config),
         bands=", ".join(config.rs_bands),
         sigmas=", ".join(f"{s:g}" for s in config.location_sigmas),
         stored=_HALF if half else "",
     )
     return f"{card}\n{about.strip()}\n" if about else card
+
+
+def _street_view(config: GairConfig) -> str:
+    if config.stem == "conv":
+        return f"street-view {_convolutions(config.sv_channels, config.sv_depth)}"
+    return f"street-view ViT with {config.sv_depth} blocks of\n  width {config.sv_width}"
+
+
+def _remote_sensing(config: GairConfig) -> str:
+    if config.stem == "conv":
+        return f"remote-sensing {_convolutions(config.rs_channels, config.rs_depth)} with 2D-ALiBi"
+    return f"remote-sensing ViT with 2D-ALiBi, {config.rs_depth} blocks of width {config.dim}"
+
+
+def _convolutions(channels: tuple[int, ...], blocks: int) -> str:
+    widths = ", ".join(map(str, channels))
+    return f"convolutions of widths {widths} and {blocks} transformer blocks"
 
 
 def sections_of(card: str) -> str:

@@ -52,7 +52,7 @@ FACTS_FILE = "training.json"
 
 _HUB_TIMEOUT_S = 10.0
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-EXACT = ".frequencies"
+EXACT = (".frequencies", ".input_mean", ".input_sd")
 """How the names of tensors end that are never rounded."""
 
 

@@ -112,8 +112,14 @@ def convert_release(
         A state dict with exactly the names and shapes of ``wanted``, float32.
 
     Raises:
-        CheckpointError: a tensor is unknown, missing, misshapen or not finite; it is named.
+        CheckpointError: a tensor is unknown, missing, misshapen or not finite; it is named. Or our
+            model has convolutional stems.
     """
+    if any(".trunk." in name for name in wanted):
+        raise CheckpointError(
+            "the model's towers have convolutional stems, and the release's begin with patches: "
+            "convert to a configuration with stem 'patch'"
+        )
     converted: dict[str, Tensor] = {}
     origin: dict[str, str] = {}
     qkv: dict[str, dict[str, Tensor]] = {}

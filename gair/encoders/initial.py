@@ -13,7 +13,11 @@ weights of linear layers and patches  normal, 1 / sqrt(inputs)
 hidden layers of the location MLPs    normal, sqrt(2 / inputs), as ReLU needs
 hidden layers of NILI's decoder       the same; its last or only layer is a linear layer
 frequencies of a capsule (frozen)     normal, its sigma
+convolutions before a ReLU            the same
 norm weights; norm biases and biases  1; 0
+mean and sd of the input              0; 1, until the data's are known
+last layers of residual blocks        0 with a convolutional stem, so that these blocks start as the
+                                      identity; else as other linear layers
 ====================================  ======================================
 """
 
@@ -27,6 +31,9 @@ import torch
 from torch import Tensor
 
 from gair.config import GairConfig
+
+_RESIDUAL_OUTPUTS = (".out.weight", ".proj.weight", ".fc2.weight")
+"""Ends the names of the last layers of residual convolutions, attention and MLPs."""
 
 
 def initial_state(shapes: dict[str, Tensor], config: GairConfig, seed: int) -> dict[str, Tensor]:
@@ -44,9 +51,11 @@ def initial_state(shapes: dict[str, Tensor], config: GairConfig, seed: int) -> d
 
 
 def _drawn(name: str, shape: tuple[int, ...], config: GairConfig, seed: int) -> Tensor:
+    if config.stem == "conv" and name.endswith(_RESIDUAL_OUTPUTS):
+        return torch.zeros(shape)
     sd = _standard_deviation(name, shape, config)
     if sd == 0:
-        return torch.ones(shape) if name.endswith("weight") else torch.zeros(shape)
+        return torch.ones(shape) if name.endswith(("weight", "input_sd")) else torch.zeros(shape)
     rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
     values = rng.standard_normal(shape, dtype=np.float32)
     values *= np.float32(sd)
@@ -61,7 +70,11 @@ def _standard_deviation(name: str, shape: tuple[int, ...], config: GairConfig) -
         return config.location_sigmas[int(name.split(".")[-2])]
     if not name.endswith("weight") or len(shape) < 2:
         return 0.0
-    gain = 2.0 if ".layers." in name or _is_hidden_of_nili(name, config) else 1.0
+    gain = (
+        2.0
+        if ".layers." in name or ".conv.weight" in name or _is_hidden_of_nili(name, config)
+        else 1.0
+    )
     return math.sqrt(gain / math.prod(shape[1:]))
 
 

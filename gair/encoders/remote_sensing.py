@@ -3,6 +3,9 @@
 No CLS token and no position embedding: each head adds ``-slope * distance`` between patch centres
 to its attention scores (CROMA, https://arxiv.org/abs/2311.00566, section 3.1; the slopes are
 ALiBi's, https://arxiv.org/abs/2108.12409, section 3).
+
+With a convolutional stem (``config.stem``), the tokens come from convolutions instead of a linear
+layer on patches; the blocks and all that is behind them are the same.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gair.config import GairConfig
+from gair.encoders.convolutions import FrameTrunk
 
 
 def alibi_slopes(heads: int) -> list[float]:
@@ -57,12 +61,13 @@ class Block(nn.Module):
         self.fc1 = nn.Linear(dim, 4 * dim)
         self.fc2 = nn.Linear(4 * dim, dim)
 
-    def forward(self, tokens: Tensor, bias: Tensor) -> Tensor:
-        """(B, N, D) and (heads, N, N) to (B, N, D)."""
+    def forward(self, tokens: Tensor, bias: Tensor | None = None) -> Tensor:
+        """(B, N, D) and, if distance counts, (heads, N, N) to (B, N, D)."""
         batch, count, dim = tokens.shape
         qkv = self.qkv(self.norm1(tokens)).view(batch, count, 3, self.heads, dim // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, heads, N, D/heads)
-        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
+        mask = None if bias is None else bias.to(q.dtype)
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         tokens = tokens + self.proj(attended.transpose(1, 2).reshape(batch, count, dim))
         mixed: Tensor = tokens + self.fc2(F.gelu(self.fc1(self.norm2(tokens))))
         return mixed
@@ -78,14 +83,35 @@ class RemoteSensingEncoder(nn.Module):
         self.patch_px = config.rs_patch_px
         self.heads = config.rs_heads
         self.grid_hw = (config.rs_grid, config.rs_grid)
-        channels = len(config.rs_bands) * config.rs_patch_px**2
-        self.patch_embed = nn.Linear(channels, config.dim)
+        self.has_conv_stem = config.stem == "conv"
+        if self.has_conv_stem:
+            bands, channels = len(config.rs_bands), config.rs_channels
+            self.trunk = FrameTrunk(bands, channels, config.rs_residuals)
+            self.to_tokens = nn.Conv2d(channels[-1], config.dim, 1)
+        else:
+            self.patch_embed = nn.Linear(len(config.rs_bands) * config.rs_patch_px**2, config.dim)
         self.blocks = nn.ModuleList(
             Block(config.dim, config.rs_heads) for _ in range(config.rs_depth)
         )
         self.norm = nn.LayerNorm(config.dim) if config.rs_final_norm else nn.Identity()
         self.register_buffer("bias", None, persistent=False)
         self.compute_bias()
+
+    @property
+    def residuals(self) -> list[nn.Module]:
+        """Residual convolutions between the stem and the blocks; none without a conv stem."""
+        return list(self.trunk.residuals) if self.has_conv_stem else []
+
+    @property
+    def depth(self) -> int:
+        """Steps from the embedding to the last tokens: residual convolutions, then blocks."""
+        return len(self.residuals) + len(self.blocks)
+
+    @property
+    def segments(self) -> list[nn.Module]:
+        """Its parts, one after another, whose activations may be computed twice to save memory."""
+        stages = self.trunk.stages if self.has_conv_stem else ()
+        return [*stages, *self.residuals, *self.blocks]
 
     def compute_bias(self) -> None:
         """Make the bias anew; it is computed, not stored, so a model without memory lacks it."""
@@ -99,32 +125,53 @@ class RemoteSensingEncoder(nn.Module):
 
     def before_norm(self, pixels: Tensor) -> Tensor:
         """The tokens as they leave the last block: (B, C, H, W) to (B, h, w, D)."""
-        return self.after_blocks(pixels, (len(self.blocks),))[0]
+        return self.after_blocks(pixels, (self.depth,))[0]
 
     def after_blocks(self, pixels: Tensor, counts: Sequence[int]) -> list[Tensor]:
         """The tokens after some numbers of blocks, for heads that read several depths.
 
+        With a convolutional stem, the residual convolutions at the tokens' spacing count as the
+        first blocks.
+
         Args:
             pixels: (B, C, H, W).
-            counts: how many blocks each answer has passed, not decreasing; 0 is the embedding.
+            counts: how many blocks each answer has passed, not decreasing; 0 is the embedding, the
+                most is :attr:`depth`.
 
         Returns:
             (B, h, w, D) for each, before the closing norm.
         """
-        batch, channels, height, width = pixels.shape
-        p = self.patch_px
-        h, w = height // p, width // p
-        # (B, C, h, i, w, j) to (B, h, w, C, i, j): a patch is channel-major, as CROMA flattens it.
-        patches = pixels.view(batch, channels, h, p, w, p).permute(0, 2, 4, 1, 3, 5)
-        tokens = self.patch_embed(patches.reshape(batch, h * w, channels * p * p))  # (B, h*w, D)
+        h, w = pixels.shape[2] // self.patch_px, pixels.shape[3] // self.patch_px
+        convolved = len(self.residuals)
         bias = self.bias  # (heads, h*w, h*w), the same for every frame of the batch
-        if (h, w) != self.grid_hw:
-            bias = alibi_bias(self.heads, (h, w)).to(tokens.device)
+        if (h, w) != self.grid_hw and counts[-1] > convolved:
+            bias = alibi_bias(self.heads, (h, w)).to(pixels.device)
+        outputs = self._embedded(pixels, [min(count, convolved) for count in counts])
+        tokens, done = outputs[-1], convolved
+        for i, count in enumerate(counts):
+            if count > convolved:
+                for block in list(self.blocks)[done - convolved : count - convolved]:
+                    tokens = block(tokens, bias)
+                outputs[i], done = tokens, count
+        return [tokens.view(len(pixels), h, w, -1) for tokens in outputs]
+
+    def _embedded(self, pixels: Tensor, counts: Sequence[int]) -> list[Tensor]:
+        """(B, C, H, W) to tokens (B, h*w, D) after some numbers of residual convolutions."""
+        if not self.has_conv_stem:
+            batch, channels, height, width = pixels.shape
+            p = self.patch_px
+            h, w = height // p, width // p
+            # (B, C, h, i, w, j) to (B, h, w, C, i, j): a patch is channel-major, as CROMA
+            # flattens it.
+            patches = pixels.view(batch, channels, h, p, w, p).permute(0, 2, 4, 1, 3, 5)
+            tokens = self.patch_embed(patches.reshape(batch, h * w, channels * p * p))
+            return [tokens] * len(counts)
+        features = self.trunk(pixels)
         outputs: list[Tensor] = []
         done = 0
         for count in counts:
-            for block in list(self.blocks)[done:count]:
-                tokens = block(tokens, bias)
+            for residual in self.residuals[done:count]:
+                features = residual(features)
             done = count
-            outputs.append(tokens.view(batch, h, w, -1))
+            outputs.append(self.to_tokens(features).flatten(2).transpose(1, 2))
         return outputs

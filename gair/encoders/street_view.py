@@ -1,7 +1,8 @@
-"""Street-view encoder g: a vision transformer, a tanh pooler and a projection.
+"""Street-view encoder g: a vision transformer or convolutions, a pooler and a projection.
 
 ``s = projection(tanh(pooler(CLS)))`` (gair release: ``sv_encoder`` then ``optical_proj``); ``s`` is
-the vector compared with remote-sensing and location embeddings.
+the vector compared with remote-sensing and location embeddings. With a convolutional stem
+(``config.stem``) the pooler reads strips of a feature map instead of the class token.
 """
 
 from __future__ import annotations
@@ -14,44 +15,92 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from gair.config import GairConfig
+from gair.encoders.convolutions import STRIPS, ChannelNorm, PhotoTrunk, strips_and_maximum
+from gair.encoders.remote_sensing import Block
 
 MISSING_OPERATORS = ("nms", "qnms")
 _SIGNATURE = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 
 
 class StreetViewEncoder(nn.Module):
-    """ViT from timm; (B, 3, 224, 224) normalised pixels to (B, D)."""
+    """(B, 3, S, S) normalised pixels to (B, D)."""
 
     def __init__(self, config: GairConfig) -> None:
         super().__init__()
-        import_timm()
-        from timm.models.vision_transformer import VisionTransformer
-
-        self.vit: nn.Module = VisionTransformer(
-            img_size=config.sv_image_px,
-            patch_size=config.sv_patch_px,
-            embed_dim=config.sv_width,
-            depth=config.sv_depth,
-            num_heads=config.sv_heads,
-            mlp_ratio=4.0,
-            qkv_bias=True,
-            norm_layer=functools.partial(nn.LayerNorm, eps=config.sv_norm_eps),
-            num_classes=0,
-            global_pool="token",
-        )
-        self.pooler = nn.Linear(config.sv_width, config.sv_width)
+        self.has_conv_stem = config.stem == "conv"
+        seen = config.sv_width
+        if self.has_conv_stem:
+            self.conv = PhotoTower(config)
+            seen = (STRIPS + 1) * config.sv_channels[-1]
+        else:
+            self.vit = _vision_transformer(config)
+        self.pooler = nn.Linear(seen, config.sv_width)
         self.projection = nn.Linear(config.sv_width, config.dim)
+
+    @property
+    def tower(self) -> nn.Module:
+        """What is before the pooler: the ViT of timm, or the convolutional tower."""
+        return self.conv if self.has_conv_stem else self.vit
+
+    @property
+    def segments(self) -> list[nn.Module]:
+        """Its parts, one after another, whose activations may be computed twice to save memory."""
+        stages = self.conv.trunk.stages if self.has_conv_stem else ()
+        return [*stages, *cast(nn.ModuleList, self.tower.blocks)]
 
     def pooled(self, pixels: Tensor) -> Tensor:
         """The pooler's output, (B, sv_width), before the projection."""
-        cls_token = cast(Tensor, self.vit(pixels))  # (B, sv_width), after the final norm
-        return torch.tanh(self.pooler(cls_token))
+        seen = self.pooler(self.tower(pixels))  # the ViT gives its class token after the final norm
+        return F.gelu(seen) if self.has_conv_stem else torch.tanh(seen)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(B, 3, H, W) to the projected embedding (B, D), not normalised."""
         return cast(Tensor, self.projection(self.pooled(pixels)))
+
+
+class PhotoTower(nn.Module):
+    """Convolutions, transformer blocks if there are any, and strips: (B, 3, S, S) to (B, 7 C)."""
+
+    def __init__(self, config: GairConfig) -> None:
+        super().__init__()
+        width, grid = config.sv_channels[-1], config.sv_image_px // config.sv_patch_px
+        self.trunk = PhotoTrunk(config.sv_channels, config.sv_residuals)
+        if config.sv_depth:
+            self.pos_embed = nn.Parameter(torch.zeros(1, grid * grid, width))
+        self.blocks = nn.ModuleList(Block(width, config.sv_heads) for _ in range(config.sv_depth))
+        self.norm = ChannelNorm(width)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """(B, 3, S, S) to the means of six horizontal strips and the maximum, (B, 7 C)."""
+        features = self.trunk(pixels)
+        if len(self.blocks):
+            tokens = features.flatten(2).transpose(1, 2) + self.pos_embed
+            for block in self.blocks:
+                tokens = block(tokens)
+            features = tokens.transpose(1, 2).unflatten(2, features.shape[2:])
+        return strips_and_maximum(self.norm(features))
+
+
+def _vision_transformer(config: GairConfig) -> nn.Module:
+    """ViT from timm without a head."""
+    import_timm()
+    from timm.models.vision_transformer import VisionTransformer
+
+    return VisionTransformer(
+        img_size=config.sv_image_px,
+        patch_size=config.sv_patch_px,
+        embed_dim=config.sv_width,
+        depth=config.sv_depth,
+        num_heads=config.sv_heads,
+        mlp_ratio=4.0,
+        qkv_bias=True,
+        norm_layer=functools.partial(nn.LayerNorm, eps=config.sv_norm_eps),
+        num_classes=0,
+        global_pool="token",
+    )
 
 
 def import_timm() -> ModuleType:

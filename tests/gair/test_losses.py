@@ -69,6 +69,55 @@ def test_empty_places_of_the_queue_take_no_part() -> None:
     assert float(alone) == 0.0  # nothing to tell the positive from
 
 
+def some_valid(columns: int, seed: int = 4) -> Tensor:
+    """(B, columns), about half of them, and the positives on the diagonal off."""
+    valid = torch.rand(B, columns, generator=torch.manual_seed(seed)) < 0.5
+    valid[range(B), range(B)] = False
+    return valid
+
+
+def test_masked_negatives_equal_the_loop_without_them() -> None:
+    s, z, own, queue = (vectors(n, i) for i, n in enumerate((B, B, B, Q)))
+    near, near_queue = some_valid(B), some_valid(Q, 5)
+    assert 3 < int(near.sum()) < B * B - B - 3
+
+    def pairs(others: Tensor) -> list[list[Tensor]]:
+        return [[others[i], *(others[j] for j in range(B) if near[i, j])] for i in range(B)]
+
+    wanted = info_nce_loop(s, pairs(z), 0.07) + info_nce_loop(z, pairs(s), 0.07)
+    assert float(incl(s, z, negatives_valid=near)) == pytest.approx(wanted, rel=1e-12)
+    rows = [
+        [*row, *(queue[q] for q in range(Q) if near_queue[i, q])]
+        for i, row in enumerate(pairs(own))
+    ]
+    masked = secl(s, own, queue, in_batch=True, in_batch_valid=near, negatives_valid=near_queue)
+    assert float(masked) == pytest.approx(info_nce_loop(s, rows, 0.07), rel=1e-12)
+    only_queue = [[own[i], *row[len(pairs(own)[i]) :]] for i, row in enumerate(rows)]
+    masked = secl(s, own, queue, negatives_valid=near_queue)
+    assert float(masked) == pytest.approx(info_nce_loop(s, only_queue, 0.07), rel=1e-12)
+
+
+def test_without_any_negative_nothing_is_learnt_and_nothing_breaks() -> None:
+    s, z = vectors(B, 1).requires_grad_(), vectors(B, 2)
+    none = torch.zeros(B, B, dtype=torch.bool)
+    loss = incl(s, z, negatives_valid=none) + secl(
+        s, z, z, negatives_valid=none, in_batch=True, in_batch_valid=none
+    )
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert float(loss.detach()) == 0
+    assert s.grad is not None
+    assert not s.grad.any()
+
+
+def test_masks_of_another_shape_or_type_are_refused() -> None:
+    s, z = vectors(B, 1), vectors(B, 2)
+    for bad in (torch.ones(B, B), torch.ones(B, B + 1, dtype=torch.bool)):
+        with pytest.raises(ModelError, match="negatives_valid is torch"):
+            incl(s, z, negatives_valid=bad)
+        with pytest.raises(ModelError, match="negatives_valid is torch"):
+            secl(s, z, z, negatives_valid=bad)
+
+
 def test_the_total_is_half_of_incl_and_both_secl() -> None:
     s, z, own, queue = (vectors(n, i) for i, n in enumerate((B, B, B, Q)))
     loss = gair_loss(s, z, own, queue)

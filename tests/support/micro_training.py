@@ -39,6 +39,15 @@ MICRO = GairConfig(
     location_frequencies=8,
     location_hidden=16,
 )
+CONV_STEM: dict[str, Any] = {
+    "stem": "conv",
+    "sv_channels": (6, 8, 12),
+    "sv_residuals": (1, 0, 1),
+    "sv_depth": 1,
+    "rs_channels": (6, 8, 10),
+    "rs_residuals": (1, 0, 2),
+}
+"""Changes that give :func:`micro_model` convolutional stems."""
 ALONE = Ranks(0, 1, torch.device("cpu"))
 
 
@@ -106,6 +115,8 @@ class Case:
     dtype: torch.dtype = torch.float64
     chunks: int = 1
     model: dict[str, Any] = dataclasses.field(default_factory=dict)
+    spread: float = 1.0
+    """What the photos' coordinates are multiplied by: near 0 they lie together."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,6 +142,7 @@ def run_case(case: Case, ranks: Ranks = ALONE, steps: int = 2) -> Result:
     losses: StepLosses | None = None
     for step in range(steps):
         batch = micro_batch(seed=step, dtype=case.dtype)
+        batch = dataclasses.replace(batch, lonlat_deg=batch.lonlat_deg * case.spread)
         losses = train_step(
             objective,
             share(batch, ranks.rank, ranks.world),

@@ -74,6 +74,11 @@ class Arguments:
     flags: Mapping[str, Any]
     """Fields given by flags, converted."""
 
+    def sets(self, *names: str) -> bool:
+        """Whether one of some fields was given by a flag or in the file."""
+        in_file = {} if self.config_file is None else read_yaml(self.config_file)
+        return any(name in self.flags or name in in_file for name in names)
+
     def resolve(self, saved: PretrainConfig | None = None) -> PretrainConfig:
         """The configuration that was asked for.
 

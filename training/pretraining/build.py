@@ -21,6 +21,7 @@ from training.dataset.shards import ShardedDataset
 from training.pretraining.checkpointing import TrainingState, read_checkpoint
 from training.pretraining.distributed import broadcast_weights
 from training.pretraining.initialise import initialise_towers
+from training.pretraining.input_statistics import frame_statistics, standardise_bands
 from training.pretraining.objective import Objective, ObjectiveOptions
 from training.pretraining.optim import Ema, make_optimizer
 from training.pretraining.step import LocationQueue
@@ -39,7 +40,7 @@ def open_data(run: Run) -> tuple[ShardedDataset, ShardedDataset | None]:
     return train, ShardedDataset.open(run.data, "val") if counts.get("photos") else None
 
 
-def build_model(run: Run, manifest: dict[str, Any], say: Callable[[str], None]) -> Gair:
+def build_model(run: Run, train: ShardedDataset, say: Callable[[str], None]) -> Gair:
     """The model as it is before the first step.
 
     For a run to resume its weights do not matter, so those it began with need not be there any
@@ -47,7 +48,7 @@ def build_model(run: Run, manifest: dict[str, Any], say: Callable[[str], None]) 
 
     Args:
         run: the run.
-        manifest: of the data set; its footprints become the model's.
+        train: the split to train on; its footprints become the model's.
         say: told what was loaded from where.
 
     Raises:
@@ -57,7 +58,7 @@ def build_model(run: Run, manifest: dict[str, Any], say: Callable[[str], None]) 
     config = run.config
     if run.resumed_step is not None:
         return _random(GairConfig.from_dict(run.record["gair"]), config.seed)
-    footprint_m = float(manifest["footprint_mercator_m"])
+    footprint_m = float(train.manifest["footprint_mercator_m"])
     lines: list[str] = []
     if config.model in PRESETS:
         model = _random(_with_overrides(config, PRESETS[config.model], footprint_m), config.seed)
@@ -77,6 +78,10 @@ def build_model(run: Run, manifest: dict[str, Any], say: Callable[[str], None]) 
         remote_sensing=config.init_remote_sensing or None,
         location=config.init_location or None,
     )
+    if config.standardise_bands:
+        _check_bands_are_new(config)
+        mean, sd = frame_statistics(train, model.config.rs_frame_px, config.seed)
+        lines.append(standardise_bands(model, mean, sd))
     for line in lines:
         say(line)
     run.record.update(gair=model.config.to_dict(), initial_weights=lines)
@@ -118,9 +123,19 @@ def build_state(run: Run, model: Gair, train: ShardedDataset, ranks: Ranks) -> T
     if run.resumed_step is not None:
         state.load(read_checkpoint(run.folder, run.resumed_step))
     if config.compile:  # in place, so that names of weights stay as they are
-        model.street_view.vit.compile()
+        model.street_view.tower.compile()
         model.remote_sensing.compile()
     return state
+
+
+def _check_bands_are_new(config: PretrainConfig) -> None:
+    """Refuse to rescale the input of weights that have learnt from another."""
+    learnt = config.init_remote_sensing or (config.model if config.model not in PRESETS else "")
+    if learnt:
+        raise UsageError(
+            f"standardise_bands is on and would change the input that {learnt} has learnt: turn "
+            "it off, or start from a preset"
+        )
 
 
 def _warm_start(run: Run, objective: Objective, train: ShardedDataset, batch_photos: int) -> None:
@@ -165,6 +180,8 @@ def loader_options(config: PretrainConfig, batch_photos: int) -> LoaderOptions:
             saturation=config.photo_jitter,
             gain=config.photo_jitter / 4,
             flip=config.flip,
+            crop=config.photo_crop,
+            frame_symmetries=config.frame_symmetries,
             frame_brightness=config.frame_jitter,
             frame_gain=config.frame_jitter / 2,
         ),

@@ -36,6 +36,8 @@ class PretrainConfig:
     """Weights for the remote-sensing tower: a CROMA checkpoint file; empty: none."""
     init_location: str = ""
     """Weights for the location encoder: a GeoCLIP checkpoint file; empty: none."""
+    standardise_bands: bool = False
+    """Give random weights bands of mean 0 and standard deviation 1 over the data set's frames."""
     warm_start_photos: int = 0
     """Photos that a canonical correlation of random towers is computed from, to start with; 0: no
     such start."""
@@ -52,7 +54,16 @@ class PretrainConfig:
     temperature: float = 0.07
     """Softmax temperature of the losses; where it starts if it is learnable."""
     learnable_temperature: bool = False
-    """Learn the temperature instead of keeping it fixed."""
+    """Learn the temperatures instead of keeping them fixed."""
+    location_temperature: float = 0.0
+    """Softmax temperature of the losses with locations; where it starts if it is learnable. 0: the
+    same one as the other loss's."""
+    stop_location_gradient: bool = False
+    """Let the losses with locations train the location encoder alone, and leave the image towers to
+    the loss between images."""
+    mask_near_m: float = 0.0
+    """Other photos and locations within this distance of a photo, metres, are none of its
+    negatives. 0: all photos are; of locations, all but its own."""
     gather: bool = False
     """Use the photos of all ranks as negatives; the release uses those of the same GPU only."""
     in_batch_locations: bool = False
@@ -110,7 +121,12 @@ class PretrainConfig:
 
     # The augmentation.
     flip: float = 0.5
-    """Probability of mirroring a photo. Frames are never mirrored: the point would move."""
+    """Probability of mirroring a photo left to right."""
+    photo_crop: float = 0.0
+    """Most that is cut from a photo's width, and from its height, at random; 0: none."""
+    frame_symmetries: bool = False
+    """Turn and mirror each frame by one of the eight symmetries of the square, drawn anew for every
+    batch; its photos' points move along."""
     photo_jitter: float = 0.2
     """Most that a photo's brightness, contrast and saturation change; its tint by a quarter."""
     frame_jitter: float = 0.1
@@ -144,6 +160,12 @@ class PretrainConfig:
         check_range(self, 1, *_FROM_ONE)
         check_range(self, 1e-4, "temperature")
         check_range(self, 0, "warmup_share", "flip", "photo_jitter", "frame_jitter", most=1)
+        check_range(self, 0, "photo_crop", most=0.9)
+        if 0 < self.location_temperature < 1e-4:
+            raise UsageError(
+                f"location_temperature is {self.location_temperature}: give 0 (the same as "
+                "temperature) or at least 0.0001"
+            )
         if self.ema_decay == 1:
             raise UsageError("ema_decay is 1: the averaged weights would never move; give less")
         for name, alternative in EXCLUSIVE:
@@ -210,8 +232,12 @@ PRESETS: dict[str, PretrainConfig] = {
         model="demo",
         name="gair-demo (synthetic cities)",
         licence="Apache-2.0",
+        standardise_bands=True,
         warm_start_photos=4096,
         learnable_temperature=True,
+        location_temperature=0.07,
+        stop_location_gradient=True,
+        mask_near_m=100.0,
         gather=True,
         in_batch_locations=True,
         queue_size=256,
@@ -220,14 +246,15 @@ PRESETS: dict[str, PretrainConfig] = {
         batch_per_rank=0,
         batch_photos=128,
         photos_per_footprint=8,
-        lr=7e-4,
-        min_lr=7e-6,
+        lr=1e-3,
+        min_lr=1e-5,
         warmup_share=0.02,
         clip_grad_norm=1.0,
         autocast="bf16",
         ema_decay=0.998,
         workers=1,
         photo_jitter=0.1,
+        frame_symmetries=True,
         validate_every=500,
         validation_photos=500,
         save_every=250,

@@ -13,6 +13,8 @@ from gair.checkpoints.checkpoint import FACTS_FILE
 from gair.files import disk_errors, write_whole
 from gair.info import ModelInfo
 from gair.model import Gair
+from training.pretraining.validation import LOCATION_WEIGHT
+from training.retrieval import recall_name
 
 if TYPE_CHECKING:
     import torch
@@ -89,8 +91,16 @@ def training_facts(run: Run, state: TrainingState, manifest: Mapping[str, Any]) 
         "initial_weights": run.record.get("initial_weights", []),
         "data": {"sha256": run.record["data_sha256"], **data},
         "validation": measured if state.last.get("step") == state.step else {},
+        "location_temperature": float(state.objective.location_temperature.detach()),
+        **_location_weight(measured if state.last.get("step") == state.step else {}),
         "config": run.config.to_dict(),
     }
+
+
+def _location_weight(measured: Mapping[str, float | None]) -> dict[str, float]:
+    """The weight of locations that a search should start from; nothing where none was measured."""
+    weight = measured.get(LOCATION_WEIGHT)
+    return {} if weight is None else {LOCATION_WEIGHT: weight}
 
 
 def card_section(facts: Mapping[str, Any]) -> str:
@@ -121,7 +131,23 @@ def card_section(facts: Mapping[str, Any]) -> str:
         for name, value in measured.items():
             if f"chance_{name}" in measured:
                 lines.append(f"| {name} | {_shown(value)} | {_shown(measured['chance_' + name])} |")
+    if LOCATION_WEIGHT in facts:
+        lines += ["", _location_line(facts)]
     return "\n".join([*lines, "", f"All settings are in `{FACTS_FILE}`.", ""])
+
+
+def _location_line(facts: Mapping[str, Any]) -> str:
+    recall = recall_name(10, 200.0)
+    measured = facts["validation"]
+    told = [f"imagery alone finds {measured[recall]:.1%} within 200 m among ten"]
+    alone = measured.get(f"{recall}_location_only")
+    if alone is not None:
+        told.append(f"locations alone {alone:.1%}")
+    return (
+        f"- **Weight of locations** beside imagery of weight 1 that found most there: "
+        f"{facts[LOCATION_WEIGHT]:g} ({', '.join(told)}). Where photos of the searched place were "
+        "in the training, more may be right: calibrate the index."
+    )
 
 
 def _counted(counts: Mapping[str, int] | None) -> str:

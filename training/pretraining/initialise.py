@@ -76,8 +76,17 @@ def initialise_towers(
 
     Raises:
         CheckpointError: a tensor is unknown, missing, misshapen or not finite; it is named.
-        ModelError: there is no such file or timm model.
+        ModelError: there is no such file or timm model, or the tower has a convolutional stem.
     """
+    for flag, source in (
+        ("init_street_view", street_view),
+        ("init_remote_sensing", remote_sensing),
+    ):
+        if source and model.config.stem != "patch":
+            raise ModelError(
+                f"{flag} is {source}, weights of a transformer on patches, and the model's stem is "
+                f"{model.config.stem!r}: leave it away, or start from a model with stem 'patch'"
+            )
     lines = []
     if street_view:
         lines.append(_street_view(model, street_view))

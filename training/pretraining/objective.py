@@ -53,6 +53,12 @@ class ObjectiveOptions:
     """Whether the temperature is learnt."""
     temperature: float = TEMPERATURE
     """Of the softmax; where a learnable one starts."""
+    location_temperature: float = 0.0
+    """Of the softmax of the losses with locations; 0: the same one."""
+    mask_near_m: float = 0.0
+    """Places this near to a photo are none of its negatives; 0: only its own location is none."""
+    stop_location_gradient: bool = False
+    """Whether the losses with locations train the location encoder alone."""
     distill_weight: float = 0.0
     """Of the distillation of each image tower from its initial self; 0 is off."""
     queue_size: int = 4096
@@ -90,16 +96,14 @@ class Objective(nn.Module):
         self, model: Gair, options: ObjectiveOptions, *, checkpoint_activations: bool = False
     ) -> None:
         super().__init__()
-        low, high = TEMPERATURE_RANGE
-        if options.learnable_temperature and not low <= options.temperature <= high:
-            raise UsageError(
-                f"temperature is {options.temperature}: a learnable one starts from {low} to {high}"
-            )
         self.model = model
         self.options = options
-        self.log_temperature = nn.Parameter(
-            torch.tensor(math.log(options.temperature)),
-            requires_grad=options.learnable_temperature,
+        self.log_temperature = _log_temperature("temperature", options)
+        # There only where it is asked for, so that other checkpoints stay as they are.
+        self.log_location_temperature = (
+            _log_temperature("location_temperature", options)
+            if options.location_temperature
+            else None
         )
         taught = ("street_view", "remote_sensing") if options.distill_weight else ()
         self.teachers = nn.ModuleDict(
@@ -109,23 +113,29 @@ class Objective(nn.Module):
         if checkpoint_activations:
             # Recompute each block in the backward pass instead of keeping what is inside; there is
             # no dropout anywhere, so no random state to keep.
-            for tower in (model.street_view.vit.blocks, model.remote_sensing.blocks):
-                for block in cast(nn.ModuleList, tower):
-                    block.forward = functools.partial(
-                        checkpoint, block.forward, use_reentrant=False, preserve_rng_state=False
-                    )
+            for block in (*model.street_view.segments, *model.remote_sensing.segments):
+                block.forward = functools.partial(
+                    checkpoint, block.forward, use_reentrant=False, preserve_rng_state=False
+                )
 
     @property
     def temperature(self) -> Tensor:
         """Of the softmax, a scalar."""
         return self.log_temperature.exp()
 
+    @property
+    def location_temperature(self) -> Tensor:
+        """Of the softmax of the losses with locations, a scalar."""
+        own = self.log_location_temperature
+        return self.temperature if own is None else own.exp()
+
     @torch.no_grad()
     def clamp_temperature(self) -> None:
-        """Keep a learnable temperature in its range; to be called after a step of the optimiser."""
-        if self.log_temperature.requires_grad:
-            low, high = TEMPERATURE_RANGE
-            self.log_temperature.clamp_(math.log(low), math.log(high))
+        """Keep learnable temperatures in their range; to be called after an optimiser's step."""
+        low, high = TEMPERATURE_RANGE
+        for log_temperature in (self.log_temperature, self.log_location_temperature):
+            if log_temperature is not None and log_temperature.requires_grad:
+                log_temperature.clamp_(math.log(low), math.log(high))
 
     def embed(self, batch: Batch) -> Embeddings:
         """Embeddings of a batch, differentiable; each frame is encoded once.
@@ -154,6 +164,14 @@ class Objective(nn.Module):
         sees = cast(Callable[[Tensor], Tensor], self.teachers["street_view"].pooled)
         token_maps = at_least_float32(self.teachers["remote_sensing"](batch.frames))
         return at_least_float32(sees(batch.photos)), _mean_tokens(token_maps, batch)
+
+
+def _log_temperature(name: str, options: ObjectiveOptions) -> nn.Parameter:
+    low, high = TEMPERATURE_RANGE
+    start = float(getattr(options, name))
+    if options.learnable_temperature and not low <= start <= high:
+        raise UsageError(f"{name} is {start}: a learnable one starts from {low} to {high}")
+    return nn.Parameter(torch.tensor(math.log(start)), requires_grad=options.learnable_temperature)
 
 
 def _mean_tokens(token_maps: Tensor, batch: Batch) -> Tensor:

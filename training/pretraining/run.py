@@ -26,6 +26,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from gair.config import PRESETS as MODEL_PRESETS
 from gair.errors import TrainingError, UsageError
 from gair.files import exclusive, make_folder, write_whole
 from gair.progress import say
@@ -36,6 +37,8 @@ from training.pretraining.config import MAY_CHANGE, PretrainConfig
 CONFIG_FILE = "config.yaml"
 RECORD_FILE = "run.json"
 LOCK_FILE = ".lock"
+SLOW_LR = 5e-5
+"""Below, random towers hardly move."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -73,8 +76,38 @@ def open_run(arguments: Arguments, ranks: int) -> Run:
         hint = f"resume it with `resume` {folder}, or " if resumable else ""
         raise UsageError(f"{folder} is there already: {hint}name a new folder with `out`")
     config = arguments.resolve()
+    check_start(config, rate_given=arguments.sets("lr", "base_lr"))
     data = (arguments.data or Path()).resolve()
     return Run(folder, config, data, _new_record(data, config, ranks), None)
+
+
+def check_start(config: PretrainConfig, *, rate_given: bool) -> None:
+    """Refuse the published learning rate for random image towers: they would never learn.
+
+    The paper begins with pretrained towers, for which its rate is right.
+
+    Args:
+        config: of a new run.
+        rate_given: whether the learning rate was chosen by hand; it is then only remarked on.
+
+    Raises:
+        UsageError: the published rate was not chosen, but left as it was.
+    """
+    random = config.model in MODEL_PRESETS
+    if not random or config.init_street_view or config.init_remote_sensing:
+        return
+    if rate_given:
+        if (config.lr or config.base_lr) < SLOW_LR:
+            say(
+                f"note: the image towers start from random weights, and a learning rate of "
+                f"{config.lr or config.base_lr:g} hardly moves them"
+            )
+    elif not config.lr and config.base_lr == PretrainConfig.base_lr:
+        raise UsageError(
+            "the published learning rate is for pretrained image towers, and random ones never "
+            "learn at it: give `init_street_view` and `init_remote_sensing`, or an `lr` of your "
+            "own (such as 5e-4), or take another preset"
+        )
 
 
 def _resumed(arguments: Arguments, ranks: int) -> Run:

@@ -17,6 +17,9 @@ rank encodes the whole queue, which is the same on all.
 **Queue.** The negatives of SECL are earlier locations: raw coordinates, not embeddings, and only
 ever real ones, as what is not filled yet is not handed out. The release starts its queue with noise
 near (0, 0) instead.
+
+**Masks.** Places near a photo may be left out of its negatives, in both losses and on all ranks
+(:mod:`training.pretraining.negatives`); its own location always is, out of those of SECL.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ from torch import Tensor
 from gair.errors import TrainingError, UsageError
 from gair.losses import distillation, incl, secl
 from training.pretraining.distributed import Ranks, average, average_gradients, gather_with_grad
+from training.pretraining.negatives import SAME_PLACE_M, farther_than
 from training.pretraining.objective import Embeddings, Objective, ObjectiveOptions
 
 if TYPE_CHECKING:
@@ -115,12 +119,16 @@ class StepLosses:
     """Of ``incl``, ``secl_sv``, ``secl_rs``, ``distill_sv``, ``distill_rs`` those that count."""
     temperature: Tensor
     """Of the softmax, before the optimiser's step."""
+    location_temperature: Tensor | None = None
+    """The same of the losses with locations, where they have their own."""
 
     def floats(self) -> dict[str, float]:
-        """``total``, the terms and ``temperature`` as numbers, fetched at once."""
-        names = ["total", *self.terms, "temperature"]
-        values = torch.stack([self.total, *self.terms.values(), self.temperature]).tolist()
-        return dict(zip(names, values, strict=True))
+        """``total``, the terms and the temperatures as numbers, fetched at once."""
+        scalars = {"total": self.total, **self.terms, "temperature": self.temperature}
+        if self.location_temperature is not None:
+            scalars["location_temperature"] = self.location_temperature
+        values = torch.stack(list(scalars.values())).tolist()
+        return dict(zip(scalars, values, strict=True))
 
 
 def train_step(
@@ -153,23 +161,31 @@ def train_step(
     if chunks == 1:
         with half():
             embeddings, taught = objective.embed(batch), _taught(objective, [batch])
-        losses = _losses(objective, embeddings, taught, queue, half)
+        losses = _losses(objective, embeddings, batch.lonlat_deg, taught, queue, half)
         _total(losses, objective.options).backward()  # type: ignore[no-untyped-call]
     else:
-        losses = _in_chunks(objective, _pieces(batch, chunks), queue, half)
+        losses = _in_chunks(objective, batch, chunks, queue, half)
     average_gradients(objective.parameters())
     queue.push(gather_with_grad(batch.lonlat_deg)[0])
     mean = average(torch.stack([_total(losses, objective.options), *losses.values()]))
     terms = dict(zip(losses, mean[1:].unbind(), strict=True))
-    return StepLosses(mean[0], terms, objective.temperature.detach())
+    own = objective.log_location_temperature
+    return StepLosses(
+        mean[0],
+        terms,
+        objective.temperature.detach(),
+        None if own is None else objective.location_temperature.detach(),
+    )
 
 
 def _in_chunks(
     objective: Objective,
-    pieces: list[Batch],
+    batch: Batch,
+    chunks: int,
     queue: LocationQueue,
     half: HalfPrecision,
 ) -> dict[str, Tensor]:
+    pieces = _pieces(batch, chunks)
     # First pass, without activations: the embeddings of the whole batch.
     with torch.no_grad():
         parts = []
@@ -181,7 +197,7 @@ def _in_chunks(
     # The loss of the whole batch ends at these leaves: its gradient with respect to each embedding
     # (and, through the queue and the temperature, to the weights that do not depend on photos).
     leaves = [torch.cat(same).requires_grad_() for same in zip(*parts, strict=True)]
-    losses = _losses(objective, Embeddings(*leaves), taught, queue, half)
+    losses = _losses(objective, Embeddings(*leaves), batch.lonlat_deg, taught, queue, half)
     _total(losses, objective.options).backward()  # type: ignore[no-untyped-call]
     # Second pass: each piece's graph is built again and led back from its rows of that gradient,
     # which is the chain rule; the sums over the pieces add up in .grad.
@@ -202,20 +218,36 @@ def _in_chunks(
 def _losses(
     objective: Objective,
     embeddings: Embeddings,
+    lonlat_deg: Tensor,
     taught: tuple[Tensor, Tensor] | None,
     queue: LocationQueue,
     half: HalfPrecision,
 ) -> dict[str, Tensor]:
     """The terms of this rank's rows."""
     s, z, own = embeddings.s, embeddings.z, embeddings.l
-    options, temperature = objective.options, objective.temperature
+    options = objective.options
+    radius_m = max(options.mask_near_m, SAME_PLACE_M)
     losses: dict[str, Tensor] = {}
     if options.losses != "secl":
         (all_s, all_z), first = _of_all_ranks([s, z], options.gather)
-        losses["incl"] = incl(s, z, all_s=all_s, all_z=all_z, first=first, temperature=temperature)
+        (everywhere,), _ = _of_all_ranks([lonlat_deg], options.gather)
+        losses["incl"] = incl(
+            s,
+            z,
+            all_s=all_s,
+            all_z=all_z,
+            first=first,
+            temperature=objective.temperature,
+            negatives_valid=(
+                farther_than(lonlat_deg, everywhere, radius_m) if options.mask_near_m else None
+            ),
+        )
     if options.losses != "incl":
         in_batch = options.in_batch_locations
         (all_own,), first = _of_all_ranks([own], options.gather and in_batch)
+        (everywhere,), _ = _of_all_ranks([lonlat_deg], options.gather and in_batch)
+        if options.stop_location_gradient:
+            s, z = s.detach(), z.detach()
         with half():
             negatives = objective.model.encode_location(queue.lonlat_deg, normalize=False)
         for name, anchors in (("secl_sv", s), ("secl_rs", z)):
@@ -225,8 +257,10 @@ def _losses(
                 negatives,
                 all_locations=all_own,
                 first=first,
-                temperature=temperature,
+                temperature=objective.location_temperature,
+                negatives_valid=farther_than(lonlat_deg, queue.lonlat_deg, radius_m),
                 in_batch=in_batch,
+                in_batch_valid=farther_than(lonlat_deg, everywhere, radius_m),
             )
     if taught is not None and embeddings.g is not None and embeddings.f is not None:
         losses["distill_sv"] = distillation(embeddings.g, taught[0])

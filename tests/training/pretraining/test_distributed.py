@@ -16,6 +16,14 @@ from training.pretraining.objective import ObjectiveOptions
 
 WORLD = 2
 LEARNT = {"learnable_temperature": True, "temperature": 0.1}
+NEAR = ObjectiveOptions(
+    in_batch_locations=True,
+    mask_near_m=500,
+    location_temperature=0.2,
+    stop_location_gradient=True,
+    **LEARNT,
+)
+"""With places of a degree squeezed into a few metres: some pairs are near, on one rank and two."""
 EXACT = {
     "queue only": Case(ObjectiveOptions(**LEARNT)),
     "in batch": Case(ObjectiveOptions(in_batch_locations=True, **LEARNT)),
@@ -26,6 +34,9 @@ EXACT = {
     "incl, no weights of nili": Case(ObjectiveOptions(losses="incl", rs_query="mean")),
     "secl": Case(ObjectiveOptions(losses="secl", **LEARNT)),
     "distilled": Case(ObjectiveOptions(distill_weight=0.2)),
+    "near places masked": Case(NEAR, spread=1e-5),
+    "near places masked, single precision": Case(NEAR, torch.float32, spread=1e-5),
+    "near places masked, in chunks": Case(NEAR, chunks=3, spread=1e-5),
     "nili-mlp": Case(ObjectiveOptions(), model={"inr_hidden": (8, 8)}),
 }
 OTHER = {

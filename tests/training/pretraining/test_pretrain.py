@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -19,12 +20,14 @@ from safetensors.torch import load_file
 from tiny_dataset import write_tiny_dataset
 from tiny_run import SMALL, arguments, saved_state, small_model, write_material
 
+from gair.errors import UsageError
 from gair.model import Gair
 from training.pretrain import main
 from training.pretraining.checkpointing import steps_of
+from training.pretraining.config import PRESETS
 from training.pretraining.logs import read_metrics
 from training.pretraining.loop import clip
-from training.pretraining.run import locked
+from training.pretraining.run import check_start, locked
 
 TWO_RANKS = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 Capture = pytest.CaptureFixture[str]
@@ -85,6 +88,9 @@ def test_the_exported_model_is_the_trained_one_and_says_so(finished: Path) -> No
     assert re.search(r"\| recall@10_200m \| 0\.\d+ \| 0\.\d+ \|", card)
     assert facts["validation"]["chance_recall@10_200m"] > 0
     assert facts["steps"] == 4
+    assert facts["location_weight"] == facts["validation"]["location_weight"]
+    assert f"that found most there: {facts['location_weight']:g} (imagery alone finds" in card
+    assert facts["location_temperature"] == pytest.approx(0.07)
 
 
 def test_the_best_is_the_step_that_validated_best(finished: Path) -> None:
@@ -143,6 +149,32 @@ def test_a_preset_trains_with_overrides_and_the_data_sets_footprint(
     assert (config.location_sigmas, config.inr_hidden) == ((1.0, 4.0), (8,))
     assert config.footprint_mercator_m == 2446.0
     assert config.temperature != 0.07
+
+
+def test_random_towers_are_not_trained_at_the_published_rate(
+    material: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    """It never learns; whoever gives a rate is left alone, or told that it is a slow one."""
+    out = tmp_path / "run"
+    paper = ["--preset", "paper", "--data", str(material / "data"), "--out", str(out)]
+    told = refusal(paper, capsys, 2)
+    assert "give --init-street-view and --init-remote-sensing, or an --lr of your own" in told
+    assert not out.exists()
+    started = ["--model=tiny", "--steps=1", "--batch-photos=2", "--workers=0", "--threads=1"]
+    for number, (rate, warned) in enumerate((("1e-6", True), ("1e-3", False))):
+        (tmp_path / "rate.yaml").write_text(f"lr: {rate}\n")
+        argv = [*paper[:-1], str(tmp_path / str(number)), *started, "--no-tensorboard"]
+        assert main([*argv, "--config", str(tmp_path / "rate.yaml")]) == 0
+        assert ("hardly moves them" in capsys.readouterr().err) == warned
+
+
+@pytest.mark.parametrize("name", ["init_street_view", "init_remote_sensing"])
+def test_pretrained_towers_are_trained_at_the_published_rate(name: str) -> None:
+    config = dataclasses.replace(PRESETS["paper"], **{name: "weights.pth"})  # type: ignore[arg-type]
+    check_start(config, rate_given=False)
+    check_start(dataclasses.replace(PRESETS["paper"], model="a/folder"), rate_given=False)
+    with pytest.raises(UsageError):
+        check_start(PRESETS["paper"], rate_given=False)
 
 
 def test_an_override_does_not_change_weights_that_are_there(
@@ -279,6 +311,51 @@ def test_two_ranks_train_as_one_does(material: Path, tmp_path: Path) -> None:
         values = [line[name] for line in apart if line["kind"] == "train"]
         wanted = [line[name] for line in together if line["kind"] == "train"]
         assert values == pytest.approx(wanted, rel=1e-4), name
+
+
+@pytest.mark.process
+@pytest.mark.slow
+def test_the_demo_preset_trains_on_two_ranks_as_on_one_and_goes_on(
+    material: Path, tmp_path: Path
+) -> None:
+    """Masks, temperatures, the linear start; stopped and resumed on the way.
+
+    In single precision: half precision rounds batches of another size otherwise, and random
+    weights carry that away from each other in a few steps.
+    """
+    data = str(material / "data")
+    small = ["--batch-photos=16", "--warm-start-photos=16", "--threads=1", "--workers=0"]
+    small += [
+        "--autocast=off",
+        "--log-every=1",
+        "--save-every=2",
+        "--validate-every=0",
+        "--no-tensorboard",
+    ]
+
+    def argv(out: Path, *flags: str) -> list[str]:
+        return ["--preset", "demo", "--data", data, "--out", str(out), *small, *flags]
+
+    alone, two = tmp_path / "one", tmp_path / "two"
+    assert main(argv(alone, "--steps=4")) == 0
+    done = command(argv(two, "--steps=4"), *TWO_RANKS)
+    assert done.returncode == 0, done.stderr
+    names = ("total", "incl", "secl_sv", "secl_rs", "temperature", "location_temperature")
+    wanted, apart = (
+        [line for line in read_metrics(out) if line["kind"] == "train"] for out in (alone, two)
+    )
+    assert [line["step"] for line in apart] == [1, 2, 3, 4]
+    for name in names:
+        assert [line[name] for line in apart] == pytest.approx(
+            [line[name] for line in wanted], abs=2e-3
+        ), name
+    shutil.rmtree(two / "checkpoints" / "step-000004")
+    done = command(["--resume", str(two)], *TWO_RANKS)
+    assert done.returncode == 0, done.stderr
+    again = [line for line in read_metrics(two) if line["kind"] == "train"][-2:]
+    assert [line["step"] for line in again] == [3, 4]
+    for name in names:
+        assert [line[name] for line in again] == [line[name] for line in apart[2:]], name
 
 
 @pytest.mark.process

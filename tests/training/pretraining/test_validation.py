@@ -12,11 +12,12 @@ from tiny_dataset import FOOTPRINT_M, tiny_frame, tiny_photos, write_tiny_datase
 from tiny_run import small_model
 
 from gair.geo import Footprint, haversine_m
+from gair.photos.photo import open_photo
 from gair.preprocess import remote_sensing_pixels, street_view_pixels
-from training.dataset.batches.assemble import decode_photo
 from training.dataset.shards import ShardedDataset, ShardWriter
 from training.dataset.shards.schema import PhotoRecord
 from training.pretraining.validation import (
+    LOCATION_WEIGHTS,
     ValidationOptions,
     Validator,
     goodness,
@@ -57,7 +58,8 @@ def test_metrics_against_a_loop(val: ShardedDataset, mode: str) -> None:
             z.append(model.localize(tokens, point, mode=mode, form="general")[0, 0])  # type: ignore[arg-type]
     errors, near, hits = [], [], 0
     for photo, lonlat in enumerate(val.lonlat_deg):
-        pixels = street_view_pixels([decode_photo(val.photo_jpeg(photo), 32)], 32)
+        rgb = np.asarray(open_photo(val.photo_jpeg(photo)).rgb)
+        pixels = street_view_pixels([rgb], 32)
         s = model.encode_street_view(pixels)[0]
         scores = [float(s @ vector) for vector in z]
         distances = [float(haversine_m(cell, lonlat)) for cell in cells]
@@ -71,6 +73,54 @@ def test_metrics_against_a_loop(val: ShardedDataset, mode: str) -> None:
     if mode == "nili":  # the mean scores all cells of a frame alike
         assert measured["median_error_m"] == pytest.approx(np.median(errors))
         assert measured["recall@10_1000m"] == pytest.approx(hits / 40)
+
+
+@torch.no_grad()
+def test_locations_are_weighed_against_a_loop(val: ShardedDataset) -> None:
+    """Weight by weight, cell by cell; and the weight that is named finds most."""
+    model = small_model(seed=5)
+    validator = Validator(val, ValidationOptions(quiet=True))
+    measured = validator(model)
+    from gair.progress import Progress
+
+    with Progress("images", 1, "image", quiet=True) as progress:
+        z = validator._cell_vectors(model, progress)
+        s = validator._photo_vectors(model, progress)
+    e = [
+        model.encode_location(torch.from_numpy(lonlat)[None])[0].numpy()
+        for lonlat in validator.cell_lonlat_deg
+    ]
+    recall = "recall@10_200m"
+
+    def by_loop(rs_weight: float, location_weight: float) -> float:
+        hits = 0
+        for photo, vector in zip(validator.photos, s, strict=True):
+            scores = [
+                rs_weight * vector @ a + location_weight * vector @ b
+                for a, b in zip(z, e, strict=True)
+            ]
+            best = sorted(range(len(scores)), key=lambda cell: -scores[cell])[:10]
+            places = validator.cell_lonlat_deg[best]
+            hits += bool(haversine_m(places, val.lonlat_deg[photo]).min() <= 200)
+        return hits / len(s)
+
+    by_weight = {weight: by_loop(1, weight) for weight in LOCATION_WEIGHTS}
+    assert measured[recall] == pytest.approx(by_weight[0.0])
+    for weight in LOCATION_WEIGHTS[1:]:
+        name = f"{recall}_location_weight_{weight:g}"
+        assert measured[name] == pytest.approx(by_weight[weight]), weight
+    assert measured[f"{recall}_location_only"] == pytest.approx(by_loop(0, 1))
+    assert len(set(by_weight.values())) > 1
+    best = max(by_weight.values())
+    assert measured["location_weight"] == min(w for w, r in by_weight.items() if r == best)
+
+
+def test_a_location_encoder_that_nothing_trains_weighs_nothing(val: ShardedDataset) -> None:
+    measured = Validator(val, ValidationOptions(photos=5, locations=False, quiet=True))(
+        small_model()
+    )
+    assert measured["location_weight"] == 0
+    assert not any("location_only" in name for name in measured)
 
 
 def test_the_same_photos_are_asked_for_each_time(val: ShardedDataset) -> None:
@@ -122,3 +172,4 @@ def test_a_summary_names_chance_too(val: ShardedDataset) -> None:
     line = summary({**measured, "step": 40})
     assert line.startswith("validation at step 40: recall@10 within 200 m ")
     assert line.count("(chance ") == 2
+    assert line.endswith(f"best weight of locations {measured['location_weight']:g}")

@@ -6,13 +6,11 @@ footprint in a batch), so a batch is the same whoever makes it.
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
 from torch import Tensor
 
 from gair.config import GairConfig
@@ -20,16 +18,20 @@ from gair.errors import DatasetError, PhotoError
 from gair.geo import Footprint, haversine_m
 from gair.photos.photo import open_photo
 from gair.preprocess import remote_sensing_pixels, street_view_pixels
-from training.dataset.batches.augment import augment_frame, augment_photo
+from training.dataset.batches.augment import (
+    augment_frame,
+    augment_photo,
+    crop_photo,
+    draw_symmetry,
+    turn_frame,
+    turn_points,
+)
 from training.dataset.batches.batch import Batch, LoaderOptions
 from training.dataset.shards.reader import ShardedDataset
 
-SPARE_FACTOR = 4
-"""A JPEG is decoded at a half, quarter or eighth of its size where its sides stay this many times
-the encoder's input: the bicubic resize that follows looks at fewer pixels than that."""
 SUBSTITUTES = 100
 """Broken photos in a row after which the data set is given up."""
-_PHOTO_STREAM, _FRAME_STREAM, _PLACE_STREAM = 1, 2, 3
+_PHOTO_STREAM, _FRAME_STREAM, _PLACE_STREAM, _CROP_STREAM = 1, 2, 3, 4
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ class BatchMaker:
             self._dataset.footprint_of_photo[photos], return_inverse=True
         )
         xy = np.empty((len(photos), 2))
+        frames = []
         for row, footprint in enumerate(footprints):
             in_frame = frame_of_photo == row
             xy[in_frame] = self._dataset.footprints[footprint].frame_xy(lonlat_deg[in_frame])
@@ -96,9 +99,12 @@ class BatchMaker:
                 xy[in_frame], lonlat_deg[in_frame] = self._misplaced(
                     photos[in_frame], xy[in_frame], shape
                 )
+            frame, symmetry = self._frame(task, int(footprint))
+            frames.append(frame)
+            xy[in_frame] = turn_points(xy[in_frame], symmetry)
         batch = Batch(
             photos=pixels,
-            frames=torch.stack([self._frame(task, int(footprint)) for footprint in footprints]),
+            frames=torch.stack(frames),
             frame_of_photo=torch.from_numpy(frame_of_photo.astype(np.int64)),
             xy=torch.from_numpy(xy.astype(np.float32)),
             lonlat_deg=torch.from_numpy(lonlat_deg),
@@ -133,7 +139,8 @@ class BatchMaker:
             while upright is None:
                 photo = int(photos[row])
                 try:
-                    upright = decode_photo(self._dataset.photo_jpeg(photo), side)
+                    # Read as for a search: a JPEG decoded at a part of its size would look other.
+                    upright = np.asarray(open_photo(self._dataset.photo_jpeg(photo)).rgb)
                 except PhotoError as error:
                     if not self._options.skip_broken:
                         raise DatasetError(
@@ -142,10 +149,12 @@ class BatchMaker:
                         ) from error
                     skipped.append(self._dataset.photo_id(photo))
                     photos[row] = self._substitute(photo, task, len(skipped))
-            rng = np.random.default_rng(
-                [_PHOTO_STREAM, self._options.seed, task.epoch, int(photos[row])]
+            seeds = [self._options.seed, task.epoch, int(photos[row])]
+            rng, crop_rng = (
+                np.random.default_rng([stream, *seeds]) for stream in (_PHOTO_STREAM, _CROP_STREAM)
             )
-            small = street_view_pixels([upright], side)[0]
+            cropped = crop_photo(upright, crop_rng, self._options.augment)
+            small = street_view_pixels([cropped], side)[0]
             pixels[row] = augment_photo(small, rng, self._options.augment)
         if skipped:  # a substitute may lie in another footprint: order by footprint again
             order = np.argsort(self._dataset.footprint_of_photo[photos], kind="stable")
@@ -164,27 +173,14 @@ class BatchMaker:
         candidates = (broken + 1 + np.arange(len(task.photos) + 1)) % count
         return int(candidates[~np.isin(candidates, task.photos)][0])
 
-    def _frame(self, task: BatchTask, footprint: int) -> Tensor:
-        """(10, P, P): a footprint at a date drawn for this batch."""
+    def _frame(self, task: BatchTask, footprint: int) -> tuple[Tensor, int]:
+        """(10, P, P): a footprint at a date drawn for this batch, turned by a drawn symmetry."""
         rng = np.random.default_rng(
             [_FRAME_STREAM, self._options.seed, task.epoch, task.number, footprint]
         )
         date = int(rng.integers(len(self._dataset.dates[footprint])))
         dn = self._dataset.frame_dn(footprint, date)
         pixels = remote_sensing_pixels(dn[None], self._config.rs_frame_px)[0]
-        return augment_frame(pixels, rng, self._options.augment)
-
-
-def decode_photo(jpeg: bytes, image_px: int) -> npt.NDArray[np.uint8]:
-    """(H, W, 3) RGB, upright, for an encoder with an input of ``image_px``.
-
-    Raises:
-        PhotoError: the photo is broken.
-    """
-    try:
-        image = Image.open(io.BytesIO(jpeg), formats=["JPEG"])
-    except Exception as error:  # Pillow raises a dozen kinds over broken headers
-        raise PhotoError("its header is broken") from error
-    spare = SPARE_FACTOR * image_px
-    image.draft(None, (spare, spare))
-    return np.asarray(open_photo(image).rgb)
+        lit = augment_frame(pixels, rng, self._options.augment)
+        symmetry = draw_symmetry(rng, self._options.augment)
+        return turn_frame(lit, symmetry), symmetry

@@ -1,8 +1,10 @@
-"""Random changes of photos and frames that leave their place as it was.
+"""Random changes of photos and frames that keep each photo at its point of the ground.
 
-A photo may be mirrored and gets another light: brightness, contrast, saturation and a gain for each
-channel. A frame only gets another light, because mirroring it would move the photo's point. Both
-happen on the model's input, after the resize, where there are fewest pixels.
+A photo may lose a part of its sides, be mirrored, and gets another light: brightness, contrast,
+saturation and a gain for each channel. A frame gets another light too, and may be turned and
+mirrored: seen from above, ground has no upright way. Its photos' points move along with it, so each
+stays on the same pixel (:func:`turn_frame`, :func:`turn_points`). All but the crop happens on the
+model's input, after the resize, where there are fewest pixels.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from gair.fields import check_range
 
@@ -19,6 +22,13 @@ if TYPE_CHECKING:
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in the brightness of a pixel (ITU-R BT.601)."""
+SYMMETRIES = 8
+"""Ways to turn and mirror a square onto itself; number 0 leaves it as it is."""
+_TRANSPOSE, _MIRROR_X, _MIRROR_Y = 4, 1, 2  # bits of a symmetry's number, done in this order
+
+
+MOST_CROP = 0.9
+"""Largest share that may be cut from a side: something has to be left to look at."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +49,42 @@ class AugmentOptions:
     """Factor of a frame."""
     frame_gain: float = 0.05
     """Factor of each band of a frame."""
+    crop: float = 0.0
+    """Most that is cut from a photo's width, and from its height, as a share; 1 is refused."""
+    frame_symmetries: bool = False
+    """Whether frames are turned and mirrored, with their photos' points."""
 
     def __post_init__(self) -> None:
         check_range(self, 0, *(option.name for option in fields(self)), most=1)
+        check_range(self, 0, "crop", most=MOST_CROP)
 
     @classmethod
     def none(cls) -> AugmentOptions:
         """Every strength 0."""
-        return cls(**{option.name: 0.0 for option in fields(cls)})
+        strengths = [option.name for option in fields(cls) if option.type != "bool"]
+        return cls(**dict.fromkeys(strengths, 0.0), frame_symmetries=False)
+
+
+def crop_photo(
+    rgb: npt.NDArray[np.uint8], rng: np.random.Generator, options: AugmentOptions
+) -> npt.NDArray[np.uint8]:
+    """Cut random parts from a photo's sides.
+
+    Args:
+        rgb: (H, W, 3), before the resize.
+        rng: always asked for the same number of values.
+        options: the strengths.
+
+    Returns:
+        (h, w, 3), a view with at least one pixel; ``rgb`` itself when nothing changes.
+    """
+    cut, place = options.crop * rng.random(2), rng.random(2)
+    if not options.crop:
+        return rgb
+    sizes = np.asarray(rgb.shape[:2])
+    kept = np.maximum(1, np.rint((1 - cut) * sizes)).astype(int)
+    top, left = np.rint(place * (sizes - kept)).astype(int)
+    return rgb[top : top + kept[0], left : left + kept[1]]
 
 
 def augment_photo(pixels: Tensor, rng: np.random.Generator, options: AugmentOptions) -> Tensor:
@@ -110,6 +148,31 @@ def augment_frame(pixels: Tensor, rng: np.random.Generator, options: AugmentOpti
     if not (options.frame_brightness or options.frame_gain):
         return pixels
     return (pixels * pixels.new_tensor(gain)[:, None, None]).clamp_(0, 1)
+
+
+def draw_symmetry(rng: np.random.Generator, options: AugmentOptions) -> int:
+    """The number of a symmetry for one frame; ``rng`` is asked in any case."""
+    number = int(rng.integers(SYMMETRIES))
+    return number if options.frame_symmetries else 0
+
+
+def turn_frame(pixels: Tensor, symmetry: int) -> Tensor:
+    """A frame turned and mirrored, (..., P, P), by a symmetry from 0 to 7."""
+    if symmetry & _TRANSPOSE:
+        pixels = pixels.transpose(-1, -2)
+    sides = [axis for bit, axis in ((_MIRROR_X, -1), (_MIRROR_Y, -2)) if symmetry & bit]
+    return pixels.flip(sides) if sides else pixels
+
+
+def turn_points(xy: npt.NDArray[np.float64], symmetry: int) -> npt.NDArray[np.float64]:
+    """Where points of a frame lie in the turned one, (N, 2) frame coordinates; exact.
+
+    The centre of a frame is (0, 0), so to mirror is to change a sign, and to transpose to swap.
+    """
+    if symmetry & _TRANSPOSE:
+        xy = xy[:, ::-1]
+    signs = [-1.0 if symmetry & bit else 1.0 for bit in (_MIRROR_X, _MIRROR_Y)]
+    return xy * signs
 
 
 def _factor(rng: np.random.Generator, strength: float) -> float:

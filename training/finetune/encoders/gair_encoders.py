@@ -91,7 +91,7 @@ def photo_encoder(model: Gair) -> Encoder[Photos]:
 def frame_encoder(model: Gair) -> Encoder[Frames]:
     """The remote-sensing encoder f at four depths; the last map has the closing norm, if any."""
     tower = model.remote_sensing
-    depths = depths_of(model.config.rs_depth)
+    depths = depths_of(tower.depth)
 
     def encode(pixels: Tensor) -> Tensor:
         maps = tower.after_blocks(pixels, depths)

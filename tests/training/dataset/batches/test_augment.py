@@ -1,4 +1,4 @@
-"""Augmentation: another light, a mirrored photo, and never a moved point."""
+"""Augmentation: another light, a mirrored or cropped photo, a turned frame, no point off it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,17 @@ from torch import Tensor
 
 from gair.errors import UsageError
 from gair.preprocess import SV_MEAN, SV_SD
-from training.dataset.batches.augment import LUMA, AugmentOptions, augment_frame, augment_photo
+from training.dataset.batches.augment import (
+    LUMA,
+    SYMMETRIES,
+    AugmentOptions,
+    augment_frame,
+    augment_photo,
+    crop_photo,
+    draw_symmetry,
+    turn_frame,
+    turn_points,
+)
 
 NONE = AugmentOptions.none()
 MEAN = torch.tensor(SV_MEAN, dtype=torch.float64)[:, None, None]
@@ -162,6 +172,65 @@ def test_what_is_drawn_does_not_depend_on_the_strengths() -> None:
     assert len(set(left)) == 1
 
 
+@pytest.mark.parametrize("symmetry", range(SYMMETRIES))
+def test_a_point_of_a_turned_frame_is_the_same_pixel(symmetry: int) -> None:
+    side = 12
+    pixels = frame()
+    turned = turn_frame(pixels, symmetry)
+    centres = (2 * np.arange(side) + 1) / side - 1
+    for row in range(side):
+        for column in range(side):
+            x, y = turn_points(np.array([[centres[column], centres[row]]]), symmetry)[0]
+            at = round(((y + 1) * side - 1) / 2), round(((x + 1) * side - 1) / 2)
+            assert torch.equal(turned[:, at[0], at[1]], pixels[:, row, column])
+
+
+def test_a_model_without_positions_localises_the_same_in_a_turned_frame() -> None:
+    """Interpolation knows no left and right, so the value at a point must not change at all."""
+    pixels, xy = frame().double(), rng(3).uniform(-0.9, 0.9, size=(20, 2))
+
+    def read(image: Tensor, points: np.ndarray) -> Tensor:
+        grid = torch.from_numpy(np.ascontiguousarray(points))[None, None]
+        return torch.nn.functional.grid_sample(image[None], grid, align_corners=False)[0, :, 0]
+
+    wanted = read(pixels, xy)
+    for symmetry in range(SYMMETRIES):
+        turned = read(turn_frame(pixels, symmetry), turn_points(xy, symmetry))
+        torch.testing.assert_close(turned, wanted, rtol=0, atol=1e-12)
+        if symmetry:
+            assert (read(turn_frame(pixels, symmetry), xy) - wanted).abs().max() > 0.01
+
+
+def test_there_are_eight_symmetries_and_all_are_drawn_only_if_asked() -> None:
+    looks = torch.stack([turn_frame(frame(), symmetry) for symmetry in range(SYMMETRIES)])
+    assert len(looks.unique(dim=0)) == 8
+    on = dataclasses.replace(NONE, frame_symmetries=True)
+    counts = np.bincount([draw_symmetry(rng(seed), on) for seed in range(800)], minlength=8)
+    assert len(counts) == 8
+    assert counts.min() > 60
+    assert {draw_symmetry(rng(seed), NONE) for seed in range(20)} == {0}
+
+
+def test_a_crop_is_a_part_of_the_photo_and_not_less_than_promised() -> None:
+    rows, columns = np.meshgrid(np.arange(40), np.arange(60), indexing="ij")
+    rgb = np.stack([rows, columns, rows], axis=2).astype(np.uint8)
+    assert crop_photo(rgb, rng(), NONE) is rgb
+    options = dataclasses.replace(NONE, crop=0.5)
+    tops, kept = [], []
+    for seed in range(100):
+        part = crop_photo(rgb, rng(seed), options)
+        top, left = int(part[0, 0, 0]), int(part[0, 0, 1])
+        height, width, _ = part.shape
+        assert np.array_equal(part, rgb[top : top + height, left : left + width])
+        tops.append(top)
+        kept.append((height / 40, width / 60))
+    assert 0.5 <= np.min(kept) < 0.55
+    assert 0.95 < np.max(kept) <= 1
+    assert np.abs(np.subtract(*np.transpose(kept))).max() > 0.2  # width and height on their own
+    assert min(tops) == 0
+    assert max(tops) > 10
+
+
 @pytest.mark.parametrize("threads", [2, 3])
 def test_the_number_of_threads_changes_no_bit(threads: int) -> None:
     photo = torch.from_numpy(rng().normal(size=(3, 224, 224)).astype(np.float32))
@@ -175,7 +244,9 @@ def test_the_number_of_threads_changes_no_bit(threads: int) -> None:
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.1, float("nan")])
-@pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(AugmentOptions)])
+@pytest.mark.parametrize(
+    "name", [f.name for f in dataclasses.fields(AugmentOptions) if f.name != "frame_symmetries"]
+)
 def test_impossible_strengths_are_refused_by_name(name: str, value: float) -> None:
     with pytest.raises(UsageError, match=f"`{name}` is {value}"):
         AugmentOptions(**{name: value})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from tiny_dataset import FOOTPRINT_M, LONLAT_DEG, tiny_frame, tiny_photos, write_tiny_dataset
 
 from gair.config import GairConfig, preset
@@ -20,7 +18,6 @@ from gair.errors import DatasetError, TrainingError, UsageError
 from gair.geo import Footprint
 from gair.photos.photo import open_photo
 from gair.preprocess import remote_sensing_pixels, street_view_pixels
-from training.dataset.batches.assemble import decode_photo
 from training.dataset.batches.augment import AugmentOptions
 from training.dataset.batches.batch import Batch, LoaderOptions
 from training.dataset.batches.loader import PairLoader
@@ -268,17 +265,56 @@ def test_too_many_broken_photos_are_an_error_all_the_same(tmp_path: Path) -> Non
         take(loader(one, skip_broken=True), 1)
 
 
-def test_large_photos_are_decoded_smaller_and_look_alike() -> None:
+def test_a_large_photo_looks_the_same_in_training_and_in_a_search(tmp_path: Path) -> None:
+    """Fine detail over 3 megapixels: decoded at a part of its size it would look other."""
     rng = np.random.default_rng(0)
-    coarse = Image.fromarray(rng.integers(0, 256, size=(30, 40, 3), dtype=np.uint8))
-    out = io.BytesIO()
-    coarse.resize((1600, 1200), Image.Resampling.BICUBIC).save(out, "JPEG", quality=95)
-    full = np.asarray(open_photo(out.getvalue()).rgb)
-    assert decode_photo(out.getvalue(), 301).shape == (1200, 1600, 3)
-    small = decode_photo(out.getvalue(), 150)
-    assert small.shape == (600, 800, 3)
-    difference = street_view_pixels([small], 150) - street_view_pixels([full], 150)
-    assert float(difference.abs().mean()) < 0.02  # of a standard deviation
+    folder = tmp_path / "data"
+    square = Footprint.web_mercator_square(LONLAT_DEG, FOOTPRINT_M)
+    photos = tiny_photos("a", "sea", square, rng, count=2, photo_px=(2048, 1536), grain=40)
+    with ShardWriter(folder, footprint_mercator_m=FOOTPRINT_M) as writer:
+        writer.add_frame("train", tiny_frame("a", "sea", square, rng))
+        writer.add_photos("train", photos)
+    plain = AugmentOptions.none()
+    [batch] = take(loader(ShardedDataset.open(folder), batch_photos=2, augment=plain), 1)
+    for row, photo in enumerate(batch.photo_index.tolist()):
+        searched = street_view_pixels([np.asarray(open_photo(photos[photo].jpeg).rgb)], 32)
+        assert torch.equal(batch.photos[row], searched[0])
+
+
+def test_turned_frames_come_with_their_points(dataset: ShardedDataset) -> None:
+    """The pixel under each photo is the one of the frame that was not turned."""
+    plain = AugmentOptions.none()
+    turned = dataclasses.replace(plain, frame_symmetries=True)
+    moved = 0
+    for a, b in zip(
+        take(loader(dataset, augment=plain), 12),
+        take(loader(dataset, augment=turned), 12),
+        strict=True,
+    ):
+        assert torch.equal(a.photos, b.photos)
+        assert torch.equal(a.lonlat_deg, b.lonlat_deg)
+        for frame, before, after in zip(a.frame_of_photo, a.xy, b.xy, strict=True):
+            assert torch.equal(
+                pixel_under(a.frames[frame], before), pixel_under(b.frames[frame], after)
+            )
+            moved += not torch.equal(before, after)
+    assert moved > 30  # of 48: one symmetry in eight leaves a frame as it is
+
+
+def pixel_under(frame: torch.Tensor, xy: torch.Tensor) -> torch.Tensor:
+    side = frame.shape[-1]
+    column, row = (min(side - 1, int((float(q) + 1) / 2 * side)) for q in xy)
+    return frame[:, row, column]
+
+
+def test_cropped_photos_are_parts_of_the_whole(dataset: ShardedDataset) -> None:
+    plain = AugmentOptions.none()
+    cropped = dataclasses.replace(plain, crop=0.3)
+    whole, parts = (take(loader(dataset, augment=a), 4) for a in (plain, cropped))
+    for a, b in zip(whole, parts, strict=True):
+        assert torch.equal(a.frames, b.frames)
+        assert torch.equal(a.xy, b.xy)
+        assert not any(torch.equal(p, q) for p, q in zip(a.photos, b.photos, strict=True))
 
 
 def test_a_batch_moves_whole(reference: list[Batch]) -> None:
