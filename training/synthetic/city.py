@@ -22,6 +22,7 @@ from gair.arrays import Bools, DigitalNumbers, Floats
 from gair.bands import GAIR_BANDS
 from gair.files import disk_errors, make_folder
 from gair.geo import WEB_MERCATOR_CIRCUMFERENCE_M
+from training.synthetic.globe import centre_lonlat_deg
 from training.synthetic.noise import hashed, uniform
 from training.synthetic.sentinel import FINE, Scene, observe
 from training.synthetic.street import Cameras, Weather, photograph, place_cameras
@@ -42,8 +43,6 @@ HELD_OUT_SHARE = 0.2
 """Share of a city's blocks that is held out."""
 
 _PHOTOS_AT_ONCE = 64
-_CELLS_WIDE, _CELL_DEG = 40, 0.5  # cities are dealt out over a grid in the ocean
-_FIRST_LONLAT_DEG = (-48.0, 35.25)
 
 
 @dataclass(frozen=True)
@@ -61,9 +60,7 @@ class City:
     @property
     def centre_lonlat_deg(self) -> tuple[float, float]:
         """Where it floats: seeds that differ by less than 480 never share a place."""
-        row, column = divmod(self.seed % (12 * _CELLS_WIDE), _CELLS_WIDE)
-        lon, lat = _FIRST_LONLAT_DEG
-        return lon + column * _CELL_DEG, lat + row * _CELL_DEG
+        return centre_lonlat_deg(self.seed)
 
     @property
     def crs(self) -> str:

@@ -107,7 +107,7 @@ class StyleGrid:
 
     def plane(self, name: str) -> Reals:
         """One latent number on the whole grid, (h, w)."""
-        return self.planes[LATENTS.index(name)]
+        return np.asarray(self.planes[LATENTS.index(name)])
 
 
 def wall_rgb(red: Reals, green: Reals, blue: Reals) -> Reals:

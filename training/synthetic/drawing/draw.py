@@ -1,4 +1,4 @@
-"""Drawing of a city: everything that a world holds, from a seed."""
+"""Draw a city: its rasters from its plan, and its tables onto them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from gair.arrays import Bytes
-from training.synthetic.cells import house_grid, tree_grid
 from training.synthetic.compiled import compiled
-from training.synthetic.floor import draw_floor, draw_palette
-from training.synthetic.housing import build_houses
-from training.synthetic.layout import draw_layout
+from training.synthetic.drawing.cells import house_grid, tree_grid
+from training.synthetic.drawing.floor import draw_floor, draw_palette
+from training.synthetic.drawing.footprints import draw_footprints
+from training.synthetic.drawing.housing import build_houses
+from training.synthetic.drawing.layout import draw_layout
+from training.synthetic.drawing.lots import Lots
+from training.synthetic.drawing.plan import Plan, Singles
+from training.synthetic.drawing.planting import plant_trees
 from training.synthetic.noise import hashed
-from training.synthetic.plan import Plan, Singles
-from training.synthetic.planting import plant_trees
 from training.synthetic.scalars import START, mix, unit
 from training.synthetic.style import Style, StyleGrid
 from training.synthetic.world import (
@@ -68,9 +70,10 @@ def draw_world(seed: int, side_m: float, *, threads: int = 2) -> World:
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(draw_strip, range(0, count, STRIP_ROWS)))
-    houses = build_houses(plan, grid)
+    lots = Lots(plan, grid)
+    houses = build_houses(plan, grid, lots, draw_footprints(plan, grid, lots))
     house_cells = house_grid(houses, side_m)
-    trees = plant_trees(plan, grid, floor, houses, house_cells, threads)
+    trees = plant_trees(plan, grid, floor, lots, houses, house_cells, threads)
     surface, top, height = floor.copy(), floor_rgb.copy(), np.zeros_like(floor)
     _raster_houses(houses, surface, height, top)
     _raster_trees(seed, trees, surface, height, top)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from gair.arrays import Bools, Ints
 from training.synthetic.drawing import draw_world
+from training.synthetic.drawing.relief import SLOPE_LIMIT, height_at
 from training.synthetic.noise import Reals
-from training.synthetic.relief import SLOPE_LIMIT, height_at
 from training.synthetic.world import (
     BUILDING,
     CELL_M,
@@ -167,19 +168,18 @@ def test_the_kerb_is_a_distance_and_the_axis_lies_along_the_street(world: World)
 
 def _is_road(road: Bools, row: Ints, column: Ints, angle: Reals, far_m: float) -> Bools:
     far = far_m / PIXEL_M
-    return road[
-        np.round(row + far * np.sin(angle)).astype(int),
-        np.round(column + far * np.cos(angle)).astype(int),
-    ]
+    rows = np.round(row + far * np.sin(angle)).astype(int)
+    return np.asarray(road[rows, np.round(column + far * np.cos(angle)).astype(int)])
 
 
 def _in_house(houses: Houses, number: int | np.integer, x: Reals, y: Reals) -> Bools:
     cos, sin = np.cos(houses.angle[number]), np.sin(houses.angle[number])
     dx, dy = x - houses.x_m[number], y - houses.y_m[number]
     u, v = dx * cos + dy * sin, dy * cos - dx * sin
-    return (np.abs(u) <= houses.half_u_m[number]) & (np.abs(v) <= houses.half_v_m[number])
+    inside = (np.abs(u) <= houses.half_u_m[number]) & (np.abs(v) <= houses.half_v_m[number])
+    return np.asarray(inside)
 
 
-def _items(grid: CellGrid, row: int, column: int) -> Ints:
+def _items(grid: CellGrid, row: int, column: int) -> npt.NDArray[np.int32]:
     cell = row * grid.side + column
     return grid.items[grid.start[cell] : grid.start[cell + 1]]

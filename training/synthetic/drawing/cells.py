@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.synthetic.compiled import compiled
-from training.synthetic.plan import Singles
+from training.synthetic.drawing.plan import Singles
 from training.synthetic.world import CELL_M, CellGrid, Houses, Trees
 
 Numbers = npt.NDArray[np.int32]

@@ -9,8 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from gair.arrays import Bools, Ints
-from training.synthetic.noise import Reals, hashed, uniform
-from training.synthetic.plan import (
+from training.synthetic.drawing.plan import (
     DISTRICT_M,
     LINES,
     LOTS,
@@ -22,7 +21,8 @@ from training.synthetic.plan import (
     Plan,
     Singles,
 )
-from training.synthetic.relief import draw_relief, height_at
+from training.synthetic.drawing.relief import draw_relief, height_at
+from training.synthetic.noise import Reals, hashed, uniform
 from training.synthetic.style import StyleGrid
 from training.synthetic.world import RELIEF_STEP_M
 

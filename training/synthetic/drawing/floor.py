@@ -10,8 +10,7 @@ import numpy.typing as npt
 from gair.arrays import Bytes
 from training.synthetic import style as looks
 from training.synthetic.compiled import compiled
-from training.synthetic.noise import Reals
-from training.synthetic.plan import (
+from training.synthetic.drawing.plan import (
     MARKET,
     PARK,
     POND_PARK,
@@ -24,6 +23,7 @@ from training.synthetic.plan import (
     Spot,
     locate,
 )
+from training.synthetic.noise import Reals
 from training.synthetic.scalars import START, mix, unit
 from training.synthetic.style import GRID_STEP_M, StyleGrid
 from training.synthetic.world import (
