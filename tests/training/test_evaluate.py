@@ -21,7 +21,8 @@ from training import evaluate
 from training.evaluate import main, table
 from training.experiments.city_search import Searched, city_files, read_truth
 from training.synthetic import dataset
-from training.synthetic.city import BLOCK_M, BUFFER_M, HELD_OUT_SHARE, City, held_out
+from training.synthetic.areas import BLOCK_M, BUFFER_M, HELD_OUT_SHARE, held_out
+from training.synthetic.city import City
 
 UNSEEN, SEEN, PHOTOS = City(3, 1900.0), City(1, 3800.0), 12
 

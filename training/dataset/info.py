@@ -35,6 +35,7 @@ def info_lines(folder: Path, *, verify: bool) -> list[str]:
             f"  {split.split:9} {counts['photos']:,} photos, {counts['footprints']:,} footprints, "
             f"{counts['frames']:,} frames, {counts['places']:,} places; "
             f"longitude {west:.4f} to {east:.4f}, latitude {south:.4f} to {north:.4f}"
+            + (", drawn in training" if split.is_drawn else "")
         )
     days = sorted({day for split in splits for dates in split.dates for day in dates})
     dated = [day for day in days if day]
@@ -48,6 +49,14 @@ def info_lines(folder: Path, *, verify: bool) -> list[str]:
         f"  imagery   {'; '.join(manifest['attributions']) or 'no credit asked'}",
         f"  left out  {_counted(manifest['left_out']) or 'nothing'}",
     ]
+    if drawn := manifest.get("drawn"):
+        worlds_mb = sum(city["size_bytes"] for city in drawn["cities"].values()) / 1e6
+        lines.insert(
+            -1,
+            f"  drawn     photos of {', '.join(drawn['splits'])}: other places and conditions "
+            f"({drawn['mix']}) in each epoch, from {len(drawn['cities']):,} cities in worlds/ "
+            f"({worlds_mb:,.0f} MB)",
+        )
     if verify:
         lines.append(f"  verified  {len(manifest['shards']):,} files are as they were written")
     return lines

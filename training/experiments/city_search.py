@@ -21,7 +21,8 @@ from gair.errors import DatasetError, PhotoError
 from gair.photos.photo import Photo, open_photo
 from indexer.evaluate.metrics import KS, rank_distances
 from training.retrieval import retrieval_metrics
-from training.synthetic.city import ATTRIBUTION, City, held_out
+from training.synthetic.areas import held_out
+from training.synthetic.city import ATTRIBUTION, City
 from training.synthetic.files import IMAGERY, MANIFEST, write_city
 
 if TYPE_CHECKING:

@@ -25,7 +25,8 @@ from training.finetune.encoders.encoder import Photos
 from training.finetune.remote_sensing import SceneData
 from training.finetune.species import PriorData, random_places
 from training.finetune.supervised import Goal, Labelled, PhotoData, PlaceData, Vectors, solve
-from training.synthetic.city import City, cameras_in
+from training.synthetic.album import Shots, plan_photos
+from training.synthetic.city import City
 from training.synthetic.dataset import SEEN_CITY
 from training.synthetic.labels import (
     COVERS,
@@ -37,7 +38,8 @@ from training.synthetic.labels import (
     street_axis_deg,
 )
 from training.synthetic.sentinel import Scene, observe
-from training.synthetic.street import Cameras, Weather, photograph
+from training.synthetic.street.camera import Cameras
+from training.synthetic.street.photograph import photograph
 from training.synthetic.world import World
 
 _BORDERS = "data/countries-110m.geojson"
@@ -135,11 +137,9 @@ def segmentation_task(size: Size) -> SceneData:
 def place_task(size: Size) -> PlaceData:
     """Shares of land cover at places of a city, half of them seen in training."""
     world = size.home.draw()
-    cameras, places = cameras_in(
-        world, size.home, size.home.generator("places"), size.train_places + size.test_places
-    )
-    shares = _shares(world, cameras)
-    return _place_data("regression", SHARES, places, shares, size.train_places)
+    shots = plan_photos(world, size.home, "places", size.train_places + size.test_places)
+    shares = _shares(world, shots.cameras)
+    return _place_data("regression", SHARES, shots.lonlat_deg, shares, size.train_places)
 
 
 def prior_photos(size: Size) -> tuple[Photos, PriorData]:
@@ -148,11 +148,12 @@ def prior_photos(size: Size) -> tuple[Photos, PriorData]:
     The predictions of an image classifier are still to be put in, see :func:`with_predictions`.
     """
     world = size.home.draw()
-    rng = size.home.generator("prior")
-    cameras, places = cameras_in(world, size.home, rng, size.train_places + size.prior_photos)
+    shots = plan_photos(world, size.home, "prior", size.train_places + size.prior_photos)
+    cameras, places = shots.cameras, shots.lonlat_deg
     kind = neighbourhood_kind(size.home.seed, world.side_m, cameras.x_m, cameras.y_m)
     train = size.train_places
-    photos = _photos(world, cameras.take(slice(train, None)), rng)
+    rng = size.home.generator("pictures of the prior")
+    photos = _photos(world, shots.take(slice(train, None)), rng)
     even = np.full((len(photos), len(KINDS)), 1 / len(KINDS), dtype=np.float32)
     return photos, PriorData(
         len(KINDS), places[:train], kind[:train], places[train:], kind[train:], even
@@ -243,10 +244,11 @@ def _street(seeds: tuple[int, ...], side_m: float, count: int) -> dict[str, Any]
     columns: dict[str, list[Any]] = {"photos": [], "shares": [], "along": [], "kind": []}
     for seed in seeds:
         city = City(seed, side_m)
-        world, rng = city.draw(), city.generator("labelled photos")
-        cameras, _ = cameras_in(world, city, rng, count)
+        world, rng = city.draw(), city.generator("labelled pictures")
+        shots = plan_photos(world, city, "labelled photos", count)
+        cameras = shots.cameras
         axis = street_axis_deg(world, cameras.x_m, cameras.y_m)
-        columns["photos"] += _photos(world, cameras, rng)
+        columns["photos"] += _photos(world, shots, rng)
         columns["shares"].append(_shares(world, cameras))
         columns["along"].append(looks_along(cameras.heading_deg, axis).astype(np.int64))
         columns["kind"].append(neighbourhood_kind(seed, world.side_m, cameras.x_m, cameras.y_m))
@@ -258,11 +260,11 @@ def _shares(world: World, cameras: Cameras) -> Floats:
     return np.stack([cover_share(world, c, cameras.x_m, cameras.y_m) for c in SHARES], axis=1)
 
 
-def _photos(world: World, cameras: Cameras, rng: np.random.Generator) -> list[Bytes]:
+def _photos(world: World, shots: Shots, rng: np.random.Generator) -> list[Bytes]:
     photos: list[Bytes] = []
-    for start in range(0, len(cameras), _PHOTOS_AT_ONCE):
-        batch = cameras.take(slice(start, start + _PHOTOS_AT_ONCE))
-        photos += list(photograph(world, batch, Weather.draw(rng, len(batch)), rng))
+    for start in range(0, len(shots), _PHOTOS_AT_ONCE):
+        batch = shots.take(slice(start, start + _PHOTOS_AT_ONCE))
+        photos += list(photograph(world, batch.cameras, batch.conditions, rng))
     return photos
 
 

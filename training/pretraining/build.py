@@ -28,6 +28,7 @@ from training.pretraining.step import LocationQueue
 from training.pretraining.warm_start import warm_start
 
 if TYPE_CHECKING:
+    from training.dataset.batches.source import PhotoSource
     from training.pretraining.config import PretrainConfig
     from training.pretraining.distributed import Ranks
     from training.pretraining.run import Run
@@ -38,6 +39,15 @@ def open_data(run: Run) -> tuple[ShardedDataset, ShardedDataset | None]:
     train = ShardedDataset.open(run.data, "train")
     counts: dict[str, Any] = train.manifest["splits"].get("val", {})
     return train, ShardedDataset.open(run.data, "val") if counts.get("photos") else None
+
+
+def photo_source(train: ShardedDataset) -> PhotoSource | None:
+    """Who draws the photos of a split; None where they are in its shards."""
+    if not train.is_drawn:
+        return None
+    from training.synthetic.drawn import DrawnPhotos
+
+    return DrawnPhotos(train)
 
 
 def build_model(run: Run, train: ShardedDataset, say: Callable[[str], None]) -> Gair:
@@ -106,6 +116,7 @@ def build_state(run: Run, model: Gair, train: ShardedDataset, ranks: Ranks) -> T
         model.config,
         rank=ranks.rank,
         world=ranks.world,
+        source=photo_source(train),
     )
     first, second = config.betas
     state = TrainingState(
@@ -148,7 +159,7 @@ def _warm_start(run: Run, objective: Objective, train: ShardedDataset, batch_pho
     options = dataclasses.replace(
         loader_options(run.config, batch_photos), augment=AugmentOptions.none(), workers=0
     )
-    loader = PairLoader(train, options, objective.model.config)
+    loader = PairLoader(train, options, objective.model.config, source=photo_source(train))
     wanted = min(run.config.warm_start_photos, loader.batches_per_epoch * batch_photos)
     best = warm_start(objective, loader, wanted)[:4].tolist()
     run.record["initial_weights"] = [

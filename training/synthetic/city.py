@@ -1,4 +1,4 @@
-"""Synthetic city on the globe: where it lies, its scenes as GeoTIFFs, its photos as JPEGs.
+"""Synthetic city on the globe: where it lies, and its scenes as GeoTIFFs.
 
 The cities float in the North Atlantic around 38 degrees north, where there is no land, so nobody
 takes one for a real place. There a zoom-15 map tile is about 960 m wide: 96 pixels of Sentinel-2.
@@ -7,26 +7,22 @@ takes one for a real place. There a zoom-15 map tile is about 960 m wide: 96 pix
 from __future__ import annotations
 
 import functools
-import io
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyproj
 
-from gair.arrays import Bools, DigitalNumbers, Floats
+from gair.arrays import DigitalNumbers, Floats
 from gair.bands import GAIR_BANDS
 from gair.files import disk_errors, make_folder
 from gair.geo import WEB_MERCATOR_CIRCUMFERENCE_M
+from training.synthetic.drawing import draw_world
 from training.synthetic.globe import centre_lonlat_deg
-from training.synthetic.noise import hashed, uniform
-from training.synthetic.sentinel import FINE, Scene, observe
-from training.synthetic.street import Cameras, Weather, photograph, place_cameras
-from training.synthetic.world import PIXEL_M, World, draw_world
+from training.synthetic.sentinel import FINE, Scene, draw_scenes, observe
+from training.synthetic.world import PIXEL_M, World
 
 FOOTPRINT_MERCATOR_M = WEB_MERCATOR_CIRCUMFERENCE_M / 2**15
 """Side of a zoom-15 tile."""
@@ -34,15 +30,6 @@ LICENCE = "CC0-1.0 (synthetic)"
 """Of the photos and scenes: nobody's rights are touched."""
 ATTRIBUTION = "Synthetic city of GAIR Geolocator, no place on Earth"
 """Stands where real imagery has its credit."""
-
-BLOCK_M = 1200.0
-"""Side of a block."""
-BUFFER_M = 250.0
-"""Photos nearer than this to a held-out block are in no split."""
-HELD_OUT_SHARE = 0.2
-"""Share of a city's blocks that is held out."""
-
-_PHOTOS_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -81,18 +68,15 @@ class City:
         return np.stack([np.asarray(lon), np.asarray(lat)], axis=-1)
 
     def draw(self) -> World:
-        """Its rasters."""
+        """Its world."""
         return draw_world(self.seed, self.side_m)
 
     def write_scenes(self, world: World, folder: Path, dates: int = 2) -> list[Path]:
-        """Sentinel-2-like GeoTIFFs, one for each date, oldest first."""
+        """Sentinel-2-like GeoTIFFs, of different seasons, oldest first."""
         make_folder(folder)
         rng = self.generator("scenes")
-        scenes = sorted((Scene.draw(rng) for _ in range(dates)), key=lambda s: s.acquired)
-        paths = []
-        for number, scene in enumerate(scenes):
-            if number and scene.acquired <= scenes[number - 1].acquired:
-                continue  # two scenes of one day would be one date
+        paths: list[Path] = []
+        for scene in draw_scenes(rng, dates):
             paths.append(folder / f"{self.name}_{scene.acquired:%Y%m%d}.tif")
             self._write_scene(paths[-1], scene, observe(world, scene, rng))
         return paths
@@ -138,72 +122,6 @@ class City:
     def generator(self, purpose: str) -> np.random.Generator:
         """A generator of this city's own for one purpose, the same on every machine."""
         return np.random.default_rng([self.seed, zlib.crc32(purpose.encode())])
-
-
-@dataclass(frozen=True)
-class StreetPhoto:
-    """A photo of a city."""
-
-    jpeg: bytes
-    lonlat_deg: tuple[float, float]
-    heading_deg: float
-    captured_at: str
-
-
-def take_photos(
-    world: World, cameras: Cameras, lonlat_deg: Floats, rng: np.random.Generator
-) -> Iterator[StreetPhoto]:
-    """Photos of given cameras, in their order.
-
-    Args:
-        world: the city.
-        cameras: (P) of them.
-        lonlat_deg: (P, 2) where they stand.
-        rng: weather, cars, noise, dates and JPEG qualities.
-    """
-    from PIL import Image
-
-    for start in range(0, len(cameras), _PHOTOS_AT_ONCE):
-        batch = cameras.take(slice(start, start + _PHOTOS_AT_ONCE))
-        pictures = photograph(world, batch, Weather.draw(rng, len(batch)), rng)
-        for number, picture in enumerate(pictures):
-            buffer = io.BytesIO()
-            Image.fromarray(picture).save(buffer, "JPEG", quality=int(rng.integers(82, 95)))
-            lon, lat = lonlat_deg[start + number]
-            day = Scene.draw(rng).acquired + timedelta(days=int(rng.integers(-20, 20)))
-            yield StreetPhoto(
-                buffer.getvalue(),
-                (float(lon), float(lat)),
-                float(batch.heading_deg[number]),
-                day.isoformat(),
-            )
-
-
-def cameras_in(
-    world: World, city: City, rng: np.random.Generator, count: int
-) -> tuple[Cameras, Floats]:
-    """Random cameras and where they stand, (count, 2) degrees."""
-    cameras = place_cameras(world, rng, count)
-    return cameras, city.lonlat_deg(cameras.x_m, cameras.y_m)
-
-
-def held_out(seed: int, x_m: npt.ArrayLike, y_m: npt.ArrayLike, *, grow_m: float = 0.0) -> Bools:
-    """Whether points lie in a held-out block of a city, or within ``grow_m`` of one.
-
-    Args:
-        seed: of the city.
-        x_m: metres to the east of the city's corner.
-        y_m: metres to the south of it.
-        grow_m: less than :data:`BLOCK_M`; blocks grow by this much on each side.
-    """
-    x, y = np.asarray(x_m, dtype=np.float64), np.asarray(y_m, dtype=np.float64)
-    inside = np.zeros(np.broadcast(x, y).shape, dtype=bool)
-    for dx in (-grow_m, 0.0, grow_m):
-        for dy in (-grow_m, 0.0, grow_m):
-            column = np.floor((x + dx) / BLOCK_M).astype(np.int64)
-            row = np.floor((y + dy) / BLOCK_M).astype(np.int64)
-            inside |= uniform(hashed(seed, 4242, row, column)) < HELD_OUT_SHARE
-    return inside
 
 
 @functools.cache

@@ -1,10 +1,19 @@
-"""Command line ``python -m training.synthetic``: cities that exist nowhere, as shards or files.
+"""Command line ``python -m training.synthetic``: cities that exist nowhere.
 
 Examples:
   python -m training.synthetic world --out worlds/demo
-      shards for python -m training.pretrain: 27 training cities and one for validation
+      a data set for python -m training.pretrain: imagery of 27 training cities, whose photos are
+      drawn in training, and photos of a city for validation
+  python -m training.synthetic world --out worlds/fixed --drawn-ahead
+      the same with training photos in the shards, the same in each epoch
   python -m training.synthetic city --out worlds/port --seed 3 --side-km 11.5 --photos 200
       GeoTIFFs, JPEGs and a manifest, as a person would hand in those of a real city
+  python -m training.synthetic city --out worlds/port-night --seed 3 --condition night
+      the same places by night; columns of photos.csv tell season, hour, weather, light and camera
+  python -m training.synthetic city --out worlds/drives --sequences 20 --frames 10 --step-m 5
+      photos of drives, a few metres apart; the column sequence tells which belong together
+  python -m training.synthetic city --out worlds/gaps --seed 1 --side-km 9 --between-training-places
+      photos of the seen city from places that training kept out of, in streets that it saw
 """
 
 from __future__ import annotations
@@ -62,17 +71,27 @@ def _world(arguments: argparse.Namespace) -> int:
 def _city(arguments: argparse.Namespace) -> int:
     options = from_namespace(CityOptions, arguments)
 
-    from training.synthetic.city import City, held_out
+    from training.synthetic.album import Sequences
+    from training.synthetic.areas import between_training_places, held_out
+    from training.synthetic.city import City
     from training.synthetic.files import write_city
 
     city = City(options.seed, options.side_km * 1000)
+    wanted = None
+    if options.from_held_out_blocks:
+        wanted = functools.partial(held_out, city.seed)
+    if options.between_training_places:
+        wanted = functools.partial(between_training_places, city.seed)
+    drives = Sequences(options.sequences, options.frames, options.step_m)
     files = write_city(
         city,
         arguments.out,
         photos=options.photos,
         calibration_photos=options.calibration_photos,
         dates=options.dates,
-        wanted=functools.partial(held_out, city.seed) if options.from_held_out_blocks else None,
+        wanted=wanted,
+        mix=options.condition,
+        sequences=drives if options.sequences else None,
     )
     print(f"imagery: {files.imagery}\nphotos:  {files.manifest}")
     return 0

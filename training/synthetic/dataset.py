@@ -1,39 +1,43 @@
 """Shards of synthetic cities: the data set the demo model is trained on.
 
-Three kinds of cities: training cities, one of them (the *seen* city, larger) with blocks held out;
-a validation city; and those of the evaluation, which are not in the data set at all.
+Three kinds of cities: training cities, one of them (the *seen* city, larger) with blocks and gaps
+held out; a validation city; and those of the evaluation, which are not in the data set at all.
+
+Frames and validation photos are drawn ahead. Training photos are drawn in training, see
+:mod:`training.synthetic.drawn`, unless the options say otherwise.
 """
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import shutil
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from gair.arrays import Ints
 from gair.progress import Progress
 from indexer.build.frames import frame_shape_px
 from indexer.imagery import LocalImagery, open_imagery
 from training.dataset.pack.footprints import Square, tile_squares
-from training.dataset.shards.schema import FrameRecord, PhotoRecord
-from training.synthetic.city import (
-    ATTRIBUTION,
-    BUFFER_M,
-    FOOTPRINT_MERCATOR_M,
-    LICENCE,
-    City,
-    cameras_in,
-    held_out,
-    take_photos,
-)
+from training.dataset.shards.schema import DATASET_FILE, FrameRecord, PhotoRecord
+from training.synthetic.album import Shots, plan_photos, take_photos
+from training.synthetic.areas import for_training
+from training.synthetic.city import ATTRIBUTION, FOOTPRINT_MERCATOR_M, LICENCE, City
+from training.synthetic.drawn import MIX, WORLDS_FOLDER, drawn_city, street_places
+from training.synthetic.kept import keep_world
 from training.synthetic.options import WorldOptions
+from training.synthetic.world import World
 
 SEEN_CITY = City(seed=1, side_m=9_000.0)
-"""Trained on except for its held-out blocks."""
+"""Trained on except for its held-out blocks and its gaps."""
 VALIDATION_CITY = City(seed=2, side_m=6_080.0)
 """For choosing the best checkpoint."""
 UNSEEN_CITY = City(seed=3, side_m=11_500.0)
@@ -59,6 +63,8 @@ class _CityShare:
     frames: list[FrameRecord]
     photos: dict[str, list[PhotoRecord]]
     left_out: int
+    drawn: dict[str, Any] | None
+    """What ``dataset.json`` says of the city if its photos are drawn in training."""
 
 
 def write_world(folder: Path, options: WorldOptions, *, overwrite: bool = False) -> None:
@@ -72,68 +78,110 @@ def write_world(folder: Path, options: WorldOptions, *, overwrite: bool = False)
 
     tasks = list(cities_of(options))
     total = sum(count for _, _, count in tasks)
-    with (
-        ShardWriter(
-            folder,
-            footprint_mercator_m=FOOTPRINT_MERCATOR_M,
-            synthetic=True,
-            overwrite=overwrite,
-        ) as writer,
-        ProcessPoolExecutor(options.processes) as pool,
-        Progress("synthetic photos", total, "photo") as progress,
-    ):
+    drawn_splits = () if options.drawn_ahead else ("train",)
+    with contextlib.ExitStack() as stack:
+        writer = stack.enter_context(
+            ShardWriter(
+                folder,
+                footprint_mercator_m=FOOTPRINT_MERCATOR_M,
+                synthetic=True,
+                overwrite=overwrite,
+                drawn_splits=drawn_splits,
+            )
+        )
+        # Left before the writer is, so after an exception no worlds stay either.
+        stack.enter_context(_worlds_of(folder))
+        pool = stack.enter_context(ProcessPoolExecutor(options.processes))
+        progress = stack.enter_context(Progress("synthetic photos", total, "photo"))
         writer.facts["cities"] = {c.name: [split, c.side_m, n] for split, c, n in tasks}
-        shares = pool.map(_draw_share, *zip(*tasks, strict=True))
-        for (split, _, count), share in zip(tasks, shares, strict=True):
+        worlds = [folder / WORLDS_FOLDER if s in drawn_splits else None for s, _, _ in tasks]
+        cities, counts = [c for _, c, _ in tasks], [n for _, _, n in tasks]
+        shares = pool.map(_draw_share, cities, counts, itertools.repeat(options.dates), worlds)
+        drawn: dict[str, Any] = {}
+        for (split, city, count), share in zip(tasks, shares, strict=True):
             for frame in share.frames:
                 writer.add_frame(split, frame)
             for photos in share.photos.values():
                 writer.add_photos(split, photos)
             if share.left_out:
                 writer.left_out["fewer places than wanted in complete tiles"] += share.left_out
+            if share.drawn:
+                drawn[city.name] = share.drawn
             progress.advance(count)
+        if drawn:
+            writer.drawn.update(mix=MIX, cities=drawn)
 
 
-def _draw_share(split: str, city: City, count: int) -> _CityShare:
-    """One city's frames and photos."""
+@contextlib.contextmanager
+def _worlds_of(folder: Path) -> Iterator[None]:
+    """Remove the kept worlds after an exception, unless they are an earlier data set's."""
+    try:
+        yield
+    except BaseException:
+        if not (folder / DATASET_FILE).exists():
+            shutil.rmtree(folder / WORLDS_FOLDER, ignore_errors=True)
+        raise
+
+
+def _draw_share(city: City, count: int, dates: int, worlds: Path | None) -> _CityShare:
+    """One city's frames and photos; without pictures if its world is kept in ``worlds``."""
     world = city.draw()
-    rng = city.generator("training photos")
-    cameras, lonlat_deg = cameras_in(world, city, rng, _TRIES * count)
-    if city == SEEN_CITY:
-        blocked = held_out(city.seed, cameras.x_m, cameras.y_m, grow_m=BUFFER_M)
-        cameras, lonlat_deg = cameras.take(~blocked), lonlat_deg[~blocked]
+    seen = city == SEEN_CITY
+    shots = plan_photos(world, city, "training photos", _TRIES * count)
+    if seen:
+        shots = shots.take(for_training(city.seed, shots.cameras.x_m, shots.cameras.y_m))
     squares = tile_squares(
-        range(len(cameras)), lonlat_deg, [city.name] * len(cameras), FOOTPRINT_MERCATOR_M
+        range(len(shots)), shots.lonlat_deg, [city.name] * len(shots), FOOTPRINT_MERCATOR_M
     )
     frames: list[FrameRecord] = []
     with tempfile.TemporaryDirectory() as folder:
-        for scene in city.write_scenes(world, Path(folder)):
+        for scene in city.write_scenes(world, Path(folder), dates):
             with open_imagery(scene) as imagery:
                 day = str(imagery.describe()["scenes"][0]["dates"][0])
                 # Of the squares those that all scenes so far cover.
                 squares = [square for square in squares if _add_frame(imagery, day, square, frames)]
+    drawn = None
+    if worlds is not None:
+        places = street_places(world, city, squares, keep_out=seen)
+        room = dict(zip(places.footprints, np.diff(places.start).tolist(), strict=True))
+        squares = [square for square in squares if room[square.footprint_id]]
+        drawn = drawn_city(city, keep_world(worlds / city.name, world, places), keep_out=seen)
     kept = {number: square for square in squares for number in square.photos}
     numbers = np.asarray(sorted(kept)[:count], dtype=np.int64)
     numbers = numbers[np.argsort([kept[n].footprint_id for n in numbers], kind="stable")]
-    pictures = take_photos(world, cameras.take(numbers), lonlat_deg[numbers], rng)
     photos: dict[str, list[PhotoRecord]] = defaultdict(list)
-    for number, picture in zip(numbers.tolist(), pictures, strict=True):
-        footprint_id = kept[number].footprint_id
-        photos[footprint_id].append(
-            PhotoRecord(
-                photo_id=f"{city.name}-{number:05d}",
-                jpeg=picture.jpeg,
-                lonlat_deg=picture.lonlat_deg,
-                footprint_id=footprint_id,
-                place=city.name,
-                heading_deg=picture.heading_deg,
-                captured_at=picture.captured_at,
-                licence=LICENCE,
-                source=f"synthetic:{city.name}",
-            )
-        )
+    for photo in _records(world, city, shots, numbers, kept, pictures=drawn is None):
+        photos[photo.footprint_id].append(photo)
     frames = [frame for frame in frames if frame.footprint_id in photos]
-    return _CityShare(frames, photos, count - len(numbers))
+    return _CityShare(frames, photos, count - len(numbers), drawn)
+
+
+def _records(
+    world: World,
+    city: City,
+    shots: Shots,
+    numbers: Ints,
+    square_of: dict[int, Square],
+    *,
+    pictures: bool,
+) -> Iterator[PhotoRecord]:
+    """Photos by number; without pictures their places are examples of what training may draw."""
+    chosen = shots.take(numbers)
+    taken = take_photos(world, chosen, city.generator("training pictures")) if pictures else None
+    for row, number in enumerate(numbers.tolist()):
+        picture = next(taken) if taken else None
+        lon, lat = chosen.lonlat_deg[row].tolist()
+        yield PhotoRecord(
+            photo_id=f"{city.name}-{number:05d}",
+            jpeg=picture.jpeg if picture else b"",
+            lonlat_deg=(lon, lat),
+            footprint_id=square_of[number].footprint_id,
+            place=city.name,
+            heading_deg=picture.heading_deg if picture else None,
+            captured_at=picture.captured_at if picture else None,
+            licence=LICENCE,
+            source=f"synthetic:{city.name}",
+        )
 
 
 def _add_frame(imagery: LocalImagery, day: str, square: Square, frames: list[FrameRecord]) -> bool:

@@ -7,7 +7,10 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,8 +22,10 @@ from indexer.photos.listing import read_photos
 from training.dataset.cli import main as dataset_command
 from training.dataset.shards import ShardedDataset
 from training.synthetic import dataset
-from training.synthetic.city import BUFFER_M, City, held_out
+from training.synthetic.areas import BUFFER_M, between_training_places, held_out, in_gap
+from training.synthetic.city import City
 from training.synthetic.cli import main
+from training.synthetic.conditions import CAMERAS, SEASONS, WEATHERS, Conditions
 from training.synthetic.dataset import write_world
 from training.synthetic.files import write_city
 from training.synthetic.options import WorldOptions
@@ -40,13 +45,18 @@ def metres_of(city: City, lonlat_deg: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("world")
+    return write_small_world(tmp_path_factory.mktemp("world"), processes=1)
+
+
+def write_small_world(folder: Path, *, processes: int) -> Path:
     patch = pytest.MonkeyPatch()
     patch.setattr(dataset, "SEEN_CITY", SEEN)
     patch.setattr(dataset, "VALIDATION_CITY", City(seed=2, side_m=2300.0))
-    options = WorldOptions(cities=1, side_km=2.6, photos=60, validation_photos=20, processes=1)
-    write_world(folder, options)
-    patch.undo()
+    size = {"cities": 1, "side_km": 2.3, "photos": 60, "validation_photos": 20, "dates": 2}
+    try:
+        write_world(folder, WorldOptions(**size, drawn_ahead=True, processes=processes))
+    finally:
+        patch.undo()
     return folder
 
 
@@ -78,23 +88,19 @@ def test_no_training_photo_lies_in_or_near_a_held_out_block(world: Path) -> None
     assert len(lonlat_deg) > 20
     assert held_out(1, *np.mgrid[0:3200:200, 0:3200:200]).any()
     assert not held_out(1, x_m, y_m, grow_m=BUFFER_M - 1).any()
+    assert not in_gap(1, x_m, y_m, grow_m=20).any()
 
 
 def test_photos_hold_pixels_and_nothing_else(world: Path) -> None:
     train = ShardedDataset.open(world, "train")
     with Image.open(io.BytesIO(train.photo_jpeg(0))) as photo:
-        assert photo.size == (128, 96)
+        assert photo.size == (256, 192)
         assert not photo.getexif()
         assert set(photo.info) <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
 
 
 def test_the_same_options_give_the_same_bytes(world: Path, tmp_path: Path) -> None:
-    patch = pytest.MonkeyPatch()
-    patch.setattr(dataset, "SEEN_CITY", SEEN)
-    patch.setattr(dataset, "VALIDATION_CITY", City(seed=2, side_m=2300.0))
-    options = WorldOptions(cities=1, side_km=2.6, photos=60, validation_photos=20, processes=2)
-    write_world(tmp_path / "again", options)
-    patch.undo()
+    write_small_world(tmp_path / "again", processes=2)
     first, again = (
         json.loads((f / "dataset.json").read_text()) for f in (world, tmp_path / "again")
     )
@@ -140,16 +146,87 @@ def test_too_small_a_city_for_its_photos_is_said(tmp_path: Path) -> None:
         )
 
 
-def test_photos_from_held_out_blocks_only(tmp_path: Path) -> None:
-    argv = ["city", "--seed", "1", "--side-km", "3.2", "--photos", "6", "--dates", "1"]
-    shares = []
-    for number, flags in enumerate([[], ["--from-held-out-blocks"]]):
-        assert main([*argv, *flags, "--out", str(tmp_path / str(number))]) == 0
-        with (tmp_path / str(number) / "photos.csv").open(newline="") as file:
-            rows = list(csv.DictReader(file))
-        x_m, y_m = metres_of(SEEN, np.array([[float(r["lon"]), float(r["lat"])] for r in rows]))
-        shares.append(held_out(1, x_m, y_m).mean())
-    assert shares[0] < shares[1] == 1
+SMALL = ("city", "--seed", "1", "--side-km", "3.2", "--dates", "1")
+
+
+def rows_of(folder: Path, *flags: str) -> list[dict[str, str]]:
+    assert main([*SMALL, *flags, "--out", str(folder)]) == 0
+    with (folder / "photos.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def metres_of_rows(rows: list[dict[str, str]]) -> tuple[np.ndarray, np.ndarray]:
+    return metres_of(SEEN, np.array([[float(row["lon"]), float(row["lat"])] for row in rows]))
+
+
+@pytest.mark.parametrize(
+    ("flag", "area"),
+    [
+        ("--from-held-out-blocks", held_out),
+        ("--between-training-places", between_training_places),
+    ],
+)
+def test_photos_from_one_area_only(tmp_path: Path, flag: str, area: Callable[..., Any]) -> None:
+    photos = ("--photos", "6")
+    everywhere = metres_of_rows(rows_of(tmp_path / "all", *photos))
+    inside = metres_of_rows(rows_of(tmp_path / "inside", *photos, flag))
+    assert area(1, *everywhere).mean() < area(1, *inside).mean() == 1
+
+
+def test_a_manifest_tells_the_conditions_of_each_photo(tmp_path: Path) -> None:
+    rows = rows_of(tmp_path, "--photos", "24", "--condition", "any")
+    for row in rows:
+        moment = datetime.fromisoformat(row["captured_at"])
+        day = moment.timetuple().tm_yday
+        hour = float(row["hour"])
+        assert abs(moment.hour + moment.minute / 60 - hour) < 0.03
+        when = Conditions(
+            np.array([day]), np.array([hour], np.float32), *(np.zeros(1, np.uint8),) * 5
+        )
+        assert row["season"] == SEASONS[when.season[0]]
+        elevation = when.sun_deg[1][0]
+        # Hours are rounded, and at 3 and at -7 degrees begin day and night.
+        if min(abs(elevation - 3), abs(elevation + 7)) > 0.3:
+            assert row["light"] == (
+                "day" if elevation > 3 else "dusk" if elevation > -7 else "night"
+            )
+        assert row["weather"] in WEATHERS
+        assert row["camera"] in CAMERAS
+        assert 1 < float(row["eye_m"]) < 7
+        assert (row["condition"], row["sequence"]) == ("any", "")
+    assert len({row["season"] for row in rows}) > 2
+    assert len({row["weather"] for row in rows}) > 2
+    (listed, *_) = read_photos(tmp_path / "photos.csv", extra=("light", "hour"))
+    assert listed.captured_at == rows[0]["captured_at"]
+    assert listed.extra == {name: rows[0][name] for name in ("light", "hour")}
+
+
+def test_conditions_change_and_places_do_not(tmp_path: Path) -> None:
+    day = rows_of(tmp_path / "day", "--photos", "6")
+    night = rows_of(tmp_path / "night", "--photos", "6", "--condition", "night")
+    for name in ("lat", "lon", "file"):
+        assert [row[name] for row in day] == [row[name] for row in night]
+    assert {row["light"] for row in day} <= {"day", "dusk"}
+    assert {row["light"] for row in night} == {"night"}
+    levels = [
+        np.mean([np.asarray(Image.open(tmp_path / when / row["file"])).mean() for row in day])
+        for when in ("day", "night")
+    ]
+    assert levels[1] < 0.75 * levels[0]
+
+
+def test_frames_of_a_drive_are_a_step_apart(tmp_path: Path) -> None:
+    flags = ("--sequences", "3", "--frames", "4", "--step-m", "5")
+    rows = rows_of(tmp_path, *flags)
+    assert len(rows) == 12
+    x_m, y_m = (values.reshape(3, 4) for values in metres_of_rows(rows))
+    steps = np.hypot(np.diff(x_m), np.diff(y_m))
+    assert steps == pytest.approx(np.full((3, 3), 5.0), abs=0.05)
+    for drive in range(3):
+        frames = rows[4 * drive : 4 * drive + 4]
+        for name in ("sequence", "captured_at", "camera", "weather", "eye_m"):
+            assert len({row[name] for row in frames}) == 1, name
+    assert len({row["sequence"] for row in rows} - {""}) == 3
 
 
 @pytest.mark.parametrize(
@@ -158,6 +235,7 @@ def test_photos_from_held_out_blocks_only(tmp_path: Path) -> None:
         (["world", "--out", "x", "--photos", "0"], "--photos is 0"),
         (["city", "--out", "x", "--side-km", "0.5"], "--side-km is 0.5: it must be from 1.5 to 40"),
         (["city", "--out", "x", "--seed", "-1"], "--seed is -1: it must be 0 or more"),
+        (["city", "--out", "x", "--step-m", "0"], "--step-m is 0"),
     ],
 )
 def test_refusals_name_the_value(

@@ -6,6 +6,7 @@ footprint in a batch), so a batch is the same whoever makes it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,6 @@ from torch import Tensor
 from gair.config import GairConfig
 from gair.errors import DatasetError, PhotoError
 from gair.geo import Footprint, haversine_m
-from gair.photos.photo import open_photo
 from gair.preprocess import remote_sensing_pixels, street_view_pixels
 from training.dataset.batches.augment import (
     augment_frame,
@@ -27,6 +27,7 @@ from training.dataset.batches.augment import (
     turn_points,
 )
 from training.dataset.batches.batch import Batch, LoaderOptions
+from training.dataset.batches.source import PhotoSource, StoredPhotos, TakenPhoto
 from training.dataset.shards.reader import ShardedDataset
 
 SUBSTITUTES = 100
@@ -69,8 +70,11 @@ class BatchMaker:
         *,
         rank: int = 0,
         world: int = 1,
+        source: PhotoSource | None = None,
     ) -> None:
+        """``source`` of the photos: the files in the data set if not given."""
         self._dataset = dataset
+        self._source = source or StoredPhotos(dataset)
         self._options = options
         self._config = config
         self._rank = rank
@@ -84,8 +88,7 @@ class BatchMaker:
         """
         share = len(task.photos) // self._world
         wanted = task.photos[self._rank * share : (self._rank + 1) * share]
-        photos, pixels, skipped = self._photos(task, wanted)
-        lonlat_deg = self._dataset.lonlat_deg[photos]
+        photos, pixels, lonlat_deg, skipped = self._photos(task, wanted)
         footprints, frame_of_photo = np.unique(
             self._dataset.footprint_of_photo[photos], return_inverse=True
         )
@@ -128,38 +131,43 @@ class BatchMaker:
 
     def _photos(
         self, task: BatchTask, wanted: npt.NDArray[np.int64]
-    ) -> tuple[npt.NDArray[np.int64], Tensor, tuple[str, ...]]:
-        """Numbers and pixels of the photos, by footprint, and ids of those that were skipped."""
+    ) -> tuple[npt.NDArray[np.int64], Tensor, npt.NDArray[np.float64], tuple[str, ...]]:
+        """Numbers, pixels and places of photos, by footprint; ids of those that were skipped."""
         side = self._config.sv_image_px
-        pixels = torch.empty(len(wanted), 3, side, side)
+        pixels, lonlat_deg = torch.empty(len(wanted), 3, side, side), np.empty((len(wanted), 2))
         photos = wanted.copy()
         skipped: list[str] = []
-        for row in range(len(photos)):
-            upright = None
-            while upright is None:
+        for row, first in enumerate(self._taken(task, wanted)):
+            taken = first
+            while isinstance(taken, PhotoError):
                 photo = int(photos[row])
-                try:
-                    # Read as for a search: a JPEG decoded at a part of its size would look other.
-                    upright = np.asarray(open_photo(self._dataset.photo_jpeg(photo)).rgb)
-                except PhotoError as error:
-                    if not self._options.skip_broken:
-                        raise DatasetError(
-                            f"{self._dataset.describe_photo(photo)} cannot be decoded: {error}; "
-                            "or let broken photos be skipped"
-                        ) from error
-                    skipped.append(self._dataset.photo_id(photo))
-                    photos[row] = self._substitute(photo, task, len(skipped))
+                if not self._options.skip_broken:
+                    raise DatasetError(
+                        f"{self._dataset.describe_photo(photo)} cannot be decoded: {taken}; "
+                        "or let broken photos be skipped"
+                    ) from taken
+                skipped.append(self._dataset.photo_id(photo))
+                photos[row] = self._substitute(photo, task, len(skipped))
+                (taken,) = self._taken(task, photos[row : row + 1])
+            lonlat_deg[row] = taken.lonlat_deg
             seeds = [self._options.seed, task.epoch, int(photos[row])]
             rng, crop_rng = (
                 np.random.default_rng([stream, *seeds]) for stream in (_PHOTO_STREAM, _CROP_STREAM)
             )
-            cropped = crop_photo(upright, crop_rng, self._options.augment)
+            cropped = crop_photo(taken.rgb, crop_rng, self._options.augment)
             small = street_view_pixels([cropped], side)[0]
             pixels[row] = augment_photo(small, rng, self._options.augment)
         if skipped:  # a substitute may lie in another footprint: order by footprint again
             order = np.argsort(self._dataset.footprint_of_photo[photos], kind="stable")
             photos, pixels = photos[order], pixels[torch.from_numpy(order)]
-        return photos, pixels, tuple(skipped)
+            lonlat_deg = lonlat_deg[order]
+        return photos, pixels, lonlat_deg, tuple(skipped)
+
+    def _taken(
+        self, task: BatchTask, photos: npt.NDArray[np.int64]
+    ) -> Iterator[TakenPhoto | PhotoError]:
+        side = self._config.sv_image_px
+        return self._source.take(photos, seed=self._options.seed, epoch=task.epoch, image_px=side)
 
     def _substitute(self, broken: int, task: BatchTask, skipped: int) -> int:
         """The next photo that is not in the batch: depends on nothing else, so not on ranks."""

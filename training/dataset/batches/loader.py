@@ -22,6 +22,7 @@ from training.dataset.batches.batch import LoaderOptions
 if TYPE_CHECKING:
     from training.dataset.batches.assemble import BatchTask, MadeBatch
     from training.dataset.batches.batch import Batch
+    from training.dataset.batches.source import PhotoSource
     from training.dataset.shards.reader import ShardedDataset
 
 WINDOW = 256
@@ -100,8 +101,17 @@ class PairLoader:
         *,
         rank: int = 0,
         world: int = 1,
+        source: PhotoSource | None = None,
     ) -> None:
         """Prepare; nothing is read and no worker started before the first batch.
+
+        Args:
+            dataset: whose photos and frames.
+            options: what is done with them.
+            model_config: sizes of the encoders' inputs.
+            rank: number of this process among those that train together.
+            world: how many they are.
+            source: of the photos; the files in the data set if not given.
 
         Raises:
             UsageError: the batch cannot be dealt to the ranks.
@@ -121,7 +131,9 @@ class PairLoader:
             )
         self._dataset = dataset
         self._options = options
-        self._maker = BatchMaker(dataset, options, model_config, rank=rank, world=world)
+        self._maker = BatchMaker(
+            dataset, options, model_config, rank=rank, world=world, source=source
+        )
         self._epoch = 0
         self._next_batch = 0
         self._stream: Iterator[MadeBatch] | None = None

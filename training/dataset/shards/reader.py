@@ -197,8 +197,22 @@ class ShardedDataset:
         """The sha256 of ``dataset.json``, which names the sha256 of everything else."""
         return self._fingerprint
 
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the photos of the split have no pictures, but are drawn in training."""
+        return self.split in self.manifest.get("drawn", {}).get("splits", ())
+
     def photo_jpeg(self, photo: int) -> bytes:
-        """The JPEG file of a photo."""
+        """The JPEG file of a photo.
+
+        Raises:
+            DatasetError: the photos of the split are drawn, or its file is damaged.
+        """
+        if self.is_drawn:
+            raise DatasetError(
+                f"{self.folder} has no pictures in its split {self.split!r}, which training draws: "
+                "make it with --drawn-ahead to read them"
+            )
         group = int(self.row_group_of_photo[photo])
         column = self._photos.get(group)
         if column is None:

@@ -9,6 +9,9 @@ A *footprint* is a square on the ground that a frame covers; it has a frame for 
     DATASET/photos/train-00000.parquet     a row a photo; a row group has photos of one footprint
     DATASET/frames/train-00000.parquet     a row, and a row group, a footprint and date
 
+Splits that ``drawn`` in ``dataset.json`` names hold no pictures: whoever knows how they are drawn
+makes them anew in each epoch, in the same footprints, and a photo's place is an example only.
+
 Digital numbers lie in the column ``dn`` as little-endian uint16, (10, height, width) in C order,
 compressed by Parquet.
 """
@@ -38,7 +41,8 @@ class PhotoRecord:
     photo_id: str
     """Unique in the data set."""
     jpeg: bytes
-    """The JPEG file, upright by its EXIF orientation if it has one."""
+    """The JPEG file, upright by its EXIF orientation if it has one; empty in a split whose photos
+    are drawn in training."""
     lonlat_deg: tuple[float, float]
     """Longitude, latitude of the camera, WGS84 degrees."""
     footprint_id: str
@@ -65,7 +69,7 @@ class PhotoRecord:
             )
         if self.heading_deg is not None and not math.isfinite(self.heading_deg):
             raise DatasetError(f"photo {self.photo_id!r} has heading {self.heading_deg}: pass None")
-        if not self.jpeg.startswith(b"\xff\xd8"):
+        if self.jpeg and not self.jpeg.startswith(b"\xff\xd8"):
             raise DatasetError(f"photo {self.photo_id!r} is not a JPEG file: convert it first")
 
 

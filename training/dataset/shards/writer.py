@@ -100,6 +100,8 @@ class ShardWriter:
     """What the caller could not use, by reason; goes into ``dataset.json``."""
     facts: dict[str, object]
     """Anything else the caller wants in ``dataset.json``, plain JSON types."""
+    drawn: dict[str, object]
+    """How the photos of ``drawn_splits`` are drawn; goes into ``dataset.json``, too."""
 
     def __init__(
         self,
@@ -108,6 +110,7 @@ class ShardWriter:
         footprint_mercator_m: float,
         synthetic: bool = False,
         overwrite: bool = False,
+        drawn_splits: Sequence[str] = (),
     ) -> None:
         """Prepare to write.
 
@@ -116,6 +119,7 @@ class ShardWriter:
             footprint_mercator_m: side of the footprints in Web-Mercator metres.
             synthetic: whether the photos are of no real place.
             overwrite: whether a data set in the folder may be replaced, once this one is complete.
+            drawn_splits: those whose photos have no pictures, because training draws them.
 
         Raises:
             UsageError: the folder holds a data set, or other files where the shards go.
@@ -123,9 +127,10 @@ class ShardWriter:
         self.folder = Path(folder)
         self.left_out = Counter()
         self.facts = {}
+        self.drawn = {"splits": list(drawn_splits)} if drawn_splits else {}
         self._overwrite = overwrite
         self._header = {"footprint_mercator_m": footprint_mercator_m, "synthetic": synthetic}
-        self._contents = _Contents()
+        self._contents = _Contents(frozenset(drawn_splits))
         self._open: dict[tuple[str, str], ParquetOut] = {}
         self._numbers: Counter[tuple[str, str]] = Counter()
         self._hidden = self.folder / f"{_HIDDEN}{os.getpid()}"
@@ -209,6 +214,7 @@ class ShardWriter:
             **self._contents.summary(),
             "left_out": dict(sorted(self.left_out.items())),
             "facts": self.facts,
+            **({"drawn": self.drawn} if self.drawn else {}),
         }
         while self._open:
             self._open.popitem()[1].close()
@@ -278,7 +284,8 @@ class _Entry:
 class _Contents:
     """What is in so far: places in one split, footprints in one place, photos unique and inside."""
 
-    def __init__(self) -> None:
+    def __init__(self, drawn_splits: frozenset[str]) -> None:
+        self._drawn_splits = drawn_splits
         self._footprints: dict[str, _Entry] = {}
         self._split_of_place: dict[str, str] = {}
         self._photo_ids: set[str] = set()
@@ -315,6 +322,8 @@ class _Contents:
                     f"photos {first.photo_id!r} and {photo.photo_id!r} are of footprints "
                     f"{first.footprint_id!r} and {photo.footprint_id!r}: add one footprint at once"
                 )
+            if not photo.jpeg and split not in self._drawn_splits:
+                raise DatasetError(f"photo {photo.photo_id!r} has no picture: leave it out")
             entry = self._entry(split, photo.place, photo.footprint_id)
             if entry.photos and self._last_with_photos != photo.footprint_id:
                 raise DatasetError(

@@ -77,6 +77,20 @@ def place_cameras(
     x_m, y_m = _places(world, rng, count)
     if kind is None:
         kind = rng.choice(4, count, p=CAMERA_SHARES).astype(np.uint8)
+    return aim_cameras(world, rng, x_m, y_m, kind, high=high)
+
+
+def aim_cameras(
+    world: World,
+    rng: np.random.Generator,
+    x_m: Reals,
+    y_m: Reals,
+    kind: Bytes,
+    *,
+    high: bool = False,
+) -> Cameras:
+    """Cameras at places that were chosen; directions and lenses as in :func:`place_cameras`."""
+    count = len(x_m)
     heading = rng.uniform(0, 360, count)
     along = street_heading_deg(world, x_m, y_m) + 180.0 * rng.integers(0, 2, count)
     along = along + rng.normal(0, 6, count)
@@ -146,14 +160,14 @@ def _places(world: World, rng: np.random.Generator, count: int) -> tuple[Reals, 
     chosen: list[Floats] = []
     for _ in range(_ROUNDS):
         points = rng.uniform(low, high, (8 * count + 64, 2))
-        chosen.extend(points[_stands_free(world, points[:, 0], points[:, 1])])
+        chosen.extend(points[stands_free(world, points[:, 0], points[:, 1])])
         if len(chosen) >= count:
             place = np.asarray(chosen[:count], dtype=np.float32).reshape(count, 2)
             return place[:, 0], place[:, 1]
     raise GairError(f"{count} free places on streets were not found: the city has too few")
 
 
-def _stands_free(world: World, x_m: Reals, y_m: Reals) -> Bools:
+def stands_free(world: World, x_m: Reals, y_m: Reals) -> Bools:
     """Whether points lie on carriageways under the open sky, clear of houses and crowns."""
     row, column = _pixels(world, x_m, y_m)
     free = (world.surface[row, column] == ROAD) & (world.height[row, column] == 0)
@@ -178,7 +192,7 @@ def _drives(
             x_m, y_m = x_m + step_m * np.sin(radians), y_m - step_m * np.cos(radians)
         inside = np.minimum(x_m, y_m) > SIGHT_M
         inside &= np.maximum(x_m, y_m) < world.side_m - SIGHT_M
-        whole &= inside & _stands_free(world, x_m, y_m)
+        whole &= inside & stands_free(world, x_m, y_m)
         path[:, frame] = np.stack([x_m, y_m, heading % 360], 1)
         # The street's own direction, of its two the one that goes on.
         along = street_heading_deg(world, x_m, y_m)
@@ -213,7 +227,7 @@ def _lenses(
 
 
 def _pixels(world: World, x_m: Reals, y_m: Reals) -> tuple[Ints, Ints]:
-    last = world.surface.shape[0] - 1
+    last = world.floor.shape[0] - 1
     row = np.clip((np.asarray(y_m) / PIXEL_M).astype(np.int64), 0, last)
     column = np.clip((np.asarray(x_m) / PIXEL_M).astype(np.int64), 0, last)
     return row, column

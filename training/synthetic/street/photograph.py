@@ -54,7 +54,27 @@ def photograph(
     Returns:
         (P, height_px, width_px, 3) RGB.
     """
-    words = (rng.integers(0, 2**63, len(cameras)) & 0x7FFFFFFF).astype(np.uint32)
+    words = photo_words(rng, len(cameras))
+    size_px = (width_px, height_px)
+    return photograph_again(world, cameras, conditions, words, size_px=size_px, samples=samples)
+
+
+def photo_words(rng: np.random.Generator, count: int) -> Words:
+    """Hashes of photos, one draw for each."""
+    return (rng.integers(0, 2**63, count) & 0x7FFFFFFF).astype(np.uint32)
+
+
+def photograph_again(
+    world: World,
+    cameras: Cameras,
+    conditions: Conditions,
+    words: Words,
+    *,
+    size_px: tuple[int, int] = (WIDTH_PX, HEIGHT_PX),
+    samples: int = SAMPLES,
+) -> Bytes:
+    """Photos whose hashes are given, see :func:`photograph`: each looks the same in any company."""
+    width_px, height_px = size_px
     out = np.empty((len(cameras), height_px, width_px, 3), np.uint8)
     heading = np.radians(cameras.heading_deg.astype(np.float64))
     focal = 0.5 / np.tan(np.radians(cameras.field_deg.astype(np.float64)) / 2)
