@@ -30,6 +30,7 @@ def hand_world(
     relief_m: Reals | None = None,
     trees: Trees | None = None,
     axis: Bytes | None = None,
+    seed: int = 0,
 ) -> World:
     """A world without houses: what is not given is flat, black, and ground.
 
@@ -42,6 +43,7 @@ def hand_world(
         relief_m: (h, w) at steps of RELIEF_STEP_M.
         trees: found through a grid of their own.
         axis: (H, W).
+        seed: of textures.
     """
     shape = surface.shape
     surface = surface.astype(np.uint8)
@@ -52,7 +54,7 @@ def hand_world(
     trees = no_trees() if trees is None else trees
     empty = CellGrid(cells, np.zeros(cells * cells + 1, np.int32), np.zeros(0, np.int32))
     return World(
-        seed=0,
+        seed=seed,
         surface=surface,
         height=_plane(height, shape),
         top=_plane(top, (*shape, 3)),

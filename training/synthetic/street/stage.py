@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gair.arrays import Bytes, Floats32
-from training.synthetic.noise import Reals, Words
-from training.synthetic.street.grain import GRAIN
+from training.synthetic.noise import Reals, Words, hashed
+from training.synthetic.street.grain import GRAIN, SIZE
 from training.synthetic.world import World
 
 Counts = npt.NDArray[np.int32]
@@ -75,6 +75,12 @@ def stage_of(world: World) -> Stage:
     return stage
 
 
+def _grain(seed: int) -> Floats32:
+    """The table of noise, shifted: a texture at a coordinate tells nothing of another city's."""
+    word = int(hashed(seed, 909))
+    return np.ascontiguousarray(np.roll(GRAIN, (word % SIZE, word // SIZE % SIZE), (0, 1)))
+
+
 def _pack(world: World) -> Stage:
     h, t = world.houses, world.trees
     houses = np.zeros((len(h), 16), np.float32)
@@ -105,6 +111,6 @@ def _pack(world: World) -> Stage:
         cells=int(world.house_cells.side),
         roofs_m=float(np.max(h.base_m + h.eaves_m + h.rise_m, initial=-1e3)),
         hills_m=float(world.relief_m.max()),
-        grain=GRAIN,
+        grain=_grain(world.seed),
         turns=_TURNS,
     )
