@@ -37,7 +37,7 @@ from training.synthetic.labels import (
     neighbourhood_kind,
     street_axis_deg,
 )
-from training.synthetic.sentinel import Scene, observe
+from training.synthetic.sentinel import draw_scenes, observe
 from training.synthetic.street.camera import Cameras
 from training.synthetic.street.photograph import photograph
 from training.synthetic.world import World
@@ -126,7 +126,7 @@ def street_tasks(size: Size) -> StreetTasks:
 
 
 def segmentation_task(size: Size) -> SceneData:
-    """Frames that tile the cities: two dates of those for training, one of those for the test."""
+    """Frames that tile the cities: two seasons of those for training, one of those for the test."""
     return SceneData(
         tuple(COVERS),
         CityScenes(*_frames(size.train_cities, size.side_m, dates=2)),
@@ -276,8 +276,8 @@ def _frames(seeds: tuple[int, ...], side_m: float, dates: int) -> tuple[Floats32
         cover = cover_at_10m(world).astype(np.int64)
         starts = range(0, len(cover) - FRAME_PX + 1, FRAME_PX)
         windows = [(slice(r, r + FRAME_PX), slice(c, c + FRAME_PX)) for r in starts for c in starts]
-        for _ in range(dates):
-            dn = observe(world, Scene.draw(rng), rng).astype(np.float32)
+        for scene in draw_scenes(rng, dates):
+            dn = observe(world, scene, rng).astype(np.float32)
             frames += [dn[:, rows, columns] for rows, columns in windows]
             masks += [cover[rows, columns] for rows, columns in windows]
     return np.stack(frames), np.stack(masks)
