@@ -33,7 +33,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 demo: demo-city/$(DEMO_CITY)/photos.csv
 	$(BIN)/python -m app.demo --city demo-city/$(DEMO_CITY) --port $(DEMO_PORT)
 
-demo-city/%/photos.csv: $(wildcard training/synthetic/*.py) | $(VENV)/installed
+demo-city/%/photos.csv: $(wildcard training/synthetic/*.py training/synthetic/*/*.py) | $(VENV)/installed
 	rm -rf $(@D)
 	$(BIN)/python -m training.synthetic city --out $(@D) --photos 24 --calibration-photos 600 --dates 1 $($*)
 

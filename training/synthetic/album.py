@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from gair.arrays import Bools, Floats, Ints
 from training.synthetic.city import City
-from training.synthetic.conditions import CAMERAS, LIGHTS, SEASONS, WEATHERS, Conditions, Mix
+from training.synthetic.conditions import CAMERAS, LIGHTS, SEASONS, WEATHERS, Conditions
+from training.synthetic.options import Mix
 from training.synthetic.street.camera import Cameras, place_cameras, place_sequences
 from training.synthetic.street.photograph import photograph
 from training.synthetic.world import World

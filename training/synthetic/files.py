@@ -23,8 +23,8 @@ from training.synthetic.album import (
     take_photos,
 )
 from training.synthetic.city import LICENCE, City
-from training.synthetic.conditions import Mix
 from training.synthetic.noise import Reals
+from training.synthetic.options import Mix
 from training.synthetic.world import World
 
 IMAGERY, PHOTOS, MANIFEST = "imagery", "photos", "photos.csv"
