@@ -19,10 +19,37 @@ def compiled(loop: Loop) -> Loop:
     Raises:
         GairError: numba is not installed.
     """
+    return _compile(loop, counted=True)
+
+
+def lean(loop: Loop) -> Loop:
+    """The same for inner loops that make no arrays of their own, only read and write given ones.
+
+    Those need not count who holds an array, which costs more than what they compute.
+
+    Raises:
+        GairError: numba is not installed.
+    """
+    return _compile(loop, counted=False)
+
+
+def inlined(loop: Loop) -> Loop:
+    """The same for what inner loops ask at every step: its code is put where it is called.
+
+    Raises:
+        GairError: numba is not installed.
+    """
+    return _compile(loop, counted=False, inline=True)
+
+
+def _compile(loop: Loop, *, counted: bool, inline: bool = False) -> Loop:
     try:
         import numba
     except ImportError as error:
         raise GairError(
             "synthetic cities need numba: pip install 'gair-geolocator[synthetic]'"
         ) from error
-    return cast(Loop, numba.njit(cache=True, nogil=True, error_model="numpy")(loop))
+    compile_loop = numba.njit(
+        cache=True, nogil=True, error_model="numpy", _nrt=counted, forceinline=inline
+    )
+    return cast(Loop, compile_loop(loop))

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from gair.arrays import Floats32
-from training.synthetic.compiled import compiled
+from gair.arrays import Floats, Floats32
+from training.synthetic.compiled import inlined, lean
 from training.synthetic.street.eye import LAMP_RGB, Eye
 from training.synthetic.street.facade import Hit, paint_roof, paint_wall, roof_m
 from training.synthetic.street.floor import floor_rgb
@@ -26,8 +26,11 @@ FAR_M = 600.0
 """Nothing further away is drawn."""
 NEAR_M = 0.7
 """Where rays begin."""
-_HITS = 64
+HITS = 64
+"""No ray remembers more houses than this that it has not come to yet."""
 _UNKNOWN = 2
+_FINE_M = 0.15
+"""Where a sample covers less ground than this, it is shared."""
 
 
 def depth_steps() -> Floats32:
@@ -54,13 +57,20 @@ class Ray(NamedTuple):
     """(L, 2) where street lamps stand."""
     seen: npt.NDArray[np.int32]
     """(N,) the last ray that met a house."""
+    patch: Floats
+    """(PATCH,) the floor that was last read."""
+    mirrors: bool
+    """Whether two by two samples make a pixel, of which near ground needs but two."""
+    waiting: npt.NDArray[np.int32]
+    """(2, HITS) room for houses that a ray meets, and their walls."""
+    between: Floats32
+    """(2, HITS) room for the depths at which it enters and leaves them."""
 
 
-@compiled
+@inlined
 def cast(
     stage: Stage,
     light: Light,
-    photo: int,
     eye: Eye,
     ray: Ray,
     stamp: int,
@@ -73,8 +83,7 @@ def cast(
 
     Args:
         stage: the world.
-        light: of all photos.
-        photo: which.
+        light: of the photo.
         eye: the camera.
         ray: of the photo; the lit steps are kept from one column to the next.
         stamp: a number of this ray's own.
@@ -83,8 +92,8 @@ def cast(
         rgb: (rows, 3) to paint.
         depth: (rows,) to paint.
     """
-    ids, enters = np.empty(_HITS, np.int32), np.empty(_HITS, np.float32)
-    leaves, walls = np.empty(_HITS, np.float32), np.empty(_HITS, np.int32)
+    ids, walls = ray.waiting[0], ray.waiting[1]
+    enters, leaves = ray.between[0], ray.between[1]
     waiting = 0
     top, step = eye.rows, 0
     before = relief_at(stage, eye.x + dx * NEAR_M, eye.y + dy * NEAR_M)
@@ -93,16 +102,22 @@ def cast(
     each_x, each_y = CELL_M / max(abs(dx), 1e-9), CELL_M / max(abs(dy), 1e-9)
     next_x = abs((column + (1 if dx > 0 else 0)) * CELL_M - eye.x) / max(abs(dx), 1e-9)
     next_y = abs((row + (1 if dy > 0 else 0)) * CELL_M - eye.y) / max(abs(dy), 1e-9)
+    into = 0.0
     while top > 0:
+        slope = _slope(eye, top)
         out = min(next_x, next_y, FAR_M)
-        if 0 <= column < stage.cells and 0 <= row < stage.cells:
-            cell = row * stage.cells + column
-            for item in range(stage.house_start[cell], stage.house_start[cell + 1]):
-                house = stage.house_items[item]
-                if ray.seen[house] == stamp or waiting == _HITS:
+        if 0 <= column < stage.casters.cells and 0 <= row < stage.casters.cells:
+            cell = row * stage.casters.cells + column
+            for item in range(stage.casters.house_start[cell], stage.casters.house_start[cell + 1]):
+                house = stage.casters.house_items[item]
+                h = stage.casters.houses[house]
+                # Too low to be seen over what is painted, as it begins in this cell or beyond.
+                if float(h[BASE] + h[EAVES] + h[RISE]) - eye.z < slope * into and slope > 0:
+                    continue
+                if ray.seen[house] == stamp or waiting == HITS:
                     continue
                 ray.seen[house] = stamp
-                enter, leave, wall = crossing(stage, house, eye.x, eye.y, dx, dy)
+                enter, leave, wall = crossing(stage.casters, house, eye.x, eye.y, dx, dy)
                 if leave > enter and enter > NEAR_M:
                     at = waiting
                     while at > 0 and enters[at - 1] > enter:
@@ -111,70 +126,71 @@ def cast(
                         at -= 1
                     ids[at], enters[at], leaves[at], walls[at] = house, enter, leave, wall
                     waiting += 1
+        # Nothing beyond is high enough to be seen over what is painted.
+        over = out >= FAR_M or _hidden(eye, max(stage.casters.roofs_m, stage.hills_m), out, top)
         done = 0
-        while done < waiting and enters[done] <= out and top > 0:
-            hit = Hit(
-                int(ids[done]), int(walls[done]), float(enters[done]), float(leaves[done]), dx, dy
-            )
+        while top > 0:
+            meets = done < waiting and enters[done] <= out
+            if not meets and not over:
+                break
+            until = float(enters[done]) if meets else FAR_M
             top, step, before = _ground(
-                stage, light, photo, eye, ray, step, before, hit.enter, top, dx, dy, rgb, depth
+                stage, light, eye, ray, step, before, until, top, stamp, dx, dy, rgb, depth
             )
-            top = _house(stage, light, photo, eye, ray, step, hit, top, rgb, depth)
+            if not meets:
+                return top
+            hit = Hit(int(ids[done]), int(walls[done]), until, float(leaves[done]), dx, dy)
+            top = _house(stage, light, eye, hit, top, rgb, depth)
             done += 1
         for at in range(done, waiting):
             ids[at - done], enters[at - done] = ids[at], enters[at]
             leaves[at - done], walls[at - done] = leaves[at], walls[at]
         waiting -= done
-        # Nothing beyond is high enough to be seen over what is painted.
-        if out >= FAR_M or _hidden(eye, max(stage.roofs_m, stage.hills_m), out, top):
-            break
+        into = out
         if next_x < next_y:
             next_x, column = next_x + each_x, column + way_x
         else:
             next_y, row = next_y + each_y, row + way_y
-    top, step, before = _ground(
-        stage, light, photo, eye, ray, step, before, FAR_M, top, dx, dy, rgb, depth
-    )
     return top
 
 
-@compiled
+@inlined
 def _slope(eye: Eye, top: int) -> float:
     """Of the line of sight through the lowest row that is not painted yet."""
     return (eye.horizon - top + 0.5) / eye.focal
 
 
-@compiled
+@inlined
 def _hidden(eye: Eye, highest: float, t: float, top: int) -> bool:
     """Whether nothing at a depth or beyond it reaches above what is painted."""
     over = highest - eye.z
     return over / (t if over > 0 else FAR_M) < _slope(eye, top)
 
 
-@compiled
+@inlined
 def _ground(
     stage: Stage,
     light: Light,
-    photo: int,
     eye: Eye,
     ray: Ray,
     step: int,
     before: float,
     until: float,
     top: int,
+    stamp: int,
     dx: float,
     dy: float,
     rgb: Floats32,
     depth: Floats32,
 ) -> tuple[int, int, float]:
     """Paint the ground up to a depth; returns the top row, the step reached, its height."""
-    amb, sun = light.ambient_rgb[photo], light.direct_rgb[photo]
-    haze = light.haze_rgb[photo]
-    toward = light.sun[photo]
+    amb, sun = light.ambient_rgb, light.direct_rgb
+    haze = light.haze_rgb
+    toward = light.sun
     flat = max(np.sqrt(toward[0] * toward[0] + toward[1] * toward[1]), 1e-6)
     sx, sy, climb = toward[0] / flat, toward[1] / flat, max(toward[2] / flat, 0.03)
     sunny = sun[0] > 0.02
-    dark = light.night[photo] > 0
+    dark = light.night > 0
     last = len(ray.steps) - 1
     while step < last and ray.steps[step] < until and top > 0:
         if _hidden(eye, stage.hills_m, float(ray.steps[step]), top):
@@ -192,21 +208,25 @@ def _ground(
         first = max(int(np.ceil(lowest - 0.5)), 0)
         if first < top:
             if sunny and (ray.lit[step] == _UNKNOWN or ray.lit[step + 1] == _UNKNOWN):
-                _light_up(stage, light, photo, eye, ray, step, before, after, dx, dy, sx, sy, climb)
+                _light_up(stage, light, eye, ray, step, before, after, dx, dy, sx, sy, climb)
             clear0, clear1 = ray.clear[step], ray.clear[step + 1]
             lamp0, lamp1 = 0.0, 0.0
             if dark:
-                lamp0 = _lamp(ray, eye.x + dx * t0, eye.y + dy * t0) * light.night[photo]
-                lamp1 = _lamp(ray, eye.x + dx * t1, eye.y + dy * t1) * light.night[photo]
+                lamp0 = _lamp(ray, eye.x + dx * t0, eye.y + dy * t0) * light.night
+                lamp1 = _lamp(ray, eye.x + dx * t1, eye.y + dy * t1) * light.night
+            drop = 1 / (eye.focal * max(eye.z - before, 0.5))
             for row in range(top - 1, first - 1, -1):
-                m = (eye.horizon - row - 0.5) / eye.focal
+                # One of a pixel's two rows: the upper in one of its columns, the lower in the next.
+                pair = ray.mirrors and drop * t0 * t0 < _FINE_M
+                if pair and row % 2 == 0 and row + 1 < top:
+                    rgb[row, 0], rgb[row, 1] = rgb[row + 1, 0], rgb[row + 1, 1]
+                    rgb[row, 2], depth[row] = rgb[row + 1, 2], depth[row + 1]
+                    continue
+                m = (eye.horizon - row - (-0.5 if pair and stamp % 2 == 0 else 0.5)) / eye.focal
                 t = (eye.z - before + grade * t0) / (grade - m)
                 t = min(max(t, t0), t1)
-                drop = max(eye.z - before, 0.5)
                 x, y = eye.x + dx * t, eye.y + dy * t
-                red, green, blue = floor_rgb(
-                    stage, light, photo, x, y, t, t * t / (eye.focal * drop)
-                )
+                red, green, blue = floor_rgb(stage, light, ray.patch, x, y, t, t * t * drop)
                 part = (t - t0) / (t1 - t0)
                 shine = 0.0
                 if sunny:
@@ -228,11 +248,10 @@ def _ground(
     return top, step, before
 
 
-@compiled
+@lean
 def _light_up(
     stage: Stage,
     light: Light,
-    photo: int,
     eye: Eye,
     ray: Ray,
     step: int,
@@ -245,20 +264,20 @@ def _light_up(
     climb: float,
 ) -> None:
     """Find out where between two steps the sun shines on the ground."""
-    leaf = float(light.leaf[photo])
+    leaf = float(light.leaf)
     t0, t1 = float(ray.steps[step]), float(ray.steps[step + 1])
     if ray.lit[step] == _UNKNOWN:
-        dim = shaded(stage, eye.x + dx * t0, eye.y + dy * t0, before, sx, sy, climb, leaf)
+        dim = shaded(stage.casters, eye.x + dx * t0, eye.y + dy * t0, before, sx, sy, climb, leaf)
         ray.lit[step] = 0 if dim else 1
     if ray.lit[step + 1] == _UNKNOWN:
-        dim = shaded(stage, eye.x + dx * t1, eye.y + dy * t1, after, sx, sy, climb, leaf)
+        dim = shaded(stage.casters, eye.x + dx * t1, eye.y + dy * t1, after, sx, sy, climb, leaf)
         ray.lit[step + 1] = 0 if dim else 1
     ray.edge[step] = t1
     if ray.lit[step] != ray.lit[step + 1]:
         low, high = t0, t1
         for _ in range(4):
             t = 0.5 * (low + high)
-            dim = shaded(stage, eye.x + dx * t, eye.y + dy * t, before, sx, sy, climb, leaf)
+            dim = shaded(stage.casters, eye.x + dx * t, eye.y + dy * t, before, sx, sy, climb, leaf)
             if (not dim) == (ray.lit[step] == 1):
                 low = t
             else:
@@ -266,7 +285,7 @@ def _light_up(
         ray.edge[step] = 0.5 * (low + high)
 
 
-@compiled
+@inlined
 def _lamp(ray: Ray, x: float, y: float) -> float:
     """How brightly street lamps light a point of the ground."""
     total = 0.12
@@ -276,21 +295,18 @@ def _lamp(ray: Ray, x: float, y: float) -> float:
     return min(total, 1.3)
 
 
-@compiled
+@inlined
 def _house(
     stage: Stage,
     light: Light,
-    photo: int,
     eye: Eye,
-    ray: Ray,
-    step: int,
     hit: Hit,
     top: int,
     rgb: Floats32,
     depth: Floats32,
 ) -> int:
     """Paint what a column shows of a house above what is painted; returns the new top row."""
-    h = stage.houses[hit.house]
+    h = stage.casters.houses[hit.house]
     t = hit.enter
     # The ridge may show behind the eaves, at the far end at the highest.
     crest = h[BASE] + h[EAVES] + h[RISE] - eye.z
@@ -301,20 +317,20 @@ def _house(
     u, v = ox * h[COS] + oy * h[SIN], oy * h[COS] - ox * h[SIN]
     foot = float(h[BASE])
     over = foot + roof_m(stage, hit.house, u, v) - eye.z
-    clear = np.exp(-t / light.clear_m[photo])
+    clear = np.exp(-t / light.clear_m)
     first = max(int(np.ceil(eye.horizon - eye.focal * over / t - 0.5)), 0)
     if first < top:
         lit_above = -1e9
-        toward = light.sun[photo]
+        toward = light.sun
         side = -1.0 if hit.wall % 2 == 0 else 1.0
         nx = side * h[COS] if hit.wall < 2 else -side * h[SIN]
         ny = side * h[SIN] if hit.wall < 2 else side * h[COS]
-        if light.direct_rgb[photo, 0] > 0.02 and nx * toward[0] + ny * toward[1] > 0 and t < 200:
+        if light.direct_rgb[0] > 0.02 and nx * toward[0] + ny * toward[1] > 0 and t < 200:
             flat = max(np.sqrt(toward[0] * toward[0] + toward[1] * toward[1]), 1e-6)
             sx, sy, climb = toward[0] / flat, toward[1] / flat, max(toward[2] / flat, 0.03)
-            lit_above = shade_height(stage, hit.house, x, y, foot, sx, sy, climb)
-        paint_wall(stage, light, photo, eye, hit, first, top, lit_above, clear, rgb, depth)
+            lit_above = shade_height(stage.casters, hit.house, x, y, foot, sx, sy, climb)
+        paint_wall(stage, light, eye, hit, first, top, lit_above, clear, rgb, depth)
         top = first
     if top > 0 and (h[RISE] > 0 or over < 0):
-        top = min(top, paint_roof(stage, light, photo, eye, hit, top, clear, rgb, depth))
+        top = min(top, paint_roof(stage, light, eye, hit, top, clear, rgb, depth))
     return top

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gair.arrays import Floats32
-from training.synthetic.compiled import compiled
+from training.synthetic.compiled import inlined
 from training.synthetic.street.eye import LAMP_RGB, Eye
 from training.synthetic.street.grain import chance, speck
 from training.synthetic.street.light import Light
@@ -46,10 +46,10 @@ class Hit(NamedTuple):
     """Of the ray, for each metre of depth."""
 
 
-@compiled
+@inlined
 def roof_m(stage: Stage, house: int, u: float, v: float) -> float:
     """Height of a house's roof above its base, at a place in its own directions."""
-    h = stage.houses[house]
+    h = stage.casters.houses[house]
     part = 0.0
     if h[ROOF] != FLAT:
         part = 1 - abs(v) / h[HALF_V]
@@ -58,11 +58,10 @@ def roof_m(stage: Stage, house: int, u: float, v: float) -> float:
     return float(h[EAVES] + h[RISE] * max(part, 0.0))
 
 
-@compiled
+@inlined
 def paint_wall(
     stage: Stage,
     light: Light,
-    photo: int,
     eye: Eye,
     hit: Hit,
     first: int,
@@ -76,8 +75,7 @@ def paint_wall(
 
     Args:
         stage: the world.
-        light: of all photos.
-        photo: which.
+        light: of the photo.
         eye: the camera.
         hit: where the ray meets the house.
         first: row, from the top.
@@ -87,7 +85,7 @@ def paint_wall(
         rgb: (rows, 3) of the column.
         depth: (rows,) of the column.
     """
-    h, colours, word = stage.houses[hit.house], stage.house_rgb[hit.house], 0
+    h, colours, word = stage.casters.houses[hit.house], stage.house_rgb[hit.house], 0
     word = int(stage.house_words[hit.house]) + 7919 * hit.wall
     cos, sin = float(h[COS]), float(h[SIN])
     t = hit.enter
@@ -134,13 +132,13 @@ def paint_wall(
         head -= 0.35 * (aside / half) ** 2 * half * bay / storey
     share = min(2 * half, 1.0) * (head - sill)
 
-    direct = max(nx * light.sun[photo, 0] + ny * light.sun[photo, 1], 0.0)
-    ground_lamp = float(light.night[photo])
+    direct = max(nx * light.sun[0] + ny * light.sun[1], 0.0)
+    ground_lamp = float(light.night)
     shade = 0.97 + 0.03 * nx
-    amb = light.ambient_rgb[photo]
-    sun = light.direct_rgb[photo]
-    sky = light.horizon_rgb[photo]
-    haze = light.haze_rgb[photo]
+    amb = light.ambient_rgb
+    sun = light.direct_rgb
+    sky = light.horizon_rgb
+    haze = light.haze_rgb
     wall_r, wall_g, wall_b = (
         colours[WALL_RGB] / 255.0,
         colours[WALL_RGB + 1] / 255.0,
@@ -151,12 +149,12 @@ def paint_wall(
         colours[TRIM_RGB + 1] / 255.0,
         colours[TRIM_RGB + 2] / 255.0,
     )
-    wet = 1 - 0.12 * float(light.wet[photo])
+    wet = 1 - 0.12 * float(light.wet)
     wall_r, wall_g, wall_b = wall_r * wet, wall_g * wet, wall_b * wet
     door_bay = int(chance(word, 3) * bays)
     cornice = eaves - (0.35 if h[RISE] > 0 else 0.55)
     lined = chance(word, 5) < 0.5
-    night = float(light.night[photo])
+    night = float(light.night)
     base = float(h[BASE])
     pitched_side = h[RISE] > 0 and hit.wall >= 2
 
@@ -228,11 +226,10 @@ def paint_wall(
         depth[row] = t
 
 
-@compiled
+@inlined
 def paint_roof(
     stage: Stage,
     light: Light,
-    photo: int,
     eye: Eye,
     hit: Hit,
     last: int,
@@ -241,7 +238,7 @@ def paint_roof(
     depth: Floats32,
 ) -> int:
     """Paint the rows above ``last`` (without it) that show the roof; returns the highest one."""
-    h, colours = stage.houses[hit.house], stage.house_rgb[hit.house]
+    h, colours = stage.casters.houses[hit.house], stage.house_rgb[hit.house]
     cos, sin = float(h[COS]), float(h[SIN])
     half_u, half_v, rise = float(h[HALF_U]), float(h[HALF_V]), float(h[RISE])
     ox, oy = eye.x - float(h[X]), eye.y - float(h[Y])
@@ -250,9 +247,9 @@ def paint_roof(
     over = float(h[BASE]) + float(h[EAVES]) - eye.z
     planes = 1 if h[ROOF] == FLAT else (4 if h[ROOF] == HIPPED else 2)
     slope = rise / half_v
-    amb, sun = light.ambient_rgb[photo], light.direct_rgb[photo]
-    haze = light.haze_rgb[photo]
-    snow = min(1.3 * float(light.snow[photo]), 1.0)
+    amb, sun = light.ambient_rgb, light.direct_rgb
+    haze = light.haze_rgb
+    snow = min(1.3 * float(light.snow), 1.0)
     first = last
     for row in range(last - 1, -1, -1):
         m = (eye.horizon - row - 0.5) / eye.focal
@@ -288,7 +285,7 @@ def paint_roof(
             toward = 1.0 if seen == 2 else -1.0
             nx, ny, nz = cos * toward * slope, sin * toward * slope, 1.0
         size = np.sqrt(nx * nx + ny * ny + nz * nz)
-        facing = nx * light.sun[photo, 0] + ny * light.sun[photo, 1] + nz * light.sun[photo, 2]
+        facing = nx * light.sun[0] + ny * light.sun[1] + nz * light.sun[2]
         sunny = max(facing / size, 0.0)
         u, v = u0 + du * enter, v0 + dv * enter
         fine = min(max(1.5 - enter / (eye.focal * 0.12), 0.0), 1.0)

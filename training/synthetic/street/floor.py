@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
-from training.synthetic.compiled import compiled
+from gair.arrays import Bytes, Floats, Floats32
+from training.synthetic.compiled import inlined, lean
 from training.synthetic.street.grain import smooth, speck
 from training.synthetic.street.light import Light
 from training.synthetic.street.stage import Stage
@@ -13,6 +15,7 @@ from training.synthetic.world import (
     GROUND,
     LAWN,
     PARKING,
+    PIXEL_M,
     PLAZA,
     RAIL,
     ROAD,
@@ -20,83 +23,53 @@ from training.synthetic.world import (
     WATER,
 )
 
+PATCH = 22
+"""Numbers of a patch of floor: the square between the centres of four pixels."""
+MIXED = -1
 _NEAR_M = 0.5
 """Finer than this, a sample of the picture shows how pixels of the world blend."""
+_CELL, _KIND, _COS, _SIN, _MIDDLE, _HALF = 16, 17, 18, 19, 20, 21
 
 
-@compiled
+@inlined
 def floor_rgb(
-    stage: Stage, light: Light, photo: int, x: float, y: float, t: float, foot: float
+    stage: Stage, light: Light, patch: Floats, x: float, y: float, t: float, foot: float
 ) -> tuple[float, float, float]:
     """The colour of the floor before any light falls on it.
 
     Args:
         stage: the world.
-        light: of all photos.
-        photo: which.
+        light: of the photo.
+        patch: (PATCH,) what was last read of the floor, or its cell is negative.
         x: of the point.
         y: south.
         t: its depth in the picture, metres.
         foot: how much of the floor one sample covers along the line of sight, metres.
     """
     last = stage.floor.shape[0] - 1
-    gx, gy = x * 0.4 - 0.5, y * 0.4 - 0.5
-    c, r = int(np.floor(gx)), int(np.floor(gy))
-    c, r = min(max(c, 0), last - 1), min(max(r, 0), last - 1)
-    fx, fy = min(max(gx - c, 0.0), 1.0), min(max(gy - r, 0.0), 1.0)
-    kerb = stage.kerb
-    k00, k01 = float(kerb[r, c]), float(kerb[r, c + 1])
-    k10, k11 = float(kerb[r + 1, c]), float(kerb[r + 1, c + 1])
-    k = 0.1 * ((k00 * (1 - fx) + k01 * fx) * (1 - fy) + (k10 * (1 - fx) + k11 * fx) * fy)
-    floor, rgb = stage.floor, stage.floor_rgb
-    # The nearest of the four pixels about the point that is on its side of the kerb.
-    row, column = r + (1 if fy > 0.5 else 0), c + (1 if fx > 0.5 else 0)
-    kind = int(floor[row, column])
-    red, green, blue = float(rgb[row, column, 0]), float(rgb[row, column, 1]), 0.0
-    blue = float(rgb[row, column, 2])
-    if (kind == ROAD) != (k > 0) and abs(k) < 3:
-        ahead_x = (k01 - k00) * (1 - fy) + (k11 - k10) * fy
-        ahead_y = (k10 - k00) * (1 - fx) + (k11 - k01) * fx
-        far = np.sqrt(ahead_x * ahead_x + ahead_y * ahead_y)
-        if far > 1e-3:
-            reach = (2.0 if k > 0 else -2.0) / far
-            row = min(max(int((y + ahead_y * reach) * 0.4), 0), last)
-            column = min(max(int((x + ahead_x * reach) * 0.4), 0), last)
-            kind = int(floor[row, column])
-            red, green = float(rgb[row, column, 0]), float(rgb[row, column, 1])
-            blue = float(rgb[row, column, 2])
-    elif foot < _NEAR_M:
-        # Borders between kinds run where the larger part of the four pixels changes.
-        a, b = int(floor[r, c]), int(floor[r, c + 1])
-        d, e = int(floor[r + 1, c]), int(floor[r + 1, c + 1])
-        wa, wb = (1 - fx) * (1 - fy), fx * (1 - fy)
-        wd, we = (1 - fx) * fy, fx * fy
-        if a != b or a != d or a != e:
-            most = -1.0
-            for one in (a, b, d, e):
-                if (one == ROAD) == (k > 0) or abs(k) >= 3:
-                    share = wa * (a == one) + wb * (b == one) + wd * (d == one) + we * (e == one)
-                    if share > most:
-                        most, kind = share, one
-            wa, wb = wa * (a == kind), wb * (b == kind)
-            wd, we = wd * (d == kind), we * (e == kind)
-        total = wa + wb + wd + we
-        if total > 1e-3:
-            wa, wb, wd, we = wa / total, wb / total, wd / total, we / total
-            red = wa * rgb[r, c, 0] + wb * rgb[r, c + 1, 0]
-            red += wd * rgb[r + 1, c, 0] + we * rgb[r + 1, c + 1, 0]
-            green = wa * rgb[r, c, 1] + wb * rgb[r, c + 1, 1]
-            green += wd * rgb[r + 1, c, 1] + we * rgb[r + 1, c + 1, 1]
-            blue = wa * rgb[r, c, 2] + wb * rgb[r, c + 1, 2]
-            blue += wd * rgb[r + 1, c, 2] + we * rgb[r + 1, c + 1, 2]
-    red, green, blue = red / 255, green / 255, blue / 255
-
+    gx, gy = max(x * 0.4 - 0.5, 0.0), max(y * 0.4 - 0.5, 0.0)
+    c, r = min(int(gx), last - 1), min(int(gy), last - 1)
+    fx, fy = min(gx - c, 1.0), min(gy - r, 1.0)
+    if patch[_CELL] != r * (last + 1) + c:
+        _read(stage.floor, stage.floor_rgb, stage.kerb, stage.axis, stage.turns, r, c, patch)
+    fxy = fx * fy
+    k = patch[0] + patch[1] * fx + patch[2] * fy + patch[3] * fxy
+    kind = int(patch[_KIND])
+    row, column = r, c
+    if kind != MIXED and ((kind == ROAD) == (k > 0) or abs(k) >= 3):
+        red = patch[4] + patch[5] * fx + patch[6] * fy + patch[7] * fxy
+        green = patch[8] + patch[9] * fx + patch[10] * fy + patch[11] * fxy
+        blue = patch[12] + patch[13] * fx + patch[14] * fy + patch[15] * fxy
+    else:
+        row, column, kind, red, green, blue = _border(
+            stage.floor, stage.floor_rgb, stage.kerb, x, y, r, c, fx, fy, k, foot
+        )
     detail = min(max(1.4 - 2.0 * foot, 0.0), 1.0)
     grain = stage.grain
     tone = 1.0
     white = 0.0
     if kind == GROUND or kind == LAWN:
-        m = light.grass_map[photo]
+        m = light.grass_map
         red, green, blue = (
             float(m[0, 0] * red + m[0, 1] * green + m[0, 2] * blue),
             float(m[1, 0] * red + m[1, 1] * green + m[1, 2] * blue),
@@ -108,12 +81,11 @@ def floor_rgb(
     elif kind == WATER:
         ripple = 0.85 + 0.3 * smooth(grain, x * 1.1, y * 3.3)
         mirror = min(0.25 + t / 120, 0.65)
-        red = red * (1 - mirror) + mirror * ripple * float(light.horizon_rgb[photo, 0])
-        green = green * (1 - mirror) + mirror * ripple * float(light.horizon_rgb[photo, 1])
-        blue = blue * (1 - mirror) + mirror * ripple * float(light.horizon_rgb[photo, 2])
+        red = red * (1 - mirror) + mirror * ripple * float(light.horizon_rgb[0])
+        green = green * (1 - mirror) + mirror * ripple * float(light.horizon_rgb[1])
+        blue = blue * (1 - mirror) + mirror * ripple * float(light.horizon_rgb[2])
     elif detail > 0:
-        turn = stage.axis[row, column]
-        cos, sin = float(stage.turns[turn, 0]), float(stage.turns[turn, 1])
+        cos, sin = patch[_COS], patch[_SIN]
         along, across = x * cos + y * sin, y * cos - x * sin
         if kind == ROAD:
             tone = 1 + 0.10 * detail * (speck(grain, x * 23, y * 23) - 0.5)
@@ -121,16 +93,12 @@ def floor_rgb(
             if k < 0.35:
                 tone *= 0.90
             if k > 2.0:
-                # Either side of the middle the distance to the kerb falls by as much as one moves.
-                left = kerb_at(stage, x - 2.5 * sin, y + 2.5 * cos)
-                right = kerb_at(stage, x + 2.5 * sin, y - 2.5 * cos)
-                half = 0.5 * (left + right) + 2.5
-                aside = abs(0.5 * (left - right))
-                dash = along / 7.0
-                if half < 12.0 and aside < 0.10 and dash - np.floor(dash) < 0.45:
-                    white = 0.75 * detail
-                elif half > 6.0 and abs(k - 0.5 * half) < 0.08 and dash - np.floor(dash) < 0.3:
-                    white = 0.65 * detail
+                half, aside = patch[_HALF], abs(across - patch[_MIDDLE])
+                lane = half > 6.0 and abs(k - 0.5 * half) < 0.08
+                if (aside < 0.10 or lane) and abs(half - aside - k) < 0.8:
+                    dash = along / 7.0
+                    if dash - np.floor(dash) < (0.3 if lane else 0.45):
+                        white = 0.7 * detail
         elif kind == SIDEWALK:
             slab, joint = along / 1.1, across / 0.8
             line = slab - np.floor(slab) < 0.045 or joint - np.floor(joint) < 0.06
@@ -161,16 +129,16 @@ def floor_rgb(
     green = green * tone * (1 - white) + 0.86 * white
     blue = blue * tone * (1 - white) + 0.84 * white
 
-    wet = float(light.wet[photo])
+    wet = float(light.wet)
     if wet > 0 and kind != WATER:
         hard = kind != GROUND and kind != LAWN
         keep = 1 - (0.38 if hard else 0.2) * wet
         mirror = wet * (min(0.06 + t / 90, 0.40) if hard else 0.0)
         mirror *= 0.6 + 0.8 * smooth(grain, x * 0.9, y * 0.9)
-        red = red * keep * (1 - mirror) + mirror * float(light.horizon_rgb[photo, 0])
-        green = green * keep * (1 - mirror) + mirror * float(light.horizon_rgb[photo, 1])
-        blue = blue * keep * (1 - mirror) + mirror * float(light.horizon_rgb[photo, 2])
-    snow = float(light.snow[photo])
+        red = red * keep * (1 - mirror) + mirror * float(light.horizon_rgb[0])
+        green = green * keep * (1 - mirror) + mirror * float(light.horizon_rgb[1])
+        blue = blue * keep * (1 - mirror) + mirror * float(light.horizon_rgb[2])
+    snow = float(light.snow)
     if snow > 0 and kind != WATER:
         swept = 0.45 if kind == ROAD else 1.0
         lies = (snow * swept - smooth(grain, x * 1.3, y * 1.3)) * 4 + 0.5
@@ -178,3 +146,102 @@ def floor_rgb(
         red, green = red + (0.88 - red) * lies, green + (0.90 - green) * lies
         blue = blue + (0.94 - blue) * lies
     return red, green, blue
+
+
+@lean
+def _read(
+    floor: Bytes,
+    rgb: Bytes,
+    kerb: npt.NDArray[np.int8],
+    axis: Bytes,
+    turns: Floats32,
+    r: int,
+    c: int,
+    patch: Floats,
+) -> None:
+    """Read the patch whose north-west pixel is given.
+
+    Four numbers each of the distance to the kerb, red, green and blue make a bilinear form; then
+    come the kind, the direction of the street and where its middle is.
+    """
+    for k in range(4):
+        if k == 0:
+            a, b = 0.1 * kerb[r, c], 0.1 * kerb[r, c + 1]
+            d, e = 0.1 * kerb[r + 1, c], 0.1 * kerb[r + 1, c + 1]
+        else:
+            a, b = rgb[r, c, k - 1] / 255, rgb[r, c + 1, k - 1] / 255
+            d, e = rgb[r + 1, c, k - 1] / 255, rgb[r + 1, c + 1, k - 1] / 255
+        patch[4 * k], patch[4 * k + 1], patch[4 * k + 2] = a, b - a, d - a
+        patch[4 * k + 3] = a - b - d + e
+    kind = floor[r, c]
+    same = kind == floor[r, c + 1] and kind == floor[r + 1, c] and kind == floor[r + 1, c + 1]
+    patch[_KIND] = kind if same else MIXED
+    turn = axis[r, c]
+    cos, sin = float(turns[turn, 0]), float(turns[turn, 1])
+    patch[_COS], patch[_SIN], patch[_HALF] = cos, sin, 0.0
+    if kind == ROAD and kerb[r, c] > 12:
+        # Either side of a street's middle the distance to the kerb falls by as much as one moves.
+        x, y = (c + 1.0) * PIXEL_M, (r + 1.0) * PIXEL_M
+        left = kerb_at(kerb, x - 2.5 * sin, y + 2.5 * cos)
+        right = kerb_at(kerb, x + 2.5 * sin, y - 2.5 * cos)
+        if left < 12.6 and right < 12.6:
+            patch[_HALF] = 0.5 * (left + right) + 2.5
+            patch[_MIDDLE] = y * cos - x * sin + 0.5 * (left - right)
+    patch[_CELL] = r * floor.shape[0] + c
+
+
+@lean
+def _border(
+    floor: Bytes,
+    rgb: Bytes,
+    kerb: npt.NDArray[np.int8],
+    x: float,
+    y: float,
+    r: int,
+    c: int,
+    fx: float,
+    fy: float,
+    k: float,
+    foot: float,
+) -> tuple[int, int, int, float, float, float]:
+    """The floor where kinds meet: pixel, kind and colour, on the point's own side of the kerb."""
+    last = floor.shape[0] - 1
+    row, column = r + (1 if fy > 0.5 else 0), c + (1 if fx > 0.5 else 0)
+    kind = int(floor[row, column])
+    if (kind == ROAD) != (k > 0) and abs(k) < 3:
+        k00, k01 = float(kerb[r, c]), float(kerb[r, c + 1])
+        k10, k11 = float(kerb[r + 1, c]), float(kerb[r + 1, c + 1])
+        ahead_x = (k01 - k00) * (1 - fy) + (k11 - k10) * fy
+        ahead_y = (k10 - k00) * (1 - fx) + (k11 - k01) * fx
+        far = np.sqrt(ahead_x * ahead_x + ahead_y * ahead_y)
+        if far > 1e-3:
+            reach = (2.0 if k > 0 else -2.0) / far
+            row = min(max(int((y + ahead_y * reach) * 0.4), 0), last)
+            column = min(max(int((x + ahead_x * reach) * 0.4), 0), last)
+            kind = int(floor[row, column])
+    elif foot < _NEAR_M:
+        # Borders between kinds run where the larger part of the four pixels changes.
+        a, b = int(floor[r, c]), int(floor[r, c + 1])
+        d, e = int(floor[r + 1, c]), int(floor[r + 1, c + 1])
+        wa, wb = (1 - fx) * (1 - fy), fx * (1 - fy)
+        wd, we = (1 - fx) * fy, fx * fy
+        most = -1.0
+        for one in (a, b, d, e):
+            if (one == ROAD) == (k > 0) or abs(k) >= 3:
+                share = wa * (a == one) + wb * (b == one) + wd * (d == one) + we * (e == one)
+                if share > most:
+                    most, kind = share, one
+        wa, wb, wd, we = wa * (a == kind), wb * (b == kind), wd * (d == kind), we * (e == kind)
+        total = wa + wb + wd + we
+        if total > 1e-3:
+            total *= 255
+            wa, wb, wd, we = wa / total, wb / total, wd / total, we / total
+            red = wa * rgb[r, c, 0] + wb * rgb[r, c + 1, 0]
+            red += wd * rgb[r + 1, c, 0] + we * rgb[r + 1, c + 1, 0]
+            green = wa * rgb[r, c, 1] + wb * rgb[r, c + 1, 1]
+            green += wd * rgb[r + 1, c, 1] + we * rgb[r + 1, c + 1, 1]
+            blue = wa * rgb[r, c, 2] + wb * rgb[r, c + 1, 2]
+            blue += wd * rgb[r + 1, c, 2] + we * rgb[r + 1, c + 1, 2]
+            return row, column, kind, red, green, blue
+    red, green = rgb[row, column, 0] / 255, rgb[row, column, 1] / 255
+    return row, column, kind, red, green, rgb[row, column, 2] / 255

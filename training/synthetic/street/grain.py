@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gair.arrays import Floats32
-from training.synthetic.compiled import compiled
+from training.synthetic.compiled import inlined
 
 SIZE = 128
 """Side of the table of noise."""
@@ -30,21 +30,21 @@ def _table() -> Floats32:
 
 
 def _bells() -> Floats32:
-    """(4096,) normal deviates, each row of a picture reads on from a random one."""
-    return np.random.default_rng(20_241).standard_normal(4096).astype(np.float32)
+    """(32768,) normal deviates; each row of a picture reads on from a random one."""
+    return np.random.default_rng(20_241).standard_normal(32_768).astype(np.float32)
 
 
 GRAIN = _table()
 BELLS = _bells()
 
 
-@compiled
+@inlined
 def speck(grain: Floats32, x: float, y: float) -> float:
     """The noise at a point, in cells of the table, without interpolation."""
     return float(grain[int(np.floor(y)) & _LAST, int(np.floor(x)) & _LAST])
 
 
-@compiled
+@inlined
 def smooth(grain: Floats32, x: float, y: float) -> float:
     """The noise at a point, in cells of the table, bilinear between them."""
     left, low = np.floor(x), np.floor(y)
@@ -55,7 +55,7 @@ def smooth(grain: Floats32, x: float, y: float) -> float:
     return float(top * (1 - fy) + (grain[r1, c0] * (1 - fx) + grain[r1, c1] * fx) * fy)
 
 
-@compiled
+@inlined
 def chance(word: int, key: int) -> float:
     """A number in [0, 1) from a hash and a key."""
     mixed = (np.uint64(word) * np.uint64(0x9E3779B1)) ^ (np.uint64(key) * np.uint64(0x85EBCA6B))

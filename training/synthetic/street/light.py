@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from gair.arrays import Bytes, Floats32
+from gair.arrays import Floats32
 from training.synthetic.conditions import (
     FOG,
     OVERCAST,
@@ -23,11 +23,11 @@ from training.synthetic.conditions import (
 from training.synthetic.noise import Reals, Words, uniform
 
 
-class Light(NamedTuple):
-    """The light of each photo; arrays of length P, of colours (P, 3), of colour maps (P, 3, 3)."""
+class Light(Protocol):
+    """The light of one photo: a record of :data:`LIGHT`, which loops pass on as one pointer."""
 
     sun: Floats32
-    """(P, 3) towards it: east, south, up."""
+    """Towards it: east, south, up."""
     direct_rgb: Floats32
     """What a surface in full sun gets on top of the next."""
     ambient_rgb: Floats32
@@ -36,31 +36,47 @@ class Light(NamedTuple):
     glow_rgb: Floats32
     """Of the sky around the sun."""
     haze_rgb: Floats32
-    clear_m: Floats32
-    cloud: Floats32
-    night: Floats32
-    """How far lamps are lit, 0 to 1."""
-    wet: Floats32
-    snow: Floats32
-    weather: Bytes
-    leaf: Floats32
-    """Share of the leaves."""
-    leaf_map: Floats32
-    grass_map: Floats32
     gain_rgb: Floats32
     """Of the camera: exposure and white balance."""
-    vignette: Floats32
-    grain_sd: Floats32
-    blur: Floats32
+    leaf_map: Floats32
+    """(3, 3) of the season, as the next: multiplies a colour."""
+    grass_map: Floats32
+    clear_m: float
+    cloud: float
+    night: float
+    """How far lamps are lit, 0 to 1."""
+    wet: float
+    snow: float
+    leaf: float
+    """Share of the leaves."""
+    vignette: float
+    grain_sd: float
+    blur: float
+    weather: int
 
 
-def lights(conditions: Conditions, words: Words) -> Light:
+_COLOURS = ("sun", "direct_rgb", "ambient_rgb", "zenith_rgb", "horizon_rgb", "glow_rgb", "haze_rgb")
+_NUMBERS = ("clear_m", "cloud", "night", "wet", "snow", "leaf", "vignette", "grain_sd", "blur")
+LIGHT = np.dtype(
+    [(name, np.float32, (3,)) for name in (*_COLOURS, "gain_rgb")]
+    + [(name, np.float32, (3, 3)) for name in ("leaf_map", "grass_map")]
+    + [(name, np.float32) for name in _NUMBERS]
+    + [("weather", np.int32)],
+    align=True,
+)
+"""A :class:`Light`."""
+
+
+def lights(conditions: Conditions, words: Words) -> npt.NDArray[np.void]:
     """The light of photos.
 
     Args:
         conditions: (P).
         words: (P,) a hash of each photo, for what its conditions leave open: the exposure, the
             white balance, the camera's faults.
+
+    Returns:
+        (P,) of :data:`LIGHT`.
     """
     azimuth, elevation = (np.radians(angle) for angle in conditions.sun_deg)
     degrees = np.degrees(elevation)
@@ -102,28 +118,28 @@ def lights(conditions: Conditions, words: Words) -> Light:
     exposure = 0.85 + 0.25 * uniform(words, 1)
     exposure = exposure * (1 + 0.55 * (1 - day))
     tint = 1 + 0.03 * (np.stack([uniform(words, 2 + k) for k in range(3)], 1) - 0.5) * np.sqrt(3)
-    return Light(
-        sun=_single(sun),
-        direct_rgb=_single(direct),
-        ambient_rgb=_single(ambient),
-        zenith_rgb=_single(zenith),
-        horizon_rgb=_single(horizon),
-        glow_rgb=_single(glow),
-        haze_rgb=_single(horizon * 0.96),
-        clear_m=_single(conditions.clear_m),
-        cloud=_single(conditions.cloud),
-        night=_single(1 - _rise(degrees, -5, 1)),
-        wet=_single(wet),
-        snow=_single(conditions.snow),
-        weather=np.asarray(weather, np.uint8),
-        leaf=_single(leaf_cover(conditions.day_of_year)),
-        leaf_map=_single(leaf_map(autumn_colour(conditions.day_of_year))),
-        grass_map=_single(grass_map(grass_vigour(conditions.day_of_year))),
-        gain_rgb=_single(exposure[:, None] * tint),
-        vignette=_single(0.16 * uniform(words, 6) ** 2),
-        grain_sd=_single((0.006 + 0.010 * uniform(words, 7)) * (1 + 1.2 * (1 - day))),
-        blur=_single(0.22 * uniform(words, 8) ** 2),
-    )
+    light = np.zeros(len(conditions), LIGHT)
+    light["sun"] = sun
+    light["direct_rgb"] = direct
+    light["ambient_rgb"] = ambient
+    light["zenith_rgb"] = zenith
+    light["horizon_rgb"] = horizon
+    light["glow_rgb"] = glow
+    light["haze_rgb"] = horizon * 0.96
+    light["clear_m"] = conditions.clear_m
+    light["cloud"] = conditions.cloud
+    light["night"] = 1 - _rise(degrees, -5, 1)
+    light["wet"] = wet
+    light["snow"] = conditions.snow
+    light["weather"] = weather
+    light["leaf"] = leaf_cover(conditions.day_of_year)
+    light["leaf_map"] = leaf_map(autumn_colour(conditions.day_of_year))
+    light["grass_map"] = grass_map(grass_vigour(conditions.day_of_year))
+    light["gain_rgb"] = exposure[:, None] * tint
+    light["vignette"] = 0.16 * uniform(words, 6) ** 2
+    light["grain_sd"] = (0.006 + 0.010 * uniform(words, 7)) * (1 + 1.2 * (1 - day))
+    light["blur"] = 0.22 * uniform(words, 8) ** 2
+    return light
 
 
 def _rise(value: Reals, low: float, high: float) -> Reals:
@@ -134,7 +150,3 @@ def _mixed(start: npt.ArrayLike, end: npt.ArrayLike, share: Reals) -> Reals:
     """From one colour to another, (P, 3); the share is (P, 1)."""
     first, last = np.asarray(start, dtype=np.float64), np.asarray(end, dtype=np.float64)
     return np.asarray(first + share * (last - first))
-
-
-def _single(values: npt.ArrayLike) -> Floats32:
-    return np.ascontiguousarray(values, dtype=np.float32)

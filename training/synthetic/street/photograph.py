@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from gair.arrays import Bytes, Floats32
 from training.synthetic.compiled import compiled
 from training.synthetic.conditions import Conditions
 from training.synthetic.noise import Words
 from training.synthetic.street.camera import Cameras
-from training.synthetic.street.column import Ray, cast, depth_steps
+from training.synthetic.street.column import HITS, Ray, cast, depth_steps
 from training.synthetic.street.eye import Eye
+from training.synthetic.street.floor import PATCH
 from training.synthetic.street.grain import BELLS
 from training.synthetic.street.lens import expose, precipitation
-from training.synthetic.street.light import Light, lights
+from training.synthetic.street.light import lights
 from training.synthetic.street.sky import paint_sky
 from training.synthetic.street.stage import RADIUS, TREE_X, TREE_Y, Stage, stage_of
 from training.synthetic.street.terrain import relief_at
@@ -97,7 +99,7 @@ def photograph_again(
 @compiled
 def _take(
     stage: Stage,
-    light: Light,
+    lit_by: npt.NDArray[np.void],
     lenses: np.ndarray,
     words: Words,
     steps: Floats32,
@@ -111,10 +113,12 @@ def _take(
     picture = np.empty((height, width, 3), np.float32)
     rgb, depth = np.empty((rows, 3), np.float32), np.empty(rows, np.float32)
     total, sky = np.empty((height, 3), np.float32), np.empty((height, 3), np.float32)
-    seen = np.full(len(stage.houses), -1, np.int32)
+    seen = np.full(len(stage.casters.houses), -1, np.int32)
+    waiting, between = np.empty((2, HITS), np.int32), np.empty((2, HITS), np.float32)
+    patch = np.full(PATCH, -1.0)
     stamp = 0
     for photo in range(len(lenses)):
-        lens, word = lenses[photo], int(words[photo])
+        lens, word, light = lenses[photo], int(words[photo]), lit_by[photo]
         eye = Eye(
             lens[0],
             lens[1],
@@ -137,7 +141,7 @@ def _take(
         standing = 0
         for one in range(count):
             if one < len(trees):
-                tree = stage.trees[trees[one]]
+                tree = stage.casters.trees[trees[one]]
                 ox, oy, half = tree[TREE_X] - eye.x, tree[TREE_Y] - eye.y, 1.15 * tree[RADIUS]
             else:
                 thing = things[one - len(trees)]
@@ -150,10 +154,12 @@ def _take(
             halves[one] = half / (depths[one] - (0.0 if one < len(trees) else 2.8))
         order = np.argsort(-depths)
         left, right = middles[order] - halves[order], middles[order] + halves[order]
-        clear = np.exp(-steps / light.clear_m[photo])
+        clear = np.exp(-steps / light.clear_m)
         lit, edge = np.empty(len(steps), np.uint8), np.empty(len(steps), np.float32)
-        ray = Ray(steps, clear, lit, edge, lamps[:standing], seen)
-        sunlit = light.sun[photo, 1] * eye.forward_x - light.sun[photo, 0] * eye.forward_y
+        ray = Ray(
+            steps, clear, lit, edge, lamps[:standing], seen, patch, samples == 2, waiting, between
+        )
+        sunlit = light.sun[1] * eye.forward_x - light.sun[0] * eye.forward_y
         for column in range(width):
             total[:] = 0
             lit[:] = 2
@@ -164,32 +170,34 @@ def _take(
                 dy = eye.forward_y + eye.forward_x * aside
                 depth[:] = _BEHIND
                 stamp += 1
-                top = cast(stage, light, photo, eye, ray, stamp, dx, dy, rgb, depth)
+                top = cast(stage, light, eye, ray, stamp, dx, dy, rgb, depth)
                 need = (top + samples - 1) // samples
                 if need > painted:
-                    paint_sky(stage.grain, light, photo, eye, word, samples, need, dx, dy, sky)
+                    paint_sky(stage.grain, light, eye, word, samples, need, dx, dy, sky)
                     painted = need
-                for row in range(top):
-                    for k in range(3):
-                        rgb[row, k] = sky[row // samples, k]
+                for pixel in range(need):
+                    for row in range(pixel * samples, min(pixel * samples + samples, top)):
+                        rgb[row, 0] = sky[pixel, 0]
+                        rgb[row, 1] = sky[pixel, 1]
+                        rgb[row, 2] = sky[pixel, 2]
                 for place in range(count):
                     if left[place] < aside < right[place]:
                         one = order[place]
                         t = depths[one]
                         beside = (aside - middles[one]) * t
                         if one < len(trees):
-                            draw_tree(
-                                stage, light, photo, eye, trees[one], t, beside, sunlit, rgb, depth
-                            )
+                            draw_tree(stage, light, eye, trees[one], t, beside, sunlit, rgb, depth)
                         else:
                             thing = things[one - len(trees)]
-                            draw_thing(light, photo, eye, thing, t, beside, dx, dy, rgb, depth)
-                for row in range(rows):
-                    for k in range(3):
-                        total[row // samples, k] += rgb[row, k]
+                            draw_thing(light, eye, thing, t, beside, dx, dy, rgb, depth)
+                for pixel in range(height):
+                    for row in range(pixel * samples, (pixel + 1) * samples):
+                        total[pixel, 0] += rgb[row, 0]
+                        total[pixel, 1] += rgb[row, 1]
+                        total[pixel, 2] += rgb[row, 2]
             share = 1.0 / (samples * samples)
             for row in range(height):
                 for k in range(3):
                     picture[row, column, k] = total[row, k] * share
-        precipitation(light, photo, word, picture)
-        expose(light, photo, word, bells, picture, out[photo])
+        precipitation(light, word, picture)
+        expose(light, word, bells, picture, out[photo])

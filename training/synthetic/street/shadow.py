@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from training.synthetic.compiled import compiled
+from training.synthetic.compiled import inlined, lean
 from training.synthetic.street.stage import (
     BASE,
     COS,
@@ -16,7 +16,7 @@ from training.synthetic.street.stage import (
     TREE_BASE,
     TREE_X,
     TREE_Y,
-    Stage,
+    Casters,
     X,
     Y,
 )
@@ -27,9 +27,9 @@ REACH_M = 90.0
 NOWHERE = 1e9
 
 
-@compiled
+@inlined
 def crossing(
-    stage: Stage, house: int, x: float, y: float, dx: float, dy: float
+    casters: Casters, house: int, x: float, y: float, dx: float, dy: float
 ) -> tuple[float, float, int]:
     """Where a line enters and leaves the plan of a house, and through which wall it enters.
 
@@ -37,7 +37,7 @@ def crossing(
         Both in units of (dx, dy); the first is larger where the line misses. Walls: 0 and 1 at the
         low and high end of u, 2 and 3 of v.
     """
-    h = stage.houses[house]
+    h = casters.houses[house]
     cos, sin = float(h[COS]), float(h[SIN])
     ox, oy = x - float(h[X]), y - float(h[Y])
     u, v = ox * cos + oy * sin, oy * cos - ox * sin
@@ -59,14 +59,14 @@ def crossing(
     return enter, leave, wall
 
 
-@compiled
+@lean
 def shaded(
-    stage: Stage, x: float, y: float, z: float, sx: float, sy: float, climb: float, leaf: float
+    casters: Casters, x: float, y: float, z: float, sx: float, sy: float, climb: float, leaf: float
 ) -> bool:
     """Whether a point of the ground is in the shade of a house or a crown.
 
     Args:
-        stage: the world.
+        casters: houses and trees.
         x: of the point, as y and z.
         y: south.
         z: up.
@@ -75,7 +75,7 @@ def shaded(
         climb: the tangent of the sun's elevation.
         leaf: share of their leaves that trees carry.
     """
-    reach = min(REACH_M, (stage.roofs_m + 12.0 - z) / climb)
+    reach = min(REACH_M, (casters.roofs_m + 12.0 - z) / climb)
     column, row = int(x / CELL_M), int(y / CELL_M)
     gone = 0.0
     step_x, step_y = (1 if sx > 0 else -1), (1 if sy > 0 else -1)
@@ -83,17 +83,17 @@ def shaded(
     next_x = (column + (1 if sx > 0 else 0)) * CELL_M - x
     next_y = (row + (1 if sy > 0 else 0)) * CELL_M - y
     next_x, next_y = abs(next_x) / max(abs(sx), 1e-9), abs(next_y) / max(abs(sy), 1e-9)
-    while gone < reach and 0 <= column < stage.cells and 0 <= row < stage.cells:
-        cell = row * stage.cells + column
-        for item in range(stage.house_start[cell], stage.house_start[cell + 1]):
-            house = stage.house_items[item]
-            h = stage.houses[house]
+    while gone < reach and 0 <= column < casters.cells and 0 <= row < casters.cells:
+        cell = row * casters.cells + column
+        for item in range(casters.house_start[cell], casters.house_start[cell + 1]):
+            house = casters.house_items[item]
+            h = casters.houses[house]
             over = h[BASE] + h[EAVES] + 0.5 * h[RISE] - z
-            enter, leave, _ = crossing(stage, house, x, y, sx, sy)
+            enter, leave, _ = crossing(casters, house, x, y, sx, sy)
             if leave > max(enter, 0.0) and max(enter, 0.0) * climb < over:
                 return True
-        for item in range(stage.tree_start[cell], stage.tree_start[cell + 1]):
-            tree = stage.trees[stage.tree_items[item]]
+        for item in range(casters.tree_start[cell], casters.tree_start[cell + 1]):
+            tree = casters.trees[casters.tree_items[item]]
             ox, oy = float(tree[TREE_X]) - x, float(tree[TREE_Y]) - y
             along = ox * sx + oy * sy
             aside = (oy * sx - ox * sy) / float(tree[RADIUS])
@@ -111,14 +111,14 @@ def shaded(
     return False
 
 
-@compiled
+@lean
 def shade_height(
-    stage: Stage, own: int, x: float, y: float, z: float, sx: float, sy: float, climb: float
+    casters: Casters, own: int, x: float, y: float, z: float, sx: float, sy: float, climb: float
 ) -> float:
     """How high the shade of other houses reaches above a point at the foot of a wall.
 
     Args:
-        stage: the world.
+        casters: houses and trees.
         own: the house that the wall is of.
         x: of the point, as y and z.
         y: south.
@@ -138,15 +138,15 @@ def shade_height(
     next_x = (column + (1 if sx > 0 else 0)) * CELL_M - x
     next_y = (row + (1 if sy > 0 else 0)) * CELL_M - y
     next_x, next_y = abs(next_x) / max(abs(sx), 1e-9), abs(next_y) / max(abs(sy), 1e-9)
-    while gone < min(REACH_M, (stage.roofs_m - highest) / climb):
-        if column < 0 or row < 0 or column >= stage.cells or row >= stage.cells:
+    while gone < min(REACH_M, (casters.roofs_m - highest) / climb):
+        if column < 0 or row < 0 or column >= casters.cells or row >= casters.cells:
             break
-        cell = row * stage.cells + column
-        for item in range(stage.house_start[cell], stage.house_start[cell + 1]):
-            house = stage.house_items[item]
+        cell = row * casters.cells + column
+        for item in range(casters.house_start[cell], casters.house_start[cell + 1]):
+            house = casters.house_items[item]
             if house != own:
-                h = stage.houses[house]
-                enter, leave, _ = crossing(stage, house, x, y, sx, sy)
+                h = casters.houses[house]
+                enter, leave, _ = crossing(casters, house, x, y, sx, sy)
                 if leave > max(enter, 0.0):
                     top = h[BASE] + h[EAVES] + 0.5 * h[RISE] - max(enter, 0.0) * climb
                     highest = max(highest, float(top))

@@ -5,17 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from gair.arrays import Floats32
-from training.synthetic.compiled import compiled
+from training.synthetic.compiled import inlined
 from training.synthetic.street.eye import Eye
 from training.synthetic.street.grain import chance, smooth
 from training.synthetic.street.light import Light
 
 
-@compiled
+@inlined
 def paint_sky(
     grain: Floats32,
     light: Light,
-    photo: int,
     eye: Eye,
     word: int,
     samples: int,
@@ -28,8 +27,7 @@ def paint_sky(
 
     Args:
         grain: the table of noise.
-        light: of all photos.
-        photo: which.
+        light: of the photo.
         eye: the camera.
         word: a hash of the photo.
         samples: of a pixel, along each direction.
@@ -38,12 +36,12 @@ def paint_sky(
         dy: south.
         sky: (rows, 3) to paint.
     """
-    zenith, horizon = light.zenith_rgb[photo], light.horizon_rgb[photo]
-    glow, sun = light.glow_rgb[photo], light.sun[photo]
-    cloud = float(light.cloud[photo])
+    zenith, horizon = light.zenith_rgb, light.horizon_rgb
+    glow, sun = light.glow_rgb, light.sun
+    cloud = float(light.cloud)
     seed_x, seed_y = 128 * chance(word, 21), 128 * chance(word, 22)
     level = dx * dx + dy * dy
-    murky = np.exp(-250.0 / light.clear_m[photo])
+    murky = np.exp(-250.0 / light.clear_m)
     for pixel in range(until):
         m = (eye.horizon - (pixel + 0.5) * samples) / eye.focal
         up = max(m, 0.0)
@@ -78,7 +76,7 @@ def paint_sky(
             blue += (0.75 * white + 0.25 * horizon[2] * tone - blue) * thick
         # Fog closes the sky, too, from the horizon up.
         hidden = (1 - murky) * (1 - 0.5 * rise) if murky < 0.2 else 0.0
-        haze = light.haze_rgb[photo]
+        haze = light.haze_rgb
         sky[pixel, 0] = red + (haze[0] - red) * hidden
         sky[pixel, 1] = green + (haze[1] - green) * hidden
         sky[pixel, 2] = blue + (haze[2] - blue) * hidden

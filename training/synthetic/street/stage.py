@@ -23,31 +23,38 @@ WALL_RGB, ROOF_RGB, TRIM_RGB = 0, 3, 6
 """First columns of a house's colours."""
 
 
-class Stage(NamedTuple):
-    """What the loops read of a world."""
+class Casters(NamedTuple):
+    """What casts shadows."""
 
-    floor: Bytes
-    floor_rgb: Bytes
-    kerb: npt.NDArray[np.int8]
-    axis: Bytes
-    relief: Floats32
     houses: Floats32
     """(N, 16)"""
-    house_rgb: Bytes
-    """(N, 9) walls, roof, trim."""
-    house_words: Words
     house_start: Counts
     house_items: Counts
     trees: Floats32
     """(M, 8)"""
-    tree_rgb: Bytes
-    tree_words: Words
     tree_start: Counts
     tree_items: Counts
     cells: int
     """Along one side, of both grids."""
     roofs_m: float
     """Nothing built is higher, above the zero of the relief."""
+
+
+class Stage(NamedTuple):
+    """What the loops read of a world."""
+
+    casters: Casters
+
+    floor: Bytes
+    floor_rgb: Bytes
+    kerb: npt.NDArray[np.int8]
+    axis: Bytes
+    relief: Floats32
+    house_rgb: Bytes
+    """(N, 9) walls, roof, trim."""
+    house_words: Words
+    tree_rgb: Bytes
+    tree_words: Words
     hills_m: float
     """The terrain's highest point."""
     grain: Floats32
@@ -92,24 +99,27 @@ def _pack(world: World) -> Stage:
         houses[:, number] = column
     for number, values in enumerate((t.x_m, t.y_m, t.base_m, t.radius_m, t.height_m, t.conifer)):
         trees[:, number] = values
+    casters = Casters(
+        houses=houses,
+        house_start=np.ascontiguousarray(world.house_cells.start, dtype=np.int32),
+        house_items=np.ascontiguousarray(world.house_cells.items, dtype=np.int32),
+        trees=trees,
+        tree_start=np.ascontiguousarray(world.tree_cells.start, dtype=np.int32),
+        tree_items=np.ascontiguousarray(world.tree_cells.items, dtype=np.int32),
+        cells=int(world.house_cells.side),
+        roofs_m=float(np.max(h.base_m + h.eaves_m + h.rise_m, initial=-1e3)),
+    )
     return Stage(
+        casters=casters,
         floor=world.floor,
         floor_rgb=world.floor_rgb,
         kerb=world.kerb,
         axis=world.axis,
         relief=np.ascontiguousarray(world.relief_m, dtype=np.float32),
-        houses=houses,
         house_rgb=np.ascontiguousarray(np.concatenate([h.wall_rgb, h.roof_rgb, h.trim_rgb], 1)),
         house_words=np.ascontiguousarray(h.word, dtype=np.uint32),
-        house_start=np.ascontiguousarray(world.house_cells.start, dtype=np.int32),
-        house_items=np.ascontiguousarray(world.house_cells.items, dtype=np.int32),
-        trees=trees,
         tree_rgb=np.ascontiguousarray(t.crown_rgb),
         tree_words=np.ascontiguousarray(t.word, dtype=np.uint32),
-        tree_start=np.ascontiguousarray(world.tree_cells.start, dtype=np.int32),
-        tree_items=np.ascontiguousarray(world.tree_cells.items, dtype=np.int32),
-        cells=int(world.house_cells.side),
-        roofs_m=float(np.max(h.base_m + h.eaves_m + h.rise_m, initial=-1e3)),
         hills_m=float(world.relief_m.max()),
         grain=_grain(world.seed),
         turns=_TURNS,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
-from training.synthetic.compiled import compiled
+from training.synthetic.compiled import inlined
 from training.synthetic.street.stage import Stage
 
 
-@compiled
+@inlined
 def relief_at(stage: Stage, x: float, y: float) -> float:
     """Height of the terrain at a point, bilinear; beyond the city's edge it goes on level."""
     relief = stage.relief
@@ -21,10 +22,9 @@ def relief_at(stage: Stage, x: float, y: float) -> float:
     return float(north * (1 - fy) + south * fy)
 
 
-@compiled
-def kerb_at(stage: Stage, x: float, y: float) -> float:
+@inlined
+def kerb_at(kerb: npt.NDArray[np.int8], x: float, y: float) -> float:
     """Distance into the carriageway at a point, metres, bilinear between pixels."""
-    kerb = stage.kerb
     last = kerb.shape[0] - 1.001
     gx, gy = min(max(x * 0.4 - 0.5, 0.0), last), min(max(y * 0.4 - 0.5, 0.0), last)
     c, r = int(np.floor(gx)), int(np.floor(gy))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gair.arrays import Floats32
-from training.synthetic.compiled import compiled
+from training.synthetic.compiled import compiled, inlined
 from training.synthetic.street.eye import LAMP_RGB, Eye
 from training.synthetic.street.grain import chance
 from training.synthetic.street.light import Light
@@ -53,9 +53,12 @@ def scatter(stage: Stage, eye: Eye, wide: float, word: int) -> Floats32:
         kind = stage.floor[row, column]
         turn = stage.axis[row, column]
         cos, sin = float(stage.turns[turn, 0]), float(stage.turns[turn, 1])
-        kerb = kerb_at(stage, x, y)
+        kerb = kerb_at(stage.kerb, x, y)
         # Away from the kerb, into the carriageway, across the street's direction.
-        one_side, other = kerb_at(stage, x - sin, y + cos), kerb_at(stage, x + sin, y - cos)
+        one_side, other = (
+            kerb_at(stage.kerb, x - sin, y + cos),
+            kerb_at(stage.kerb, x + sin, y - cos),
+        )
         inward = 1.0 if one_side > other else -1.0
         chosen = 0
         if kind == ROAD and kerb > 0.2 and cars < most_cars:
@@ -121,10 +124,9 @@ def scatter(stage: Stage, eye: Eye, wide: float, word: int) -> Floats32:
     return things[:count]
 
 
-@compiled
+@inlined
 def _blend(
     light: Light,
-    photo: int,
     row: int,
     red: float,
     green: float,
@@ -134,8 +136,8 @@ def _blend(
     rgb: Floats32,
 ) -> None:
     """Light a colour and put it into a row."""
-    amb, sun, haze = light.ambient_rgb[photo], light.direct_rgb[photo], light.haze_rgb[photo]
-    lamp = 0.5 * light.night[photo]
+    amb, sun, haze = light.ambient_rgb, light.direct_rgb, light.haze_rgb
+    lamp = 0.5 * light.night
     red *= amb[0] + sun[0] * facing + LAMP_RGB[0] * lamp
     green *= amb[1] + sun[1] * facing + LAMP_RGB[1] * lamp
     blue *= amb[2] + sun[2] * facing + LAMP_RGB[2] * lamp
@@ -144,7 +146,7 @@ def _blend(
     rgb[row, 2] = blue * clear + haze[2] * (1 - clear)
 
 
-@compiled
+@inlined
 def _box(
     ox: float, oy: float, dx: float, dy: float, cos: float, sin: float, half_u: float, half_v: float
 ) -> tuple[float, float, float, float, float]:
@@ -162,10 +164,9 @@ def _box(
     return enter_v, leave, 0.0, -np.sign(dv), (u + du * enter_v) / half_u
 
 
-@compiled
+@inlined
 def _draw_car(
     light: Light,
-    photo: int,
     eye: Eye,
     car: Floats32,
     dx: float,
@@ -179,7 +180,7 @@ def _draw_car(
     rise = float(car[HIGH])
     belt = 0.56 * rise + 0.05
     z = eye.z - float(car[AT_Z])
-    night = float(light.night[photo])
+    night = float(light.night)
     for part in range(2):
         cabin = part == 1
         half_u, half_v = (0.60 * long, 0.82) if cabin else (long, wide)
@@ -189,10 +190,10 @@ def _draw_car(
         )
         if enter > leave or enter < 1.0:
             continue
-        clear = np.exp(-enter / light.clear_m[photo])
+        clear = np.exp(-enter / light.clear_m)
         bottom, top = (belt, rise) if cabin else (0.0, belt)
         nx, ny = face_u * cos - face_v * sin, face_u * sin + face_v * cos
-        sun = max(nx * light.sun[photo, 0] + ny * light.sun[photo, 1], 0.0)
+        sun = max(nx * light.sun[0] + ny * light.sun[1], 0.0)
         high = max(int(np.ceil(eye.horizon - eye.focal * (top - z) / enter - 0.5)), 0)
         low = int(np.ceil(eye.horizon - eye.focal * (bottom - z) / enter - 0.5))
         for row in range(high, min(low, eye.rows)):
@@ -218,7 +219,7 @@ def _draw_car(
                     red, green, blue = 0.75, 0.75, 0.72
                 elif up < 0.34:
                     red, green, blue = 0.6 * red, 0.6 * green, 0.6 * blue
-            _blend(light, photo, row, red, green, blue, sun + 0.1, clear, rgb)
+            _blend(light, row, red, green, blue, sun + 0.1, clear, rgb)
             if shine > 0:
                 rgb[row, 0] += 0.8 * shine * red
                 rgb[row, 1] += 0.8 * shine * green
@@ -232,14 +233,13 @@ def _draw_car(
                 if depth[row] >= at:
                     red, green, blue = float(car[RED]), float(car[GREEN]), float(car[BLUE])
                     red, green, blue = red * 0.9 + 0.08, green * 0.9 + 0.09, blue * 0.9 + 0.1
-                    _blend(light, photo, row, red, green, blue, 1.0, clear, rgb)
+                    _blend(light, row, red, green, blue, 1.0, clear, rgb)
                     depth[row] = at
 
 
-@compiled
+@inlined
 def draw_thing(
     light: Light,
-    photo: int,
     eye: Eye,
     thing: Floats32,
     t: float,
@@ -252,8 +252,7 @@ def draw_thing(
     """Draw a thing into one column.
 
     Args:
-        light: of all photos.
-        photo: which.
+        light: of the photo.
         eye: the camera.
         thing: a row of :func:`scatter`.
         t: its depth, metres.
@@ -264,14 +263,14 @@ def draw_thing(
         depth: (rows,) of the column.
     """
     if thing[KIND] == CAR:
-        _draw_car(light, photo, eye, thing, dx, dy, rgb, depth)
+        _draw_car(light, eye, thing, dx, dy, rgb, depth)
         return
-    clear = np.exp(-t / light.clear_m[photo])
+    clear = np.exp(-t / light.clear_m)
     metre = eye.focal / t
     ground = eye.horizon + metre * (eye.z - thing[AT_Z])
     tall = float(thing[HIGH])
     high = max(int(ground - metre * (tall + 0.4)), 0)
-    night = float(light.night[photo])
+    night = float(light.night)
     for row in range(high, min(int(ground + 0.5), eye.rows)):
         if depth[row] < t:
             break
@@ -280,13 +279,13 @@ def draw_thing(
             pole = abs(aside) < 0.075 and up < tall
             head = aside * aside / 0.09 + (up - tall) ** 2 / 0.035
             if head < 1:
-                _blend(light, photo, row, 0.6, 0.6, 0.58, 0.6, clear, rgb)
+                _blend(light, row, 0.6, 0.6, 0.58, 0.6, clear, rgb)
                 rgb[row, 0] += 1.0 * night
                 rgb[row, 1] += 0.85 * night
                 rgb[row, 2] += 0.55 * night
                 depth[row] = t
             elif pole:
-                _blend(light, photo, row, 0.24, 0.25, 0.26, 0.5, clear, rgb)
+                _blend(light, row, 0.24, 0.25, 0.26, 0.5, clear, rgb)
                 depth[row] = t
             elif night > 0 and head < 12:
                 halo = night * clear * 0.35 * (1 - head / 12) ** 2
@@ -305,5 +304,5 @@ def draw_thing(
                 inside = 0.015 < abs(aside) < 0.15
                 red, green, blue = 0.16, 0.17, 0.22
             if inside and part <= 1:
-                _blend(light, photo, row, red, green, blue, 0.5 + aside, clear, rgb)
+                _blend(light, row, red, green, blue, 0.5 + aside, clear, rgb)
                 depth[row] = t

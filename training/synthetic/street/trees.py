@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gair.arrays import Floats32
-from training.synthetic.compiled import compiled
+from training.synthetic.compiled import compiled, inlined
 from training.synthetic.street.eye import LAMP_RGB, Eye
 from training.synthetic.street.grain import chance, smooth, speck
 from training.synthetic.street.light import Light
@@ -40,8 +40,8 @@ def trees_in_view(stage: Stage, eye: Eye, wide: float) -> tuple[npt.NDArray[np.i
     count = 0
     reach = int(TREES_M / CELL_M) + 1
     column, row = int(eye.x / CELL_M), int(eye.y / CELL_M)
-    for r in range(max(row - reach, 0), min(row + reach + 1, stage.cells)):
-        for c in range(max(column - reach, 0), min(column + reach + 1, stage.cells)):
+    for r in range(max(row - reach, 0), min(row + reach + 1, stage.casters.cells)):
+        for c in range(max(column - reach, 0), min(column + reach + 1, stage.casters.cells)):
             ox, oy = (c + 0.5) * CELL_M - eye.x, (r + 0.5) * CELL_M - eye.y
             t = ox * eye.forward_x + oy * eye.forward_y
             if t < -CELL_M or t > TREES_M:
@@ -49,10 +49,10 @@ def trees_in_view(stage: Stage, eye: Eye, wide: float) -> tuple[npt.NDArray[np.i
             aside = abs(oy * eye.forward_x - ox * eye.forward_y)
             if aside > t * wide + CELL_M * (1.5 + wide):
                 continue
-            cell = r * stage.cells + c
-            for item in range(stage.tree_start[cell], stage.tree_start[cell + 1]):
-                number = stage.tree_items[item]
-                tree = stage.trees[number]
+            cell = r * stage.casters.cells + c
+            for item in range(stage.casters.tree_start[cell], stage.casters.tree_start[cell + 1]):
+                number = stage.casters.tree_items[item]
+                tree = stage.casters.trees[number]
                 # A tree touches several cells: it counts in that of its trunk.
                 if int(tree[TREE_X] / CELL_M) != c or int(tree[TREE_Y] / CELL_M) != r:
                     continue
@@ -65,11 +65,10 @@ def trees_in_view(stage: Stage, eye: Eye, wide: float) -> tuple[npt.NDArray[np.i
     return ids[:count], depths[:count]
 
 
-@compiled
+@inlined
 def draw_tree(
     stage: Stage,
     light: Light,
-    photo: int,
     eye: Eye,
     number: int,
     t: float,
@@ -82,8 +81,7 @@ def draw_tree(
 
     Args:
         stage: the world.
-        light: of all photos.
-        photo: which.
+        light: of the photo.
         eye: the camera.
         number: of the tree.
         t: its depth, metres.
@@ -92,7 +90,7 @@ def draw_tree(
         rgb: (rows, 3) to draw on.
         depth: (rows,) of the column.
     """
-    tree, colours = stage.trees[number], stage.tree_rgb[number]
+    tree, colours = stage.casters.trees[number], stage.tree_rgb[number]
     word = int(stage.tree_words[number])
     radius, tall = float(tree[RADIUS]), float(tree[TALL])
     conifer = tree[CONIFER] > 0
@@ -103,9 +101,9 @@ def draw_tree(
     low = min(int(ground - metre * tall * bottom * 0.9), eye.rows)
     if high >= eye.rows or depth[min(high, eye.rows - 1)] < t:
         return
-    clear = np.exp(-t / light.clear_m[photo])
-    amb, sun, haze = light.ambient_rgb[photo], light.direct_rgb[photo], light.haze_rgb[photo]
-    lamp = 0.35 * float(light.night[photo])
+    clear = np.exp(-t / light.clear_m)
+    amb, sun, haze = light.ambient_rgb, light.direct_rgb, light.haze_rgb
+    lamp = 0.35 * float(light.night)
     grain = stage.grain
 
     trunk = (0.05 + 0.022 * tall) * 0.5
@@ -118,18 +116,18 @@ def draw_tree(
                 value = _TRUNK_RGB[k] * tone * (amb[k] + 0.5 * sun[k] + LAMP_RGB[k] * lamp)
                 rgb[row, k] = value * clear + haze[k] * (1 - clear)
             depth[row] = t
-    m = light.leaf_map[photo]
+    m = light.leaf_map
     red, green, blue = colours[0] / 255.0, colours[1] / 255.0, colours[2] / 255.0
     leaf = 1.0
     if not conifer:
-        leaf = float(light.leaf[photo])
+        leaf = float(light.leaf)
         red, green, blue = (
             float(m[0, 0] * red + m[0, 1] * green + m[0, 2] * blue),
             float(m[1, 0] * red + m[1, 1] * green + m[1, 2] * blue),
             float(m[2, 0] * red + m[2, 1] * green + m[2, 2] * blue),
         )
     vary = 0.92 + 0.16 * chance(word, 1)
-    snow = float(light.snow[photo]) * (0.6 if conifer else 0.25)
+    snow = float(light.snow) * (0.6 if conifer else 0.25)
     seed_x, seed_y = 128 * chance(word, 2), 128 * chance(word, 3)
     middle = 0.5 * (1 + bottom) * tall
     half = 0.5 * (1 - bottom) * tall
