@@ -39,6 +39,7 @@ from indexer.evaluate.probabilities import (
 from indexer.evaluate.summary import area_curves, error_curves, photo_rows, slice_tables
 from indexer.evaluate.task import Task, in_calibration, make_task
 from indexer.index.manifest import utc_now
+from indexer.search.answer import BY_IMAGERY_ALONE
 from indexer.search.ranking import CENTRE_ONLY
 
 if TYPE_CHECKING:
@@ -80,6 +81,8 @@ def evaluate(
     used_for_calibration = _check_calibration_photos(task)
     if task.calibration and task.refine and not task.refined_confidence:
         task.notes.append(CENTRE_ONLY)
+    if options.query.weights(space).source == "default":
+        task.notes.append(BY_IMAGERY_ALONE)
     outcomes, missing = judge_methods(task)
     picks = blind_picks(
         task.truths.lonlat_deg[task.truths.rows], task.space.field.lonlat_deg, task.scale.radii_m
@@ -127,7 +130,7 @@ def _heading(task: Task, used_for_calibration: int) -> Numbers:
     """The part of a report that is no measurement, and how many of the photos could be judged."""
     space, options, scale = task.space, task.options, task.scale
     manifest, calibration = space.index.manifest, space.calibration
-    weights = options.query.weights(calibration)
+    weights = options.query.weights(space)
     scenes = manifest.imagery.get("scenes", [])
     return {
         "schema": SCHEMA,
@@ -165,8 +168,9 @@ def _heading(task: Task, used_for_calibration: int) -> Numbers:
         "model": dataclasses.asdict(manifest.model),
         "search": {
             "calibrated": options.query.score_weights(calibration) is not None,
-            "rs_weight": weights[0],
-            "location_weight": weights[1],
+            "rs_weight": weights.rs,
+            "location_weight": weights.location,
+            "weights_by": weights.source,
         },
         "photos": {
             "manifest": options.manifest,

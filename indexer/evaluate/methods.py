@@ -88,7 +88,8 @@ def rankings_of(task: Task) -> tuple[Ranking, Ranking, Ranking]:
     """
     calibration = task.calibration
     if calibration is None:
-        answer = Ranking(*task.options.query.weights(None), refine=task.refine)
+        own = task.options.query.weights(task.space)
+        answer = Ranking(own.rs, own.location, refine=task.refine)
         return answer, Ranking(1.0, 0.0), Ranking(0.0, 1.0)
     weights = calibration.weights
     total = weights.rs_weight + weights.location_weight
