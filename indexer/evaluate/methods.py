@@ -62,6 +62,12 @@ def judge_methods(task: Task) -> tuple[dict[str, Outcomes], dict[str, str]]:
     return outcomes, missing
 
 
+def judge_answer(task: Task) -> Outcomes:
+    """Outcomes of the index's own answer alone."""
+    answer, _, _ = rankings_of(task)
+    return _judged(task, {ANSWER: answer}, task.space.index.rs.scores)[ANSWER]
+
+
 def _judged(
     task: Task, rankings: dict[str, Ranking], rs_scores: Callable[[Vectors], Vectors]
 ) -> dict[str, Outcomes]:
