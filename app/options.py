@@ -115,7 +115,8 @@ class ServerOptions:
     addresses."""
     imagery_share: float | None = option(None, group=WHAT)
     """Weight of the imagery that the page starts with, 0 to 1, the location embedding has the rest;
-    1 for a region the model was not trained in (default: as the index was calibrated, or 0.5)."""
+    1 for a region the model was not trained in (default: as the index was calibrated, else as the
+    model's card says, else 1)."""
     limits: Limits = option(Limits(), group="limits; what is beyond them is refused, in words")
     """How much the server takes on."""
     tiles: TileSource | None = None

@@ -22,6 +22,9 @@ class ModelInfo:
     """False for random weights: every result is then meaningless and must say so."""
     source: str
     """Where the weights came from."""
+    location_weight: float | None = None
+    """Best weight of the location's cosine in a search, 0 to 1, where the imagery's has 1. None
+    where that was not measured."""
 
 
 def library_versions(names: Iterable[str]) -> dict[str, str]:

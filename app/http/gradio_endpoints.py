@@ -96,8 +96,8 @@ class Endpoints:
         Args:
             photo: The photo, as an uploaded file.
             k: How many places to return.
-            rs_weight: Weight of the similarity with the satellite imagery; as calibrated, or half,
-                if not given.
+            rs_weight: Weight of the similarity with the satellite imagery; if no weight is given,
+                as calibrated, else as the model's card says, else imagery alone.
             location_weight: Weight of the similarity with the coordinates; the same.
             index: Name of the index; the one the page starts with, if not given.
 

@@ -80,11 +80,14 @@ class SearchQuestion(Question):
     k: Places = Field(default=5, description="How many places.")
     rs_weight: Weight = Field(
         default=None,
-        description="Weight of the similarity with the imagery; as calibrated, or half, if left "
-        "out. Probabilities are given for calibrated weights only.",
+        description="Weight of the similarity with the imagery. If both weights are left out: as "
+        "calibrated, else as the model's card says, else imagery alone; if only the "
+        "other is given: 1. Probabilities are given for calibrated weights only.",
     )
     location_weight: Weight = Field(
-        default=None, description="Weight of the similarity with the coordinates; the same."
+        default=None,
+        description="Weight of the similarity with the coordinates. If both are left "
+        "out, the same; if only the other is given: 0.",
     )
     refine: bool = Field(default=True, description="Look between the centres of cells, too.")
     within: str | None = Field(

@@ -73,6 +73,7 @@ from gair.photos.exif import read_tags
 from gair.photos.photo import open_photo
 from indexer.regions.cells import cell_boundary_lonlat_deg, cell_hex
 from indexer.search.ground_picture import Chip, chip_at
+from indexer.search.weights import SAID
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -132,12 +133,13 @@ class Desk:
     def index(self, request: IndexRequest) -> Reply:
         """An index to look at: facts, warnings, outline, holes, and how it starts."""
         geo = self.engine.indexes.get(request.index)
-        calibration = geo.calibration
+        calibration, weights = geo.calibration, geo.space.default_weights
         return {
             "name": geo.index.name,
             "build": geo.index.manifest.build,
             "cells": geo.index.manifest.cells_indexed,
-            "share": 0.5 if calibration is None else round(calibration.weights.shares[0], 2),
+            "share": round(weights.rs, 2),
+            "share_by": SAID[weights.source],
             "calibrated": calibration is not None,
             "facts": facts_line_html(geo.space),
             "warnings": standing_warnings_html(geo.space),
@@ -320,7 +322,7 @@ class Desk:
         share, prior = question.rs_weight, question.prior(geo)
         if share is None and geo.calibration is not None:
             return heatmap(name, photos, "posterior", prior).values, True
-        weight = 0.5 if share is None else share
+        weight = geo.space.default_weights.rs if share is None else share
         rs = heatmap(name, photos, "imagery").values
         location = heatmap(name, photos, "location").values
         values = weight * rs + (1 - weight) * location

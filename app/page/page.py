@@ -78,7 +78,8 @@ def build_page(
         start: The index that is shown first.
         tiles: Background map; None for the index's outline alone.
         examples: Photos to try with one click; the first 24 are offered.
-        imagery_share: Weight of the imagery to start with, 0 to 1; as calibrated, or half, if None.
+        imagery_share: Weight of the imagery to start with, 0 to 1; as the index starts, if
+            None.
 
     Raises:
         PhotoError: An example cannot be read.

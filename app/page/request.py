@@ -69,15 +69,14 @@ class ScoreRequest(IndexRequest):
 
     photos: Paths
     share: Annotated[float | None, Field(ge=0, le=1)] = None
-    """Weight of the imagery, the location has the rest; None: as calibrated, or half."""
+    """Weight of the imagery, the location has the rest; None: as the index starts."""
     area: Annotated[list[Point] | None, Field(min_length=3, max_length=MOST_CORNERS)] = None
     """Corners of the area that the search is limited to; None for the whole index."""
 
     def question(self, geo: Geolocator, k: float = 1) -> SearchQuestion:
-        """The same as a program would ask it; no weights of one's own at the calibrated ones."""
-        calibrated = None if geo.calibration is None else geo.calibration.weights.shares[0]
+        """The same as a program would ask it; no weights of one's own at those of the index."""
         share = self.share
-        if share is not None and calibrated is not None and abs(share - calibrated) <= _SAME_SHARE:
+        if share is not None and abs(share - geo.space.default_weights.rs) <= _SAME_SHARE:
             share = None
         return SearchQuestion(
             k=int(k),

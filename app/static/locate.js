@@ -106,7 +106,7 @@ window.gairLocate = (() => {
     });
   }
 
-  const shareNow = () => (state.share === null ? (state.facts ? state.facts.share : 0.5) : state.share);
+  const shareNow = () => (state.share === null ? (state.facts ? state.facts.share : 1) : state.share);
 
   function showSettings() {
     const values = { k: state.k, share: shareNow() };
@@ -114,8 +114,9 @@ window.gairLocate = (() => {
       input.value = values[input.dataset.gairSetting];
     });
     const own = state.share !== null && state.facts && state.share !== state.facts.share;
+    const by = own ? "by you" : state.facts && state.facts.share_by;
     document.getElementById("gair-settings-said").textContent =
-      `${state.k} places, imagery ${shareNow().toFixed(2)}${own ? " (yours)" : ""}${state.area ? ", area drawn" : ""}`;
+      `${state.k} places, imagery ${shareNow().toFixed(2)}${by ? ` (${by})` : ""}${state.area ? ", area drawn" : ""}`;
   }
 
   function mount() {

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.views.templates import render
 from app.views.wording import counted, is_grave
+from indexer.search.weights import default_weights
 
 if TYPE_CHECKING:
     from indexer.index.index import Index
@@ -41,7 +42,7 @@ def standing_warnings_html(space: SearchSpace) -> str:
 
 
 def explore_html(index: Index, calibration: Calibration | None) -> str:
-    """Facts of an open index."""
+    """Facts of an open index, and how a search weighs its vectors."""
     m = index.manifest
     scenes = _scenes(m.imagery)
     levels = {str(scene["level"]) for scene in scenes if scene.get("level")} - {"unknown"}
@@ -56,6 +57,7 @@ def explore_html(index: Index, calibration: Calibration | None) -> str:
         chips_kept=bool(index.chips),
         size_bytes=sum(record.size_bytes for record in m.files.values()),
         calibration=calibration,
+        weights=default_weights(m.model, calibration),
     )
 
 

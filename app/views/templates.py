@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from app.views import wording
 from gair.templates import environment
+from indexer.search.weights import SAID
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -56,6 +57,7 @@ ENVIRONMENT = environment(
         "sentence": wording.sentence,
         "share": wording.share,
         "signed": wording.signed,
+        "weights_by": lambda source: SAID.get(source, source),
         "xml": _xml,
     },
     tests={"grave": wording.is_grave},

@@ -2,7 +2,7 @@
 
 A saved model is a folder of three files: ``model.safetensors``, ``config.json`` (the configuration
 and what travels with the weights) and ``README.md`` (the model card). A trained one also has
-``training.json``, which nothing but people and :func:`gair.cli.convert` reads.
+``training.json`` with facts for people, of which one is read: ``location_weight``.
 
 Weights are float32 or float16 on disk, always float32 in memory. Half the size costs at most 1 part
 in 2048 of each weight. Frequencies of the location encoder stay float32 all the same: at sigma 256
@@ -13,6 +13,7 @@ of places (to a cosine of 0.97 with what they were).
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import re
@@ -49,6 +50,8 @@ CONFIG_FILE = "config.json"
 CARD_FILE = "README.md"
 FACTS_FILE = "training.json"
 """How the weights were trained; :mod:`training.pretraining.export` writes it."""
+LOCATION_WEIGHT = "location_weight"
+"""The fact that travels into indexes: :attr:`gair.info.ModelInfo.location_weight`."""
 
 _HUB_TIMEOUT_S = 10.0
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -109,9 +112,14 @@ def write_folder(
     card = model_card(config, info, half=half, about=about)
     target = Path(folder)
     make_folder(target)
-    described = {"gair": config.to_dict(), "info": dataclasses.asdict(info)}
+    about_it = dataclasses.asdict(info)
+    facts = {LOCATION_WEIGHT: about_it.pop(LOCATION_WEIGHT)}
+    described = {"gair": config.to_dict(), "info": about_it}
+    (target / FACTS_FILE).unlink(missing_ok=True)  # those of other weights that were there
     write_whole(target / WEIGHTS_FILE, weights)
     write_whole(target / CARD_FILE, card.encode())
+    if info.location_weight is not None:
+        write_whole(target / FACTS_FILE, json.dumps(facts).encode())
     write_whole(target / CONFIG_FILE, json.dumps(described, indent=2).encode())
     return target
 
@@ -146,7 +154,25 @@ def _open_folder(folder: Path) -> Checkpoint:
         info = ModelInfo(**described["info"])
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
         raise ModelError(f"{folder / CONFIG_FILE} is not a GAIR config: {error!r}") from error
+    info = replace(info, location_weight=_location_weight(folder / FACTS_FILE))
     return Checkpoint(config, info, partial(read_weights, folder / WEIGHTS_FILE))
+
+
+def _location_weight(file: Path) -> float | None:
+    """What the facts of a model say of it; None where there are none, or they say nothing."""
+    if not file.is_file():
+        return None
+    try:
+        weight = json.loads(file.read_text()).get(LOCATION_WEIGHT)
+    except (ValueError, AttributeError) as error:
+        raise ModelError(
+            f"{file} is no JSON object: {error}; remove it or copy it again"
+        ) from error
+    if weight is None:
+        return None
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight <= 1:
+        raise ModelError(f"{file}: {LOCATION_WEIGHT} is {weight!r}: it must be from 0 to 1")
+    return float(weight)
 
 
 def _open_release(path: Path, source: str, allow_unknown: bool) -> Checkpoint:
@@ -197,6 +223,9 @@ def _open_hub(hub_id: str, allow_unknown: bool) -> Checkpoint:
             raise _no_hub(hub_id, type(error).__name__) from error
         if len(names) == 1:
             return _open_release(paths[0], hub_id, allow_unknown)
+        if listed is None or FACTS_FILE in listed:
+            with contextlib.suppress(LocalEntryNotFoundError):  # it is optional
+                hf_hub_download(hub_id, FACTS_FILE, local_files_only=listed is None)
         return _open_folder(paths[0].parent)
     if listed is None:
         raise _no_hub(hub_id, "out of reach, and nothing was downloaded before")

@@ -152,7 +152,12 @@ def plan_build(
     timings.add("identifying the imagery", since)
     info = model.info
     record = ModelRecord(
-        info.name, model_source or info.source, info.licence, info.trained, fingerprint.result()
+        info.name,
+        model_source or info.source,
+        info.licence,
+        info.trained,
+        fingerprint.result(),
+        info.location_weight,
     )
     return BuildTask(name, region, imagery, described, model, record, options, plan)
 

@@ -13,8 +13,10 @@ from indexer.commands.arguments import IndexChoice, add_positional_index
 
 if TYPE_CHECKING:
     from indexer.index.manifest import Manifest
+    from indexer.search.weights import SearchWeights
 
 _RESOLUTIONS = (9, 10)
+SAYS_NOTHING = ": there is no calibration, and the model's card gives no weight for location"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +71,8 @@ def run(options: Info) -> int:
     """Print a manifest, or the names of the indexes."""
     from indexer.index.index import read_manifest
     from indexer.index.storage import index_names, read_current
+    from indexer.probability.calibration import load_calibration
+    from indexer.search.weights import default_weights
 
     names = index_names(Path(options.indexes_dir))
     if options.index is None and len(names) != 1:
@@ -82,7 +86,9 @@ def run(options: Info) -> int:
     if options.json:
         print(manifest.to_json().decode())
     else:
-        print("\n".join(manifest_lines(manifest)))
+        model = manifest.model
+        calibration = load_calibration(options.folder, build, model.fingerprint)
+        print("\n".join(manifest_lines(manifest, default_weights(model, calibration))))
     return 0
 
 
@@ -134,8 +140,8 @@ def run_regions(options: Regions) -> int:
     return 0
 
 
-def manifest_lines(manifest: Manifest) -> list[str]:
-    """A manifest as lines for a terminal."""
+def manifest_lines(manifest: Manifest, weights: SearchWeights) -> list[str]:
+    """A manifest as lines for a terminal, with how a search weighs its vectors."""
     m = manifest
     size_mb = sum(f.size_bytes for f in m.files.values()) / 1e6
     dates = sorted({str(when)[:10] for scene in m.imagery["scenes"] for when in scene["dates"]})
@@ -149,6 +155,7 @@ def manifest_lines(manifest: Manifest) -> list[str]:
         f"{m.imagery['attribution']}",
         f"  vectors  {m.vectors['rs']['dim']} dimensions; {m.metric}",
         f"  search   {_search_line(m.search)}",
+        f"  weights  {weights.said}{SAYS_NOTHING if weights.source == 'default' else ''}",
         *[
             f"  merged   {part['cells']:,} cells of {part['index']}, build {part['build']}"
             + (f", {part['precision']}" if "precision" in part else "")

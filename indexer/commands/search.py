@@ -14,6 +14,7 @@ from gair.errors import PhotoError, UsageError
 from gair.fields import option
 from indexer.commands.arguments import IndexAndModel
 from indexer.evaluate.options import WEIGHTS
+from indexer.search.weights import weights_said
 
 if TYPE_CHECKING:
     from gair.photos.photo import Photo
@@ -56,6 +57,8 @@ def answer_lines(answer: Answer) -> list[str]:
         lon_deg, lat_deg = answer.photo_gps_lonlat_deg
         lines.append(f"  the photo carries coordinates ({lat_deg:.5f}, {lon_deg:.5f}); not used")
     lines += [f"  note: {warning}" for warning in answer.warnings]
+    weights = weights_said(answer.rs_weight, answer.location_weight, answer.weights_by)
+    lines.append(f"  weights: {weights}")
     lines.append(f"  model {answer.model}, licence {answer.model_licence}; {answer.attribution}")
     return lines
 
@@ -123,9 +126,9 @@ class Search(IndexAndModel):
     """CSV or Parquet with a column h3, for SQL to use as NAME.column."""
 
     rs_weight: float | None = option(None, metavar="W", group=WEIGHTS)
-    """Of the imagery."""
+    """Of the imagery (default, if the other is given: 1)."""
     location_weight: float | None = option(None, metavar="W", group=WEIGHTS)
-    """Of the location."""
+    """Of the location (default, if the other is given: 0)."""
 
 
 def add(commands: Any) -> None:  # noqa: ANN401

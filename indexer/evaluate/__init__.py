@@ -9,4 +9,6 @@
 4. ``summary`` and ``probabilities``: numbers from that, with the intervals of ``bootstrap``;
 5. ``offset``: what displaced points and cells cost;
 6. ``report``: the page and the JSON file.
+
+``answers`` takes the short way, for the numbers of the index's own answer alone.
 """

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gair.errors import UsageError
 from gair.info import library_versions
 from indexer.evaluate.baselines import blind_picks
 from indexer.evaluate.bootstrap import LEVEL, Resamples
@@ -37,8 +36,9 @@ from indexer.evaluate.probabilities import (
     selection_numbers,
 )
 from indexer.evaluate.summary import area_curves, error_curves, photo_rows, slice_tables
-from indexer.evaluate.task import Task, in_calibration, make_task
+from indexer.evaluate.task import Task, check_calibration_photos, make_task
 from indexer.index.manifest import utc_now
+from indexer.search.answer import BY_IMAGERY_ALONE
 from indexer.search.ranking import CENTRE_ONLY
 
 if TYPE_CHECKING:
@@ -77,9 +77,11 @@ def evaluate(
     options.query.check()
     since = time.perf_counter()
     task = make_task(space, photos, options)
-    used_for_calibration = _check_calibration_photos(task)
+    used_for_calibration = check_calibration_photos(task)
     if task.calibration and task.refine and not task.refined_confidence:
         task.notes.append(CENTRE_ONLY)
+    if options.query.weights(space).source == "default":
+        task.notes.append(BY_IMAGERY_ALONE)
     outcomes, missing = judge_methods(task)
     picks = blind_picks(
         task.truths.lonlat_deg[task.truths.rows], task.space.field.lonlat_deg, task.scale.radii_m
@@ -104,30 +106,11 @@ def evaluate(
     return report
 
 
-def _check_calibration_photos(task: Task) -> int:
-    """How many photos the calibration rests on; refuses any unless they are allowed."""
-    calibration = task.space.calibration
-    if calibration is None:
-        return 0
-    count = int(in_calibration(calibration, task.photos.s).sum())
-    if count and not task.options.allow_calibration_photos:
-        raise UsageError(
-            f"{count:,} of {len(task.photos):,} photos were used to calibrate index "
-            f"{task.space.index.name!r} and would flatter it: evaluate others, or pass "
-            "`allow_calibration_photos`"
-        )
-    if count:
-        task.notes.append(
-            f"{count:,} of the photos were used to calibrate the index: the numbers flatter it"
-        )
-    return count
-
-
 def _heading(task: Task, used_for_calibration: int) -> Numbers:
     """The part of a report that is no measurement, and how many of the photos could be judged."""
     space, options, scale = task.space, task.options, task.scale
     manifest, calibration = space.index.manifest, space.calibration
-    weights = options.query.weights(calibration)
+    weights = options.query.weights(space)
     scenes = manifest.imagery.get("scenes", [])
     return {
         "schema": SCHEMA,
@@ -165,8 +148,9 @@ def _heading(task: Task, used_for_calibration: int) -> Numbers:
         "model": dataclasses.asdict(manifest.model),
         "search": {
             "calibrated": options.query.score_weights(calibration) is not None,
-            "rs_weight": weights[0],
-            "location_weight": weights[1],
+            "rs_weight": weights.rs,
+            "location_weight": weights.location,
+            "weights_by": weights.source,
         },
         "photos": {
             "manifest": options.manifest,

@@ -62,6 +62,12 @@ def judge_methods(task: Task) -> tuple[dict[str, Outcomes], dict[str, str]]:
     return outcomes, missing
 
 
+def judge_answer(task: Task) -> Outcomes:
+    """Outcomes of the index's own answer alone."""
+    answer, _, _ = rankings_of(task)
+    return _judged(task, {ANSWER: answer}, task.space.index.rs.scores)[ANSWER]
+
+
 def _judged(
     task: Task, rankings: dict[str, Ranking], rs_scores: Callable[[Vectors], Vectors]
 ) -> dict[str, Outcomes]:
@@ -88,7 +94,8 @@ def rankings_of(task: Task) -> tuple[Ranking, Ranking, Ranking]:
     """
     calibration = task.calibration
     if calibration is None:
-        answer = Ranking(*task.options.query.weights(None), refine=task.refine)
+        own = task.options.query.weights(task.space)
+        answer = Ranking(own.rs, own.location, refine=task.refine)
         return answer, Ranking(1.0, 0.0), Ranking(0.0, 1.0)
     weights = calibration.weights
     total = weights.rs_weight + weights.location_weight

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = (
     "weights of your own",
-    "instead of the calibrated ones; places then have no probabilities",
+    "instead of those of the calibration or the model's card; places then have no probabilities",
 )
 """The flags of both weights."""
 
@@ -37,9 +37,9 @@ class EvaluateOptions:
     quiet: bool = False
     """No progress."""
     rs_weight: float | None = option(None, metavar="W", group=WEIGHTS)
-    """Of the imagery."""
+    """Of the imagery (default, if the other is given: 1)."""
     location_weight: float | None = option(None, metavar="W", group=WEIGHTS)
-    """Of the location."""
+    """Of the location (default, if the other is given: 0)."""
     resamples: int = option(1000, flags=None)
     """Of the bootstrap."""
     command: str = option("", flags=None)

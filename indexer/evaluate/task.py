@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gair.arrays import Bools, Ints, Vectors
+from gair.errors import UsageError
 from indexer.evaluate.judge import Judge, Truths
 from indexer.evaluate.metrics import WORLDWIDE_M, cell_floor_m, shown_radii, span_m
 from indexer.evaluate.options import EvaluateOptions
@@ -91,6 +92,29 @@ def make_task(space: SearchSpace, photos: PhotoVectors, options: EvaluateOptions
         scale=scale,
         span_m=reach_m,
     )
+
+
+def check_calibration_photos(task: Task) -> int:
+    """How many photos the calibration rests on; the task notes them.
+
+    Raises:
+        UsageError: there are some, and the options do not allow them.
+    """
+    calibration = task.space.calibration
+    if calibration is None:
+        return 0
+    count = int(in_calibration(calibration, task.photos.s).sum())
+    if count and not task.options.allow_calibration_photos:
+        raise UsageError(
+            f"{count:,} of {len(task.photos):,} photos were used to calibrate index "
+            f"{task.space.index.name!r} and would flatter it: evaluate others, or pass "
+            "`allow_calibration_photos`"
+        )
+    if count:
+        task.notes.append(
+            f"{count:,} of the photos were used to calibrate the index: the numbers flatter it"
+        )
+    return count
 
 
 def in_calibration(calibration: Calibration, s: Vectors) -> Bools:

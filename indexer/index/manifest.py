@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from indexer.regions.region import Region
 
 MANIFEST_FILE = "manifest.json"
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raised when an old reader could misread a new index, or could not tell why it cannot read it.
 
 1 had no token maps, 1 and 2 did not say how they were computed and knew no index types and no
-merged builds; such indexes are still read."""
-_READABLE = (1, 2, 3)
+merged builds, 1 to 3 nothing of how a model weighs location; such indexes are still read."""
+_READABLE = (1, 2, 3, 4)
 FLAT = {"type": "flat", "wanted": "flat", "note": ""}
 """The field ``search`` of an index whose cells are all scored."""
 
@@ -40,6 +40,9 @@ class ModelRecord:
     trained: bool
     fingerprint: str
     """sha256 over every tensor and the configuration."""
+    location_weight: float | None = None
+    """Best weight of the location's cosine by the model's card, 0 to 1, where the imagery's has 1.
+    None where the card says nothing, or the index is older than such cards."""
 
 
 @dataclass(frozen=True)

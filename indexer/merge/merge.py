@@ -31,6 +31,7 @@ from indexer.index.ivf_build import calibration_photos, make_search
 from indexer.index.manifest import (
     SCHEMA_VERSION,
     Manifest,
+    ModelRecord,
     region_field,
     tokens_field,
     utc_now,
@@ -203,6 +204,7 @@ def _filled(
         name=name,
         build=build,
         created_utc=utc_now(),
+        model=_model_of(parts),
         region=region_field(region),
         cells_in_region=len(order.row) + len(missing.reason),
         cells_indexed=len(order.row),
@@ -231,6 +233,12 @@ def _filled(
             for part, count in zip(parts, taken, strict=True)
         ],
     )
+
+
+def _model_of(parts: Sequence[Manifest]) -> ModelRecord:
+    """The one model of all; what its card says, of the first part that wrote it down."""
+    said = [part.model for part in parts if part.model.location_weight is not None]
+    return replace(parts[0].model, location_weight=said[0].location_weight if said else None)
 
 
 def merged_region(indexes: Sequence[Index], name: str) -> Region:

@@ -81,12 +81,15 @@ class ListedPhoto:
     """What further columns of the manifest say, by the names they were asked for."""
 
 
-def read_photos(path: Path | str, *, extra: Sequence[str] = ()) -> list[ListedPhoto]:
+def read_photos(
+    path: Path | str, *, extra: Sequence[str] = (), if_there: Sequence[str] = ()
+) -> list[ListedPhoto]:
     """The photos of a folder, by name, or of a manifest, in its order.
 
     Args:
         path: a folder, or a CSV or Parquet file.
         extra: further columns of the manifest to keep as text.
+        if_there: the same for columns that it need not have.
 
     Raises:
         DatasetError: There is nothing there, it cannot be read, or it lists no photo.
@@ -101,7 +104,7 @@ def read_photos(path: Path | str, *, extra: Sequence[str] = ()) -> list[ListedPh
         photos = [_from_tags(file, path) for file in _photo_files(path)]
         nothing = f"no photo in {path}: give a folder with {', '.join(sorted(PHOTO_SUFFIXES))}"
     else:
-        photos = list(_from_manifest(path, extra))
+        photos = list(_from_manifest(path, extra, if_there))
         nothing = f"{path} lists no photos: it needs a row a photo"
     if not photos:
         raise DatasetError(nothing)
@@ -141,19 +144,22 @@ def _from_tags(file: Path, folder: Path) -> ListedPhoto:
     )
 
 
-def _from_manifest(path: Path, extra: Sequence[str]) -> Iterator[ListedPhoto]:
+def _from_manifest(
+    path: Path, extra: Sequence[str], if_there: Sequence[str]
+) -> Iterator[ListedPhoto]:
     readers = {".csv": _csv_rows, ".tsv": _csv_rows, ".parquet": _parquet_rows}
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise UsageError(
             f"{path} is neither a folder nor a {', '.join(readers)} manifest of photos"
         )
-    header, rows = reader(path, extra)
+    header, rows = reader(path, (*extra, *if_there))
     columns = _columns(path, header)
     if unknown := [name for name in extra if name not in header]:
         raise UsageError(
             f"{path} has no column {unknown[0]!r}: its columns are {', '.join(header)}"
         )
+    kept = [*extra, *(name for name in if_there if name in header)]
     for row in rows:
         cell = {field: row.get(column) for field, column in columns.items()}
         name = _text(cell.get("file"))
@@ -168,7 +174,7 @@ def _from_manifest(path: Path, extra: Sequence[str]) -> Iterator[ListedPhoto]:
             licence=_text(cell.get("licence")),
             source=_text(cell.get("source")),
             attribution=_text(cell.get("attribution")),
-            extra={name: _text(row.get(name)) for name in extra},
+            extra={name: _text(row.get(name)) for name in kept},
         )
 
 

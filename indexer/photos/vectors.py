@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gair.arrays import Bools, Floats, Vectors
+from gair.arrays import Bools, Floats, Ints, Vectors
 from gair.errors import PhotoError, StorageError
 from gair.files import make_folder, sha256_of
 from gair.photos.photo import open_photo
@@ -52,6 +52,16 @@ class PhotoVectors:
 
     def __len__(self) -> int:
         return len(self.photos)
+
+    def taken(self, rows: Ints) -> PhotoVectors:
+        """Some of them, in this order."""
+        picked = rows.tolist()
+        return PhotoVectors(
+            [self.photos[row] for row in picked],
+            self.s[rows],
+            self.lonlat_deg[rows],
+            {n: self.failures[row] for n, row in enumerate(picked) if row in self.failures},
+        )
 
     @property
     def usable(self) -> Bools:

@@ -26,6 +26,10 @@ UNCALIBRATED = (
     "uncalibrated: scores rank places, they are not probabilities; "
     "python -m indexer calibrate makes them so"
 )
+BY_IMAGERY_ALONE = (
+    "searched by imagery alone: the model's card gives no weight for location; calibrate, or give "
+    "a location weight of your own"
+)
 NOT_IN_INDEX = (
     "this photo looks like nothing in this index: it was probably taken elsewhere, or shows no "
     "street; the places below are the least unlikely ones"
@@ -116,6 +120,8 @@ class Answer:
     """Plain sentences to show beside the candidates."""
     photo_gps_lonlat_deg: tuple[float, float] | None
     """Coordinates the photo's EXIF tags carry; disclosed, never used for the scores."""
+    weights_by: str = "you"
+    """Who gave the two weights: ``calibration``, ``model card``, ``you``, or ``default``."""
     merge_radius_m: float = 0.0
     """Cells closer than this are one place; where probabilities are given, discs of this radius
     are, and no two of them overlap."""

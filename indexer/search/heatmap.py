@@ -38,7 +38,7 @@ UNITS: Mapping[What, str] = {
     "imagery": "cosine with the imagery",
     "location": "cosine with the location embedding",
     "posterior": "probability of the cell",
-    "score": "mean of both cosines",
+    "score": "weighed sum of both cosines",
 }
 """What the values are."""
 

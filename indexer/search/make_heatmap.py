@@ -1,4 +1,4 @@
-"""Heat map of a photo: each cell by its cosine, by its posterior, or by the mean of both cosines.
+"""Heat map of a photo: each cell by its cosine, by its posterior, or by its score in a search.
 
 The last stands in for the posterior where nothing is calibrated.
 """
@@ -16,6 +16,7 @@ from indexer.search.heatmap import HeatMap, What
 from indexer.search.outlines import Region, make_region
 from indexer.search.scored import Scored, cell_posterior
 from indexer.search.space import SearchSpace
+from indexer.search.weights import SearchWeights
 
 if TYPE_CHECKING:
     from indexer.search.prior import Prior
@@ -36,8 +37,8 @@ def make_heatmap(
     Args:
         space: the cells of an open index.
         scored: the photos, from :meth:`indexer.search.geolocator.Geolocator.every_cell`.
-        of: what to show. Without a calibration the posterior is replaced by the mean of both
-            cosines, and the map says so.
+        of: what to show. Without a calibration the posterior is replaced by the score, weighed as
+            in a search, and the map says so.
         prior: what is known before the photos are looked at; for the posterior only.
         level: how often the region drawn on a posterior holds the truth, between 0 and 1.
 
@@ -53,7 +54,7 @@ def make_heatmap(
     if what == "posterior":
         values, best_row, region = _posterior(space, scored, prior, level)
     else:
-        values = _cosines(scored, what)
+        values = _cosines(scored, what, space.default_weights)
         if prior is not None:
             values[~np.isfinite(prior.log_weight)] = np.nan
         best_row = int(np.nanargmax(values))
@@ -61,7 +62,7 @@ def make_heatmap(
     manifest = space.index.manifest
     notes = [*manifest.warnings]
     if what == "score":
-        notes.append(UNCALIBRATED)
+        notes += [UNCALIBRATED, f"weights: {space.default_weights.said}"]
     if prior is not None:
         notes.append(f"prior: {prior.description}")
     return HeatMap(
@@ -97,10 +98,10 @@ def _posterior(
     return p, int(around.argmax()), region
 
 
-def _cosines(scored: Scored, what: What) -> Floats:
+def _cosines(scored: Scored, what: What, weights: SearchWeights) -> Floats:
     """(N,) mean over the photos."""
     rs = scored.rs.mean(axis=0, dtype=np.float64)
     location = scored.location.mean(axis=0, dtype=np.float64)
     if what == "score":
-        return np.asarray((rs + location) / 2)
+        return np.asarray(weights.rs * rs + weights.location * location)
     return np.asarray(rs if what == "imagery" else location)

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, TypedDict
 import numpy as np
 
 from gair.errors import UsageError
+from indexer.search.weights import SearchWeights
 
 if TYPE_CHECKING:
     from indexer.probability.calibration import Calibration
     from indexer.probability.posterior import ScoreWeights
     from indexer.search.prior import Prior
+    from indexer.search.space import SearchSpace
 
 MAX_WEIGHT = 1e6
 """Scores are float32; what matters of the weights is their ratio."""
@@ -36,9 +38,11 @@ class Query:
     k: int = 5
     """How many places."""
     rs_weight: float | None = None
-    """Weight of the imagery's cosine; None: as calibrated, or half."""
+    """Weight of the imagery's cosine; None: 1 if the location's is given, else as calibrated, or as
+    the model's card says, or 1."""
     location_weight: float | None = None
-    """Weight of the location's cosine; None: as calibrated, or half."""
+    """Weight of the location's cosine; None: 0 if the imagery's is given, else as calibrated, or as
+    the model's card says, or 0."""
     merge_radius_m: float | None = None
     """Cells closer than this are one place; None: what the index suggests."""
     prior: Prior | None = None
@@ -54,27 +58,32 @@ class Query:
         """
         if not isinstance(self.k, int) or self.k < 1:
             raise UsageError(f"k is {self.k!r}: ask for one place or more, a whole number")
-        weights = self.weights(None)
-        if not all(0 <= w <= MAX_WEIGHT for w in weights) or not any(weights):  # NaN fails, too
-            raise UsageError(
-                f"weights {weights[0]:g} (rs) and {weights[1]:g} (location): both must be 0 to "
-                f"{MAX_WEIGHT:g} and one of them above 0"
-            )
+        if (own := self.own_weights) is not None:
+            pair = (own.rs, own.location)
+            if not all(0 <= w <= MAX_WEIGHT for w in pair) or not any(pair):  # NaN fails, too
+                raise UsageError(
+                    f"weights {own.rs:g} (rs) and {own.location:g} (location): both must be 0 to "
+                    f"{MAX_WEIGHT:g} and one of them above 0"
+                )
         radius_m = self.merge_radius_m
         if radius_m is not None and not (np.isfinite(radius_m) and radius_m >= 0):
             raise UsageError(f"merge radius {radius_m} m: it must be 0 or more")
 
-    def weights(self, calibration: Calibration | None) -> tuple[float, float]:
-        """Of imagery and location, as scores are weighed."""
-        if self.score_weights(calibration) is not None and calibration is not None:
-            return calibration.weights.shares
+    @property
+    def own_weights(self) -> SearchWeights | None:
+        """Those that the query gives; None where it gives none."""
         rs, location = self.rs_weight, self.location_weight
-        return (0.5 if rs is None else rs), (0.5 if location is None else location)
+        if rs is None and location is None:
+            return None
+        return SearchWeights(1.0 if rs is None else rs, location or 0.0, "you")
+
+    def weights(self, space: SearchSpace) -> SearchWeights:
+        """Of imagery and location, as scores are weighed."""
+        return self.own_weights or space.default_weights
 
     def score_weights(self, calibration: Calibration | None) -> ScoreWeights | None:
         """How scores become probabilities; None where they do not.
 
         A calibration holds for its own weights only.
         """
-        own = self.rs_weight is not None or self.location_weight is not None
-        return None if calibration is None or own else calibration.weights
+        return None if calibration is None or self.own_weights else calibration.weights

@@ -17,7 +17,13 @@ import numpy as np
 from gair.arrays import Floats, Ints, Vectors
 from indexer.probability.posterior import SHARED_ERRORS, ScoreWeights
 from indexer.regions.cells import cell_hex
-from indexer.search.answer import NOT_IN_INDEX, Answer, Candidate, Confidence
+from indexer.search.answer import (
+    BY_IMAGERY_ALONE,
+    NOT_IN_INDEX,
+    Answer,
+    Candidate,
+    Confidence,
+)
 from indexer.search.outlines import Region, make_region
 from indexer.search.places import APART_RADII, distinct_places
 from indexer.search.query import Query
@@ -152,7 +158,8 @@ def refine_options(
     if weights is not None:
         return RefineOptions(weights.rs_weight, weights.location_weight, radius_m, "mean")
     sharpness = 1 / space.model.config.temperature
-    return RefineOptions(*query.weights(None), radius_m, "mean", sharpness)
+    rs_weight, location_weight, _ = query.weights(space)
+    return RefineOptions(rs_weight, location_weight, radius_m, "mean", sharpness)
 
 
 def shown_points(space: SearchSpace, s: Vectors, rows: Ints, options: RefineOptions) -> Floats:
@@ -191,7 +198,7 @@ def _apart_m(space: SearchSpace, query: Query, likely: bool) -> float:
 
 
 def _unrefined(space: SearchSpace, scored: Scored, query: Query, weighed: _Weighed) -> Answer:
-    rs_weight, location_weight = query.weights(space.calibration)
+    weights = query.weights(space)
     model = space.index.manifest.model
     gps = [photo.gps_lonlat_deg for photo in scored.photos if photo.gps_lonlat_deg is not None]
     return Answer(
@@ -200,8 +207,9 @@ def _unrefined(space: SearchSpace, scored: Scored, query: Query, weighed: _Weigh
         index=space.index.name,
         build=space.index.manifest.build,
         cells_searched=len(space.index.cells),
-        rs_weight=rs_weight,
-        location_weight=location_weight,
+        rs_weight=weights.rs,
+        location_weight=weights.location,
+        weights_by=weights.source,
         model=model.name,
         model_licence=model.licence,
         trained=model.trained,
@@ -216,7 +224,7 @@ def _unrefined(space: SearchSpace, scored: Scored, query: Query, weighed: _Weigh
 
 def _weigh(space: SearchSpace, scored: Scored, query: Query) -> _Weighed:
     score_weights = query.score_weights(space.calibration)
-    rs_weight, location_weight = query.weights(space.calibration)
+    rs_weight, location_weight, _ = query.weights(space)
     radius_m = _radius_m(space, query)
     rs, location = scored.rs.mean(axis=0), scored.location.mean(axis=0)
     fused = rs_weight * rs + location_weight * location
@@ -306,6 +314,8 @@ def _region(space: SearchSpace, p: Floats, promised: bool, level: float) -> Regi
 
 def _warnings(space: SearchSpace, query: Query, scored: Scored) -> tuple[str, ...]:
     texts = list(space.warnings)
+    if query.weights(space).source == "default":
+        texts.append(BY_IMAGERY_ALONE)
     if space.calibration is not None:
         if query.score_weights(space.calibration) is None:
             texts.append(OWN_WEIGHTS)

@@ -83,7 +83,7 @@ def find_part(space: SearchSpace, s: Vectors, query: Query, allowed: Bools | Non
         allowed: (N,) cells that a prior leaves; None for all.
     """
     index, calibration = space.index, space.calibration
-    rs_weight, location_weight = query.weights(calibration)
+    rs_weight, location_weight, _ = query.weights(space)
     score_weights = query.score_weights(calibration)
     listed = _listed(index, s, (rs_weight, location_weight), allowed)
     part = _scored(space, s, listed)

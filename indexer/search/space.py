@@ -27,6 +27,7 @@ from indexer.regions.cell_field import CellField, Discs, spacing_m
 from indexer.regions.cells import cells_at
 from indexer.search.answer import UNCALIBRATED
 from indexer.search.token_reader import TokenReader
+from indexer.search.weights import SearchWeights, default_weights
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
     from indexer.index.vectors import VectorStore
     from indexer.probability.calibration import Calibration
 
-PAPER_WEIGHTS = ScoreWeights(0.5 / 0.07, 0.5 / 0.07, 0.0)
-"""Where nothing is calibrated: the temperature that GAIR was trained with, and equal weights."""
+PAPER_TEMPERATURE = 0.07
+"""Where nothing is calibrated: what GAIR was trained with."""
 SAMPLE = 4096
 """Cells that stand for those off a shortlist."""
 SCORED_AT_ONCE = 2048
@@ -127,7 +128,15 @@ class SearchSpace:
     @property
     def weights(self) -> ScoreWeights:
         """How scores become likelihoods: as calibrated, or as the model was trained."""
-        return PAPER_WEIGHTS if self.calibration is None else self.calibration.weights
+        if self.calibration is not None:
+            return self.calibration.weights
+        rs, location, _ = self.default_weights
+        return ScoreWeights(rs / PAPER_TEMPERATURE, location / PAPER_TEMPERATURE, 0.0)
+
+    @property
+    def default_weights(self) -> SearchWeights:
+        """What cosines are weighed with where a query gives no weights."""
+        return default_weights(self.index.manifest.model, self.calibration)
 
     def discs(self, radius_m: float) -> Discs:
         """The cells within a radius of each cell."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from gair.config import GairConfig
 from gair.model import Gair
@@ -95,6 +96,22 @@ def bare_flops(config: GairConfig, photos: int, frames: int) -> float:
     that read pixels and coordinates, which have no gradient: once. Norms, activations, softmax and
     whatever is computed a second time do not count.
     """
+    if config.stem == "conv":
+        (sv_first, sv_rest), (rs_first, rs_rest) = _convolutional_flops(config)
+    else:
+        (sv_first, sv_rest), (rs_first, rs_rest) = _patch_flops(config)
+    hidden, capsules = config.location_hidden, len(config.location_sigmas)
+    location_first = capsules * 2 * hidden * 2 * config.location_frequencies
+    location_rest = capsules * 2 * hidden * (2 * hidden + config.dim)
+    a_photo = 2.0 * (sv_first + location_first) + 3.0 * (sv_rest + location_rest)
+    return photos * a_photo + frames * (2.0 * rs_first + 3.0 * rs_rest)
+
+
+TowerFlops = tuple[tuple[float, float], tuple[float, float]]
+"""Of one photo and of one frame, forward: the layer that reads pixels, and all others."""
+
+
+def _patch_flops(config: GairConfig) -> TowerFlops:
     sv_patches = (config.sv_image_px // config.sv_patch_px) ** 2
     sv_first = 2 * sv_patches * 3 * config.sv_patch_px**2 * config.sv_width
     sv_rest = config.sv_depth * _block_flops(sv_patches + 1, config.sv_width)
@@ -102,11 +119,26 @@ def bare_flops(config: GairConfig, photos: int, frames: int) -> float:
     rs_patches = config.rs_grid**2
     rs_first = 2 * rs_patches * len(config.rs_bands) * config.rs_patch_px**2 * config.dim
     rs_rest = config.rs_depth * _block_flops(rs_patches, config.dim)
-    hidden, capsules = config.location_hidden, len(config.location_sigmas)
-    location_first = capsules * 2 * hidden * 2 * config.location_frequencies
-    location_rest = capsules * 2 * hidden * (2 * hidden + config.dim)
-    a_photo = 2.0 * (sv_first + location_first) + 3.0 * (sv_rest + location_rest)
-    return photos * a_photo + frames * (2.0 * rs_first + 3.0 * rs_rest)
+    return (sv_first, sv_rest), (rs_first, rs_rest)
+
+
+def _convolutional_flops(config: GairConfig) -> TowerFlops:
+    """As torch counts them."""
+    model = Gair.with_random_weights(config, Gair.untrained("tiny").info, 0)
+    photo = torch.zeros(1, 3, config.sv_image_px, config.sv_image_px)
+    frame = torch.zeros(1, len(config.rs_bands), config.rs_frame_px, config.rs_frame_px)
+    counted = []
+    for tower, first, pixels in (
+        (model.street_view, model.street_view.conv.trunk.stages[0][0], photo),
+        (model.remote_sensing, model.remote_sensing.trunk.stages[0][0], frame),
+    ):
+        flops = []
+        for module in (first, tower):
+            with FlopCounterMode(display=False) as counter, torch.no_grad():
+                module(pixels)
+            flops.append(float(counter.get_total_flops()))
+        counted.append((flops[0], flops[1] - flops[0]))
+    return counted[0], counted[1]
 
 
 def _block_flops(tokens: int, width: int) -> int:

@@ -66,7 +66,7 @@ def index_in_memory(cells: Cells, rs: Vectors, location: Vectors) -> Index:
         build="20260101T000000Z-0000",
         created_utc="2026-01-01T00:00:00+00:00",
         model=ModelRecord("city", "nowhere", "none", True, "f" * 64),
-        region={"attribution": ""},
+        region={"name": "city", "attribution": "", "bbox_wsen_deg": []},
         h3_resolution=RESOLUTION,
         containment="center",
         cells_in_region=count,

@@ -1,5 +1,6 @@
 """Measurements behind the tables of the README.
 
-``cell_spacing`` compares cells of several sizes with refinement, and ``city_search`` measures one
-model on one city, for ``python -m training.evaluate``.
+``cell_spacing`` compares cells of several sizes with refinement, ``by_condition`` the answers about
+photos of several conditions, ``similarity_maps`` draws figure 4 of the paper, and ``city_search``
+measures one model on one city, for ``python -m training.evaluate``.
 """

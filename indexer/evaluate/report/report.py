@@ -14,6 +14,7 @@ from gair.templates import environment
 from indexer.evaluate.report import wording
 from indexer.evaluate.report.plots import FIGURES, draw_all
 from indexer.evaluate.report.wording import ABOUT, SHORT, radius
+from indexer.search.weights import SAID
 
 Report = Mapping[str, Any]
 
@@ -34,6 +35,7 @@ TEMPLATES = environment(
         "shown": wording.shown,
         "span": wording.span,
         "square_km": wording.square_km,
+        "weights_by": lambda source: SAID.get(source, source),
     },
 )
 

@@ -68,7 +68,7 @@ def ask(desk: Desk, do: str, **values: Any) -> dict[str, Any]:
 def test_an_index_is_described(desk: Desk) -> None:
     reply = ask(desk, "index")
     assert reply["cells"] == 171
-    assert reply["share"] == 0.75
+    assert (reply["share"], reply["share_by"]) == (0.75, "by calibration")
     assert reply["calibrated"] is True
     assert reply["outline"]["type"] == "Polygon"
     assert reply["holes"] is None

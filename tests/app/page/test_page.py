@@ -116,9 +116,9 @@ def test_a_click_on_a_cell_tells_its_score_and_its_parts(
     card = visit.seen(".gair-cell-card:has(.gair-parts)").inner_text()
     assert re.search(r"score, \d+ of 171 cells", card)
     assert "H3 89" in card
-    rs, location = (float(v.replace("−", "-")) for v in re.findall(r"−?0\.\d{3}(?=\n|$)", card)[:2])
+    rs = float(re.findall(r"−?0\.\d{3}(?=\n|$)", card)[0].replace("−", "-"))
     fused = float((re.search(r"(−?0\.\d{3})\s+score", card) or ["", "9"])[1].replace("−", "-"))
-    assert fused == pytest.approx((rs + location) / 2, abs=0.0016)
+    assert fused == pytest.approx(rs, abs=0.0011)
     assert visit.count(".gair-cell-card .gair-chip img") == 1
     assert visit.count("path.gair-looked") == 1
     visit.keep("desktop-cell")
@@ -204,17 +204,19 @@ def test_settings_search_again_even_while_a_search_runs(
     visit.settings()
     visit.upload(photos["slow"], then=".gair-busy >> text=Searching")
     visit.set("k", "8")
-    visit.set("share", "1")
+    visit.set("share", "0.3")
     visit.seen("[data-gair-place='8']")
-    visit.seen("text=1.00 × imagery + 0.00 × location")
+    visit.seen("text=0.30 × imagery + 0.70 × location (weights by you)")
+    assert visit.text("#gair-settings-said") == "8 places, imagery 0.30 (by you)"
     visit.tab.wait_for_timeout(1700)  # until the first search has long ended
     assert visit.count(".gair-pin") == 8
-    assert "1.00 × imagery" in visit.text("#gair-found")
+    assert "0.30 × imagery" in visit.text("#gair-found")
     visit.keep("desktop-settings")
     visit.set("k", "")
     assert visit.tab.input_value("input[type=number][data-gair-setting='k']") == "8"
     visit.tab.click("[data-gair-reset]")
-    visit.seen("text=0.50 × imagery + 0.50 × location")
+    visit.seen("text=1.00 × imagery + 0.00 × location (weights by default)")
+    assert visit.text("#gair-settings-said") == "5 places, imagery 1.00 (by default)"
     assert visit.count(".gair-pin") == 5
 
 

@@ -72,7 +72,7 @@ HOSTILE_MANIFEST = SimpleNamespace(
     h3_resolution=9,
     missing={EVIL: 1},
     imagery={"scenes": [{"dates": [EVIL], "level": EVIL}], "attribution": EVIL, "licence": EVIL},
-    model=SimpleNamespace(name=EVIL, trained=False, licence=EVIL),
+    model=SimpleNamespace(name=EVIL, trained=False, licence=EVIL, location_weight=None),
     frames={},
     query_mode=EVIL,
     tokens=None,

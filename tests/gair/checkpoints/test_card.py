@@ -11,7 +11,7 @@ import gair.checkpoints.checkpoint
 from gair.checkpoints.card import model_card, sections_of
 from gair.checkpoints.checkpoint import Checkpoint
 from gair.cli import main
-from gair.errors import UsageError
+from gair.errors import ModelError, UsageError
 from gair.model import Gair
 
 ABOUT = "## Training\n\n- **Data:** made up\n\n| metric | model |\n|---|---|\n| recall | 0.5 |\n"
@@ -80,3 +80,33 @@ def test_a_model_without_a_card_converts(told: Path, tmp_path: Path) -> None:
     (told / "README.md").unlink()
     assert main(["convert", str(told), str(tmp_path / "out")]) == 0
     assert "## " not in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_the_weight_of_the_location_is_read_from_the_facts_and_stays_with_the_weights(
+    told: Path, tmp_path: Path
+) -> None:
+    assert Gair.from_pretrained(told).info.location_weight is None
+    (told / "training.json").write_text('{"seed": 7, "location_weight": 0.15}')
+    model = Gair.from_pretrained(told)
+    assert model.info.location_weight == 0.15
+    again = Gair.from_pretrained(model.save_pretrained(tmp_path / "again"))
+    assert again.info == model.info
+    assert "location_weight" not in (tmp_path / "again" / "config.json").read_text()
+    small_model().save_pretrained(tmp_path / "again")
+    assert Gair.from_pretrained(tmp_path / "again").info.location_weight is None
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ('{"location_weight": 1.5}', "location_weight is 1.5: it must be from 0 to 1"),
+        ('{"location_weight": true}', "location_weight is True: it must be from 0 to 1"),
+        ('{"location_weight": NaN}', "location_weight is nan: it must be from 0 to 1"),
+        ("[]", "training.json is no JSON object"),
+        ("{", "training.json is no JSON object"),
+    ],
+)
+def test_facts_that_make_no_sense_are_refused(told: Path, facts: str, words: str) -> None:
+    (told / "training.json").write_text(facts)
+    with pytest.raises(ModelError, match=words):
+        Gair.from_pretrained(told)

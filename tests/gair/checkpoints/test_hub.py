@@ -67,7 +67,8 @@ class Hub(http.server.BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("hub")
-    Gair.untrained("tiny", seed=8).save_pretrained(root / "tiny")
+    folder = Gair.untrained("tiny", seed=8).save_pretrained(root / "tiny")
+    (folder / "training.json").write_text('{"location_weight": 0.3}')
     (root / "empty").mkdir()
     (root / "empty" / "README.md").write_text("nothing here")
     return root
@@ -105,6 +106,8 @@ def test_a_model_comes_from_the_hub_and_stays_without_it(endpoint: str, tmp_path
     again = convert("acme/tiny", tmp_path / "b", "http://127.0.0.1:9", cache)  # nobody answers
     assert again.returncode == 0, again.stderr
     assert Gair.from_pretrained(tmp_path / "b").fingerprint() == wanted
+    for name in ("a", "b"):
+        assert Gair.from_pretrained(tmp_path / name).info.location_weight == 0.3
 
 
 @pytest.mark.parametrize(

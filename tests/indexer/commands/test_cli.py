@@ -22,6 +22,7 @@ from indexer.commands.info import manifest_lines
 from indexer.commands.search import answer_lines
 from indexer.index.index import open_index
 from indexer.search.geolocator import Geolocator
+from indexer.search.weights import IMAGERY_ALONE
 
 HEAVY = ("torch", "faiss", "rasterio", "gradio", "duckdb", "timm", "PIL", "shapely", "numpy")
 
@@ -189,9 +190,10 @@ def test_info(boxes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert main(["info", *where]) == 0
     manifest = open_index(boxes / "box").manifest
     told = capsys.readouterr().out
-    assert told.splitlines() == manifest_lines(manifest)
+    assert told.splitlines() == manifest_lines(manifest, IMAGERY_ALONE)
     assert "23 of 23 at H3 10" in told
     assert "UNTRAINED" in told
+    assert "weights  imagery 1, location 0 (by default): there is no calibration" in told
     assert "dates unknown" in told
     assert main(["info", "--index", "box", "--json", *where]) == 0
     assert json.loads(capsys.readouterr().out) == json.loads(manifest.to_json())
@@ -208,7 +210,7 @@ def test_info_names_the_dates_of_the_imagery(boxes: Path) -> None:
     manifest = open_index(boxes / "box").manifest
     scenes = [{"dates": [f"2024-0{month}-01T10:00:00Z"]} for month in (7, 6, 6)]
     manifest.imagery["scenes"] = [*scenes, {"dates": []}]
-    assert "4 scenes, 2024-06-01, 2024-07-01;" in "\n".join(manifest_lines(manifest))
+    assert "4 scenes, 2024-06-01, 2024-07-01;" in "\n".join(manifest_lines(manifest, IMAGERY_ALONE))
 
 
 def info_into(stdout: Any, boxes: Path, unbuffered: str) -> tuple[int, str]:

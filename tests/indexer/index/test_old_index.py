@@ -20,6 +20,7 @@ from indexer.index.content_hash import content_sha256
 from indexer.index.index import open_index
 from indexer.index.verify import check_index
 from indexer.merge.merge import merge_indexes
+from indexer.search.answer import BY_IMAGERY_ALONE
 from indexer.search.geolocator import Geolocator
 
 CONTENT_SHA256 = "e05f4a9de277005cc8a82a4b2bb92718f9b42b8f7ae921f1d6ed7af6dd790466"
@@ -45,10 +46,20 @@ def test_every_file_is_sound_and_hashes_to_the_same_content(old: Path) -> None:
 
 
 def test_it_answers_as_it_did(old: Path) -> None:
-    answer = Geolocator(open_index(old), Gair.from_pretrained("shipped:demo")).search(photo(1))
+    """Its two cosines counted half each: the default at the time."""
+    geolocator = Geolocator(open_index(old), Gair.from_pretrained("shipped:demo"))
+    answer = geolocator.search(photo(1), rs_weight=0.5, location_weight=0.5)
     places = [(c.lat_deg, c.lon_deg) for c in answer.candidates]
     np.testing.assert_allclose(places, PLACES_LATLON_DEG, atol=1e-6)
     np.testing.assert_allclose([c.score for c in answer.candidates], SCORES, atol=1e-3)
+
+
+def test_it_knows_no_weight_of_the_model_and_is_searched_by_imagery_alone(old: Path) -> None:
+    index = open_index(old)
+    assert index.manifest.model.location_weight is None
+    answer = Geolocator(index, Gair.from_pretrained("shipped:demo")).search(photo(1))
+    assert (answer.rs_weight, answer.location_weight, answer.weights_by) == (1, 0, "default")
+    assert BY_IMAGERY_ALONE in answer.warnings
 
 
 def test_it_is_merged_and_exported_as_it_is(old: Path, tmp_path: Path) -> None:

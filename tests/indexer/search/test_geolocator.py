@@ -30,6 +30,7 @@ from gair.preprocess import street_view_pixels
 from indexer import Answer, Geolocator, search
 from indexer.index.index import open_index
 from indexer.regions.cells import cell_from_hex
+from indexer.search.answer import BY_IMAGERY_ALONE, UNCALIBRATED
 
 
 @pytest.fixture(scope="module")
@@ -173,12 +174,13 @@ def test_a_broken_photo_in_a_list_fails_the_list(toy: Geolocator) -> None:
         ({"k": 0}, "k is 0: ask for one place or more"),
         ({"k": -3}, "k is -3"),
         ({"k": 2.5}, "k is 2.5"),
-        ({"rs_weight": -0.1}, r"weights -0.1 \(rs\) and 0.5 \(location\): both must be 0 to 1e"),
-        ({"location_weight": -1}, "weights 0.5"),
+        ({"rs_weight": -0.1}, r"weights -0.1 \(rs\) and 0 \(location\): both must be 0 to 1e"),
+        ({"location_weight": -1}, r"weights 1 \(rs\) and -1 \(location\)"),
         ({"rs_weight": 0, "location_weight": 0}, "one of them above 0"),
+        ({"rs_weight": 0}, "one of them above 0"),
         ({"rs_weight": math.nan}, "weights nan"),
-        ({"location_weight": math.inf}, "weights 0.5"),
-        ({"location_weight": 1e39}, "weights 0.5"),
+        ({"location_weight": math.inf}, "weights 1 "),
+        ({"location_weight": 1e39}, "weights 1 "),
         ({"merge_radius_m": -1}, "merge radius -1 m: it must be 0 or more"),
         ({"merge_radius_m": math.nan}, "merge radius nan m"),
     ],
@@ -205,7 +207,7 @@ def test_an_answer_carries_what_belongs_beside_it(toy: Geolocator, tiny_index: P
     assert answer.model_licence == "Apache-2.0 (random weights)"
     assert "Copernicus" in answer.attribution
     assert "untrained" in answer.warnings[0]
-    assert answer.warnings[-1].startswith("uncalibrated")
+    assert answer.warnings[-2:] == (UNCALIBRATED, BY_IMAGERY_ALONE)
     values = answer.to_dict()
     assert json.loads(json.dumps(values, allow_nan=False)) == values
     assert values["schema_version"] == 2

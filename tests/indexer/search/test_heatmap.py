@@ -279,9 +279,10 @@ def test_without_a_calibration_the_posterior_is_scores_and_says_so(
 ) -> None:
     heat = make_heatmap(geolocator.space, scored)
     assert heat.what == "score"
-    assert heat.units == "mean of both cosines"
+    assert heat.units == "weighed sum of both cosines"
     assert "uncalibrated" in heat.note
-    np.testing.assert_allclose(heat.values, (scored.rs[0] + scored.location[0]) / 2, rtol=1e-6)
+    assert "weights: imagery 1, location 0 (by default)" in heat.note
+    np.testing.assert_allclose(heat.values, scored.rs[0], rtol=1e-6)
     prior = build_prior(geolocator.index, where='"row" < 9')
     some = make_heatmap(geolocator.space, scored, prior=prior)
     assert (np.isnan(some.values) == (np.arange(23) >= 9)).all()

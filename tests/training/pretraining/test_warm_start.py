@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 import torch
-from micro_training import micro_batch, micro_model
+from micro_training import CONV_STEM, micro_batch, micro_model
 from torch import Tensor
 
 from gair.errors import UsageError
@@ -63,6 +63,21 @@ def shared_batches(count: int = 12) -> list[Batch]:
     return batches
 
 
+def textured_batches(count: int) -> list[Batch]:
+    """Batches whose photos have the texture of their frame, which convolutions see."""
+    wave = torch.tensor([1.0, 1.0, -1.0, -1.0]).repeat(8)
+    across, down = wave.expand(32, 32), wave[:, None].expand(32, 32)
+    textures = torch.stack([across, down, across * down, torch.zeros(32, 32)])
+    batches = []
+    for seed in range(count):
+        batch = micro_batch((4, 4, 4, 4), seed=seed)
+        kind = torch.randperm(4, generator=torch.Generator().manual_seed(seed))
+        photos = 0.3 * batch.photos + textures[kind[batch.frame_of_photo], None]
+        frames = 0.3 * batch.frames + textures[kind, None]
+        batches.append(dataclasses.replace(batch, photos=photos, frames=frames))
+    return batches
+
+
 def agreement(objective: Objective, batch: Batch) -> float:
     """How often a photo's nearest imagery is that of its own frame."""
     with torch.no_grad():
@@ -81,6 +96,15 @@ def test_photos_find_their_frames_before_the_first_step(rs_query: str) -> None:
     correlations = warm_start(objective, batches, 16 * 12)
     assert correlations[0] > 0.9
     assert agreement(objective, held_out) > max(0.5, before)
+
+
+def test_it_works_for_convolutional_towers() -> None:
+    objective = Objective(micro_model(**CONV_STEM), ObjectiveOptions())
+    *batches, held_out = textured_batches(13)
+    before = agreement(objective, held_out)
+    correlations = warm_start(objective, batches, 16 * 12)
+    assert correlations[0] > 0.75
+    assert agreement(objective, held_out) > max(0.6, before)
 
 
 def test_embeddings_are_centred_and_the_neighbours_are_silent() -> None:
