@@ -2,7 +2,7 @@
 
 Examples:
   python -m training.synthetic world --out worlds/demo
-      a data set for python -m training.pretrain: imagery of 27 training cities, whose photos are
+      a data set for python -m training.pretrain: imagery of 37 training cities, whose photos are
       drawn in training, and photos of a city for validation
   python -m training.synthetic world --out worlds/fixed --drawn-ahead
       the same with training photos in the shards, the same in each epoch

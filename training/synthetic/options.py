@@ -16,7 +16,7 @@ share, the others one condition alone."""
 class WorldOptions:
     """How much of the world to photograph for a data set."""
 
-    cities: int = 26
+    cities: int = 36
     """Training cities, beside the seen one."""
     photos: int = 1_900
     """Photos of each training city in an epoch; the seen city has in proportion to its area."""
