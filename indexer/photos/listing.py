@@ -13,7 +13,10 @@ licence         licence, license                           optional
 source          source, url                                optional
 credit          attribution, credit                        optional; shown with the photo
 place           city, place                                optional; unit of splitting
+sequence        sequence, sequence_id                      optional; photos of one walk or drive
 ==============  =========================================  ======================================
+
+Where a text file separates columns by semicolons, decimal commas are read as points.
 
 Nothing is judged here but what cannot even be read; whoever uses the photos does the rest.
 """
@@ -24,6 +27,7 @@ import contextlib
 import csv
 import math
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,9 +54,14 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "source": ("source", "url"),
     "attribution": ("attribution", "credit"),
     "place": ("city", "place"),
+    "sequence": ("sequence", "sequence_id"),
 }
 """What a manifest may say of a photo, and the column names for it; the first that is there counts.
 """
+
+_NUMERIC = frozenset(alias for field in ("lat", "lon", "heading") for alias in COLUMNS[field])
+_COMMA_NUMBER = re.compile(r"\s*[+-]?\d+,\d+\s*")
+"""48,77: in France, Germany and others a spreadsheet writes numbers so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +84,8 @@ class ListedPhoto:
     source: str = ""
     attribution: str = ""
     """Credit that the licence asks for."""
+    sequence: str = ""
+    """Names the walk or drive that it is a part of; empty for a photo by itself."""
     left_out: str = ""
     """Why it cannot be used, as far as reading it has shown; empty if nothing is wrong so far."""
     extra: Mapping[str, str] = field(default_factory=dict)
@@ -174,6 +185,7 @@ def _from_manifest(
             licence=_text(cell.get("licence")),
             source=_text(cell.get("source")),
             attribution=_text(cell.get("attribution")),
+            sequence=_text(cell.get("sequence")),
             extra={name: _text(row.get(name)) for name in kept},
         )
 
@@ -202,7 +214,7 @@ def _columns(path: Path, header: Iterable[str]) -> dict[str, str]:
 Row = Mapping[str, object]
 
 
-def _csv_rows(path: Path, _: Sequence[str]) -> tuple[list[str], Iterable[Row]]:
+def _csv_rows(path: Path, extra: Sequence[str]) -> tuple[list[str], Iterable[Row]]:
     """Columns and rows; separated by commas, semicolons or tabs, whichever the first line has."""
     with _reading(path), path.open(encoding="utf-8-sig", newline="") as file:
         first_line = file.readline()
@@ -211,9 +223,18 @@ def _csv_rows(path: Path, _: Sequence[str]) -> tuple[list[str], Iterable[Row]]:
 
     def rows() -> Iterator[Row]:
         with _reading(path), path.open(encoding="utf-8-sig", newline="") as file:
-            yield from csv.DictReader(file, delimiter=separator)
+            for row in csv.DictReader(file, delimiter=separator):
+                if separator == ";":
+                    row |= {name: _with_point(row.get(name)) for name in numeric}
+                yield row
 
+    numeric = [c for c in header if c in extra or c.strip().lower() in _NUMERIC]
     return header, rows()
+
+
+def _with_point(text: str | None) -> str | None:
+    """A number with a decimal point instead of a comma; what is no such number as it is."""
+    return text.replace(",", ".") if text and _COMMA_NUMBER.fullmatch(text) else text
 
 
 def _parquet_rows(path: Path, extra: Sequence[str]) -> tuple[list[str], Iterable[Row]]:

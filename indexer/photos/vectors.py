@@ -8,6 +8,7 @@ the file's name, so that a vector is never taken for another model's.
 from __future__ import annotations
 
 import contextlib
+import functools
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from gair.errors import PhotoError, StorageError
 from gair.files import make_folder, sha256_of
 from gair.photos.photo import open_photo
 from gair.progress import Progress
+from indexer.photos.groups import places_of
 from indexer.photos.listing import ListedPhoto, read_photos
 
 if TYPE_CHECKING:
@@ -69,6 +71,11 @@ class PhotoVectors:
         return np.asarray(
             np.isfinite(self.s).all(axis=1) & np.isfinite(self.lonlat_deg).all(axis=1)
         )
+
+    @functools.cached_property
+    def place_of_photo(self) -> Ints:
+        """(P,) which photos are of one place: :func:`indexer.photos.groups.places_of`."""
+        return places_of(self.photos, self.lonlat_deg)
 
     def left_out(self) -> dict[str, int]:
         """How many are not usable, by reason; each counts once."""

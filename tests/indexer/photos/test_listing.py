@@ -18,8 +18,8 @@ from gair.errors import DatasetError, UsageError
 from gair.photos.exif import parse_date, parse_heading_deg
 from indexer.photos.listing import BROKEN, COLUMNS, ListedPhoto, read_photos
 
-HEADER = "file lat lon id heading captured_at licence source attribution city".split()
-ROW = ["a/1.jpg", "51.5", "-0.12", "x1", "370", "2020-05-01", "CC0", "me", "by me", "London"]
+HEADER = "file lat lon id heading captured_at licence source attribution city sequence".split()
+ROW = ["a/1.jpg", "51.5", "-0.12", "x1", "370", "2020-05-01", "CC0", "me", "by me", "London", "w7"]
 
 
 def test_a_row_with_everything(tmp_path: Path) -> None:
@@ -35,6 +35,7 @@ def test_a_row_with_everything(tmp_path: Path) -> None:
         licence="CC0",
         source="me",
         attribution="by me",
+        sequence="w7",
     )
 
 
@@ -67,6 +68,24 @@ def test_separators_and_a_byte_order_mark(tmp_path: Path, separator: str) -> Non
     path.write_text(text, encoding="utf-8-sig")
     (photo,) = read_photos(path)
     assert (photo.name, photo.lonlat_deg) == ("a", (2.0, 1.0))
+
+
+def test_decimal_commas_are_read_where_semicolons_part_the_columns(tmp_path: Path) -> None:
+    header = ["file", "lat", "lng", "heading", "id", "slope"]
+    rows = [["1,5", "48,77", " -9,18 ", "12,5", "7,1", "0,4"], ["b", "48.5", "9,1,2", "", "x", ""]]
+    text = "\n".join(";".join(cells) for cells in (header, *rows))
+    path = tmp_path / "photos.csv"
+    path.write_text(text)
+    first, second = read_photos(path, extra=("slope",))
+    assert (first.lonlat_deg, first.heading_deg) == ((-9.18, 48.77), 12.5)
+    assert (first.name, first.photo_id) == ("1,5", "7,1")  # no numbers, and left alone
+    assert first.extra == {"slope": "0.4"}
+    assert second.lonlat_deg is not None
+    assert math.isnan(second.lonlat_deg[0])
+    path.write_text(text.replace(";", "\t"))
+    tabbed, _ = read_photos(path)
+    assert tabbed.lonlat_deg is not None
+    assert math.isnan(tabbed.lonlat_deg[1])
 
 
 def test_parquet_says_what_csv_says(tmp_path: Path) -> None:
