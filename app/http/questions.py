@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from app.engine.limits import MOST_PHOTOS, MOST_PLACES
 from gair.errors import UsageError
 from gair.fields import field_help
+from indexer.probability.cautions import CODES
 
 if TYPE_CHECKING:
     from app.engine.engine import Engine, PhotoInput
@@ -206,17 +207,39 @@ def answer_model() -> type[BaseModel]:
 
     parts = {part.__name__: json_model(part) for part in (Candidate, Confidence, Membership)}
     model = json_model(Answer, parts, hidden=("posterior", "make_region"))
-    version = Field(description="Raised when a field changes its meaning or goes away.")
-    members: dict[str, Any] = {"schema_version": (Literal[SCHEMA_VERSION], version)}
-    return create_model("SearchAnswer", __base__=model, __doc__=model.__doc__, **members)
+    return _versioned("SearchAnswer", model, SCHEMA_VERSION)
 
 
 @functools.cache
 def verdict_model() -> type[BaseModel]:
     """The JSON of an :class:`indexer.probability.verdicts.Verdict`."""
-    from indexer.probability.verdicts import Verdict
+    from indexer.probability.verdicts import SCHEMA_VERSION, Membership, Verdict
 
-    return json_model(Verdict, hidden=tuple(f.name for f in fields(Verdict) if not f.repr))
+    hidden = tuple(f.name for f in fields(Verdict) if not f.repr)
+    model = json_model(Verdict, {"Membership": json_model(Membership)}, hidden)
+    return _versioned("ClaimVerdict", model, SCHEMA_VERSION)
+
+
+class CodedWarning(BaseModel):
+    """A sentence to show beside an answer."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    code: Literal[tuple(CODES)] = Field(  # type: ignore[valid-type]
+        description="Stays the same when the words are improved."
+    )
+    text: str = Field(description="For people.")
+
+
+def _versioned(name: str, model: type[BaseModel], version: int) -> type[BaseModel]:
+    """A model of an answer with the version of its schema and its warnings' codes."""
+    about = Field(description="Raised when a field changes its meaning or goes away.")
+    warned = Field(description="What to know before believing it.")
+    members: dict[str, Any] = {
+        "schema_version": (Literal[version], about),
+        "warnings": (list[CodedWarning], warned),
+    }
+    return create_model(name, __base__=model, __doc__=model.__doc__, **members)
 
 
 def json_model(

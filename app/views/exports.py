@@ -10,6 +10,7 @@ from typing import Any
 from app.views.report import polygons_of
 from app.views.templates import render
 from app.views.wording import shown_lonlat_deg
+from indexer.probability.cautions import coded
 from indexer.search.answer import Answer, Candidate
 
 _COLUMNS = (
@@ -30,7 +31,7 @@ def answer_geojson(answer: Answer) -> str:
         "model_licence": answer.model_licence,
         "attribution": answer.attribution,
         "calibrated": answer.calibrated,
-        "warnings": list(answer.warnings),
+        "warnings": coded(answer.warnings),
         "prior": answer.prior,
     }
     document = {"type": "FeatureCollection", **credits_, "features": features}

@@ -48,7 +48,7 @@ def share(value: float) -> str:
 
 def shown_lonlat_deg(candidate: Candidate) -> tuple[float, float]:
     """Longitude, latitude that a place is shown at: refined where it was, else its cell's."""
-    return candidate.refined_lonlat_deg or (candidate.lon_deg, candidate.lat_deg)
+    return candidate.shown_lonlat_deg
 
 
 def sentence(text: str) -> str:

@@ -45,7 +45,7 @@ def answer_lines(answer: Answer) -> list[str]:
         "  spread",
     ]
     for c in answer.candidates:
-        lon_deg, lat_deg = c.refined_lonlat_deg or (c.lon_deg, c.lat_deg)
+        lon_deg, lat_deg = c.shown_lonlat_deg
         probability = "" if c.probability is None else f"  {c.probability:6.1%}"
         lines.append(
             f"  {c.rank:4d}{probability}  {lat_deg:9.5f}  {lon_deg:10.5f}  {c.score:6.3f}  "
@@ -224,7 +224,7 @@ def _write_geojson(results: list[Answer | PhotoError], file: Path, level: float)
     places = [
         {
             "type": "Feature",
-            "geometry": {"type": "Point", "coordinates": [c.lon_deg, c.lat_deg]},
+            "geometry": {"type": "Point", "coordinates": list(c.shown_lonlat_deg)},
             "properties": {"rank": c.rank, "score": c.score, "probability": c.probability},
         }
         for c in answer.candidates

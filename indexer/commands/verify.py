@@ -89,6 +89,4 @@ def verdict_lines(photo: str, verdict: Verdict) -> list[str]:
             f"  probability within {verdict.radius_m:,.0f} m: {verdict.mass:.2%}; rank "
             f"{verdict.rank:,} among {verdict.compared:,} other places"
         )
-    if verdict.note:
-        lines.append(f"  note: {verdict.note}")
-    return lines
+    return [*lines, *(f"  note: {warning}" for warning in verdict.warnings)]

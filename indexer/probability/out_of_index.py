@@ -33,6 +33,20 @@ MOST_PHOTOS = 10_000
 _AT_ONCE = 256
 
 
+@dataclass(frozen=True)
+class Membership:
+    """Whether a photo is from the index at all."""
+
+    p_value: float
+    """Share of the calibration photos that look at least as strange."""
+    level: float
+    """Below this a photo counts as not of the index: so many that are of it are refused."""
+    in_index: bool
+    miss_rate: float | None
+    """Share of foreign photos that were taken for photos of the index when this was measured; None
+    if it never was."""
+
+
 @dataclass(frozen=True, eq=False)
 class OutOfIndexTest:
     """Looks of an index's own photos, and how strange another may be before it is refused."""

@@ -24,7 +24,7 @@ unlikely.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -32,6 +32,7 @@ import numpy.typing as npt
 
 from gair.arrays import Floats, Ints
 from gair.errors import UsageError
+from indexer.probability.cautions import coded
 from indexer.probability.claims import (
     RADII_M,
     Background,
@@ -42,11 +43,15 @@ from indexer.probability.claims import (
     share_as_good,
     standing,
 )
+from indexer.probability.out_of_index import Membership
 from indexer.regions.cell_field import CellField
 
 if TYPE_CHECKING:
     from indexer.probability.calibration import Calibration
 
+
+SCHEMA_VERSION = 2
+"""Of :meth:`Verdict.to_dict`. Raised when a field changes its meaning or goes away."""
 
 LEVEL = 0.05
 """Below this a share counts as hardly ever."""
@@ -109,14 +114,19 @@ class Verdict:
     """The calibrated radius behind ``p_false``, ``p_true`` and the rates."""
     rates: dict[str, float]
     """Measured shares of true and of random false claims that get each verdict."""
-    note: str = ""
-    """What to know before believing it; empty for nothing."""
+    warnings: tuple[str, ...] = ()
+    """Sentences to show beside it; in JSON each is an object of ``code`` and ``text``."""
+    membership: Membership | None = None
+    """Whether the photo is from the index; None where that was not tested."""
     masses_elsewhere: Floats | None = field(default=None, repr=False, compare=False)
     """(``compared``,) posterior mass of each other place; not part of the JSON."""
 
     def to_dict(self) -> dict[str, Any]:
-        """The verdict as plain JSON types."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.compare}
+        """The verdict as plain JSON types, with ``schema_version``."""
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.compare}
+        values["warnings"] = coded(self.warnings)
+        values["membership"] = None if self.membership is None else asdict(self.membership)
+        return {"schema_version": SCHEMA_VERSION, **values}
 
 
 def verify_claim(
@@ -152,6 +162,27 @@ def verify_claim(
     word = verdict_of(shares.p_elsewhere, shares.p_false, shares.p_true)
     verdict = _verdict(word, point[0], radius_m, together, shares)
     return replace(verdict, masses_elsewhere=masses_elsewhere(p, point, among))
+
+
+def of_photo(verdict: Verdict, membership: Membership, refusal: str) -> Verdict:
+    """The verdict that a photo can give: one that is not of the index tests no claim.
+
+    Args:
+        verdict: as if the photo were of the index.
+        membership: whether it is.
+        refusal: what is said where it is not.
+    """
+    verdict = replace(verdict, membership=membership)
+    if membership.in_index:
+        return verdict
+    verdict = replace(verdict, warnings=(refusal, *verdict.warnings))
+    if verdict.verdict not in (CONSISTENT, UNLIKELY):
+        return verdict
+    within = f"within {verdict.radius_m:,.0f} m of this place"
+    sentence = (
+        f"Whether the photo was taken {within} cannot be told: it looks like nothing in the index."
+    )
+    return replace(verdict, verdict=CANNOT_TELL, sentence=sentence)
 
 
 def verdict_of(p_elsewhere: float | None, p_false: float | None, p_true: float | None) -> str:

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from gair.errors import UsageError
+from indexer.probability.cautions import Caution, coded
+from indexer.probability.out_of_index import Membership as Membership
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,23 +21,26 @@ if TYPE_CHECKING:
 
     from indexer.search.outlines import Region
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Of :meth:`Answer.to_dict`. Raised when a field changes its meaning or goes away."""
 
-UNCALIBRATED = (
+UNCALIBRATED = Caution(
     "uncalibrated: scores rank places, they are not probabilities; "
-    "python -m indexer calibrate makes them so"
+    "python -m indexer calibrate makes them so",
+    "uncalibrated",
 )
-BY_IMAGERY_ALONE = (
+BY_IMAGERY_ALONE = Caution(
     "searched by imagery alone: the model's card gives no weight for location; calibrate, or give "
-    "a location weight of your own"
+    "a location weight of your own",
+    "imagery_alone",
 )
-NOT_IN_INDEX = (
+NOT_IN_INDEX = Caution(
     "this photo looks like nothing in this index: it was probably taken elsewhere, or shows no "
-    "street; the places below are the least unlikely ones"
+    "street; nothing is promised, and the places are the least unlikely ones",
+    "not_in_index",
 )
-NOT_IN_INDEX_CLAIM = (
-    "the photo looks like nothing in this index, so what is said of the claim means little"
+NOT_IN_INDEX_CLAIM = Caution(
+    "the photo looks like nothing in this index, so it cannot test the claim", "not_in_index"
 )
 
 
@@ -68,6 +73,11 @@ class Candidate:
     """The mean place under the likelihood around the cell, read between the centres of cells; None
     where it was not asked for."""
 
+    @property
+    def shown_lonlat_deg(self) -> tuple[float, float]:
+        """Where the place is shown, longitude and latitude: refined, or its cell's centre."""
+        return self.refined_lonlat_deg or (self.lon_deg, self.lat_deg)
+
 
 @dataclass(frozen=True)
 class Confidence:
@@ -78,20 +88,6 @@ class Confidence:
     """That the photo was taken within the radius of the best guess, as often as was measured on
     the calibration photos. The guess is the first candidate's refined point, or the centre of its
     cell where there is none; a warning says so where the calibration knows centres only."""
-
-
-@dataclass(frozen=True)
-class Membership:
-    """Whether a photo is from the index at all."""
-
-    p_value: float
-    """Share of the calibration photos that look at least as strange."""
-    level: float
-    """Below this a photo counts as not of the index: so many that are of it are refused."""
-    in_index: bool
-    miss_rate: float | None
-    """Share of foreign photos that were taken for photos of the index when this was measured; None
-    if it never was."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +113,8 @@ class Answer:
     attribution: str
     """Attribution that the imagery asks for."""
     warnings: tuple[str, ...]
-    """Plain sentences to show beside the candidates."""
+    """Sentences to show beside the candidates; in JSON each is an object of ``code``
+    (:mod:`indexer.probability.cautions`) and ``text``."""
     photo_gps_lonlat_deg: tuple[float, float] | None
     """Coordinates the photo's EXIF tags carry; disclosed, never used for the scores."""
     weights_by: str = "you"
@@ -134,7 +131,7 @@ class Answer:
     confidence: tuple[Confidence, ...] = ()
     """Of the best guess, by radius."""
     regions: tuple[dict[str, Any], ...] = ()
-    """Size of the 50 and 90 % regions: level, mass, km2, cells, promised."""
+    """Size of the 50 and 90 % regions: level, mass, km2, cells, promised, refused."""
     membership: Membership | None = None
     """Whether the photo is from the index; None where that was not tested."""
     prior: str = ""
@@ -164,6 +161,7 @@ class Answer:
         """The answer as plain JSON types, with ``schema_version``."""
         hidden = ("posterior", "make_region")
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in hidden}
+        values["warnings"] = coded(self.warnings)
         return {"schema_version": SCHEMA_VERSION, **{k: _plain(v) for k, v in values.items()}}
 
 

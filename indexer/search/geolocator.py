@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
@@ -17,7 +16,7 @@ from gair.preprocess import street_view_pixels
 from indexer.index.index import Index, find_index, open_index
 from indexer.index.milvus import with_store
 from indexer.probability.calibration import load_calibration
-from indexer.probability.verdicts import Verdict, verify_claim
+from indexer.probability.verdicts import Verdict, of_photo, verify_claim
 from indexer.search.answer import NOT_IN_INDEX_CLAIM, Answer
 from indexer.search.query import Query, QueryFields
 from indexer.search.ranking import Draft, draft_of, finished
@@ -216,9 +215,9 @@ class Geolocator:
         if len(scored.photos) > 1:
             each = posteriors(space, scored.rs, scored.location, weights)
         verdict = verify_claim(space, p, (lon_deg, lat_deg), radius_m, each=each)
-        if space.calibration is None or membership_of(space, scored).in_index:
+        if space.calibration is None:
             return verdict
-        return replace(verdict, note=NOT_IN_INDEX_CLAIM)
+        return of_photo(verdict, membership_of(space, scored), NOT_IN_INDEX_CLAIM)
 
     def heatmap(
         self,

@@ -42,6 +42,9 @@ UNITS: Mapping[What, str] = {
 }
 """What the values are."""
 
+DENSITY = "probability a square kilometre"
+"""What a raster of a posterior has instead: its pixels are smaller than cells."""
+
 MOST_POLYGONS = 50_000
 """Cells that GeoJSON shows as polygons; more are points, a fifth of the bytes."""
 MOST_PIXELS = 200_000_000
@@ -175,8 +178,9 @@ def check_suffix(path: Path) -> None:
 def geotiff(heat: HeatMap, spacing_m: float | None = None) -> bytes:
     """The bytes of a GeoTIFF: float32, EPSG:3857, north up, NaN where there is no cell.
 
-    A pixel has the value of the cell that contains its centre. Tags say what the values are and
-    whom to credit. Where the index lies across the antimeridian, the raster goes on past it.
+    A pixel has the value of the cell that contains its centre; of a posterior it is the density, a
+    square kilometre, so that sums over pixels times their ground area are probabilities. Tags say
+    what the values are and whom to credit. Where the index lies across the antimeridian, the raster goes on past it.
 
     Args:
         heat: the map.
@@ -209,13 +213,16 @@ def geotiff(heat: HeatMap, spacing_m: float | None = None) -> bytes:
     transform = from_origin(low_m[0], high_m[1], step_m, step_m)
     # A ring's edges stay straight, in metres instead of degrees: far less than a pixel apart.
     rings_m = np.split(corners_m, np.cumsum([len(ring) for ring in rings_deg])[:-1])
+    values_shown, units = heat.values, heat.units
+    if heat.what == "posterior":
+        values_shown, units = heat.values / (heat.cells.area_m2 / 1e6), DENSITY
     shapes = [
         ({"type": "Polygon", "coordinates": [ring.tolist()]}, float(value))
-        for ring, value in zip(rings_m, heat.values, strict=True)
+        for ring, value in zip(rings_m, values_shown, strict=True)
         if np.isfinite(value)
     ]
     values = rasterize(shapes, (height, width), fill=math.nan, transform=transform, dtype="float32")
-    tags = {"WHAT": heat.what, "UNITS": heat.units, "TITLE": heat.title, "NOTE": heat.note}
+    tags = {"WHAT": heat.what, "UNITS": units, "TITLE": heat.title, "NOTE": heat.note}
     tags |= {name.upper(): text for name, text in heat.credits.items()}
     try:
         with rasterio.MemoryFile() as memory:
@@ -233,7 +240,7 @@ def geotiff(heat: HeatMap, spacing_m: float | None = None) -> bytes:
                 tiled=True,
             ) as raster:
                 raster.write(values, 1)
-                raster.set_band_description(1, heat.units)
+                raster.set_band_description(1, units)
                 raster.update_tags(**{name: text for name, text in tags.items() if text})
             return bytes(memory.read())
     except RasterioError as error:

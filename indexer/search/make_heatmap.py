@@ -5,16 +5,17 @@ The last stands in for the posterior where nothing is calibrated.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
 from gair.arrays import Floats
 from gair.errors import UsageError
-from indexer.search.answer import UNCALIBRATED
+from indexer.search.answer import NOT_IN_INDEX, UNCALIBRATED
 from indexer.search.heatmap import HeatMap, What
 from indexer.search.outlines import Region, make_region
-from indexer.search.scored import Scored, cell_posterior
+from indexer.search.scored import Scored, cell_posterior, membership_of
 from indexer.search.space import SearchSpace
 from indexer.search.weights import SearchWeights
 
@@ -51,8 +52,9 @@ def make_heatmap(
         raise UsageError(f"a prior changes the posterior and no cosine: leave it out for {of}")
     what: What = "score" if of == "posterior" and space.calibration is None else of
     region = None
+    refused = space.calibration is not None and not membership_of(space, scored).in_index
     if what == "posterior":
-        values, best_row, region = _posterior(space, scored, prior, level)
+        values, best_row, region = _posterior(space, scored, prior, level, refused)
     else:
         values = _cosines(scored, what, space.default_weights)
         if prior is not None:
@@ -60,7 +62,7 @@ def make_heatmap(
         best_row = int(np.nanargmax(values))
     photos = ", ".join(photo.name for photo in scored.photos)
     manifest = space.index.manifest
-    notes = [*manifest.warnings]
+    notes = [NOT_IN_INDEX] * refused + [*manifest.warnings]
     if what == "score":
         notes += [UNCALIBRATED, f"weights: {space.default_weights.said}"]
     if prior is not None:
@@ -84,7 +86,7 @@ def make_heatmap(
 
 
 def _posterior(
-    space: SearchSpace, scored: Scored, prior: Prior | None, level: float
+    space: SearchSpace, scored: Scored, prior: Prior | None, level: float, refused: bool
 ) -> tuple[Floats, int, Region]:
     """Probabilities, the cell with most of them around it, and the region."""
     calibration = space.calibration
@@ -92,10 +94,10 @@ def _posterior(
     log_weight = None if prior is None else prior.log_weight
     p = cell_posterior(space, scored, calibration.weights, log_weight)
     around = space.place_mass(p[None])[0]
-    promised = prior is None and len(scored.photos) == 1
+    promised = prior is None and len(scored.photos) == 1 and not refused
     mass = calibration.region_mass(level)
     region = make_region(p, space.index.cells, level, mass, promised)
-    return p, int(around.argmax()), region
+    return p, int(around.argmax()), replace(region, refused=refused)
 
 
 def _cosines(scored: Scored, what: What, weights: SearchWeights) -> Floats:

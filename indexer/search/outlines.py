@@ -45,6 +45,9 @@ class Region:
     """(R,) ids of those cells."""
     km2: float
     """Area of the cells, square kilometres."""
+    refused: bool = False
+    """True where the photo looks like nothing in the index: the region then says where it would
+    have been taken if it was taken there, and promises nothing."""
 
     def summary(self) -> dict[str, Any]:
         """The region in plain JSON values, without its outline."""
@@ -52,6 +55,7 @@ class Region:
             "level": self.level,
             "mass": self.mass,
             "promised": self.promised,
+            "refused": self.refused,
             "cells": len(self.rows),
             "km2": self.km2,
         }
@@ -68,7 +72,7 @@ class Region:
 
         Returns:
             The outline; its properties are those of :meth:`summary`: ``level``, ``mass``,
-            ``promised``, ``cells`` (their number) and ``km2``; then the further ones.
+            ``promised``, ``refused``, ``cells`` (their number) and ``km2``; then the further ones.
         """
         return {
             "type": "Feature",

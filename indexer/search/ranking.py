@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gair.arrays import Floats, Ints, Vectors
+from indexer.probability.cautions import Caution
 from indexer.probability.posterior import SHARED_ERRORS, ScoreWeights
 from indexer.regions.cells import cell_hex
 from indexer.search.answer import (
@@ -41,21 +42,25 @@ MOST_REFINED = 5
 """Places that are refined, from the best down."""
 _REFINED_AT_ONCE = 32
 """Photos whose best guesses are refined in one pass."""
-OWN_WEIGHTS = (
+OWN_WEIGHTS = Caution(
     "weights of your own: the index is calibrated for others, so scores rank places and are not "
-    "probabilities"
+    "probabilities",
+    "own_weights",
 )
-WITH_PRIOR = (
+WITH_PRIOR = Caution(
     "a prior was given: regions and confidences were measured without one and hold as far as it "
-    "is right"
+    "is right",
+    "prior",
 )
-CENTRE_ONLY = (
+CENTRE_ONLY = Caution(
     "calibrated before refined points were: confidences hold for the centre of the best cell, not "
-    "for its refined point; calibrate again with python -m indexer calibrate"
+    "for its refined point; calibrate again with python -m indexer calibrate",
+    "calibrated_for_centres",
 )
-TOGETHER = (
+TOGETHER = Caution(
     "several photos of one place: regions and confidences were measured on single photos, and how "
-    "much further photos add on synthetic cities"
+    "much further photos add on synthetic cities",
+    "several_photos",
 )
 
 
@@ -271,9 +276,9 @@ def _believed(
     """
     calibration = space.calibration
     assert calibration is not None
-    promised = query.prior is None and len(scored.photos) == 1
-    region = functools.partial(_region, space, p, promised)
     membership = membership_of(space, scored)
+    promised = query.prior is None and len(scored.photos) == 1 and membership.in_index
+    region = functools.partial(_region, space, p, promised, not membership.in_index)
     warnings = answer.warnings if membership.in_index else (NOT_IN_INDEX, *answer.warnings)
     of_refined = refines and bool(calibration.refined_confidence)
     if refines and not of_refined:
@@ -305,11 +310,11 @@ def _confidence(
     return tuple(Confidence(radius_m, probability) for radius_m, probability in pairs)
 
 
-def _region(space: SearchSpace, p: Floats, promised: bool, level: float) -> Region:
+def _region(space: SearchSpace, p: Floats, promised: bool, refused: bool, level: float) -> Region:
     assert space.calibration is not None
     mass = space.calibration.region_mass(level)
     cells = replace(space.index.cells, area_m2=space.area_m2)
-    return make_region(p, cells, level, mass, promised)
+    return replace(make_region(p, cells, level, mass, promised), refused=refused)
 
 
 def _warnings(space: SearchSpace, query: Query, scored: Scored) -> tuple[str, ...]:

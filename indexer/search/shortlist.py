@@ -22,6 +22,7 @@ import numpy as np
 from gair.arrays import Bools, Floats, Ints, Vectors
 from gair.errors import UsageError
 from indexer.index.table import CellRows
+from indexer.probability.cautions import Caution
 from indexer.regions.cell_field import BLUR_REACH, spacing_m
 from indexer.search.answer import Answer
 from indexer.search.prior import Prior
@@ -161,7 +162,7 @@ def _joined(part: Part, other: Part) -> Part:
     )
 
 
-def _warning(index: Index, part: Part) -> str:
+def _warning(index: Index, part: Part) -> Caution:
     assert index.shortlists is not None
     own = int((part.stands_for == 1).sum())
     text = (
@@ -170,8 +171,9 @@ def _warning(index: Index, part: Part) -> str:
     )
     sample = len(part.rows) - own
     if not sample:
-        return text
-    return f"{text}; for probabilities and regions {sample:,} more stand for all others"
+        return Caution(text, "shortlist")
+    text += f"; for probabilities and regions {sample:,} more stand for all others"
+    return Caution(text, "shortlist")
 
 
 def _in_full_rows(answer: Answer, part: Part) -> Answer:

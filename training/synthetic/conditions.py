@@ -76,14 +76,16 @@ class Conditions:
     def draw(cls, rng: np.random.Generator, count: int, mix: Mix = "day") -> Conditions:
         """Conditions of ``count`` photos, drawn independently."""
         day = rng.integers(1, 366, count)
+        # Most pictures of streets are taken while there are leaves.
+        day = np.where(rng.random(count) < 0.8, rng.integers(95, 301, count), day)
         if mix == "winter":
             day = (rng.integers(335, 335 + 90, count) - 1) % 365 + 1
         weather = rng.choice([CLEAR, CLOUDY, OVERCAST], count, p=[0.45, 0.35, 0.2])
         hour = rng.uniform(8.0, 17.0, count)
         if mix == "any":
-            weather = rng.choice(6, count, p=[0.36, 0.26, 0.14, 0.10, 0.07, 0.07])
+            weather = rng.choice(6, count, p=[0.42, 0.30, 0.16, 0.05, 0.035, 0.035])
             odd = rng.random(count)
-            hour = np.where(odd < 0.85, hour, rng.uniform(0, 24, count))
+            hour = np.where(odd < 0.93, hour, rng.uniform(0, 24, count))
         if mix in ("fog", "snow", "rain"):
             weather = np.full(count, WEATHERS.index(mix))
         if mix == "dusk":
@@ -93,7 +95,7 @@ class Conditions:
             hour = rng.uniform(-3.0, 3.0, count) % 24
         # Snow falls and lies in winter.
         day = np.where(weather == SNOW, (rng.integers(340, 340 + 80, count) - 1) % 365 + 1, day)
-        camera = rng.choice(4, count, p=[0.45, 0.35, 0.15, 0.05])
+        camera = rng.choice(4, count, p=[0.28, 0.45, 0.25, 0.02])
         if mix == "tele":
             camera = np.full(count, TELE)
         clear_m = np.exp(rng.uniform(np.log(300), np.log(2500), count))

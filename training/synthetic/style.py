@@ -124,13 +124,13 @@ def roof_rgb(red: Reals, green: Reals, blue: Reals) -> Reals:
 
 def flat_roof_rgb(roof: Reals, glass: Reals) -> Reals:
     """A flat roof of a material: paler than tiles, bluer over houses of glass, (..., 3)."""
-    blue = glass[..., None] * np.array([-0.18, -0.02, 0.22], dtype=np.float32)
+    blue = glass[..., None] * np.array([-0.08, 0.0, 0.10], dtype=np.float32)
     return np.asarray(np.clip((roof * 1.15 + 0.10) * (1 + blue), 0, 1), dtype=np.float32)
 
 
 def facade_rgb(wall: Reals, glass: Reals) -> Reals:
     """A wall between panes: darker and bluer where there is much glass, (..., 3)."""
-    tint = glass[..., None] * np.array([-0.35, -0.25, -0.05], dtype=np.float32)
+    tint = glass[..., None] * np.array([-0.18, -0.13, -0.04], dtype=np.float32)
     return np.asarray(np.clip(wall * (1 + tint), 0, 1), dtype=np.float32)
 
 
@@ -148,7 +148,7 @@ def foliage_rgb(kind: Reals) -> Reals:
 
 def needle_rgb(kind: Reals) -> Reals:
     """Crowns of conifers: darker and bluer than leaves, (..., 3)."""
-    return _between(kind, (0.03, 0.17, 0.11), (0.17, 0.25, 0.15))
+    return _between(kind, (0.03, 0.20, 0.13), (0.38, 0.33, 0.12))
 
 
 def road_rgb(light: Reals, tone: Reals) -> Reals:

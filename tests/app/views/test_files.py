@@ -259,7 +259,9 @@ def test_every_template_shows_hostile_text_as_text() -> None:
     )
     views = [
         report_of(outside, {1: CHIP}, EVIL),
-        verdict_html(dataclasses.replace(VERDICT, sentence=EVIL, note=EVIL), EVIL, (13.4, 52.5)),
+        verdict_html(
+            dataclasses.replace(VERDICT, sentence=EVIL, warnings=(EVIL,)), EVIL, (13.4, 52.5)
+        ),
         facts_html([facts(name=EVIL, captured_at=EVIL)]),
         comparison_html(EVIL, EVIL, 0.5),
         places_html(outside, 0.1, (), {1: CHIP}),
@@ -291,7 +293,7 @@ def test_a_template_without_one_of_its_values_is_an_error() -> None:
     "markup",
     [
         report_of(HOSTILE, {1: CHIP}),
-        verdict_html(dataclasses.replace(VERDICT, sentence=EVIL, note=EVIL), EVIL, None),
+        verdict_html(dataclasses.replace(VERDICT, sentence=EVIL, warnings=(EVIL,)), EVIL, None),
         facts_html([facts(name=EVIL, captured_at=EVIL)]),
         comparison_html(EVIL, EVIL, 0.5),
         places_html(HOSTILE, 0.1, (), {1: CHIP}),

@@ -74,11 +74,12 @@ def pixel_lonlat_deg(raster: Any) -> npt.NDArray[np.float64]:
 def test_each_pixel_has_the_value_of_the_cell_that_h3_finds_there(
     city: HeatMap, raster: Any
 ) -> None:
-    values = dict(zip(city.cells.h3.tolist(), city.values.tolist(), strict=True))
+    density = city.values / (city.cells.area_m2 / 1e6)  # a posterior's raster is a density
+    values = dict(zip(city.cells.h3.tolist(), density.tolist(), strict=True))
     drawn = raster.read(1).ravel()
     points = pixel_lonlat_deg(raster)
     wanted = [values.get(int(h3.latlng_to_cell(lat, lon, 10)), np.nan) for lon, lat in points]
-    same = np.isclose(drawn, wanted, equal_nan=True, rtol=0, atol=0)
+    same = np.isclose(drawn, wanted, equal_nan=True, rtol=1e-6, atol=0)
     assert same.mean() > 0.9995  # edges are drawn straight in degrees
     assert 0.1 < np.isnan(drawn).mean() < 0.6
     assert len(np.unique(drawn[~np.isnan(drawn)])) == len(city.cells)
@@ -88,7 +89,7 @@ def test_a_raster_knows_its_place_and_its_origin(city: HeatMap, raster: Any) -> 
     assert raster.crs == rasterio.crs.CRS.from_epsg(3857)
     assert raster.dtypes == ("float32",)
     assert np.isnan(raster.nodata)
-    assert raster.descriptions == ("probability of the cell",)
+    assert raster.descriptions == ("probability a square kilometre",)
     tags = raster.tags()
     assert {name: tags[name.upper()] for name in CREDITS} == CREDITS
     assert tags["WHAT"] == "posterior"
@@ -117,7 +118,17 @@ def test_rasters_of_awkward_places(place: tuple[float, float, int, int]) -> None
         _, ys = rasterio.warp.transform("OGC:CRS84", opened.crs, lon.tolist(), lat.tolist())
         at = list(zip((near * east_m[0]).tolist(), ys, strict=True))
         sampled = np.concatenate(list(opened.sample(at)))
-    np.testing.assert_array_equal(sampled, heat.values)
+    density = heat.values / (heat.cells.area_m2 / 1e6)
+    np.testing.assert_allclose(sampled, density, rtol=1e-6)
+
+
+def test_a_raster_of_a_posterior_adds_up_to_its_mass_over_the_ground(
+    city: HeatMap, raster: Any
+) -> None:
+    lat = np.radians(pixel_lonlat_deg(raster)[:, 1])
+    ground_km2 = (raster.transform.a * np.cos(lat) / 1000) ** 2
+    mass = np.nansum(raster.read(1).ravel() * ground_km2)
+    assert mass == pytest.approx(city.values.sum(), rel=0.02)
 
 
 def test_pixels_as_large_as_asked_for(city: HeatMap) -> None:

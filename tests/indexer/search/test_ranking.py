@@ -23,6 +23,7 @@ from indexer import Answer, search
 from indexer.evaluate.judge import Judge, Outcomes, Ranking, Truths
 from indexer.probability.calibration import calibration_path
 from indexer.probability.posterior import ScoreWeights
+from indexer.probability.verdicts import CANNOT_TELL
 from indexer.search.answer import UNCALIBRATED
 from indexer.search.by_name import verify
 from indexer.search.geolocator import Geolocator
@@ -231,7 +232,16 @@ def test_a_photo_that_looks_like_nothing_in_the_index(
     toy = Geolocator.open("toy", indexes_dir=tmp_path, model=tiny_model())
     answer = toy.search(photo(1))
     verdict = toy.verify(photo(1), *toy.index.cells.lonlat_deg[0])
-    assert bool(verdict.note) is not inside
+    assert bool(verdict.warnings) is not inside
+    assert verdict.verdict == CANNOT_TELL or inside
+    assert verdict.to_dict()["membership"]["in_index"] is inside
+    assert all(region["promised"] is inside for region in answer.regions)
+    assert all(region["refused"] is not inside for region in answer.regions)
+    assert answer.region(0.7).to_geojson()["properties"]["promised"] is inside
+    heat = toy.heatmap(photo(1))
+    assert heat.region is not None
+    assert (heat.region.promised, heat.region.refused) == (inside, not inside)
+    assert ("looks like nothing" in heat.to_geojson()["note"]) is not inside
     assert answer.membership is not None
     assert answer.membership.in_index is inside
     assert answer.membership.miss_rate == 0.3
@@ -243,6 +253,10 @@ def test_answers_are_plain_json(toy: Geolocator) -> None:
     values = toy.search(photo(5)).to_dict()
     assert json.loads(json.dumps(values, allow_nan=False)) == values
     assert values["membership"]["level"] == 0.05
+    assert values["schema_version"] == 3
+    untrained = values["warnings"][0]
+    assert untrained["code"] == "untrained_model"
+    assert "untrained" in untrained["text"]
     assert {"posterior", "make_region"}.isdisjoint(values)
 
 

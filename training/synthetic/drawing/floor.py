@@ -52,9 +52,9 @@ def draw_palette(style: StyleGrid) -> npt.NDArray[np.float32]:
     stone = looks.paving_rgb(style.plane("paving"), tone)
     colours = {
         "ground": ground,
-        "lawn": looks.ground_rgb(0.55 * dry, tone),
+        "lawn": looks.ground_rgb(0.85 * dry, tone),
         "road": road,
-        "paving": 0.6 * stone + 0.2 * ground + 0.2 * road,
+        "paving": 0.3 * stone + 0.5 * ground + 0.2 * road,
         "parking": 0.8 * road + 0.06,
         "rail": np.broadcast_to(np.array([0.36, 0.31, 0.27]), road.shape),
         "water": np.broadcast_to(np.array([0.10, 0.20, 0.28]), road.shape),

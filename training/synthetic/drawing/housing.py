@@ -76,7 +76,7 @@ def build_houses(plan: Plan, style: StyleGrid, lots: Lots, footprints: Footprint
         facade=_facades(word, latent, tall_m, glass),
         storey_m=_singles(storey_m),
         bay_m=_singles(1.8 + 2.6 * latent["grain"] + 0.4 * uniform(word, 17)),
-        glass=_singles(0.3 + 0.5 * glass),
+        glass=_singles(0.25 + 0.4 * glass),
         wall_rgb=looks.as_bytes(wall),
         roof_rgb=looks.as_bytes(roof_rgb),
         trim_rgb=looks.as_bytes(looks.trim_rgb(wall, near(latent["paving"], word, 18))),

@@ -85,7 +85,7 @@ def keep_off(
         x, y = x_m[tree], y_m[tree]
         cover = floor[int(y / PIXEL_M), int(x / PIXEL_M)]
         spot = locate(plan, x, y)
-        room_m = min(radius_m[tree], 1.2 - spot.kerb_m)
+        room_m = min(radius_m[tree], 2.4 - spot.kerb_m)
         if cover == ROAD or cover == WATER or cover == RAIL or spot.kerb_m > -0.6:
             room_m = 0.0
         if kind[tree] == ROW and cover != SIDEWALK and cover != LAWN:
@@ -116,7 +116,7 @@ def _trees(
     relief_m: Reals,
 ) -> Trees:
     """Heights, kinds and colours of crowns at given places."""
-    conifer = ~hedge & (uniform(word, 10) < 0.9 * style.at("conifers", x_m, y_m) ** 1.5)
+    conifer = ~hedge & (uniform(word, 10) < 0.6 * style.at("conifers", x_m, y_m) ** 1.5)
     kind = near(style.at("foliage", x_m, y_m), word, 5)
     shade = (0.85 + 0.3 * uniform(word, 7))[:, None]
     crown = np.where(conifer[:, None], looks.needle_rgb(kind), looks.foliage_rgb(kind)) * shade

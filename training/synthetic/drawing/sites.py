@@ -62,11 +62,11 @@ def scatter_trees(
             share = wanted[grid_row, grid_column] ** 1.5
             chance = 0.0
             if cover == LAWN:
-                chance = 0.12 + 0.65 * share
+                chance = 0.06 + 0.80 * share
             elif cover == GROUND:
-                chance = 0.05 + 0.75 * share
+                chance = 0.03 + 0.85 * share
             elif cover == SIDEWALK:
-                chance = 0.5 * share
+                chance = 0.85 * share
             elif cover == PLAZA:
                 chance = 0.2 * share
             if unit(word, 4) < chance:

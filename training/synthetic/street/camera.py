@@ -20,7 +20,7 @@ CLEAR_M = 2.5
 CAMERA_SHARES = (0.45, 0.35, 0.15, 0.05)
 """Of phones, dashcams, wide and tele lenses where kinds are not given."""
 
-_FIELD_DEG = np.array([(65, 75), (80, 100), (110, 120), (25, 35)], dtype=np.float64)
+_FIELD_DEG = np.array([(70, 82), (85, 105), (110, 120), (28, 40)], dtype=np.float64)
 _EYE_M = np.array([(1.4, 1.9), (1.3, 1.8), (1.6, 2.6), (1.5, 2.2)], dtype=np.float64)
 _HIGH_EYE_M = (4.0, 6.0)
 _ROUNDS = 60

@@ -37,7 +37,7 @@ def scatter(stage: Stage, eye: Eye, wide: float, word: int) -> Floats32:
     count = 0
     cars, lamps, people = 0, 0, 0
     busy = chance(word, 1)
-    most_cars, most_people = int(1 + 13 * busy), int(6 * chance(word, 2) ** 2)
+    most_cars, most_people = int(7 * busy), int(4 * chance(word, 2) ** 2)
     last = stage.floor.shape[0] - 1
     for one in range(_TRIES):
         if count >= _MOST - 1:

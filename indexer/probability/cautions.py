@@ -1,0 +1,59 @@
+"""Caution beside an answer: a sentence for people, with a code for programs.
+
+A caution is its text, so it is printed, compared and escaped like any other; its ``code`` stays the
+same when the words are improved. :data:`CODES` is the table of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+INDEX_NOTE = "index_note"
+"""Of what an index says of itself, and of any sentence that has no code."""
+UNTRAINED = "untrained_model"
+
+CODES: Mapping[str, str] = {
+    "calibrated_for_centres": "chances hold for the centre of a cell, not for its refined point",
+    "calibrated_for_best_only": "chances of all places but the best one were not measured",
+    "imagery_alone": "nobody gave the location a weight, so it has none",
+    INDEX_NOTE: "what the index says of itself: gaps, imagery, its build",
+    "not_in_index": "the photo looks like nothing in the index; nothing is promised of it",
+    "own_merge_radius": "chances of places were measured at another radius",
+    "own_weights": "the index is calibrated for other weights, so scores only rank places",
+    "prior": "what was said of the whole index was measured without a prior",
+    "several_photos": "chances and regions were measured on single photos",
+    "shortlist": "not every cell was scored",
+    "uncalibrated": "nobody measured how far answers can be believed, so scores only rank places",
+    UNTRAINED: "the model was never trained, so places mean nothing",
+}
+"""What each code means."""
+
+
+class Caution(str):
+    """A sentence to show beside an answer."""
+
+    code: str
+    """One of :data:`CODES`."""
+
+    def __new__(cls, text: str, code: str = INDEX_NOTE) -> Caution:
+        """The sentence with its code.
+
+        Raises:
+            KeyError: the table has no such code.
+        """
+        caution = super().__new__(cls, text)
+        CODES[code]
+        caution.code = code
+        return caution
+
+
+def as_caution(text: str) -> Caution:
+    """A sentence with its code; one without gets that of what an index says of itself."""
+    if isinstance(text, Caution):
+        return text
+    return Caution(text, UNTRAINED if "untrained" in text.lower() else INDEX_NOTE)
+
+
+def coded(texts: tuple[str, ...]) -> list[dict[str, str]]:
+    """Sentences as JSON has them: ``code`` and ``text``."""
+    return [{"code": as_caution(text).code, "text": str(text)} for text in texts]
