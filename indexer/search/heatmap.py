@@ -180,7 +180,8 @@ def geotiff(heat: HeatMap, spacing_m: float | None = None) -> bytes:
 
     A pixel has the value of the cell that contains its centre; of a posterior it is the density, a
     square kilometre, so that sums over pixels times their ground area are probabilities. Tags say
-    what the values are and whom to credit. Where the index lies across the antimeridian, the raster goes on past it.
+    what the values are and whom to credit. Where the index lies across the antimeridian, the raster
+    goes on past it.
 
     Args:
         heat: the map.
