@@ -126,7 +126,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add_fields(parser, OracleOptions)
     parser.set_defaults(run=_run)
-    return run_parsed(parser, argv)
+    return run_parsed(parser, argv, interrupted="interrupted; nothing was kept")
 
 
 def _run(arguments: argparse.Namespace) -> int:

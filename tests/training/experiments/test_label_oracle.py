@@ -9,6 +9,7 @@ from gair.errors import UsageError
 from training.experiments.label_oracle import (
     OracleOptions,
     found_within,
+    main,
     oracle_rows,
     reading_noise_sd,
 )
@@ -54,3 +55,10 @@ def test_unknown_latents_and_impossible_shares_are_refused() -> None:
         OracleOptions(latents=("wood",))
     with pytest.raises(UsageError, match="r2 is 1.5"):
         OracleOptions(r2=(1.5,))
+
+
+def test_command_prints_a_row_for_each_share(capsys: pytest.CaptureFixture[str]) -> None:
+    status = main(["--side-km", "2", "--photos", "50", "--r2", "0.4", "--r2", "0.8"])
+    lines = capsys.readouterr().out.splitlines()
+    assert status == 0
+    assert [line.split("|")[1].strip() for line in lines[3:]] == ["0.4", "0.8"]
