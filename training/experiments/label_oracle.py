@@ -103,9 +103,7 @@ def oracle_rows(options: OracleOptions) -> list[tuple[float, list[float], float]
     names = options.latents or LATENTS
     cells = np.stack([style.at(name, x_m, y_m) for name in names], axis=1).astype(np.float64)
     truth = np.stack([style.at(name, *photo_m) for name in names], axis=1).astype(np.float64)
-    miss_m = haversine_m(
-        city.lonlat_deg(*photo_m)[:, None], city.lonlat_deg(x_m, y_m)[None]
-    ).astype(np.float32)
+    miss_m = haversine_m(city.lonlat_deg(*photo_m)[:, None], city.lonlat_deg(x_m, y_m)[None])
     errors = rng.standard_normal(truth.shape)
     rows = []
     for r2 in options.r2:

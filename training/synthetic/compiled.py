@@ -49,7 +49,5 @@ def _compile(loop: Loop, *, counted: bool, inline: bool = False) -> Loop:
         raise GairError(
             "synthetic cities need numba: pip install 'gair-geolocator[synthetic]'"
         ) from error
-    compile_loop = numba.njit(
-        cache=True, nogil=True, error_model="numpy", _nrt=counted, forceinline=inline
-    )
-    return cast(Loop, compile_loop(loop))
+    options: dict[str, Any] = {"_nrt": counted, "forceinline": inline}
+    return cast(Loop, numba.njit(cache=True, nogil=True, error_model="numpy", **options)(loop))

@@ -181,7 +181,7 @@ def _between_maps(t: Reals, end: npt.ArrayLike) -> Reals:
 
 
 def _ramp(day: Reals, first: float, last: float) -> Reals:
-    return np.clip((day - np.float32(first)) / np.float32(last - first), 0, 1)
+    return np.asarray(np.clip((day - np.float32(first)) / np.float32(last - first), 0, 1))
 
 
 def _declination_deg(day_of_year: Ints) -> Reals:

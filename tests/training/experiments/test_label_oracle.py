@@ -27,7 +27,7 @@ def test_readings_explain_the_share_that_is_asked_for() -> None:
 def test_ranks_are_those_of_a_loop_over_cells() -> None:
     rng = np.random.default_rng(1)
     read, cells, noise_sd = rng.random((30, 4)), rng.random((50, 4)), rng.uniform(0.1, 2, 4)
-    miss_m = rng.uniform(0, 1000, (30, 50)).astype(np.float32)
+    miss_m = rng.uniform(0, 1000, (30, 50))
     shares, median_m = found_within(read, cells, noise_sd, miss_m, (1, 5))
     hits, best_m = {1: 0, 5: 0}, []
     for photo in range(30):
