@@ -230,7 +230,7 @@ class Engine:
                     most = self.limits.max_pixels
                     photos.append(open_photo(upload.content, max_pixels=most, name=upload.name))
             encoded = self.encoder.results(geo, photos, _left(deadline))
-        slim = {h: without_pixels(seen) for h, seen in zip(uploads, encoded, strict=True)}
+        slim = {h: without_pixels(seen, h) for h, seen in zip(uploads, encoded, strict=True)}
         for h, seen in slim.items():
             self._cache.put(geo.index.path, h, seen)
         return slim
@@ -247,7 +247,7 @@ class Engine:
                 scored = geo.every_cell(_together(seen))
                 for (h, before), after in zip(seen, scored.one_by_one(), strict=True):
                     if type(before) is not type(after):  # scored now: remembered for the next one
-                        self._cache.put(geo.index.path, h, without_pixels(after))
+                        self._cache.put(geo.index.path, h, without_pixels(after, h))
                 yield geo, scored
 
     def _upload(self, photo: PhotoInput) -> Upload:

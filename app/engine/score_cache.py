@@ -58,9 +58,10 @@ def _size(seen: Seen) -> int:
     return seen.s.nbytes + cells
 
 
-def without_pixels(seen: Seen) -> Seen:
-    """The same without pixels: nothing after the encoder needs them, and they are most of it.
+def without_pixels(seen: Seen, sha256: str) -> Seen:
+    """One photo without pixels: nothing after the encoder needs them, and they are most of it.
 
+    The hash of its content stays, to tell copies by.
     The scores are copied: those of a batch share one array, which would be kept for one of them.
     """
     import PIL.Image
@@ -68,7 +69,7 @@ def without_pixels(seen: Seen) -> Seen:
     from indexer.search.scored import Scored
 
     empty = PIL.Image.new("RGB", (1, 1))
-    photos = tuple(replace(photo, rgb=empty) for photo in seen.photos)
+    photos = tuple(replace(photo, rgb=empty, content=sha256) for photo in seen.photos)
     if isinstance(seen, Scored):
         return Scored(photos, seen.s.copy(), seen.rs.copy(), seen.location.copy())
     return replace(seen, photos=photos, s=seen.s.copy())

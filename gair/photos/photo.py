@@ -15,6 +15,7 @@ release feeds its model plain ``convert("RGB")`` pixels, and that is what the we
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import os
 import warnings
@@ -59,6 +60,8 @@ class Photo:
     """The file's name; "photo" for bytes, images and arrays."""
     gps_lonlat_deg: tuple[float, float] | None
     """Longitude, latitude in degrees that the EXIF tags disclose; never used for scoring."""
+    content: str = ""
+    """What :func:`content_of` says, where the pixels are not kept; empty: the pixels say it."""
 
 
 def open_photo(
@@ -91,6 +94,14 @@ def open_photo(
     path = Path(source)
     with _open_file(path) as file:
         return _read(file, name or path.name, max_pixels)
+
+
+def content_of(photo: Photo) -> str:
+    """A hash of the pixels: equal for copies of a photo, whatever they are called."""
+    if photo.content:
+        return photo.content
+    size = "{} {} ".format(*photo.rgb.size).encode()
+    return hashlib.blake2b(size + photo.rgb.tobytes(), digest_size=32).hexdigest()
 
 
 def _open_file(path: Path) -> BinaryIO:

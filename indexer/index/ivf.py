@@ -172,6 +172,8 @@ class Shortlists:
     """Rows a kind."""
     description: str
     """How the shortlist is made and how good it was measured to be, for people."""
+    local: bool = True
+    """Whether the vectors of all cells are on this machine."""
 
 
 def open_shortlists(folder: Path, search: dict[str, Any]) -> Shortlists | None:

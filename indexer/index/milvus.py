@@ -201,7 +201,9 @@ def open_milvus(index: Index, address: str) -> tuple[MilvusStore, MilvusStore, S
                 f"python -m indexer export {index.name} --to {address}"
             )
         stores.append(MilvusStore(client, address, name, count, own.dim))
-    lists = Shortlists(stores[0], stores[1], SHORTLIST, f"found by Milvus at {address}")
+    lists = Shortlists(
+        stores[0], stores[1], SHORTLIST, f"found by Milvus at {address}", local=False
+    )
     return stores[0], stores[1], lists
 
 

@@ -15,6 +15,7 @@ UNTRAINED = "untrained_model"
 CODES: Mapping[str, str] = {
     "calibrated_for_centres": "chances hold for the centre of a cell, not for its refined point",
     "calibrated_for_best_only": "chances of all places but the best one were not measured",
+    "copies": "some of the photos are copies of others, and count once",
     "imagery_alone": "nobody gave the location a weight, so it has none",
     INDEX_NOTE: "what the index says of itself: gaps, imagery, its build",
     "not_in_index": "the photo looks like nothing in the index; nothing is promised of it",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
@@ -21,7 +22,7 @@ from indexer.search.answer import NOT_IN_INDEX_CLAIM, Answer
 from indexer.search.query import Query, QueryFields
 from indexer.search.ranking import Draft, draft_of, finished
 from indexer.search.scored import Scored, Seen, cell_posterior, membership_of, posteriors
-from indexer.search.shortlist import shortlist_draft
+from indexer.search.shortlist import looks_at_all, shortlist_draft
 from indexer.search.space import SearchSpace
 
 if TYPE_CHECKING:
@@ -185,9 +186,10 @@ class Geolocator:
             seen: what :meth:`seen` or :meth:`every_cell` made of the photos of one place.
             query: a checked query.
         """
-        if self.index.shortlists is not None:
-            return shortlist_draft(self.space, seen, query)
-        return draft_of(self.space, self.every_cell(seen), query)
+        seen = seen.distinct()
+        if self.index.shortlists is None or looks_at_all(self.space, query):
+            return draft_of(self.space, self.every_cell(seen), query)
+        return shortlist_draft(self.space, seen, query)
 
     def verify(
         self,
@@ -215,6 +217,8 @@ class Geolocator:
         if len(scored.photos) > 1:
             each = posteriors(space, scored.rs, scored.location, weights)
         verdict = verify_claim(space, p, (lon_deg, lat_deg), radius_m, each=each)
+        if scored.repeats:
+            verdict = replace(verdict, warnings=(*verdict.warnings, scored.repeats_said))
         if space.calibration is None:
             return verdict
         return of_photo(verdict, membership_of(space, scored), NOT_IN_INDEX_CLAIM)
@@ -254,11 +258,11 @@ class Geolocator:
     def _one_place(self, image: OnePlace) -> Seen:
         """A photo, or the photos of one place, as the model sees them."""
         if isinstance(image, Seen):
-            return image
+            return image.distinct()
         sources = image if isinstance(image, list | tuple) else [image]
         if not sources:
             raise UsageError("no photos of the place: give one or more")
-        return Seen.together(list(self._seen(sources)))
+        return Seen.together(list(self._seen(sources))).distinct()
 
     def _ready(self, seen: Seen) -> Sequence[Seen]:
         """Photos of several places one by one, as a search looks at them."""
@@ -269,7 +273,7 @@ class Geolocator:
         """Photos with every cell scored; what is scored already is not scored again."""
         if isinstance(seen, Scored):
             return seen
-        return Scored(seen.photos, seen.s, *self.space.scores(seen.s))
+        return Scored(seen.photos, seen.s, *self.space.scores(seen.s), repeats=seen.repeats)
 
     def seen(self, sources: Sequence[PhotoSource]) -> Sequence[Seen]:
         """Photos that pass the encoder together, each with what :meth:`search` needs of it.

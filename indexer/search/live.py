@@ -21,6 +21,8 @@ from indexer.index.index import find_index, open_index
 from indexer.index.storage import CURRENT_FILE
 from indexer.probability.calibration import calibration_path
 from indexer.search.geolocator import Geolocator
+from indexer.search.query import Query
+from indexer.search.shortlist import looks_at_all
 
 if TYPE_CHECKING:
     from gair.model import Gair
@@ -126,11 +128,12 @@ class LiveGeolocator:
 
 def _warm(geolocator: Geolocator) -> None:
     """Do what the first request would do, while others still serve."""
-    if geolocator.index.shortlists is None:
-        geolocator.space.discs(geolocator.space.merge_radius_m)
-        _ = geolocator.space.reader
+    space = geolocator.space
+    if geolocator.index.shortlists is None or looks_at_all(space, Query()):
+        space.discs(space.merge_radius_m)
+        _ = space.reader
     elif geolocator.calibration is not None:
-        _ = geolocator.space.sample
+        _ = space.sample
 
 
 def stamp_of(path: Path) -> Stamp:

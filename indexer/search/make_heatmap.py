@@ -60,13 +60,15 @@ def make_heatmap(
         if prior is not None:
             values[~np.isfinite(prior.log_weight)] = np.nan
         best_row = int(np.nanargmax(values))
-    photos = ", ".join(photo.name for photo in scored.photos)
+    photos = ", ".join((*(photo.name for photo in scored.photos), *scored.repeats))
     manifest = space.index.manifest
     notes = [NOT_IN_INDEX] * refused + [*manifest.warnings]
     if what == "score":
         notes += [UNCALIBRATED, f"weights: {space.default_weights.said}"]
     if prior is not None:
         notes.append(f"prior: {prior.description}")
+    if scored.repeats:
+        notes.append(scored.repeats_said)
     return HeatMap(
         values=values.astype(np.float32),
         what=what,

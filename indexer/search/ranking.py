@@ -16,7 +16,7 @@ import numpy as np
 
 from gair.arrays import Floats, Ints, Vectors
 from indexer.probability.cautions import Caution
-from indexer.probability.posterior import SHARED_ERRORS, ScoreWeights
+from indexer.probability.posterior import ScoreWeights, shared_by
 from indexer.regions.cells import cell_hex
 from indexer.search.answer import (
     BY_IMAGERY_ALONE,
@@ -29,7 +29,7 @@ from indexer.search.outlines import Region, make_region
 from indexer.search.places import APART_RADII, distinct_places
 from indexer.search.query import Query
 from indexer.search.refine import Refined, RefineOptions, Refining, refine_each
-from indexer.search.scored import Scored, cell_posterior, confidences, membership_of
+from indexer.search.scored import Scored, confidences, joint_posterior, membership_of
 from indexer.search.space import SearchSpace
 
 if TYPE_CHECKING:
@@ -84,6 +84,8 @@ class _Weighed:
     """(N,) probabilities; None where scores are all there is."""
     place_mass: Floats | None
     """(N,) probability within the radius of each cell."""
+    divisor: float
+    """Of the sum over the photos, for what they share: 1 for one photo."""
 
     @property
     def order_by(self) -> Floats | Vectors:
@@ -141,7 +143,7 @@ def draft_of(space: SearchSpace, scored: Scored, query: Query) -> Draft:
     if not refines:
         return Draft(answer)
     # Scores of several photos add up, and so do their vectors.
-    s = scored.s.sum(axis=0) / len(scored.s) ** SHARED_ERRORS
+    s = (scored.s.sum(axis=0) / weighed.divisor).astype(np.float32)
     centres = np.array([(c.lon_deg, c.lat_deg) for c in answer.candidates[:MOST_REFINED]])
     refining = Refining(s, centres, refine_options(space, query))
     return Draft(answer, space.reader, refining, confidence_at)
@@ -222,7 +224,7 @@ def _unrefined(space: SearchSpace, scored: Scored, query: Query, weighed: _Weigh
         warnings=_warnings(space, query, scored),
         photo_gps_lonlat_deg=gps[0] if gps else None,
         merge_radius_m=weighed.radius_m,
-        photos=tuple(photo.name for photo in scored.photos),
+        photos=(*(photo.name for photo in scored.photos), *scored.repeats),
         prior="" if query.prior is None else query.prior.description,
     )
 
@@ -236,11 +238,14 @@ def _weigh(space: SearchSpace, scored: Scored, query: Query) -> _Weighed:
     log_weight = None if query.prior is None else query.prior.log_weight
     p = place_mass = None
     if score_weights is not None:
-        p = cell_posterior(space, scored, score_weights, log_weight)
+        p, divisor = joint_posterior(space, scored, score_weights, log_weight)
         place_mass = space.place_mass(p[None], radius_m)[0]
-    elif log_weight is not None:  # scores cannot be weighed with a prior, only left out
-        fused = np.where(np.isfinite(log_weight), fused, -np.inf).astype(np.float32)
-    return _Weighed(rs, location, fused, radius_m, p, place_mass)
+    else:
+        each = rs_weight * scored.rs + location_weight * scored.location
+        divisor = shared_by(each, space.log_prior)
+        if log_weight is not None:  # scores cannot be weighed with a prior, only left out
+            fused = np.where(np.isfinite(log_weight), fused, -np.inf).astype(np.float32)
+    return _Weighed(rs, location, fused, radius_m, p, place_mass, divisor)
 
 
 def _candidates(space: SearchSpace, query: Query, weighed: _Weighed) -> tuple[Candidate, ...]:
@@ -278,6 +283,7 @@ def _believed(
     assert calibration is not None
     membership = membership_of(space, scored)
     promised = query.prior is None and len(scored.photos) == 1 and membership.in_index
+    promised = promised and not space.sampled
     region = functools.partial(_region, space, p, promised, not membership.in_index)
     warnings = answer.warnings if membership.in_index else (NOT_IN_INDEX, *answer.warnings)
     of_refined = refines and bool(calibration.refined_confidence)
@@ -313,12 +319,17 @@ def _confidence(
 def _region(space: SearchSpace, p: Floats, promised: bool, refused: bool, level: float) -> Region:
     assert space.calibration is not None
     mass = space.calibration.region_mass(level)
-    cells = replace(space.index.cells, area_m2=space.area_m2)
-    return replace(make_region(p, cells, level, mass, promised), refused=refused)
+    cells = space.index.cells
+    region = make_region(p, replace(cells, area_m2=space.area_m2), level, mass, promised)
+    # Its own cells are what is drawn and told, and not those that some of them stand for.
+    km2 = float(cells.area_m2[region.rows].sum()) / 1e6 if space.sampled else region.km2
+    return replace(region, km2=km2, refused=refused)
 
 
 def _warnings(space: SearchSpace, query: Query, scored: Scored) -> tuple[str, ...]:
     texts = list(space.warnings)
+    if scored.repeats:
+        texts.append(scored.repeats_said)
     if query.weights(space).source == "default":
         texts.append(BY_IMAGERY_ALONE)
     if space.calibration is not None:

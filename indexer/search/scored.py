@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from gair.arrays import Floats, Vectors
+from gair.photos.photo import content_of
+from indexer.probability.cautions import Caution
 from indexer.probability.out_of_index import evidence_of
-from indexer.probability.posterior import ScoreWeights, log_likelihood, posterior, same_place
+from indexer.probability.posterior import (
+    ScoreWeights,
+    log_likelihood,
+    posterior,
+    same_place,
+    shared_by,
+)
 from indexer.search.answer import Membership
 from indexer.search.space import SearchSpace
 
@@ -26,21 +34,49 @@ class Seen:
     """M photos."""
     s: Vectors
     """(M, D)."""
+    repeats: tuple[str, ...] = field(default=(), kw_only=True)
+    """Names of further photos that are copies of these, and count no second time."""
 
     def one_by_one(self) -> Sequence[Seen]:
         """Each photo for itself."""
         return [Seen((photo,), self.s[[n]]) for n, photo in enumerate(self.photos)]
 
+    def distinct(self) -> Self:
+        """Each photo once, however often it was given: the same pixels are the same photo."""
+        if len(self.photos) == 1:
+            return self
+        first: dict[str, int] = {}
+        for number, photo in enumerate(self.photos):
+            first.setdefault(content_of(photo), number)
+        rows = list(first.values())
+        if len(rows) == len(self.photos):
+            return self
+        others = (p.name for n, p in enumerate(self.photos) if n not in rows)
+        return replace(self._taken(rows), repeats=(*self.repeats, *others))
+
+    def _taken(self, rows: list[int]) -> Self:
+        return replace(self, photos=tuple(self.photos[n] for n in rows), s=self.s[rows])
+
+    @property
+    def repeats_said(self) -> Caution:
+        """How many copies were left out, in a sentence."""
+        count = len(self.repeats)
+        copies = "is a copy of another" if count == 1 else "are copies of others"
+        total = len(self.photos) + count
+        return Caution(f"{count} of {total} photos {copies}: each photo counts once", "copies")
+
     @staticmethod
     def together(parts: Sequence[Seen]) -> Seen:
         """One place, of which each part is a photo or several; scored if all of them are."""
         photos = tuple(photo for part in parts for photo in part.photos)
+        repeats = tuple(name for part in parts for name in part.repeats)
         s = np.concatenate([part.s for part in parts])
         scored = [part for part in parts if isinstance(part, Scored)]
         if len(scored) < len(parts):
-            return Seen(photos, s)
+            return Seen(photos, s, repeats=repeats)
         rs = np.concatenate([part.rs for part in scored])
-        return Scored(photos, s, rs, np.concatenate([part.location for part in scored]))
+        location = np.concatenate([part.location for part in scored])
+        return Scored(photos, s, rs, location, repeats=repeats)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +94,9 @@ class Scored(Seen):
             Scored((photo,), self.s[[n]], self.rs[[n]], self.location[[n]])
             for n, photo in enumerate(self.photos)
         ]
+
+    def _taken(self, rows: list[int]) -> Self:
+        return replace(super()._taken(rows), rs=self.rs[rows], location=self.location[rows])
 
 
 def scores_for(space: SearchSpace, s: Vectors, weights: ScoreWeights) -> tuple[Vectors, Vectors]:
@@ -98,11 +137,20 @@ def cell_posterior(
     space: SearchSpace, scored: Scored, weights: ScoreWeights, log_weight: Floats | None = None
 ) -> Floats:
     """(N,) how likely each cell is, by all the photos of one place together."""
+    return joint_posterior(space, scored, weights, log_weight)[0]
+
+
+def joint_posterior(
+    space: SearchSpace, scored: Scored, weights: ScoreWeights, log_weight: Floats | None = None
+) -> tuple[Floats, float]:
+    """The same, and what the sum over the photos was divided by, for what they share."""
     if len(scored.s) == 1:
-        return np.asarray(posteriors(space, scored.rs, scored.location, weights, log_weight)[0])
-    blur = space.blur(weights.spread_m)
-    likelihoods = same_place(log_likelihood(scored.rs, scored.location, weights, blur))
-    return np.asarray(posterior(likelihoods, _log_prior(space, log_weight))[0])
+        p = posteriors(space, scored.rs, scored.location, weights, log_weight)[0]
+        return np.asarray(p), 1.0
+    log_prior = _log_prior(space, log_weight)
+    each = log_likelihood(scored.rs, scored.location, weights, space.blur(weights.spread_m))
+    divisor = shared_by(each, log_prior)
+    return np.asarray(posterior(same_place(each, divisor), log_prior)[0]), divisor
 
 
 def _log_prior(space: SearchSpace, log_weight: Floats | None) -> Floats:

@@ -7,8 +7,12 @@ The answer is that of :mod:`indexer.search.ranking` over a *part* of the index, 
 * where probabilities are asked for, a fixed random sample of all other cells, each of which stands
   for as many as were left out for it: an unbiased estimate of what the shortlist misses.
 
-Every score of the part is exact. Where the part is the whole index, so is the answer. ``verify``,
-``heatmap``, ``calibrate`` and ``evaluate`` look at every cell however long that takes.
+Every score of the part is exact. Where the part is the whole index, so is the answer. Regions drawn
+from a sample are not what they should be: those of 90 % held the truth in 74 %. So where
+probabilities are asked for, every cell is scored after all (:func:`looks_at_all`), which is one
+matrix product a photo. Where the index is too large for that, or its vectors lie elsewhere, regions
+are not promised. ``verify``, ``heatmap``, ``calibrate`` and ``evaluate`` look at every cell however
+long that takes.
 """
 
 from __future__ import annotations
@@ -40,6 +44,9 @@ BEST = 500
 """Best cells whose neighbours come along, two rings or as far as likelihoods are averaged ..."""
 WIDE = 3
 """... and those around which all cells come along that a confidence looks at."""
+MOST_ENTRIES = 400_000_000
+"""Cells times the neighbours that sums look at, up to which every cell is scored for probabilities:
+5 GB of sparse matrices."""
 _RINGS = 2
 
 
@@ -57,6 +64,17 @@ class Part:
     """(n,) how many cells each row stands for: 1, or more for those of the sample."""
 
 
+def looks_at_all(space: SearchSpace, query: Query) -> bool:
+    """Whether every cell of an index with shortlists is scored all the same: for probabilities."""
+    weights, lists = query.score_weights(space.calibration), space.index.shortlists
+    if weights is None or lists is None or not lists.local:
+        return False
+    area_m2 = space.index.cells.area_m2
+    radius_m = space.merge_radius_m if query.merge_radius_m is None else query.merge_radius_m
+    reach_m = max(BLUR_REACH * weights.spread_m, radius_m)
+    return len(area_m2) * max(1.0, np.pi * reach_m**2 / float(area_m2.mean())) <= MOST_ENTRIES
+
+
 def shortlist_draft(space: SearchSpace, seen: Seen, query: Query) -> Draft:
     """The answer about one place, but for refining it.
 
@@ -70,7 +88,8 @@ def shortlist_draft(space: SearchSpace, seen: Seen, query: Query) -> Draft:
             query, prior=Prior(query.prior.log_weight[part.rows], query.prior.description)
         )
     view = space.part(part.rows, part.stands_for, _warning(space.index, part))
-    draft = draft_of(view, Scored(seen.photos, seen.s, part.rs, part.location), query)
+    scored = Scored(seen.photos, seen.s, part.rs, part.location, repeats=seen.repeats)
+    draft = draft_of(view, scored, query)
     return replace(draft, answer=_in_full_rows(draft.answer, part))
 
 
@@ -172,8 +191,11 @@ def _warning(index: Index, part: Part) -> Caution:
     sample = len(part.rows) - own
     if not sample:
         return Caution(text, "shortlist")
-    text += f"; for probabilities and regions {sample:,} more stand for all others"
-    return Caution(text, "shortlist")
+    return Caution(
+        f"{text}; for probabilities {sample:,} more stand for all others, so regions are drawn "
+        "from some of the cells and promise nothing",
+        "shortlist",
+    )
 
 
 def _in_full_rows(answer: Answer, part: Part) -> Answer:

@@ -121,6 +121,11 @@ class SearchSpace:
         return own if self.stands_for is None else own * self.stands_for
 
     @functools.cached_property
+    def sampled(self) -> bool:
+        """Whether some rows stand for others, so that sums over cells are estimates."""
+        return self.stands_for is not None and bool((self.stands_for > 1).any())
+
+    @functools.cached_property
     def log_prior(self) -> Floats:
         """(N,) equally likely everywhere."""
         return area_log_prior(self.area_m2)

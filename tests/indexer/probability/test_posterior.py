@@ -17,6 +17,7 @@ from indexer.probability.posterior import (
     log_likelihood,
     posterior,
     same_place,
+    shared_by,
 )
 
 WEIGHTS = ScoreWeights(rs_weight=30.0, location_weight=12.0, spread_m=400.0)
@@ -135,12 +136,11 @@ def test_a_prior_that_leaves_nothing_is_refused() -> None:
 
 def test_photos_of_one_place_multiply_and_share_their_errors() -> None:
     a = np.log([[0.5, 0.3, 0.2], [0.1, 0.6, 0.3]])
-    together = posterior(same_place(a), np.zeros(3))
-    product = np.array([0.05, 0.18, 0.06]) ** (1 / 2**0.7)
+    together = posterior(same_place(a, 1.6), np.zeros(3))
+    product = np.array([0.05, 0.18, 0.06]) ** (1 / 1.6)
     np.testing.assert_allclose(together, [product / product.sum()])
-    np.testing.assert_allclose(same_place(a[:1]), a[:1])  # a photo alone is what it is
-    four = same_place(np.repeat(a[:1], 4, axis=0))  # the same four times: a little surer
-    np.testing.assert_allclose(four, a[:1] * 4**0.3)
+    four = np.repeat(a[:1], 4, axis=0)  # the same four times is no surer
+    np.testing.assert_allclose(same_place(four, shared_by(four, np.zeros(3))), a[:1])
 
 
 def test_the_area_prior_does_not_care_how_the_area_is_cut() -> None:

@@ -67,10 +67,22 @@ def slow_likelihood(toy: Geolocator, image: Any) -> Floats:
 
 
 def slow_posterior(toy: Geolocator, images: list[Any]) -> Floats:
-    likelihood = np.prod([slow_likelihood(toy, image) for image in images], axis=0)
-    likelihood **= len(images) ** -0.7
-    weighted = likelihood * toy.index.cells.area_m2
+    each = [slow_likelihood(toy, image) for image in images]
+    area = toy.index.cells.area_m2
+    likelihood = np.prod(each, axis=0) ** (1 / slow_divisor(np.log(each), area))
+    weighted = likelihood * area
     return np.asarray(weighted / weighted.sum())
+
+
+def slow_divisor(maps: Floats, share: Floats) -> float:
+    """1 + (M - 1) rho: rho the correlation of two maps, the mean over all pairs, at least 0.6."""
+    pairs = [(a, b) for b in range(len(maps)) for a in range(b)]
+    rho = []
+    for a, b in pairs:
+        one, other = (maps[m] - np.average(maps[m], weights=share) for m in (a, b))
+        products = [(share * x * y).sum() for x, y in ((one, other), (one, one), (other, other))]
+        rho.append(products[0] / np.sqrt(products[1] * products[2]))
+    return 1.0 + (len(maps) - 1) * max(0.6, float(np.mean(rho))) if pairs else 1.0
 
 
 def disc_mass(toy: Geolocator, p: Floats, row: int, radius_m: float) -> float:
@@ -172,6 +184,30 @@ def test_photos_of_one_place_multiply(toy: Geolocator) -> None:
     assert alone.candidates == toy.search(images[0]).candidates
     with pytest.raises(UsageError, match="no photos of the place"):
         toy.search([], same_place=True)
+
+
+def test_copies_of_a_photo_count_once_and_it_is_said(toy: Geolocator) -> None:
+    once = toy.search(photo(1))
+    four = toy.search([photo(1)] * 4, same_place=True)
+    assert four.photos == ("photo",) * 4
+    copies = "3 of 4 photos are copies of others: each photo counts once"
+    assert set(four.warnings) - set(once.warnings) == {copies}
+    assert four.posterior is not None
+    # A batch of four is encoded in another order of sums.
+    np.testing.assert_allclose(four.posterior, once.posterior, rtol=1e-3)
+    assert [c.row for c in four.candidates] == [c.row for c in once.candidates]
+    assert all(region["promised"] for region in four.regions)
+    two = toy.search([photo(1), photo(2), photo(1)], same_place=True)
+    assert "1 of 3 photos is a copy of another: each photo counts once" in two.warnings
+    both = toy.search([photo(1), photo(2)], same_place=True)
+    assert [c.row for c in two.candidates] == [c.row for c in both.candidates]
+    lon_deg, lat_deg = once.candidates[0].lon_deg, once.candidates[0].lat_deg
+    verdict = toy.verify([photo(1)] * 2, lon_deg, lat_deg)
+    assert "1 of 2 photos is a copy of another: each photo counts once" in verdict.warnings
+    assert verdict.mass == pytest.approx(toy.verify(photo(1), lon_deg, lat_deg).mass, rel=1e-3)
+    drawn = toy.heatmap([photo(1)] * 2)
+    assert "1 of 2 photos is a copy of another" in drawn.note
+    np.testing.assert_allclose(drawn.values, toy.heatmap(photo(1)).values, rtol=1e-3)
 
 
 def test_a_prior_leaves_cells_out_and_takes_the_promise_back(toy: Geolocator) -> None:
@@ -315,9 +351,14 @@ def test_likely_places_are_two_radii_apart_and_climb_one(tiny_index: Path, tmp_p
 
 
 def slow_mean_place(
-    geo: Geolocator, s: Floats, start: Floats, weights: tuple[float, float], radius_m: float
+    geo: Geolocator,
+    s: Floats,
+    start: Floats,
+    weights: tuple[float, float],
+    radius_m: float,
+    divisor: float,
 ) -> Floats:
-    """The mean place of (M, D) photos around a start: likelihoods multiply, to the power M^-0.7."""
+    """The mean place of (M, D) photos around a start: the root of the product of likelihoods."""
     assert geo.space.reader is not None
     step_m = geo.space.reader.token_m / 4
     steps = range(-int(radius_m // step_m), int(radius_m // step_m) + 1)
@@ -330,8 +371,8 @@ def slow_mean_place(
         likelihood = 1.0
         for one in s:
             likelihood *= np.exp(weights[0] * (one @ at_z) + weights[1] * (one @ at_e))
-        total += likelihood ** (len(s) ** -0.7)
-        place += likelihood ** (len(s) ** -0.7) * point
+        total += likelihood ** (1 / divisor)
+        place += likelihood ** (1 / divisor) * point
     return np.asarray(place / total)
 
 
@@ -343,12 +384,18 @@ def test_photos_of_one_place_are_refined_together(
     geo = toy if calibrated else plain
     seen = Seen.together(geo.seen([photo(n) for n in range(1, photos + 1)]))
     weights, radius_m = (9.0, 3.0), toy.space.merge_radius_m  # half of two radii
-    if not calibrated:
+    area = geo.index.cells.area_m2
+    if calibrated:
+        each = [slow_likelihood(geo, photo(n)) for n in range(1, photos + 1)]
+        divisor = slow_divisor(np.log(each), area)
+    else:
         weights, radius_m = (1 / 0.07, 0.0), toy.space.merge_radius_m / 2
+        divisor = slow_divisor(geo.every_cell(seen).rs.astype(np.float64), area)
     for c in geo.search(seen, k=3).candidates:
         assert c.refined_lonlat_deg is not None
         centre = np.array([c.lon_deg, c.lat_deg])
-        wanted = slow_mean_place(geo, seen.s.astype(np.float64), centre, weights, radius_m)
+        s = seen.s.astype(np.float64)
+        wanted = slow_mean_place(geo, s, centre, weights, radius_m, divisor)
         assert haversine_m(c.refined_lonlat_deg, wanted) < 0.05
 
 
