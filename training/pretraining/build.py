@@ -45,7 +45,7 @@ def photo_source(train: ShardedDataset) -> PhotoSource | None:
     """Who draws the photos of a split; None where they are in its shards."""
     if not train.is_drawn:
         return None
-    from training.synthetic.drawn import DrawnPhotos
+    from training.synthetic.drawn.photos import DrawnPhotos
 
     return DrawnPhotos(train)
 

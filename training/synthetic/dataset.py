@@ -4,7 +4,7 @@ Three kinds of cities: training cities, one of them (the *seen* city, larger) wi
 held out; a validation city; and those of the evaluation, which are not in the data set at all.
 
 Frames and validation photos are drawn ahead. Training photos are drawn in training, see
-:mod:`training.synthetic.drawn`, unless the options say otherwise.
+:mod:`training.synthetic.drawn.photos`, unless the options say otherwise.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from training.dataset.shards.schema import DATASET_FILE, FrameRecord, PhotoRecor
 from training.synthetic.album import Shots, plan_photos, take_photos
 from training.synthetic.areas import for_training
 from training.synthetic.city import ATTRIBUTION, FOOTPRINT_MERCATOR_M, LICENCE, City
-from training.synthetic.drawn import MIX, WORLDS_FOLDER, drawn_city, street_places
-from training.synthetic.kept import keep_world
+from training.synthetic.drawn.kept import keep_world
+from training.synthetic.drawn.photos import MIX, WORLDS_FOLDER, drawn_city, street_places
 from training.synthetic.options import WorldOptions
 from training.synthetic.world import World
 

@@ -234,3 +234,14 @@ def test_a_full_disk_leaves_the_earlier_data_set(tmp_path: Path) -> None:
                 write(writer, [add_frame("train"), add_photos("train")])
             (disk / "filler").unlink()
             assert snapshot(folder) == before
+
+
+def test_only_drawn_splits_may_lack_pictures(tmp_path: Path) -> None:
+    bare = [dataclasses.replace(photo, jpeg=b"") for photo in photos()]
+    drawn = ShardWriter(tmp_path, footprint_mercator_m=FOOTPRINT_M, drawn_splits=["train"])
+    with drawn as writer:
+        writer.add_frame("train", frame())
+        writer.add_photos("train", bare)
+        with pytest.raises(DatasetError, match=f"{bare[0].photo_id!r} has no picture"):
+            writer.add_photos("val", bare)
+    assert ShardedDataset.open(tmp_path, "train").is_drawn

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hand_world import hand_world, some_trees
 
-from training.synthetic.kept import FROM_ABOVE, StreetPlaces, is_kept, keep_world, open_kept
+from training.synthetic.drawn.kept import FROM_ABOVE, StreetPlaces, is_kept, keep_world, open_kept
 from training.synthetic.world import CellGrid, Houses, Trees, World
 
 

@@ -24,7 +24,7 @@ from training.synthetic import dataset
 from training.synthetic.areas import BUFFER_M, GAP_BUFFER_M, held_out, in_gap
 from training.synthetic.city import City
 from training.synthetic.dataset import write_world
-from training.synthetic.drawn import WORLDS_FOLDER, DrawnPhotos
+from training.synthetic.drawn.photos import WORLDS_FOLDER, DrawnPhotos
 from training.synthetic.options import WorldOptions
 
 SEEN = City(seed=1, side_m=3200.0)

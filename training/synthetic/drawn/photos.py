@@ -23,7 +23,7 @@ from training.dataset.shards import ShardedDataset
 from training.synthetic.areas import for_training
 from training.synthetic.city import City
 from training.synthetic.conditions import Conditions
-from training.synthetic.kept import KeptFile, StreetPlaces, is_kept, keep_world, open_kept
+from training.synthetic.drawn.kept import KeptFile, StreetPlaces, is_kept, keep_world, open_kept
 from training.synthetic.noise import Reals
 from training.synthetic.options import Mix
 from training.synthetic.street.camera import SIGHT_M, Cameras, aim_cameras, stands_free
