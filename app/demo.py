@@ -2,7 +2,8 @@
 
 ``make demo`` draws the city and runs this. The city is synthetic, no place on Earth, and so are the
 places that the model which ships was trained on: what the demo shows is the way from pixels to
-ranked places, and how often that model is right about photos it was not trained on.
+ranked places, and how often that model is right about photos it was not trained on, beside how
+often chance is.
 """
 
 from __future__ import annotations
@@ -14,20 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.examples import MANIFEST, Sample, read_samples
+from app.examples import MANIFEST, MOST_EXAMPLES, Sample, read_samples
 from app.options import ServerOptions, check_free
-from app.views.wording import coordinates, distance, shown_lonlat_deg
 from gair.command import run_parsed
 from gair.errors import SearchIndexError, UsageError
 from gair.fields import add_fields, from_namespace, option
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
     from gair.model import Gair
-    from indexer.search.answer import Answer
-    from indexer.search.geolocator import Geolocator
 
 NAME = "demo"
 MODEL = "shipped:demo"
@@ -35,9 +30,6 @@ IMAGERY = "imagery"
 """Folder of GeoTIFFs inside a city's."""
 CALIBRATION = "calibration.csv"
 """Manifest of the photos that an index is calibrated with, inside a city's folder."""
-SHOWN = 3
-"""How many answers are printed: the first ones of the manifest, whatever they are."""
-NEAR_M = 1000.0
 
 
 @dataclass(frozen=True)
@@ -71,22 +63,29 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: DemoOptions) -> int:
-    status = _index_and_search(options)
-    if status or options.no_page:
-        return status
-    from app.cli import main as serve
-
-    print("\n3. the same in a browser, with the sample photos to click on", flush=True)
-    where = ["--index", NAME, "--indexes", str(options.out), "--port", str(options.port)]
-    if not (options.city / CALIBRATION).is_file():
-        where += ["--imagery-share", "1"]
-    return serve([*where, "--examples", str(options.city), "--open"])
-
-
-def _index_and_search(options: DemoOptions) -> int:
     samples = city_samples(options.city)
     if not options.no_page:
         check_free(ServerOptions.host, options.port)
+    status = _index(options)
+    if status:
+        return status
+    note = _answer(options, samples)
+    if options.no_page:
+        return 0
+    from app.cli import main as serve
+
+    print(
+        f"\n3. the same in a browser, with the first {min(MOST_EXAMPLES, len(samples))} photos to "
+        "click on",
+        flush=True,
+    )
+    where = ["--index", NAME, "--indexes", str(options.out), "--port", str(options.port)]
+    examples = ["--examples", str(options.city), "--examples-note", note]
+    return serve([*where, *examples, "--open"])
+
+
+def _index(options: DemoOptions) -> int:
+    """Index and calibrate unless that is done; returns the exit status."""
     from gair.model import Gair
     from indexer.commands.cli import main as index
     from indexer.search.geolocator import Geolocator
@@ -108,16 +107,33 @@ def _index_and_search(options: DemoOptions) -> int:
         calibrate = ["calibrate", "--index", NAME, "--indexes", str(out), "--photos", str(photos)]
         calibrate += ["--model", options.model]
         print(f"no calibration yet: python -m indexer {shlex.join(calibrate)}", flush=True)
-        if status := index(calibrate):
-            return status
-        geolocator = Geolocator.open(NAME, indexes_dir=out, model=model)
-    print(f"\n2. ask where its {len(samples)} sample photos were taken", flush=True)
-    print("\n".join(answer_lines(geolocator, samples)), flush=True)
+        return index(calibrate)
     return 0
 
 
+def _answer(options: DemoOptions, samples: Sequence[Sample]) -> str:
+    """Ask about all photos and print what came of it; returns the note for the page."""
+    from app.demo_answers import answer_lines, measure, page_note
+    from gair.model import Gair
+    from indexer.search.geolocator import Geolocator
+
+    model = Gair.from_pretrained(options.model)
+    geolocator = Geolocator.open(NAME, indexes_dir=options.out, model=model)
+    print(f"\n2. ask where its {len(samples):,} photos were taken", flush=True)
+    measured = measure(geolocator, options.city / MANIFEST)
+    lines = [
+        *answer_lines(geolocator, measured),
+        f"weights: {geolocator.space.default_weights.said}",
+        f"This is a demo. {geolocator.space.attribution}.",
+        *(f"note: {note}" for note in (*geolocator.space.warnings, *measured.task.notes)),
+        f"try: python -m indexer search {samples[0].photo} --index {geolocator.index.path.parent}",
+    ]
+    print("\n".join(lines), flush=True)
+    return page_note(measured)
+
+
 def city_samples(city: Path) -> list[Sample]:
-    """The sample photos of a city; all of them say where they were taken.
+    """The photos of a city; all of them say where they were taken.
 
     Raises:
         UsageError: The folder holds no city.
@@ -154,58 +170,6 @@ def why_to_build(out: Path, model: Gair, imagery: Path, resolution: int) -> str:
     if not same or manifest.h3_resolution != resolution:
         return f"{folder} is of other imagery or other cells and is built again"
     return ""
-
-
-def answer_lines(geolocator: Geolocator, samples: Sequence[Sample]) -> list[str]:
-    """Best guesses for the first samples, and how good they are for all of them."""
-    import numpy as np
-
-    from gair.geo import haversine_m
-
-    truth = np.array([sample.lonlat_deg for sample in samples])
-    photos = [sample.photo for sample in samples]
-    # No photo of these places was trained on, so the location embeddings have nothing to say.
-    calibrated = geolocator.calibration is not None
-    weights: tuple[float | None, float | None] = (None, None) if calibrated else (1, 0)
-    answers = geolocator.search(photos, k=1, rs_weight=weights[0], location_weight=weights[1])
-    best = np.array([shown_lonlat_deg(answer.candidates[0]) for answer in answers])
-    off_m = haversine_m(truth, best)
-    chance_m = haversine_m(truth[:, None], geolocator.index.cells.lonlat_deg[None])
-    near, near_by_chance = (off_m <= NEAR_M).sum(), (chance_m <= NEAR_M).mean() * len(samples)
-    return [
-        *(
-            f"{sample.photo.name}: best guess {coordinates(*place)}, "
-            f"{distance(away)} from where it was taken"
-            for sample, place, away in zip(samples[:SHOWN], best, off_m, strict=False)
-        ),
-        f"all {len(samples)}: median error {distance(float(np.median(off_m)))} (random cells: "
-        f"{distance(float(np.median(chance_m)))}), {near} within {NEAR_M / 1000:g} km (random "
-        f"cells: {near_by_chance:.1f}); {len(geolocator.index.cells):,} cells",
-        *_region_lines(geolocator, answers, truth),
-        f"This is a demo. {geolocator.space.attribution}.",
-        *(f"note: {warning}" for warning in geolocator.space.warnings),
-        f"try: python -m indexer search {samples[0].photo} --index {geolocator.index.path.parent}"
-        + ("" if calibrated else " --rs-weight 1 --location-weight 0"),
-    ]
-
-
-def _region_lines(
-    geolocator: Geolocator, answers: Sequence[Answer], truth: npt.NDArray[np.float64]
-) -> list[str]:
-    """How often the regions held the truth; nothing without a calibration."""
-    import numpy as np
-
-    if geolocator.calibration is None:
-        return []
-    cells = geolocator.space.cell_row(truth)
-    regions = [answer.region(0.9) for answer in answers]
-    held = sum(cell in region.rows for cell, region in zip(cells, regions, strict=True))
-    area_km2 = float(np.median([region.km2 for region in regions]))
-    return [
-        f"the 90 % regions, {area_km2:.1f} km2 in the median of "
-        f"{geolocator.index.cells.area_m2.sum() / 1e6:,.0f}, held the truth of {held} of "
-        f"{len(answers)}"
-    ]
 
 
 if __name__ == "__main__":

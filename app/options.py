@@ -123,6 +123,8 @@ class ServerOptions:
     """Background map; None draws the index's outline only and needs no network."""
     examples: tuple[Sample, ...] = option((), flags=None)
     """Photos that the page offers to try."""
+    examples_note: str = option("", metavar="TEXT", group=WHAT)
+    """A sentence to show beside the examples, such as how often answers about them are right."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.port <= 65535:

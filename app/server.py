@@ -99,6 +99,7 @@ def _application(engine: Engine, uploads: Uploads, options: ServerOptions, start
         start=start,
         tiles=options.tiles,
         examples=options.examples,
+        examples_note=options.examples_note,
         imagery_share=options.imagery_share,
     )
     page.queue(max_size=options.limits.max_waiting, default_concurrency_limit=None)

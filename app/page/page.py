@@ -68,6 +68,7 @@ def build_page(
     start: str,
     tiles: TileSource | None = None,
     examples: Sequence[Sample] = (),
+    examples_note: str = "",
     imagery_share: float | None = None,
 ) -> gr.Blocks:
     """The page, ready to be launched.
@@ -78,6 +79,7 @@ def build_page(
         start: The index that is shown first.
         tiles: Background map; None for the index's outline alone.
         examples: Photos to try with one click; the first 24 are offered.
+        examples_note: What to say beside them.
         imagery_share: Weight of the imagery to start with, 0 to 1; as the index starts, if
             None.
 
@@ -94,6 +96,8 @@ def build_page(
                 "shell.html",
                 names=engine.indexes.names(),
                 start=start,
+                listed=len(examples),
+                examples_note=examples_note,
                 thumbnails=[thumbnail_jpeg(sample.photo) for sample in samples],
                 synthetic=all(sample.synthetic for sample in samples),
                 minutes_kept=KEPT_SECONDS // 60,

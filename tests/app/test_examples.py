@@ -83,14 +83,22 @@ def test_a_small_picture_is_upright_and_carries_nothing(tmp_path: Path) -> None:
 
 def test_each_picture_is_a_button_with_a_name() -> None:
     pictures = [encode(photo(seed=seed, size=(40, 30)), "JPEG") for seed in range(3)]
-    html = render("examples.html", thumbnails=pictures, synthetic=True)
+    html = render(
+        "examples.html",
+        thumbnails=pictures,
+        synthetic=True,
+        listed=200,
+        examples_note="<b>Right</b>",
+    )
     assert re.findall(r'<button type="button" data-gair-example="(\d)"', html) == list("123")
     assert re.findall(r'alt="([^"]*)"', html) == [f"Example photo {n}" for n in (1, 2, 3)]
     sources = re.findall(r'src="data:image/jpeg;base64,([^"]*)"', html)
     assert [base64.b64decode(data) for data in sources] == pictures
     assert "synthetic city, no place on Earth" in html
-    real = render("examples.html", thumbnails=pictures, synthetic=False)
+    assert "The first 3 of 200 photos, as they are listed. &lt;b&gt;Right&lt;/b&gt;" in html
+    real = render("examples.html", thumbnails=pictures, synthetic=False, listed=3, examples_note="")
     assert "no place on Earth" not in real
+    assert "All 3 photos, as they are listed." in real
 
 
 def test_a_file_name_becomes_part_of_another_one_safely() -> None:

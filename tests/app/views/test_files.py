@@ -128,6 +128,8 @@ def shell_of(thumbnails: list[bytes]) -> str:
         names=[EVIL],
         start=EVIL,
         thumbnails=thumbnails,
+        listed=200,
+        examples_note=EVIL,
         synthetic=True,
         minutes_kept=10,
         radii_m=(500.0, 1000.0),
