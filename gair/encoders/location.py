@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from gair.config import GairConfig
+from gair.geo import EARTH_RADIUS_M
 
 EQUAL_EARTH_A = (1.340264, -0.081106, 0.000893, 0.003796)
 """Coefficients A1..A4 of the Equal Earth projection (Savric et al. 2018,
@@ -83,6 +84,12 @@ class LocationEncoder(nn.Module):
     def __init__(self, config: GairConfig) -> None:
         super().__init__()
         self.capsules = nn.ModuleList(Capsule(config, s) for s in config.location_sigmas)
+
+    @property
+    def shortest_wave_m(self) -> float:
+        """Of its features, along the equator in metres, where x = 1 lies pi Earth radii off."""
+        per_unit = max(float(cast(Capsule, c).frequencies.norm(dim=1).max()) for c in self.capsules)
+        return math.pi * EARTH_RADIUS_M / per_unit
 
     def forward(self, lonlat_deg: Tensor) -> Tensor:
         """Degrees of any float type in, (N, D) of the weights' type out, not normalised."""

@@ -26,6 +26,7 @@ from scipy.sparse import csr_array
 from gair.arrays import Bools, Floats, Vectors
 from gair.errors import UsageError
 from gair.geo import EARTH_RADIUS_M, haversine_m
+from gair.model import Gair
 from indexer.search.token_reader import TokenReader
 
 Estimate = Literal["peak", "mean"]
@@ -36,9 +37,9 @@ MEAN_RADIUS_TOKENS = 3.5
 """Least radius of a mean where none is given, in sides of a token."""
 POINTS_A_TOKEN = 4
 """Grid points along the side of a token, at first."""
-LOCATION_M = 50.0
-"""Between points where the location encoder is read. Its shortest waves are some 20 km long, so
-cosines in between are off by less than 2e-4; float32 itself is off by up to 1e-4 (demo model)."""
+_READS_A_WAVE = 640
+"""Points where the location encoder is read, along its shortest wave: cosines in between are off by
+less than 2e-4, measured by tests/indexer/search/test_refine.py."""
 
 _FINER = 4
 _FINEST_M = 2.0
@@ -76,10 +77,15 @@ def m_per_deg(latitude_deg: float) -> Floats:
     return np.array([math.cos(math.radians(latitude_deg)), 1.0]) * math.radians(EARTH_RADIUS_M)
 
 
-def lattice_around(points_m: Floats) -> tuple[Floats, csr_array]:
+def location_step_m(model: Gair) -> float:
+    """Between points where the location encoder is read; linear in between, cosines hold."""
+    return model.location.shortest_wave_m / _READS_A_WAVE
+
+
+def lattice_around(points_m: Floats, most_step_m: float) -> tuple[Floats, csr_array]:
     """Lattice points around (n, 2) points: (L, 2), and (n, L) how much each counts at each."""
     reach_m = float(np.abs(points_m).max())
-    steps = max(1, math.ceil(reach_m / LOCATION_M))
+    steps = max(1, math.ceil(reach_m / most_step_m))
     side, step_m = 2 * steps + 1, max(reach_m, 1.0) / steps
     at = points_m / step_m + steps  # (n, 2) columns and rows
     low = np.clip(np.floor(at), 0, side - 2)
@@ -242,16 +248,17 @@ def _location_cosines(
 ) -> list[Floats]:
     """cos(s, e) of every photo's (Q, 2) points.
 
-    It bends over kilometres: it is read on a coarse lattice, and is linear in between.
+    Where it bends over kilometres, it is read on a coarse lattice, and is linear in between.
     """
+    step_m = location_step_m(reader.model)
     read: list[Floats] = []
     shares: list[csr_array | None] = []
     for grid, at in zip(grids, points, strict=True):
-        if grid.spacing_m > LOCATION_M / 2:
+        if grid.spacing_m > step_m / 2:
             read.append(at)
             shares.append(None)
             continue
-        lattice_m, share = lattice_around(grid.grid_m[grid.within])
+        lattice_m, share = lattice_around(grid.grid_m[grid.within], step_m)
         starts = grid.refining.lonlat_deg
         read.append(np.array([moved(start, lattice_m) for start in starts]).reshape(-1, 2))
         shares.append(share)

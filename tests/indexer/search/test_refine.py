@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from indexer.search.refine import (
     Refining,
     default_radius_m,
     lattice_around,
+    location_step_m,
     moved,
     refine,
     refine_each,
@@ -307,17 +307,30 @@ def test_photos_refined_together_are_refined_as_alone(toy: Index, reader: TokenR
 
 
 def test_between_lattice_points_the_location_is_as_good_as_its_definition() -> None:
-    model, rng = Gair.from_pretrained("shipped:demo"), np.random.default_rng(0)
-    exact = copy.deepcopy(model).double()
-    grid_m = square_grid(6, 16.0)[::2].reshape(-1, 2)
-    lattice_m, weights = lattice_around(grid_m)
+    exact, rng = Gair.from_pretrained("shipped:demo").double(), np.random.default_rng(0)
+    step_m = location_step_m(exact)
+    grid_m = square_grid(6, step_m / 3)[::2].reshape(-1, 2)
+    lattice_m, weights = lattice_around(grid_m, step_m)
     assert len(lattice_m) < len(grid_m) / 3
     np.testing.assert_allclose(weights @ lattice_m, grid_m, atol=1e-9)
     with torch.inference_mode():
         for place in rng.uniform([-180, -70], [180, 70], (5, 2)):
-            near, grid = (moved(place, metres) for metres in (lattice_m, grid_m))
-            e = exact.encode_location(torch.from_numpy(grid)).numpy()
-            read = model.encode_location(torch.from_numpy(near).float()).numpy()
-            s = np.concatenate([e[::9], rng.standard_normal((100, e.shape[1]))])
+            near, grid = (
+                exact.encode_location(torch.from_numpy(moved(place, metres))).numpy()
+                for metres in (lattice_m, grid_m)
+            )
+            s = np.concatenate([grid[::9], rng.standard_normal((100, grid.shape[1]))])
             s /= np.linalg.norm(s, axis=1, keepdims=True)
-            np.testing.assert_allclose(weights @ (read @ s.T), e @ s.T, rtol=0, atol=2e-4)
+            np.testing.assert_allclose(weights @ (near @ s.T), grid @ s.T, rtol=0, atol=2e-4)
+
+
+def test_a_location_encoder_of_shorter_waves_is_read_at_more_points() -> None:
+    tiny = tiny_model()
+    coarse, fine = (
+        Gair.with_random_weights(
+            dataclasses.replace(tiny.config, location_sigmas=sigmas), tiny.info, seed=0
+        )
+        for sigmas in ((1.0, 256.0), (1.0, 256.0, 4096.0))
+    )
+    assert 25 < location_step_m(coarse) < 50
+    assert 25 < 16 * location_step_m(fine) < 50

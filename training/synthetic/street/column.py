@@ -95,7 +95,8 @@ def cast(
     ids, walls = ray.waiting[0], ray.waiting[1]
     enters, leaves = ray.between[0], ray.between[1]
     waiting = 0
-    top, step = eye.rows, 0
+    # A bare 0 is a type of its own at first: what follows would be compiled for it, too.
+    top, step = eye.rows, int(np.int64(0))
     before = relief_at(stage, eye.x + dx * NEAR_M, eye.y + dy * NEAR_M)
     column, row = int(eye.x / CELL_M), int(eye.y / CELL_M)
     way_x, way_y = (1 if dx > 0 else -1), (1 if dy > 0 else -1)
