@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 DEMO_PORT ?= 7860
 TEST_PROCESSES ?= 2
 # The model that ships knows nothing of the city "unseen"; in "seen" it was trained, except for the
-# blocks that the demo's photos are from.
+# blocks that the demo's photos are from (of their ground, 44 % lies inside a training frame).
 DEMO_CITY ?= unseen
 seen := --seed 1 --side-km 9 --from-held-out-blocks
 unseen := --seed 3 --side-km 11.5

@@ -36,6 +36,11 @@ class Variant:
     flags: tuple[str, ...] = ()
 
 
+ON_SEEN_GROUND = (
+    "Held-out blocks keep out photos, not imagery: 44 % of their photos stand on ground that lies "
+    "inside a training frame, which the model has seen from above, without any photo near."
+)
+"""Counted for the streets of the seen city: tiles of training photos that hold held-out places."""
 VARIANTS = (
     Variant("both", "NILI, both losses", "nili"),
     Variant("incl", "NILI, INCL only", "nili", ("--losses", "incl")),
@@ -232,6 +237,8 @@ def markdown(unseen: Sequence[dict[str, Any]], seen: Sequence[dict[str, Any]]) -
             f"**{title}**: {first['area_km2']:,.0f} km2, {first['cells']:,.0f} cells, "
             f"{first['photos']:,.0f} photos\n\n{table(rows)}"
         )
+    if seen:
+        parts.append(ON_SEEN_GROUND)
     return "\n\n".join(parts) + "\n"
 
 
@@ -241,7 +248,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     from training.retrieval import RADII_M, recall_name
 
     recalls = [(k, radius_m) for radius_m in RADII_M for k in KS]
-    heads = [f"R@{k} {_distance(radius_m)}" for k, radius_m in recalls]
+    heads = [f"R@{k} cells {_distance(radius_m)}" for k, radius_m in recalls]
     lines = [
         "| | " + " | ".join([*heads, "median error"]) + " |",
         "|---" + "|---:" * (len(recalls) + 1) + "|",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,18 +12,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gair.arrays import Floats
 from gair.config import preset
 from gair.encoders.initial import initial_state
 from gair.errors import UsageError
 from gair.geo import haversine_m
 from gair.info import ModelInfo
 from gair.model import Gair
+from indexer.imagery import open_imagery
 from training import evaluate
+from training.dataset.pack.footprints import Square, tile_squares
 from training.evaluate import main, table
 from training.experiments.city_search import Searched, city_files, read_truth
 from training.synthetic import dataset
-from training.synthetic.areas import BLOCK_M, BUFFER_M, HELD_OUT_SHARE, held_out
-from training.synthetic.city import City
+from training.synthetic.album import plan_photos
+from training.synthetic.areas import BLOCK_M, BUFFER_M, HELD_OUT_SHARE, for_training, held_out
+from training.synthetic.city import FOOTPRINT_MERCATOR_M, City
 
 UNSEEN, SEEN, PHOTOS = City(3, 1900.0), City(1, 3800.0), 12
 
@@ -115,13 +120,14 @@ def test_evaluation_end_to_end(
     ]
     assert len({row["median_error_m"] for row in rows["seen"]}) > 1
     assert text.count("| chance |") == 2
+    assert evaluate.ON_SEEN_GROUND in (small_cities / "evaluation.md").read_text()
     assert (small_cities / "evaluation.md").read_text() in text
     with (small_cities / "cities" / f"city-3-1900m-{PHOTOS}" / "photos.csv").open() as file:
         assert len(list(csv.DictReader(file))) == PHOTOS == rows["unseen"][0]["photos"]
 
 
 def test_a_table_has_a_column_for_every_recall_and_chance_below() -> None:
-    heads = ["R@1 200 m", "R@10 200 m", "R@100 200 m", "R@1 1 km", "R@10 1 km", "R@100 1 km"]
+    heads = [f"R@{k} cells {radius}" for radius in ("200 m", "1 km") for k in (1, 10, 100)]
     names = [f"recall@{k}_{r}m" for r in (200, 1000) for k in (1, 10, 100)]
     row = {name: (n + 1) / 10 for n, name in enumerate(names)}
     row |= {f"chance_{name}": 0.01 for name in names}
@@ -133,6 +139,34 @@ def test_a_table_has_a_column_for_every_recall_and_chance_below() -> None:
         "| m | 10.0% | 20.0% | 30.0% | 40.0% | 50.0% | 60.0% | 1,234 m |",
         "| chance | 1.0% | 1.0% | 1.0% | 1.0% | 1.0% | 1.0% | 5,000 m |",
     ]
+
+
+@pytest.mark.slow
+def test_the_share_of_held_out_ground_inside_training_frames_is_as_told(tmp_path: Path) -> None:
+    city = dataset.SEEN_CITY
+    world = city.draw()
+    training = plan_photos(world, city, "training photos", 13_000)
+    kept = for_training(city.seed, training.cameras.x_m, training.cameras.y_m)
+    (scene,) = city.write_scenes(world, tmp_path, 1)
+    with open_imagery(scene) as imagery:
+        frames = {
+            square.footprint_id
+            for square in squares_of(training.take(kept).lonlat_deg)
+            if imagery.read(square.footprint, (96, 96)).valid_fraction >= 0.98
+        }
+    asked = plan_photos(world, city, "evaluation photos", 20_000)
+    held = asked.take(held_out(city.seed, asked.cameras.x_m, asked.cameras.y_m))
+    counts = {square.footprint_id: len(square.photos) for square in squares_of(held.lonlat_deg)}
+    share = sum(n for name, n in counts.items() if name in frames) / sum(counts.values())
+    told = re.search(r"(\d+) % of their photos", evaluate.ON_SEEN_GROUND)
+    assert told is not None
+    assert 100 * share == pytest.approx(int(told[1]), abs=1.5)
+
+
+def squares_of(lonlat_deg: Floats) -> list[Square]:
+    return tile_squares(
+        range(len(lonlat_deg)), lonlat_deg, ["city"] * len(lonlat_deg), FOOTPRINT_MERCATOR_M
+    )
 
 
 def test_variants_differ_in_one_thing_and_finished_runs_are_kept(tmp_path: Path) -> None:

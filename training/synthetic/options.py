@@ -67,7 +67,8 @@ class CityOptions:
     """Sentinel-2 dates, in several seasons."""
     from_held_out_blocks: bool = option(False, one_of="areas")
     """Take photos only in the fifth of the city's blocks that a training city of this seed keeps
-    out of its training photos: a fair test of a model that was trained on it."""
+    out of its training photos, to test a model that was trained on it. No photo near was trained
+    on, but of the ground 44 percent lies inside a training frame."""
     between_training_places: bool = option(False, one_of="areas")
     """Take photos only in gaps: squares of 150 m that training photos keep out of by 25 m and stand
     around. A test of what a model that was trained on the city knows of places it did not see in
