@@ -15,6 +15,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic.json_schema import models_json_schema
 
 from app.engine.limits import MOST_PHOTOS, MOST_PLACES
 from gair.errors import UsageError
@@ -91,6 +92,13 @@ class SearchQuestion(Question):
         "out, the same; if only the other is given: 0.",
     )
     refine: bool = Field(default=True, description="Look between the centres of cells, too.")
+    elsewhere_prior: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="How likely it is, before the photos are looked at, that they were not taken "
+        "in the index.",
+    )
     within: str | None = Field(
         default=None,
         max_length=200_000,
@@ -114,6 +122,7 @@ class SearchQuestion(Question):
             rs_weight=self.rs_weight,
             location_weight=self.location_weight,
             refine=self.refine,
+            elsewhere_prior=self.elsewhere_prior,
             prior=None if area is None else _prior(engine.indexes.get(name), area),
         )
 
@@ -203,10 +212,20 @@ class Problem(BaseModel):
 @functools.cache
 def answer_model() -> type[BaseModel]:
     """The JSON of an :class:`indexer.search.answer.Answer`."""
-    from indexer.search.answer import SCHEMA_VERSION, Answer, Candidate, Confidence, Membership
+    from indexer.search.answer import (
+        SCHEMA_VERSION,
+        Answer,
+        Candidate,
+        Confidence,
+        Elsewhere,
+        Membership,
+    )
 
-    parts = {part.__name__: json_model(part) for part in (Candidate, Confidence, Membership)}
+    kinds = (Candidate, Confidence, Elsewhere, Membership)
+    parts = {part.__name__: json_model(part) for part in kinds}
     model = json_model(Answer, parts, hidden=("posterior", "make_region"))
+    regions = Field(description="The 50 and the 90 % region; their outlines are GeoJSON.")
+    model = create_model("Answer", __base__=model, regions=(list[RegionSize], regions))
     return _versioned("SearchAnswer", model, SCHEMA_VERSION)
 
 
@@ -229,6 +248,32 @@ class CodedWarning(BaseModel):
         description="Stays the same when the words are improved."
     )
     text: str = Field(description="For people.")
+
+
+class RegionSize(BaseModel):
+    """A region that holds the place with a probability, without its outline."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    level: float = Field(description="Share of photos whose place such regions are meant to hold.")
+    mass: float = Field(description="Posterior probability of its cells, before calibration.")
+    promised: bool = Field(description="Whether the level was measured on photos like this one.")
+    refused: bool = Field(description="Whether the photo looks like nothing in the index.")
+    cells: int = Field(description="How many.")
+    km2: float = Field(description="Their area.")
+
+
+def answers_schema() -> dict[str, Any]:
+    """The JSON schema of answers and verdicts, as ``docs/answers.schema.json`` has it."""
+    models = [(answer_model(), "serialization"), (verdict_model(), "serialization")]
+    _, schema = models_json_schema(models, ref_template="#/$defs/{model}")  # type: ignore[arg-type]
+    either = [{"$ref": f"#/$defs/{model.__name__}"} for model, _ in models]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Answers and verdicts of GAIR Geolocator",
+        "anyOf": either,
+        **schema,
+    }
 
 
 def _versioned(name: str, model: type[BaseModel], version: int) -> type[BaseModel]:

@@ -72,6 +72,7 @@ from gair.geo import haversine_m
 from gair.photos.exif import read_tags
 from gair.photos.photo import open_photo
 from indexer.regions.cells import cell_boundary_lonlat_deg, cell_hex
+from indexer.search.answer import GIVEN_HERE
 from indexer.search.ground_picture import Chip, chip_at
 from indexer.search.weights import SAID
 
@@ -175,7 +176,7 @@ class Desk:
         cells = geo.index.cells
         if probable:
             levels, low, high = density_levels(values, cells.area_m2)
-            words = "probability a km²"
+            words = f"probability a km² {GIVEN_HERE}"
         else:
             levels, low, high = cosine_levels(values)
             words = _LEGENDS[request.layer]

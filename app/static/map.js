@@ -125,8 +125,8 @@ window.gairMap = (() => {
     const first = place.rank === 1 ? " gair-first" : "";
     const cell = L.polygon(place.cell, { className: `gair-cell${first}`, weight: 2, interactive: false });
     const parts = [cell, markerOf(place, first)];
-    if (place.spread_m > 0) {
-      const around = { radius: place.spread_m, className: "gair-spread", interactive: false, weight: 1.5 };
+    if (place.merged_within_m > 0) {
+      const around = { radius: place.merged_within_m, className: "gair-spread", interactive: false, weight: 1.5 };
       parts.unshift(L.circle(place.position, around));
     }
     const layer = L.featureGroup(parts);

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.views.templates import render
+from app.views.wording import distance
 from indexer.probability.verdicts import CANNOT_TELL, CONSISTENT, OUTSIDE, UNLIKELY, Verdict
 from indexer.search.answer import NOT_IN_INDEX, Answer
 from indexer.search.ground_picture import Chip
+from indexer.search.wording import elsewhere_said, likely_means
 
 _TONES = {CONSISTENT: "good", UNLIKELY: "bad", CANNOT_TELL: "open", OUTSIDE: "open"}
 _TITLES = {
@@ -107,6 +109,8 @@ def places_html(
         fresh=[warning for warning in answer.warnings if warning not in standing_warnings],
         not_in_index=NOT_IN_INDEX,
         chips=chips or {},
+        elsewhere="" if answer.elsewhere is None else elsewhere_said(answer.elsewhere),
+        meaning=likely_means(answer, distance(answer.merge_radius_m)) if answer.calibrated else "",
     )
 
 

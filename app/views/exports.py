@@ -5,25 +5,28 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import asdict
 from typing import Any
 
 from app.views.report import polygons_of
 from app.views.templates import render
-from app.views.wording import shown_lonlat_deg
 from indexer.probability.cautions import coded
 from indexer.search.answer import Answer, Candidate
+from indexer.search.wording import elsewhere_said
 
 _COLUMNS = (
-    "rank", "lat", "lon", "probability", "score", "imagery", "location", "spread_m",
-    "merged_cells", "h3_cell", "cell_lat", "cell_lon", "index", "build", "model",
+    "rank", "lat", "lon", "probability", "probability_low", "probability_high", "chance_level",
+    "given", "not_in_index", "in_index", "score", "imagery", "location", "merged_cells",
+    "merged_within_m", "h3_cell", "cell_lat", "cell_lon", "index", "build", "model",
 )  # fmt: skip
 
 
 def answer_geojson(answer: Answer) -> str:
     """Points of the places and outlines of the regions, best first."""
     levels = sorted(region["level"] for region in answer.regions)
-    features = [_point(candidate) for candidate in answer.candidates]
-    features += [answer.region(level).to_geojson({"kind": "region"}) for level in levels]
+    features = [_point(answer, candidate) for candidate in answer.candidates]
+    about = {"kind": "region", "given": answer.given}
+    features += [answer.region(level).to_geojson(about) for level in levels]
     credits_ = {
         "index": answer.index,
         "build": answer.build,
@@ -33,23 +36,31 @@ def answer_geojson(answer: Answer) -> str:
         "calibrated": answer.calibrated,
         "warnings": coded(answer.warnings),
         "prior": answer.prior,
+        "elsewhere": None if answer.elsewhere is None else asdict(answer.elsewhere),
+        "membership": None if answer.membership is None else asdict(answer.membership),
     }
     document = {"type": "FeatureCollection", **credits_, "features": features}
     return json.dumps(document, indent=1, allow_nan=False)
 
 
 def answer_csv(answer: Answer) -> str:
-    """A line a place; numbers that are not known are empty."""
+    """A line a place; numbers that are not known are empty.
+
+    ``not_in_index`` is the share of photos from elsewhere, the same in every line.
+    """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(_COLUMNS)
+    elsewhere = None if answer.elsewhere is None else answer.elsewhere.probability
+    refused = "" if answer.membership is None else str(answer.membership.in_index).lower()
     for c in answer.candidates:
-        lon_deg, lat_deg = shown_lonlat_deg(c)
-        likely = "" if c.probability is None else f"{c.probability:.6g}"
+        lon_deg, lat_deg = (f"{v:.{answer.decimals}f}" for v in c.shown_lonlat_deg)
+        chances = (c.probability, *(c.interval or (None, None)), c.chance_level)
         writer.writerow(
-            [c.rank, f"{lat_deg:.7f}", f"{lon_deg:.7f}", likely]
+            [c.rank, lat_deg, lon_deg, *map(_number, chances)]
+            + [answer.given, _number(elsewhere), refused]
             + [f"{v:.6f}" for v in (c.score, c.rs_score, c.location_score)]
-            + [f"{c.spread_m:.1f}", c.merged_cells, c.h3_cell]
+            + [c.merged_cells, f"{c.merged_within_m:.1f}", c.h3_cell]
             + [f"{c.lat_deg:.7f}", f"{c.lon_deg:.7f}"]
             + [_plain(name) for name in (answer.index, answer.build, answer.model)]
         )
@@ -62,7 +73,16 @@ def answer_kml(answer: Answer) -> str:
     regions = [
         (level, polygons_of(answer.region(level).to_geojson()["geometry"])) for level in levels
     ]
-    return render("answer.kml", answer=answer, regions=regions)
+    return render(
+        "answer.kml",
+        answer=answer,
+        regions=regions,
+        elsewhere="" if answer.elsewhere is None else elsewhere_said(answer.elsewhere),
+    )
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
 
 
 def _plain(value: str) -> str:
@@ -70,20 +90,23 @@ def _plain(value: str) -> str:
     return f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
-def _point(candidate: Candidate) -> dict[str, Any]:
-    lon_deg, lat_deg = shown_lonlat_deg(candidate)
+def _point(answer: Answer, candidate: Candidate) -> dict[str, Any]:
+    lon_deg, lat_deg = (round(v, answer.decimals) for v in candidate.shown_lonlat_deg)
     return {
         "type": "Feature",
         "properties": {
             "kind": "place",
             "rank": candidate.rank,
             "probability": candidate.probability,
+            "interval": candidate.interval,
+            "chance_level": candidate.chance_level,
+            "given": answer.given,
             "score": round(candidate.score, 6),
             "imagery": round(candidate.rs_score, 6),
             "location": round(candidate.location_score, 6),
-            "spread_m": round(candidate.spread_m, 1),
             "merged_cells": candidate.merged_cells,
+            "merged_within_m": round(candidate.merged_within_m, 1),
             "h3_cell": candidate.h3_cell,
         },
-        "geometry": {"type": "Point", "coordinates": [round(lon_deg, 7), round(lat_deg, 7)]},
+        "geometry": {"type": "Point", "coordinates": [lon_deg, lat_deg]},
     }

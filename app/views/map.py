@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from app.views.wording import coordinates, shown_lonlat_deg
+from app.views.wording import shown_lonlat_deg
 from gair.geo import WEB_MERCATOR_CIRCUMFERENCE_M, lonlat_to_web_mercator
 from indexer.index.index import Index
 from indexer.index.storage import TABLE_FILE
@@ -20,6 +20,7 @@ from indexer.index.table import CellRows, read_missing
 from indexer.regions.cells import cell_boundary_lonlat_deg, cell_from_hex
 from indexer.search.answer import Answer, Candidate
 from indexer.search.outlines import cell_rings, dissolved, geojson_geometry
+from indexer.search.wording import shown_at
 
 MOST_HOLES = 50_000
 """Cells without imagery that are drawn, dissolved."""
@@ -53,26 +54,27 @@ def map_places(answer: Answer) -> dict[str, Any]:
     """The candidates and the regions of an answer.
 
     Returns:
-        ``places``: per candidate its rank, position, label (plain text), spread in metres, and the
-        corners of its cell as (latitude, longitude) pairs, the order Leaflet wants. ``regions``:
-        the GeoJSON features of the regions, the largest first; none where nothing is calibrated.
+        ``places``: per candidate its rank, position, label (plain text), how far the cells merged
+        into it reach in metres, and the corners of its cell as (latitude, longitude) pairs, the
+        order Leaflet wants. ``regions``: the GeoJSON features of the regions, the largest first;
+        none where nothing is calibrated.
     """
     levels = sorted((region["level"] for region in answer.regions), reverse=True)
     return {
-        "places": [_place(candidate) for candidate in answer.candidates],
+        "places": [_place(answer, candidate) for candidate in answer.candidates],
         "regions": [answer.region(level).to_geojson() for level in levels],
     }
 
 
-def _place(candidate: Candidate) -> dict[str, Any]:
+def _place(answer: Answer, candidate: Candidate) -> dict[str, Any]:
     corners = cell_boundary_lonlat_deg(cell_from_hex(candidate.h3_cell))
     lon_deg, lat_deg = shown_lonlat_deg(candidate)
-    where = coordinates(lon_deg, lat_deg)
+    where = shown_at(answer, candidate)
     return {
         "rank": candidate.rank,
         "position": [lat_deg, lon_deg],
         "label": f"Place {candidate.rank}: {where}, score {candidate.score:.3f}",
-        "spread_m": candidate.spread_m,
+        "merged_within_m": candidate.merged_within_m,
         "cell": [[float(lat), float(lon)] for lon, lat in corners],
     }
 

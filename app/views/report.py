@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.views.templates import render
-from app.views.wording import distance, share, shown_lonlat_deg
+from app.views.wording import distance, shown_lonlat_deg
 from indexer.search.answer import Answer
 from indexer.search.ground_picture import Chip
+from indexer.search.wording import elsewhere_said, likely_means, near_said
 
 _WIDTH, _HEIGHT, _PAD = 720, 460, 26
 _M_PER_DEG = 111_195.0
@@ -43,8 +44,14 @@ def report_html(
         made_utc: When the report was made.
     """
     levels = sorted((region["level"] for region in answer.regions), reverse=True)
-    belief = [f"{share(c.probability)} within {distance(c.radius_m)}" for c in answer.confidence]
-    belief += [f"{r['level']:.0%} region: {r['km2']:,.1f} km²" for r in answer.regions]
+    belief = [near_said(c, distance(c.radius_m)) for c in answer.confidence]
+    for region in answer.regions:
+        promise = "" if region["promised"] else ", not promised"
+        belief.append(f"{region['level']:.0%} region: {region['km2']:,.1f} km²{promise}")
+    if belief:
+        belief.append(f"all {answer.given}")
+    if answer.elsewhere is not None:
+        belief.append(elsewhere_said(answer.elsewhere))
     return render(
         "report.html",
         answer=answer,
@@ -54,6 +61,7 @@ def report_html(
         imagery_dates=imagery_dates,
         made_utc=made_utc,
         belief=belief,
+        meaning=likely_means(answer, distance(answer.merge_radius_m)) if answer.calibrated else "",
         pictures=any(candidate.rank in chips for candidate in answer.candidates),
         map=AnswerMap.of(
             outline,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from app.views import wording
 from gair.templates import environment
 from indexer.search.weights import SAID
+from indexer.search.wording import by_luck, latitude_longitude, percent, percents
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -51,6 +52,10 @@ ENVIRONMENT = environment(
         "counted": wording.counted,
         "data_uri": data_uri,
         "distance": wording.distance,
+        "by_luck": by_luck,
+        "latitude_longitude": latitude_longitude,
+        "percent": percent,
+        "percents": percents,
         "jpeg_uri": jpeg_uri,
         "lonlat_deg": wording.shown_lonlat_deg,
         "radius": wording.radius,

@@ -26,8 +26,15 @@ from indexer.calibrate.held_out import (
     examine,
     region_areas_m2,
 )
+from indexer.calibrate.places import Places, examine_places
 from indexer.index.manifest import utc_now
 from indexer.probability.calibration import SCHEMA_VERSION, Calibration
+from indexer.probability.chances import (
+    PlaceCurves,
+    disjoint,
+    fit_place_curves,
+    most_sure,
+)
 from indexer.probability.claims import share_as_bad, share_as_good
 from indexer.probability.confidence import Curve, fit_confidence
 from indexer.probability.conformal import conformal_mass
@@ -96,6 +103,8 @@ def calibrate(
         membership = _with_elsewhere(space, weights, membership, out_of_index, left_out)
     measured = {"photos_fitted": float(count), "photos_held_back": float(len(held))}
     measured |= measure(space, weights, photos, findings)
+    places = examine_places(space, weights, photos)
+    measured |= measure_places(places[1] or places[0])
     placed = np.isfinite(vectors.lonlat_deg).all(axis=1)
     return Calibration(
         schema_version=SCHEMA_VERSION,
@@ -108,6 +117,8 @@ def calibrate(
         masses=np.sort(findings.masses),
         confidence=_curves(findings.centre),
         refined_confidence={} if findings.refined is None else _curves(findings.refined),
+        place_curves=_place_curves(space, places[0]),
+        refined_place_curves=_place_curves(space, places[1]),
         out_of_index=membership,
         claims={radius_m: np.sort(shares) for radius_m, shares in findings.true_claims.items()},
         false_claims={r: finite(shares) for r, shares in findings.false_claims.items()},
@@ -121,6 +132,29 @@ def _curves(guesses: Guesses) -> dict[float, Curve]:
         radius_m: fit_confidence(mass, guesses.miss_m <= radius_m)
         for radius_m, mass in guesses.disc_mass.items()
     }
+
+
+def _place_curves(space: SearchSpace, places: Places | None) -> PlaceCurves | None:
+    if places is None:
+        return None
+    return fit_place_curves(space.merge_radius_m, places.mass, places.inside)
+
+
+def measure_places(places: Places) -> dict[str, float]:
+    """How far the chances of places are from what happened, each half judged by the other."""
+    said, held = [], []
+    halves = slice(0, None, 2), slice(1, None, 2)
+    for half, others in (halves, halves[::-1]):
+        curves = fit_place_curves(0.0, places.mass[others], places.inside[others])
+        if curves is None:
+            return {}
+        there = np.isfinite(places.mass[half])
+        most = most_sure(len(places.mass[others]))
+        for mass, inside, kept in zip(places.mass[half], places.inside[half], there, strict=True):
+            said.append(disjoint(curves.chances(mass[kept]), most))
+            held.append(inside[kept])
+    chances, inside = np.concatenate(said), np.concatenate(held)
+    return {"ece_places": float(calibration_error(chances, inside)[0])}
 
 
 def _usable(space: SearchSpace, vectors: PhotoVectors) -> tuple[Ints, Ints, dict[str, int]]:

@@ -12,6 +12,7 @@ from gair.command import add_command
 from gair.errors import UsageError
 from gair.fields import option
 from indexer.commands.arguments import IndexAndModel
+from indexer.probability.open_world import EVEN
 
 _EPILOG = """\
 examples:
@@ -40,6 +41,8 @@ class HeatmapOptions(IndexAndModel):
     that is there is replaced."""
     level: float = option(0.9, metavar="P")
     """How often the region drawn holds the truth."""
+    elsewhere_prior: float = option(EVEN, metavar="P")
+    """How likely it is, before the photos are looked at, that they were not taken in the index."""
     spacing_m: float | None = None
     """Side of a GeoTIFF's pixel on the ground (default: a third of a cell's distance)."""
     json: bool = False
@@ -70,7 +73,12 @@ def run(options: HeatmapOptions) -> int:
     check_suffix(out)
     if options.spacing_m is not None and out.suffix.lower() not in (".tif", ".tiff"):
         raise UsageError(f"--spacing-m is for a GeoTIFF, and {str(out)!r} is none: leave it out")
-    heat = options.geolocator().heatmap(list(options.photos), of=options.of, level=options.level)
+    heat = options.geolocator().heatmap(
+        list(options.photos),
+        of=options.of,
+        level=options.level,
+        elsewhere_prior=options.elsewhere_prior,
+    )
     heat.write(out, spacing_m=options.spacing_m)
     region = None if heat.region is None else heat.region.summary()
     lon_deg, lat_deg = (float(v) for v in heat.cells.lonlat_deg[heat.best_row])
@@ -84,7 +92,7 @@ def run(options: HeatmapOptions) -> int:
         print(json.dumps({**written, "best": best, "region": region}))
         return 0
     print(f"{out}: {UNITS[heat.what]} of {len(heat.cells):,} cells; {heat.title}")
-    print(f"  best place: {lat_deg:.5f}, {lon_deg:.5f}")
+    print(f"  best cell: {lat_deg:.5f}, {lon_deg:.5f}")
     if region is not None:
         print(
             f"  {region['level']:.0%} region: {region['km2']:,.3g} km2, {region['cells']:,} cells"

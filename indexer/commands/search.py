@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from collections.abc import Sequence
@@ -14,11 +15,21 @@ from gair.errors import PhotoError, UsageError
 from gair.fields import option
 from indexer.commands.arguments import IndexAndModel
 from indexer.evaluate.options import WEIGHTS
+from indexer.probability.cautions import coded
+from indexer.probability.open_world import EVEN
 from indexer.search.weights import weights_said
+from indexer.search.wording import (
+    by_luck,
+    elsewhere_said,
+    likely_means,
+    near_said,
+    percent,
+    percents,
+)
 
 if TYPE_CHECKING:
     from gair.photos.photo import Photo
-    from indexer.search.answer import Answer
+    from indexer.search.answer import Answer, Candidate
     from indexer.search.geolocator import Geolocator
     from indexer.search.prior import Prior
     from indexer.search.query import QueryFields
@@ -37,20 +48,19 @@ _PRIOR = "what is known before the photo is looked at"
 def answer_lines(answer: Answer) -> list[str]:
     """An answer as lines for a terminal."""
     name = ", ".join(answer.photos) or answer.photo
-    likely = "  likely" if answer.calibrated else ""
+    likely = f"  {'likely':>9}  {'95 %':>11}  any place" if answer.calibrated else ""
     lines = [
         f"{name}: {len(answer.candidates)} places of {answer.cells_searched:,} cells in "
         f"{answer.index}",
         f"  rank{likely}   latitude   longitude   score      rs  location  cell             merged"
-        "  spread",
+        "  within",
     ]
     for c in answer.candidates:
-        lon_deg, lat_deg = c.shown_lonlat_deg
-        probability = "" if c.probability is None else f"  {c.probability:6.1%}"
+        lon_deg, lat_deg = (f"{v:.{answer.decimals}f}" for v in c.shown_lonlat_deg)
         lines.append(
-            f"  {c.rank:4d}{probability}  {lat_deg:9.5f}  {lon_deg:10.5f}  {c.score:6.3f}  "
+            f"  {c.rank:4d}{_chance(answer, c)}  {lat_deg:>9}  {lon_deg:>10}  {c.score:6.3f}  "
             f"{c.rs_score:6.3f}    {c.location_score:6.3f}  {c.h3_cell}  {c.merged_cells:6d}  "
-            f"{c.spread_m:4.0f} m"
+            f"{c.merged_within_m:4.0f} m"
         )
     lines += _belief_lines(answer)
     if answer.photo_gps_lonlat_deg is not None:
@@ -63,14 +73,28 @@ def answer_lines(answer: Answer) -> list[str]:
     return lines
 
 
+def _chance(answer: Answer, candidate: Candidate) -> str:
+    """Columns of a place's chance; empty where nothing is calibrated."""
+    if not answer.calibrated:
+        return ""
+    if candidate.probability is None or candidate.interval is None:
+        return f"  {'-':>9}  {'-':>11}  {'-':>9}"
+    luck = by_luck(candidate.chance_level or 0.0)
+    return f"  {percent(candidate.probability):>9}  {percents(candidate.interval):>11}  {luck:>9}"
+
+
 def _belief_lines(answer: Answer) -> list[str]:
     """How far to believe it, where that is known."""
     if not answer.calibrated:
         return []
-    near = ", ".join(f"{c.radius_m:,.0f} m {c.probability:.0%}" for c in answer.confidence)
-    lines = [f"  likely = within {answer.merge_radius_m:.0f} m; the best guess within {near}"]
+    lines = [f"  {likely_means(answer, f'{answer.merge_radius_m:.0f} m')}"]
+    near = [near_said(c, f"{c.radius_m:,.0f} m") for c in answer.confidence]
+    lines += [f"  the best guess: {said}" for said in near]
+    if answer.elsewhere is not None:
+        lines.append(f"  {elsewhere_said(answer.elsewhere)}")
     lines += [
         f"  {region['level']:.0%} region: {region['km2']:,.2f} km2 in {region['cells']:,} cells"
+        f"{'' if region['promised'] else ', not promised'}"
         for region in answer.regions
     ]
     if answer.prior:
@@ -109,6 +133,9 @@ class Search(IndexAndModel):
     json: bool = False
     """Print JSON, one object an answer."""
     refine: bool = option(True, flags="--no-refine", help="cell centres only, nothing between them")
+    elsewhere_prior: float = option(EVEN, metavar="P")
+    """How likely it is, before a photo is looked at, that it was not taken in the index; 0.5 says
+    that nothing is known of it."""
     region: float = option(0.9, metavar="P")
     """How often the region of --geojson holds the truth."""
     geojson: Path | None = option(None, metavar="FILE")
@@ -155,6 +182,7 @@ def run(options: Search) -> int:
         "location_weight": options.location_weight,
         "prior": _prior(geolocator, options),
         "refine": options.refine,
+        "elsewhere_prior": options.elsewhere_prior,
     }
     if options.same_place:
         results: list[Answer | PhotoError]
@@ -225,12 +253,19 @@ def _write_geojson(results: list[Answer | PhotoError], file: Path, level: float)
         {
             "type": "Feature",
             "geometry": {"type": "Point", "coordinates": list(c.shown_lonlat_deg)},
-            "properties": {"rank": c.rank, "score": c.score, "probability": c.probability},
+            "properties": {
+                "rank": c.rank,
+                "score": c.score,
+                "probability": c.probability,
+                "given": answer.given,
+            },
         }
         for c in answer.candidates
     ]
-    features = [answer.region(level).to_geojson(), *places]
-    text = json.dumps({"type": "FeatureCollection", "features": features})
+    features = [answer.region(level).to_geojson({"given": answer.given}), *places]
+    elsewhere = None if answer.elsewhere is None else dataclasses.asdict(answer.elsewhere)
+    about = {"elsewhere": elsewhere, "warnings": coded(answer.warnings)}
+    text = json.dumps({"type": "FeatureCollection", **about, "features": features})
     write_whole(file, text.encode())
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,8 +21,10 @@ import numpy.typing as npt
 from gair.arrays import Floats
 from gair.errors import IndexCorruptError, IndexMismatchError, UsageError
 from gair.files import write_whole
+from indexer.probability.chances import PlaceCurves, disjoint, most_sure
 from indexer.probability.confidence import Curve, expit
 from indexer.probability.conformal import conformal_mass
+from indexer.probability.open_world import BayesFactor
 from indexer.probability.out_of_index import OutOfIndexTest
 from indexer.probability.posterior import ScoreWeights
 
@@ -78,6 +81,46 @@ class Calibration:
     """The same around the refined point, which people are shown. Empty where the index has no token
     maps to refine with, and in files from before such points were calibrated: these hold for the
     centre only."""
+    place_curves: PlaceCurves | None = None
+    """The same of every place of an answer, within the merge radius of its cell's centre; None in
+    files from before such chances were calibrated."""
+    refined_place_curves: PlaceCurves | None = None
+    """The same around refined points."""
+
+    @property
+    def independent(self) -> int:
+        """Photos that its chances rest on."""
+        return len(self.masses)
+
+    def place_chances(self, masses: Floats, radius_m: float, *, refined: bool = False) -> Floats:
+        """How likely the truth is in the discs of an answer's (k,) places, best first.
+
+        Args:
+            masses: (k,) posterior masses of the discs, which are disjoint.
+            radius_m: of the discs.
+            refined: whether they are around refined points, or around the centres of cells.
+
+        Returns:
+            (k,) probabilities, falling, that add up to less than 1. At a radius that was not
+            measured, the curves of the best guess stand in for those of all places:
+            :meth:`knows_places`.
+        """
+        if self.knows_places(radius_m, refined=refined):
+            curves = self.refined_place_curves if refined else self.place_curves
+            assert curves is not None
+            chances = curves.chances(masses)
+        else:
+            chances = self.confidence_within(masses, radius_m, refined=refined)
+        return self.disjoint(chances)
+
+    def disjoint(self, chances: Floats) -> Floats:
+        """(k,) chances of disjoint places, best first: falling, and less than certain in all."""
+        return disjoint(chances, most_sure(self.independent))
+
+    def knows_places(self, radius_m: float, *, refined: bool = False) -> bool:
+        """Whether chances of places were measured at a radius."""
+        curves = self.refined_place_curves if refined else self.place_curves
+        return curves is not None and math.isclose(curves.radius_m, radius_m, rel_tol=0.01)
 
     @property
     def radii_m(self) -> tuple[float, ...]:
@@ -121,12 +164,18 @@ class Calibration:
         return expit((1 - share) * below.logit_at(disc_mass) + share * above.logit_at(disc_mass))
 
     def confidences(self, disc_masses: Floats, *, refined: bool = False) -> Floats:
-        """The same for (P, R) masses at :attr:`radii_m`, never less for a larger radius."""
+        """The same for (P, R) masses at :attr:`radii_m`, never less for a larger radius.
+
+        No chance is more certain than the number of photos allows.
+        """
         each = [
             self.confidence_within(mass, radius_m, refined=refined)
             for radius_m, mass in zip(self.radii_m, disc_masses.T, strict=True)
         ]
-        return np.maximum.accumulate(np.stack(each, axis=1), axis=1) if each else disc_masses
+        if not each:
+            return disc_masses
+        rising = np.maximum.accumulate(np.stack(each, axis=1), axis=1)
+        return np.minimum(rising, most_sure(self.independent))
 
     def save(self, path: Path) -> None:
         """Write the file.
@@ -201,7 +250,10 @@ def _header(calibration: Calibration) -> dict[str, Any]:
         "sharpness": asdict(calibration.weights),
         "confidence": _curves_json(calibration.confidence),
         "refined_confidence": _curves_json(calibration.refined_confidence),
+        "place_curves": _places_json(calibration.place_curves),
+        "refined_place_curves": _places_json(calibration.refined_place_curves),
         "familiarity": {name: getattr(test, name) for name in _PLAIN_OF_TEST},
+        "bayes_factor": None if test.bayes_factor is None else asdict(test.bayes_factor),
         "claims": sorted(calibration.claims),
     }
 
@@ -232,8 +284,13 @@ def _from_parts(header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> 
         masses=arrays["masses"],
         confidence=_curves(header["confidence"]),
         refined_confidence=_curves(header.get("refined_confidence", [])),
+        place_curves=_places(header.get("place_curves")),
+        refined_place_curves=_places(header.get("refined_place_curves")),
         out_of_index=OutOfIndexTest(
-            s=arrays["familiarity_s"], scores=arrays["familiarity_scores"], **test
+            s=arrays["familiarity_s"],
+            scores=arrays["familiarity_scores"],
+            bayes_factor=BayesFactor(**factor) if (factor := header.get("bayes_factor")) else None,
+            **test,
         ),
         claims={radius: arrays[f"claims_{radius!r}"] for radius in radii},
         false_claims={radius: arrays[f"false_claims_{radius!r}"] for radius in radii},
@@ -246,12 +303,21 @@ def _curves_json(curves: dict[float, Curve]) -> list[list[Any]]:
 
 
 def _curves(pairs: list[list[Any]]) -> dict[float, Curve]:
-    curves = {}
-    for radius_m, fields in pairs:
-        line = Curve(**fields)
-        if len(line.knots) != len(line.shifts):
-            raise ValueError("a curve with more knots than shifts, or fewer")
-        curves[float(radius_m)] = Curve(
-            float(line.slope), float(line.intercept), tuple(line.knots), tuple(line.shifts)
-        )
-    return curves
+    return {float(radius_m): _curve(fields) for radius_m, fields in pairs}
+
+
+def _curve(fields: dict[str, Any]) -> Curve:
+    line = Curve(**fields)
+    if len(line.knots) != len(line.shifts):
+        raise ValueError("a curve with more knots than shifts, or fewer")
+    return Curve(float(line.slope), float(line.intercept), tuple(line.knots), tuple(line.shifts))
+
+
+def _places_json(places: PlaceCurves | None) -> dict[str, Any] | None:
+    return None if places is None else asdict(places)
+
+
+def _places(values: dict[str, Any] | None) -> PlaceCurves | None:
+    if values is None:
+        return None
+    return PlaceCurves(float(values["radius_m"]), _curve(values["best"]), _curve(values["further"]))

@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
-from gair.arrays import Floats
 from gair.errors import UsageError
+
+if TYPE_CHECKING:
+    from gair.arrays import Floats
 
 EVEN = 0.5
 """Default prior: whoever asks an index about a photo and says nothing more may be right or wrong
@@ -55,7 +55,7 @@ class BayesFactor:
     def at(self, score: float) -> float:
         """How much more likely a score is elsewhere than in the index."""
         limit = math.log(self.most)
-        return math.exp(float(np.clip(self.intercept + self.slope * score, -limit, limit)))
+        return math.exp(min(max(self.intercept + self.slope * score, -limit), limit))
 
 
 def check_prior(prior: float) -> None:
@@ -75,6 +75,7 @@ def fit_bayes_factor(here: Floats, elsewhere: Floats) -> BayesFactor:
 
     A weak normal prior around no difference keeps it finite where no score is on both sides.
     """
+    import numpy as np  # here, because every command's help imports this file
     from scipy.optimize import minimize
 
     x = np.concatenate([here, elsewhere])
@@ -109,4 +110,4 @@ def bound_of(p_value: float) -> float:
 def elsewhere_of(prior: float, factor: float, basis: Literal["measured", "bound"]) -> Elsewhere:
     """The share of a prior after a Bayes factor."""
     weighed = prior * factor
-    return Elsewhere(weighed / (weighed + 1 - prior), prior, factor, basis)
+    return Elsewhere(weighed / (weighed + (1 - prior)), prior, factor, basis)

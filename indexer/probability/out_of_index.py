@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from gair.arrays import Bools, Floats, Halves, Ints, Scores
 from gair.errors import UsageError
+from indexer.probability.open_world import BayesFactor, fit_bayes_factor
 from indexer.probability.posterior import ScoreWeights
 from indexer.probability.reliability import auroc
 
@@ -66,7 +67,9 @@ class OutOfIndexTest:
     auroc: float | None = None
     """How well the score ranks photos of the index before others; None: not measured."""
     elsewhere: int = 0
-    """Photos from elsewhere that these two rest on."""
+    """Photos from elsewhere that these rest on."""
+    bayes_factor: BayesFactor | None = None
+    """How much more likely a score is among photos from elsewhere; None: not measured."""
 
     def score(self, s: Scores, evidence: Floats) -> Floats:
         """How much photos look like the index's: (P, D) vectors and (P,) evidence to (P,)."""
@@ -157,7 +160,8 @@ def with_elsewhere(test: OutOfIndexTest, s: Scores, evidence: Floats) -> OutOfIn
     scores = test.score(s, evidence)
     missed = float((~test.abstain(scores)).mean())
     ranked = float(auroc(test.scores, scores)[0])
-    return replace(test, miss_rate=missed, auroc=ranked, elsewhere=len(scores))
+    factor = fit_bayes_factor(test.scores, scores)
+    return replace(test, miss_rate=missed, auroc=ranked, elsewhere=len(scores), bayes_factor=factor)
 
 
 def _moments(values: Floats) -> tuple[float, float]:

@@ -7,12 +7,15 @@ of another index ranks places, and says that it does no more.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from gair.errors import UsageError
+from gair.geo import EARTH_RADIUS_M
 from indexer.probability.cautions import Caution, coded
+from indexer.probability.open_world import Elsewhere as Elsewhere
 from indexer.probability.out_of_index import Membership as Membership
 
 if TYPE_CHECKING:
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 3
 """Of :meth:`Answer.to_dict`. Raised when a field changes its meaning or goes away."""
 
+METRES_PER_DEG = EARTH_RADIUS_M * math.pi / 180
+_MOST_DECIMALS = 5
+
 UNCALIBRATED = Caution(
     "uncalibrated: scores rank places, they are not probabilities; "
     "python -m indexer calibrate makes them so",
@@ -34,6 +40,8 @@ BY_IMAGERY_ALONE = Caution(
     "a location weight of your own",
     "imagery_alone",
 )
+GIVEN_HERE = "if it was taken in this index"
+"""What every probability, region and confidence holds under."""
 NOT_IN_INDEX = Caution(
     "this photo looks like nothing in this index: it was probably taken elsewhere, or shows no "
     "street; nothing is promised, and the places are the least unlikely ones",
@@ -64,11 +72,17 @@ class Candidate:
     """Cosine of the photo with the location embedding of the cell."""
     merged_cells: int
     """How many other cells among the best ones were merged into this one."""
-    spread_m: float
+    merged_within_m: float
     """Distance from the cell to the farthest cell merged into it, metres; 0 for none."""
     probability: float | None = None
-    """That the photo was taken within the answer's ``merge_radius_m`` of the cell; None where the
-    index is not calibrated. No cell counts for two places."""
+    """That the photo was taken within the answer's ``merge_radius_m`` of the place as it is shown,
+    if it was taken in the index: as often as was measured on the calibration photos. Those of all
+    places add up to less than 1. None where the index is not calibrated, and where the disc holds
+    over a third of what was searched."""
+    interval: tuple[float, float] | None = None
+    """95 % interval of the probability, by the number of calibration photos; None with it."""
+    chance_level: float | None = None
+    """What the disc holds before the photo is looked at: how likely any such place is."""
     refined_lonlat_deg: tuple[float, float] | None = None
     """The mean place under the likelihood around the cell, read between the centres of cells; None
     where it was not asked for."""
@@ -85,9 +99,14 @@ class Confidence:
 
     radius_m: float
     probability: float
-    """That the photo was taken within the radius of the best guess, as often as was measured on
-    the calibration photos. The guess is the first candidate's refined point, or the centre of its
-    cell where there is none; a warning says so where the calibration knows centres only."""
+    """That the photo was taken within the radius of the best guess, if it was taken in the index:
+    as often as was measured on the calibration photos. The guess is the first candidate's refined
+    point, or the centre of its cell where there is none; a warning says so where the calibration
+    knows centres only."""
+    interval: tuple[float, float] = (0.0, 1.0)
+    """95 % interval of the probability, by the number of calibration photos."""
+    chance_level: float = 0.0
+    """What the disc holds before the photo is looked at: how likely any such place is."""
 
 
 @dataclass(frozen=True)
@@ -129,11 +148,20 @@ class Answer:
     temperature: float | None = None
     """What the score is divided by before it becomes a likelihood."""
     confidence: tuple[Confidence, ...] = ()
-    """Of the best guess, by radius."""
+    """Of the best guess, by radius; discs that hold over a third of what was searched are left
+    out."""
     regions: tuple[dict[str, Any], ...] = ()
     """Size of the 50 and 90 % regions: level, mass, km2, cells, promised, refused."""
     membership: Membership | None = None
     """Whether the photo is from the index; None where that was not tested."""
+    elsewhere: Elsewhere | None = None
+    """That the photo was not taken in the index; None where that was not tested."""
+    given: str = ""
+    """What every probability, region and confidence holds under; empty where there are none."""
+    error_m: float | None = None
+    """Half of such photos were taken nearer than this to the best guess: the first calibrated
+    radius with a chance of one half, or the radius of a disc as large as the 50 % region; None
+    where the index is not calibrated."""
     prior: str = ""
     """What was known before the photo was looked at; empty for nothing."""
     posterior: npt.NDArray[np.float64] | None = field(default=None, repr=False, compare=False)
@@ -156,6 +184,17 @@ class Answer:
                 "calibrate), or was asked with weights of your own"
             )
         return self.make_region(level)
+
+    @property
+    def decimals(self) -> int:
+        """Decimals of a degree that are worth printing: a step of half the expected error.
+
+        No coarser than the distance between two places of the answer, and 1 to 5: about a metre.
+        """
+        steps_m = [self.error_m / 2] if self.error_m else []
+        steps_m += [self.merge_radius_m] if self.merge_radius_m else []
+        wanted = math.ceil(math.log10(METRES_PER_DEG / min(steps_m))) if steps_m else _MOST_DECIMALS
+        return min(max(wanted, 1), _MOST_DECIMALS)
 
     def to_dict(self) -> dict[str, Any]:
         """The answer as plain JSON types, with ``schema_version``."""

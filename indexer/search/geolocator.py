@@ -17,6 +17,7 @@ from gair.preprocess import street_view_pixels
 from indexer.index.index import Index, find_index, open_index
 from indexer.index.milvus import with_store
 from indexer.probability.calibration import load_calibration
+from indexer.probability.open_world import EVEN
 from indexer.probability.verdicts import Verdict, of_photo, verify_claim
 from indexer.search.answer import NOT_IN_INDEX_CLAIM, Answer
 from indexer.search.query import Query, QueryFields
@@ -161,7 +162,8 @@ class Geolocator:
                 of the photos of one place.
             same_place: whether the photos of a list are of one place and get one answer.
             **query: the fields of :class:`indexer.search.query.Query`: ``k`` places, ``rs_weight``
-                and ``location_weight``, ``merge_radius_m``, a ``prior`` and whether to ``refine``.
+                and ``location_weight``, ``merge_radius_m``, a ``prior``, an
+                ``elsewhere_prior`` and whether to ``refine``.
 
         Returns:
             One answer, or a list of answers for a list of photos of different places.
@@ -221,7 +223,7 @@ class Geolocator:
             verdict = replace(verdict, warnings=(*verdict.warnings, scored.repeats_said))
         if space.calibration is None:
             return verdict
-        return of_photo(verdict, membership_of(space, scored), NOT_IN_INDEX_CLAIM)
+        return of_photo(verdict, membership_of(space, scored)[0], NOT_IN_INDEX_CLAIM)
 
     def heatmap(
         self,
@@ -230,6 +232,7 @@ class Geolocator:
         of: Of = "posterior",
         prior: Prior | None = None,
         level: float = 0.9,
+        elsewhere_prior: float = EVEN,
     ) -> HeatMap:
         """The whole index as one photo sees it, as in the paper's figure 4.
 
@@ -238,6 +241,8 @@ class Geolocator:
             of: ``imagery``, ``location`` or ``posterior``.
             prior: what is known before the photo is looked at; for the posterior only.
             level: how often the region drawn on a posterior holds the truth.
+            elsewhere_prior: how likely it is, before a photo is looked at, that it was not taken in
+                the index.
 
         Raises:
             PhotoError: a photo cannot be read.
@@ -246,7 +251,9 @@ class Geolocator:
         from indexer.search.make_heatmap import make_heatmap
 
         scored = self.every_cell(self._one_place(image))
-        return make_heatmap(self.space, scored, of, prior=prior, level=level)
+        return make_heatmap(
+            self.space, scored, of, prior=prior, level=level, elsewhere_prior=elsewhere_prior
+        )
 
     def _seen(self, sources: Sequence[PhotoSource]) -> Iterator[Seen]:
         """Photos and their (P, D) vectors, some at a time: decoded photos are large."""

@@ -12,12 +12,14 @@ import numpy as np
 
 from gair.arrays import Floats
 from gair.errors import UsageError
-from indexer.search.answer import NOT_IN_INDEX, UNCALIBRATED
+from indexer.probability.open_world import EVEN, check_prior
+from indexer.search.answer import GIVEN_HERE, NOT_IN_INDEX, UNCALIBRATED
 from indexer.search.heatmap import HeatMap, What
 from indexer.search.outlines import Region, make_region
 from indexer.search.scored import Scored, cell_posterior, membership_of
 from indexer.search.space import SearchSpace
 from indexer.search.weights import SearchWeights
+from indexer.search.wording import elsewhere_said
 
 if TYPE_CHECKING:
     from indexer.search.prior import Prior
@@ -32,6 +34,7 @@ def make_heatmap(
     *,
     prior: Prior | None = None,
     level: float = 0.9,
+    elsewhere_prior: float = EVEN,
 ) -> HeatMap:
     """The map of a photo, or of several of one place.
 
@@ -42,6 +45,8 @@ def make_heatmap(
             in a search, and the map says so.
         prior: what is known before the photos are looked at; for the posterior only.
         level: how often the region drawn on a posterior holds the truth, between 0 and 1.
+        elsewhere_prior: how likely it is, before the photos are looked at, that they were not taken
+            in the index.
 
     Raises:
         UsageError: there is no such thing to show, or a prior is given for a cosine.
@@ -52,7 +57,14 @@ def make_heatmap(
         raise UsageError(f"a prior changes the posterior and no cosine: leave it out for {of}")
     what: What = "score" if of == "posterior" and space.calibration is None else of
     region = None
-    refused = space.calibration is not None and not membership_of(space, scored).in_index
+    check_prior(elsewhere_prior)
+    refused, notes = False, []
+    if space.calibration is not None:
+        membership, elsewhere = membership_of(space, scored, elsewhere_prior)
+        refused = not membership.in_index
+        notes += [NOT_IN_INDEX] * refused
+        if what == "posterior":
+            notes.append(f"probabilities {GIVEN_HERE}; {elsewhere_said(elsewhere)}")
     if what == "posterior":
         values, best_row, region = _posterior(space, scored, prior, level, refused)
     else:
@@ -62,7 +74,7 @@ def make_heatmap(
         best_row = int(np.nanargmax(values))
     photos = ", ".join((*(photo.name for photo in scored.photos), *scored.repeats))
     manifest = space.index.manifest
-    notes = [NOT_IN_INDEX] * refused + [*manifest.warnings]
+    notes += manifest.warnings
     if what == "score":
         notes += [UNCALIBRATED, f"weights: {space.default_weights.said}"]
     if prior is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypedDict
 import numpy as np
 
 from gair.errors import UsageError
+from indexer.probability.open_world import EVEN, check_prior
 from indexer.search.weights import SearchWeights
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class QueryFields(TypedDict, total=False):
     merge_radius_m: float | None
     prior: Prior | None
     refine: bool
+    elsewhere_prior: float
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class Query:
     """What is known before the photo is looked at."""
     refine: bool = True
     """Whether to look between the centres of cells, where the index keeps its token maps."""
+    elsewhere_prior: float = EVEN
+    """How likely it is, before the photo is looked at, that it was not taken in the index."""
 
     def check(self) -> None:
         """Refuse what makes no sense.
@@ -65,6 +69,7 @@ class Query:
                     f"weights {own.rs:g} (rs) and {own.location:g} (location): both must be 0 to "
                     f"{MAX_WEIGHT:g} and one of them above 0"
                 )
+        check_prior(self.elsewhere_prior)
         radius_m = self.merge_radius_m
         if radius_m is not None and not (np.isfinite(radius_m) and radius_m >= 0):
             raise UsageError(f"merge radius {radius_m} m: it must be 0 or more")

@@ -8,6 +8,7 @@ of the best guess is said of its refined point.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -20,16 +21,17 @@ from indexer.probability.posterior import ScoreWeights, shared_by
 from indexer.regions.cells import cell_hex
 from indexer.search.answer import (
     BY_IMAGERY_ALONE,
+    GIVEN_HERE,
     NOT_IN_INDEX,
     Answer,
     Candidate,
-    Confidence,
 )
+from indexer.search.chances import chance_cautions, with_chances
 from indexer.search.outlines import Region, make_region
 from indexer.search.places import APART_RADII, distinct_places
 from indexer.search.query import Query
 from indexer.search.refine import Refined, RefineOptions, Refining, refine_each
-from indexer.search.scored import Scored, confidences, joint_posterior, membership_of
+from indexer.search.scored import Scored, joint_posterior, membership_of, prior_shares
 from indexer.search.space import SearchSpace
 
 if TYPE_CHECKING:
@@ -64,8 +66,8 @@ TOGETHER = Caution(
 )
 
 
-ConfidenceAt = Callable[[Floats], tuple[Confidence, ...]]
-"""(2,) the best guess, longitude and latitude, to its confidences."""
+WithChances = Callable[[Answer], Answer]
+"""An answer with its final points to the same with the chances of its places."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,8 +104,8 @@ class Draft:
     """What reads between the cells; None where that is not asked for, or cannot be done."""
     refining: Refining | None = None
     """What to read there; None with the reader."""
-    confidence_at: ConfidenceAt | None = None
-    """What makes confidences of the refined best place; None where the answer has them, or none."""
+    with_chances: WithChances | None = None
+    """What gives refined places their chances; None where the answer has them, or none."""
 
     def refined(self, places: Sequence[Refined]) -> Answer:
         """The answer with finer points for its first places."""
@@ -112,10 +114,7 @@ class Draft:
             for candidate, place in zip(self.answer.candidates, places, strict=False)
         ]
         answer = replace(self.answer, candidates=(*first, *self.answer.candidates[len(first) :]))
-        if self.confidence_at is None:
-            return answer
-        best = np.array([places[0].lon_deg, places[0].lat_deg])
-        return replace(answer, confidence=self.confidence_at(best))
+        return answer if self.with_chances is None else self.with_chances(answer)
 
 
 def finished(drafts: Sequence[Draft]) -> list[Answer]:
@@ -137,16 +136,16 @@ def draft_of(space: SearchSpace, scored: Scored, query: Query) -> Draft:
     weighed = _weigh(space, scored, query)
     answer = _unrefined(space, scored, query, weighed)
     refines = query.refine and space.reader is not None and bool(answer.candidates)
-    confidence_at = None
+    chances = None
     if weighed.p is not None:
-        answer, confidence_at = _believed(space, scored, query, weighed.p, answer, refines)
+        answer, chances = _believed(space, scored, query, weighed.p, answer, refines)
     if not refines:
         return Draft(answer)
     # Scores of several photos add up, and so do their vectors.
     s = (scored.s.sum(axis=0) / weighed.divisor).astype(np.float32)
     centres = np.array([(c.lon_deg, c.lat_deg) for c in answer.candidates[:MOST_REFINED]])
     refining = Refining(s, centres, refine_options(space, query))
-    return Draft(answer, space.reader, refining, confidence_at)
+    return Draft(answer, space.reader, refining, chances)
 
 
 def refine_options(
@@ -252,7 +251,7 @@ def _candidates(space: SearchSpace, query: Query, weighed: _Weighed) -> tuple[Ca
     by = weighed.order_by
     apart_m = _apart_m(space, query, weighed.p is not None)
     places = distinct_places(by, space.index.cells.lonlat_deg, query.k, apart_m)
-    cells, mass = space.index.cells, weighed.place_mass
+    cells = space.index.cells
     return tuple(
         Candidate(
             rank=rank,
@@ -264,8 +263,7 @@ def _candidates(space: SearchSpace, query: Query, weighed: _Weighed) -> tuple[Ca
             rs_score=float(weighed.rs[place.row]),
             location_score=float(weighed.location[place.row]),
             merged_cells=place.merged,
-            spread_m=place.spread_m,
-            probability=None if mass is None else min(1.0, float(mass[place.row])),
+            merged_within_m=place.spread_m,
         )
         for rank, place in enumerate(places, start=1)
         if by[place.row] > (0 if weighed.p is not None else -np.inf)
@@ -274,14 +272,14 @@ def _candidates(space: SearchSpace, query: Query, weighed: _Weighed) -> tuple[Ca
 
 def _believed(
     space: SearchSpace, scored: Scored, query: Query, p: Floats, answer: Answer, refines: bool
-) -> tuple[Answer, ConfidenceAt | None]:
+) -> tuple[Answer, WithChances | None]:
     """The answer of a calibrated index: how far to believe it.
 
-    With it comes what makes its confidences once the best guess is refined; None where it has them.
+    With it comes what gives its places their chances once they are refined; None where it has them.
     """
     calibration = space.calibration
     assert calibration is not None
-    membership = membership_of(space, scored)
+    membership, elsewhere = membership_of(space, scored, query.elsewhere_prior)
     promised = query.prior is None and len(scored.photos) == 1 and membership.in_index
     promised = promised and not space.sampled
     region = functools.partial(_region, space, p, promised, not membership.in_index)
@@ -289,31 +287,24 @@ def _believed(
     of_refined = refines and bool(calibration.refined_confidence)
     if refines and not of_refined:
         warnings = (*warnings, CENTRE_ONLY)
+    warnings = (*warnings, *chance_cautions(space, answer.merge_radius_m, of_refined))
+    half = region(0.5)
     answer = replace(
         answer,
         calibrated=True,
         temperature=calibration.weights.temperature,
         regions=tuple(region(level).summary() for level in REGION_LEVELS),
         membership=membership,
+        elsewhere=elsewhere,
+        given=GIVEN_HERE,
+        error_m=math.sqrt(half.km2 * 1e6 / math.pi),
         warnings=warnings,
         posterior=p,
         make_region=region,
     )
-    confidence_at = functools.partial(_confidence, space, p, of_refined)
-    if of_refined:
-        return answer, confidence_at
-    centre = space.index.cells.lonlat_deg[answer.candidates[0].row]
-    return replace(answer, confidence=confidence_at(centre)), None
-
-
-def _confidence(
-    space: SearchSpace, p: Floats, refined: bool, lonlat_deg: Floats
-) -> tuple[Confidence, ...]:
-    """How likely the best guess, at (2,), is within each calibrated radius."""
-    assert space.calibration is not None
-    (likely,) = confidences(space, p[None], lonlat_deg[None], refined=refined)
-    pairs = zip(space.calibration.radii_m, likely.tolist(), strict=True)
-    return tuple(Confidence(radius_m, probability) for radius_m, probability in pairs)
+    before = prior_shares(space, None if query.prior is None else query.prior.log_weight)
+    chances = functools.partial(with_chances, space, p, before, of_refined)
+    return (answer, chances) if of_refined else (chances(answer), None)
 
 
 def _region(space: SearchSpace, p: Floats, promised: bool, refused: bool, level: float) -> Region:

@@ -11,6 +11,7 @@ import numpy as np
 from gair.arrays import Floats, Vectors
 from gair.photos.photo import content_of
 from indexer.probability.cautions import Caution
+from indexer.probability.open_world import EVEN, Elsewhere, bound_of, elsewhere_of
 from indexer.probability.out_of_index import evidence_of
 from indexer.probability.posterior import (
     ScoreWeights,
@@ -157,6 +158,13 @@ def _log_prior(space: SearchSpace, log_weight: Floats | None) -> Floats:
     return space.log_prior if log_weight is None else space.log_prior + log_weight
 
 
+def prior_shares(space: SearchSpace, log_weight: Floats | None = None) -> Floats:
+    """(N,) what is known of each cell before a photo is looked at, adding up to 1."""
+    logs = _log_prior(space, log_weight)
+    shares = np.exp(logs - logs.max())
+    return np.asarray(shares / shares.sum())
+
+
 def confidences(space: SearchSpace, p: Floats, lonlat_deg: Floats, *, refined: bool) -> Floats:
     """How likely each photo was taken within each calibrated radius of a point.
 
@@ -185,11 +193,28 @@ def evidence(space: SearchSpace, s: Vectors, weights: ScoreWeights) -> Floats:
     )
 
 
-def membership_of(space: SearchSpace, scored: Scored) -> Membership:
-    """Whether the photos are of this index; of several, the strangest one decides."""
+def membership_of(
+    space: SearchSpace, scored: Scored, elsewhere_prior: float = EVEN
+) -> tuple[Membership, Elsewhere]:
+    """Whether the photos are of this index; of several, the strangest one decides.
+
+    Args:
+        space: of a calibrated index.
+        scored: the photos of one place.
+        elsewhere_prior: that they are from elsewhere, before they are looked at.
+
+    Returns:
+        The test, and the share of "not in this index". Photos of one place look alike, so of
+        several the Bayes factor is that of their mean score, as if they were one.
+    """
     assert space.calibration is not None
     test = space.calibration.out_of_index
     nats = evidence_of(scored.rs, scored.location, space.calibration.weights, space.area_m2)
-    p_values = test.p_value(test.score(scored.s, nats))
+    scores = test.score(scored.s, nats)
+    p_values = test.p_value(scores)
     p_value = min(1.0, float(p_values.min()) * len(p_values))  # Bonferroni
-    return Membership(p_value, test.level, p_value >= test.level, test.miss_rate)
+    membership = Membership(p_value, test.level, p_value >= test.level, test.miss_rate)
+    if test.bayes_factor is None:
+        return membership, elsewhere_of(elsewhere_prior, bound_of(p_value), "bound")
+    factor = test.bayes_factor.at(float(scores.mean()))
+    return membership, elsewhere_of(elsewhere_prior, factor, "measured")

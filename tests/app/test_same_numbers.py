@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,14 @@ from app_browser import BROWSER_MARKS, Visit
 from app_pages import RunningPage
 from toy_city import photo
 
+from app.views.cards import places_html
+from app.views.exports import answer_csv, answer_geojson, answer_kml
+from app.views.report import report_html
+from app.views.wording import sentence
 from indexer.commands.cli import main
 from indexer.search.answer import Answer
 from indexer.search.geolocator import Geolocator
+from indexer.search.wording import elsewhere_said, percent, percents, shown_at
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +61,76 @@ def test_the_command_line_prints_the_answer(
     assert main(["search", str(street), *where]) == 0
     text = capsys.readouterr().out
     for c in answer.candidates:
-        assert f"{c.probability:6.1%}" in text
+        assert c.probability is not None
+        assert f"  {c.rank:4d}  {percent(c.probability):>9}" in text
+        lon_deg, lat_deg = c.shown_lonlat_deg
+        assert f"  {lat_deg:.{answer.decimals}f}  " in text
+        assert f"  {lon_deg:.{answer.decimals}f}  " in text
     for region in answer.regions:
         assert f"{region['level']:.0%} region: {region['km2']:,.2f} km2" in text
-    assert f"200 m {answer.confidence[0].probability:.0%}" in text
+    near = answer.confidence[0]
+    assert f"{percent(near.probability)} within 200 m ({percents(near.interval)}; any place" in text
+    assert answer.elsewhere is not None
+    assert elsewhere_said(answer.elsewhere) in text
+    assert answer.given in text
+
+
+def test_files_and_the_report_say_what_the_answer_says(
+    site_indexes: Path, street: Path, answer: Answer, tmp_path: Path
+) -> None:
+    best, wanted = answer.candidates[0], of_places(answer)
+    assert best.probability is not None
+    document = json.loads(answer_geojson(answer))
+    points = [f for f in document["features"] if f["properties"]["kind"] == "place"]
+    told = [{k: f["properties"][k] for k in ("rank", "probability", "given")} for f in points]
+    assert_same(told, [{k: w[k] for k in ("rank", "probability", "given")} for w in wanted])
+    assert [f["geometry"]["coordinates"] for f in points] == [w["lonlat"] for w in wanted]
+    rows = list(csv.DictReader(io.StringIO(answer_csv(answer))))
+    for row, w in zip(rows, wanted, strict=True):
+        assert float(row["probability"]) == pytest.approx(w["probability"], rel=1e-3)
+        assert [float(row["lon"]), float(row["lat"])] == w["lonlat"]
+        assert row["given"] == answer.given
+    assert answer.elsewhere is not None
+    elsewhere = elsewhere_said(answer.elsewhere)
+    kml = answer_kml(answer)
+    report = report_html(
+        answer,
+        outline={"type": "Polygon", "coordinates": [[[0, 51], [1, 51], [1, 52], [0, 51]]]},
+        photos=[],
+        chips={},
+        imagery_licence="",
+        imagery_dates="",
+        made_utc="",
+    )
+    card = places_html(answer, 1.0)
+    for text in (kml, report, card):
+        assert sentence(elsewhere) in text or elsewhere in text
+        assert answer.given in text
+        for c in answer.candidates:
+            assert c.probability is not None
+            assert percent(c.probability) in text
+        assert "%" in text
+    for text in (report, card):
+        assert shown_at(answer, best) in text
+    out = tmp_path / "where.geojson"
+    where = ["--index", "known", "--indexes", str(site_indexes)]
+    assert main(["search", str(street), *where, "--geojson", str(out)]) == 0
+    features = json.loads(out.read_text())["features"]
+    assert features[1]["geometry"]["coordinates"] == list(best.shown_lonlat_deg)
+    assert_same(features[1]["properties"]["probability"], best.probability)
+
+
+def of_places(answer: Answer) -> list[dict[str, Any]]:
+    """What files say of each place."""
+    return [
+        {
+            "rank": c.rank,
+            "probability": c.probability,
+            "given": answer.given,
+            "lonlat": [round(v, answer.decimals) for v in c.shown_lonlat_deg],
+        }
+        for c in answer.candidates
+    ]
 
 
 @pytest.mark.process
@@ -77,15 +150,17 @@ def test_the_page_shows_the_answer(visit: Visit, street: Path, answer: Answer) -
     visit.open("#index=known")
     visit.upload(street)
     rows = visit.tab.locator(".gair-score b").all_inner_texts()
-    assert rows == [f"{c.probability:.1%}" for c in answer.candidates]
+    assert rows == [percent(c.probability or 0.0) for c in answer.candidates]
     belief = visit.text(".gair-belief")
     for region in answer.regions:
         assert f"region, {region['km2']:,.1f} km²" in belief
     for c in answer.confidence:
-        assert f"{c.probability:.0%}" in belief
-    lonlat_deg = answer.candidates[0].refined_lonlat_deg
-    assert lonlat_deg is not None
-    assert visit.text(".gair-best-where") == f"{lonlat_deg[1]:.5f}, {lonlat_deg[0]:.5f}"
+        assert percent(c.probability) in belief
+        assert percents(c.interval) in belief
+    assert answer.elsewhere is not None
+    assert sentence(elsewhere_said(answer.elsewhere)) in belief
+    assert answer.candidates[0].refined_lonlat_deg is not None
+    assert visit.text(".gair-best-where") == shown_at(answer, answer.candidates[0])
     assert visit.count("path.gair-region-50") >= 1
     assert visit.count("path.gair-region-90") >= 1
     assert "not probabilities" not in visit.text("#gair-found")

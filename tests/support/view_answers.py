@@ -40,10 +40,10 @@ FIRST = Candidate(
     rs_score=0.75,
     location_score=-0.25,
     merged_cells=3,
-    spread_m=420.4,
+    merged_within_m=420.4,
 )
 
-SECOND = dataclasses.replace(FIRST, rank=2, score=0.2, merged_cells=0, spread_m=0.0)
+SECOND = dataclasses.replace(FIRST, rank=2, score=0.2, merged_cells=0, merged_within_m=0.0)
 
 VOID = ("img", "input", "meta")
 

@@ -196,7 +196,7 @@ def test_shares_read_well() -> None:
 def test_a_cell_says_what_it_is() -> None:
     cell = CellFacts("89195da49abffff", -0.1, 51.5, 0.4, -0.2, 0.1, True, 7, 171, CHIP)
     text = Page(cell_html(cell)).text
-    assert "10 % probability of the cell, 7 of 171 cells" in text
+    assert "10 % probability of the cell, if the photo was taken in this index, 7 of 171" in text
     assert "−0.200" in text
     score = dataclasses.replace(cell, probable=False)
     assert "0.100 score, 7 of 171 cells" in Page(cell_html(score)).text
@@ -227,9 +227,9 @@ def test_the_drawing_shows_every_place_and_a_scale() -> None:
 def test_exports_say_the_same_as_the_answer() -> None:
     document = json.loads(answer_geojson(BELIEVED))
     assert [f["properties"]["kind"] for f in document["features"]] == ["place", "place", "region"]
-    assert document["features"][0]["geometry"]["coordinates"] == [-0.127761, 51.507351]
+    assert document["features"][0]["geometry"]["coordinates"] == [-0.12776, 51.50735]
     (first, _) = csv.DictReader(io.StringIO(answer_csv(BELIEVED)))
-    assert (first["lat"], first["lon"]) == ("51.5073510", "-0.1277610")
+    assert (first["lat"], first["lon"]) == ("51.50735", "-0.12776")
     assert first["probability"] == ""
     kml = ElementTree.fromstring(answer_kml(BELIEVED))
     assert len(kml.findall(".//{*}Point")) == 2

@@ -126,7 +126,7 @@ def test_build_and_search_from_the_shell(
     assert told.out.startswith(f"street.jpg: {len(answer.candidates)} places of 23 cells in box\n")
     refined = answer.candidates[0].refined_lonlat_deg
     assert refined is not None
-    assert f"{refined[1]:.5f}" in told.out.splitlines()[2]
+    assert f"{refined[1]:.{answer.decimals}f}" in told.out.splitlines()[2]
     assert "note: the model untrained-tiny is untrained" in told.out
     assert "uncalibrated" in told.out
     assert "licence Apache-2.0 (random weights)" in told.out

@@ -87,7 +87,7 @@ def test_candidates_lie_farther_apart_than_the_merge_radius(toy: Geolocator) -> 
         points = [(c.lon_deg, c.lat_deg) for c in answer.candidates]
         limit = toy.space.merge_radius_m if radius_m is None else radius_m
         assert all(haversine_m(a, b) > limit for a, b in itertools.combinations(points, 2))
-        assert all(c.spread_m <= limit for c in answer.candidates)
+        assert all(c.merged_within_m <= limit for c in answer.candidates)
 
 
 def test_the_merge_radius_is_a_token_or_one_and_a_half_cells(

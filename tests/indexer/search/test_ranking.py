@@ -97,9 +97,18 @@ def test_probabilities_equal_a_slow_loop(toy: Geolocator) -> None:
     np.testing.assert_allclose(answer.posterior, p, rtol=1e-5)
     masses = [disc_mass(toy, p, row, toy.space.merge_radius_m) for row in range(len(p))]
     assert answer.candidates[0].row == int(np.argmax(masses))
-    for c in answer.candidates:
-        assert c.probability == pytest.approx(masses[c.row], rel=1e-5)
-    assert sum(c.probability or 0 for c in answer.candidates) <= 1
+    radius_m = toy.space.merge_radius_m
+    area = toy.index.cells.area_m2 / toy.index.cells.area_m2.sum()
+    falling = 1.0
+    for c in answer.candidates:  # slope 1, intercept 0: the mass itself, around what is shown
+        wanted = mass_around(toy, p, c.shown_lonlat_deg, radius_m)
+        falling = min(falling, wanted)
+        assert c.probability == pytest.approx(falling, rel=1e-4)
+        assert c.chance_level == pytest.approx(mass_around(toy, area, c.shown_lonlat_deg, radius_m))
+        assert c.interval is not None
+        assert c.interval[0] <= c.probability <= c.interval[1]
+    assert sum(c.probability or 0 for c in answer.candidates) < 1
+    assert answer.given == "if it was taken in this index"
     assert answer.calibrated
     assert (answer.rs_weight, answer.location_weight) == (0.75, 0.25)
     assert answer.temperature == pytest.approx(1 / 12)
@@ -230,7 +239,9 @@ def test_no_place_is_centred_on_a_cell_that_the_prior_rules_out(toy: Geolocator)
     where = f"abs(lon_deg - {only[0]}) < 1e-9 AND abs(lat_deg - {only[1]}) < 1e-9"
     answer = toy.search(photo(1), k=5, prior=build_prior(toy.index, where=where))
     assert [candidate.row for candidate in answer.candidates] == [80]
-    assert answer.candidates[0].probability == pytest.approx(1)
+    # The prior says it all: the disc holds everything that was searched.
+    assert answer.candidates[0].probability is None
+    assert answer.confidence == ()
 
 
 def test_weights_of_ones_own_give_scores_only(toy: Geolocator, indexes: Path) -> None:
@@ -290,6 +301,13 @@ def test_answers_are_plain_json(toy: Geolocator) -> None:
     assert json.loads(json.dumps(values, allow_nan=False)) == values
     assert values["membership"]["level"] == 0.05
     assert values["schema_version"] == 3
+    share = values["elsewhere"]
+    assert (share["prior"], share["basis"]) == (0.5, "bound")
+    sure = toy.search(photo(5), elsewhere_prior=0.0).elsewhere
+    assert sure is not None
+    assert sure.probability == 0
+    with pytest.raises(UsageError, match="elsewhere_prior"):
+        toy.search(photo(5), elsewhere_prior=2.0)
     untrained = values["warnings"][0]
     assert untrained["code"] == "untrained_model"
     assert "untrained" in untrained["text"]

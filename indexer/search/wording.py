@@ -1,0 +1,64 @@
+"""Wording of an answer's numbers: the same for the terminal, the page, the report and files.
+
+A chance is said in whole percent with its interval, and coordinates with as many digits as the
+expected error is worth.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from indexer.probability.open_world import Elsewhere
+    from indexer.search.answer import Answer, Candidate, Confidence
+
+
+def percent(chance: float) -> str:
+    """A chance: ``34 %``; ``under 1 %`` and ``over 99 %`` at the ends, which are never reached."""
+    if chance < 0.005:
+        return "under 1 %"
+    return "over 99 %" if chance > 0.995 else f"{chance:.0%}".replace("%", " %")
+
+
+def percents(interval: tuple[float, float]) -> str:
+    """An interval of a chance: ``28 to 41 %``."""
+    low, high = (f"{100 * end:.0f}" for end in interval)
+    return f"{low} to {high} %"
+
+
+def by_luck(chance_level: float) -> str:
+    """A chance level: two digits, however small."""
+    return f"{100 * chance_level:.2g} %"
+
+
+def shown_at(answer: Answer, candidate: Candidate) -> str:
+    """Latitude and longitude of a place, in the digits that the answer's error is worth."""
+    return latitude_longitude(candidate.shown_lonlat_deg, answer.decimals)
+
+
+def latitude_longitude(lonlat_deg: tuple[float, float], decimals: int) -> str:
+    """Coordinates as people paste them into maps: ``51.507, -0.128``, latitude first."""
+    lon_deg, lat_deg = lonlat_deg
+    return f"{lat_deg:.{decimals}f}, {lon_deg:.{decimals}f}"
+
+
+def near_said(near: Confidence, distance: str) -> str:
+    """How likely the best guess is near enough, with its interval and what luck would do."""
+    return (
+        f"{percent(near.probability)} within {distance} ({percents(near.interval)}; "
+        f"any place {by_luck(near.chance_level)})"
+    )
+
+
+def elsewhere_said(elsewhere: Elsewhere) -> str:
+    """How likely the photo is from elsewhere."""
+    most = "at most " if elsewhere.basis == "bound" else ""
+    return (
+        f"{most}{percent(elsewhere.probability)} that it was not taken in this index "
+        f"(before looking: {percent(elsewhere.prior)})"
+    )
+
+
+def likely_means(answer: Answer, distance: str) -> str:
+    """What the chances of places are chances of."""
+    return f"Likely = taken within {distance} of the place, {answer.given}."
