@@ -232,7 +232,8 @@ def answer_model() -> type[BaseModel]:
 @functools.cache
 def verdict_model() -> type[BaseModel]:
     """The JSON of an :class:`indexer.probability.verdicts.Verdict`."""
-    from indexer.probability.verdicts import SCHEMA_VERSION, Membership, Verdict
+    from indexer.probability.out_of_index import Membership
+    from indexer.probability.verdicts import SCHEMA_VERSION, Verdict
 
     hidden = tuple(f.name for f in fields(Verdict) if not f.repr)
     model = json_model(Verdict, {"Membership": json_model(Membership)}, hidden)

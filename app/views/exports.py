@@ -69,9 +69,14 @@ def answer_csv(answer: Answer) -> str:
 
 def answer_kml(answer: Answer) -> str:
     """Placemarks of the places and polygons of the regions (OGC KML 2.2)."""
-    levels = sorted((region["level"] for region in answer.regions), reverse=True)
+    told = sorted(answer.regions, key=lambda region: -float(region["level"]))
     regions = [
-        (level, polygons_of(answer.region(level).to_geojson()["geometry"])) for level in levels
+        (
+            region["level"],
+            polygons_of(answer.region(region["level"]).to_geojson()["geometry"]),
+            region["promised"],
+        )
+        for region in told
     ]
     return render(
         "answer.kml",

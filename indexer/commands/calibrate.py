@@ -163,6 +163,8 @@ def calibration_lines(calibration: Calibration) -> list[str]:
     within = [(r, m[f"within_{r:g}m"], m[f"ece_{r:g}m"]) for r in sorted(calibration.confidence)]
     lines += ["  best guess  " + "; ".join(f"within {r:,.0f} m {x:.1%}" for r, x, _ in within)]
     lines += ["  confidence  off by " + "; ".join(f"{e:.1%} at {r:,.0f} m" for r, _, e in within)]
+    if (off := m.get("ece_places")) is not None:
+        lines.append(f"  places      chances off by {off:.1%}, over the first places of answers")
     return [*lines, *_claim_lines(calibration), *_familiarity_lines(calibration)]
 
 

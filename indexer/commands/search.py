@@ -56,9 +56,9 @@ def answer_lines(answer: Answer) -> list[str]:
         "  within",
     ]
     for c in answer.candidates:
-        lon_deg, lat_deg = (f"{v:.{answer.decimals}f}" for v in c.shown_lonlat_deg)
+        lon, lat = (f"{v:.{answer.decimals}f}" for v in c.shown_lonlat_deg)
         lines.append(
-            f"  {c.rank:4d}{_chance(answer, c)}  {lat_deg:>9}  {lon_deg:>10}  {c.score:6.3f}  "
+            f"  {c.rank:4d}{_chance(answer, c)}  {lat:>9}  {lon:>10}  {c.score:6.3f}  "
             f"{c.rs_score:6.3f}    {c.location_score:6.3f}  {c.h3_cell}  {c.merged_cells:6d}  "
             f"{c.merged_within_m:4.0f} m"
         )
