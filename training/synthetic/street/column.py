@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gair.arrays import Floats, Floats32
-from training.synthetic.compiled import inlined, lean
+from training.synthetic.compiled import inlined
 from training.synthetic.street.eye import LAMP_RGB, Eye
 from training.synthetic.street.facade import Hit, paint_roof, paint_wall, roof_m
 from training.synthetic.street.floor import floor_rgb
@@ -29,7 +29,7 @@ NEAR_M = 0.7
 HITS = 64
 """No ray remembers more houses than this that it has not come to yet."""
 _UNKNOWN = 2
-_FINE_M = 0.15
+_FINE_M = 0.25
 """Where a sample covers less ground than this, it is shared."""
 
 
@@ -109,12 +109,12 @@ def cast(
         out = min(next_x, next_y, FAR_M)
         if 0 <= column < stage.casters.cells and 0 <= row < stage.casters.cells:
             cell = row * stage.casters.cells + column
-            for item in range(stage.casters.house_start[cell], stage.casters.house_start[cell + 1]):
+            last = stage.casters.house_start[cell + 1]
+            # Too low to be seen over what is painted.
+            if slope > 0 and stage.casters.roof_tops[cell] - eye.z < slope * into:
+                last = stage.casters.house_start[cell]
+            for item in range(stage.casters.house_start[cell], last):
                 house = stage.casters.house_items[item]
-                h = stage.casters.houses[house]
-                # Too low to be seen over what is painted, as it begins in this cell or beyond.
-                if float(h[BASE] + h[EAVES] + h[RISE]) - eye.z < slope * into and slope > 0:
-                    continue
                 if ray.seen[house] == stamp or waiting == HITS:
                     continue
                 ray.seen[house] = stamp
@@ -210,11 +210,13 @@ def _ground(
         if first < top:
             if sunny and (ray.lit[step] == _UNKNOWN or ray.lit[step + 1] == _UNKNOWN):
                 _light_up(stage, light, eye, ray, step, before, after, dx, dy, sx, sy, climb)
-            clear0, clear1 = ray.clear[step], ray.clear[step + 1]
-            lamp0, lamp1 = 0.0, 0.0
+            clear0 = float(ray.clear[step])
+            clearer = (ray.clear[step + 1] - clear0) / (t1 - t0)
+            lamp0, brighter = 0.0, 0.0
             if dark:
                 lamp0 = _lamp(ray, eye.x + dx * t0, eye.y + dy * t0) * light.night
                 lamp1 = _lamp(ray, eye.x + dx * t1, eye.y + dy * t1) * light.night
+                brighter = (lamp1 - lamp0) / (t1 - t0)
             drop = 1 / (eye.focal * max(eye.z - before, 0.5))
             for row in range(top - 1, first - 1, -1):
                 # One of a pixel's two rows: the upper in one of its columns, the lower in the next.
@@ -228,13 +230,11 @@ def _ground(
                 t = min(max(t, t0), t1)
                 x, y = eye.x + dx * t, eye.y + dy * t
                 red, green, blue = floor_rgb(stage, light, ray.patch, x, y, t, t * t * drop)
-                part = (t - t0) / (t1 - t0)
                 shine = 0.0
                 if sunny:
-                    shine = 1.0 - (ray.lit[step] if t < ray.edge[step] else ray.lit[step + 1])
-                    shine = 1.0 - shine
-                lamp = lamp0 + (lamp1 - lamp0) * part
-                clear = clear0 + (clear1 - clear0) * part
+                    shine = float(ray.lit[step] if t < ray.edge[step] else ray.lit[step + 1])
+                lamp = lamp0 + brighter * (t - t0)
+                clear = clear0 + clearer * (t - t0)
                 red *= amb[0] + sun[0] * shine + LAMP_RGB[0] * lamp
                 green *= amb[1] + sun[1] * shine + LAMP_RGB[1] * lamp
                 blue *= amb[2] + sun[2] * shine + LAMP_RGB[2] * lamp
@@ -249,7 +249,7 @@ def _ground(
     return top, step, before
 
 
-@lean
+@inlined
 def _light_up(
     stage: Stage,
     light: Light,
@@ -267,22 +267,33 @@ def _light_up(
     """Find out where between two steps the sun shines on the ground."""
     leaf = float(light.leaf)
     t0, t1 = float(ray.steps[step]), float(ray.steps[step + 1])
-    if ray.lit[step] == _UNKNOWN:
-        dim = shaded(stage.casters, eye.x + dx * t0, eye.y + dy * t0, before, sx, sy, climb, leaf)
-        ray.lit[step] = 0 if dim else 1
-    if ray.lit[step + 1] == _UNKNOWN:
-        dim = shaded(stage.casters, eye.x + dx * t1, eye.y + dy * t1, after, sx, sy, climb, leaf)
-        ray.lit[step + 1] = 0 if dim else 1
+    low, high = t0, t1
     ray.edge[step] = t1
+    # First both ends, then, where they differ, halfway between what is known of each.
+    for probe in range(6):
+        if probe == 0:
+            t, z = t0, before
+            if ray.lit[step] != _UNKNOWN:
+                continue
+        elif probe == 1:
+            t, z = t1, after
+            if ray.lit[step + 1] != _UNKNOWN:
+                continue
+        elif ray.lit[step] == ray.lit[step + 1]:
+            break
+        else:
+            t, z = 0.5 * (low + high), before
+        x, y = eye.x + dx * t, eye.y + dy * t
+        bright = 0 if shaded(stage.casters, x, y, z, sx, sy, climb, leaf) else 1
+        if probe == 0:
+            ray.lit[step] = bright
+        elif probe == 1:
+            ray.lit[step + 1] = bright
+        elif bright == ray.lit[step]:
+            low = t
+        else:
+            high = t
     if ray.lit[step] != ray.lit[step + 1]:
-        low, high = t0, t1
-        for _ in range(4):
-            t = 0.5 * (low + high)
-            dim = shaded(stage.casters, eye.x + dx * t, eye.y + dy * t, before, sx, sy, climb, leaf)
-            if (not dim) == (ray.lit[step] == 1):
-                low = t
-            else:
-                high = t
         ray.edge[step] = 0.5 * (low + high)
 
 

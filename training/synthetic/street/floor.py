@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gair.arrays import Bytes, Floats, Floats32
-from training.synthetic.compiled import inlined, lean
+from training.synthetic.compiled import inlined
 from training.synthetic.street.grain import smooth, speck
 from training.synthetic.street.light import Light
 from training.synthetic.street.stage import Stage
@@ -148,7 +148,7 @@ def floor_rgb(
     return red, green, blue
 
 
-@lean
+@inlined
 def _read(
     floor: Bytes,
     rgb: Bytes,
@@ -190,7 +190,7 @@ def _read(
     patch[_CELL] = r * floor.shape[0] + c
 
 
-@lean
+@inlined
 def _border(
     floor: Bytes,
     rgb: Bytes,

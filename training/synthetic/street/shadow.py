@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from training.synthetic.compiled import inlined, lean
+from training.synthetic.compiled import inlined
 from training.synthetic.street.stage import (
     BASE,
     COS,
@@ -59,7 +59,7 @@ def crossing(
     return enter, leave, wall
 
 
-@lean
+@inlined
 def shaded(
     casters: Casters, x: float, y: float, z: float, sx: float, sy: float, climb: float, leaf: float
 ) -> bool:
@@ -85,25 +85,9 @@ def shaded(
     next_x, next_y = abs(next_x) / max(abs(sx), 1e-9), abs(next_y) / max(abs(sy), 1e-9)
     while gone < reach and 0 <= column < casters.cells and 0 <= row < casters.cells:
         cell = row * casters.cells + column
-        for item in range(casters.house_start[cell], casters.house_start[cell + 1]):
-            house = casters.house_items[item]
-            h = casters.houses[house]
-            over = h[BASE] + h[EAVES] + 0.5 * h[RISE] - z
-            enter, leave, _ = crossing(casters, house, x, y, sx, sy)
-            if leave > max(enter, 0.0) and max(enter, 0.0) * climb < over:
+        if casters.tops[cell] - z > gone * climb:
+            if _blocked(casters, cell, x, y, z, sx, sy, climb, leaf):
                 return True
-        for item in range(casters.tree_start[cell], casters.tree_start[cell + 1]):
-            tree = casters.trees[casters.tree_items[item]]
-            ox, oy = float(tree[TREE_X]) - x, float(tree[TREE_Y]) - y
-            along = ox * sx + oy * sy
-            aside = (oy * sx - ox * sy) / float(tree[RADIUS])
-            if abs(aside) < 1 and along > -float(tree[RADIUS]):
-                half = 0.36 * float(tree[TALL])
-                middle = float(tree[TREE_BASE]) + 0.64 * float(tree[TALL])
-                width = float(tree[RADIUS]) * climb
-                miss = z + along * climb - middle
-                if aside * aside + miss * miss / (half * half + width * width) < 0.25 + 0.6 * leaf:
-                    return True
         if next_x < next_y:
             gone, next_x, column = next_x, next_x + each_x, column + step_x
         else:
@@ -111,7 +95,43 @@ def shaded(
     return False
 
 
-@lean
+@inlined
+def _blocked(
+    casters: Casters,
+    cell: int,
+    x: float,
+    y: float,
+    z: float,
+    sx: float,
+    sy: float,
+    climb: float,
+    leaf: float,
+) -> bool:
+    """Whether something in one cell stands between a point and the sun."""
+    for item in range(casters.house_start[cell], casters.house_start[cell + 1]):
+        house = casters.house_items[item]
+        h = casters.houses[house]
+        over = h[BASE] + h[EAVES] + 0.5 * h[RISE] - z
+        enter, leave, _ = crossing(casters, house, x, y, sx, sy)
+        if leave > max(enter, 0.0) and max(enter, 0.0) * climb < over:
+            return True
+    for item in range(casters.tree_start[cell], casters.tree_start[cell + 1]):
+        tree = casters.trees[casters.tree_items[item]]
+        radius = float(tree[RADIUS])
+        ox, oy = float(tree[TREE_X]) - x, float(tree[TREE_Y]) - y
+        along = ox * sx + oy * sy
+        aside = (oy * sx - ox * sy) / radius
+        if abs(aside) < 1 and along > -radius:
+            half = 0.36 * float(tree[TALL])
+            middle = float(tree[TREE_BASE]) + 0.64 * float(tree[TALL])
+            miss = z + along * climb - middle
+            size = half * half + radius * radius * climb * climb
+            if aside * aside + miss * miss / size < 0.25 + 0.6 * leaf:
+                return True
+    return False
+
+
+@inlined
 def shade_height(
     casters: Casters, own: int, x: float, y: float, z: float, sx: float, sy: float, climb: float
 ) -> float:
@@ -142,7 +162,10 @@ def shade_height(
         if column < 0 or row < 0 or column >= casters.cells or row >= casters.cells:
             break
         cell = row * casters.cells + column
-        for item in range(casters.house_start[cell], casters.house_start[cell + 1]):
+        last = casters.house_start[cell + 1]
+        if casters.roof_tops[cell] - gone * climb < highest:
+            last = casters.house_start[cell]
+        for item in range(casters.house_start[cell], last):
             house = casters.house_items[item]
             if house != own:
                 h = casters.houses[house]

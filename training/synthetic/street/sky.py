@@ -42,7 +42,10 @@ def paint_sky(
     seed_x, seed_y = 128 * chance(word, 21), 128 * chance(word, 22)
     level = dx * dx + dy * dy
     murky = np.exp(-250.0 / light.clear_m)
-    for pixel in range(until):
+    # Every other pixel, as nothing in the sky is sharp; between two it is their mean.
+    for pixel in range(0, until + 1, 2):
+        if pixel >= len(sky):
+            break
         m = (eye.horizon - (pixel + 0.5) * samples) / eye.focal
         up = max(m, 0.0)
         length = np.sqrt(level + up * up)
@@ -80,3 +83,9 @@ def paint_sky(
         sky[pixel, 0] = red + (haze[0] - red) * hidden
         sky[pixel, 1] = green + (haze[1] - green) * hidden
         sky[pixel, 2] = blue + (haze[2] - blue) * hidden
+        if pixel > 0:
+            for k in range(3):
+                sky[pixel - 1, k] = 0.5 * (sky[pixel - 2, k] + sky[pixel, k])
+    if until == len(sky) and until % 2 == 0:
+        for k in range(3):
+            sky[until - 1, k] = sky[until - 2, k]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from gair.arrays import Bytes, Floats32
 from training.synthetic.noise import Reals, Words, hashed
 from training.synthetic.street.grain import GRAIN, SIZE
-from training.synthetic.world import World
+from training.synthetic.world import CellGrid, World
 
 Counts = npt.NDArray[np.int32]
 
@@ -36,8 +36,12 @@ class Casters(NamedTuple):
     tree_items: Counts
     cells: int
     """Along one side, of both grids."""
+    roof_tops: Floats32
+    """(cells * cells,) height of the highest roof in each, above the zero of the relief."""
+    tops: Floats32
+    """The same of roofs and crowns."""
     roofs_m: float
-    """Nothing built is higher, above the zero of the relief."""
+    """Nothing built is higher."""
 
 
 class Stage(NamedTuple):
@@ -68,6 +72,7 @@ def _turns() -> Floats32:
 
 
 _TURNS = _turns()
+_NOTHING_M = -1e4
 _stages: dict[int, tuple[weakref.ref[World], Stage]] = {}
 
 
@@ -99,15 +104,20 @@ def _pack(world: World) -> Stage:
         houses[:, number] = column
     for number, values in enumerate((t.x_m, t.y_m, t.base_m, t.radius_m, t.height_m, t.conifer)):
         trees[:, number] = values
+    house_cells, tree_cells = world.house_cells, world.tree_cells
+    roof_tops = _highest(house_cells, h.base_m + h.eaves_m + h.rise_m)
+    crowns = _highest(tree_cells, t.base_m + t.height_m)
     casters = Casters(
         houses=houses,
-        house_start=np.ascontiguousarray(world.house_cells.start, dtype=np.int32),
-        house_items=np.ascontiguousarray(world.house_cells.items, dtype=np.int32),
+        house_start=np.ascontiguousarray(house_cells.start, dtype=np.int32),
+        house_items=np.ascontiguousarray(house_cells.items, dtype=np.int32),
         trees=trees,
-        tree_start=np.ascontiguousarray(world.tree_cells.start, dtype=np.int32),
-        tree_items=np.ascontiguousarray(world.tree_cells.items, dtype=np.int32),
-        cells=int(world.house_cells.side),
-        roofs_m=float(np.max(h.base_m + h.eaves_m + h.rise_m, initial=-1e3)),
+        tree_start=np.ascontiguousarray(tree_cells.start, dtype=np.int32),
+        tree_items=np.ascontiguousarray(tree_cells.items, dtype=np.int32),
+        cells=int(house_cells.side),
+        roof_tops=roof_tops,
+        tops=np.maximum(roof_tops, crowns),
+        roofs_m=float(np.max(roof_tops, initial=_NOTHING_M)),
     )
     return Stage(
         casters=casters,
@@ -124,3 +134,11 @@ def _pack(world: World) -> Stage:
         grain=_grain(world.seed),
         turns=_TURNS,
     )
+
+
+def _highest(grid: CellGrid, tops_m: Reals) -> Floats32:
+    """The highest of the things that touch each cell."""
+    highest = np.full(grid.side**2, _NOTHING_M, np.float32)
+    cells = np.repeat(np.arange(grid.side**2), np.diff(grid.start))
+    np.maximum.at(highest, cells, np.asarray(tops_m, np.float32)[grid.items])
+    return highest
