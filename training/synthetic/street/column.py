@@ -217,13 +217,14 @@ def _ground(
                 lamp0 = _lamp(ray, eye.x + dx * t0, eye.y + dy * t0) * light.night
                 lamp1 = _lamp(ray, eye.x + dx * t1, eye.y + dy * t1) * light.night
                 brighter = (lamp1 - lamp0) / (t1 - t0)
+            seen_r, seen_g, seen_b, seen_t = 0.0, 0.0, 0.0, t0
             drop = 1 / (eye.focal * max(eye.z - before, 0.5))
             for row in range(top - 1, first - 1, -1):
                 # One of a pixel's two rows: the upper in one of its columns, the lower in the next.
                 pair = ray.mirrors and drop * t0 * t0 < _FINE_M
                 if pair and row % 2 == 0 and row + 1 < top:
-                    rgb[row, 0], rgb[row, 1] = rgb[row + 1, 0], rgb[row + 1, 1]
-                    rgb[row, 2], depth[row] = rgb[row + 1, 2], depth[row + 1]
+                    rgb[row, 0], rgb[row, 1], rgb[row, 2] = seen_r, seen_g, seen_b
+                    depth[row] = seen_t
                     continue
                 m = (eye.horizon - row - (-0.5 if pair and stamp % 2 == 0 else 0.5)) / eye.focal
                 t = (eye.z - before + grade * t0) / (grade - m)
@@ -238,9 +239,11 @@ def _ground(
                 red *= amb[0] + sun[0] * shine + LAMP_RGB[0] * lamp
                 green *= amb[1] + sun[1] * shine + LAMP_RGB[1] * lamp
                 blue *= amb[2] + sun[2] * shine + LAMP_RGB[2] * lamp
-                rgb[row, 0] = red * clear + haze[0] * (1 - clear)
-                rgb[row, 1] = green * clear + haze[1] * (1 - clear)
-                rgb[row, 2] = blue * clear + haze[2] * (1 - clear)
+                seen_r = red * clear + haze[0] * (1 - clear)
+                seen_g = green * clear + haze[1] * (1 - clear)
+                seen_b = blue * clear + haze[2] * (1 - clear)
+                seen_t = t
+                rgb[row, 0], rgb[row, 1], rgb[row, 2] = seen_r, seen_g, seen_b
                 depth[row] = t
             top = first
         if t1 > until:
