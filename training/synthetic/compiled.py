@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from gair.errors import GairError
@@ -50,4 +53,17 @@ def _compile(loop: Loop, *, counted: bool, inline: bool = False) -> Loop:
             "synthetic cities need numba: pip install 'gair-geolocator[synthetic]'"
         ) from error
     options: dict[str, Any] = {"_nrt": counted, "forceinline": inline}
-    return cast(Loop, numba.njit(cache=True, nogil=True, error_model="numpy", **options)(loop))
+    made = numba.njit(cache=True, nogil=True, error_model="numpy", **options)(loop)
+    # numba looks at the loop's own file only, but its code holds that of others, too.
+    cast(Any, made)._cache._cache_file._source_stamp = _sources()
+    return cast(Loop, made)
+
+
+@functools.cache
+def _sources() -> str:
+    """What tells one state of this package's source files from another."""
+    folder = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes())
+    return digest.hexdigest()

@@ -31,7 +31,7 @@ from training.synthetic.street.stage import (
     X,
     Y,
 )
-from training.synthetic.world import ARCHED, BANDS, FLAT, GRID, HIPPED, SHOP
+from training.synthetic.world import ARCHED, BANDS, FLAT, GRID, HIPPED, PLAIN, SHOP
 
 
 class Hit(NamedTuple):
@@ -128,6 +128,11 @@ def paint_wall(
         half, sill, head = 0.36 * glass, 0.18, 0.86
     is_window = aside < half
     is_frame = aside > half - frame and facade != BANDS
+    if facade == PLAIN and half * bay > 0.55:
+        # Wide windows have bars, about one for each metre.
+        panes = max(int(2 * half * bay / 1.1 + 0.5), 2)
+        pane_at = (across - 0.5 + half) / (2 * half) * panes
+        is_frame = is_frame or abs(pane_at - np.floor(pane_at + 0.5)) * half * bay < 0.02 * panes
     if facade == ARCHED and is_window:
         head -= 0.35 * (aside / half) ** 2 * half * bay / storey
     share = min(2 * half, 1.0) * (head - sill)

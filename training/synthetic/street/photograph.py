@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gair.arrays import Bytes, Floats32
+from gair.errors import GairError
 from training.synthetic.compiled import compiled
 from training.synthetic.conditions import Conditions
 from training.synthetic.noise import Words
@@ -77,6 +78,10 @@ def photograph_again(
 ) -> Bytes:
     """Photos whose hashes are given, see :func:`photograph`: each looks the same in any company."""
     width_px, height_px = size_px
+    if 3 * width_px >= len(BELLS):
+        raise GairError(
+            f"photos {width_px} pixels wide are not drawn: ask for less than {len(BELLS) // 3}"
+        )
     out = np.empty((len(cameras), height_px, width_px, 3), np.uint8)
     heading = np.radians(cameras.heading_deg.astype(np.float64))
     focal = 0.5 / np.tan(np.radians(cameras.field_deg.astype(np.float64)) / 2)

@@ -86,7 +86,7 @@ def scatter(stage: Stage, eye: Eye, wide: float, word: int) -> Floats32:
             continue
         ox, oy = x - eye.x, y - eye.y
         t = ox * eye.forward_x + oy * eye.forward_y
-        if t < (5.5 if chosen == CAR else 3.0):
+        if t < (3.5 if chosen == PERSON else 6.0):
             continue
         crowded = False
         for other_one in range(count):
@@ -276,7 +276,7 @@ def draw_thing(
             break
         up = (ground - row - 0.5) / metre
         if thing[KIND] == LAMP:
-            pole = abs(aside) < 0.075 and up < tall
+            pole = abs(aside) < 0.06 and up < tall
             head = aside * aside / 0.09 + (up - tall) ** 2 / 0.035
             if head < 1:
                 _blend(light, row, 0.6, 0.6, 0.58, 0.6, clear, rgb)

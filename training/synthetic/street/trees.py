@@ -161,7 +161,7 @@ def draw_tree(
         if leaf < 1:
             # Twigs: thin where the noise is, in the colour of bark.
             net = smooth(grain, aside * 5.5 + seed_y, up * 3.0 + seed_x)
-            twig = 0.30 + 0.5 * (abs(net - 0.5) < 0.09) * fine + 0.12 * (1 - abs(gx))
+            twig = 0.36 + 0.6 * (abs(net - 0.5) < 0.10) * fine + 0.14 * (1 - abs(gx))
             hangs = leaf > lump if 0 < leaf else False
             if not hangs:
                 cover *= min(twig, 1.0) * 0.85
