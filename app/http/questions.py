@@ -212,6 +212,7 @@ class Problem(BaseModel):
 @functools.cache
 def answer_model() -> type[BaseModel]:
     """The JSON of an :class:`indexer.search.answer.Answer`."""
+    from indexer.probability.basis import Basis
     from indexer.search.answer import (
         SCHEMA_VERSION,
         Answer,
@@ -221,7 +222,7 @@ def answer_model() -> type[BaseModel]:
         Membership,
     )
 
-    kinds = (Candidate, Confidence, Elsewhere, Membership)
+    kinds = (Basis, Candidate, Confidence, Elsewhere, Membership)
     parts = {part.__name__: json_model(part) for part in kinds}
     model = json_model(Answer, parts, hidden=("posterior", "make_region"))
     regions = Field(description="The 50 and the 90 % region; their outlines are GeoJSON.")
@@ -232,11 +233,14 @@ def answer_model() -> type[BaseModel]:
 @functools.cache
 def verdict_model() -> type[BaseModel]:
     """The JSON of an :class:`indexer.probability.verdicts.Verdict`."""
+    from indexer.probability.basis import Basis
     from indexer.probability.out_of_index import Membership
     from indexer.probability.verdicts import SCHEMA_VERSION, Verdict
 
     hidden = tuple(f.name for f in fields(Verdict) if not f.repr)
-    model = json_model(Verdict, {"Membership": json_model(Membership)}, hidden)
+    model = json_model(
+        Verdict, {part.__name__: json_model(part) for part in (Basis, Membership)}, hidden
+    )
     return _versioned("ClaimVerdict", model, SCHEMA_VERSION)
 
 

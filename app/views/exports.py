@@ -34,6 +34,7 @@ def answer_geojson(answer: Answer) -> str:
         "model_licence": answer.model_licence,
         "attribution": answer.attribution,
         "calibrated": answer.calibrated,
+        "calibration": answer.calibration and asdict(answer.calibration),
         "warnings": coded(answer.warnings),
         "prior": answer.prior,
         "elsewhere": None if answer.elsewhere is None else asdict(answer.elsewhere),

@@ -1,11 +1,13 @@
 """Calibration of an index on photos whose place is known.
 
-Photos are split once, by a seed. A small part fits the three numbers that turn scores into a
-posterior (:mod:`indexer.calibrate.fit_posterior`); everything with a promise (regions, confidences,
-claims, membership) rests on the others, on which nothing was fitted before.
+Photos are split once, by a seed, and by place (:mod:`indexer.photos.groups`): photos of one place
+stay together. A small part fits the three numbers that turn scores into a posterior
+(:mod:`indexer.calibrate.fit_posterior`); everything with a promise (regions, confidences, claims,
+membership) rests on the others, on which nothing was fitted before. Whatever is counted, a place
+counts once, however many photos it has.
 
-Of what is measured on those, some depends on the photos it is measured on: there each half of them
-is judged by the other's.
+Of what is measured on those, some depends on the photos it is measured on: there each half of their
+places is judged by the other's.
 """
 
 from __future__ import annotations
@@ -28,6 +30,9 @@ from indexer.calibrate.held_out import (
 )
 from indexer.calibrate.places import Places, examine_places
 from indexer.index.manifest import utc_now
+from indexer.photos.groups import numbered
+from indexer.photos.swapped import EXCHANGED, swapped, swapped_said
+from indexer.probability.basis import FEWEST_PLACES
 from indexer.probability.calibration import SCHEMA_VERSION, Calibration
 from indexer.probability.chances import (
     PlaceCurves,
@@ -37,9 +42,10 @@ from indexer.probability.chances import (
 )
 from indexer.probability.claims import share_as_bad, share_as_good
 from indexer.probability.confidence import Curve, fit_confidence
-from indexer.probability.conformal import conformal_mass
+from indexer.probability.conformal import conformal_mass, one_a_place, place_weights
 from indexer.probability.out_of_index import (
     OutOfIndexTest,
+    Whereabouts,
     check_level,
     fit_out_of_index,
     with_elsewhere,
@@ -55,6 +61,8 @@ if TYPE_CHECKING:
 
 FEWEST_USABLE = 50
 """Photos taken in the index that a calibration needs."""
+FEWEST_HELD = 3
+"""Places that must be left to measure on. It takes :data:`FEWEST_PLACES` to promise anything."""
 OUTSIDE_INDEX = "taken outside the index"
 
 _FIT_SHARE = 0.4
@@ -90,20 +98,22 @@ def calibrate(
     check_level(level)
     rows, truth, left_out = _usable(space, vectors)
     s, lonlat = vectors.s[rows], vectors.lonlat_deg[rows]
-    order = np.random.default_rng(seed).permutation(len(rows))
+    place = vectors.place_of_photo[rows]
     most = max(FEWEST_PHOTOS, min(MOST_PHOTOS, _FIT_ENTRIES // len(space.field)))
-    count = min(most, int(_FIT_SHARE * len(rows)))
-    fitted, held = np.sort(order[:count]), np.sort(order[count:])
-    scores = space.scores(s[fitted])
-    weights = fit_score_weights(*scores, space.field, truth[fitted], quiet=quiet)
-    photos = HeldOut(s[held], lonlat[held], truth[held])
+    fitted, held = split_by_place(place, min(most, int(_FIT_SHARE * len(rows))), seed)
+    scores, times = space.scores(s[fitted]), place_weights(place[fitted])
+    weights = fit_score_weights(*scores, space.field, truth[fitted], times=times, quiet=quiet)
+    photos, of_held = HeldOut(s[held], lonlat[held], truth[held]), place[held]
     findings = examine(space, weights, photos, seed=seed, quiet=quiet)
-    membership = fit_out_of_index(s, held, findings.evidence, level=level, seed=seed)
+    where = Whereabouts(lonlat, place)
+    membership = fit_out_of_index(s, held, findings.evidence, where, level=level, seed=seed)
     if out_of_index is not None:
         membership = _with_elsewhere(space, weights, membership, out_of_index, left_out)
-    measured = {"photos_fitted": float(count), "photos_held_back": float(len(held))}
-    measured |= measure(space, weights, photos, findings)
-    places = examine_places(space, weights, photos)
+    measured = {"photos_fitted": float(len(fitted)), "photos_held_back": float(len(held))}
+    measured["places_held_back"] = float(len(np.unique(of_held)))
+    measured |= measure(space, weights, photos, findings, of_held)
+    first = first_of_each(of_held)[: len(np.unique(of_held))]  # one photo a place
+    places = examine_places(space, weights, photos.taken(first))
     measured |= measure_places(places[1] or places[0])
     placed = np.isfinite(vectors.lonlat_deg).all(axis=1)
     return Calibration(
@@ -114,22 +124,56 @@ def calibrate(
         photos=len(rows),
         left_out=left_out,
         weights=weights,
-        masses=np.sort(findings.masses),
-        confidence=_curves(findings.centre),
-        refined_confidence={} if findings.refined is None else _curves(findings.refined),
+        masses=one_a_place(findings.masses, of_held, above=True),
+        confidence=_curves(findings.centre, of_held),
+        refined_confidence=_curves(findings.refined, of_held) if findings.refined else {},
         place_curves=_place_curves(space, places[0]),
         refined_place_curves=_place_curves(space, places[1]),
         out_of_index=membership,
-        claims={radius_m: np.sort(shares) for radius_m, shares in findings.true_claims.items()},
-        false_claims={r: finite(shares) for r, shares in findings.false_claims.items()},
+        claims={
+            radius_m: one_a_place(shares, of_held, above=True)
+            for radius_m, shares in findings.true_claims.items()
+        },
+        false_claims={
+            radius_m: one_a_place(*finite(shares, of_held), above=False)
+            for radius_m, shares in findings.false_claims.items()
+        },
         photo_lonlat_deg=vectors.lonlat_deg[placed],
         measured=measured,
+        places=len(np.unique(place)),
     )
 
 
-def _curves(guesses: Guesses) -> dict[float, Curve]:
+def split_by_place(place: Ints, count: int, seed: int) -> tuple[Ints, Ints]:
+    """Rows to fit weights on, at most so many, and all others, ascending; no place is in both.
+
+    Args:
+        place: (P,) which photos are of one place.
+        count: how many to fit on, but for the places that :data:`FEWEST_PHOTOS` take.
+        seed: shuffles the places.
+
+    Raises:
+        UsageError: the places are too few.
+    """
+    number = numbered(place)
+    size = np.bincount(number)
+    order = np.random.default_rng(seed).permutation(len(size))
+    reached = np.cumsum(size[order])
+    needed = int(np.searchsorted(reached, min(FEWEST_PHOTOS, count))) + 1
+    first = max(needed, int(np.searchsorted(reached, count, side="right")))
+    if len(size) - first < FEWEST_HELD:
+        raise UsageError(
+            f"{len(place):,} photos are of {len(size):,} places, too few to fit on some and "
+            f"measure on others: add photos of other streets, {FEWEST_PLACES} places or more"
+        )
+    fitted = np.isin(number, order[:first])
+    return np.flatnonzero(fitted), np.flatnonzero(~fitted)
+
+
+def _curves(guesses: Guesses, place: Ints) -> dict[float, Curve]:
+    times = place_weights(place)
     return {
-        radius_m: fit_confidence(mass, guesses.miss_m <= radius_m)
+        radius_m: fit_confidence(mass, guesses.miss_m <= radius_m, times)
         for radius_m, mass in guesses.disc_mass.items()
     }
 
@@ -162,8 +206,10 @@ def _usable(space: SearchSpace, vectors: PhotoVectors) -> tuple[Ints, Ints, dict
     rows = np.flatnonzero(vectors.usable)
     truth = space.cell_row(vectors.lonlat_deg[rows])
     left_out = dict(vectors.left_out())
-    if outside := int((truth < 0).sum()):
-        left_out[OUTSIDE_INDEX] = outside
+    exchanged = swapped(space.cell_row, vectors)[rows]
+    for reason, some in ((OUTSIDE_INDEX, ~exchanged), (EXCHANGED, exchanged)):
+        if outside := int((some & (truth < 0)).sum()):
+            left_out[reason] = outside
     inside = truth >= 0
     if inside.sum() < FEWEST_USABLE:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(left_out.items()))
@@ -171,6 +217,7 @@ def _usable(space: SearchSpace, vectors: PhotoVectors) -> tuple[Ints, Ints, dict
             f"{inside.sum()} of {len(vectors):,} photos can be used to calibrate"
             f"{f' ({reasons})' if reasons else ''}, and at least {FEWEST_USABLE} are needed: add "
             "photos with coordinates inside the index"
+            f"{f'; {hint}' if (hint := swapped_said(space.cell_row, vectors)) else ''}"
         )
     return rows[inside], truth[inside], left_out
 
@@ -201,86 +248,138 @@ def _with_elsewhere(
 
 
 def measure(
-    space: SearchSpace, weights: ScoreWeights, photos: HeldOut, findings: Findings
+    space: SearchSpace, weights: ScoreWeights, photos: HeldOut, findings: Findings, place: Ints
 ) -> dict[str, float]:
-    """What the held-out photos say, by name; of best guesses, the points that people are shown."""
+    """What the held-out photos say, by name; of best guesses, the points that people are shown.
+
+    Args:
+        space: the cells.
+        weights: that were fitted on other photos.
+        photos: whose place is known.
+        findings: about them.
+        place: (P,) which of them are of one place: each counts once.
+    """
     share = space.field.area_m2 / space.field.area_m2.sum()
-    shown = findings.shown
+    shown, times = findings.shown, place_weights(place)
     measured = {
-        "nll": float(findings.nll.mean()),
-        "nll_chance": float(-np.log(share[photos.truth_row]).mean()),
-        "median_miss_m": float(np.median(shown.miss_m)),
+        "nll": float(np.average(findings.nll, weights=times)),
+        "nll_chance": float(np.average(-np.log(share[photos.truth_row]), weights=times)),
+        "median_miss_m": _median(shown.miss_m, times),
     }
+    drawn = first_of_each(place)[:_REGIONS]
     for level in _LEVELS:
         name = f"{100 * level:g}"
-        mass = conformal_mass(findings.masses, level)
-        area_m2 = region_areas_m2(space, weights, photos.s[:_REGIONS], mass)
+        mass = conformal_mass(one_a_place(findings.masses, place, above=True), level)
+        area_m2 = region_areas_m2(space, weights, photos.s[drawn], mass)
         measured[f"region_km2_{name}"] = float(np.median(area_m2)) / 1e6
         measured[f"region_share_{name}"] = float(np.median(area_m2) / space.field.area_m2.sum())
-        held = _crossed(_coverage(findings.masses, level), len(photos))
-        measured[f"coverage_{name}"] = float(held.mean())
+        held = _crossed(_coverage(findings.masses, place, level), place)
+        measured[f"coverage_{name}"] = float(np.average(held, weights=times))
     for radius_m in CONFIDENCE_RADII_M:
         inside = shown.miss_m <= radius_m
-        likely = _crossed(_confidence(shown.disc_mass[radius_m], inside), len(photos))
-        measured[f"within_{radius_m:g}m"] = float(inside.mean())
-        measured[f"ece_{radius_m:g}m"] = float(calibration_error(likely, inside)[0])
+        likely = _crossed(_confidence(shown.disc_mass[radius_m], inside, times), place)
+        measured[f"within_{radius_m:g}m"] = float(np.average(inside, weights=times))
+        error = calibration_error(likely, inside, weights=times[None])
+        measured[f"ece_{radius_m:g}m"] = float(error[0])
     for radius_m, true in findings.true_claims.items():
-        false = finite(findings.false_claims[radius_m])
-        for rate, value in verdict_rates(true, false).items():
+        false = finite(findings.false_claims[radius_m], place)
+        for rate, value in verdict_rates((true, place), false).items():
             measured[rate_name(rate, radius_m)] = value
     return measured
 
 
-def _crossed(judge: Callable[[Ints, Ints], Floats], count: int) -> Floats:
-    """Judge each half of the photos by the other half: (P,)."""
-    judged = np.empty(count)
-    halves = np.arange(0, count, 2), np.arange(1, count, 2)
+def _median(values: Floats, times: Floats) -> float:
+    """The middle of (P,) values that count (P,) times; between two, their mean."""
+    order = np.argsort(values)
+    reached = np.cumsum(times[order]) / times.sum()
+    middle = [np.searchsorted(reached, 0.5 + off) for off in (-1e-9, 1e-9)]
+    return float(values[order][middle].mean())
+
+
+def first_of_each(place: Ints) -> Ints:
+    """Rows in such an order that each place comes once before any comes twice."""
+    order = np.argsort(place, kind="stable")
+    starts = np.flatnonzero(np.diff(place[order], prepend=-1))
+    nth = np.empty(len(place), dtype=np.int64)
+    nth[order] = np.arange(len(place)) - np.repeat(starts, np.diff([*starts, len(place)]))
+    return np.argsort(nth, kind="stable")
+
+
+def _crossed(judge: Callable[[Ints, Ints], Floats], place: Ints) -> Floats:
+    """Judge each half of the places by the other half: (P,), one a photo."""
+    judged = np.empty(len(place))
+    odd = numbered(place) % 2
+    halves = np.flatnonzero(odd == 0), np.flatnonzero(odd)
     for half, others in (halves, halves[::-1]):
         judged[half] = judge(half, others)
     return judged
 
 
-def _coverage(masses: Floats, level: float) -> Callable[[Ints, Ints], Floats]:
+def _coverage(masses: Floats, place: Ints, level: float) -> Callable[[Ints, Ints], Floats]:
     def judge(half: Ints, others: Ints) -> Floats:
-        return (masses[half] <= conformal_mass(masses[others], level)).astype(float)
+        of_others = one_a_place(masses[others], place[others], above=True)
+        return (masses[half] <= conformal_mass(of_others, level)).astype(float)
 
     return judge
 
 
-def _confidence(mass: Floats, inside: Bools) -> Callable[[Ints, Ints], Floats]:
+def _confidence(mass: Floats, inside: Bools, times: Floats) -> Callable[[Ints, Ints], Floats]:
     def judge(half: Ints, others: Ints) -> Floats:
-        return fit_confidence(mass[others], inside[others]).chance(mass[half])
+        return fit_confidence(mass[others], inside[others], times[others]).chance(mass[half])
 
     return judge
 
 
-def verdict_rates(true: Floats, false: Floats) -> dict[str, float]:
-    """How often true and false claims get each verdict, each judged by the others.
+Claims = tuple[Floats, Ints]
+"""(n,) share of places elsewhere that do as well as each claim, and (n,) the place of its photo."""
+
+
+def verdict_rates(true: Claims, false: Claims) -> dict[str, float]:
+    """How often true and false claims get each verdict, each judged by those of other places.
 
     Args:
-        true: (n,) share of places elsewhere that do as well, of true claims.
-        false: (m,) the same of false ones.
+        true: claims that are true.
+        false: claims that are not.
     """
     rates = {}
-    for name, shares in (("true", true), ("false", false)):
-        as_bad = share_as_bad(shares, np.sort(true))
-        as_good = share_as_good(shares, np.sort(false))
+    as_bad_as = one_a_place(*true, above=True)
+    as_good_as = one_a_place(*false, above=False)
+    for name, (shares, place) in (("true", true), ("false", false)):
         if name == "true":
-            as_bad = _others_only(as_bad)
+            as_bad, as_good = _among(-shares, place), share_as_good(shares, as_good_as)
         else:
-            as_good = _others_only(as_good)
+            as_bad, as_good = share_as_bad(shares, as_bad_as), _among(shares, place)
         verdicts = [verdict_of(*three) for three in zip(shares, as_good, as_bad, strict=True)]
+        times = place_weights(place)
         for word in (UNLIKELY, CONSISTENT):
-            rates[f"{name}_{word}"] = verdicts.count(word) / max(len(verdicts), 1)
+            got = times[[verdict == word for verdict in verdicts]].sum()
+            rates[f"{name}_{word}"] = float(got / max(times.sum(), 1))
     return rates
 
 
-def _others_only(p_values: Floats) -> Floats:
-    """Conformal p-values of claims among themselves, each without the claim it is about."""
-    count = len(p_values)
-    return (p_values * (1 + count) - 1) / max(count, 1)
+def _among(values: Floats, place: Ints) -> Floats:
+    """Conformal p-values among (n,) values themselves: the share of places at or below each.
+
+    Photos of the same place are not compared, and the place itself counts as one.
+    """
+    if not len(values):
+        return values
+    times = place_weights(place)
+    below = _weight_at_or_below(values, times, values)
+    order = np.argsort(place, kind="stable")
+    starts = np.flatnonzero(np.diff(place[order], prepend=-1))
+    for rows in np.split(order, starts[1:]):
+        below[rows] -= _weight_at_or_below(values[rows], times[rows], values[rows])
+    return (1 + np.round(below, 9)) / len(starts)  # sums of 1 / m: a share of 5 % is 5 %
 
 
-def finite(values: Floats) -> Floats:
-    """Those that are numbers, ascending."""
-    return np.sort(values[np.isfinite(values)])
+def _weight_at_or_below(values: Floats, times: Floats, at: Floats) -> Floats:
+    order = np.argsort(values)
+    reached = np.concatenate([[0.0], np.cumsum(times[order])])
+    return np.asarray(reached[np.searchsorted(values[order], at, side="right")])
+
+
+def finite(values: Floats, place: Ints) -> Claims:
+    """Those that are numbers, and their places."""
+    rows = np.isfinite(values)
+    return values[rows], place[rows]

@@ -55,6 +55,8 @@ class _Task:
     truth: Ints
     share: Floats
     """(N,) each cell's share of the area."""
+    times: Floats
+    """(P,) how much each photo counts."""
 
 
 def fit_score_weights(
@@ -63,6 +65,7 @@ def fit_score_weights(
     field: CellField,
     truth_row: Ints,
     *,
+    times: Floats | None = None,
     seed: int = 0,
     quiet: bool = True,
 ) -> ScoreWeights:
@@ -73,6 +76,8 @@ def fit_score_weights(
         location: (P, N) cosines of the location embeddings.
         field: the N cells.
         truth_row: (P,) the true cell; photos with -1, outside the index, are passed over.
+        times: (P,) how much each photo counts, such as one over the photos of its place; 1 if
+            None.
         seed: chooses :data:`MOST_PHOTOS` where there are more.
         quiet: no progress bar.
 
@@ -80,9 +85,11 @@ def fit_score_weights(
         UsageError: fewer than :data:`FEWEST_PHOTOS` have their place in the index.
     """
     rows = _chosen(truth_row, seed)
+    times = np.ones(len(truth_row)) if times is None else times
     if len(rows) < len(truth_row):  # else there is no need to copy
         rs, location, truth_row = rs[rows], location[rows], truth_row[rows]
-    task = _Task(rs, location, truth_row, field.area_m2 / field.area_m2.sum())
+    share = field.area_m2 / field.area_m2.sum()
+    task = _Task(rs, location, truth_row, share, times[rows])
     best, best_nll = ScoreWeights(_LEAST_WEIGHT, 0.0, 0.0), np.inf
     start, best_blur = np.array([_START, _START]), None
     with Progress("sharpness", len(SPREADS), "spread", quiet=quiet) as progress:
@@ -99,7 +106,7 @@ def fit_score_weights(
             best_nll, start, best_blur = nll, weights, blur
         if best.location_weight:
             weights, nll = _fit_weights(task, best_blur, start, location=False)
-            if (nll - best_nll) * len(rows) < _EARNED_NATS:
+            if (nll - best_nll) * task.times.sum() < _EARNED_NATS:
                 best = ScoreWeights(float(weights[0]), 0.0, best.spread_m)
     return best
 
@@ -165,6 +172,7 @@ def average_of(task: _Task, blur: csr_array | None) -> _Average:
 def mean_nll(weights: Floats, task: _Task, average: _Average) -> tuple[float, Floats]:
     """The mean NLL of the true cells and its gradient in the two weights, nats a photo."""
     count, cells = task.rs.shape
+    times = task.times / task.times.sum()
     step = max(1, _ENTRIES_AT_ONCE // cells)
     total, gradient = 0.0, np.zeros(2)
     for start in range(0, count, step):
@@ -186,10 +194,10 @@ def mean_nll(weights: Floats, task: _Task, average: _Average) -> tuple[float, Fl
         mass *= average.evidence
         whole = mass.sum(axis=1)
         whole_mean = np.stack([np.einsum("pn,pn->p", mass, x) for x in (rs, location)]) / whole
-        total += float((np.log(whole) + best - true_log).sum())
-        gradient += (whole_mean - true_mean).sum(axis=1)
-    prior = float(np.log(task.share[task.truth]).mean())
-    return total / count - prior, gradient / count
+        total += float(times[block] @ (np.log(whole) + best - true_log))
+        gradient += (whole_mean - true_mean) @ times[block]
+    prior = float(times @ np.log(task.share[task.truth]))
+    return total - prior, gradient
 
 
 def _log_mean(logits: Floats, weight: Floats, photo: Ints, scores: Floats) -> tuple[Floats, Floats]:

@@ -39,6 +39,10 @@ class HeldOut:
     def __len__(self) -> int:
         return len(self.s)
 
+    def taken(self, rows: Ints) -> HeldOut:
+        """Some of them, in this order."""
+        return HeldOut(self.s[rows], self.lonlat_deg[rows], self.truth_row[rows])
+
 
 @dataclass(frozen=True, eq=False)
 class Guesses:

@@ -55,7 +55,8 @@ def add(commands: Any) -> None:  # noqa: ANN401
         description="From photos whose place is known, learn what turns scores into "
         "probabilities, regions and verdicts that hold as often as they say. The photos should be "
         "drawn like those that will be asked about: same cameras, same kind of streets. At least "
-        "50 taken in the index are needed; a few hundred make the numbers firm. The result is kept "
+        "50 taken in the index are needed, and 100 places or sequences for a promise: photos of "
+        "one street count as one; a few hundred places make the numbers firm. The result is kept "
         "beside the build and used by every later search.",
         epilog=_EPILOG,
     )
@@ -116,6 +117,8 @@ def summary(calibration: Calibration, path: Path) -> dict[str, Any]:
         "build": calibration.build,
         "created_utc": calibration.created_utc,
         "photos": calibration.photos,
+        "places": calibration.places,
+        "promises": not calibration.basis.doubt,
         "left_out": calibration.left_out,
         "temperature": calibration.weights.temperature,
         "rs_weight": calibration.weights.rs_weight,
@@ -139,8 +142,9 @@ def calibration_lines(calibration: Calibration) -> list[str]:
     m, sharpness = calibration.measured, calibration.weights
     rs_share, location_share = sharpness.shares
     lines = [
-        f"  photos      {calibration.photos:,} used: {m['photos_fitted']:,.0f} to fit, "
-        f"{m['photos_held_back']:,.0f} held back for everything below",
+        f"  photos      {calibration.basis.said}: {m['photos_fitted']:,.0f} to fit, "
+        f"{m['photos_held_back']:,.0f} of {m['places_held_back']:,.0f} places held back for "
+        "everything below",
         *[
             f"              {n:,} left out: {reason}"
             for reason, n in sorted(calibration.left_out.items())
@@ -165,6 +169,8 @@ def calibration_lines(calibration: Calibration) -> list[str]:
     lines += ["  confidence  off by " + "; ".join(f"{e:.1%} at {r:,.0f} m" for r, _, e in within)]
     if (off := m.get("ece_places")) is not None:
         lines.append(f"  places      chances off by {off:.1%}, over the first places of answers")
+    if calibration.basis.doubt:
+        lines.append(f"  note: {calibration.basis.doubt}")
     return [*lines, *_claim_lines(calibration), *_familiarity_lines(calibration)]
 
 

@@ -105,7 +105,8 @@ def headlines(report: Mapping[str, Any]) -> list[str]:
     own, blind = numbers_of(report, "answer"), numbers_of(report, "blind")
     near, photos = headline_radius(report), report["photos"]
     lines = [
-        f"index {report['index']['name']}: {photos['listed']:,} photos, "
+        f"index {report['index']['name']}: {photos['listed']:,} photos of "
+        f"{photos['places']:,} places, "
         f"{photos['judged']:,} judged, "
         f"{photos['outside_the_index']:,} of these taken outside the index",
         *[f"              {n:,} failed: {why}" for why, n in sorted(photos["failures"].items())],

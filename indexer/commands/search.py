@@ -97,6 +97,8 @@ def _belief_lines(answer: Answer) -> list[str]:
         f"{'' if region['promised'] else ', not promised'}"
         for region in answer.regions
     ]
+    if answer.calibration is not None:
+        lines.append(f"  rests on {answer.calibration.said}")
     if answer.prior:
         lines.append(f"  prior: {answer.prior}")
     if answer.membership is not None:

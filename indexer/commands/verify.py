@@ -89,4 +89,6 @@ def verdict_lines(photo: str, verdict: Verdict) -> list[str]:
             f"  probability within {verdict.radius_m:,.0f} m: {verdict.mass:.2%}; rank "
             f"{verdict.rank:,} among {verdict.compared:,} other places"
         )
+    if verdict.calibration is not None:
+        lines.append(f"  rests on {verdict.calibration.said}")
     return [*lines, *(f"  note: {warning}" for warning in verdict.warnings)]

@@ -61,7 +61,7 @@ def measure_answers(
     task = make_task(space, photos, options)
     check_calibration_photos(task)
     outcomes = judge_answer(task)
-    drawn = Resamples(len(photos), resamples=options.resamples, seed=options.seed)
+    drawn = Resamples(photos.place_of_photo, resamples=options.resamples, seed=options.seed)
     truth = task.truths.lonlat_deg[task.truths.rows]
     picks = blind_picks(truth, space.field.lonlat_deg, task.scale.radii_m)
     outside = len(task.truths.rows) - len(task.inside)

@@ -1,9 +1,15 @@
 """Bootstrap intervals of measured numbers, many resamples at once.
 
-A resample draws as many photos as there are, with replacement
-(https://doi.org/10.1214/aos/1176344552). It is held as how often each photo was drawn, so a
-statistic of all resamples is a few matrix operations on weights. The interval of a number runs from
-the 2.5th to the 97.5th percentile of its values on the resamples.
+A resample draws as many places as there are, with replacement, each with all its photos
+(https://doi.org/10.1214/aos/1176344552, for clusters https://doi.org/10.1162/rest.90.3.414): photos
+of one street are alike, and drawn one by one they would seem to say more than they do. It is held
+as how often each photo was drawn, so a statistic of all resamples is a few matrix operations on
+weights.
+
+The interval of a number runs from the 2.5th to the 97.5th percentile of its values on the
+resamples, and a little farther where places are few: as far as Student's t of n - 1 degrees of
+freedom lies beyond the normal distribution, times the root of n / (n - 1)
+(https://doi.org/10.1080/00031305.2015.1089789, section 5.3).
 """
 
 from __future__ import annotations
@@ -14,8 +20,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import ndtr, stdtrit
 
-from gair.arrays import Bools, Floats
+from gair.arrays import Bools, Floats, Ints
 from indexer.evaluate.options import EvaluateOptions
 
 LEVEL = 0.95
@@ -46,24 +53,41 @@ class Resamples:
     """
 
     def __init__(
-        self, photos: int, *, resamples: int = EvaluateOptions.resamples, seed: int = 0
+        self, place: Ints, *, resamples: int = EvaluateOptions.resamples, seed: int = 0
     ) -> None:
-        self.photos = photos
-        self.seed = seed
-        rng = np.random.default_rng([seed, photos])
-        # A photo is drawn more than 255 times in no resample that anybody will ever see.
-        self.weights = np.zeros((resamples, photos), dtype=np.uint8)
-        step = max(1, _NUMBERS_AT_ONCE // max(1, photos))
-        for start in range(0, resamples, step):
-            block = self.weights[start : start + step]  # (B, photos)
-            picked = rng.integers(0, max(1, photos), size=block.shape)
-            # Shifted so that all resamples are counted at once: photo p of resample b is b P + p.
-            picked += np.arange(len(block))[:, None] * photos
-            block[:] = np.bincount(picked.ravel(), minlength=block.size).reshape(block.shape)
+        """Draw them.
 
-    def of(self, photos: int, *, stream: int = 0) -> Resamples:
-        """As many resamples of another number of photos; of another stream, drawn on their own."""
-        return Resamples(photos, resamples=len(self.weights), seed=self.seed + stream)
+        Args:
+            place: (P,) which photos are of one place.
+            resamples: how many.
+            seed: of the draws.
+        """
+        self.place = place
+        self.photos = len(place)
+        self.seed = seed
+        _, of_place = np.unique(place, return_inverse=True)
+        self.places = int(of_place.max(initial=-1)) + 1
+        rng = np.random.default_rng([seed, self.places])
+        # A place is drawn more than 255 times in no resample that anybody will ever see.
+        self.weights = np.zeros((resamples, self.photos), dtype=np.uint8)
+        step = max(1, _NUMBERS_AT_ONCE // max(1, self.places))
+        for start in range(0, resamples, step):
+            count = min(step, resamples - start)
+            picked = rng.integers(0, max(1, self.places), size=(count, self.places))
+            # Shifted so that all resamples are counted at once: place p of resample b is b P + p.
+            picked += np.arange(count)[:, None] * self.places
+            times = np.bincount(picked.ravel(), minlength=picked.size).reshape(picked.shape)
+            self.weights[start : start + count] = times[:, of_place]
+
+    def of(self, rows: Ints) -> Resamples:
+        """As many resamples of some of the photos: (n,) which."""
+        return Resamples(self.place[rows], resamples=len(self.weights), seed=self.seed)
+
+    def ends(self, values: Floats) -> Floats:
+        """The ends of the intervals of (resamples, ...) values: (2, ...); NaN of a single place."""
+        if self.places < 2:
+            return np.full((2, *values.shape[1:]), np.nan)
+        return percentiles(values, self.places)
 
     def values(self, statistic: Callable[[Floats], Floats]) -> Floats:
         """A statistic of every resample.
@@ -85,7 +109,7 @@ class Resamples:
         if not self.photos:
             return Measured(math.nan, math.nan, math.nan)
         value = float(statistic(np.ones((1, self.photos)))[0])
-        low, high = percentiles(self.values(statistic))
+        low, high = self.ends(self.values(statistic))
         return Measured(value, float(low), float(high))
 
     def means(self, values: npt.ArrayLike) -> list[Measured]:
@@ -93,7 +117,9 @@ class Resamples:
         columns = np.asarray(values, dtype=np.float64)
         if not self.photos:
             return [Measured(math.nan, math.nan, math.nan)] * columns.shape[1]
-        low, high = percentiles(self.values(lambda weights: weights @ columns / self.photos))
+        low, high = self.ends(
+            self.values(lambda weights: weights @ columns / weights.sum(axis=1, keepdims=True))
+        )
         whole = columns.mean(axis=0)
         return [
             Measured(float(v), float(a), float(b)) for v, a, b in zip(whole, low, high, strict=True)
@@ -102,13 +128,14 @@ class Resamples:
     def shares(self, hits: Bools) -> list[Measured]:
         """The shares of (P, M) columns that are true.
 
-        Where all photos are, or none, no resample can differ: there the interval is binomial.
+        Where all photos are, or none, no resample can differ: there the interval is binomial, of
+        as many tries as there are places.
         """
         means = self.means(hits)
         if not self.photos:
             return means
         least = (1 - LEVEL) / 2
-        edge = least ** (1 / self.photos)  # all of n: true shares below make that too unlikely
+        edge = least ** (1 / self.places)  # all of n: true shares below make that too unlikely
         return [
             Measured(share.value, edge, 1.0)
             if share.value == 1
@@ -147,9 +174,12 @@ def weighted_quantile(values: Floats, share: float, weights: Floats) -> Floats:
     return np.asarray(values[order][(reached < wanted).sum(axis=1)])
 
 
-def percentiles(values: Floats) -> Floats:
-    """The ends of the intervals of (B, ...) values: (2, ...)."""
+def percentiles(values: Floats, places: int | None = None) -> Floats:
+    """The ends of the intervals of (B, ...) values of resamples of so many places: (2, ...)."""
     outside = (1 - LEVEL) / 2
+    if places is not None:
+        wider = math.sqrt(places / (places - 1)) * stdtrit(places - 1, outside)
+        outside = float(ndtr(wider))
     ranked = np.sort(values, axis=0)
     ends = [math.ceil(share * len(values) - 1e-9) - 1 for share in (outside, 1 - outside)]
     return np.asarray(ranked[np.clip(ends, 0, len(values) - 1)])

@@ -36,8 +36,9 @@ from indexer.evaluate.probabilities import (
     selection_numbers,
 )
 from indexer.evaluate.summary import area_curves, error_curves, photo_rows, slice_tables
-from indexer.evaluate.task import Task, check_calibration_photos, make_task
+from indexer.evaluate.task import Task, check_calibration_photos, check_judged, make_task
 from indexer.index.manifest import utc_now
+from indexer.photos.swapped import swapped_said
 from indexer.search.answer import BY_IMAGERY_ALONE
 from indexer.search.ranking import CENTRE_ONLY
 
@@ -71,12 +72,16 @@ def evaluate(
         outside: photos that were not taken in the index's region.
 
     Raises:
-        UsageError: the calibration rests on some of the photos, or a weight makes no sense.
+        UsageError: no photo can be judged, the calibration rests on some of them, or a weight makes
+            no sense.
     """
     options = options or EvaluateOptions()
     options.query.check()
     since = time.perf_counter()
     task = make_task(space, photos, options)
+    hint = swapped_said(space.cell_row, photos)
+    check_judged(task, hint)
+    task.notes.extend([hint] if hint else [])
     used_for_calibration = check_calibration_photos(task)
     if task.calibration and task.refine and not task.refined_confidence:
         task.notes.append(CENTRE_ONLY)
@@ -86,12 +91,14 @@ def evaluate(
     picks = blind_picks(
         task.truths.lonlat_deg[task.truths.rows], task.space.field.lonlat_deg, task.scale.radii_m
     )
-    drawn = Resamples(len(photos), resamples=options.resamples, seed=options.seed)
+    drawn = Resamples(photos.place_of_photo, resamples=options.resamples, seed=options.seed)
     report = _heading(task, used_for_calibration)
     report["notes"] = task.notes
     report["methods"] = method_rows(task, outcomes, missing, picks, drawn)
     report["calibration"] = _calibration(task, outcomes, drawn)
-    report["out_of_index"] = outside_report(space, photos.s[task.inside], outside, drawn)
+    report["out_of_index"] = outside_report(
+        space, photos.s[task.inside], outside, drawn.of(task.inside)
+    )
     report["slices"] = slice_tables(
         photos.photos, outcomes[ANSWER], task.scale, options.slice_by, drawn
     )
@@ -155,6 +162,7 @@ def _heading(task: Task, used_for_calibration: int) -> Numbers:
         "photos": {
             "manifest": options.manifest,
             "listed": len(task.photos),
+            "places": len(np.unique(task.photos.place_of_photo)),
             "failures": task.photos.left_out(),
             "judged": len(task.truths.rows),
             "outside_the_index": len(task.truths.rows) - len(task.inside),
@@ -179,10 +187,11 @@ def _calibration(task: Task, outcomes: dict[str, Outcomes], drawn: Resamples) ->
             DENSITY: outcomes[DENSITY].log_p[inside],
             BLIND: np.log(share[task.truths.cell_row[inside]]),
         },
-        drawn,
+        drawn.of(inside),
     )
     numbers["selection"] = selection_numbers(answer, confidence, calibration.radii_m, drawn)
     numbers["photos"] = calibration.photos
+    numbers["places"] = calibration.places
     numbers["created_utc"] = calibration.created_utc
     numbers["sharpness"] = dataclasses.asdict(calibration.weights)
     return numbers

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gair.arrays import Bools, Floats, Ints, Vectors
-from indexer.evaluate.bootstrap import Resamples, as_json, percentiles
+from indexer.evaluate.bootstrap import Measured, Resamples, as_json
 from indexer.evaluate.judge import Outcomes
 from indexer.probability.reliability import (
     area_under_risk,
@@ -71,7 +71,7 @@ def calibration_numbers(
     """
     masses = outcomes.disc_mass[groups.judged]
     error_m = outcomes.error_m[groups.judged]
-    of_judged = drawn.of(len(groups.judged))
+    of_judged = drawn.of(groups.judged)
     within = {
         f"{radius_m:g}": _confidence_numbers(
             confidence[groups.judged, column], masses[:, column], error_m <= radius_m, of_judged
@@ -83,7 +83,7 @@ def calibration_numbers(
         "photos_judged": len(groups.judged),
         "photos_inside": len(groups.inside),
         "confidence_within": within,
-        "regions": [_region_numbers(outcomes, groups, i) for i in range(len(LEVELS))],
+        "regions": [_region_numbers(outcomes, groups, i, drawn) for i in range(len(LEVELS))],
     }
 
 
@@ -102,45 +102,49 @@ def _confidence_numbers(
         "disc_mass_ece": drawn.measure(
             lambda w: calibration_error(mass, right, weights=w)
         ).to_json(),
-        "reliability": _groups_json(confidence, right),
-        "disc_mass_reliability": _groups_json(mass, right),
+        "reliability": _groups_json(confidence, right, drawn.place),
+        "disc_mass_reliability": _groups_json(mass, right, drawn.place),
     }
 
 
-def _groups_json(confidence: Floats, right: Bools) -> Numbers:
-    diagram = dataclasses.asdict(reliability(confidence, right))
+def _groups_json(confidence: Floats, right: Bools, place: Ints) -> Numbers:
+    diagram = dataclasses.asdict(reliability(confidence, right, place=place))
     return {name: values.tolist() for name, values in diagram.items()}
 
 
-def _region_numbers(outcomes: Outcomes, groups: Groups, number: int) -> Numbers:
+def _region_numbers(outcomes: Outcomes, groups: Groups, number: int, drawn: Resamples) -> Numbers:
     area_m2 = outcomes.region_m2[groups.judged, number]
     return {
         "level": LEVELS[number],
-        "covered": share_of(outcomes.covered[groups.judged, number]),
-        "covered_inside": share_of(outcomes.covered[groups.inside, number]),
+        "covered": share_of(outcomes.covered[groups.judged, number], drawn.of(groups.judged)),
+        "covered_inside": share_of(
+            outcomes.covered[groups.inside, number], drawn.of(groups.inside)
+        ),
         "median_km2": as_json(float(np.median(area_m2)) / 1e6 if len(area_m2) else np.nan),
     }
 
 
-def share_of(hits: Bools) -> Numbers:
-    """A share of (P,) photos with its binomial interval."""
+def share_of(hits: Bools, drawn: Resamples) -> Numbers:
+    """A share of (P,) photos: binomial where each is of a place of its own, else resampled."""
     if not len(hits):
-        return {"value": as_json(np.nan), "photos": 0}
-    low, high = binomial_interval(hits.sum(), len(hits))
+        return {"value": as_json(np.nan), "photos": 0, "places": 0}
+    if drawn.places == drawn.photos:
+        low, high = (float(end) for end in binomial_interval(hits.sum(), len(hits)))
+    else:
+        (share,) = drawn.shares(hits[:, None])
+        low, high = share.low, share.high
     return {
         "value": float(hits.mean()),
-        "low": float(low),
-        "high": float(high),
+        "low": as_json(low),
+        "high": as_json(high),
         "photos": len(hits),
+        "places": drawn.places,
     }
 
 
-def likelihood_numbers(log_ps: dict[str, Floats], drawn: Resamples) -> Numbers:
+def likelihood_numbers(log_ps: dict[str, Floats], inside: Resamples) -> Numbers:
     """Mean NLL of the true cells under some posteriors, each (P,) of photos inside, in nats."""
-    return {
-        name: drawn.of(len(log_p)).mean(log_losses(log_p)).to_json()
-        for name, log_p in log_ps.items()
-    }
+    return {name: inside.mean(log_losses(log_p)).to_json() for name, log_p in log_ps.items()}
 
 
 def selection_numbers(
@@ -180,14 +184,16 @@ def outside_report(
         space: of a calibrated index, or there is nothing to tell them by.
         inside: (P, D) vectors of photos whose true cell is in the index.
         outside: photos from elsewhere; None if there are none.
-        drawn: resamples of all photos.
+        drawn: resamples of the photos inside.
     """
     calibration = space.calibration
     if outside is None:
         return {"measured": False, "why": "not measured: no photos from elsewhere were given"}
     if calibration is None:
         return {"measured": False, "why": "not measured: calibrate first"}
-    others = outside.s[np.isfinite(outside.s).all(axis=1)]
+    readable = np.flatnonzero(np.isfinite(outside.s).all(axis=1))
+    others, place = outside.s[readable], outside.place_of_photo[readable]
+    elsewhere = Resamples(place, resamples=len(drawn.weights), seed=drawn.seed + 1)
     out_of_index = calibration.out_of_index
     own, foreign = (
         out_of_index.score(s, evidence(space, s, calibration.weights)) for s in (inside, others)
@@ -197,19 +203,20 @@ def outside_report(
         "photos_inside": len(own),
         "photos_elsewhere": len(foreign),
         "unreadable": len(outside) - len(foreign),
-        "auroc": outside_numbers(own, foreign, drawn),
+        "auroc": outside_numbers(own, foreign, drawn, elsewhere),
         "level": out_of_index.level,
-        "own_refused": share_of(out_of_index.abstain(own)),
-        "elsewhere_noticed": share_of(out_of_index.abstain(foreign)),
+        "own_refused": share_of(out_of_index.abstain(own), drawn),
+        "elsewhere_noticed": share_of(out_of_index.abstain(foreign), elsewhere),
     }
 
 
-def outside_numbers(inside: Floats, outside: Floats, drawn: Resamples) -> Numbers:
+def outside_numbers(
+    inside: Floats, outside: Floats, of_inside: Resamples, of_outside: Resamples
+) -> Numbers:
     """How well a score parts (P,) photos of the index from (Q,) others: the AUROC."""
     if not len(inside) or not len(outside):
         return {"value": as_json(np.nan)}
-    times_inside = drawn.of(len(inside)).weights
-    times_outside = drawn.of(len(outside), stream=1).weights
-    low, high = percentiles(auroc(inside, outside, times_inside, times_outside))
+    fewer = min(of_inside, of_outside, key=lambda drawn: drawn.places)
+    low, high = fewer.ends(auroc(inside, outside, of_inside.weights, of_outside.weights))
     value = float(auroc(inside, outside)[0])
-    return {"value": value, "low": float(low), "high": float(high)}
+    return Measured(value, float(low), float(high)).to_json()

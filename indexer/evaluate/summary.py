@@ -211,7 +211,7 @@ def _number(value: str) -> float:
 
 def slice_numbers(outcomes: Outcomes, rows: Ints, scale: Scale, of_all: Resamples) -> Numbers:
     """The headline numbers of some of the photos."""
-    drawn = of_all.of(len(rows))
+    drawn = of_all.of(rows)
     error_m = outcomes.error_m[rows]
     return {
         "photos": len(rows),

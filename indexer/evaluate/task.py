@@ -94,6 +94,21 @@ def make_task(space: SearchSpace, photos: PhotoVectors, options: EvaluateOptions
     )
 
 
+def check_judged(task: Task, hint: str = "") -> None:
+    """Refuse photos of which none can be judged.
+
+    Raises:
+        UsageError: there is none with a vector and a place; it says why, and the hint.
+    """
+    if len(task.truths.rows):
+        return
+    reasons = [f"{count:,} {why}" for why, count in sorted(task.photos.left_out().items())]
+    raise UsageError(
+        f"none of {len(task.photos):,} photos can be judged ({', '.join(reasons)}): give photos "
+        f"that can be read and have coordinates{f'; {hint}' if hint else ''}"
+    )
+
+
 def check_calibration_photos(task: Task) -> int:
     """How many photos the calibration rests on; the task notes them.
 

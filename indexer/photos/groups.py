@@ -23,13 +23,12 @@ from scipy.spatial import KDTree
 
 from gair.arrays import Floats, Ints
 from gair.geo import EARTH_RADIUS_M
+from indexer.probability.out_of_index import NEAR_M
 from indexer.regions.cell_field import chord_of, unit_vectors
 
 if TYPE_CHECKING:
     from indexer.photos.listing import ListedPhoto
 
-NEAR_M = 100.0
-"""Photos as near as this show the same things."""
 DRIVE_M = 500.0
 """The longest way between two photos of a drive."""
 DRIVE_S = 60.0
@@ -52,13 +51,13 @@ def places_of(photos: Sequence[ListedPhoto], lonlat_deg: Floats) -> Ints:
     """
     alone = np.arange(len(photos))
     place = alone.copy()
-    names = np.array([photo.sequence for photo in photos], dtype=object)
+    names = np.array([photo.sequence for photo in photos], dtype=np.str_)
     named = np.flatnonzero(names != "")
-    _, first, of_name = np.unique(names[named].astype(str), return_index=True, return_inverse=True)
+    _, first, of_name = np.unique(names[named], return_index=True, return_inverse=True)
     place[named] = named[first][of_name]
     rest = np.flatnonzero((names == "") & np.isfinite(lonlat_deg).all(axis=1))
     points = unit_vectors(lonlat_deg[rest])
-    drive = _drives(points, np.array([_seconds(photos[row].captured_at) for row in rest]))
+    drive = _drives(points, np.array([_seconds(photos[row].captured_at) for row in rest.tolist()]))
     place[rest] = rest[drive]
     single = np.bincount(drive, minlength=len(rest))[drive] == 1
     place[rest[single]] = rest[single][_near(points[single])]

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from gair.arrays import Floats
 from gair.errors import IndexCorruptError, IndexMismatchError, UsageError
 from gair.files import write_whole
+from indexer.probability.basis import Basis
 from indexer.probability.chances import PlaceCurves, disjoint, most_sure
 from indexer.probability.confidence import Curve, expit
 from indexer.probability.conformal import conformal_mass
@@ -86,6 +87,14 @@ class Calibration:
     files from before such chances were calibrated."""
     refined_place_curves: PlaceCurves | None = None
     """The same around refined points."""
+    places: int | None = None
+    """Places or sequences that the photos are of; None in files from before they were counted. From
+    then on, what is promised counts places: arrays have one number a place, not one a photo."""
+
+    @property
+    def basis(self) -> Basis:
+        """What every answer says that it rests on."""
+        return Basis(self.photos, self.places, self.created_utc)
 
     @property
     def independent(self) -> int:
@@ -252,6 +261,7 @@ def _header(calibration: Calibration) -> dict[str, Any]:
         "refined_confidence": _curves_json(calibration.refined_confidence),
         "place_curves": _places_json(calibration.place_curves),
         "refined_place_curves": _places_json(calibration.refined_place_curves),
+        "places": calibration.places,
         "familiarity": {name: getattr(test, name) for name in _PLAIN_OF_TEST},
         "bayes_factor": None if test.bayes_factor is None else asdict(test.bayes_factor),
         "claims": sorted(calibration.claims),
@@ -286,6 +296,7 @@ def _from_parts(header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> 
         refined_confidence=_curves(header.get("refined_confidence", [])),
         place_curves=_places(header.get("place_curves")),
         refined_place_curves=_places(header.get("refined_place_curves")),
+        places=header.get("places"),
         out_of_index=OutOfIndexTest(
             s=arrays["familiarity_s"],
             scores=arrays["familiarity_scores"],

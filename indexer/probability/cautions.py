@@ -15,6 +15,8 @@ UNTRAINED = "untrained_model"
 CODES: Mapping[str, str] = {
     "calibrated_for_centres": "chances hold for the centre of a cell, not for its refined point",
     "calibrated_for_best_only": "chances of all places but the best one were not measured",
+    "calibrated_on_few_places": "too few places were measured at, so nothing is promised",
+    "calibrated_on_unknown_places": "nobody counted the places measured at: nothing is promised",
     "copies": "some of the photos are copies of others, and count once",
     "imagery_alone": "nobody gave the location a weight, so it has none",
     INDEX_NOTE: "what the index says of itself: gaps, imagery, its build",

@@ -63,34 +63,37 @@ def expit(x: Floats) -> Floats:
     return np.asarray(1 / (1 + np.exp(-x)), dtype=np.float64)
 
 
-def fit_confidence(disc_mass: Floats, inside: Bools) -> Curve:
+def fit_confidence(disc_mass: Floats, inside: Bools, weight: Floats | None = None) -> Curve:
     """The curve from a disc's mass to the chance that it holds the truth.
 
     Args:
         disc_mass: (P,) posterior mass of the disc around each best guess.
         inside: (P,) whether the truth lies in it.
+        weight: (P,) how much each photo counts, such as one over the photos of its place; 1 if
+            None.
     """
     x = logit(disc_mass)
-    line = _fit_logistic(x, inside)
+    times = np.ones(len(x)) if weight is None else weight
+    line = _fit_logistic(x, inside, times)
     group = confidence_groups(x, GROUPS)
     groups = [np.flatnonzero(group == number) for number in np.unique(group)]
-    knots = np.array([x[group].mean() for group in groups])
-    shares = _shares(x, inside, line, groups)
+    knots = np.array([np.average(x[group], weights=times[group]) for group in groups])
+    shares = _shares(x, inside, times, line, groups)
     shifts = logit(shares) - line.straight(knots)
     return Curve(line.slope, line.intercept, tuple(knots.tolist()), tuple(shifts.tolist()))
 
 
-def _shares(x: Floats, inside: Bools, line: Curve, groups: list[Ints]) -> Floats:
+def _shares(x: Floats, inside: Bools, times: Floats, line: Curve, groups: list[Ints]) -> Floats:
     """The share inside in each group, pulled towards the logistic, and never falling."""
     from scipy.optimize import isotonic_regression  # here, because every search imports this file
 
-    count = np.array([len(group) for group in groups]) + _PRIOR_PHOTOS
-    prior = [expit(line.straight(x[group])).mean() for group in groups]
-    hits = [inside[group].sum() + _PRIOR_PHOTOS * p for group, p in zip(groups, prior, strict=True)]
+    count = np.array([times[group].sum() for group in groups]) + _PRIOR_PHOTOS
+    prior = [np.average(expit(line.straight(x[g])), weights=times[g]) for g in groups]
+    hits = [times[g] @ inside[g] + _PRIOR_PHOTOS * p for g, p in zip(groups, prior, strict=True)]
     return np.asarray(isotonic_regression(np.array(hits) / count, weights=count).x)
 
 
-def _fit_logistic(x: Floats, inside: Bools) -> Curve:
+def _fit_logistic(x: Floats, inside: Bools, times: Floats) -> Curve:
     """The straight part. Its slope is never negative.
 
     A weak normal prior around the mass itself (slope 1, intercept 0) keeps both finite where all
@@ -103,9 +106,9 @@ def _fit_logistic(x: Floats, inside: Bools) -> Curve:
     def loss(line: Floats) -> tuple[float, Floats]:
         margin = sign * (line[0] * x + line[1])
         off = line - (1.0, 0.0)
-        pull = -sign / (1 + np.exp(np.minimum(margin, 700.0)))  # exp(710) overflows
+        pull = -times * sign / (1 + np.exp(np.minimum(margin, 700.0)))  # exp(710) overflows
         gradient = np.array([(pull * x).sum(), pull.sum()]) + off
-        return float(np.logaddexp(0, -margin).sum() + (off**2).sum() / 2), gradient
+        return float(times @ np.logaddexp(0, -margin) + (off**2).sum() / 2), gradient
 
     optimum = minimize(
         loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(0, None), (None, None)]

@@ -7,6 +7,8 @@ https://arxiv.org/abs/2107.07511): the mass that a region needs to reach the tru
 each of n photos, and the ceil(0.9 (n + 1))-th smallest is used from then on. A new photo from the
 same places as those is then inside with a probability of at least 0.9, whatever the model.
 
+Photos of one place are alike: what is counted is places (:func:`one_a_place`).
+
 Where :func:`mass_to_reach` of the truth is at most a mass, :func:`region_rows` of that mass holds
 the truth; where the region holds it, the mass is more than what :func:`mass_to_reach` says without
 the true cell itself.
@@ -24,6 +26,8 @@ from gair.errors import UsageError
 
 _ROUNDING = 1e-10
 """Sums of the same probabilities in another order differ by less than this share."""
+_ROUNDED = 1e-7
+"""Weights of places add up to whole numbers but for this."""
 
 
 def density_order(p: Floats, area_m2: Floats) -> Ints:
@@ -57,7 +61,8 @@ def conformal_mass(masses: Floats, level: float) -> float:
     """The mass that regions of a level need.
 
     Args:
-        masses: (n,) of :func:`mass_to_reach` for photos that were used for nothing else.
+        masses: (n,) of :func:`mass_to_reach` for photos that were used for nothing else, each of
+            a place of its own, or from :func:`one_a_place`.
         level: share of photos to cover, above 0 and up to 1.
 
     Returns:
@@ -71,6 +76,37 @@ def conformal_mass(masses: Floats, level: float) -> float:
     # The n + 1 of split conformal prediction counts the new photo; 0.55 * 20 is a little above 11.
     rank = math.ceil(level * (len(masses) + 1) - 1e-9)
     return float(np.sort(masses)[rank - 1]) if rank <= len(masses) else math.inf
+
+
+def one_a_place(values: Floats, place: Ints, *, above: bool) -> Floats:
+    """As many values as there are places, in which each place counts once.
+
+    They stand for hierarchical conformal prediction (https://arxiv.org/abs/2306.06342): a photo of
+    a place with m of them counts 1 / m, and a new place takes the weight of one. That holds for a
+    random photo of a new place, however many photos each place has and however alike they are. Of
+    K places, the k-th value is the smallest that k places' weight does not exceed, so that counts
+    of these values are those of the weights, rounded to the safe side.
+
+    Args:
+        values: (n,) one a photo; infinity is a value like others.
+        place: (n,) which photos are of one place.
+        above: whether what is at or above a value will be counted, as in :func:`conformal_mass`,
+            or what is at or below.
+
+    Returns:
+        (K,) ascending; all of the values where each photo is of a place of its own.
+    """
+    _, of_place, size = np.unique(place, return_inverse=True, return_counts=True)
+    order = np.argsort(values, kind="stable")
+    reached = np.cumsum(1 / size[of_place][order])
+    wanted = np.arange(len(size)) + (1 - _ROUNDED if above else _ROUNDED)
+    return np.asarray(values[order][np.searchsorted(reached, wanted)], dtype=np.float64)
+
+
+def place_weights(place: Ints) -> Floats:
+    """(n,) one over the number of photos of the same place."""
+    _, of_place, size = np.unique(place, return_inverse=True, return_counts=True)
+    return np.asarray(1 / size[of_place], dtype=np.float64)
 
 
 def region_rows(p: Floats, area_m2: Floats, mass: float) -> Ints:

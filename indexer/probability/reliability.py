@@ -29,7 +29,7 @@ class Reliability:
     true: Floats
     """(G,) share that was right."""
     low: Floats
-    """(G,) lower end of the 95 % interval of that share."""
+    """(G,) lower end of the 95 % interval of that share, as if photos of one place were one."""
     high: Floats
 
 
@@ -43,8 +43,17 @@ def confidence_groups(confidence: Floats, bins: int = BINS) -> Ints:
     return np.searchsorted(np.unique(edges), confidence, side="left").astype(np.int64)
 
 
-def reliability(confidence: Floats, right: Bools, bins: int = BINS) -> Reliability:
-    """The reliability diagram of (P,) confidences that an answer is right, and whether it was."""
+def reliability(
+    confidence: Floats, right: Bools, bins: int = BINS, *, place: Ints | None = None
+) -> Reliability:
+    """The reliability diagram of (P,) confidences that an answer is right, and whether it was.
+
+    Args:
+        confidence: (P,).
+        right: (P,).
+        bins: number of groups.
+        place: (P,) which photos are of one place; each by itself if None.
+    """
     if not len(confidence):
         none = np.zeros(0)
         return Reliability(none.astype(np.int64), none, none, none, none)
@@ -54,7 +63,10 @@ def reliability(confidence: Floats, right: Bools, bins: int = BINS) -> Reliabili
     hits = np.bincount(group, weights=right)[filled]
     said = np.bincount(group, weights=confidence)[filled]
     photos = photos[filled]
-    low, high = binomial_interval(hits, photos)
+    places = photos
+    if place is not None:
+        places = np.bincount(np.unique(np.stack([group, place]), axis=1)[0])[filled]
+    low, high = binomial_interval(hits * places / photos, places)
     return Reliability(photos, said / photos, hits / photos, low, high)
 
 

@@ -47,6 +47,7 @@ from indexer.probability.out_of_index import Membership
 from indexer.regions.cell_field import CellField
 
 if TYPE_CHECKING:
+    from indexer.probability.basis import Basis
     from indexer.probability.calibration import Calibration
 
 
@@ -118,6 +119,9 @@ class Verdict:
     """Sentences to show beside it; in JSON each is an object of ``code`` and ``text``."""
     membership: Membership | None = None
     """Whether the photo is from the index; None where that was not tested."""
+    calibration: Basis | None = None
+    """How many photos of how many places the rates were measured on, and when; None where the index
+    is not calibrated, or the radius."""
     masses_elsewhere: Floats | None = field(default=None, repr=False, compare=False)
     """(``compared``,) posterior mass of each other place; not part of the JSON."""
 
@@ -125,6 +129,7 @@ class Verdict:
         """The verdict as plain JSON types, with ``schema_version``."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.compare}
         values["warnings"] = coded(self.warnings)
+        values["calibration"] = None if self.calibration is None else asdict(self.calibration)
         values["membership"] = None if self.membership is None else asdict(self.membership)
         return {"schema_version": SCHEMA_VERSION, **values}
 
@@ -161,7 +166,12 @@ def verify_claim(
     shares = _shares(ground, p[None] if each is None else each, point, row, radius_m, together)
     word = verdict_of(shares.p_elsewhere, shares.p_false, shares.p_true)
     verdict = _verdict(word, point[0], radius_m, together, shares)
-    return replace(verdict, masses_elsewhere=masses_elsewhere(p, point, among))
+    others = masses_elsewhere(p, point, among)
+    if ground.calibration is None or shares.p_true is None:
+        return replace(verdict, masses_elsewhere=others)
+    basis = ground.calibration.basis
+    doubts = (basis.doubt,) if basis.doubt else ()
+    return replace(verdict, masses_elsewhere=others, calibration=basis, warnings=doubts)
 
 
 def of_photo(verdict: Verdict, membership: Membership, refusal: str) -> Verdict:

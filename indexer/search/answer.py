@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from indexer.probability.basis import Basis
     from indexer.search.outlines import Region
 
 SCHEMA_VERSION = 3
@@ -162,6 +163,9 @@ class Answer:
     """Half of such photos were taken nearer than this to the best guess: the first calibrated
     radius with a chance of one half, or the radius of a disc as large as the 50 % region; None
     where the index is not calibrated."""
+    calibration: Basis | None = None
+    """How many photos of how many places all of that was measured on, and when; None where the
+    answer is not calibrated."""
     prior: str = ""
     """What was known before the photo was looked at; empty for nothing."""
     posterior: npt.NDArray[np.float64] | None = field(default=None, repr=False, compare=False)

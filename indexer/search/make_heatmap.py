@@ -77,6 +77,10 @@ def make_heatmap(
     notes += manifest.warnings
     if what == "score":
         notes += [UNCALIBRATED, f"weights: {space.default_weights.said}"]
+    elif what == "posterior" and space.calibration is not None:
+        basis = space.calibration.basis
+        notes.append(f"rests on {basis.said}")
+        notes += [basis.doubt] if basis.doubt else []
     if prior is not None:
         notes.append(f"prior: {prior.description}")
     if scored.repeats:
@@ -109,6 +113,7 @@ def _posterior(
     p = cell_posterior(space, scored, calibration.weights, log_weight)
     around = space.place_mass(p[None])[0]
     promised = prior is None and len(scored.photos) == 1 and not refused
+    promised = promised and not calibration.basis.doubt
     mass = calibration.region_mass(level)
     region = make_region(p, space.index.cells, level, mass, promised)
     return p, int(around.argmax()), replace(region, refused=refused)

@@ -280,13 +280,16 @@ def _believed(
     calibration = space.calibration
     assert calibration is not None
     membership, elsewhere = membership_of(space, scored, query.elsewhere_prior)
+    doubt = calibration.basis.doubt
     promised = query.prior is None and len(scored.photos) == 1 and membership.in_index
-    promised = promised and not space.sampled
+    promised = promised and not space.sampled and not doubt
     region = functools.partial(_region, space, p, promised, not membership.in_index)
     warnings = answer.warnings if membership.in_index else (NOT_IN_INDEX, *answer.warnings)
     of_refined = refines and bool(calibration.refined_confidence)
     if refines and not of_refined:
         warnings = (*warnings, CENTRE_ONLY)
+    if doubt:
+        warnings = (*warnings, doubt)
     warnings = (*warnings, *chance_cautions(space, answer.merge_radius_m, of_refined))
     half = region(0.5)
     answer = replace(
@@ -298,6 +301,7 @@ def _believed(
         elsewhere=elsewhere,
         given=GIVEN_HERE,
         error_m=math.sqrt(half.km2 * 1e6 / math.pi),
+        calibration=calibration.basis,
         warnings=warnings,
         posterior=p,
         make_region=region,

@@ -10,11 +10,13 @@ from model_city import ModelCity, calibrated_city, listed, unit
 
 from gair.errors import UsageError
 from indexer.calibrate import fit_posterior
-from indexer.calibrate.calibrate import calibrate, fit_score_weights
+from indexer.calibrate.calibrate import calibrate, fit_score_weights, split_by_place
+from indexer.photos.vectors import PhotoVectors
 from indexer.probability.confidence import Curve, fit_confidence
-from indexer.probability.conformal import mass_to_reach
+from indexer.probability.conformal import mass_to_reach, one_a_place, place_weights
 from indexer.probability.posterior import ScoreWeights, area_log_prior, log_likelihood, posterior
 from indexer.probability.reliability import calibration_error
+from indexer.search.scored import evidence
 
 
 def fitted(city: ModelCity, count: int, seed: int) -> ScoreWeights:
@@ -66,13 +68,15 @@ def test_the_loss_is_that_of_the_posterior_and_its_gradient_is_right(multiple: f
     spread_m = multiple * city.field.spacing_m
     blur = city.field.blur(spread_m)
     share = city.field.area_m2 / city.field.area_m2.sum()
-    task = fit_posterior._Task(rs, location, truth, share)
+    times = 1 / np.random.default_rng(1).integers(1, 5, 40)
+    task = fit_posterior._Task(rs, location, truth, share, times)
     average = fit_posterior.average_of(task, blur)
 
     def slow(weights: np.ndarray) -> float:
         likelihood = log_likelihood(rs, location, ScoreWeights(*weights, spread_m), blur)
         p = posterior(likelihood, area_log_prior(city.field.area_m2))
-        return float(np.mean([-np.log(p[n, row]) for n, row in enumerate(truth)]))
+        losses = [-np.log(p[n, row]) for n, row in enumerate(truth)]
+        return float(np.average(losses, weights=times))
 
     for weights in np.array([[3.0, 1.0], [12.0, 6.0], [0.5, 20.0]]):
         nll, gradient = fit_posterior.mean_nll(weights, task, average)
@@ -128,7 +132,11 @@ def test_a_calibration_says_what_it_rests_on() -> None:
     assert calibration is not None
     assert calibration.photos == 900
     assert calibration.left_out == {}
-    assert len(calibration.masses) == calibration.measured["photos_held_back"] == 900 - 360
+    assert calibration.measured["photos_held_back"] >= 900 - 360
+    assert len(calibration.masses) == calibration.measured["places_held_back"] > 200
+    assert calibration.places is not None
+    assert calibration.places > 300
+    assert calibration.basis.doubt == ""
     assert (np.diff(calibration.masses) >= 0).all()
     assert calibration.measured["nll"] < calibration.measured["nll_chance"] - 0.5
     assert calibration.measured["coverage_90"] == pytest.approx(0.9, abs=0.06)
@@ -136,6 +144,77 @@ def test_a_calibration_says_what_it_rests_on() -> None:
     assert 0.02 < shares[0] < shares[1] < 0.95
     assert calibration.measured["ece_500m"] < 0.06
     assert len(calibration.photo_lonlat_deg) == 900
+
+
+def drives(city: ModelCity, count: int, frames: int, seed: int) -> PhotoVectors:
+    """Frames of one drive: of one place, and hardly different."""
+    photos, rng = city.photos(count, seed), np.random.default_rng([7, seed])
+    s = photos.s.repeat(frames, axis=0)
+    s += 0.02 * rng.normal(size=s.shape).astype(np.float32)
+    s /= np.linalg.norm(s, axis=1, keepdims=True)
+    made = listed(s, photos.lonlat_deg.repeat(frames, axis=0))
+    named = [
+        dataclasses.replace(photo, sequence=f"{seed}-{n // frames}")
+        for n, photo in enumerate(made.photos)
+    ]
+    return dataclasses.replace(made, photos=named)
+
+
+def test_no_place_is_both_fitted_and_measured_on() -> None:
+    rng = np.random.default_rng(0)
+    place = rng.integers(0, 50, 400)
+    for count in (30, 160, 300):
+        fitted, held = split_by_place(place, count, seed=3)
+        assert np.sort(np.concatenate([fitted, held])).tolist() == list(range(400))
+        assert not set(place[fitted]) & set(place[held])
+        assert count - 20 < len(fitted) <= count
+    alone = np.arange(100)
+    assert len(split_by_place(alone, 40, seed=0)[0]) == 40
+    with pytest.raises(UsageError, match="100 photos are of 3 places, too few .*100 places or"):
+        split_by_place(np.arange(100) % 3, 40, seed=0)
+
+
+def test_what_drives_promise_holds_for_photos_of_other_drives() -> None:
+    """Six frames a drive count as one: regions and refusals hold, and say what they rest on."""
+    city = ModelCity(
+        ScoreWeights(14.0, 0.0, 95.0), seed=2, bbox_wsen_deg=(-0.12, 51.49, -0.09, 51.51)
+    )
+    missed, refused, count = 0, 0.0, 4
+    for number in range(count):
+        made = calibrate(city, drives(city, 150, 6, number), quiet=True)
+        assert (made.photos, made.places, made.basis.doubt) == (900, 150, "")
+        assert len(made.masses) == len(made.out_of_index.scores) == 90
+        new = city.photos(200, 50 + number)
+        rs = city.index.rs.scores(new.s)
+        likelihood = log_likelihood(rs, rs, made.weights, city.field.blur(made.weights.spread_m))
+        p = posterior(likelihood, area_log_prior(city.field.area_m2))
+        masses = mass_to_reach(p, city.field.area_m2, city.cell_row(new.lonlat_deg))
+        missed += int((masses > made.region_mass(0.9)).sum())
+        nats = evidence(city, new.s, made.weights)
+        refused += made.out_of_index.abstain(made.out_of_index.score(new.s, nats)).mean() / count
+    # 800 photos, measured by four times 90 drives.
+    assert missed / 800 == pytest.approx(0.1, abs=3 * np.sqrt(0.09 * (1 / 800 + 1 / 360)))
+    assert refused < 0.05 + 3 * np.sqrt(0.05 * 0.95 * (1 / 800 + 1 / 360))
+
+
+def test_numbers_of_drives_are_those_of_one_frame_each() -> None:
+    """Each frame listed five times: what is measured does not change, nor does what is kept."""
+    city = ModelCity(ScoreWeights(12.0, 0.0, 0.0), bbox_wsen_deg=(-0.11, 51.5, -0.09, 51.51))
+    rng = np.random.default_rng(3)
+    place, values = np.arange(90), rng.random(90)
+    many = place.repeat(5)
+    assert one_a_place(values.repeat(5), many, above=True) == pytest.approx(np.sort(values))
+    mass, inside = rng.random(90), rng.random(90) < 0.4
+    once = fit_confidence(mass, inside)
+    often = fit_confidence(mass.repeat(5), inside.repeat(5), place_weights(many))
+    assert often.chance([0.1, 0.5, 0.9]) == pytest.approx(once.chance([0.1, 0.5, 0.9]), abs=1e-3)
+    photos = city.photos(60, 1)
+    rs, truth = city.index.rs.scores(photos.s), city.cell_row(photos.lonlat_deg)
+    alone = fit_score_weights(rs, rs, city.field, truth)
+    odd = np.concatenate([np.arange(60), np.arange(30).repeat(3)])  # the first half four times
+    times = place_weights(odd)
+    listed_often = fit_score_weights(rs[odd], rs[odd], city.field, truth[odd], times=times)
+    assert dataclasses.astuple(listed_often) == pytest.approx(dataclasses.astuple(alone), rel=1e-3)
 
 
 def test_the_confidence_of_a_right_posterior_is_its_mass() -> None:
@@ -211,6 +290,14 @@ def test_too_few_photos_are_refused_with_what_is_missing() -> None:
     told = "48 of 60 photos .*12 taken outside the index.* at least 50 are needed"
     with pytest.raises(UsageError, match=told):
         calibrate(city, photos, quiet=True)
+    exchanged = listed(photos.s, photos.lonlat_deg[:, ::-1] + 0.0)
+    hint = (
+        "48 in the index only with latitude and longitude exchanged, 12 taken outside.*; 48 of 60"
+    )
+    with pytest.raises(
+        UsageError, match=f"0 of 60 .*{hint} photos lie in the index only .*swapped"
+    ):
+        calibrate(city, exchanged, quiet=True)
     with pytest.raises(UsageError, match="`level` 1.5"):
         calibrate(city, photos, level=1.5, quiet=True)
 

@@ -6,21 +6,41 @@ import numpy as np
 
 from indexer.evaluate.bootstrap import Resamples
 from indexer.evaluate.probabilities import outside_numbers, share_of
-from indexer.probability.reliability import binomial_interval
+from indexer.probability.reliability import binomial_interval, reliability
 
 RNG = np.random.default_rng(8)
 
 
+def each(count: int, resamples: int = 200) -> Resamples:
+    """Photos of as many places."""
+    return Resamples(np.arange(count), resamples=resamples)
+
+
 def test_a_share_has_its_binomial_interval() -> None:
-    found = share_of(np.arange(20) < 15)
+    found = share_of(np.arange(20) < 15, each(20))
     low, high = binomial_interval(15, 20)
-    assert found == {"value": 0.75, "low": float(low), "high": float(high), "photos": 20}
+    assert found == {
+        "value": 0.75, "low": float(low), "high": float(high), "photos": 20, "places": 20
+    }  # fmt: skip
+
+
+def test_a_share_of_photos_of_few_places_is_less_sure() -> None:
+    hits = (np.arange(20) < 15).repeat(10)
+    one_by_one, by_place = (
+        share_of(hits, Resamples(place)) for place in (np.arange(200), np.arange(20).repeat(10))
+    )
+    assert (by_place["photos"], by_place["places"]) == (200, 20)
+    assert by_place["low"] < one_by_one["low"] - 0.08
+    assert by_place["high"] > one_by_one["high"] + 0.03
+    diagram = reliability(np.full(200, 0.5), hits, place=np.arange(20).repeat(10))
+    low, high = binomial_interval(15, 20)
+    assert (diagram.low.tolist(), diagram.high.tolist()) == ([float(low)], [float(high)])
+    assert diagram.photos.tolist() == [200]
 
 
 def test_photos_from_elsewhere_have_an_interval_or_no_number() -> None:
     inside, outside = RNG.integers(0, 6, 40).astype(float), RNG.integers(-2, 5, 25).astype(float)
-    measured = outside_numbers(inside, outside, Resamples(1, resamples=200))
+    measured = outside_numbers(inside, outside, each(40), each(25))
     assert measured["low"] < measured["value"] < measured["high"]
-    assert (
-        outside_numbers(inside, np.zeros(0), Resamples(1, resamples=9))["value"] == "not a number"
-    )
+    none = outside_numbers(inside, np.zeros(0), each(40), each(0))
+    assert none["value"] == "not a number"

@@ -23,6 +23,7 @@ from indexer.evaluate.options import EvaluateOptions
 from indexer.evaluate.report.report import TEMPLATES, html_of, write_report
 from indexer.evaluate.summary import grouped
 from indexer.evaluate.task import in_calibration
+from indexer.photos.swapped import swapped
 from indexer.photos.vectors import PhotoVectors, photo_vectors
 from indexer.probability.calibration import SCHEMA_VERSION, Calibration, calibration_path
 from indexer.probability.confidence import Curve
@@ -336,19 +337,54 @@ def test_the_same_photos_give_the_same_numbers(
 
 
 def test_no_photo_that_can_be_judged(calibrated: Geolocator, photos: PhotoVectors) -> None:
-    found = evaluate(
-        calibrated.space,
-        PhotoVectors(photos.photos[5:8], photos.s[5:8], photos.lonlat_deg[5:8], {}),
-        QUIET,
-    )
-    assert row(found, "answer")["numbers"]["median_m"]["value"] == "inf"
-    assert "∞" in html_of(found)
-    json.dumps(found, allow_nan=False)
+    reasons = "1 impossible coordinates, 1 no coordinates, 1 photo cannot be read"
+    with pytest.raises(UsageError, match=rf"none of 3 photos can be judged \({reasons}\)") as none:
+        evaluate(calibrated.space, photos.taken(np.arange(5, 8)), QUIET)
+    assert "\n" not in str(none.value)
+    assert "exchanged" not in str(none.value)
+
+
+def test_swapped_coordinates_are_hinted_at(calibrated: Geolocator, photos: PhotoVectors) -> None:
+    def exchange(some: PhotoVectors) -> PhotoVectors:
+        listed = [
+            dataclasses.replace(one, lonlat_deg=one.lonlat_deg and one.lonlat_deg[::-1])
+            for one in some.photos
+        ]
+        return dataclasses.replace(some, photos=listed, lonlat_deg=some.lonlat_deg[:, ::-1] + 0.0)
+
+    assert not swapped(calibrated.space.cell_row, photos).any()
+    found = evaluate(calibrated.space, exchange(photos.taken(np.arange(3))), QUIET)
+    assert found["photos"]["outside_the_index"] == 3
+    assert found["notes"][0].startswith("3 of 3 photos lie in the index only with latitude and")
+    away = dataclasses.replace(photos.photos[0], lonlat_deg=(51.5, -0.1))
+    assert not swapped(lambda places: np.full(len(places), -1), photos).any()
+    far = PhotoVectors([away], photos.s[:1], np.full((1, 2), np.nan), {})
+    assert swapped(lambda places: np.where(places[:, 1] == 51.5, 0, -1), far).tolist() == [True]
+
+
+def test_photos_of_one_place_widen_the_intervals(
+    calibrated: Geolocator, photos: PhotoVectors
+) -> None:
+    named = [dataclasses.replace(one, sequence=f"s{n // 8}") for n, one in enumerate(photos.photos)]
+    few = evaluate(calibrated.space, dataclasses.replace(photos, photos=named), QUIET)
+    alone = [dataclasses.replace(one, sequence=f"s{n}") for n, one in enumerate(photos.photos)]
+    many = evaluate(calibrated.space, dataclasses.replace(photos, photos=alone), QUIET)
+    assert (few["photos"]["places"], many["photos"]["places"]) == (2, 15)
+    own, of_many = (row(found, "answer")["numbers"]["accuracy"] for found in (few, many))
+    wider = 0
+    for radius_m, measured in own.items():
+        assert measured["value"] == of_many[radius_m]["value"]
+        span, span_of_many = (m["high"] - m["low"] for m in (measured, of_many[radius_m]))
+        wider += span >= span_of_many
+    assert wider >= 1
+    assert "of 2 places" in html_of(few)
+    assert any("2 places" in line for line in headlines(few))
 
 
 def test_headlines_fit_a_terminal(report: dict[str, Any]) -> None:
     lines = headlines(report)
-    assert lines[0].startswith("index toy: 15 photos, 12 judged, 2 of these")
+    assert lines[0].startswith("index toy: 15 photos of ")
+    assert " places, 12 judged, 2 of these" in lines[0]
     assert any(line.startswith("  region 90 %") for line in lines)
     assert all(len(line) < 100 for line in lines)
 

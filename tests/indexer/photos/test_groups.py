@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from gair.arrays import Floats, Ints
 from gair.geo import haversine_m
-from indexer.photos.groups import DRIVE_M, NEAR_M, numbered, places_of
+from indexer.photos.groups import DRIVE_M, numbered, places_of
 from indexer.photos.listing import ListedPhoto
+from indexer.probability.out_of_index import NEAR_M
 
 M_PER_DEG = 111_195.0
 
@@ -19,14 +21,14 @@ def photo(sequence: str = "", captured_at: str | None = None) -> ListedPhoto:
     return ListedPhoto("a.jpg", Path("a.jpg"), "a", None, "", None, captured_at, sequence=sequence)
 
 
-def metres(east_north_m: Floats) -> Floats:
+def metres(east_north_m: npt.ArrayLike) -> Floats:
     """(P, 2) metres on the equator as degrees."""
     return np.asarray(east_north_m, dtype=np.float64) / M_PER_DEG
 
 
-def places(lonlat_deg: Floats, photos: list[ListedPhoto] | None = None) -> list[int]:
+def places(lonlat_deg: npt.ArrayLike, photos: list[ListedPhoto] | None = None) -> list[int]:
     lonlat = np.asarray(lonlat_deg, dtype=np.float64).reshape(-1, 2)
-    return places_of(photos or [photo()] * len(lonlat), lonlat).tolist()
+    return [int(n) for n in places_of(photos or [photo()] * len(lonlat), lonlat)]
 
 
 def linked_slowly(lonlat_deg: Floats) -> Ints:
@@ -83,7 +85,7 @@ def test_clocks_join_the_photos_of_a_drive() -> None:
     east_m = [0, 400, 800, 1200, 2000, 2400]
     times = ["10:00:00", "10:00:50", "10:01:40", "10:04:00", "10:04:30", "11:00:00"]
     photos = [photo(captured_at=f"2024-05-01T{text}") for text in times]
-    lonlat = metres([[east, 0.0] for east in east_m])
+    lonlat = metres(np.stack([east_m, np.zeros(6)], axis=1))
     assert places(lonlat, photos) == [0, 0, 0, 1, 2, 3]
     assert places(lonlat[:2], [photo(captured_at="2024-05-01")] * 2) == [0, 1]  # no clock
     assert places(lonlat[:2], [photo(captured_at="2024-05-01T00:00:00+00:00")] * 2) == [0, 1]

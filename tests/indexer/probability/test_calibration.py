@@ -134,6 +134,25 @@ def test_a_file_from_before_refined_points_were_calibrated_opens(folder: Path) -
         old.confidence_within(0.5, 200.0, refined=True)
 
 
+def test_a_file_from_before_places_were_counted_opens_and_promises_nothing(folder: Path) -> None:
+    path = calibration_path(folder, BUILD)
+    rewrite_header(path, lambda header: {k: v for k, v in header.items() if k != "places"})
+    old = load_calibration(folder, BUILD, MODEL)
+    assert old is not None
+    assert old.places is None
+    assert np.array_equal(old.masses, measured_calibration().masses)
+    assert "before places were counted" in old.basis.doubt
+    assert old.basis.said.startswith("900 photos of an unknown number of places, 2")
+
+
+@pytest.mark.parametrize(("places", "promises"), [(1, False), (99, False), (100, True)])
+def test_few_places_promise_nothing(places: int, promises: bool) -> None:
+    basis = dataclasses.replace(measured_calibration(), photos=5000, places=places).basis
+    assert bool(basis.doubt) is not promises
+    assert basis.said.startswith(f"5,000 photos of {places} places, 2")
+    assert promises or f"5,000 photos of {places} places" in basis.doubt
+
+
 def test_a_header_that_lacks_something_is_damage(folder: Path) -> None:
     path = calibration_path(folder, BUILD)
     whole = path.read_bytes()

@@ -11,7 +11,13 @@ import pytest
 
 from gair.arrays import Floats
 from gair.errors import UsageError
-from indexer.probability.conformal import conformal_mass, density_order, mass_to_reach, region_rows
+from indexer.probability.conformal import (
+    conformal_mass,
+    density_order,
+    mass_to_reach,
+    one_a_place,
+    region_rows,
+)
 
 ONE = np.array([1.0])
 
@@ -181,3 +187,57 @@ def test_regions_cover_as_often_as_they_say(level: float, confidence: float) -> 
     share = covered / (new * repeats)
     assert level - 0.03 < share  # at least the level, but for chance
     assert share < level + 0.15  # one cell more than needed is the price
+
+
+def weighted_share(values: np.ndarray, place: np.ndarray, below: float) -> Fraction:
+    """The share of places at or below a value, each photo counting for a part of its place."""
+    whole = Fraction(0)
+    for number in np.unique(place):
+        own = values[place == number]
+        whole += Fraction(int((own <= below).sum()), len(own))
+    return whole / len(np.unique(place))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_one_value_a_place_counts_as_the_weights_do_and_errs_on_the_safe_side(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    place = rng.integers(0, 9, 70) * 3
+    values = np.round(rng.random(70), 1 if seed % 2 else 6)  # many alike, or none
+    values[rng.random(70) < 0.05] = math.inf
+    high, low = (one_a_place(values, place, above=above) for above in (True, False))
+    count = len(np.unique(place))
+    assert len(high) == len(low) == count
+    for value in values:
+        share = weighted_share(values, place, value)
+        assert (high <= value).sum() == math.floor(share * count)
+        assert (low <= value).sum() == math.ceil(share * count)
+    assert (high >= low).all()
+    alone = np.arange(70)
+    for above in (True, False):
+        assert (one_a_place(values, alone, above=above) == np.sort(values)).all()
+    assert len(one_a_place(values[:0], place[:0], above=True)) == 0
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.7, 1.0])
+def test_levels_hold_at_new_places_however_alike_the_photos_of_one_are(alike: float) -> None:
+    """And a count of photos does not: where a few places have most of them, it holds too few."""
+    rng = np.random.default_rng(5)
+    held, by_photo, stranger, repeats, places = 0.0, 0.0, 0.0, 300, 60
+
+    def scores(place: np.ndarray) -> np.ndarray:
+        shared = rng.normal(size=place.max() + 1)[place]
+        return np.asarray(alike * shared + np.sqrt(1 - alike**2) * rng.normal(size=len(place)))
+
+    for _ in range(repeats):
+        place = np.repeat(np.arange(places), np.where(rng.random(places) < 0.1, 80, 2))
+        measured, new = scores(place), scores(np.arange(100))
+        high, low = (one_a_place(measured, place, above=above) for above in (True, False))
+        held += (new <= conformal_mass(high, 0.9)).mean() / repeats
+        by_photo += (new <= conformal_mass(measured, 0.9)).mean() / repeats
+        ranks = (1 + np.searchsorted(low, new, side="right")) / (1 + places)
+        stranger += (ranks <= 0.05).mean() / repeats
+    scatter = 3 * np.sqrt(0.09 / (places * repeats))
+    assert 0.9 - scatter < held < 0.9 + 1 / places + scatter
+    assert 0.05 - 1.5 / places - scatter < stranger < 0.05 + scatter
+    if alike == 1:
+        assert by_photo < 0.87

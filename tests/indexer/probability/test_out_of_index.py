@@ -7,8 +7,10 @@ import pytest
 from model_city import ModelCity, at_most, calibrated_city, unit
 
 from gair.errors import UsageError
+from gair.geo import haversine_m
 from indexer.probability import out_of_index
 from indexer.probability.out_of_index import (
+    Whereabouts,
     auroc,
     evidence_of,
     fit_out_of_index,
@@ -43,10 +45,10 @@ def test_likeness_is_the_mean_of_the_ten_nearest(
         assert cosines[number] == pytest.approx(np.mean(best), abs=1e-6)
     own = np.arange(count)
     own[0] = -1
-    cosines = nearest_cosine(photos, photos, own)
+    cosines = nearest_cosine(photos, photos, lambda block: own[block, None] == np.arange(count))
     for number, s in enumerate(photos):
         rest = [float(s @ photo) for n, photo in enumerate(photos) if n != own[number]]
-        best = sorted(rest, reverse=True)[: min(10, count - 1)]
+        best = sorted(rest, reverse=True)[:10]
         assert cosines[number] == pytest.approx(np.mean(best), abs=1e-6)
 
 
@@ -54,6 +56,47 @@ def test_a_photo_is_not_its_own_neighbour() -> None:
     photos = np.eye(3, dtype=np.float32)  # nothing is like anything else
     fitted = fit_out_of_index(photos, np.arange(3), np.zeros(3))
     assert fitted.likeness[0] == 0
+
+
+def test_neighbours_are_of_other_places_and_farther_than_100_m() -> None:
+    rng = np.random.default_rng(4)
+    s, place = unit(rng, 60), np.repeat(np.arange(15), 4)
+    lonlat = rng.uniform(0, 0.006, (60, 2))
+    where = Whereabouts(lonlat, place)
+    cosines = nearest_cosine(s, s, lambda block: where.same(np.arange(60)[block], np.arange(60)))
+    for number in range(60):
+        far = haversine_m(lonlat[number], lonlat) > 100
+        rest = (s @ s[number])[far & (place != place[number])]
+        assert cosines[number] == pytest.approx(np.sort(rest)[-10:].mean(), abs=1e-6)
+    spot = Whereabouts(np.zeros((4, 2)), np.array([0, 0, 1, 1]))  # nothing is far enough
+    assert spot.same(np.array([0]), np.arange(4)).tolist() == [[True, True, False, False]]
+    alone = Whereabouts(np.zeros((2, 2)), np.zeros(2, dtype=np.int64))
+    assert alone.same(np.array([1]), np.arange(2)).tolist() == [[False, True]]
+
+
+def street_photos(rng: np.random.Generator, streets: int, frames: int) -> np.ndarray:
+    """Frames of one street are alike, streets are not."""
+    s = unit(rng, streets).repeat(frames, axis=0) + 0.08 * rng.normal(size=(streets * frames, 16))
+    return np.asarray(s / np.linalg.norm(s, axis=1, keepdims=True), dtype=np.float32)
+
+
+def test_photos_of_other_streets_are_refused_no_more_often_than_said() -> None:
+    refused, refused_by_photo = [], []
+    for seed in range(12):
+        rng = np.random.default_rng([8, seed])
+        street = np.arange(100).repeat(12)
+        held = np.flatnonzero(street >= 40)
+        s = street_photos(rng, 100, 12)
+        evidence_nats = rng.normal(size=100)[street]
+        where = Whereabouts(rng.uniform(0, 0.2, (100, 2))[street], street)
+        fitted = fit_out_of_index(s, held, evidence_nats[held], where)
+        by_photo = fit_out_of_index(s, held, evidence_nats[held])
+        assert len(fitted.scores) == 60
+        new = street_photos(rng, 100, 12), rng.normal(size=100)[street]
+        refused.append(fitted.abstain(fitted.score(*new)).mean())
+        refused_by_photo.append(by_photo.abstain(by_photo.score(*new)).mean())
+    assert 0.02 < np.mean(refused) < 0.05 + 0.015  # twelve times 60 streets to measure on
+    assert np.mean(refused_by_photo) > 0.3
 
 
 def test_p_values_by_hand() -> None:

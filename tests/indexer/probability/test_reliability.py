@@ -49,7 +49,7 @@ def test_ece_against_a_loop_and_by_hand() -> None:
 
 def test_ece_of_resamples_is_that_of_the_photos_drawn() -> None:
     group = confidence_groups(CONFIDENCE)
-    weights = Resamples(230, resamples=5).weights.astype(float)
+    weights = Resamples(np.arange(230), resamples=5).weights.astype(float)
     errors = calibration_error(CONFIDENCE, RIGHT, weights=weights)
     for row, times in enumerate(weights.astype(int)):
         expected = 0.0
@@ -119,7 +119,7 @@ def test_equal_confidences_count_as_the_mean_of_all_their_orders() -> None:
 
 def test_areas_of_resamples_are_those_of_the_photos_drawn() -> None:
     loss = (~RIGHT).astype(float)
-    weights = Resamples(230, resamples=6).weights.astype(float)
+    weights = Resamples(np.arange(230), resamples=6).weights.astype(float)
     areas = area_under_risk(CONFIDENCE, loss, weights)
     for row, times in enumerate(weights.astype(int)):
         mine = np.repeat(np.arange(230), times)
@@ -130,7 +130,7 @@ def test_auroc_over_all_pairs() -> None:
     inside, outside = RNG.integers(0, 6, 40).astype(float), RNG.integers(-2, 5, 25).astype(float)
     wins = [(a > b) + 0.5 * (a == b) for a in inside for b in outside]
     assert auroc(inside, outside)[0] == pytest.approx(np.mean(wins))
-    one, other = (Resamples(n, resamples=4).weights for n in (40, 25))
+    one, other = (Resamples(np.arange(n), resamples=4).weights for n in (40, 25))
     areas = auroc(inside, outside, one, other)
     for row in range(4):
         a, b = np.repeat(inside, one[row]), np.repeat(outside, other[row])

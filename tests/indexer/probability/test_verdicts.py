@@ -143,12 +143,41 @@ def test_rates_judge_each_claim_by_the_others() -> None:
         p_true = float(share_as_bad(share, np.sort(true)))
         verdict = verdict_of(share, float(share_as_good(share, others)), p_true)
         wanted[f"false_{verdict}"] = wanted.get(f"false_{verdict}", 0) + 1
-    rates = verdict_rates(true, false)
+    rates = verdict_rates((true, np.arange(199)), (false, np.arange(150)))
     for rate in RATES:
         count = len(true) if rate.startswith("true") else len(false)
         assert rates[rate] == pytest.approx(wanted[rate] / count)
     assert rates["true_unlikely"] <= LEVEL
     assert rates["false_consistent"] <= LEVEL
+
+
+def test_rates_count_places_and_judge_each_claim_by_those_of_others() -> None:
+    rng = np.random.default_rng(1)
+    place = rng.integers(0, 40, 300)
+    true = np.repeat(rng.beta(1, 5, 40), 1)[place] + 0.01 * rng.random(300)
+    false = rng.random(40)[place] + 0.01 * rng.random(300)
+    sizes = np.bincount(place, minlength=40)
+
+    def beside(values: np.ndarray, other: int | None, holds: np.ndarray) -> float:
+        """The share of places that hold, as a sum over photos; of all but one, or of all."""
+        rest = [n for n in range(300) if place[n] != other]
+        count = len({int(place[n]) for n in rest})
+        return (1 + sum(float(holds[n]) / sizes[place[n]] for n in rest)) / (1 + count)
+
+    wanted = dict.fromkeys(RATES, 0.0)
+    for name, shares in (("true", true), ("false", false)):
+        for number, share in enumerate(shares):
+            own = int(place[number])
+            as_bad = beside(true, own if name == "true" else None, true >= share)
+            as_good = beside(false, own if name == "false" else None, false <= share)
+            rate = f"{name}_{verdict_of(share, as_good, as_bad)}"
+            wanted[rate] = wanted.get(rate, 0) + 1 / sizes[own] / len(np.unique(place))
+    rates = verdict_rates((true, place), (false, place))
+    for rate in RATES:  # those of the other kind are rounded, to the safe side: by 1 in 40
+        assert rates[rate] == pytest.approx(wanted[rate], abs=0.05)
+    assert rates["true_unlikely"] <= wanted["true_unlikely"] + 1e-9
+    assert rates["false_consistent"] <= wanted["false_consistent"] + 1e-9
+    assert rates["true_consistent"] > 0.1
 
 
 def test_fresh_claims_get_wrong_verdicts_no_more_often_than_said() -> None:
