@@ -58,7 +58,8 @@ def make_heatmap(
     what: What = "score" if of == "posterior" and space.calibration is None else of
     region = None
     check_prior(elsewhere_prior)
-    refused, notes = False, []
+    refused = False
+    notes: list[str] = []
     if space.calibration is not None:
         membership, elsewhere = membership_of(space, scored, elsewhere_prior)
         refused = not membership.in_index
