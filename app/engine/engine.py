@@ -123,6 +123,9 @@ class Engine:
         lon_deg: float,
         lat_deg: float,
         radius_m: float = 500.0,
+        *,
+        prior_odds: float | None = None,
+        claim_number: int = 1,
     ) -> Verdict:
         """Whether photos may have been taken where somebody says: :meth:`Geolocator.verify`.
 
@@ -133,7 +136,14 @@ class Engine:
 
         check_claim((lon_deg, lat_deg), radius_m)
         with self._every_cell(name, photos) as (geo, scored):
-            return geo.verify(scored, lon_deg, lat_deg, radius_m)
+            return geo.verify(
+                scored,
+                lon_deg,
+                lat_deg,
+                radius_m,
+                prior_odds=prior_odds,
+                claim_number=claim_number,
+            )
 
     def heatmap(
         self,

@@ -67,6 +67,8 @@ def add_endpoints(engine: Engine, start: str) -> None:
             _as_sent(gr.Number(None, label="lon_deg", visible=False)),
             _as_sent(gr.Number(500, label="radius_m", visible=False)),
             _as_sent(gr.Textbox(None, label="index", visible=False)),
+            _as_sent(gr.Number(None, label="prior_probability", visible=False)),
+            _as_sent(gr.Number(1, label="claim_number", precision=0, visible=False)),
         ],
     )
 
@@ -114,6 +116,8 @@ class Endpoints:
         lon_deg: Any,  # noqa: ANN401
         radius_m: Any = 500,  # noqa: ANN401
         index: Any = None,  # noqa: ANN401
+        prior_probability: Any = None,  # noqa: ANN401
+        claim_number: Any = 1,  # noqa: ANN401
     ) -> dict[str, Any]:
         """Tell whether a street photo may have been taken at a place.
 
@@ -123,12 +127,15 @@ class Endpoints:
             lon_deg: Its longitude.
             radius_m: How far from there it may have been taken.
             index: Name of the index; the one the page starts with, if not given.
+            prior_probability: Of the claim, before the photo is looked at.
+            claim_number: Which claim on the photo this is.
 
         Returns:
             The verdict, a sentence and the numbers behind it.
         """
         place = {"lat_deg": lat_deg, "lon_deg": lon_deg, "radius_m": radius_m}
-        return self._answer(VerifyQuestion, photo, {**place, "index": index})
+        asked = {"prior_probability": prior_probability, "claim_number": claim_number}
+        return self._answer(VerifyQuestion, photo, {**place, **asked, "index": index})
 
     def _answer(
         self, kind: type[Question], photo: str | None, values: dict[str, Any]

@@ -148,10 +148,29 @@ class VerifyQuestion(Question):
     radius_m: float = Field(
         default=500.0, gt=0, le=1e7, description="How far from there it may have been taken."
     )
+    prior_odds: float | None = Field(
+        default=None, gt=0, le=1e12, description="Odds of the claim before the photo is looked at."
+    )
+    prior_probability: float | None = Field(
+        default=None, gt=0, lt=1, description="The same as a probability; give one of the two."
+    )
+    claim_number: int = Field(
+        default=1, ge=1, le=1_000_000, description="Which claim on these photos this is."
+    )
 
     def ask(self, engine: Engine, start: str, photos: Sequence[PhotoInput]) -> Verdict:
         """A verdict on the claim: :meth:`app.engine.engine.Engine.verify`."""
-        return engine.verify(self.index or start, photos, self.lon_deg, self.lat_deg, self.radius_m)
+        from indexer.probability.evidence import prior_odds_of
+
+        return engine.verify(
+            self.index or start,
+            photos,
+            self.lon_deg,
+            self.lat_deg,
+            self.radius_m,
+            prior_odds=prior_odds_of(self.prior_odds, self.prior_probability),
+            claim_number=self.claim_number,
+        )
 
 
 AnyQuestion = TypeVar("AnyQuestion", bound=Question)
@@ -234,13 +253,13 @@ def answer_model() -> type[BaseModel]:
 def verdict_model() -> type[BaseModel]:
     """The JSON of an :class:`indexer.probability.verdicts.Verdict`."""
     from indexer.probability.basis import Basis
+    from indexer.probability.evidence import Evidence
     from indexer.probability.out_of_index import Membership
     from indexer.probability.verdicts import SCHEMA_VERSION, Verdict
 
     hidden = tuple(f.name for f in fields(Verdict) if not f.repr)
-    model = json_model(
-        Verdict, {part.__name__: json_model(part) for part in (Basis, Membership)}, hidden
-    )
+    parts = {part.__name__: json_model(part) for part in (Basis, Evidence, Membership)}
+    model = json_model(Verdict, parts, hidden)
     return _versioned("ClaimVerdict", model, SCHEMA_VERSION)
 
 

@@ -116,11 +116,22 @@ class VerifyRequest(IndexRequest):
     """Coordinates as people write them."""
     radius_m: Annotated[float, Field(ge=1, le=MOST_RADIUS_M)]
     """How far from there the photos may have been taken."""
+    prior_percent: Annotated[float | None, Field(ge=0.0001, le=99.9999)] = None
+    """How likely the claim is before the photos are looked at."""
+    claim_number: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    """Which claim on the photos this is."""
 
     def question(self) -> VerifyQuestion:
         """The same as a program would ask it."""
         lon_deg, lat_deg = parse_coordinates(self.claim)
-        return VerifyQuestion(lat_deg=lat_deg, lon_deg=lon_deg, radius_m=self.radius_m)
+        prior = None if self.prior_percent is None else self.prior_percent / 100
+        return VerifyQuestion(
+            lat_deg=lat_deg,
+            lon_deg=lon_deg,
+            radius_m=self.radius_m,
+            prior_probability=prior,
+            claim_number=self.claim_number,
+        )
 
 
 class PlaceRequest(PageRequest):
@@ -203,7 +214,7 @@ def _sentence(model: type[PageRequest], detail: ErrorDetails) -> str:
             return f"{name} is {value:.6g}: it must be from {least:g} to {most:g}"
         case "literal_error" if isinstance(value, str):
             return f"{name} is {value[:40]!r}: choose {', '.join(choices)}"
-    numeric = float in (field.annotation, *choices)
+    numeric = not {float, int}.isdisjoint((field.annotation, *choices))
     return f"{name} must be {'a number' if numeric else 'text'}, not {_kind_of(value)}"
 
 

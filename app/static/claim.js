@@ -8,9 +8,23 @@ window.gairClaim = (() => {
 
   const text = () => document.getElementById("gair-claim-text");
   const radius = () => document.getElementById("gair-claim-radius");
+  const prior = () => document.getElementById("gair-claim-prior");
   const verdict = () => document.getElementById("gair-verdict");
+  const tested = new Map(); // photos of this session to the places that were tested on them
 
-  const about = () => JSON.stringify([state.index, query().photos, state.claim, state.radius_m]);
+  const priorPercent = () => (prior().value === "" ? null : Number(prior().value));
+  const about = () =>
+    JSON.stringify([state.index, query().photos, state.claim, state.radius_m, priorPercent()]);
+
+  // Which claim on these photos this is; the same place again is no further one.
+  function claimNumber(photos, claim, radius_m) {
+    const key = JSON.stringify(photos);
+    if (!tested.has(key)) tested.set(key, []);
+    const places = tested.get(key);
+    const place = `${claim} ${radius_m}`;
+    if (!places.includes(place)) places.push(place);
+    return places.indexOf(place) + 1;
+  }
 
   async function check() {
     state.claim = text().value.trim();
@@ -34,7 +48,11 @@ window.gairClaim = (() => {
     checked = about();
     showBusy(verdict(), "Comparing with every other place", 2);
     const { claim, radius_m } = state;
-    const reply = await ask("verify", { do: "verify", claim, radius_m, photos: query().photos });
+    const { photos } = query();
+    const claim_number = claimNumber(photos, claim, radius_m);
+    const reply = await ask("verify", {
+      do: "verify", claim, radius_m, photos, claim_number, prior_percent: priorPercent(),
+    });
     if (!reply) return;
     if (reply.error) {
       refuse(reply.error);
@@ -82,7 +100,9 @@ window.gairClaim = (() => {
       event.preventDefault();
       check();
     });
-    radius().addEventListener("change", () => text().value.trim() && check());
+    for (const field of [radius(), prior()]) {
+      field.addEventListener("change", () => text().value.trim() && check());
+    }
     hear("photos", again);
     hear("index", again);
     hear("tab", again);

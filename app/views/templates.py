@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from app.views import wording
 from gair.templates import environment
+from indexer.probability.evidence import ratio_in_words
 from indexer.search.weights import SAID
 from indexer.search.wording import by_luck, latitude_longitude, percent, percents
 
@@ -59,6 +60,7 @@ ENVIRONMENT = environment(
         "jpeg_uri": jpeg_uri,
         "lonlat_deg": wording.shown_lonlat_deg,
         "radius": wording.radius,
+        "ratio": ratio_in_words,
         "sentence": wording.sentence,
         "share": wording.share,
         "signed": wording.signed,

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gair.arrays import Bools, Floats, Ints
+from gair.arrays import Bools, Floats, Ints, Vectors
 from gair.errors import UsageError
+from indexer.calibrate.claim_ratios import ClaimScores, scores_elsewhere
 from indexer.calibrate.fit_posterior import FEWEST_PHOTOS, MOST_PHOTOS, fit_score_weights
 from indexer.calibrate.held_out import (
     CONFIDENCE_RADII_M,
@@ -43,8 +44,9 @@ from indexer.probability.chances import (
 from indexer.probability.claims import share_as_bad, share_as_good
 from indexer.probability.confidence import Curve, fit_confidence
 from indexer.probability.conformal import conformal_mass, one_a_place, place_weights
+from indexer.probability.known_claims import TRUE
+from indexer.probability.likelihood_ratios import RANDOM
 from indexer.probability.out_of_index import (
-    OutOfIndexTest,
     Whereabouts,
     check_level,
     fit_out_of_index,
@@ -107,14 +109,18 @@ def calibrate(
     findings = examine(space, weights, photos, seed=seed, quiet=quiet)
     where = Whereabouts(lonlat, place)
     membership = fit_out_of_index(s, held, findings.evidence, where, level=level, seed=seed)
+    scores_of = ClaimScores(findings.claims, of_held)
     if out_of_index is not None:
-        membership = _with_elsewhere(space, weights, membership, out_of_index, left_out)
+        foreign, of_foreign = _from_elsewhere(space, out_of_index, left_out)
+        membership = with_elsewhere(membership, foreign, evidence(space, foreign, weights))
+        scores_of.add_elsewhere(scores_elsewhere(space, weights, foreign, seed), of_foreign)
     measured = {"photos_fitted": float(len(fitted)), "photos_held_back": float(len(held))}
     measured["places_held_back"] = float(len(np.unique(of_held)))
     measured |= measure(space, weights, photos, findings, of_held)
     first = first_of_each(of_held)[: len(np.unique(of_held))]  # one photo a place
     places = examine_places(space, weights, photos.taken(first))
     measured |= measure_places(places[1] or places[0])
+    measured |= scores_of.costs()
     placed = np.isfinite(vectors.lonlat_deg).all(axis=1)
     return Calibration(
         schema_version=SCHEMA_VERSION,
@@ -131,13 +137,14 @@ def calibrate(
         refined_place_curves=_place_curves(space, places[1]),
         out_of_index=membership,
         claims={
-            radius_m: one_a_place(shares, of_held, above=True)
-            for radius_m, shares in findings.true_claims.items()
+            radius_m: one_a_place(of_radius[TRUE].p_elsewhere, of_held, above=True)
+            for radius_m, of_radius in findings.claims.items()
         },
         false_claims={
-            radius_m: one_a_place(*finite(shares, of_held), above=False)
-            for radius_m, shares in findings.false_claims.items()
+            radius_m: one_a_place(*finite(of_radius[RANDOM].p_elsewhere, of_held), above=False)
+            for radius_m, of_radius in findings.claims.items()
         },
+        likelihood_ratios=scores_of.curves(),
         photo_lonlat_deg=vectors.lonlat_deg[placed],
         measured=measured,
         places=len(np.unique(place)),
@@ -222,14 +229,10 @@ def _usable(space: SearchSpace, vectors: PhotoVectors) -> tuple[Ints, Ints, dict
     return rows[inside], truth[inside], left_out
 
 
-def _with_elsewhere(
-    space: SearchSpace,
-    weights: ScoreWeights,
-    test: OutOfIndexTest,
-    photos: PhotoVectors,
-    left_out: dict[str, int],
-) -> OutOfIndexTest:
-    """Measure the test on photos from elsewhere; those from the index are counted, not used."""
+def _from_elsewhere(
+    space: SearchSpace, photos: PhotoVectors, left_out: dict[str, int]
+) -> tuple[Vectors, Ints]:
+    """Vectors and places of the photos from elsewhere; those of the index are only counted."""
     readable = np.isfinite(photos.s).all(axis=1)
     placed = np.isfinite(photos.lonlat_deg).all(axis=1)
     inside = np.zeros(len(photos), dtype=np.bool_)
@@ -238,13 +241,13 @@ def _with_elsewhere(
     for reason, rows in counts.items():
         if rows.any():
             left_out[f"from elsewhere: {reason}"] = int(rows.sum())
-    s = photos.s[readable & ~inside]
-    if not len(s):
+    foreign = readable & ~inside
+    if not foreign.any():
         raise UsageError(
             f"none of {len(photos):,} photos from elsewhere can be used: they cannot be read, or "
             "were taken in the index"
         )
-    return with_elsewhere(test, s, evidence(space, s, weights))
+    return photos.s[foreign], photos.place_of_photo[foreign]
 
 
 def measure(
@@ -281,9 +284,9 @@ def measure(
         measured[f"within_{radius_m:g}m"] = float(np.average(inside, weights=times))
         error = calibration_error(likely, inside, weights=times[None])
         measured[f"ece_{radius_m:g}m"] = float(error[0])
-    for radius_m, true in findings.true_claims.items():
-        false = finite(findings.false_claims[radius_m], place)
-        for rate, value in verdict_rates((true, place), false).items():
+    for radius_m, of_radius in findings.claims.items():
+        true, false = (finite(of_radius[kind].p_elsewhere, place) for kind in (TRUE, RANDOM))
+        for rate, value in verdict_rates(true, false).items():
             measured[rate_name(rate, radius_m)] = value
     return measured
 

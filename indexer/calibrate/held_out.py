@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gair.arrays import Bools, Floats, Ints, Vectors
+from gair.arrays import Floats, Ints, Vectors
 from gair.geo import haversine_m
 from gair.progress import Progress
-from indexer.probability.claims import RADII_M, Background, false_claims, points_around, standing
+from indexer.probability.claims import RADII_M
 from indexer.probability.conformal import mass_to_reach, region_rows
+from indexer.probability.known_claims import KnownClaims, draw_claims
 from indexer.probability.out_of_index import evidence_of
 from indexer.probability.posterior import ScoreWeights
 from indexer.search.query import Query
@@ -84,33 +85,13 @@ class Findings:
     """The centre of the best cell."""
     refined: Guesses | None
     """The refined point, as a search shows it; None where the index has no token maps."""
-    true_claims: dict[float, Floats]
-    """Radius to (P,): share of places elsewhere that do as well as a true claim."""
-    false_claims: dict[float, Floats]
-    """Radius to (P,): the same of a random false claim; NaN where the index has no room for one."""
+    claims: dict[float, dict[str, KnownClaims]]
+    """Radius to claims by :data:`indexer.probability.known_claims.KINDS`."""
 
     @property
     def shown(self) -> Guesses:
         """The best guesses that people are shown."""
         return self.refined or self.centre
-
-
-@dataclass(frozen=True, eq=False)
-class _Claims:
-    """One claim a photo."""
-
-    among: Background
-    lonlat_deg: Floats
-    row: Ints
-    wanted: Bools
-    into: Floats
-    """(P,) takes the share of places elsewhere that do as well."""
-
-    def look(self, space: SearchSpace, p: Floats, block: slice) -> None:
-        """Test the claims about a block of photos."""
-        place, row = self.lonlat_deg[block], self.row[block]
-        shares = standing(p, space.field, place, row, self.among).p_elsewhere
-        self.into[block] = np.where(self.wanted[block], shares, np.nan)
 
 
 def examine(
@@ -131,10 +112,9 @@ def examine(
         *(nll, masses, evidence),
         centre=Guesses.room_for(count),
         refined=None if space.reader is None else Guesses.room_for(count),
-        true_claims={radius_m: np.full(count, np.nan) for radius_m in RADII_M},
-        false_claims={radius_m: np.full(count, np.nan) for radius_m in RADII_M},
+        claims=_draw_claims(space, photos, np.random.default_rng(seed)),
     )
-    claims = _draw_claims(space, photos, findings, np.random.default_rng(seed))
+    claims = [claims for of_radius in findings.claims.values() for claims in of_radius.values()]
     area_m2, options = space.field.area_m2, refine_options(space, Query(), weights)
     with Progress("calibration", len(photos), "photo", quiet=quiet) as progress:
         for block in space.blocks(len(photos)):
@@ -151,8 +131,8 @@ def examine(
             if findings.refined is not None:
                 shown = shown_points(space, s, best, options)
                 findings.refined.look(space, p, (shown, truth_deg), block)
-            for claim in claims:
-                claim.look(space, p, block)
+            for of_kind in claims:
+                of_kind.look(space.field, p, block)
             progress.advance(len(p))
     return findings
 
@@ -169,17 +149,11 @@ def region_areas_m2(space: SearchSpace, weights: ScoreWeights, s: Vectors, mass:
 
 
 def _draw_claims(
-    space: SearchSpace, photos: HeldOut, findings: Findings, rng: np.random.Generator
-) -> list[_Claims]:
-    """A true and a false claim about each photo at each radius."""
-    every_photo = np.ones(len(photos), dtype=np.bool_)
-    claims = []
-    for radius_m in RADII_M:
-        among = space.background(radius_m)
-        true = points_around(photos.lonlat_deg, radius_m, rng)
-        into = findings.true_claims[radius_m]
-        claims.append(_Claims(among, true, space.cell_row(true), every_photo, into))
-        false, away = false_claims(space.field, photos.lonlat_deg, radius_m, rng)
-        into = findings.false_claims[radius_m]
-        claims.append(_Claims(among, false, space.cell_row(false), away, into))
-    return claims
+    space: SearchSpace, photos: HeldOut, rng: np.random.Generator
+) -> dict[float, dict[str, KnownClaims]]:
+    """Claims of each kind about each photo at each radius."""
+    alike = space.alike(photos.truth_row)
+    return {
+        radius_m: draw_claims(space, photos.lonlat_deg, radius_m, alike, rng)
+        for radius_m in RADII_M
+    }

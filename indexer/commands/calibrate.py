@@ -26,6 +26,7 @@ examples:
 """
 
 _HARDLY_NATS = 0.05
+_COSTS = ("cllr", "least_cllr")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,6 +185,15 @@ def _claim_lines(calibration: Calibration) -> list[str]:
         rates = [calibration.measured[rate_name(rate, radius_m)] for rate in RATES]
         shown = "  ".join(f"{rate:6.1%}" for rate in rates)
         lines.append(f"    {radius_m:6,.0f} m    {shown}")
+    for alternative, of_radius in calibration.likelihood_ratios.items():
+        costs = []
+        for radius_m in sorted(of_radius):
+            name = f"{alternative}_{radius_m:g}m"
+            if f"cllr_{name}" in calibration.measured:
+                cost, least = (calibration.measured[f"{kind}_{name}"] for kind in _COSTS)
+                costs.append(f"{cost:.3f} ({least:.3f}) at {radius_m:,.0f} m")
+        if costs:
+            lines.append(f"  evidence    Cllr (least) against {alternative}: {'; '.join(costs)}")
     return lines
 
 

@@ -133,6 +133,20 @@ def headlines(report: Mapping[str, Any]) -> list[str]:
             )
     else:
         lines.append(f"  probabilities: {report['calibration']['why']}")
+    lines += _claim_lines(report["claims"])
     for note in report["notes"]:
         print(f"note: {note}", file=sys.stderr)
     return lines
+
+
+def _claim_lines(claims: Mapping[str, Any]) -> list[str]:
+    """The cost of likelihood ratios at the radius nearest to 500 m, bits."""
+    if not claims["measured"]:
+        return [f"  claims      {claims['why']}"]
+    radius_m = min((row["radius_m"] for row in claims["rows"]), key=lambda r: abs(r - 500))
+    return [
+        f"  claims      within {radius_m:,.0f} m, against {row['alternative']}: Cllr "
+        f"{row['cllr']['value']:.3f}, {row['least_cllr']:.3f} at least"
+        for row in claims["rows"]
+        if row["radius_m"] == radius_m
+    ]

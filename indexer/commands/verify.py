@@ -19,6 +19,10 @@ _EPILOG = """\
 examples:
   python -m indexer verify photo.jpg --at 51.5033,-0.1196 --index london
   python -m indexer verify photo.jpg --at -33.8568,151.2153 --radius-m 1000 --index sydney --json
+
+  # odds of 1 to 99 for the claim before the photo is looked at; two claims on one photo
+  python -m indexer verify photo.jpg --at 51.5033,-0.1196 --prior-probability 0.01
+  python -m indexer verify photo.jpg --at 51.5033,-0.1196 --at 51.5080,-0.0760
 """
 
 
@@ -43,10 +47,16 @@ class Verify(IndexAndModel):
 
     photo: str = option(positional=True, metavar="PHOTO")
     """A street-level photo."""
-    at: tuple[float, float] = option(parse=parse_place, metavar="LAT,LON")
-    """The claimed place: latitude, longitude."""
+    at: tuple[tuple[float, float], ...] = option(
+        flags=("--at", "--claim"), parse=parse_place, metavar="LAT,LON"
+    )
+    """The claimed place: latitude, longitude; several times for several claims on the photo."""
     radius_m: float = 500.0
     """How far from it the photo may have been taken."""
+    prior_odds: float | None = option(None, one_of="prior")
+    """Odds of the claim before the photo is looked at, for its odds afterwards."""
+    prior_probability: float | None = option(None, one_of="prior")
+    """The same as a probability."""
     json: bool = False
     """Print JSON."""
 
@@ -67,17 +77,27 @@ def add(commands: Any) -> None:  # noqa: ANN401
 
 def run(options: Verify) -> int:
     """Test the claim and print the verdict; every verdict is a success."""
+    from indexer.probability.evidence import prior_odds_of
     from indexer.probability.verdicts import check_claim
 
-    lat_deg, lon_deg = options.at
-    check_claim((lon_deg, lat_deg), options.radius_m)
+    for lat_deg, lon_deg in options.at:
+        check_claim((lon_deg, lat_deg), options.radius_m)
+    odds = prior_odds_of(options.prior_odds, options.prior_probability)
     geolocator = options.geolocator()
-    verdict = geolocator.verify(options.photo, lon_deg, lat_deg, radius_m=options.radius_m)
+    (photo,) = geolocator.seen([options.photo])
+    verdicts = [
+        geolocator.verify(
+            photo, lon_deg, lat_deg, options.radius_m, prior_odds=odds, claim_number=number
+        )
+        for number, (lat_deg, lon_deg) in enumerate(options.at, 1)
+    ]
     name = Path(options.photo).name
     if options.json:
-        print(json.dumps({"photo": name, "index": geolocator.index.name, **verdict.to_dict()}))
+        about = {"photo": name, "index": geolocator.index.name}
+        told = [{**about, **verdict.to_dict()} for verdict in verdicts]
+        print(json.dumps(told[0] if len(told) == 1 else told))
     else:
-        print("\n".join(verdict_lines(name, verdict)))
+        print("\n".join(line for verdict in verdicts for line in verdict_lines(name, verdict)))
     return 0
 
 
@@ -85,10 +105,9 @@ def verdict_lines(photo: str, verdict: Verdict) -> list[str]:
     """A verdict as lines for a terminal."""
     lines = [f"{photo}: {verdict.verdict}", f"  {verdict.sentence}"]
     if verdict.rank is not None:
-        lines.append(
-            f"  probability within {verdict.radius_m:,.0f} m: {verdict.mass:.2%}; rank "
-            f"{verdict.rank:,} among {verdict.compared:,} other places"
-        )
+        lines.append(f"  probability within {verdict.radius_m:,.0f} m: {verdict.mass:.2%}")
+    if verdict.evidence_sentence:
+        lines.append(f"  {verdict.evidence_sentence}")
     if verdict.calibration is not None:
         lines.append(f"  rests on {verdict.calibration.said}")
     return [*lines, *(f"  note: {warning}" for warning in verdict.warnings)]

@@ -15,6 +15,7 @@ import numpy as np
 from gair.info import library_versions
 from indexer.evaluate.baselines import blind_picks
 from indexer.evaluate.bootstrap import LEVEL, Resamples
+from indexer.evaluate.claim_evidence import Located, evidence_report
 from indexer.evaluate.judge import Outcomes
 from indexer.evaluate.methods import (
     ANSWER,
@@ -99,6 +100,7 @@ def evaluate(
     report["out_of_index"] = outside_report(
         space, photos.s[task.inside], outside, drawn.of(task.inside)
     )
+    report["claims"] = _claims(task, outside, drawn.of(task.inside))
     report["slices"] = slice_tables(
         photos.photos, outcomes[ANSWER], task.scale, options.slice_by, drawn
     )
@@ -169,6 +171,13 @@ def _heading(task: Task, used_for_calibration: int) -> Numbers:
             "used_for_calibration": used_for_calibration,
         },
     }
+
+
+def _claims(task: Task, outside: PhotoVectors | None, drawn: Resamples) -> Numbers:
+    """How good the likelihood ratios of claims are, whatever weights the answers have."""
+    rows, truths = task.inside, task.truths
+    photos = Located(truths.s[rows], truths.lonlat_deg[rows], truths.cell_row[rows])
+    return evidence_report(task.space, photos, outside, drawn)
 
 
 def _calibration(task: Task, outcomes: dict[str, Outcomes], drawn: Resamples) -> Numbers:

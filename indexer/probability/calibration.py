@@ -25,6 +25,7 @@ from indexer.probability.basis import Basis
 from indexer.probability.chances import PlaceCurves, disjoint, most_sure
 from indexer.probability.confidence import Curve, expit
 from indexer.probability.conformal import conformal_mass
+from indexer.probability.likelihood_ratios import RatioCurves, curves_from_json, curves_json
 from indexer.probability.open_world import BayesFactor
 from indexer.probability.out_of_index import OutOfIndexTest
 from indexer.probability.posterior import ScoreWeights
@@ -87,6 +88,9 @@ class Calibration:
     files from before such chances were calibrated."""
     refined_place_curves: PlaceCurves | None = None
     """The same around refined points."""
+    likelihood_ratios: RatioCurves = field(default_factory=dict)
+    """Alternative to radius in metres to the curve from a claim's score to its likelihood ratio.
+    Empty in files from before claims were weighed."""
     places: int | None = None
     """Places or sequences that the photos are of; None in files from before they were counted. From
     then on, what is promised counts places: arrays have one number a place, not one a photo."""
@@ -265,6 +269,7 @@ def _header(calibration: Calibration) -> dict[str, Any]:
         "familiarity": {name: getattr(test, name) for name in _PLAIN_OF_TEST},
         "bayes_factor": None if test.bayes_factor is None else asdict(test.bayes_factor),
         "claims": sorted(calibration.claims),
+        "likelihood_ratios": curves_json(calibration.likelihood_ratios),
     }
 
 
@@ -306,6 +311,7 @@ def _from_parts(header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> 
         claims={radius: arrays[f"claims_{radius!r}"] for radius in radii},
         false_claims={radius: arrays[f"false_claims_{radius!r}"] for radius in radii},
         photo_lonlat_deg=arrays["photo_lonlat_deg"],
+        likelihood_ratios=curves_from_json(header.get("likelihood_ratios", [])),
     )
 
 
@@ -314,14 +320,7 @@ def _curves_json(curves: dict[float, Curve]) -> list[list[Any]]:
 
 
 def _curves(pairs: list[list[Any]]) -> dict[float, Curve]:
-    return {float(radius_m): _curve(fields) for radius_m, fields in pairs}
-
-
-def _curve(fields: dict[str, Any]) -> Curve:
-    line = Curve(**fields)
-    if len(line.knots) != len(line.shifts):
-        raise ValueError("a curve with more knots than shifts, or fewer")
-    return Curve(float(line.slope), float(line.intercept), tuple(line.knots), tuple(line.shifts))
+    return {float(radius_m): Curve.from_fields(fields) for radius_m, fields in pairs}
 
 
 def _places_json(places: PlaceCurves | None) -> dict[str, Any] | None:
@@ -331,4 +330,5 @@ def _places_json(places: PlaceCurves | None) -> dict[str, Any] | None:
 def _places(values: dict[str, Any] | None) -> PlaceCurves | None:
     if values is None:
         return None
-    return PlaceCurves(float(values["radius_m"]), _curve(values["best"]), _curve(values["further"]))
+    best, further = (Curve.from_fields(values[name]) for name in ("best", "further"))
+    return PlaceCurves(float(values["radius_m"]), best, further)

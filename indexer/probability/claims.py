@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_array
 
 from gair.arrays import Bools, Floats, Ints
-from gair.geo import EARTH_RADIUS_M, haversine_m
+from gair.geo import EARTH_RADIUS_M
 from indexer.regions.cell_field import CellField, Discs, chord_of, unit_vectors
 
 RADII_M = (100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0)
@@ -27,9 +27,10 @@ _MOST_MEMBERS = 1_000_000
 """Cells of all background discs together: what comparing one photo costs."""
 _SEED = 20261124
 """Of the background: calibration and every later claim are compared with the same discs."""
-_REDRAWS = 50
-_IN_CELL = 0.4
+IN_CELL = 0.4
 """In distances between cells: a point this near to a centre lies in the cell."""
+_SURE = 1e-12
+"""Shares are kept this far from 0 and 1, where log odds are infinite."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,12 +49,23 @@ class Standing:
 
     mass: Floats
     """(P,) posterior mass of each claim's disc."""
+    area_share: Floats
+    """(P,) the area of each claim's disc, as a share of the index's."""
     as_good: Ints
     """(P,) discs of the background with at least that."""
     compared: Ints
     """(P,) discs of the background that do not overlap the claim's."""
     overlapping: Ints
     """(P,) discs of the background that do."""
+
+    @property
+    def log_ratio(self) -> Floats:
+        """(P,) log odds of the disc under the posterior, over those by area alone.
+
+        It is the score that :mod:`indexer.probability.likelihood_ratios` calibrates. Under a
+        posterior that is right, it is the log likelihood ratio against the rest of the index.
+        """
+        return _log_odds(self.mass) - _log_odds(self.area_share)
 
     @property
     def p_elsewhere(self) -> Floats:
@@ -81,10 +93,9 @@ def background(field: CellField, radius_m: float) -> Background:
     rng = np.random.default_rng(_SEED)
     share = field.area_m2 / field.area_m2.sum()
     rows = np.sort(rng.choice(len(field), min(count, len(field)), replace=False, p=share))
-    points = points_around(field.lonlat_deg[rows], _IN_CELL * field.spacing_m, rng)
-    own = csr_array((np.ones(len(rows)), (np.arange(len(rows)), rows)), (len(rows), len(field)))
-    within = field.discs(points, radius_m).matrix
-    return Background(Discs(csr_array(within.maximum(own))), unit_vectors(points), radius_m)
+    points = points_around(field.lonlat_deg[rows], IN_CELL * field.spacing_m, rng)
+    discs = claim_discs(field, points, rows, radius_m)
+    return Background(discs, unit_vectors(points), radius_m)
 
 
 def standing(
@@ -99,11 +110,13 @@ def standing(
         own_row: (P,) the cell that holds it; -1 outside the index.
         among: the background; its radius is the claims'.
     """
-    mass = claim_mass(p, field, lonlat_deg, own_row, among.radius_m)
+    discs = claim_discs(field, lonlat_deg, own_row, among.radius_m)
+    mass = own_sums(p, discs)
+    area_share = discs.sums(field.area_m2[None])[0] / field.area_m2.sum()
     apart = _apart(lonlat_deg, among)
     as_good = (among.discs.sums(p) >= mass[:, None]) & apart  # (P, C)
     counts = apart.sum(axis=1)
-    return Standing(mass, as_good.sum(axis=1), counts, apart.shape[1] - counts)
+    return Standing(mass, area_share, as_good.sum(axis=1), counts, apart.shape[1] - counts)
 
 
 def masses_elsewhere(p: Floats, lonlat_deg: Floats, among: Background) -> Floats:
@@ -123,16 +136,39 @@ def _apart(lonlat_deg: Floats, among: Background) -> Bools:
     return np.asarray(cosine < 1 - chord_of(2 * among.radius_m) ** 2 / 2)
 
 
+def places_compared(field: CellField, lonlat_deg: Floats, among: Background) -> float:
+    """How many distinct places the discs that one claim (2,) is compared with amount to.
+
+    The discs overlap. All of them together cover an area; it is told in discs of mean size.
+    """
+    apart = among.discs.matrix[_apart(lonlat_deg.reshape(1, 2), among)[0]]
+    if not apart.nnz:
+        return 0.0
+    covered_m2 = field.area_m2[np.unique(apart.indices)].sum()
+    return float(covered_m2 / (apart @ field.area_m2).mean())
+
+
+def disc_points(lonlat_deg: Floats, radius_m: float, count: int = 500) -> Floats:
+    """(count, 2) points spread evenly over the disc around one (2,) point: a sunflower's seeds."""
+    number = np.arange(count) + 0.5
+    far_deg = np.degrees(radius_m * np.sqrt(number / count) / EARTH_RADIUS_M)
+    return _displaced(lonlat_deg.reshape(1, 2), far_deg, number * np.pi * (3 - np.sqrt(5)))
+
+
 def claim_mass(
     p: Floats, field: CellField, lonlat_deg: Floats, own_row: Ints, radius_m: float
 ) -> Floats:
     """Posterior mass of each photo's own disc and of the cell that holds its point, (P,)."""
-    discs = field.discs(lonlat_deg, radius_m)
-    photo = np.repeat(np.arange(len(p)), np.diff(discs.matrix.indptr))  # (M,) of each entry
-    missed = own_row >= 0  # (P,) a disc may be smaller than the cell around its point
-    missed[photo[discs.matrix.indices == own_row[photo]]] = False
-    own = np.where(missed, p[np.arange(len(p)), own_row], 0.0)
-    return own_sums(p, discs) + own
+    return own_sums(p, claim_discs(field, lonlat_deg, own_row, radius_m))
+
+
+def claim_discs(field: CellField, lonlat_deg: Floats, own_row: Ints, radius_m: float) -> Discs:
+    """The discs around (C, 2) points; with the cell that holds the point, (C,), -1 for none."""
+    inside = np.flatnonzero(own_row >= 0)  # a disc may be smaller than the cell around its point
+    shape = (len(own_row), len(field))
+    own = csr_array((np.ones(len(inside)), (inside, own_row[inside])), shape)
+    within = field.discs(lonlat_deg, radius_m).matrix
+    return Discs(csr_array(within.maximum(own)))
 
 
 def own_sums(p: Floats, discs: Discs) -> Floats:
@@ -150,32 +186,18 @@ def points_around(lonlat_deg: npt.ArrayLike, radius_m: float, rng: np.random.Gen
     lonlat = np.asarray(lonlat_deg, dtype=np.float64).reshape(-1, 2)
     far_deg = np.degrees(radius_m * np.sqrt(rng.random(len(lonlat))) / EARTH_RADIUS_M)
     angle = 2 * np.pi * rng.random(len(lonlat))
-    lat = np.clip(lonlat[:, 1] + far_deg * np.cos(angle), -90, 90)
-    lon = lonlat[:, 0] + far_deg * np.sin(angle) / np.maximum(np.cos(np.radians(lat)), 1e-6)
-    return np.stack([(lon + 180) % 360 - 180, lat], axis=1)
+    return _displaced(lonlat, far_deg, angle)
 
 
-def false_claims(
-    field: CellField, truth_lonlat_deg: Floats, radius_m: float, rng: np.random.Generator
-) -> tuple[Floats, Bools]:
-    """A claim for each photo that is not true: somewhere in the index, drawn by area.
+def _displaced(lonlat_deg: Floats, far_deg: Floats, angle: Floats) -> Floats:
+    lat = np.clip(lonlat_deg[:, 1] + far_deg * np.cos(angle), -90, 90)
+    east_deg = far_deg * np.sin(angle) / np.maximum(np.cos(np.radians(lat)), 1e-6)
+    return np.stack([(lonlat_deg[:, 0] + east_deg + 180) % 360 - 180, lat], axis=1)
 
-    Returns:
-        (P, 2) points and (P,) which of them are farther than the radius from where the photo was
-        taken; not all are where the index is hardly larger than a disc.
-    """
-    share = field.area_m2 / field.area_m2.sum()
-    points = np.empty((len(truth_lonlat_deg), 2))
-    todo = np.arange(len(points))
-    for _ in range(_REDRAWS):
-        cells = rng.choice(len(field), len(todo), p=share)
-        points[todo] = points_around(field.lonlat_deg[cells], _IN_CELL * field.spacing_m, rng)
-        todo = todo[haversine_m(points[todo], truth_lonlat_deg[todo]) <= radius_m]
-        if not len(todo):
-            break
-    away = np.ones(len(points), dtype=np.bool_)
-    away[todo] = False
-    return points, away
+
+def _log_odds(share: Floats) -> Floats:
+    sure = np.clip(share, _SURE, 1 - _SURE)
+    return np.asarray(np.log(sure / (1 - sure)))
 
 
 def calibrated_radius_m(radius_m: float) -> float | None:

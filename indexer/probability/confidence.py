@@ -8,6 +8,7 @@ it, never so that more mass means less.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -43,9 +44,25 @@ class Curve:
 
     def logit_at(self, mass: npt.ArrayLike) -> Floats:
         """(...) masses to the (...) logits of the chance; more mass never means less."""
-        x = logit(mass)
+        return self.logit_of(logit(mass))
+
+    def logit_of(self, x: Floats) -> Floats:
+        """The same of (...) logits of masses, or whatever else the curve was fitted to."""
         bent = np.interp(x, self.knots, self.shifts) if self.knots else 0.0
         return self.straight(x) + bent
+
+    @classmethod
+    def from_fields(cls, fields: dict[str, Any]) -> Curve:
+        """A curve from its fields as JSON has them.
+
+        Raises:
+            ValueError: it has more knots than shifts, or fewer.
+        """
+        line = cls(**fields)
+        if len(line.knots) != len(line.shifts):
+            raise ValueError("a curve with more knots than shifts, or fewer")
+        knots, shifts = tuple(line.knots), tuple(line.shifts)
+        return cls(float(line.slope), float(line.intercept), knots, shifts)
 
     def chance(self, mass: npt.ArrayLike) -> Floats:
         """(...) masses to (...) probabilities; more mass never means less."""
@@ -72,7 +89,15 @@ def fit_confidence(disc_mass: Floats, inside: Bools, weight: Floats | None = Non
         weight: (P,) how much each photo counts, such as one over the photos of its place; 1 if
             None.
     """
-    x = logit(disc_mass)
+    return fit_curve(logit(disc_mass), inside, weight)
+
+
+def fit_curve(x: Floats, inside: Bools, weight: Floats | None = None) -> Curve:
+    """The curve from (P,) numbers, such as logits of masses, to the chance of (P,) truths.
+
+    Where nothing speaks against it, the chance has the logit x itself. Weights are those of
+    :func:`fit_confidence`.
+    """
     times = np.ones(len(x)) if weight is None else weight
     line = _fit_logistic(x, inside, times)
     group = confidence_groups(x, GROUPS)

@@ -19,37 +19,42 @@ Calibration knows the radii of :data:`indexer.probability.claims.RADII_M`. A cla
 them is tested at the next larger one: within 300 m implies within 500 m, so to refuse the latter is
 to refuse the former, and the rate of true claims holds. A claim beyond the largest is never called
 unlikely.
+
+Beside the verdict stands the evidence (:mod:`indexer.probability.evidence`): likelihood ratios
+against stated alternatives.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from gair.arrays import Floats, Ints
 from gair.errors import UsageError
+from indexer.probability.basis import Basis
+from indexer.probability.calibration import Calibration
 from indexer.probability.cautions import coded
+from indexer.probability.claim_context import Context
 from indexer.probability.claims import (
     RADII_M,
     Background,
     Standing,
     calibrated_radius_m,
+    disc_points,
     masses_elsewhere,
+    places_compared,
     share_as_bad,
     share_as_good,
     standing,
 )
+from indexer.probability.evidence import Evidence, no_ratio, weighed
+from indexer.probability.likelihood_ratios import RANDOM
 from indexer.probability.out_of_index import Membership
 from indexer.regions.cell_field import CellField
-
-if TYPE_CHECKING:
-    from indexer.probability.basis import Basis
-    from indexer.probability.calibration import Calibration
-
 
 SCHEMA_VERSION = 2
 """Of :meth:`Verdict.to_dict`. Raised when a field changes its meaning or goes away."""
@@ -61,6 +66,7 @@ CONSISTENT = "consistent"
 UNLIKELY = "unlikely"
 CANNOT_TELL = "cannot tell"
 OUTSIDE = "not in this index"
+
 
 RATES = ("true_unlikely", "true_consistent", "false_consistent", "false_unlikely")
 """What calibration measures of verdicts, at each radius: :func:`rate_name`."""
@@ -122,6 +128,27 @@ class Verdict:
     calibration: Basis | None = None
     """How many photos of how many places the rates were measured on, and when; None where the index
     is not calibrated, or the radius."""
+    distinct_as_good: int = 0
+    """Of about so many distinct places elsewhere that do at least as well ..."""
+    distinct_compared: int = 0
+    """... among about so many: the places above overlap each other."""
+    rim_share: float = 0.0
+    """Share of the claim's disc that lies outside the index, of which nothing is known."""
+    likelihood_ratio: float | None = None
+    """How many times as probable the score is if the photo was taken there as if it was taken
+    somewhere else in the index; None where that was not calibrated."""
+    evidence: tuple[Evidence, ...] = ()
+    """The same against each alternative, with words and odds."""
+    evidence_sentence: str = ""
+    """The evidence in words, or why there is none."""
+    prior_odds: float | None = None
+    """Of the claim, as the reader gave them."""
+    own_place: bool = False
+    """Whether the claim is one of the answer's own places, which is no test of the answer."""
+    own_place_rank: int | None = None
+    """Which of them."""
+    claim_number: int = 1
+    """Which claim on the photo this is, as far as was said."""
     masses_elsewhere: Floats | None = field(default=None, repr=False, compare=False)
     """(``compared``,) posterior mass of each other place; not part of the JSON."""
 
@@ -130,6 +157,7 @@ class Verdict:
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.compare}
         values["warnings"] = coded(self.warnings)
         values["calibration"] = None if self.calibration is None else asdict(self.calibration)
+        values["evidence"] = [asdict(one) for one in self.evidence]
         values["membership"] = None if self.membership is None else asdict(self.membership)
         return {"schema_version": SCHEMA_VERSION, **values}
 
@@ -141,6 +169,7 @@ def verify_claim(
     radius_m: float = 500.0,
     *,
     each: Floats | None = None,
+    context: Context | None = None,
 ) -> Verdict:
     """Test one claim about one photo, or about several of one place.
 
@@ -152,26 +181,60 @@ def verify_claim(
         each: (M, N) posteriors of the photos one by one, where there are several. Calibration knows
             single photos only: ``p_true`` is then the least of theirs times M (Bonferroni), and
             ``p_false`` the bound that needs no calibration.
+        context: what the asker knows beside them.
 
     Raises:
-        UsageError: the point is not on Earth, or the radius makes no sense.
+        UsageError: the point is not on Earth, the radius makes no sense, or the odds or the number
+            of the claim do not.
     """
     check_claim(lonlat_deg, radius_m)
+    context = context or Context()
+    context.check()
     point = np.asarray(lonlat_deg, dtype=np.float64).reshape(1, 2)
     row = ground.cell_row(point)
     if row[0] < 0 and ground.field.nearest(point)[1][0] > radius_m:
-        return _verdict(OUTSIDE, point[0], radius_m, None, _Shares(None, None, None, None, {}))
+        nothing = _Shares(None, None, None, None, {})
+        verdict = _verdict(OUTSIDE, point[0], radius_m, None, nothing, 0.0)
+        return _in_context(verdict, context)
     among = ground.background(radius_m)
     together = standing(p[None], ground.field, point, row, among)
     shares = _shares(ground, p[None] if each is None else each, point, row, radius_m, together)
     word = verdict_of(shares.p_elsewhere, shares.p_false, shares.p_true)
-    verdict = _verdict(word, point[0], radius_m, together, shares)
-    others = masses_elsewhere(p, point, among)
-    if ground.calibration is None or shares.p_true is None:
-        return replace(verdict, masses_elsewhere=others)
-    basis = ground.calibration.basis
-    doubts = (basis.doubt,) if basis.doubt else ()
-    return replace(verdict, masses_elsewhere=others, calibration=basis, warnings=doubts)
+    calibration = ground.calibration
+    places = places_compared(ground.field, point, among)
+    verdict = _verdict(word, point[0], radius_m, together, shares, places)
+    outside = ground.cell_row(disc_points(point, radius_m)) < 0
+    verdict = replace(verdict, rim_share=float(outside.mean()))
+    verdict = replace(verdict, masses_elsewhere=masses_elsewhere(p, point, among))
+    if calibration is not None and shares.p_true is not None:
+        basis = calibration.basis
+        doubts = (basis.doubt,) if basis.doubt else ()
+        verdict = replace(verdict, calibration=basis, warnings=doubts)
+    evidence, sentence = weighed(
+        calibration, radius_m, shares.tested_radius_m, shares.scores, context.prior_odds
+    )
+    ratios = {one.alternative: one.likelihood_ratio for one in evidence}
+    verdict = replace(
+        verdict,
+        likelihood_ratio=ratios.get(RANDOM),
+        evidence=evidence,
+        evidence_sentence=sentence,
+    )
+    return _in_context(verdict, context)
+
+
+def _in_context(verdict: Verdict, context: Context) -> Verdict:
+    """With what must be said of the claim itself."""
+    point = np.array([verdict.lon_deg, verdict.lat_deg])
+    rank = context.own_rank(point, verdict.radius_m)
+    return replace(
+        verdict,
+        prior_odds=context.prior_odds,
+        own_place=rank is not None,
+        own_place_rank=rank,
+        claim_number=context.claim_number,
+        warnings=(*verdict.warnings, *context.cautions(rank, verdict.rim_share, LEVEL)),
+    )
 
 
 def of_photo(verdict: Verdict, membership: Membership, refusal: str) -> Verdict:
@@ -185,7 +248,13 @@ def of_photo(verdict: Verdict, membership: Membership, refusal: str) -> Verdict:
     verdict = replace(verdict, membership=membership)
     if membership.in_index:
         return verdict
-    verdict = replace(verdict, warnings=(refusal, *verdict.warnings))
+    verdict = replace(
+        verdict,
+        warnings=(refusal, *verdict.warnings),
+        likelihood_ratio=None,
+        evidence=(),
+        evidence_sentence=no_ratio("the photo looks like nothing in the index"),
+    )
     if verdict.verdict not in (CONSISTENT, UNLIKELY):
         return verdict
     within = f"within {verdict.radius_m:,.0f} m of this place"
@@ -217,6 +286,8 @@ class _Shares:
     p_true: float | None
     tested_radius_m: float | None
     rates: dict[str, float]
+    scores: Floats | None = None
+    """(M,) of the claim at the tested radius, by each photo."""
 
 
 def _shares(
@@ -236,12 +307,12 @@ def _shares(
     as_bad = share_as_bad(wider.p_elsewhere, calibration.claims[tested])
     p_true = min(1.0, count * float(as_bad.min()))
     if count > 1:
-        return _Shares(elsewhere, bound, p_true, tested, {})
+        return _Shares(elsewhere, bound, p_true, tested, {}, wider.log_ratio)
     p_false = float(share_as_good(wider.p_elsewhere, calibration.false_claims[tested])[0])
     names = {rate: rate_name(rate, tested) for rate in RATES}
     measured = calibration.measured
     rates = {rate: measured[name] for rate, name in names.items() if name in measured}
-    return _Shares(elsewhere, p_false, p_true, tested, rates)
+    return _Shares(elsewhere, p_false, p_true, tested, rates, wider.log_ratio)
 
 
 def check_claim(lonlat_deg: npt.ArrayLike, radius_m: float) -> None:
@@ -261,12 +332,20 @@ def check_claim(lonlat_deg: npt.ArrayLike, radius_m: float) -> None:
 
 
 def _verdict(
-    word: str, point: Floats, radius_m: float, claim: Standing | None, shares: _Shares
+    word: str,
+    point: Floats,
+    radius_m: float,
+    claim: Standing | None,
+    shares: _Shares,
+    places: float,
 ) -> Verdict:
     as_good, compared = (int(claim.as_good[0]), int(claim.compared[0])) if claim else (0, 0)
+    distinct = max(1, round(places)) if compared else 0
+    # As many of the distinct places as of those that overlap; one at least where there are any.
+    distinct_as_good = max(1, round(distinct * as_good / compared)) if as_good else 0
     return Verdict(
         verdict=word,
-        sentence=_sentence(word, radius_m, as_good, compared, shares),
+        sentence=_sentence(word, radius_m, distinct_as_good, distinct, shares),
         lon_deg=float(point[0]),
         lat_deg=float(point[1]),
         radius_m=float(radius_m),
@@ -280,10 +359,12 @@ def _verdict(
         level=LEVEL,
         tested_radius_m=shares.tested_radius_m,
         rates=shares.rates,
+        distinct_as_good=distinct_as_good,
+        distinct_compared=distinct,
     )
 
 
-def _sentence(word: str, radius_m: float, as_good: int, compared: int, shares: _Shares) -> str:
+def _sentence(word: str, radius_m: float, as_good: int, distinct: int, shares: _Shares) -> str:
     within = f"within {radius_m:,.0f} m of this place"
     if word == OUTSIDE:
         return f"No cell of the index lies {within}: the index cannot say anything about it."
@@ -293,8 +374,8 @@ def _sentence(word: str, radius_m: float, as_good: int, compared: int, shares: _
             UNLIKELY: f"The photo is unlikely to have been taken {within}.",
             CANNOT_TELL: f"Whether the photo was taken {within} cannot be told.",
         }[word],
-        f"{as_good:,} of {compared:,} other places in the index do at least as well."
-        if compared
+        f"{places_in_words(as_good, distinct)} at least as well."
+        if distinct
         else "The index has no other place as large as this to compare it with.",
     ]
     if shares.p_true is None:
@@ -314,6 +395,14 @@ def _sentence(word: str, radius_m: float, as_good: int, compared: int, shares: _
     )
     parts.append(f"{shares.p_true:.1%} of true claims do as badly{at}.")
     return " ".join([*parts, *_rates_in_words(shares.rates)])
+
+
+def places_in_words(as_good: int, distinct: int) -> str:
+    """``About 2 of 64 distinct places elsewhere in the index do``."""
+    first = f"About {as_good:,}" if as_good else "None"
+    about = "" if as_good else "about "
+    do = "do" if as_good > 1 else "does"
+    return f"{first} of {about}{distinct:,} distinct places elsewhere in the index {do}"
 
 
 def _rates_in_words(rates: dict[str, float]) -> list[str]:

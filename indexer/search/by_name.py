@@ -52,9 +52,20 @@ def verify(
     *,
     index: str | Path | None = None,
     indexes_dir: str | Path = "indexes",
+    prior_odds: float | None = None,
+    prior_probability: float | None = None,
+    claim_number: int = 1,
 ) -> Verdict:
     """Whether a photo may have been taken there: :meth:`Geolocator.verify` on an index by name."""
-    return opened(index, indexes_dir).verify(image, lon_deg, lat_deg, radius_m)
+    return opened(index, indexes_dir).verify(
+        image,
+        lon_deg,
+        lat_deg,
+        radius_m,
+        prior_odds=prior_odds,
+        prior_probability=prior_probability,
+        claim_number=claim_number,
+    )
 
 
 def opened(index: str | Path | None, indexes_dir: str | Path = "indexes") -> Geolocator:

@@ -17,12 +17,14 @@ from gair.preprocess import street_view_pixels
 from indexer.index.index import Index, find_index, open_index
 from indexer.index.milvus import with_store
 from indexer.probability.calibration import load_calibration
+from indexer.probability.claim_context import Context
+from indexer.probability.evidence import prior_odds_of
 from indexer.probability.open_world import EVEN
 from indexer.probability.verdicts import Verdict, of_photo, verify_claim
 from indexer.search.answer import NOT_IN_INDEX_CLAIM, Answer
 from indexer.search.query import Query, QueryFields
 from indexer.search.ranking import Draft, draft_of, finished
-from indexer.search.scored import Scored, Seen, cell_posterior, membership_of, posteriors
+from indexer.search.scored import Scored, Seen, cell_posterior, posteriors
 from indexer.search.shortlist import looks_at_all, shortlist_draft
 from indexer.search.space import SearchSpace
 
@@ -199,6 +201,10 @@ class Geolocator:
         lon_deg: float,
         lat_deg: float,
         radius_m: float = 500.0,
+        *,
+        prior_odds: float | None = None,
+        prior_probability: float | None = None,
+        claim_number: int = 1,
     ) -> Verdict:
         """Whether a photo may have been taken where somebody says it was.
 
@@ -207,23 +213,34 @@ class Geolocator:
             lon_deg: longitude of the claimed place.
             lat_deg: its latitude.
             radius_m: how far from there it may have been taken.
+            prior_odds: of the claim, before the photo is looked at, for posterior odds.
+            prior_probability: the same as a probability; give one of the two.
+            claim_number: which claim on the photo this is; more claims find more false ones.
 
         Raises:
             PhotoError: a photo cannot be read.
-            UsageError: the place is not on Earth, or the radius makes no sense.
+            UsageError: the place is not on Earth, or the radius or the prior makes no sense.
         """
+        odds = prior_odds_of(prior_odds, prior_probability)
+        Context(odds, claim_number=claim_number).check()
         scored = self.every_cell(self._one_place(image))
         space, weights = self.space, self.space.weights
-        p = cell_posterior(space, scored, weights)
+        answer = draft_of(space, scored, Query(refine=False)).answer
+        p = answer.posterior
+        if p is None:
+            p = cell_posterior(space, scored, weights)
         each = None
         if len(scored.photos) > 1:
             each = posteriors(space, scored.rs, scored.location, weights)
-        verdict = verify_claim(space, p, (lon_deg, lat_deg), radius_m, each=each)
+        own = np.array([(place.lon_deg, place.lat_deg) for place in answer.candidates])
+        context = Context(odds, own.reshape(-1, 2), answer.merge_radius_m, claim_number)
+        place = (lon_deg, lat_deg)
+        verdict = verify_claim(space, p, place, radius_m, each=each, context=context)
         if scored.repeats:
             verdict = replace(verdict, warnings=(*verdict.warnings, scored.repeats_said))
-        if space.calibration is None:
+        if answer.membership is None:
             return verdict
-        return of_photo(verdict, membership_of(space, scored)[0], NOT_IN_INDEX_CLAIM)
+        return of_photo(verdict, answer.membership, NOT_IN_INDEX_CLAIM)
 
     def heatmap(
         self,

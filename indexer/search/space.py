@@ -22,6 +22,7 @@ from cachetools import LRUCache
 
 from gair.arrays import Floats, Ints, Vectors
 from indexer.probability.claims import Background, background, claim_mass
+from indexer.probability.known_claims import Alike
 from indexer.probability.posterior import ScoreWeights, area_log_prior
 from indexer.regions.cell_field import CellField, Discs, spacing_m
 from indexer.regions.cells import cells_at
@@ -156,6 +157,12 @@ class SearchSpace:
     def background(self, radius_m: float) -> Background:
         """The discs that a claim of this radius is compared with."""
         return self._kept(self._backgrounds, radius_m, lambda: background(self.field, radius_m))
+
+    def alike(self, truth_row: Ints) -> Alike:
+        """How much places of the index look like the (P,) cells where photos were taken."""
+        rows, vectors, _ = self.sample
+        truth_vectors = self.index.rs.vectors(truth_row)
+        return Alike(self.field.lonlat_deg[rows], self.field.spacing_m, vectors, truth_vectors)
 
     def _kept(self, kept: LRUCache[float, Value], key: float, make: Callable[[], Value]) -> Value:
         """The value that is kept for a key, or is made now."""

@@ -156,6 +156,30 @@ def selection_figure(report: Report, theme: Theme) -> Figure | None:
     return figure
 
 
+def claims_figure(report: Report, theme: Theme) -> Figure | None:
+    """Likelihood ratios given against those of PAV, and Tippett plots, at one radius."""
+    claims = report["claims"]
+    if not claims["measured"]:
+        return None
+    radius_m = min((row["radius_m"] for row in claims["rows"]), key=lambda r: abs(r - 500))
+    rows = [row for row in claims["rows"] if row["radius_m"] == radius_m]
+    figure, (left, right) = _figure(theme, 3.6, columns=2)
+    most = max(np.log10(row["limit"]) for row in rows)
+    left.plot([-most, most], [-most, most], color=theme.dim, lw=1, ls=(0, (4, 3)))
+    for row, colour in zip(rows, (theme.accent, *theme.others), strict=False):
+        pav, at = row["calibration"], row["tippett"]
+        left.plot(pav["said"], pav["pav"], color=colour, lw=1.6, label=row["alternative"])
+        right.plot(at["at"], at["false"], color=colour, lw=1.6, ls=(0, (2, 2)))
+        right.plot(at["at"], at["true"], color=colour, lw=1.6, label=row["alternative"])
+    left.set_title(f"claims within {_distance(radius_m)}", color=theme.ink, fontsize=9)
+    right.set_title("true, and false (dotted)", color=theme.ink, fontsize=9)
+    _label(left, theme, "log10 of the ratio that was given", "log10 of the ratio after PAV")
+    _percent_axis(right)
+    _label(right, theme, "log10 of a ratio", "claims with at least that")
+    _legend(left, theme)
+    return figure
+
+
 def map_figure(report: Report, theme: Theme) -> Figure | None:
     """Where photos were taken, coloured by how far off the answer is."""
     from matplotlib.colors import LogNorm
@@ -225,6 +249,7 @@ FIGURES: Mapping[str, Draw] = {
     "area": area_figure,
     "reliability": reliability_figure,
     "selection": selection_figure,
+    "claims": claims_figure,
     "map": map_figure,
     "offset": offset_figure,
 }

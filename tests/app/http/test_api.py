@@ -74,6 +74,9 @@ def test_all_three_ways_answer_what_the_engine_answers(
     encoded = base64.b64encode(photo.read_bytes()).decode()
     weights = {"rs_weight": 0.25, "location_weight": 0.75}
     called = tool(http, "search_photo", photos=[encoded], k=3, **weights)["structuredContent"]
+    odd = post(http, "verify", photo, lat_deg=51.5, lon_deg=-0.1, prior_odds=0.5, claim_number=2)
+    assert (odd.json()["prior_odds"], odd.json()["claim_number"]) == (0.5, 2)
+    assert odd.json()["warnings"][-1]["code"] in ("many_claims", "claim_at_rim")
     for reply in (plain, ask(client, photo, 3, 0.25, 0.75), called):
         assert set(reply) == set(expected)
         assert answer_model().model_validate(reply)
@@ -98,6 +101,9 @@ def test_claims_are_verified_all_three_ways(
     encoded = base64.b64encode(photo.read_bytes()).decode()
     place = {"lat_deg": 51.5, "lon_deg": -0.1, "radius_m": 300}
     called = tool(http, "verify_photo", photos=[encoded], **place)["structuredContent"]
+    odd = post(http, "verify", photo, lat_deg=51.5, lon_deg=-0.1, prior_odds=0.5, claim_number=2)
+    assert (odd.json()["prior_odds"], odd.json()["claim_number"]) == (0.5, 2)
+    assert odd.json()["warnings"][-1]["code"] in ("many_claims", "claim_at_rim")
     for reply in (plain, ask(client, photo, 51.5, -0.1, 300, api_name="/verify"), called):
         assert verdict_model().model_validate(reply)
         assert reply["sentence"] == expected["sentence"]

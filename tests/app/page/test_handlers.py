@@ -155,6 +155,10 @@ def test_a_claim_two_photos_and_a_typed_place(desk: Desk, street: str, berlin: s
     assert reply["claim"] == [51.5, -0.1]
     assert "<svg" in reply["verdict"]
     assert "52.50000, 13.40000" in reply["verdict"]
+    place = {"photos": [berlin], "claim": "51.5 N 0.1 W", "radius_m": 500}
+    again = ask(desk, "verify", **place, claim_number=2, prior_percent=1.5)["verdict"]
+    assert "2nd claim tested on this photo" in again
+    assert "2nd claim" not in reply["verdict"]
     assert ask(desk, "place", claim="51.5, -0.1")["claim"] == [51.5, -0.1]
     told = ask(desk, "compare", photos=[street, street])["comparison"]
     assert "<b>1.000</b>" in told
@@ -246,6 +250,14 @@ def test_nonsense_gets_one_line(desk: Desk, values: Any, told: str) -> None:
         ({"do": "heat", "layer": "x"}, "choose fused, imagery, location"),
         ({"do": "save", "kind": "exe"}, "choose geojson, csv, kml, report"),
         ({"do": "verify", "claim": "51.5 0", "radius_m": -1}, "radius_m is -1"),
+        (
+            {"do": "verify", "claim": "51.5 0", "radius_m": 500, "prior_percent": 100},
+            "prior_percent is 100: it must be from 0.0001 to 99.9999",
+        ),
+        (
+            {"do": "verify", "claim": "51.5 0", "radius_m": 500, "claim_number": "2"},
+            "claim_number must be a number",
+        ),
         ({"do": "cell", "lonlat": [0]}, "a point is a pair"),
         ({"do": "cell", "lonlat": [0, 91]}, "no longitude or latitude"),
     ],

@@ -36,6 +36,7 @@ from app.views.index_facts import (
 from app.views.report import AnswerMap, report_html
 from app.views.templates import ENVIRONMENT, jpeg_uri, render
 from app.views.wording import share
+from indexer.probability.evidence import Evidence
 from indexer.probability.verdicts import Verdict
 from indexer.search.answer import NOT_IN_INDEX
 from indexer.search.ground_picture import Chip
@@ -58,6 +59,21 @@ VERDICT = Verdict(
     level=0.05,
     tested_radius_m=500.0,
     rates={},
+    distinct_as_good=2,
+    distinct_compared=41,
+    likelihood_ratio=12.4,
+    evidence=(
+        Evidence(
+            alternative="random",
+            against="somewhere else in the index",
+            likelihood_ratio=12.4,
+            limit=300.0,
+            support="moderate support for the claim",
+            posterior_odds=3.1,
+            posterior_probability=0.756,
+            sentence="This score is about 12 times more probable.",
+        ),
+    ),
     masses_elsewhere=np.geomspace(1e-6, 0.3, 200),
 )
 
@@ -176,8 +192,14 @@ def test_a_picture_in_the_page_carries_no_tags() -> None:
 @pytest.mark.process
 def test_a_verdict_has_its_numbers_and_a_plot_of_the_others() -> None:
     page = Page(verdict_html(VERDICT, "street.jpg", None))
-    for text in ("Consistent", "51.50000, -0.10000, within 500 m", "3 of 201", "99.0", "60 %"):
+    for text in ("Consistent", "51.50000, -0.10000, within 500 m", "about 2 of 41", "99.0", "60 %"):
         assert text in page.text
+    assert "This score is about 12 times more probable." in page.text
+    assert "12 (1 to 300 either way can be told)" in page.text
+    none = dataclasses.replace(
+        VERDICT, evidence=(), likelihood_ratio=None, evidence_sentence="No ratio: too few."
+    )
+    assert "No ratio: too few." in Page(verdict_html(none, "street.jpg", None)).text
     svg = verdict_html(VERDICT, "street.jpg", None)
     assert 20 < svg.count("<rect") <= 38
     assert svg.count("gair-above") < svg.count("gair-below")

@@ -101,6 +101,28 @@ def test_verify_says_what_it_can(calibrated: Path, photos: Path, capsys: Capture
     assert "No cell of the index lies within 150 m" in text
 
 
+def test_verify_weighs_several_claims_and_counts_them(
+    calibrated: Path, photos: Path, capsys: Capture
+) -> None:
+    argv = ["verify", str(photos.parent / "0.png"), "--indexes", str(calibrated)]
+    argv += ["--radius-m", "200", "--at", "51.5055,-0.1040", "--claim=51.5060,-0.1000"]
+    assert main([*argv, "--prior-probability", "0.2", "--json"]) == 0
+    first, second = json.loads(capsys.readouterr().out)
+    assert (first["claim_number"], second["claim_number"]) == (1, 2)
+    assert first["prior_odds"] == pytest.approx(0.25)
+    for told in (first, second):
+        against = {one["alternative"]: one for one in told["evidence"]}
+        assert told["likelihood_ratio"] == against["random"]["likelihood_ratio"]
+        odds = 0.25 * told["likelihood_ratio"]
+        assert against["random"]["posterior_odds"] == pytest.approx(odds)
+    assert "many_claims" in [warning["code"] for warning in second["warnings"]]
+    assert main([*argv, "--prior-odds", "0.25"]) == 0
+    text = capsys.readouterr().out
+    weighed = sum(len(told["evidence"]) for told in (first, second))
+    assert text.count("Prior odds of 1 to 4 become") == weighed >= 2
+    assert "note: 2nd claim tested on this photo" in text
+
+
 def test_verify_without_calibration_says_so(boxes: Path, photos: Path, capsys: Capture) -> None:
     argv = ["verify", str(photos.parent / "1.png"), "--indexes", str(boxes), "--at=51.5055,-0.104"]
     assert main(argv) == 0
@@ -116,6 +138,8 @@ def test_verify_without_calibration_says_so(boxes: Path, photos: Path, capsys: C
         (["--at", "51.5,nan"], "longitude nan"),
         (["--at", "51.5,-0.1", "--radius-m", "0"], "radius is 0 m"),
         (["--at", "51.5,-0.1", "--radius-m", "inf"], "radius is inf m"),
+        (["--at", "51.5,-0.1", "--prior-odds", "0"], "--prior-odds is 0"),
+        (["--at", "51.5,-0.1", "--prior-probability", "1"], "--prior-probability is 1"),
     ],
 )
 def test_claims_that_make_no_sense_are_wrong_usage(

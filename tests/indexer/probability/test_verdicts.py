@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -11,17 +12,19 @@ from model_city import ModelCity, at_most, calibrated_city
 from gair.errors import UsageError
 from gair.geo import haversine_m
 from indexer.calibrate.calibrate import verdict_rates
+from indexer.probability.claim_context import Context
 from indexer.probability.claims import (
     RADII_M,
     background,
     calibrated_radius_m,
     claim_mass,
-    false_claims,
+    places_compared,
     points_around,
     share_as_bad,
     share_as_good,
     standing,
 )
+from indexer.probability.known_claims import false_claims
 from indexer.probability.posterior import ScoreWeights
 from indexer.probability.verdicts import LEVEL, RATES, verdict_of, verify_claim
 
@@ -231,7 +234,7 @@ def test_a_calibrated_verdict_has_its_numbers_in_words() -> None:
     assert verdict.tested_radius_m == 200
     assert verdict.mass == pytest.approx(1, abs=1e-3)
     assert verdict.rates == {rate: city.calibration.measured[f"{rate}_200m"] for rate in RATES}
-    for words in ("consistent", "0 of", "(tested at 200 m)", "at most 5%", "150 m"):
+    for words in ("consistent", "None of about", "(tested at 200 m)", "at most 5%", "150 m"):
         assert words in verdict.sentence
     assert json.loads(json.dumps(verdict.to_dict()))["lat_deg"] == place[1]
     far = city.field.lonlat_deg[haversine_m(city.field.lonlat_deg, place).argmax()]
@@ -297,3 +300,96 @@ def test_claims_that_make_no_sense_are_refused(
     p = np.full(len(city.field), 1 / len(city.field))
     with pytest.raises(UsageError, match=told):
         verify_claim(city, p, place, radius_m)
+
+
+@pytest.mark.parametrize("radius_m", [20.0, 250.0, 900.0])
+def test_distinct_places_are_what_the_discs_cover_in_discs(radius_m: float) -> None:
+    city = small_city()
+    among = background(city.field, radius_m)
+    x, y, z = among.points.T
+    centres = np.degrees(np.stack([np.arctan2(y, x), np.arcsin(z)], axis=1))
+    own, point = city.cell_row(centres), np.array([-0.115, 51.5])
+    covered: set[int] = set()
+    sizes = []
+    for centre, cell in zip(centres, own, strict=True):
+        if haversine_m(centre, point) > 2 * radius_m:
+            inside = haversine_m(city.field.lonlat_deg, centre) <= radius_m
+            inside[cell] = True
+            covered |= set(np.flatnonzero(inside).tolist())
+            sizes.append(city.field.area_m2[inside].sum())
+    wanted = city.field.area_m2[sorted(covered)].sum() / np.mean(sizes)
+    assert places_compared(city.field, point, among) == pytest.approx(wanted)
+
+
+def test_a_verdict_counts_distinct_places_and_says_what_lies_outside() -> None:
+    city = small_city()
+    p = city.posterior(city.photos(1, 1).s)[0]
+    middle = verify_claim(city, p, (-0.1, 51.505), 250.0)
+    assert middle.rim_share == 0
+    assert 5 < middle.distinct_compared < middle.compared / 5
+    share = middle.distinct_as_good / middle.distinct_compared
+    assert abs(share - (middle.rank - 1) / middle.compared) <= 1 / middle.distinct_compared  # type: ignore[operator]
+    assert f"of {middle.distinct_compared} distinct places" in middle.sentence.replace("about ", "")
+    assert middle.warnings == ()
+    west = float(city.field.lonlat_deg[:, 0].min())
+    rim = verify_claim(city, p, (west, 51.505), 250.0)
+    rng = np.random.default_rng(0)
+    drawn = points_around(np.tile((west, 51.505), (20_000, 1)), 250.0, rng)
+    assert rim.rim_share == pytest.approx((city.cell_row(drawn) < 0).mean(), abs=0.02)
+    assert 0.3 < rim.rim_share < 0.6
+    assert any("lies outside the index" in said for said in rim.warnings)
+    assert [w["code"] for w in rim.to_dict()["warnings"]] == ["claim_at_rim"]
+
+
+def test_a_claim_that_is_the_answers_own_is_no_test_and_claims_are_counted() -> None:
+    city = calibrated_city()
+    p = city.posterior(city.photos(1, 1).s)[0]
+    own = np.array([[-0.12, 51.5], LONDON])
+    near = (LONDON[0], LONDON[1] + 0.003)  # 330 m north
+    asked = Context(own_lonlat_deg=own, own_radius_m=50.0, claim_number=3)
+    verdict = verify_claim(city, p, near, 500.0, context=asked)
+    assert (verdict.own_place, verdict.own_place_rank, verdict.claim_number) == (True, 2, 3)
+    assert "its own place 2" in verdict.warnings[0]
+    assert verdict.warnings[1].startswith("3rd claim tested on this photo: of 3 random")
+    assert "15%" in verdict.warnings[1]
+    closer = verify_claim(city, p, near, 100.0, context=asked)
+    assert (closer.own_place, closer.own_place_rank) == (False, None)
+    with pytest.raises(UsageError, match="`claim_number` is 0"):
+        verify_claim(city, p, near, context=Context(claim_number=0))
+
+
+def test_a_verdict_has_its_evidence_in_numbers_and_words() -> None:
+    city = calibrated_city()
+    calibration = city.calibration
+    assert calibration is not None
+    p = city.posterior(city.photos(1, 1).s)[0]
+    place = city.field.lonlat_deg[p.argmax()]
+    verdict = verify_claim(city, p, place, 300.0, context=Context(prior_odds=1 / 99))
+    share = city.field.area_m2 / city.field.area_m2.sum()
+    inside = haversine_m(city.field.lonlat_deg, place) <= 500
+    mass, area = p[inside].sum(), share[inside].sum()
+    score = np.log(mass / (1 - mass)) - np.log(area / (1 - area))
+    ratio = float(np.exp(calibration.likelihood_ratios["random"][500.0].log_ratio(score)))
+    assert verdict.likelihood_ratio == pytest.approx(ratio)
+    assert [one.alternative for one in verdict.evidence] == ["random", "lookalike", "elsewhere"]
+    assert verdict.evidence[0].posterior_odds == pytest.approx(ratio / 99)
+    for words in ("somewhere else in the index", "Prior odds of 1 to 99", "radius of 500 m"):
+        assert words in verdict.evidence_sentence
+    told = json.loads(json.dumps(verdict.to_dict()))
+    assert told["evidence"][0]["likelihood_ratio"] == pytest.approx(ratio)
+    assert told["prior_odds"] == 1 / 99
+
+
+def test_why_there_is_no_evidence() -> None:
+    city = small_city(calibrated=True)
+    p = city.posterior(city.photos(1, 1).s)[0]
+    beyond = verify_claim(city, p, LONDON, 9000.0)
+    assert "No likelihood ratio: calibration has none for a radius" in beyond.evidence_sentence
+    assert city.calibration is not None
+    city.calibration = dataclasses.replace(city.calibration, likelihood_ratios={})
+    older = verify_claim(city, p, LONDON, 500.0)
+    assert older.likelihood_ratio is None
+    assert older.evidence == ()
+    assert "calibrate again with python -m indexer calibrate" in older.evidence_sentence
+    city.calibration = None
+    assert "the index is not calibrated" in verify_claim(city, p, LONDON).evidence_sentence

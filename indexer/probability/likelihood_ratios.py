@@ -1,0 +1,140 @@
+"""Likelihood ratios calibrate the score of a claim into the weight of its evidence.
+
+The *score* of a claim is the log odds of its disc under the posterior, over those by area alone
+(:attr:`indexer.probability.claims.Standing.log_ratio`). A :class:`RatioCurve` turns it into
+
+    P(score | the photo was taken there) / P(score | an alternative)
+
+for a stated alternative (:data:`ALTERNATIVES`). It is a logistic of the score, bent where claims
+are many, fitted to true claims and to false ones of that kind about photos whose place is known,
+where each place counts once. A ratio beyond what as many places can show is cut off: of n places,
+none above n or below 1/n.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gair.arrays import Floats, Ints
+from indexer.probability.confidence import Curve, fit_curve
+from indexer.probability.conformal import place_weights
+
+RANDOM = "random"
+LOOKALIKE = "lookalike"
+ELSEWHERE = "elsewhere"
+
+ALTERNATIVES: dict[str, str] = {
+    RANDOM: "somewhere else in the index",
+    LOOKALIKE: "at another place whose imagery looks like this one's",
+    ELSEWHERE: "outside the index, like the photos from elsewhere that it was calibrated with",
+}
+"""What a ratio compares with "the photo was taken there", and how people read it."""
+
+FEWEST_PLACES = 20
+"""Places with claims of each kind that a curve needs."""
+
+
+@dataclass(frozen=True)
+class RatioCurve:
+    """Scores of claims to likelihood ratios, for one radius and one alternative."""
+
+    curve: Curve
+    """Score to the logit of "it is a true one" among all that were fitted."""
+    true_places: int
+    """Places whose photos true claims were about."""
+    false_places: int
+    limit: float
+    """The largest ratio, and one over the smallest."""
+
+    def log_ratio(self, score: npt.ArrayLike) -> Floats:
+        """(...) scores to (...) natural logarithms of ratios; more score never means less."""
+        odds = np.log(self.true_places / self.false_places)
+        logs = self.curve.logit_of(np.asarray(score, dtype=np.float64)) - odds
+        most = np.log(self.limit)
+        return np.asarray(np.clip(logs, -most, most), dtype=np.float64)
+
+
+RatioCurves = dict[str, dict[float, RatioCurve]]
+"""Alternative to radius in metres to curve."""
+
+
+def fit_ratio(
+    true: Floats, true_place: Ints, false: Floats, false_place: Ints
+) -> RatioCurve | None:
+    """The curve for scores of (n,) true and (m,) false claims; NaN are left out.
+
+    Args:
+        true: of claims about photos that were taken there.
+        true_place: (n,) which of these photos are of one place: each place counts once.
+        false: of claims that are false in one way.
+        false_place: (m,) the same of their photos.
+
+    Returns:
+        None where there are claims of one kind at fewer than :data:`FEWEST_PLACES` places.
+    """
+    kept = [
+        (scores[rows], place[rows])
+        for scores, place in ((true, true_place), (false, false_place))
+        for rows in [np.isfinite(scores)]
+    ]
+    places = [len(np.unique(place)) for _, place in kept]
+    if min(places) < FEWEST_PLACES:
+        return None
+    times = np.concatenate([place_weights(place) for _, place in kept])
+    scores = np.concatenate([of_kind for of_kind, _ in kept])
+    curve = fit_curve(scores, np.arange(len(scores)) < len(kept[0][0]), times)
+    return RatioCurve(curve, *places, limit=float(min(places)))
+
+
+def crossed_log_ratios(true: Floats, false: Floats) -> tuple[Floats, Floats]:
+    """Log ratios of (n,) true and (m,) false claims, each half by a curve of the other.
+
+    Args:
+        true: scores, each about a photo of a place of its own.
+        false: the same; those of one place have the same number, if they have any.
+
+    Returns:
+        Those that are numbers; empty where claims are too few.
+    """
+    halves = (slice(0, None, 2), slice(1, None, 2))
+    logs: tuple[list[Floats], list[Floats]] = ([], [])
+    for half, others in (halves, halves[::-1]):
+        of_others = [(s[others], np.arange(len(s[others]))) for s in (true, false)]
+        curve = fit_ratio(*of_others[0], *of_others[1])
+        if curve is None:
+            return np.empty(0), np.empty(0)
+        for into, scores in zip(logs, (true[half], false[half]), strict=True):
+            into.append(curve.log_ratio(scores[np.isfinite(scores)]))
+    return np.concatenate(logs[0]), np.concatenate(logs[1])
+
+
+def curves_json(curves: Mapping[str, Mapping[float, RatioCurve]]) -> list[list[Any]]:
+    """Curves as plain JSON types: alternative, radius and fields of each."""
+    return [
+        [alternative, radius_m, asdict(curve)]
+        for alternative, of_radius in sorted(curves.items())
+        for radius_m, curve in sorted(of_radius.items())
+    ]
+
+
+def curves_from_json(rows: list[list[Any]]) -> RatioCurves:
+    """The inverse of :func:`curves_json`.
+
+    Raises:
+        ValueError: a curve has more knots than shifts, or fewer.
+    """
+    curves: RatioCurves = {}
+    for alternative, radius_m, fields in rows:
+        curve = RatioCurve(
+            Curve.from_fields(fields["curve"]),
+            int(fields["true_places"]),
+            int(fields["false_places"]),
+            float(fields["limit"]),
+        )
+        curves.setdefault(str(alternative), {})[float(radius_m)] = curve
+    return curves
