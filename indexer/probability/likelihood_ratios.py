@@ -88,7 +88,8 @@ def fit_ratio(
     times = np.concatenate([place_weights(place) for _, place in kept])
     scores = np.concatenate([of_kind for of_kind, _ in kept])
     curve = fit_curve(scores, np.arange(len(scores)) < len(kept[0][0]), times)
-    return RatioCurve(curve, *places, limit=float(min(places)))
+    true_places, false_places = places
+    return RatioCurve(curve, true_places, false_places, limit=float(min(places)))
 
 
 def crossed_log_ratios(true: Floats, false: Floats) -> tuple[Floats, Floats]:

@@ -214,9 +214,9 @@ def geotiff(heat: HeatMap, spacing_m: float | None = None) -> bytes:
     transform = from_origin(low_m[0], high_m[1], step_m, step_m)
     # A ring's edges stay straight, in metres instead of degrees: far less than a pixel apart.
     rings_m = np.split(corners_m, np.cumsum([len(ring) for ring in rings_deg])[:-1])
-    values_shown, units = heat.values, heat.units
+    values_shown, units = heat.values.astype(np.float64), heat.units
     if heat.what == "posterior":
-        values_shown, units = heat.values / (heat.cells.area_m2 / 1e6), DENSITY
+        values_shown, units = values_shown / (heat.cells.area_m2 / 1e6), DENSITY
     shapes = [
         ({"type": "Polygon", "coordinates": [ring.tolist()]}, float(value))
         for ring, value in zip(rings_m, values_shown, strict=True)
