@@ -99,6 +99,14 @@ class SearchQuestion(Question):
         description="How likely it is, before the photos are looked at, that they were not taken "
         "in the index.",
     )
+    max_error_rate: float | None = Field(
+        default=None,
+        description="Decide: answer within within_m, else in a larger disc or region, else not at "
+        "all, so that at most this share of such answers is wrong (0.001 to 0.5).",
+    )
+    within_m: float = Field(
+        default=500.0, gt=0, le=1e7, description="Answers farther off count as wrong, metres."
+    )
     within: str | None = Field(
         default=None,
         max_length=200_000,
@@ -123,6 +131,8 @@ class SearchQuestion(Question):
             location_weight=self.location_weight,
             refine=self.refine,
             elsewhere_prior=self.elsewhere_prior,
+            max_error_rate=self.max_error_rate,
+            within_m=self.within_m,
             prior=None if area is None else _prior(engine.indexes.get(name), area),
         )
 
@@ -232,6 +242,7 @@ class Problem(BaseModel):
 def answer_model() -> type[BaseModel]:
     """The JSON of an :class:`indexer.search.answer.Answer`."""
     from indexer.probability.basis import Basis
+    from indexer.probability.decisions import Decision
     from indexer.search.answer import (
         SCHEMA_VERSION,
         Answer,
@@ -241,9 +252,10 @@ def answer_model() -> type[BaseModel]:
         Membership,
     )
 
-    kinds = (Basis, Candidate, Confidence, Elsewhere, Membership)
+    kinds = (Basis, Candidate, Confidence, Decision, Elsewhere, Membership)
     parts = {part.__name__: json_model(part) for part in kinds}
-    model = json_model(Answer, parts, hidden=("posterior", "make_region"))
+    hidden = tuple(f.name for f in fields(Answer) if not f.repr)
+    model = json_model(Answer, parts, hidden)
     regions = Field(description="The 50 and the 90 % region; their outlines are GeoJSON.")
     model = create_model("Answer", __base__=model, regions=(list[RegionSize], regions))
     return _versioned("SearchAnswer", model, SCHEMA_VERSION)

@@ -28,6 +28,7 @@ from indexer.calibrate.held_out import (
     HeldOut,
     examine,
     region_areas_m2,
+    trials_of,
 )
 from indexer.calibrate.places import Places, examine_places
 from indexer.index.manifest import utc_now
@@ -146,6 +147,7 @@ def calibrate(
         },
         likelihood_ratios=scores_of.curves(),
         photo_lonlat_deg=vectors.lonlat_deg[placed],
+        trials=trials_of(findings, of_held, seed),
         measured=measured,
         places=len(np.unique(place)),
     )

@@ -14,6 +14,7 @@ from gair.geo import haversine_m
 from gair.progress import Progress
 from indexer.probability.claims import RADII_M
 from indexer.probability.conformal import mass_to_reach, region_rows
+from indexer.probability.decisions import Trials
 from indexer.probability.known_claims import KnownClaims, draw_claims
 from indexer.probability.out_of_index import evidence_of
 from indexer.probability.posterior import ScoreWeights
@@ -135,6 +136,21 @@ def examine(
                 of_kind.look(space.field, p, block)
             progress.advance(len(p))
     return findings
+
+
+def trials_of(findings: Findings, place: Ints, seed: int) -> Trials:
+    """What decisions are learnt on: one photo of each place, chosen by a seed.
+
+    Args:
+        findings: of P photos.
+        place: (P,) which of them are of one place.
+        seed: chooses.
+    """
+    order = np.random.default_rng(seed).permutation(len(place))
+    rows = np.sort(order[np.unique(place[order], return_index=True)[1]])
+    shown = findings.shown
+    masses = np.stack(list(shown.disc_mass.values()), axis=1)
+    return Trials(tuple(shown.disc_mass), masses[rows], shown.miss_m[rows], findings.masses[rows])
 
 
 def region_areas_m2(space: SearchSpace, weights: ScoreWeights, s: Vectors, mass: float) -> Floats:

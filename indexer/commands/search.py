@@ -41,6 +41,7 @@ examples:
   python -m indexer search photo.jpg --index london --where "water.share < 0.5" \\
       --table water=water.parquet
   python -m indexer search photo.jpg --index london --region 0.9 --geojson where.geojson
+  python -m indexer search photo.jpg --index london --max-error-rate 0.1 --within-m 500
 """
 _PRIOR = "what is known before the photo is looked at"
 
@@ -99,6 +100,10 @@ def _belief_lines(answer: Answer) -> list[str]:
     ]
     if answer.calibration is not None:
         lines.append(f"  rests on {answer.calibration.said}")
+    if answer.decision is not None:
+        lines.append(
+            f"  decision: {answer.decision.kind.replace('_', ' ')}: {decision_said(answer)}"
+        )
     if answer.prior:
         lines.append(f"  prior: {answer.prior}")
     if answer.membership is not None:
@@ -109,6 +114,14 @@ def _belief_lines(answer: Answer) -> list[str]:
             f"photos look as strange (under {m.level:.0%} is not taken for one of it{told})"
         )
     return lines
+
+
+def decision_said(answer: Answer) -> str:
+    """The decision in words, with the size of its region."""
+    assert answer.decision is not None
+    region = answer.decision.region
+    size = "" if region is None else f"{region['km2']:,.2f} km2 in {region['cells']:,} cells; "
+    return size + answer.decision.reason
 
 
 def _named_file(text: str) -> tuple[str, Path]:
@@ -142,6 +155,12 @@ class Search(IndexAndModel):
     """How often the region of --geojson holds the truth."""
     geojson: Path | None = option(None, metavar="FILE")
     """Write the region and the places of one answer."""
+
+    max_error_rate: float | None = option(None, metavar="P")
+    """Answer only where at most this share of such answers is wrong: within --within-m, else in the
+    smallest larger disc or region for which that holds, else not at all."""
+    within_m: float = option(500.0, metavar="M")
+    """An answer farther than this from the truth counts as wrong, metres."""
 
     within: Path | None = option(None, metavar="FILE", group=_PRIOR)
     """GeoJSON polygons that it was taken in."""
@@ -185,6 +204,8 @@ def run(options: Search) -> int:
         "prior": _prior(geolocator, options),
         "refine": options.refine,
         "elsewhere_prior": options.elsewhere_prior,
+        "max_error_rate": options.max_error_rate,
+        "within_m": options.within_m,
     }
     if options.same_place:
         results: list[Answer | PhotoError]
@@ -245,7 +266,7 @@ def _report(results: list[Answer | PhotoError], options: Search) -> int:
 
 
 def _write_geojson(results: list[Answer | PhotoError], file: Path, level: float) -> None:
-    """The region and the places of the only answer."""
+    """The region and the places of the only answer; the region that was decided on, if any."""
     from gair.files import write_whole
 
     if len(results) != 1 or isinstance(results[0], PhotoError):
@@ -264,7 +285,8 @@ def _write_geojson(results: list[Answer | PhotoError], file: Path, level: float)
         }
         for c in answer.candidates
     ]
-    features = [answer.region(level).to_geojson({"given": answer.given}), *places]
+    region = answer.decided_region or answer.region(level)
+    features = [region.to_geojson({"given": answer.given}), *places]
     elsewhere = None if answer.elsewhere is None else dataclasses.asdict(answer.elsewhere)
     about = {"elsewhere": elsewhere, "warnings": coded(answer.warnings)}
     text = json.dumps({"type": "FeatureCollection", **about, "features": features})

@@ -32,6 +32,7 @@ from indexer.evaluate.options import EvaluateOptions
 from indexer.evaluate.probabilities import (
     Groups,
     calibration_numbers,
+    decision_numbers,
     likelihood_numbers,
     outside_report,
     selection_numbers,
@@ -199,6 +200,7 @@ def _calibration(task: Task, outcomes: dict[str, Outcomes], drawn: Resamples) ->
         drawn.of(inside),
     )
     numbers["selection"] = selection_numbers(answer, confidence, calibration.radii_m, drawn)
+    numbers["decisions"] = decision_numbers(answer, groups, calibration, drawn)
     numbers["photos"] = calibration.photos
     numbers["places"] = calibration.places
     numbers["created_utc"] = calibration.created_utc

@@ -18,6 +18,7 @@ import numpy as np
 from gair.arrays import Bools, Floats, Ints, Vectors
 from indexer.evaluate.bootstrap import Measured, Resamples, as_json
 from indexer.evaluate.judge import Outcomes
+from indexer.probability.decisions import LARGER, SURE, WITHIN, learn_rule
 from indexer.probability.reliability import (
     area_under_risk,
     auroc,
@@ -32,12 +33,15 @@ from indexer.search.scored import evidence
 
 if TYPE_CHECKING:
     from indexer.photos.vectors import PhotoVectors
+    from indexer.probability.calibration import Calibration
     from indexer.search.space import SearchSpace
 
 Numbers = dict[str, Any]
 
 LEVELS = (0.5, 0.9)
 """Of regions."""
+RATES = (0.05, 0.1, 0.2)
+"""Shares of wrong answers that decisions are measured for."""
 
 _CURVE_POINTS = 200
 
@@ -170,6 +174,39 @@ def selection_numbers(
             "risk": risk[shown].tolist(),
         }
     return numbers
+
+
+def decision_numbers(
+    outcomes: Outcomes, groups: Groups, calibration: Calibration, drawn: Resamples
+) -> Numbers:
+    """How often rules of decision answer with a disc, and how often such answers are wrong.
+
+    Args:
+        outcomes: with ``disc_mass`` of the calibration's radii around the points that are shown.
+        groups: which photos; those that were not judged get no answer.
+        calibration: whose held-out places the rules are learnt on.
+        drawn: resamples of all photos.
+    """
+    trials = calibration.trials
+    if trials is None or trials.radii_m != calibration.radii_m:
+        return {"measured": False, "why": "the calibration is older than decisions"}
+    masses, error_m = outcomes.disc_mass[groups.judged], outcomes.error_m[groups.judged]
+    rows = []
+    for rate in RATES:
+        for within_m in trials.radii_m:
+            rule = learn_rule(trials, rate, within_m)
+            decided = [rule.decide(mass) for mass in masses]
+            of_kind = {}
+            for kind in (WITHIN, LARGER):
+                chosen = [n for n, decision in enumerate(decided) if decision.kind == kind]
+                radius_m = np.array([decided[n].radius_m for n in chosen], dtype=np.float64)
+                wrong = error_m[chosen] > radius_m
+                of_kind[kind] = {
+                    "answered": len(chosen) / max(1, len(outcomes.error_m)),
+                    "wrong": share_of(wrong, drawn.of(groups.judged[chosen])),
+                }
+            rows.append({"max_error_rate": rate, "within_m": within_m, **of_kind})
+    return {"measured": True, "places": len(trials), "sure": SURE, "rows": rows}
 
 
 def outside_report(

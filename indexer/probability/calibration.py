@@ -25,6 +25,7 @@ from indexer.probability.basis import Basis
 from indexer.probability.chances import PlaceCurves, disjoint, most_sure
 from indexer.probability.confidence import Curve, expit
 from indexer.probability.conformal import conformal_mass
+from indexer.probability.decisions import Trials
 from indexer.probability.likelihood_ratios import RatioCurves, curves_from_json, curves_json
 from indexer.probability.open_world import BayesFactor
 from indexer.probability.out_of_index import OutOfIndexTest
@@ -46,6 +47,8 @@ _PLAIN = (
 """Fields that the header holds as they are."""
 _PLAIN_OF_TEST = ("evidence", "likeness", "level", "miss_rate", "auroc", "elsewhere")
 """The same of the test of whether a photo is from the index."""
+_TRIALS = ("radii_m", "disc_mass", "miss_m", "region_mass")
+"""Arrays of the held-out places that decisions are learnt on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +97,8 @@ class Calibration:
     places: int | None = None
     """Places or sequences that the photos are of; None in files from before they were counted. From
     then on, what is promised counts places: arrays have one number a place, not one a photo."""
+    trials: Trials | None = None
+    """Held-out places that decisions are learnt on; None in files from before there were any."""
 
     @property
     def basis(self) -> Basis:
@@ -204,6 +209,8 @@ class Calibration:
             **{f"claims_{radius!r}": values for radius, values in self.claims.items()},
             **{f"false_claims_{radius!r}": values for radius, values in self.false_claims.items()},
         }
+        if self.trials is not None:
+            arrays |= {f"trials_{name}": np.array(getattr(self.trials, name)) for name in _TRIALS}
         header = json.dumps(_header(self), sort_keys=True).encode()
         buffer = io.BytesIO()
         np.savez(buffer, header=np.frombuffer(header, dtype=np.uint8), **arrays)
@@ -312,7 +319,17 @@ def _from_parts(header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> 
         false_claims={radius: arrays[f"false_claims_{radius!r}"] for radius in radii},
         photo_lonlat_deg=arrays["photo_lonlat_deg"],
         likelihood_ratios=curves_from_json(header.get("likelihood_ratios", [])),
+        trials=_trials(arrays),
     )
+
+
+def _trials(arrays: dict[str, npt.NDArray[Any]]) -> Trials | None:
+    if "trials_radii_m" not in arrays:
+        return None
+    radii_m, disc_mass, miss_m, region_mass = (arrays[f"trials_{name}"] for name in _TRIALS)
+    if not len(disc_mass) == len(miss_m) == len(region_mass):
+        raise ValueError("trials of different length")
+    return Trials(tuple(radii_m.tolist()), disc_mass, miss_m, region_mass)
 
 
 def _curves_json(curves: dict[float, Curve]) -> list[list[Any]]:

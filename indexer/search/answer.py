@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from indexer.probability.basis import Basis
+    from indexer.probability.decisions import Decision
     from indexer.search.outlines import Region
 
 SCHEMA_VERSION = 3
@@ -168,6 +169,11 @@ class Answer:
     answer is not calibrated."""
     prior: str = ""
     """What was known before the photo was looked at; empty for nothing."""
+    decision: Decision | None = None
+    """What is answered to somebody who can bear so many wrong answers; None where nobody asked."""
+    decided_region: Region | None = field(default=None, repr=False, compare=False)
+    """The region that the decision answers with; None where it is of another kind. Not part of the
+    JSON."""
     posterior: npt.NDArray[np.float64] | None = field(default=None, repr=False, compare=False)
     """(N,) probability of each row of the index; None where scores are all there is, or where the
     index was searched by shortlist. Not part of the JSON."""
@@ -202,7 +208,7 @@ class Answer:
 
     def to_dict(self) -> dict[str, Any]:
         """The answer as plain JSON types, with ``schema_version``."""
-        hidden = ("posterior", "make_region")
+        hidden = ("posterior", "make_region", "decided_region")
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in hidden}
         values["warnings"] = coded(self.warnings)
         return {"schema_version": SCHEMA_VERSION, **{k: _plain(v) for k, v in values.items()}}

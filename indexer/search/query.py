@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypedDict
 import numpy as np
 
 from gair.errors import UsageError
+from indexer.probability.decisions import check_wanted
 from indexer.probability.open_world import EVEN, check_prior
 from indexer.search.weights import SearchWeights
 
@@ -31,6 +32,8 @@ class QueryFields(TypedDict, total=False):
     prior: Prior | None
     refine: bool
     elsewhere_prior: float
+    max_error_rate: float | None
+    within_m: float
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,11 @@ class Query:
     """Whether to look between the centres of cells, where the index keeps its token maps."""
     elsewhere_prior: float = EVEN
     """How likely it is, before the photo is looked at, that it was not taken in the index."""
+    max_error_rate: float | None = None
+    """Answer only where at most this share of such answers is wrong
+    (:mod:`indexer.probability.decisions`); None: always answer."""
+    within_m: float = 500.0
+    """An answer farther than this from the truth is wrong, metres; beside ``max_error_rate``."""
 
     def check(self) -> None:
         """Refuse what makes no sense.
@@ -73,6 +81,8 @@ class Query:
         radius_m = self.merge_radius_m
         if radius_m is not None and not (np.isfinite(radius_m) and radius_m >= 0):
             raise UsageError(f"merge radius {radius_m} m: it must be 0 or more")
+        if self.max_error_rate is not None:
+            check_wanted(self.max_error_rate, self.within_m)
 
     @property
     def own_weights(self) -> SearchWeights | None:

@@ -27,6 +27,7 @@ from indexer.search.answer import (
     Candidate,
 )
 from indexer.search.chances import chance_cautions, with_chances
+from indexer.search.decide import check_decidable, decider
 from indexer.search.outlines import Region, make_region
 from indexer.search.places import APART_RADII, distinct_places
 from indexer.search.query import Query
@@ -132,7 +133,12 @@ def finished(drafts: Sequence[Draft]) -> list[Answer]:
 
 
 def draft_of(space: SearchSpace, scored: Scored, query: Query) -> Draft:
-    """The answer about one place, but for refining it."""
+    """The answer about one place, but for refining it.
+
+    Raises:
+        UsageError: a decision is asked for that the index cannot give.
+    """
+    check_decidable(space, query)
     weighed = _weigh(space, scored, query)
     answer = _unrefined(space, scored, query, weighed)
     refines = query.refine and space.reader is not None and bool(answer.candidates)
@@ -308,7 +314,12 @@ def _believed(
     )
     before = prior_shares(space, None if query.prior is None else query.prior.log_weight)
     chances = functools.partial(with_chances, space, p, before, of_refined)
-    return (answer, chances) if of_refined else (chances(answer), None)
+    decide = decider(space, scored, query, p, answer)
+
+    def final(answer: Answer) -> Answer:
+        return chances(answer) if decide is None else decide(chances(answer))
+
+    return (answer, final) if of_refined else (final(answer), None)
 
 
 def _region(space: SearchSpace, p: Floats, promised: bool, refused: bool, level: float) -> Region:

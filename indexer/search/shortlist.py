@@ -209,4 +209,7 @@ def _in_full_rows(answer: Answer, part: Part) -> Answer:
 
     candidates = tuple(replace(c, row=int(part.rows[c.row])) for c in answer.candidates)
     changes: dict[str, Any] = {"candidates": candidates, "posterior": None}
+    if answer.decided_region is not None:
+        rows = part.rows[answer.decided_region.rows]
+        changes["decided_region"] = replace(answer.decided_region, rows=rows)
     return replace(answer, **changes, make_region=None if made is None else region)

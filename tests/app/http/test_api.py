@@ -134,9 +134,12 @@ def test_openapi_documents_every_field_with_its_own_words(http: httpx.Client) ->
     assert answer["merge_radius_m"]["description"].startswith("Cells closer than this are one")
     candidate = document["components"]["schemas"]["Candidate"]["properties"]
     assert candidate["rs_score"]["description"].startswith("Cosine of the photo with the imagery")
+    decision = document["components"]["schemas"]["Decision"]["properties"]
+    assert decision["kind"]["description"] == "within, larger_disc, region or none."
     search = document["paths"]["/search"]["post"]
     form = search["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert set(form["properties"]) >= {"photo", "k", "index", "rs_weight", "within", "bbox"}
+    assert set(form["properties"]) >= {"max_error_rate", "within_m"}
     assert set(search["responses"]) >= {"200", "400", "404", "413", "415", "422", "429", "503"}
 
 

@@ -27,6 +27,7 @@ from indexer.photos.swapped import swapped
 from indexer.photos.vectors import PhotoVectors, photo_vectors
 from indexer.probability.calibration import SCHEMA_VERSION, Calibration, calibration_path
 from indexer.probability.confidence import Curve
+from indexer.probability.decisions import Trials
 from indexer.probability.out_of_index import fit_out_of_index
 from indexer.probability.posterior import ScoreWeights
 from indexer.search.geolocator import Geolocator
@@ -88,6 +89,10 @@ def calibration_of(geolocator: Geolocator, photos: PhotoVectors) -> Calibration:
         false_claims={},
         photo_lonlat_deg=photos.lonlat_deg,
         measured={},
+        # All that are left over miss by 600 m: none may be answered within 500 m, all within 2 km.
+        trials=Trials(
+            (500.0, 2000.0), np.full((300, 2), 0.01), np.full(300, 600.0), np.full(300, 0.5)
+        ),
     )
 
 
@@ -169,6 +174,29 @@ def test_confidence_and_regions_are_those_of_a_search(
     logs = [np.log(a.posterior[n]) for n, a in zip(rows, answers, strict=True) if n >= 0]
     nll = report["calibration"]["nll"]["answer"]["value"]
     assert nll == pytest.approx(-np.mean(logs), rel=1e-5)
+
+
+def test_decisions_are_those_of_a_search(
+    calibrated: Geolocator, photos: PhotoVectors, report: dict[str, Any]
+) -> None:
+    rows = report["calibration"]["decisions"]["rows"]
+    row = next(r for r in rows if (r["max_error_rate"], r["within_m"]) == (0.1, 500.0))
+    judged = np.flatnonzero(photos.usable)
+    wrong = []
+    promising = Geolocator(calibrated.index, calibrated.model)
+    assert promising.calibration is not None
+    promising.space.calibration = dataclasses.replace(promising.calibration, places=130)
+    for n in judged:
+        # A photo that is refused is judged here, and a search does not answer it.
+        geo = promising.search(photos.photos[n].path, k=1, max_error_rate=0.1)
+        assert geo.decision is not None
+        refused = geo.membership is not None and not geo.membership.in_index
+        assert geo.decision.kind == ("none" if refused else "larger_disc")
+        shown = np.array(geo.candidates[0].shown_lonlat_deg)
+        wrong.append(bool(haversine_m(shown, photos.lonlat_deg[n]) > 2000.0))
+    assert (row["within"]["answered"], row["within"]["wrong"]["photos"]) == (0, 0)
+    assert row["larger_disc"]["answered"] == pytest.approx(len(judged) / len(photos))
+    assert row["larger_disc"]["wrong"]["value"] == pytest.approx(np.mean(wrong))
 
 
 def test_failures_and_truths_outside_are_counted(report: dict[str, Any]) -> None:

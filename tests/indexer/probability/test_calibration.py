@@ -224,3 +224,15 @@ def test_a_larger_radius_never_has_less_confidence_and_no_answer_has_none() -> N
     assert stated[0].tolist() == pytest.approx([0.4, 0.4])
     assert stated[1].tolist() == pytest.approx([0.1, alone])
     assert np.isnan(stated[2]).all()
+
+
+def test_a_file_from_before_decisions_opens_without_their_places(folder: Path) -> None:
+    path = calibration_path(folder, BUILD)
+    with np.load(path) as stored:
+        arrays = {name: stored[name] for name in stored.files if not name.startswith("trials_")}
+        assert len(arrays) == len(stored.files) - 4
+    np.savez(path, **arrays)
+    old = load_calibration(folder, BUILD, MODEL)
+    assert old is not None
+    assert old.trials is None
+    assert measured_calibration().trials is not None
