@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from indexer.probability.verdicts import Verdict
     from indexer.search.answer import Answer
     from indexer.search.geolocator import Geolocator
-    from indexer.search.heatmap import HeatMap
-    from indexer.search.make_heatmap import Of
+    from indexer.search.maps.heatmap import HeatMap
+    from indexer.search.maps.make_heatmap import Of
     from indexer.search.prior import Prior
     from indexer.search.query import QueryFields
     from indexer.search.ranking import Draft

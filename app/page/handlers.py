@@ -73,7 +73,7 @@ from gair.photos.exif import read_tags
 from gair.photos.photo import open_photo
 from indexer.regions.cells import cell_boundary_lonlat_deg, cell_hex
 from indexer.search.answer import GIVEN_HERE
-from indexer.search.ground_picture import Chip, chip_at
+from indexer.search.maps.ground_picture import Chip, chip_at
 from indexer.search.weights import SAID
 
 if TYPE_CHECKING:

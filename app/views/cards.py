@@ -15,7 +15,7 @@ from app.views.templates import render
 from app.views.wording import distance
 from indexer.probability.verdicts import CANNOT_TELL, CONSISTENT, OUTSIDE, UNLIKELY, Verdict
 from indexer.search.answer import NOT_IN_INDEX, Answer
-from indexer.search.ground_picture import Chip
+from indexer.search.maps.ground_picture import Chip
 from indexer.search.wording import elsewhere_said, likely_means
 
 _TONES = {CONSISTENT: "good", UNLIKELY: "bad", CANNOT_TELL: "open", OUTSIDE: "open"}

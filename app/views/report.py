@@ -13,7 +13,7 @@ from typing import Any
 from app.views.templates import render
 from app.views.wording import distance, shown_lonlat_deg
 from indexer.search.answer import Answer
-from indexer.search.ground_picture import Chip
+from indexer.search.maps.ground_picture import Chip
 from indexer.search.wording import elsewhere_said, likely_means, near_said
 
 _WIDTH, _HEIGHT, _PAD = 720, 460, 26

@@ -67,7 +67,7 @@ def add(commands: Any) -> None:  # noqa: ANN401
 def run(options: HeatmapOptions) -> int:
     """Write the map and say what is on it."""
     from indexer.regions.cells import cell_hex
-    from indexer.search.heatmap import UNITS, check_suffix
+    from indexer.search.maps.heatmap import UNITS, check_suffix
 
     out = options.out
     check_suffix(out)

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     import PIL.Image
 
     from gair.model import Gair
-    from indexer.search.heatmap import HeatMap
-    from indexer.search.make_heatmap import Of
+    from indexer.search.maps.heatmap import HeatMap
+    from indexer.search.maps.make_heatmap import Of
     from indexer.search.prior import Prior
 
     PhotoSource = str | os.PathLike[str] | bytes | PIL.Image.Image | npt.NDArray[Any] | Photo
@@ -265,7 +265,7 @@ class Geolocator:
             PhotoError: a photo cannot be read.
             UsageError: there is no such map.
         """
-        from indexer.search.make_heatmap import make_heatmap
+        from indexer.search.maps.make_heatmap import make_heatmap
 
         scored = self.every_cell(self._one_place(image))
         return make_heatmap(

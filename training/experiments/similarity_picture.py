@@ -13,7 +13,7 @@ from gair.arrays import Floats
 from gair.errors import GairError
 from gair.geo import EARTH_RADIUS_M
 from indexer.evaluate.report.wording import percent
-from indexer.search.heatmap import COLOURS
+from indexer.search.maps.heatmap import COLOURS
 from indexer.search.outlines import cell_rings, middle_longitude_deg
 
 if TYPE_CHECKING:

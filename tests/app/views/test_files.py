@@ -39,7 +39,7 @@ from app.views.wording import share
 from indexer.probability.evidence import Evidence
 from indexer.probability.verdicts import Verdict
 from indexer.search.answer import NOT_IN_INDEX
-from indexer.search.ground_picture import Chip
+from indexer.search.maps.ground_picture import Chip
 
 SQUARE = {"type": "Polygon", "coordinates": [[[0, 51], [1, 51], [1, 52], [0, 52], [0, 51]]]}
 CHIP = Chip(Image.new("RGB", (2, 2)), (0.25, 0.5), 640.0)

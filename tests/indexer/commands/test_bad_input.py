@@ -64,8 +64,8 @@ def test_a_photo_that_cannot_be_searched(
 QUERIES = [
     (["-k", "0"], 2, "k is 0: ask for one place or more"),
     (["-k", "-5"], 2, "k is -5"),
-    (["--rs-weight", "-1"], 2, "weights -1 (rs) and 0.5 (location): both must be 0 to 1e+06"),
-    (["--location-weight=-0.5"], 2, "weights 0.5 (rs) and -0.5 (location)"),
+    (["--rs-weight", "-1"], 2, "weights -1 (rs) and 0 (location): both must be 0 to 1e+06"),
+    (["--location-weight=-0.5"], 2, "weights 1 (rs) and -0.5 (location)"),
     (["--rs-weight", "0", "--location-weight", "0"], 2, "one of them above 0"),
     (["--rs-weight", "nan"], 2, "weights nan"),
     (["--rs-weight", "1e39"], 2, "weights 1e+39"),

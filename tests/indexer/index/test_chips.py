@@ -14,7 +14,7 @@ from gair.geo import Footprint
 from indexer.imagery import open_imagery
 from indexer.index.chips import CHIPS_FILE, jpeg_of, true_colour, unzipped, write_chips, zipped
 from indexer.index.index import Index, open_index
-from indexer.search.ground_picture import chip_at
+from indexer.search.maps.ground_picture import chip_at
 
 
 @pytest.fixture

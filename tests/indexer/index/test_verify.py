@@ -46,7 +46,7 @@ def test_a_sound_index(box: Path, capsys: Capture) -> None:
     build = serving_build(box)
     for file in (box / "CURRENT", build / "manifest.json", *(build / name for name in FILES)):
         assert any(f"  {file}  " in f"  {line}" for line in lines), file
-    assert any("39 photos" in line for line in lines)
+    assert any("390 photos" in line for line in lines)
     assert any("23 vectors of length 1" in line for line in lines)
 
 

@@ -491,10 +491,9 @@ def test_search_by_name_follows_a_new_calibration(
 def test_verify_asks_with_the_calibrated_posterior(toy: Geolocator) -> None:
     place = toy.search(photo(1)).candidates[0]
     p = slow_posterior(toy, [photo(1)])
-    verdict = toy.verify(photo(1), place.lon_deg, place.lat_deg, toy.space.merge_radius_m)
-    assert verdict.mass == pytest.approx(
-        disc_mass(toy, p, place.row, toy.space.merge_radius_m), rel=1e-5
-    )
+    merge_radius_m = toy.space.merge_radius_m
+    verdict = toy.verify(photo(1), place.lon_deg, place.lat_deg, merge_radius_m)
+    assert verdict.mass == pytest.approx(disc_mass(toy, p, place.row, merge_radius_m), rel=1e-5)
     both = toy.verify([photo(1), photo(2)], place.lon_deg, place.lat_deg, 500.0)
     assert both.mass == pytest.approx(
         disc_mass(toy, slow_posterior(toy, [photo(1), photo(2)]), place.row, 500.0), rel=1e-4

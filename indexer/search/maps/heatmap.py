@@ -92,7 +92,7 @@ class HeatMap:
 
         Args:
             path: where to.
-            spacing_m: of a raster; see :func:`indexer.search.heatmap.geotiff`.
+            spacing_m: of a raster; see :func:`indexer.search.maps.heatmap.geotiff`.
             points: of GeoJSON, centres instead of outlines; if not given, for more than
                 :data:`MOST_POLYGONS` cells.
 

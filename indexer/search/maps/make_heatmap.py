@@ -14,7 +14,7 @@ from gair.arrays import Floats
 from gair.errors import UsageError
 from indexer.probability.open_world import EVEN, check_prior
 from indexer.search.answer import GIVEN_HERE, NOT_IN_INDEX, UNCALIBRATED
-from indexer.search.heatmap import HeatMap, What
+from indexer.search.maps.heatmap import HeatMap, What
 from indexer.search.outlines import Region, make_region
 from indexer.search.scored import Scored, cell_posterior, membership_of
 from indexer.search.space import SearchSpace

@@ -26,8 +26,8 @@ from indexer.index.table import CellRows
 from indexer.probability.posterior import area_log_prior, log_likelihood, posterior
 from indexer.regions.cell_field import CellField
 from indexer.search.geolocator import Geolocator
-from indexer.search.heatmap import HeatMap, geotiff
-from indexer.search.make_heatmap import make_heatmap
+from indexer.search.maps.heatmap import HeatMap, geotiff
+from indexer.search.maps.make_heatmap import make_heatmap
 from indexer.search.outlines import make_region
 from indexer.search.prior import build_prior
 from indexer.search.scored import Scored
@@ -177,7 +177,7 @@ def test_geojson_of_points_is_smaller(city: HeatMap, tmp_path: Path) -> None:
 def test_many_cells_become_points(
     city: HeatMap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("indexer.search.heatmap.MOST_POLYGONS", len(city.cells) - 1)
+    monkeypatch.setattr("indexer.search.maps.heatmap.MOST_POLYGONS", len(city.cells) - 1)
     city.write(tmp_path / "map.json")
     read = json.loads((tmp_path / "map.json").read_text())
     assert {feature["geometry"]["type"] for feature in read["features"]} == {"Point"}
