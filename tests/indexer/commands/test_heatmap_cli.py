@@ -42,7 +42,6 @@ def test_a_map_of_the_imagery(boxes: Path, picture: Path, tmp_path: Path, capsys
     assert main([*argv, "--of", "imagery", "--spacing-m", "20"]) == 0
     told = capsys.readouterr()
     assert told.out.startswith(f"{out}: cosine with the imagery of 23 cells; a photo.jpg in box\n")
-    assert "best place: 51.50" in told.out
     assert "region" not in told.out
     with rasterio.open(out) as raster:
         cosines = raster.read(1)
@@ -51,6 +50,8 @@ def test_a_map_of_the_imagery(boxes: Path, picture: Path, tmp_path: Path, capsys
     geolocator = Geolocator.open("box", indexes_dir=boxes)
     scored = geolocator.every_cell(geolocator.seen([str(picture)])[0])
     np.testing.assert_allclose(np.unique(cosines[~np.isnan(cosines)]), np.unique(scored.rs[0]))
+    lon, lat = geolocator.index.cells.lonlat_deg[scored.rs[0].argmax()]
+    assert f"\n  best cell: {lat:.5f}, {lon:.5f}\n" in told.out
 
 
 def test_a_map_of_the_posterior_of_a_calibrated_index(
@@ -77,8 +78,9 @@ def test_without_a_calibration_it_shows_scores_and_says_so(
     argv = ["heatmap", str(picture), str(picture), "--indexes", str(boxes), "--out", str(out)]
     assert main(argv) == 0
     told = capsys.readouterr()
-    assert f"{out}: mean of both cosines of 23 cells" in told.out
+    assert f"{out}: weighed sum of both cosines of 23 cells" in told.out
     assert "uncalibrated: scores rank places" in told.err
+    assert "weights: imagery 1, location 0 (by default)" in told.err
     with Image.open(out) as image:
         assert image.size[0] == 1200
     before = out.read_bytes()

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from model_city import listed
 from small_builds import tiny_model
+from stated import stated_within
 from toy_city import photo
 
 from gair.arrays import Vectors
@@ -111,11 +112,13 @@ def test_search_evaluation_and_calibration_agree_on_the_refined_point(
     findings = examine(space, calibration.weights, held_out, seed=0, quiet=True)
     assert findings.refined is not None
     np.testing.assert_allclose(findings.shown.miss_m, miss_m, atol=1e-3)
+    said = [stated_within(geolocator.space, answer) for answer in answers]
     for column, (radius_m, disc_mass) in enumerate(findings.refined.disc_mass.items()):
-        stated = [answer.confidence[column].probability for answer in answers]
+        stated = [row[column] for row in said]
         curve = calibration.confidence_within(disc_mass, radius_m, refined=True)
         if column == 0:  # no smaller radius has more
-            np.testing.assert_allclose(stated, curve, rtol=1e-4)
+            most = calibration.independent / (calibration.independent + 1)
+            np.testing.assert_allclose(stated, np.minimum(curve, most), rtol=1e-4)
         evaluated = report["calibration"]["confidence_within"][f"{radius_m:g}"]
         assert evaluated["said"] == pytest.approx(np.mean(stated), rel=1e-4)
         assert evaluated["disc_mass_said"] == pytest.approx(disc_mass.mean(), rel=1e-4)
@@ -137,6 +140,7 @@ def test_a_calibration_of_centres_is_judged_as_a_search_states_it(
     shown = np.array([answer.candidates[0].refined_lonlat_deg for answer in answers])
     rows = report["figures"]["photos"]
     np.testing.assert_allclose([row["best_lonlat_deg"] for row in rows], shown, atol=1e-6)
+    said = [stated_within(older.space, answer, refined=False) for answer in answers]
     for column, evaluated in enumerate(report["calibration"]["confidence_within"].values()):
-        stated = [answer.confidence[column].probability for answer in answers]
+        stated = [row[column] for row in said]
         assert evaluated["said"] == pytest.approx(np.mean(stated), rel=1e-4)

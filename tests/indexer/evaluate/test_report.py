@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from small_builds import tiny_model
+from stated import stated_within
 from toy_city import photo
 
 from gair.errors import UsageError
@@ -160,7 +161,7 @@ def test_confidence_and_regions_are_those_of_a_search(
     judged = np.flatnonzero(photos.usable)
     answers = [calibrated.search(photos.photos[n].path, k=1) for n in judged]
     for column, radius_m in enumerate((500.0, 2000.0)):
-        said = np.mean([answer.confidence[column].probability for answer in answers])
+        said = np.mean([stated_within(calibrated.space, answer)[column] for answer in answers])
         found = report["calibration"]["confidence_within"][f"{radius_m:g}"]
         assert found["said"] == pytest.approx(said, rel=1e-5)
     rows = calibrated.space.cell_row(photos.lonlat_deg[judged])

@@ -210,7 +210,7 @@ def test_an_answer_carries_what_belongs_beside_it(toy: Geolocator, tiny_index: P
     assert answer.warnings[-2:] == (UNCALIBRATED, BY_IMAGERY_ALONE)
     values = answer.to_dict()
     assert json.loads(json.dumps(values, allow_nan=False)) == values
-    assert values["schema_version"] == 2
+    assert values["schema_version"] == 3
     for told, candidate in zip(values["candidates"], answer.candidates, strict=True):
         lonlat_deg = candidate.refined_lonlat_deg
         assert told == dataclasses.asdict(candidate) | {

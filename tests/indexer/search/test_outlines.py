@@ -160,6 +160,7 @@ def test_a_region_says_what_it_is() -> None:
         "promised": True,
         "cells": 3,
         "km2": region.km2,
+        "refused": False,
     }
     feature = region.to_geojson({"photo": "a.jpg"})
     assert json.loads(json.dumps(feature)) == feature

@@ -13,6 +13,7 @@ import pytest
 from hand_calibration import calibrate_by_hand
 from model_city import ModelCity, listed
 from small_builds import build_box, serving_build, tiny_model
+from stated import stated_within
 from toy_city import photo
 
 from gair.arrays import Floats, Vectors
@@ -68,7 +69,7 @@ def test_search_confidence_and_calibration_speak_of_one_point(calibrated: Geoloc
         assert findings.refined.miss_m[number] == pytest.approx(miss_m, abs=0.1)
         centre_miss_m = float(haversine_m((best.lon_deg, best.lat_deg), places[number]))
         assert findings.centre.miss_m[number] == pytest.approx(centre_miss_m)
-        assert [c.probability for c in answer.confidence] == pytest.approx(said[number], abs=1e-3)
+        assert stated_within(space, answer) == pytest.approx(said[number], abs=1e-3)
         moved_m.append(abs(miss_m - centre_miss_m))
     assert np.median(moved_m) > 1  # refinement is no matter of rounding
 
@@ -86,7 +87,7 @@ def test_many_photos_at_once_get_the_answers_of_single_searches(calibrated: Geol
         answer = calibrated.search(Seen((open_photo(photo(1)),), s[[number]]), k=2)
         assert answer.candidates[0].row == rows[number]
         assert haversine_m(answer.candidates[0].refined_lonlat_deg, points[number]) < 0.1
-        assert [c.probability for c in answer.confidence] == pytest.approx(said[number], abs=1e-3)
+        assert stated_within(space, answer) == pytest.approx(said[number], abs=1e-3)
         np.testing.assert_allclose(answer.posterior, p[number], rtol=1e-3)
 
 
