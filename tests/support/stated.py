@@ -28,4 +28,4 @@ def stated_within(space: SearchSpace, answer: Answer, *, refined: bool = True) -
     assert [told.radius_m for told in answer.confidence] == [radii_m[n] for n in small]
     told = [told.probability for told in answer.confidence]
     assert told == pytest.approx(all_said[small], rel=1e-6)
-    return all_said
+    return np.asarray(all_said)
