@@ -68,7 +68,10 @@ def test_a_place_of_the_answer_is_tested_with_one_click(
     visit.upload(photos["street"])
     where = visit.text(".gair-best-where")
     visit.tab.click(".gair-best [data-gair-test]")
-    assert where in visit.seen(".gair-verdict .gair-kicker").inner_text()
+    lat, lon = (float(v) for v in where.split(", "))
+    told = visit.seen(".gair-verdict .gair-kicker").inner_text()
+    assert told.startswith(f"Claim: {lat:.5f}, {lon:.5f}, ")
+    assert visit.tab.input_value("#gair-claim-text") == where
     visit.show("locate")
     assert visit.text(".gair-best-where") == where
 
