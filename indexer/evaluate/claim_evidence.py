@@ -76,8 +76,7 @@ def evidence_report(
         return {"measured": False, "why": "not measured: calibrate first"}
     curves = calibration.likelihood_ratios
     if not curves:
-        why = f"not measured: no claims were weighed; {AGAIN}"
-        return {"measured": False, "why": why}
+        return {"measured": False, "why": f"not measured: {AGAIN}"}
     if len(photos.s) < FEWEST:
         why = (
             f"not measured: {len(photos.s)} photos were taken in the index, and {FEWEST} are needed"
