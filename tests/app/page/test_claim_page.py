@@ -26,7 +26,7 @@ def test_a_claim_gets_a_verdict_with_numbers_and_a_plot(
     assert "Claim: 51.50333, -0.10000, within 500 m" in verdict
     assert "within 500 m of this place" in verdict
     assert "of true claims do as badly" in verdict
-    for name in ("Rank among places", "Percentile", "p, elsewhere does as well"):
+    for name in ("Distinct places that do as well", "Percentile", "p, elsewhere does as well"):
         assert name in verdict
     assert "Photo's own tags, not used" in verdict
     assert "52.50000, 13.40000" in verdict
@@ -38,6 +38,32 @@ def test_a_claim_gets_a_verdict_with_numbers_and_a_plot(
         "claim": "51°30'12\" N, 0°6'0\" W",
     }  # fmt: skip
     visit.keep("desktop-claim")
+
+
+def test_claims_on_one_photo_are_counted_and_a_place_again_is_no_further_one(
+    visit: Visit, photos: dict[str, Path]
+) -> None:
+    visit.open("#index=known")
+    visit.upload(photos["street"])
+    visit.show("claim")
+    counted = "text=claim tested on this photo"
+    for claim, said in (
+        ("51.5, -0.1", None),
+        ("51.502, -0.1", "2nd"),
+        ("51.504, -0.1", "3rd"),
+        ("51.502, -0.1", "2nd"),
+    ):
+        check(visit, claim)
+        lat_deg, lon_deg = (f"{float(word):.5f}" for word in claim.split(", "))
+        visit.seen(f".gair-kicker >> text=Claim: {lat_deg}, {lon_deg}")
+        if said is None:
+            assert visit.count(counted) == 0
+        else:
+            assert visit.seen(counted).inner_text().startswith(f"{said} claim")
+    assert "No likelihood ratio" in visit.seen(".gair-evidence").inner_text()
+    visit.tab.fill("#gair-claim-prior", "1000")
+    check(visit, "51.502, -0.1")
+    visit.seen("#gair-verdict .gair-error >> text=prior_percent is 1000")
 
 
 def test_a_click_on_the_map_claims_that_place_and_a_wider_circle_asks_again(
