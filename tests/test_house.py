@@ -14,8 +14,8 @@ PACKAGES = ("app", "gair", "indexer", "training")
 MOST_LINES = 500
 MOST_MODULES = 20
 ROOMS_OF_INDEXER = {
-    *("build", "calibrate", "commands", "evaluate", "export", "imagery", "index", "merge"),
-    *("photos", "probability", "regions", "search"),
+    *("build", "calibrate", "commands", "evaluate", "export", "ground", "imagery", "index"),
+    *("merge", "photos", "probability", "regions", "search"),
 }
 
 

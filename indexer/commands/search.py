@@ -238,7 +238,7 @@ def _one_by_one(
     geolocator: Geolocator, paths: Sequence[str], query: QueryFields
 ) -> list[Answer | PhotoError]:
     """An answer or an error for each photo."""
-    from indexer.search.geolocator import PHOTOS_AT_ONCE
+    from indexer.photos.encoder import PHOTOS_AT_ONCE
 
     results: list[Answer | PhotoError] = []
     for start in range(0, len(paths), PHOTOS_AT_ONCE):  # decoded photos are large

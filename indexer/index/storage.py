@@ -123,12 +123,19 @@ def work_folders(index_folder: Path) -> list[Path]:
     return sorted(index_folder.glob(f"{WORK}*"))
 
 
-def publish(hidden: Path, build: str, manifest: bytes) -> Path:
+def publish(
+    hidden: Path,
+    build: str,
+    manifest: bytes,
+    *,
+    manifest_file: str = MANIFEST_FILE,
+    pointer_file: str = CURRENT_FILE,
+) -> Path:
     """Make a finished build the one that serves, or leave nothing of it; returns its folder."""
     index_folder = hidden.parent
     final = index_folder / build
-    write_whole(hidden / MANIFEST_FILE, manifest)
-    pointer = {"build": build, "manifest_sha256": sha256_of(hidden / MANIFEST_FILE)}
+    write_whole(hidden / manifest_file, manifest)
+    pointer = {"build": build, "manifest_sha256": sha256_of(hidden / manifest_file)}
     with disk_errors(hidden):
         for file in hidden.iterdir():
             with file.open("r+b") as handle:  # Windows syncs only what is open for writing
@@ -137,9 +144,9 @@ def publish(hidden: Path, build: str, manifest: bytes) -> Path:
         with disk_errors(final):
             hidden.rename(final)
             sync_folder(index_folder)
-        write_whole(index_folder / CURRENT_FILE, json.dumps(pointer).encode())
+        write_whole(index_folder / pointer_file, json.dumps(pointer).encode())
     except BaseException:
-        if not _serves(index_folder, build):
+        if not _serves(index_folder, build, pointer_file):
             shutil.rmtree(final, ignore_errors=True)
         raise
     return final
@@ -164,14 +171,21 @@ def write_outline(folder: Path, feature: Mapping[str, Any]) -> None:
         outline.write_bytes(json.dumps(feature).encode())
 
 
-def read_current(index_folder: Path) -> tuple[str, str]:
+def read_current(
+    index_folder: Path, pointer_file: str = CURRENT_FILE, *, remedy: str = "rebuild the index"
+) -> tuple[str, str]:
     """The serving build and the sha256 of its manifest.
+
+    Args:
+        index_folder: of the index.
+        pointer_file: which pointer.
+        remedy: of a damaged one.
 
     Raises:
         IndexNotFoundError: no build was ever finished here.
         IndexCorruptError: the pointer is damaged.
     """
-    path = index_folder / CURRENT_FILE
+    path = index_folder / pointer_file
     try:
         pointer = json.loads(path.read_bytes())
         build, digest = pointer["build"], pointer["manifest_sha256"]
@@ -183,10 +197,10 @@ def read_current(index_folder: Path) -> tuple[str, str]:
         ) from None
     except OSError as error:
         raise IndexCorruptError(
-            f"cannot read {path}: {error.strerror}: make it readable, or rebuild the index"
+            f"cannot read {path}: {error.strerror}: make it readable, or {remedy}"
         ) from error
     except (ValueError, KeyError, TypeError) as error:
-        raise IndexCorruptError(f"{path} is damaged: rebuild the index") from error
+        raise IndexCorruptError(f"{path} is damaged: {remedy}") from error
     return build, digest
 
 
@@ -222,9 +236,9 @@ def alone(index_folder: Path) -> contextlib.AbstractContextManager[None]:
     )
 
 
-def _serves(index_folder: Path, build: str) -> bool:
+def _serves(index_folder: Path, build: str, pointer_file: str) -> bool:
     try:
-        return read_current(index_folder)[0] == build
+        return read_current(index_folder, pointer_file)[0] == build
     except SearchIndexError:
         return False
 
@@ -240,19 +254,19 @@ class BuildLock:
         self._close()
 
 
-def hold(build: Path) -> BuildLock | None:
+def hold(build: Path, manifest_file: str = MANIFEST_FILE) -> BuildLock | None:
     """Share a build with its other readers; None where that is not possible."""
-    return _locked(build, shared=True)
+    return _locked(build / manifest_file, shared=True)
 
 
-def seize(build: Path) -> BuildLock | None:
+def seize(build: Path, manifest_file: str = MANIFEST_FILE) -> BuildLock | None:
     """Take a build for oneself; None while anybody has it open."""
-    return _locked(build, shared=False)
+    return _locked(build / manifest_file, shared=False)
 
 
-def _locked(build: Path, *, shared: bool) -> BuildLock | None:
+def _locked(manifest: Path, *, shared: bool) -> BuildLock | None:
     try:
-        file = os.open(build / MANIFEST_FILE, os.O_RDONLY)
+        file = os.open(manifest, os.O_RDONLY)
     except OSError:  # whoever reads it next says so
         return None
     if not try_lock(file, shared=shared):

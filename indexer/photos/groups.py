@@ -49,15 +49,23 @@ def places_of(photos: Sequence[ListedPhoto], lonlat_deg: Floats) -> Ints:
     Returns:
         (P,) numbers from 0, in the order in which places are first listed.
     """
-    alone = np.arange(len(photos))
-    place = alone.copy()
-    names = np.array([photo.sequence for photo in photos], dtype=np.str_)
+    return place_numbers(
+        [photo.sequence for photo in photos], [photo.captured_at for photo in photos], lonlat_deg
+    )
+
+
+def place_numbers(
+    sequences: Sequence[str], captured_at: Sequence[str | None], lonlat_deg: Floats
+) -> Ints:
+    """The same of what is known of P photos: their sequences, moments and (P, 2) places."""
+    place = np.arange(len(sequences))
+    names = np.array(sequences, dtype=np.str_)
     named = np.flatnonzero(names != "")
     _, first, of_name = np.unique(names[named], return_index=True, return_inverse=True)
     place[named] = named[first][of_name]
     rest = np.flatnonzero((names == "") & np.isfinite(lonlat_deg).all(axis=1))
     points = unit_vectors(lonlat_deg[rest])
-    drive = _drives(points, np.array([_seconds(photos[row].captured_at) for row in rest.tolist()]))
+    drive = _drives(points, np.array([_seconds(captured_at[row]) for row in rest.tolist()]))
     place[rest] = rest[drive]
     single = np.bincount(drive, minlength=len(rest))[drive] == 1
     place[rest[single]] = rest[single][_near(points[single])]

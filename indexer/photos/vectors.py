@@ -27,7 +27,7 @@ from indexer.photos.listing import ListedPhoto, read_photos
 
 if TYPE_CHECKING:
     from gair.photos.photo import Photo
-    from indexer.search.geolocator import Geolocator
+    from indexer.photos.encoder import Encoder
 
 
 NO_PLACE = "no coordinates"
@@ -92,7 +92,7 @@ class PhotoVectors:
 
 
 def photo_vectors(
-    geolocator: Geolocator,
+    geolocator: Encoder,
     photos: Path | str | Sequence[ListedPhoto],
     *,
     cache: Path | None,
@@ -130,7 +130,7 @@ def photo_vectors(
 
 
 def _fill(
-    geolocator: Geolocator,
+    geolocator: Encoder,
     listed: Sequence[ListedPhoto],
     rows: range,
     store: _Store,

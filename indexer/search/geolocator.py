@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 import numpy as np
 import numpy.typing as npt
 
-from gair.errors import IndexMismatchError, ModelError, UsageError
+from gair.errors import UsageError
 from gair.photos.photo import Photo, open_photo
-from gair.preprocess import street_view_pixels
 from indexer.index.index import Index, find_index, open_index
 from indexer.index.milvus import with_store
+from indexer.photos.encoder import PHOTOS_AT_ONCE, check_model, encode_photos, load_model
 from indexer.probability.calibration import load_calibration
 from indexer.probability.claim_context import Context
 from indexer.probability.evidence import prior_odds_of
@@ -40,10 +40,6 @@ if TYPE_CHECKING:
     OnePlace = PhotoSource | Seen | list[Any] | tuple[Any, ...]
 
 
-PHOTOS_AT_ONCE = 16
-"""Photos in one encoder pass."""
-
-
 class Geolocator:
     """A verified index with the model that made it; safe to share between threads.
 
@@ -55,15 +51,7 @@ class Geolocator:
     """
 
     def __init__(self, index: Index, model: Gair) -> None:
-        record = index.manifest.model
-        fingerprint = model.fingerprint()
-        if fingerprint != record.fingerprint:
-            raise IndexMismatchError(
-                f"index {index.name!r} was built by model {record.name} "
-                f"({record.fingerprint[:12]}) and cannot be searched with {model.info.name} "
-                f"({fingerprint[:12]}): rebuild it, or pass the model that built it "
-                f"({record.source})"
-            )
+        fingerprint = check_model(index, model)
         calibration = load_calibration(index.path.parent, index.manifest.build, fingerprint)
         self.space = SearchSpace(index, model, calibration)
         """Its cells with all that a search asks of them, its warnings and its attribution."""
@@ -90,39 +78,14 @@ class Geolocator:
             store: where the vectors are, if not in the index's own files
                 (:mod:`indexer.index.milvus`).
         """
-        from gair.model import Gair as GairModel
-
         opened = open_index(find_index(index, indexes_dir))
         if store is not None:
             opened = with_store(opened, store)
-        if model is None:
-            source = opened.manifest.model.source
-            try:
-                model = GairModel.from_pretrained(source)
-            except ModelError as error:
-                raise ModelError(
-                    f"cannot load the model of index {opened.name!r}: {error}; pass it with --model"
-                ) from error
-        elif isinstance(model, str):
-            model = GairModel.from_pretrained(model)
-        return cls(opened, model)
+        return cls(opened, load_model(opened, model))
 
     def embed(self, photos: Sequence[Photo]) -> npt.NDArray[np.float32]:
         """The vectors s of photos, (P, D), unit length."""
-        import torch
-
-        vectors = []
-        for start in range(0, len(photos), PHOTOS_AT_ONCE):
-            arrays = [np.array(p.rgb) for p in photos[start : start + PHOTOS_AT_ONCE]]
-            pixels = street_view_pixels(arrays, self.model.config.sv_image_px)
-            with torch.inference_mode():
-                encoded = self.model.encode_street_view(pixels.to(self.model.device))
-            vectors.append(encoded.float().cpu().numpy())
-        s = np.concatenate(vectors)
-        if not np.isfinite(s).all():
-            name = self.index.manifest.model.name
-            raise ModelError(f"model {name} gave vectors that are not finite: reload it")
-        return s
+        return encode_photos(self.model, photos, self.index.manifest.model.name)
 
     @overload
     def search(
