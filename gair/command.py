@@ -75,6 +75,37 @@ def add_command(
     return parser
 
 
+def run_script(
+    options: type[_T],
+    run: Callable[[_T], int],
+    argv: Sequence[str] | None,
+    *,
+    prog: str,
+    description: str,
+    interrupted: str = "interrupted",
+) -> int:
+    """Run a script of one command, whose flags are the fields of a dataclass.
+
+    Args:
+        options: the dataclass.
+        run: takes an instance of it; returns the exit status.
+        argv: the command line; that of the process unless given.
+        prog: how the script is called.
+        description: a paragraph of its help.
+        interrupted: what to say when it was stopped.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        SystemExit: as :func:`run_parsed`.
+    """
+    parser = ArgumentParser(prog=prog, description=description, formatter_class=HelpFormatter)
+    add_fields(parser, options)
+    parser.set_defaults(run=lambda namespace: run(from_namespace(options, namespace)))
+    return run_parsed(parser, argv, interrupted=interrupted)
+
+
 def run_parsed(parser: ArgumentParser, argv: Sequence[str] | None, *, interrupted: str) -> int:
     """Parse a command line and run the function that its command set as ``run``.
 

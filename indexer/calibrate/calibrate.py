@@ -272,9 +272,10 @@ def measure(
         "median_miss_m": _median(shown.miss_m, times),
     }
     drawn = first_of_each(place)[:_REGIONS]
+    reaches = one_a_place(findings.masses, place, above=True)
     for level in _LEVELS:
         name = f"{100 * level:g}"
-        mass = conformal_mass(one_a_place(findings.masses, place, above=True), level)
+        mass = conformal_mass(reaches, level)
         area_m2 = region_areas_m2(space, weights, photos.s[drawn], mass)
         measured[f"region_km2_{name}"] = float(np.median(area_m2)) / 1e6
         measured[f"region_share_{name}"] = float(np.median(area_m2) / space.field.area_m2.sum())

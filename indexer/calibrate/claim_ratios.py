@@ -10,7 +10,7 @@ import numpy as np
 
 from gair.arrays import Floats, Ints, Vectors
 from indexer.probability.claims import RADII_M
-from indexer.probability.known_claims import TRUE, KnownClaims, claims_at, random_points
+from indexer.probability.known_claims import TRUE, KnownClaims, draw_claims_anywhere
 from indexer.probability.likelihood_ratios import (
     ELSEWHERE,
     LOOKALIKE,
@@ -21,7 +21,7 @@ from indexer.probability.likelihood_ratios import (
 )
 from indexer.probability.posterior import ScoreWeights
 from indexer.probability.ratio_cost import cllr, least_cllr
-from indexer.search.scored import posteriors, scores_for
+from indexer.search.scored import posterior_blocks
 from indexer.search.space import SearchSpace
 
 Placed = tuple[Floats, Ints]
@@ -80,14 +80,8 @@ def scores_elsewhere(
         Radius to (Q,) scores, as of :class:`indexer.probability.known_claims.KnownClaims`.
     """
     rng = np.random.default_rng((seed, 1))
-    claims = {
-        radius_m: claims_at(
-            space, random_points(space.field, len(s), rng), space.background(radius_m)
-        )
-        for radius_m in RADII_M
-    }
-    for block in space.blocks(len(s)):
-        p = posteriors(space, *scores_for(space, s[block], weights), weights)
+    claims = draw_claims_anywhere(space, len(s), RADII_M, rng)
+    for block, p in posterior_blocks(space, s, weights):
         for of_radius in claims.values():
             of_radius.look(space.field, p, block)
     return {radius_m: of_radius.score for radius_m, of_radius in claims.items()}

@@ -20,7 +20,7 @@ from indexer.probability.out_of_index import evidence_of
 from indexer.probability.posterior import ScoreWeights
 from indexer.search.query import Query
 from indexer.search.ranking import refine_options, shown_points
-from indexer.search.scored import posteriors, scores_for
+from indexer.search.scored import posterior_blocks, posteriors, scores_for
 from indexer.search.space import SearchSpace
 
 CONFIDENCE_RADII_M = (200.0, 500.0, 1000.0, 2000.0, 5000.0)
@@ -158,8 +158,8 @@ def region_areas_m2(space: SearchSpace, weights: ScoreWeights, s: Vectors, mass:
     area_m2 = space.field.area_m2
     areas = [
         area_m2[region_rows(p, area_m2, mass)].sum()
-        for block in space.blocks(len(s))
-        for p in posteriors(space, *scores_for(space, s[block], weights), weights)
+        for _, block in posterior_blocks(space, s, weights)
+        for p in block
     ]
     return np.array(areas)
 

@@ -18,7 +18,7 @@ from indexer.search.places import APART_RADII, first_rows
 from indexer.search.query import Query
 from indexer.search.ranking import MOST_REFINED, refine_options
 from indexer.search.refine import Refining, refine_each
-from indexer.search.scored import posteriors, scores_for
+from indexer.search.scored import posterior_blocks
 from indexer.search.space import SearchSpace
 
 MOST_PHOTOS = 400
@@ -53,9 +53,8 @@ def examine_places(
     near = space.discs(APART_RADII * radius_m).matrix
     options = refine_options(space, Query(), weights)
     centre, refined = _room_for(count), None if space.reader is None else _room_for(count)
-    for block in space.blocks(count):
+    for block, p in posterior_blocks(space, photos.s[:count], weights):
         s = photos.s[block]
-        p = posteriors(space, *scores_for(space, s, weights), weights)
         around = space.place_mass(p)
         rows = [first_rows(masses, near, MOST_REFINED) for masses in around]
         centres = [space.field.lonlat_deg[of_photo] for of_photo in rows]

@@ -21,14 +21,13 @@ from indexer.probability.calibration import AGAIN
 from indexer.probability.known_claims import (
     TRUE,
     KnownClaims,
-    claims_at,
     draw_claims,
-    random_points,
+    draw_claims_anywhere,
 )
 from indexer.probability.likelihood_ratios import ALTERNATIVES, ELSEWHERE, RatioCurve
 from indexer.probability.posterior import ScoreWeights
 from indexer.probability.ratio_cost import cllr, least_cllr, pav_log_ratios, tippett
-from indexer.search.scored import posteriors, scores_for
+from indexer.search.scored import posterior_blocks
 
 if TYPE_CHECKING:
     from indexer.photos.vectors import PhotoVectors
@@ -188,16 +187,12 @@ def _scores_elsewhere(
 ) -> dict[float, Floats]:
     """Scores of claims anywhere in the index about photos that are not from it, by radius."""
     rng = np.random.default_rng((seed, 5))
-    claims = {
-        r: claims_at(space, random_points(space.field, len(s), rng), space.background(r))
-        for r in radii_m
-    }
+    claims = draw_claims_anywhere(space, len(s), radii_m, rng)
     _look(space, weights, s, list(claims.values()))
     return {radius_m: of_radius.score for radius_m, of_radius in claims.items()}
 
 
 def _look(space: SearchSpace, weights: ScoreWeights, s: Vectors, claims: list[KnownClaims]) -> None:
-    for block in space.blocks(len(s)):
-        p = posteriors(space, *scores_for(space, s[block], weights), weights)
+    for block, p in posterior_blocks(space, s, weights):
         for one in claims:
             one.look(space.field, p, block)

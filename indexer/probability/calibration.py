@@ -25,7 +25,7 @@ from indexer.probability.basis import Basis
 from indexer.probability.chances import PlaceCurves, disjoint, most_sure
 from indexer.probability.confidence import Curve, expit
 from indexer.probability.conformal import conformal_mass
-from indexer.probability.decisions import Trials
+from indexer.probability.decisions import Trials, among_radii
 from indexer.probability.likelihood_ratios import RatioCurves, curves_from_json, curves_json
 from indexer.probability.open_world import BayesFactor
 from indexer.probability.out_of_index import OutOfIndexTest
@@ -175,10 +175,8 @@ class Calibration:
             raise UsageError(f"the calibration holds for the centres of cells only: {AGAIN}")
         curves = self.refined_confidence if refined else self.confidence
         radii = sorted(curves)
-        # A place among the curves, such as 1.3: between the second and the third.
-        place = float(np.interp(np.log(radius_m), np.log(radii), np.arange(len(radii))))
-        below, above = (curves[radii[int(f(place))]] for f in (np.floor, np.ceil))
-        share = place % 1
+        low, high, share = among_radii(radii, radius_m)
+        below, above = curves[radii[low]], curves[radii[high]]
         return expit((1 - share) * below.logit_at(disc_mass) + share * above.logit_at(disc_mass))
 
     def confidences(self, disc_masses: Floats, *, refined: bool = False) -> Floats:

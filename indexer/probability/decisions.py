@@ -124,11 +124,19 @@ def check_wanted(max_error_rate: float, within_m: float) -> None:
         raise UsageError(f"`within_m` {within_m:g}: it is a distance in metres, above 0")
 
 
+def among_radii(radii_m: Sequence[float], radius_m: float) -> tuple[int, int, float]:
+    """Where a radius lies among ascending ones, by its logarithm; beyond them, at the nearest.
+
+    Returns:
+        The numbers of the radii below and above, and how far it is from one to the other, 0 to 1.
+    """
+    place = float(np.interp(np.log(radius_m), np.log(radii_m), np.arange(len(radii_m))))
+    return math.floor(place), math.ceil(place), place % 1
+
+
 def mass_at(disc_mass: Floats, radii_m: Sequence[float], radius_m: float) -> Floats:
     """Mass within a radius: (..., R) at ascending radii to (...), between them by log radius."""
-    place = float(np.interp(np.log(radius_m), np.log(radii_m), np.arange(len(radii_m))))
-    low, high = math.floor(place), math.ceil(place)
-    share = place - low
+    low, high, share = among_radii(radii_m, radius_m)
     return np.asarray((1 - share) * disc_mass[..., low] + share * disc_mass[..., high])
 
 

@@ -7,6 +7,7 @@ that looks, on the imagery, like the one where the photo was taken.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -100,6 +101,18 @@ def draw_claims(
     among = place.background(radius_m)
     return {
         kind: claims_at(place, points, among, wanted) for kind, (points, wanted) in drawn.items()
+    }
+
+
+def draw_claims_anywhere(
+    place: Place, count: int, radii_m: Sequence[float], rng: np.random.Generator
+) -> dict[float, KnownClaims]:
+    """One claim anywhere in the index about each of ``count`` photos, for each radius."""
+    return {
+        radius_m: claims_at(
+            place, random_points(place.field, count, rng), place.background(radius_m)
+        )
+        for radius_m in radii_m
     }
 
 

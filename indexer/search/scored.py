@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
@@ -132,6 +132,18 @@ def posteriors(
     """
     likelihoods = log_likelihood(rs, location, weights, space.blur(weights.spread_m))
     return posterior(likelihoods, _log_prior(space, log_weight))
+
+
+def posterior_blocks(
+    space: SearchSpace, s: Vectors, weights: ScoreWeights
+) -> Iterator[tuple[slice, Floats]]:
+    """Posteriors of (P, D) photos, a block at a time, so that memory does not grow with them.
+
+    Yields:
+        The rows of a block of B photos, and their (B, N) posteriors.
+    """
+    for block in space.blocks(len(s)):
+        yield block, posteriors(space, *scores_for(space, s[block], weights), weights)
 
 
 def cell_posterior(

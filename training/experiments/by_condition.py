@@ -9,7 +9,6 @@ command line::
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gair.command import run_parsed
+from gair.command import run_script
 from gair.errors import UsageError
-from gair.fields import add_fields, from_namespace, option
+from gair.fields import option
 from indexer.commands.arguments import IndexAndModel
 from indexer.evaluate.options import WEIGHTS, EvaluateOptions
 from indexer.evaluate.report.wording import metres, percent, shown, span
@@ -195,14 +194,14 @@ def _share(measured: Mapping[str, Any]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(
+    return run_script(
+        ConditionOptions,
+        _run,
+        argv,
         prog="python -m training.experiments.by_condition",
         description="How good an index's answers are under each condition of the photos, as a "
         "Markdown table with chance beside it.",
     )
-    add_fields(parser, ConditionOptions)
-    parser.set_defaults(run=lambda parsed: _run(from_namespace(ConditionOptions, parsed)))
-    return run_parsed(parser, argv, interrupted="interrupted")
 
 
 def _run(options: ConditionOptions) -> int:

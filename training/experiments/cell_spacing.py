@@ -9,7 +9,6 @@ line::
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import tempfile
@@ -23,9 +22,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gair.arrays import Floats
-from gair.command import run_parsed
+from gair.command import run_script
 from gair.errors import UsageError
-from gair.fields import add_fields, from_namespace, option
+from gair.fields import option
 from gair.geo import haversine_m
 
 if TYPE_CHECKING:
@@ -208,13 +207,13 @@ def table_text(rows: Rows) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(
+    return run_script(
+        _Arguments,
+        _run,
+        argv,
         prog="python -m training.experiments.cell_spacing",
         description="Error and size against the spacing of cells, with and without refinement.",
     )
-    add_fields(parser, _Arguments)
-    parser.set_defaults(run=lambda parsed: _run(from_namespace(_Arguments, parsed)))
-    return run_parsed(parser, argv, interrupted="interrupted")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ it then finds bounds what towers can find that read the style no better. From th
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from gair.arrays import Floats
-from gair.command import run_parsed
+from gair.command import run_script
 from gair.errors import UsageError
-from gair.fields import add_fields, check_range, from_namespace, option
+from gair.fields import check_range, option
 from gair.geo import haversine_m
 from training.synthetic.city import City
 from training.synthetic.drawing import draw_plan
@@ -117,18 +116,17 @@ def oracle_rows(options: OracleOptions) -> list[tuple[float, list[float], float]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the table; returns the exit status."""
-    parser = argparse.ArgumentParser(
+    return run_script(
+        OracleOptions,
+        _run,
+        argv,
         prog="python -m training.experiments.label_oracle",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=__doc__ or "",
+        interrupted="interrupted; nothing was kept",
     )
-    add_fields(parser, OracleOptions)
-    parser.set_defaults(run=_run)
-    return run_parsed(parser, argv, interrupted="interrupted; nothing was kept")
 
 
-def _run(arguments: argparse.Namespace) -> int:
-    options = from_namespace(OracleOptions, arguments)
+def _run(options: OracleOptions) -> int:
     cells = int(options.side_km * 1000 / CELL_M) ** 2
     print(f"city-{options.seed}, {options.photos:,} photos, {cells:,} cells; within {RADIUS_M:g} m")
     print("| R2 | R@1 | R@10 | median error |\n|---:|---:|---:|---:|")

@@ -13,7 +13,6 @@ photo than the place where it was taken: half of it by chance.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import math
 import sys
@@ -26,9 +25,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gair.arrays import Floats, Vectors
-from gair.command import run_parsed
+from gair.command import run_script
 from gair.errors import SearchIndexError, UsageError
-from gair.fields import add_fields, from_namespace, option
+from gair.fields import option
 from gair.geo import Footprint, haversine_m
 from indexer.commands.arguments import IndexAndModel
 from indexer.evaluate.metrics import rank_and_area
@@ -248,14 +247,14 @@ def chosen(photos: Sequence[ListedPhoto], names: Sequence[str]) -> list[ListedPh
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(
+    return run_script(
+        MapOptions,
+        _run,
+        argv,
         prog="python -m training.experiments.similarity_maps",
         description="How similar photos are to the imagery around them, and to the places of a "
         "whole city, as a picture and in numbers.",
     )
-    add_fields(parser, MapOptions)
-    parser.set_defaults(run=lambda parsed: _run(from_namespace(MapOptions, parsed)))
-    return run_parsed(parser, argv, interrupted="interrupted")
 
 
 def _run(options: MapOptions) -> int:
