@@ -20,6 +20,9 @@ from gair.errors import FootprintError
 EARTH_RADIUS_M = 6371008.8
 """Mean radius of the Earth (IUGG), metres; the sphere of every haversine distance here."""
 
+HALF_GLOBE_M = float(np.pi * EARTH_RADIUS_M)
+"""From a place to its antipode, metres: no two places are farther apart."""
+
 WEB_MERCATOR_CIRCUMFERENCE_M = 40075016.68557849
 """Width of the world in EPSG:3857, metres at the equator."""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Self
 
 _LINE_EVERY_S = 15.0
@@ -86,6 +87,15 @@ class Progress:
         elif not self._quiet and time.monotonic() - self._last_line >= _LINE_EVERY_S:
             self._last_line = time.monotonic()
             print(self._line(), file=sys.stderr, flush=True)
+
+    @contextlib.contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Clear the bar while the block prints, and draw it again."""
+        if self._bar is None:
+            yield
+            return
+        with self._bar.external_write_mode():
+            yield
 
     @property
     def rate(self) -> float:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from gair.command import add_command, complain
 from gair.errors import PhotoError, UsageError
@@ -28,7 +28,6 @@ from indexer.search.wording import (
 )
 
 if TYPE_CHECKING:
-    from gair.photos.photo import Photo
     from indexer.search.answer import Answer, Candidate
     from indexer.search.geolocator import Geolocator
     from indexer.search.prior import Prior
@@ -147,6 +146,8 @@ class Search(IndexAndModel):
     """The photos are of one place: one answer."""
     json: bool = False
     """Print JSON, one object an answer."""
+    quiet: bool = False
+    """No progress."""
     refine: bool = option(True, flags="--no-refine", help="cell centres only, nothing between them")
     elsewhere_prior: float = option(EVEN, metavar="P")
     """How likely it is, before a photo is looked at, that it was not taken in the index; 0.5 says
@@ -197,6 +198,8 @@ def add(commands: Any) -> None:  # noqa: ANN401
 def run(options: Search) -> int:
     """Search and print the answers; 1 if a photo could not be read."""
     geolocator = options.geolocator(options.store)
+    if options.geojson is not None and len(options.photos) > 1 and not options.same_place:
+        raise UsageError("--geojson is for one answer: name one photo, or add --same-place")
     query: QueryFields = {
         "k": options.k,
         "rs_weight": options.rs_weight,
@@ -208,13 +211,11 @@ def run(options: Search) -> int:
         "within_m": options.within_m,
     }
     if options.same_place:
-        results: list[Answer | PhotoError]
-        results = [geolocator.search(list(options.photos), same_place=True, **query)]
+        results: Iterator[Answer | PhotoError]
+        results = iter([geolocator.search(list(options.photos), same_place=True, **query)])
     else:
-        results = _one_by_one(geolocator, options.photos, query)
-    if options.geojson is not None:
-        _write_geojson(results, options.geojson, options.region)
-    return _report(results, options)
+        results = geolocator.search_each(options.photos, on_error="collect", **query)
+    return _printed(results, options)
 
 
 def _prior(geolocator: Geolocator, options: Search) -> Prior | None:
@@ -234,44 +235,57 @@ def _prior(geolocator: Geolocator, options: Search) -> Prior | None:
     )
 
 
-def _one_by_one(
-    geolocator: Geolocator, paths: Sequence[str], query: QueryFields
-) -> list[Answer | PhotoError]:
-    """An answer or an error for each photo."""
-    from indexer.photos.encoder import PHOTOS_AT_ONCE
+def _printed(results: Iterator[Answer | PhotoError], options: Search) -> int:
+    """Print answers as they come, and keep none; the exit status."""
+    from gair.progress import Progress
 
-    results: list[Answer | PhotoError] = []
-    for start in range(0, len(paths), PHOTOS_AT_ONCE):  # decoded photos are large
-        opened = [_opened(path) for path in paths[start : start + PHOTOS_AT_ONCE]]
-        sound = [photo for photo in opened if not isinstance(photo, PhotoError)]
-        answers = iter(geolocator.search(sound, **query))
-        results += [p if isinstance(p, PhotoError) else next(answers) for p in opened]
-    return results
-
-
-def _report(results: list[Answer | PhotoError], options: Search) -> int:
-    failed = [result for result in results if isinstance(result, PhotoError)]
-    if options.json:
-        named = zip(results, options.photos, strict=not options.same_place)
-        print(json.dumps([_as_json(result, path) for result, path in named]))
-    else:
-        for result in results:
-            if not isinstance(result, PhotoError):
-                print("\n".join(answer_lines(result)))
-    for failure in failed:
-        complain(failure)
-    if failed and len(results) > 1:
-        print(f"{len(failed)} of {len(results)} photos could not be read", file=sys.stderr)
+    total = 1 if options.same_place else len(options.photos)
+    failed = 0
+    quiet = options.quiet or total == 1
+    with Progress("search", total, "photo", quiet=quiet) as progress, _Printer(options) as printer:
+        for result, path in zip(results, options.photos, strict=not options.same_place):
+            with progress.hidden():
+                printer.put(result, path)
+                if isinstance(result, PhotoError):
+                    complain(result)
+                    failed += 1
+                elif options.geojson is not None:
+                    _write_geojson(result, options.geojson, options.region)
+            progress.advance(1)
+    if failed and total > 1:
+        print(f"{failed} of {total} photos could not be read", file=sys.stderr)
     return 1 if failed else 0
 
 
-def _write_geojson(results: list[Answer | PhotoError], file: Path, level: float) -> None:
-    """The region and the places of the only answer; the region that was decided on, if any."""
+class _Printer:
+    """Prints answers one by one: as text, or as the members of one JSON list."""
+
+    def __init__(self, options: Search) -> None:
+        self._json = options.json
+        self._before = "["
+
+    def __enter__(self) -> Self:
+        return self
+
+    def put(self, result: Answer | PhotoError, path: str) -> None:
+        """Print an answer; an error only in JSON."""
+        if self._json:
+            print(self._before + json.dumps(_as_json(result, path)), end="", flush=True)
+            self._before = ",\n"
+        elif not isinstance(result, PhotoError):
+            print("\n".join(answer_lines(result)), flush=True)
+
+    def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
+        """End the list, also where the work was stopped: what was printed can be read."""
+        nothing = self._before == "["
+        if self._json and not (kind and nothing):
+            print("[]" if nothing else "]", flush=True)
+
+
+def _write_geojson(answer: Answer, file: Path, level: float) -> None:
+    """The region and the places of an answer; the region that was decided on, if any."""
     from gair.files import write_whole
 
-    if len(results) != 1 or isinstance(results[0], PhotoError):
-        raise UsageError("--geojson is for one answer: name one photo, or add --same-place")
-    answer = results[0]
     places = [
         {
             "type": "Feature",
@@ -291,15 +305,6 @@ def _write_geojson(results: list[Answer | PhotoError], file: Path, level: float)
     about = {"elsewhere": elsewhere, "warnings": coded(answer.warnings)}
     text = json.dumps({"type": "FeatureCollection", **about, "features": features})
     write_whole(file, text.encode())
-
-
-def _opened(path: str) -> Photo | PhotoError:
-    from gair.photos.photo import open_photo
-
-    try:
-        return open_photo(path)
-    except PhotoError as error:
-        return error
 
 
 def _as_json(result: Answer | PhotoError, path: str) -> dict[str, Any]:

@@ -31,6 +31,7 @@ import numpy as np
 
 from gair.arrays import Bools, Floats
 from gair.errors import UsageError
+from gair.geo import HALF_GLOBE_M
 
 ERROR_RATES = (0.001, 0.5)
 """The least and the largest share of wrong answers that can be asked for."""
@@ -120,8 +121,11 @@ def check_wanted(max_error_rate: float, within_m: float) -> None:
             f"`max_error_rate` {max_error_rate:g}: it is a share of the answers, {least:g} to "
             f"{most:g}"
         )
-    if not (math.isfinite(within_m) and within_m > 0):
-        raise UsageError(f"`within_m` {within_m:g}: it is a distance in metres, above 0")
+    if not 0 < within_m <= HALF_GLOBE_M:  # NaN fails, too
+        raise UsageError(
+            f"`within_m` {within_m:g}: it is a distance in metres, above 0 and at most "
+            f"{HALF_GLOBE_M:.0f}, half the way around the globe"
+        )
 
 
 def among_radii(radii_m: Sequence[float], radius_m: float) -> tuple[int, int, float]:

@@ -35,6 +35,7 @@ import numpy.typing as npt
 
 from gair.arrays import Floats, Ints
 from gair.errors import UsageError
+from gair.geo import HALF_GLOBE_M
 from indexer.probability.basis import Basis
 from indexer.probability.calibration import Calibration
 from indexer.probability.cautions import coded
@@ -319,7 +320,7 @@ def check_claim(lonlat_deg: npt.ArrayLike, radius_m: float) -> None:
     """Refuse a claim that makes no sense.
 
     Raises:
-        UsageError: the point is not on Earth, or the radius is not above 0.
+        UsageError: the point is not on Earth, or the radius is not above 0, or reaches around it.
     """
     lon_deg, lat_deg = (float(v) for v in np.asarray(lonlat_deg, dtype=np.float64).reshape(2))
     if not (abs(lon_deg) <= 180 and abs(lat_deg) <= 90):  # NaN fails, too
@@ -329,6 +330,11 @@ def check_claim(lonlat_deg: npt.ArrayLike, radius_m: float) -> None:
         )
     if not (math.isfinite(radius_m) and radius_m > 0):
         raise UsageError(f"a claim's radius is {radius_m:g} m: it must be more than 0")
+    if radius_m > HALF_GLOBE_M:
+        raise UsageError(
+            f"a claim's radius is {radius_m:,.0f} m: no place is farther than {HALF_GLOBE_M:,.0f} "
+            "m from another"
+        )
 
 
 def _verdict(

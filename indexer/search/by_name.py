@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -16,9 +17,10 @@ from indexer.search.live import stamp_of
 from indexer.search.query import QueryFields
 
 if TYPE_CHECKING:
+    from gair.errors import PhotoError
     from indexer.probability.verdicts import Verdict
     from indexer.search.answer import Answer
-    from indexer.search.geolocator import PhotoSource
+    from indexer.search.geolocator import OnError, PhotoSource
 
 _OPEN: LRUCache[Path, tuple[Any, Geolocator]] = LRUCache(2)
 """Folders of indexes to what they looked like when they were opened, and the open index."""
@@ -31,17 +33,18 @@ def search(
     index: str | Path | None = None,
     indexes_dir: str | Path = "indexes",
     same_place: bool = False,
+    on_error: OnError = "raise",
     **query: Unpack[QueryFields],
-) -> Answer | list[Answer]:
+) -> Answer | Sequence[Answer | PhotoError]:
     """Where a photo may have been taken: :meth:`Geolocator.search` on an index by name.
 
     The index and its model stay loaded between calls, until a newer build or another calibration
     takes over.
     """
-    geolocator = opened(index, indexes_dir)
-    if isinstance(image, list | tuple) and same_place:
-        return geolocator.search(image, same_place=True, **query)
-    return geolocator.search(image, **query)
+    ask: Any = opened(index, indexes_dir).search  # its overloads know no image of any kind
+    answers: Answer | Sequence[Answer | PhotoError]
+    answers = ask(image, same_place=same_place, on_error=on_error, **query)
+    return answers
 
 
 def verify(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 import numpy as np
 import numpy.typing as npt
 
-from gair.errors import UsageError
+from gair.errors import PhotoError, UsageError
 from gair.photos.photo import Photo, open_photo
 from indexer.index.index import Index, find_index, open_index
 from indexer.index.milvus import with_store
@@ -38,6 +39,11 @@ if TYPE_CHECKING:
 
     PhotoSource = str | os.PathLike[str] | bytes | PIL.Image.Image | npt.NDArray[Any] | Photo
     OnePlace = PhotoSource | Seen | list[Any] | tuple[Any, ...]
+
+
+OnError = Literal["raise", "collect"]
+"""What a photo of a list that cannot be read does: end the search, or stand in its answer's place
+as its :class:`~gair.errors.PhotoError`."""
 
 
 class Geolocator:
@@ -93,6 +99,7 @@ class Geolocator:
         image: list[Any] | tuple[Any, ...],
         *,
         same_place: Literal[True],
+        on_error: Literal["raise"] = ...,
         **query: Unpack[QueryFields],
     ) -> Answer: ...
 
@@ -102,8 +109,19 @@ class Geolocator:
         image: list[Any] | tuple[Any, ...],
         *,
         same_place: Literal[False] = ...,
+        on_error: Literal["raise"] = ...,
         **query: Unpack[QueryFields],
     ) -> list[Answer]: ...
+
+    @overload
+    def search(
+        self,
+        image: list[Any] | tuple[Any, ...],
+        *,
+        same_place: Literal[False] = ...,
+        on_error: Literal["collect"],
+        **query: Unpack[QueryFields],
+    ) -> list[Answer | PhotoError]: ...
 
     @overload
     def search(
@@ -117,8 +135,9 @@ class Geolocator:
         image: OnePlace,
         *,
         same_place: bool = False,
+        on_error: OnError = "raise",
         **query: Unpack[QueryFields],
-    ) -> Answer | list[Answer]:
+    ) -> Answer | Sequence[Answer | PhotoError]:
         """Where a photo may have been taken.
 
         Args:
@@ -126,6 +145,8 @@ class Geolocator:
                 :func:`gair.photos.photo.open_photo`, or a list of them; or what :meth:`seen` made
                 of the photos of one place.
             same_place: whether the photos of a list are of one place and get one answer.
+            on_error: of a list of photos of different places, ``raise`` the error of the first one
+                that cannot be read, or ``collect``: it stands in the place of the answer.
             **query: the fields of :class:`indexer.search.query.Query`: ``k`` places, ``rs_weight``
                 and ``location_weight``, ``merge_radius_m``, a ``prior``, an
                 ``elsewhere_prior`` and whether to ``refine``.
@@ -134,17 +155,81 @@ class Geolocator:
             One answer, or a list of answers for a list of photos of different places.
 
         Raises:
-            PhotoError: a photo cannot be read; nothing is answered for a list that holds one.
+            PhotoError: a photo cannot be read; nothing is answered for a list that holds one,
+                unless its errors are collected.
             UsageError: k or a weight makes no sense, or there is no photo of the one place.
         """
+        if isinstance(image, list | tuple) and not same_place:
+            return list(self.search_each(image, on_error=on_error, **query))
+        if on_error != "raise":
+            raise UsageError(
+                f"`on_error` {on_error!r} is for a list of photos of different places: leave it out"
+            )
         checked = Query(**query)
         checked.check()
-        if same_place or not isinstance(image, list | tuple):
-            return finished([self.draft(self._one_place(image), checked)])[0]
-        answers: list[Answer] = []
-        for seen in self._seen(image):
-            answers += finished([self.draft(photo, checked) for photo in self._ready(seen)])
-        return answers
+        return finished([self.draft(self._one_place(image), checked)])[0]
+
+    @overload
+    def search_each(
+        self,
+        images: Iterable[PhotoSource],
+        *,
+        on_error: Literal["raise"] = ...,
+        **query: Unpack[QueryFields],
+    ) -> Iterator[Answer]: ...
+
+    @overload
+    def search_each(
+        self,
+        images: Iterable[PhotoSource],
+        *,
+        on_error: OnError,
+        **query: Unpack[QueryFields],
+    ) -> Iterator[Answer | PhotoError]: ...
+
+    def search_each(
+        self,
+        images: Iterable[PhotoSource],
+        *,
+        on_error: OnError = "raise",
+        **query: Unpack[QueryFields],
+    ) -> Iterator[Answer | PhotoError]:
+        """Answers about photos of different places as they come, in memory that does not grow.
+
+        Args:
+            images: any number of photos as for :meth:`search`; they are read as they are needed.
+            on_error: as for :meth:`search`.
+            **query: the same.
+
+        Yields:
+            An answer a photo, in their order.
+
+        Raises:
+            PhotoError: a photo cannot be read; those before it have been answered.
+            UsageError: k or a weight makes no sense.
+        """
+        if on_error not in ("raise", "collect"):
+            raise UsageError(f"`on_error` {on_error!r}: choose 'raise' or 'collect'")
+        checked = Query(**query)
+        checked.check()
+        return self._each(iter(images), on_error == "collect", checked)
+
+    def _each(
+        self, images: Iterator[PhotoSource], collects: bool, query: Query
+    ) -> Iterator[Answer | PhotoError]:
+        while block := list(itertools.islice(images, PHOTOS_AT_ONCE)):
+            opened = [_opened(source, collects) for source in block]
+            answers = iter(self._answers([p for p in opened if isinstance(p, Photo)], query))
+            for photo in opened:
+                yield next(answers) if isinstance(photo, Photo) else photo
+
+    def _answers(self, photos: Sequence[Photo], query: Query) -> list[Answer]:
+        """Answers about photos of different places, few enough for one pass."""
+        return [
+            answer
+            for seen in self._seen(photos)
+            for answer in finished([self.draft(photo, query) for photo in self._ready(seen)])
+        ]
 
     def draft(self, seen: Seen, query: Query) -> Draft:
         """What :meth:`search` answers, but for refining it: that goes for many photos at once.
@@ -239,7 +324,7 @@ class Geolocator:
         """Photos and their (P, D) vectors, some at a time: decoded photos are large."""
         for start in range(0, len(sources), PHOTOS_AT_ONCE):
             block = sources[start : start + PHOTOS_AT_ONCE]
-            photos = tuple(p if isinstance(p, Photo) else open_photo(p) for p in block)
+            photos = tuple(_photo(source) for source in block)
             yield Seen(photos, self.embed(photos))
 
     def _one_place(self, image: OnePlace) -> Seen:
@@ -269,3 +354,17 @@ class Geolocator:
         :meth:`verify` and :meth:`heatmap` score its cells when they are asked.
         """
         return [photo for seen in self._seen(sources) for photo in self._ready(seen)]
+
+
+def _photo(source: PhotoSource) -> Photo:
+    return source if isinstance(source, Photo) else open_photo(source)
+
+
+def _opened(source: PhotoSource, collects: bool) -> Photo | PhotoError:
+    """A photo; where errors are collected, or its error."""
+    try:
+        return _photo(source)
+    except PhotoError as error:
+        if not collects:
+            raise
+        return error

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypedDict
-
-import numpy as np
+import numbers
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from gair.errors import UsageError
+from gair.geo import HALF_GLOBE_M
 from indexer.probability.decisions import check_wanted
 from indexer.probability.open_world import EVEN, check_prior
 from indexer.search.weights import SearchWeights
@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 
 MAX_WEIGHT = 1e6
 """Scores are float32; what matters of the weights is their ratio."""
+
+
+_NUMBERS = (
+    *("rs_weight", "location_weight", "merge_radius_m", "elsewhere_prior"),
+    *("max_error_rate", "within_m"),
+)
+"""Fields that are numbers, or None."""
 
 
 class QueryFields(TypedDict, total=False):
@@ -62,14 +69,27 @@ class Query:
     within_m: float = 500.0
     """An answer farther than this from the truth is wrong, metres; beside ``max_error_rate``."""
 
+    def __post_init__(self) -> None:
+        """Take numbers of NumPy and others as Python's own: JSON knows only those."""
+        for field in fields(self):
+            value: Any = getattr(self, field.name)
+            if type(value) is bool or not isinstance(value, numbers.Real):
+                continue
+            plain = int(value) if isinstance(value, numbers.Integral) else float(value)
+            object.__setattr__(self, field.name, plain)
+
     def check(self) -> None:
         """Refuse what makes no sense.
 
         Raises:
             UsageError: k, a weight or the radius does not.
         """
-        if not isinstance(self.k, int) or self.k < 1:
+        if not isinstance(self.k, int) or isinstance(self.k, bool) or self.k < 1:
             raise UsageError(f"k is {self.k!r}: ask for one place or more, a whole number")
+        for name in _NUMBERS:
+            value = getattr(self, name)
+            if value is not None and type(value) not in (int, float):
+                raise UsageError(f"`{name}` is {value!r}: give a number")
         if (own := self.own_weights) is not None:
             pair = (own.rs, own.location)
             if not all(0 <= w <= MAX_WEIGHT for w in pair) or not any(pair):  # NaN fails, too
@@ -79,8 +99,11 @@ class Query:
                 )
         check_prior(self.elsewhere_prior)
         radius_m = self.merge_radius_m
-        if radius_m is not None and not (np.isfinite(radius_m) and radius_m >= 0):
-            raise UsageError(f"merge radius {radius_m} m: it must be 0 or more")
+        if radius_m is not None and not 0 <= radius_m <= HALF_GLOBE_M:  # NaN fails, too
+            raise UsageError(
+                f"merge radius {radius_m} m: it must be 0 or more, and at most {HALF_GLOBE_M:.0f}, "
+                "half the way around the globe"
+            )
         if self.max_error_rate is not None:
             check_wanted(self.max_error_rate, self.within_m)
 

@@ -9,7 +9,8 @@ import itertools
 import json
 import math
 import shutil
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,7 @@ def test_photos_of_every_kind(toy: Geolocator, tmp_path: Path, kind: str) -> Non
 def test_a_batch_equals_its_photos_one_by_one(toy: Geolocator) -> None:
     images = [photo(n, size=(100 + 7 * n, 80 + n)) for n in range(18)]  # more than one pass
     batch = toy.search(images, k=4)
+    assert list(toy.search_each(iter(images), k=4)) == batch
     assert isinstance(batch, list)
     assert toy.search(tuple(images[:2]), k=4) == toy.search(images[:2], k=4)
     for image, answer in zip(images, batch, strict=True):
@@ -166,6 +168,39 @@ def test_a_broken_photo_in_a_list_fails_the_list(toy: Geolocator) -> None:
     for odd in (None, 7, [photo()], memoryview(b"")):
         with pytest.raises(PhotoError, match="pass a path, bytes, a Pillow image or an array"):
             toy.search([odd])
+
+
+def test_errors_of_a_list_can_be_collected(toy: Geolocator) -> None:
+    images = [photo(1), b"no photo at all", *[photo(2)] * 16, "gone.jpg"]
+    results = toy.search(images, on_error="collect", k=2)
+    errors = [n for n, result in enumerate(results) if isinstance(result, PhotoError)]
+    assert errors == [1, 18]
+    assert "gone.jpg" in str(results[18])
+    assert results[0].candidates[0].row == toy.search(photo(1), k=2).candidates[0].row
+    assert isinstance(results[17], Answer)
+    for arguments in ({"on_error": "ignore"}, {"on_error": "collect", "same_place": True}):
+        with pytest.raises(UsageError, match=f"`on_error` '{arguments['on_error']}'"):
+            toy.search(images, **arguments)
+
+
+def test_answers_come_as_photos_are_read_and_are_not_kept(toy: Geolocator) -> None:
+    read: list[int] = []
+
+    def images() -> Iterator[Image.Image]:
+        for number in range(40):
+            read.append(number)
+            yield photo(number % 3, size=(60, 40))
+
+    answers: list[weakref.ref[Answer]] = []
+    most_alive = 0
+    for answer in toy.search_each(images(), k=1, refine=False):
+        answers.append(weakref.ref(answer))
+        assert len(read) <= len(answers) + 15
+        most_alive = max(most_alive, sum(made() is not None for made in answers))
+    assert len(answers) == 40
+    assert most_alive <= 17, "those of one pass, and the last one"
+    with pytest.raises(UsageError, match="k is 0"):
+        toy.search_each([], k=0)  # refused at once, not at the first answer
 
 
 @pytest.mark.parametrize(
