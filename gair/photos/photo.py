@@ -1,6 +1,7 @@
 """Photos read safely: upright, RGB, without metadata, and refused before they can do harm.
 
-A photo comes from a file, bytes, a Pillow image or an array::
+A photo comes from a file, bytes, a Pillow image, an array or a tensor
+(:mod:`gair.photos.sources`)::
 
     photo = open_photo("street.jpg")
     photo.rgb                 # PIL image, mode RGB, upright
@@ -17,7 +18,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import os
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,6 +31,8 @@ from PIL import Image, UnidentifiedImageError
 from gair.arrays import Bytes
 from gair.errors import PhotoError, PhotoSizeError, PhotoTypeError
 from gair.photos.exif import gps_lonlat_deg, upright_transpose
+from gair.photos.sources import PhotoSource as PhotoSource
+from gair.photos.sources import plain_source
 
 MAX_PIXELS = 100_000_000
 """Most pixels a photo may have, by its header. Cameras in common use write up to 61 megapixels,
@@ -46,8 +48,6 @@ _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 _PLAIN = ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV")
 _KEYED = ("1", "L", "P", "RGB")  # a colour of these may stand for "transparent"
 _WITH_ALPHA = ("LA", "PA", "RGBA")
-
-PhotoSource = str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[np.generic]
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,9 @@ def open_photo(
     """Read a photo and turn it upright.
 
     Args:
-        source: A path; the bytes of an image file; a Pillow image; or an array (H, W), (H, W, 3)
-            or (H, W, 4) of uint8, uint16 or floats in [0, 1]. It is never modified.
+        source: A path; an open file; the bytes of an image file; a Pillow image; or an array or a
+            tensor (H, W), (H, W, C) or (C, H, W) of 1, 3 or 4 channels, of uint8, uint16 or floats
+            in [0, 1]. It is never modified. :mod:`gair.photos.sources` has the rules.
         max_pixels: Refuse more than this, before any pixel is decoded.
         name: What to call the photo instead of its file name.
 
@@ -79,6 +80,7 @@ def open_photo(
         PhotoError: The source is missing, no image (:class:`PhotoTypeError`), broken, truncated or
             too large (:class:`PhotoSizeError`).
     """
+    source, name = plain_source(source, name)
     if isinstance(source, Image.Image):
         return _photo(source, name or "photo", max_pixels)
     if isinstance(source, np.ndarray):
@@ -86,11 +88,6 @@ def open_photo(
         return _photo(image_of_array(source, name), name, max_pixels)
     if isinstance(source, bytes):
         return _read(io.BytesIO(source), name or "photo", max_pixels)
-    if not isinstance(source, str | os.PathLike):
-        raise PhotoError(
-            f"cannot open a {type(source).__name__} as a photo; "
-            "pass a path, bytes, a Pillow image or an array"
-        )
     path = Path(source)
     with _open_file(path) as file:
         return _read(file, name or path.name, max_pixels)
@@ -229,7 +226,7 @@ def image_of_array(array: npt.NDArray[np.generic], name: str) -> Image.Image:
     if not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))):
         raise PhotoError(
             f"{name}: an array of shape {array.shape} is no photo; "
-            "pass (H, W), (H, W, 3) or (H, W, 4), channels last"
+            "pass one of (H, W), (H, W, C) or (C, H, W) with 1, 3 or 4 channels"
         )
     if 0 in array.shape:
         raise PhotoError(f"{name}: an array of shape {array.shape} has no pixels; pass some")

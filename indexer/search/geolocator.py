@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,14 +29,13 @@ from indexer.search.shortlist import looks_at_all, shortlist_draft
 from indexer.search.space import SearchSpace
 
 if TYPE_CHECKING:
-    import PIL.Image
-
     from gair.model import Gair
+    from gair.photos.sources import PhotoSource as ReadableSource
     from indexer.search.maps.heatmap import HeatMap
     from indexer.search.maps.make_heatmap import Of
     from indexer.search.prior import Prior
 
-    PhotoSource = str | os.PathLike[str] | bytes | PIL.Image.Image | npt.NDArray[Any] | Photo
+    PhotoSource = ReadableSource | Photo
     OnePlace = PhotoSource | Seen | list[Any] | tuple[Any, ...]
 
 
@@ -141,9 +139,9 @@ class Geolocator:
         """Where a photo may have been taken.
 
         Args:
-            image: a path, the bytes of a file, a PIL image, an array (H, W, 3), a photo from
-                :func:`gair.photos.photo.open_photo`, or a list of them; or what :meth:`seen` made
-                of the photos of one place.
+            image: what :func:`gair.photos.photo.open_photo` reads (a path, an open file, bytes, a
+                PIL image, an array, a tensor), what it gave, or a list of them; or what
+                :meth:`seen` made of the photos of one place.
             same_place: whether the photos of a list are of one place and get one answer.
             on_error: of a list of photos of different places, ``raise`` the error of the first one
                 that cannot be read, or ``collect``: it stands in the place of the answer.

@@ -170,7 +170,7 @@ def test_wide_and_float_arrays_are_scaled() -> None:
 @pytest.mark.parametrize(
     ("array", "words"),
     [
-        (np.zeros((3, 8, 8), np.uint8), r"shape \(3, 8, 8\) is no photo; .* channels last"),
+        (np.zeros((2, 8, 8), np.uint8), r"shape \(2, 8, 8\) is no photo; .* 1, 3 or 4 channels"),
         (np.zeros((8, 8, 2), np.uint8), r"shape \(8, 8, 2\)"),
         (np.zeros(8, np.uint8), r"shape \(8,\)"),
         (np.zeros((1, 8, 8, 3), np.uint8), r"shape \(1, 8, 8, 3\)"),
