@@ -9,10 +9,11 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from gair.bands import GAIR_BANDS
+from gair.bands import GAIR_BANDS, LAYOUTS
 from gair.errors import ModelError
+from gair.inputs.field_checks import LINE, Length, Range, check_fields, shown, tuples_of_lists
 
 Stem = Literal["patch", "conv"]
 """How the image towers begin: by patches, as the release does, or by convolutions."""
@@ -20,76 +21,102 @@ Stem = Literal["patch", "conv"]
 QueryMode = Literal["nili", "bilinear", "bicubic", "mean"]
 """How a token map is read at a place: by NILI, or by one of the baselines beside it."""
 
-ZOOM_14_TILE_M = 2 * math.pi * 6378137 / 2**14
-"""Side of a zoom-14 map tile, Web-Mercator metres: the width of the world in EPSG:3857, whose
-sphere has WGS 84's semi-major axis as radius, halved 14 times."""
+WORLD_MERCATOR_M = 2 * math.pi * 6378137
+"""Width of the world in EPSG:3857, whose sphere has WGS 84's semi-major axis as radius, metres."""
+ZOOM_14_TILE_M = WORLD_MERCATOR_M / 2**14
+"""Side of a zoom-14 map tile, Web-Mercator metres: the width of the world halved 14 times."""
+
+
+Width = Annotated[int, Range(1, 16_384)]
+"""Of vectors, tokens and layers: the widest published vision transformers have 6,144."""
+Depth = Annotated[int, Range(0, 128)]
+"""Blocks or layers one after another."""
+Heads = Annotated[int, Range(1, 256)]
+Side = Annotated[int, Range(1, 4096)]
+"""Of pictures and patches, pixels."""
+Stages = Annotated[tuple[Width, ...], Length(0, 12)]
+"""Widths of a tower's stages; each halves the sides."""
+Residuals = Annotated[tuple[Depth, ...], Length(0, 12)]
+
+MOST_BIASES = 1 << 26
+"""Biases of the remote-sensing attention that are computed before any weight is read: 256 MB."""
 
 
 @dataclass(frozen=True)
 class GairConfig:
     """Sizes of the three encoders and of the space they meet in; the defaults are the release."""
 
-    dim: int = 768
+    dim: Width = 768
     """Width D of the shared space and of the remote-sensing tokens (paper, section 4.1)."""
 
     stem: Stem = "patch"
     """How the image towers begin. ``patch`` is the release: a linear layer on patches. ``conv``
     needs fewer pictures: convolutions make the tokens, and the depths below may be 0."""
-    sv_channels: tuple[int, ...] = ()
+    sv_channels: Stages = ()
     """Widths of the street-view stages with a conv stem: 4 px patches, then halved by each."""
-    sv_residuals: tuple[int, ...] = ()
+    sv_residuals: Residuals = ()
     """Residual convolutions at the end of each of them."""
-    rs_channels: tuple[int, ...] = ()
+    rs_channels: Stages = ()
     """Widths of the remote-sensing stages with a conv stem; each halves the sides."""
-    rs_residuals: tuple[int, ...] = ()
+    rs_residuals: Residuals = ()
     """Residual convolutions at the end of each of them."""
 
-    sv_image_px: int = 224
+    sv_image_px: Side = 224
     """Side of the street-view input (checkpoint: 197 positions = 14 x 14 patches + CLS)."""
-    sv_patch_px: int = 16
+    sv_patch_px: Side = 16
     """Street-view patch (checkpoint: patch projection 768 x 3 x 16 x 16)."""
-    sv_width: int = 768
+    sv_width: Width = 768
     """Street-view token width (ViT-B/16, https://arxiv.org/abs/2010.11929, table 1)."""
-    sv_depth: int = 12
+    sv_depth: Depth = 12
     """Street-view blocks (ViT-B)."""
-    sv_heads: int = 12
+    sv_heads: Heads = 12
     """Street-view attention heads (ViT-B)."""
-    sv_norm_eps: float = 1e-12
+    sv_norm_eps: Annotated[float, Range(0, 1)] = 1e-12
     """Layer-norm epsilon of Hugging Face's ViTModel, which the release uses."""
 
-    rs_bands: tuple[str, ...] = GAIR_BANDS
+    rs_bands: Annotated[tuple[LINE, ...], Length(1, 13)] = GAIR_BANDS
     """Sentinel-2 bands, in input order (CROMA's optical bands less B1 and B9)."""
-    rs_frame_px: int = 96
+    rs_frame_px: Side = 96
     """Side of the remote-sensing input (checkpoint: 144 positions = 12 x 12 patches)."""
-    rs_patch_px: int = 8
+    rs_patch_px: Side = 8
     """Remote-sensing patch (checkpoint: patch projection 768 x 640, 640 = 10 x 8 x 8)."""
-    rs_depth: int = 12
+    rs_depth: Depth = 12
     """Remote-sensing blocks (CROMA-B optical, https://arxiv.org/abs/2311.00566)."""
-    rs_heads: int = 16
+    rs_heads: Heads = 16
     """Remote-sensing attention heads (CROMA-B); each has its own ALiBi slope."""
     rs_final_norm: bool = False
     """Whether a layer norm closes the remote-sensing encoder. CROMA trains with one; the released
     inference code leaves it out, so a checkpoint that carries it turns this on."""
 
-    inr_hidden: tuple[int, ...] = ()
+    inr_hidden: Annotated[tuple[Width, ...], Length(0, 32)] = ()
     """Widths of the hidden ReLU layers of NILI's decoder. Empty is the release: one affine layer.
     LIIF has (256, 256, 256, 256) (https://arxiv.org/abs/2012.09161, section 3)."""
 
-    location_sigmas: tuple[float, ...] = (1.0, 16.0, 256.0)
+    location_sigmas: Annotated[tuple[Annotated[float, Range(1e-6, 1e6)], ...], Length(1, 32)] = (
+        1.0,
+        16.0,
+        256.0,
+    )
     """Standard deviations of the frozen Fourier frequencies, one capsule each
     (GeoCLIP, https://arxiv.org/abs/2309.16020, with 2^0, 2^4, 2^8)."""
-    location_frequencies: int = 256
+    location_frequencies: Width = 256
     """Frequencies a capsule (checkpoint: ``capsule.0.b`` is 256 x 2)."""
-    location_hidden: int = 1024
+    location_hidden: Width = 1024
     """Width of a capsule's three hidden layers (checkpoint)."""
 
-    footprint_mercator_m: float = ZOOM_14_TILE_M
+    footprint_mercator_m: Annotated[float, Range(1, WORLD_MERCATOR_M)] = ZOOM_14_TILE_M
     """Side of a frame in Web-Mercator metres: Streetscape1M frames are zoom-14 map tiles
     (paper, section 3). On the ground it is this times cos(latitude)."""
-    temperature: float = 0.07
+    temperature: Annotated[float, Range(1e-4, 1e4)] = 0.07
     """Softmax temperature of both contrastive losses (fixed in the release)."""
 
     def __post_init__(self) -> None:
+        check_fields(self, ModelError, where="model config: ")
+        odd = sorted(band for band in self.rs_bands if band not in LAYOUTS["l1c-13"])
+        if odd or len(set(self.rs_bands)) < len(self.rs_bands):
+            raise ModelError(
+                f"rs_bands is {shown(self.rs_bands)}: name bands of Sentinel-2, each once"
+            )
         if self.sv_image_px % self.sv_patch_px or self.rs_frame_px % self.rs_patch_px:
             raise ModelError(
                 f"image sides must be multiples of the patches: street view {self.sv_image_px}"
@@ -102,13 +129,14 @@ class GairConfig:
                 f"widths must be multiples of the heads: street view {sv_width}"
                 f"/{self.sv_heads}, remote sensing {self.dim}/{self.rs_heads}"
             )
-        if any(width < 1 for width in self.inr_hidden):
-            raise ModelError(f"inr_hidden is {self.inr_hidden}: every width must be 1 or more")
+        if self.rs_heads * self.rs_grid**4 > MOST_BIASES:
+            raise ModelError(
+                f"rs_frame_px is {self.rs_frame_px} and rs_patch_px {self.rs_patch_px}: frames of "
+                f"{self.rs_grid} x {self.rs_grid} tokens are too many for {self.rs_heads} heads"
+            )
 
     def _check_stem(self) -> None:
         """Refuse stages that do not fit the stem or the patches."""
-        if self.stem not in get_args(Stem):
-            raise ModelError(f"stem is {self.stem!r}; there are: {', '.join(get_args(Stem))}")
         for tower, patch_px, first_px in (
             ("sv", self.sv_patch_px, 2),  # 4 px patches, then halved
             ("rs", self.rs_patch_px, 1),
@@ -122,12 +150,12 @@ class GairConfig:
                         "them empty with stem patch, or choose stem conv"
                     )
                 continue
-            if patch_px != first_px * 2 ** len(channels) or not channels or min(channels) < 1:
+            if patch_px != first_px * 2 ** len(channels) or not channels:
                 raise ModelError(
                     f"{tower}_channels is {channels}: give one width for each halving, so that "
                     f"they come to {tower}_patch_px, {patch_px}"
                 )
-            if len(residuals) != len(channels) or min(residuals) < 0:
+            if len(residuals) != len(channels):
                 raise ModelError(
                     f"{tower}_residuals is {residuals}: give one count for each of "
                     f"{tower}_channels, {channels}"
@@ -154,17 +182,14 @@ class GairConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> GairConfig:
         """The inverse of :meth:`to_dict`; an unknown or missing field is refused by name."""
+        if not isinstance(values, dict):
+            raise ModelError(f"model config is {shown(values)}: it must be an object with fields")
         names = {field.name for field in dataclasses.fields(cls)}
         odd = sorted(names.symmetric_difference({**_LATER, **values}))
         if odd:
-            raise ModelError(f"model config has unknown or missing fields: {', '.join(odd)}")
-        arguments: dict[str, Any] = {
-            key: tuple(v) if isinstance(v, list) else v for key, v in values.items()
-        }
-        try:
-            return cls(**arguments)
-        except TypeError as error:
-            raise ModelError(f"model config has a value of the wrong type: {error}") from error
+            told = ", ".join(shown(name) for name in odd[:5])
+            raise ModelError(f"model config has unknown or missing fields: {told}")
+        return cls(**tuples_of_lists(cls, values))
 
 
 _LATER: dict[str, Any] = {

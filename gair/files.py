@@ -1,4 +1,9 @@
-"""Files that are written whole or not at all, and hashed."""
+"""Files that are opened if they are files, written whole or not at all, and hashed.
+
+What a person names may be a pipe that nobody writes to, a device without an end or a socket. Every
+reader opens by :func:`open_file`, or asks :func:`check_is_file` before a library that opens by
+itself: both raise an :class:`OSError` as a file that cannot be read does.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +11,83 @@ import contextlib
 import errno
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from gair.errors import StorageError
 
 _BLOCK = 1 << 20
 
 
+_KINDS = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+class NotAFileError(OSError):
+    """A path leads to something that must not be read as a file; ``strerror`` says to what."""
+
+
+def check_is_file(path: str | os.PathLike[str]) -> None:
+    """Refuse what is no regular file, nor a link to one, before anything opens it.
+
+    Raises:
+        NotAFileError: it is a pipe, a socket or a device.
+        OSError: it is a folder, or cannot be looked at.
+    """
+    _check_kind(os.stat(path), path)
+
+
+def open_file(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a regular file, or a link to one, to read its bytes; nothing else is waited for.
+
+    Raises:
+        NotAFileError: it is a pipe, a socket or a device.
+        OSError: it is a folder, or cannot be opened.
+    """
+    check_is_file(path)  # opening some devices is enough to set them going
+    flags = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+    file = os.fdopen(os.open(path, os.O_RDONLY | flags), "rb")
+    try:
+        _check_kind(os.fstat(file.fileno()), path)  # another may lie there by now
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def read_file(path: str | os.PathLike[str], *, most_bytes: int | None = None) -> bytes:
+    """The bytes of a regular file.
+
+    Raises:
+        NotAFileError: it is a pipe, a socket or a device.
+        OSError: it is a folder, cannot be read, or has more than ``most_bytes``.
+    """
+    with open_file(path) as file:
+        content = file.read() if most_bytes is None else file.read(most_bytes + 1)
+    if most_bytes is not None and len(content) > most_bytes:
+        raise OSError(errno.EFBIG, f"it has more than {most_bytes:,} bytes", os.fspath(path))
+    return content
+
+
+def _check_kind(facts: os.stat_result, path: str | os.PathLike[str]) -> None:
+    kind = stat.S_IFMT(facts.st_mode)
+    if kind == stat.S_IFDIR:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    if kind != stat.S_IFREG:
+        what = _KINDS.get(kind, "something else")
+        raise NotAFileError(errno.EINVAL, f"it is {what}, not a file", os.fspath(path))
+
+
 def sha256_of(path: Path) -> str:
     """The sha256 of a file's bytes, as hexadecimal text."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with open_file(path) as file:
         while block := file.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()

@@ -6,6 +6,9 @@ import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated
+
+from gair.inputs.field_checks import LINE, Range
 
 UNTRAINED_LICENCE = "Apache-2.0 (random weights)"
 
@@ -14,15 +17,15 @@ UNTRAINED_LICENCE = "Apache-2.0 (random weights)"
 class ModelInfo:
     """What travels with the weights into indexes and answers."""
 
-    name: str
+    name: LINE
     """Short name for people."""
-    licence: str
+    licence: LINE
     """Licence of the weights, to be shown wherever their results are shown."""
     trained: bool
     """False for random weights: every result is then meaningless and must say so."""
-    source: str
+    source: LINE
     """Where the weights came from."""
-    location_weight: float | None = None
+    location_weight: Annotated[float, Range(0, 1)] | None = None
     """Best weight of the location's cosine in a search, 0 to 1, where the imagery's has 1. None
     where that was not measured."""
 

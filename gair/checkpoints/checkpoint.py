@@ -40,8 +40,10 @@ from gair.checkpoints.release import (
 )
 from gair.config import GairConfig, preset
 from gair.errors import CheckpointError, ModelError
-from gair.files import make_folder, write_whole
+from gair.files import check_is_file, make_folder, read_file, write_whole
 from gair.info import ModelInfo
+from gair.inputs.documents import json_of
+from gair.inputs.field_checks import check_fields, shown
 
 SHIPPED = "shipped:"
 """Begins the names of models that come with this package, folders under ``gair/data``."""
@@ -53,6 +55,8 @@ FACTS_FILE = "training.json"
 LOCATION_WEIGHT = "location_weight"
 """The fact that travels into indexes: :attr:`gair.info.ModelInfo.location_weight`."""
 
+_MOST_FACTS = 1 << 20
+"""Bytes of a JSON file beside the weights."""
 _HUB_TIMEOUT_S = 10.0
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 EXACT = (".frequencies", ".input_mean", ".input_sd")
@@ -148,31 +152,55 @@ def _shipped_home() -> Path:
 
 
 def _open_folder(folder: Path) -> Checkpoint:
+    file = folder / CONFIG_FILE
+    described = _read_facts(file)
+    if sorted(described) != ["gair", "info"]:
+        raise ModelError(
+            f"{file} is not a GAIR config: its members are {shown(sorted(described))}; gair and "
+            "info are needed: copy the folder again"
+        )
     try:
-        described: dict[str, Any] = json.loads((folder / CONFIG_FILE).read_text())
         config = GairConfig.from_dict(described["gair"])
-        info = ModelInfo(**described["info"])
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
-        raise ModelError(f"{folder / CONFIG_FILE} is not a GAIR config: {error!r}") from error
+        info = _info(described["info"])
+    except ModelError as error:
+        raise ModelError(f"{file}: {error}") from error
     info = replace(info, location_weight=_location_weight(folder / FACTS_FILE))
     return Checkpoint(config, info, partial(read_weights, folder / WEIGHTS_FILE))
 
 
+def _info(values: object) -> ModelInfo:
+    """What :func:`write_folder` writes of it; anything else is refused by name."""
+    names = {field.name for field in dataclasses.fields(ModelInfo)} - {LOCATION_WEIGHT}
+    if not isinstance(values, dict):
+        raise ModelError(f"info is {shown(values)}: it must be an object with fields")
+    if odd := sorted(names.symmetric_difference(values)):
+        raise ModelError(f"info has unknown or missing fields: {', '.join(odd[:5])}")
+    info = ModelInfo(**values)
+    check_fields(info, ModelError, where="info: ")
+    return info
+
+
+def _read_facts(file: Path) -> dict[str, Any]:
+    """A JSON object of a model's folder."""
+    try:
+        facts = json_of(read_file(file, most_bytes=_MOST_FACTS))
+    except OSError as error:
+        raise ModelError(f"cannot read {file}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise ModelError(f"{file} is no JSON: {error}; copy it again") from error
+    if not isinstance(facts, dict):
+        raise ModelError(f"{file} is no JSON object: copy it again")
+    return facts
+
+
 def _location_weight(file: Path) -> float | None:
     """What the facts of a model say of it; None where there are none, or they say nothing."""
-    if not file.is_file():
+    if not file.exists():
         return None
-    try:
-        weight = json.loads(file.read_text()).get(LOCATION_WEIGHT)
-    except (ValueError, AttributeError) as error:
-        raise ModelError(
-            f"{file} is no JSON object: {error}; remove it or copy it again"
-        ) from error
-    if weight is None:
-        return None
-    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight <= 1:
-        raise ModelError(f"{file}: {LOCATION_WEIGHT} is {weight!r}: it must be from 0 to 1")
-    return float(weight)
+    facts = ModelInfo("", "", trained=False, source="")
+    facts = replace(facts, location_weight=_read_facts(file).get(LOCATION_WEIGHT))
+    check_fields(facts, ModelError, where=f"{file}: ")
+    return None if facts.location_weight is None else float(facts.location_weight)
 
 
 def _open_release(path: Path, source: str, allow_unknown: bool) -> Checkpoint:
@@ -188,6 +216,7 @@ def _open_release(path: Path, source: str, allow_unknown: bool) -> Checkpoint:
 def read_torch_checkpoint(path: Path) -> dict[str, Tensor]:
     """The state dict of a ``.pth`` file, read without running any code from it."""
     try:
+        check_is_file(path)
         # Training scripts store their argparse namespace beside the weights; it is plain data.
         with (
             torch.serialization.safe_globals([argparse.Namespace]),
@@ -195,12 +224,32 @@ def read_torch_checkpoint(path: Path) -> dict[str, Tensor]:
         ):
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle can raise anything
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-        raise CheckpointError(f"cannot read {path} as a torch checkpoint: {reason}") from error
+        raise CheckpointError(
+            f"cannot read {path} as a torch checkpoint: {why_not_loaded(error)}"
+        ) from error
     state = loaded.get("model", loaded) if isinstance(loaded, dict) else loaded
     if not isinstance(state, dict):
         raise CheckpointError(f"{path} holds a {type(state).__name__}, not named tensors")
+    unnamed = [name for name in state if not isinstance(name, str)]
+    if unnamed:
+        raise CheckpointError(
+            f"{path} has {shown(unnamed[0])} where the name of a tensor is needed: save a state "
+            "dict, whose keys are names"
+        )
     return state
+
+
+def why_not_loaded(error: Exception) -> str:
+    """Why torch loads no file, in a line and without its advice to run code from the file."""
+    if isinstance(error, OSError):
+        return error.strerror or repr(error)
+    text = str(error)
+    if code := re.search(r"GLOBAL ['`]?([\w.]+)", text):
+        return f"it needs the Python code of {code[1]}, and no code is run: save named tensors only"
+    if "weights_only" in text or "Weights only" in text:
+        return "it is damaged, or holds more than named tensors: save a state dict"
+    lines = text.strip().splitlines()
+    return lines[0] if lines else repr(error)
 
 
 def _open_hub(hub_id: str, allow_unknown: bool) -> Checkpoint:

@@ -31,6 +31,7 @@ import numpy.typing as npt
 from gair.arrays import Floats, Halves
 from gair.errors import StorageError
 from gair.files import disk_errors, size_bytes, write_whole
+from gair.inputs.documents import json_of
 from gair.progress import Progress, say
 from indexer.build.recipe import Recipe, fingerprint_of
 from indexer.build.unit_parquet import Kind, read_status, read_vectors, unit_parquet
@@ -132,7 +133,7 @@ class UnitFolder:
         return unzipped(self._bytes(file)) if file in self._record(unit)["files"] else {}
 
     def _record(self, unit: Unit) -> dict[str, Any]:
-        record: dict[str, Any] = json.loads(self._bytes(f"{unit.name}.json"))
+        record: dict[str, Any] = json_of(self._bytes(f"{unit.name}.json"))
         return record
 
     def _bytes(self, file: str) -> bytes:
@@ -240,7 +241,7 @@ def mention_others(index_folder: Path, own: UnitFolder, *, quiet: bool) -> None:
 
 def _earlier_recipe(path: Path, fingerprint: str) -> Recipe | None:
     try:
-        plan = json.loads((path / PLAN_FILE).read_bytes())
+        plan = json_of((path / PLAN_FILE).read_bytes())
         return Recipe(**plan["recipe"]) if plan["fingerprint"] == fingerprint else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

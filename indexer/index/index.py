@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gair.errors import IndexCorruptError, IndexNotFoundError
 from gair.files import sha256_of
+from gair.inputs.documents import json_of
 from indexer.index.chips import CHIPS_FILE, Chips
 from indexer.index.ivf import GpuLists, InvertedLists, Shortlists, list_files, open_shortlists
 from indexer.index.manifest import MANIFEST_FILE, FileRecord, Manifest
@@ -108,7 +108,7 @@ def open_index(folder: str | Path) -> Index:
         cells=cells,
         rs=FaissStore(path / RS_FILE),
         location=FaissStore(path / LOCATION_FILE),
-        outline=json.loads((path / REGION_FILE).read_bytes()),
+        outline=json_of((path / REGION_FILE).read_bytes()),
         frames=frames,
         tokens=TokenMaps(path / TOKENS_FILE) if manifest.tokens else None,
         shortlists=open_shortlists(path, manifest.search),

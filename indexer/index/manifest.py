@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gair.errors import IndexCorruptError
+from gair.inputs.documents import json_of
+from gair.inputs.field_checks import check_fields
 
 if TYPE_CHECKING:
     from indexer.regions.region import Region
@@ -134,7 +136,7 @@ class Manifest:
             IndexCorruptError: it is no manifest, or of a newer kind.
         """
         try:
-            values: dict[str, Any] = json.loads(text)
+            values: dict[str, Any] = json_of(text)
             version = values.get("schema_version")
             if version not in _READABLE:
                 raise IndexCorruptError(
@@ -145,7 +147,10 @@ class Manifest:
                 values["tokens"] = None
             values["model"] = ModelRecord(**values["model"])
             values["files"] = {k: FileRecord(**v) for k, v in values["files"].items()}
-            return cls(**values)
+            manifest = cls(**values)
+            for part in (manifest, manifest.model, *manifest.files.values()):
+                check_fields(part, IndexCorruptError, where=f"{path} is not a manifest: ")
+            return manifest
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise IndexCorruptError(f"{path} is not a manifest: {error}") from error
 

@@ -49,6 +49,7 @@ from gair.files import (
     try_lock,
     write_whole,
 )
+from gair.inputs.documents import json_of
 from indexer.index.manifest import MANIFEST_FILE, FileRecord
 
 CURRENT_FILE = "CURRENT"
@@ -187,7 +188,7 @@ def read_current(
     """
     path = index_folder / pointer_file
     try:
-        pointer = json.loads(path.read_bytes())
+        pointer = json_of(path.read_bytes())
         build, digest = pointer["build"], pointer["manifest_sha256"]
         if not (isinstance(digest, str) and _NAME.fullmatch(build)):
             raise ValueError("no name of a build, or no hash")

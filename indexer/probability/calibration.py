@@ -21,6 +21,7 @@ import numpy.typing as npt
 from gair.arrays import Floats
 from gair.errors import IndexCorruptError, IndexMismatchError, UsageError
 from gair.files import write_whole
+from gair.inputs.documents import json_of
 from indexer.probability.basis import Basis
 from indexer.probability.chances import PlaceCurves, disjoint, most_sure
 from indexer.probability.confidence import Curve, expit
@@ -244,7 +245,7 @@ def load_calibration(index_folder: Path, build: str, fingerprint: str) -> Calibr
     except (ValueError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
         raise IndexCorruptError(f"{path} is damaged: {AGAIN}") from error
     try:
-        header: dict[str, Any] = json.loads(arrays.pop("header").tobytes())
+        header: dict[str, Any] = json_of(arrays.pop("header").tobytes())
         _check_fits(path, header, build, fingerprint)
         return _from_parts(header, arrays)
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -75,7 +75,7 @@ def test_query_modes_do_not_disturb_one_another_between_threads(tiny: Gair) -> N
 def test_config_round_trips_and_refuses_what_it_does_not_know() -> None:
     config = preset("tiny")
     assert GairConfig.from_dict(config.to_dict()) == config
-    with pytest.raises(ModelError, match="unknown or missing fields: depth"):
+    with pytest.raises(ModelError, match="unknown or missing fields: 'depth'"):
         GairConfig.from_dict({**config.to_dict(), "depth": 3})
     with pytest.raises(ModelError, match="unknown model preset 'huge'; there are: base, tiny"):
         preset("huge")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import datetime
 import sys
 import typing
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,9 @@ from typing import Any, NoReturn
 
 from gair.errors import UsageError
 from gair.fields import field_help, field_types, nearest
+from gair.files import read_file
+from gair.inputs.documents import MOST_YAML, yaml_of
+from gair.inputs.field_checks import shown
 from training.pretraining.config import EXCLUSIVE, PRESETS, PretrainConfig
 
 _DESCRIPTION = """\
@@ -201,7 +205,8 @@ def overlay(config: PretrainConfig, changes: Mapping[str, Any], *, where: str) -
     names = [field.name for field in dataclasses.fields(PretrainConfig)]
     for name in changes:
         if name not in names:
-            raise UsageError(f"{where}: there is no field {name!r}{nearest(str(name), names)}")
+            near = nearest(name, names) if isinstance(name, str) else ""
+            raise UsageError(f"{where}: there is no field {shown(name)}{near}")
     try:
         values = {name: convert(name, value) for name, value in changes.items()}
     except UsageError as error:
@@ -219,13 +224,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises:
         UsageError: it cannot be read, or is no mapping.
     """
-    import yaml
-
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml_of(read_file(path, most_bytes=MOST_YAML).decode())
     except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
+    except ValueError as error:
         raise UsageError(f"{path} is not YAML: {error}") from error
     if not isinstance(content, dict):
         raise UsageError(f"{path} holds no fields: write lines such as `batch_photos: 256`")
@@ -239,8 +242,8 @@ def convert(name: str, value: object) -> Any:  # noqa: ANN401
         if typing.get_origin(kind) is typing.Literal:
             choices = typing.get_args(kind)
             value = "off" if value is False else value  # YAML reads a bare off as false
-            if value not in choices:
-                raise UsageError(f"{name} is {value!r}: choose from {', '.join(choices)}")
+            if not isinstance(value, str) or value not in choices:
+                raise UsageError(f"{name} is {shown(value)}: choose from {', '.join(choices)}")
             return value
         if typing.get_origin(kind) is tuple:
             parts = value.split(",") if isinstance(value, str) else value
@@ -250,9 +253,15 @@ def convert(name: str, value: object) -> Any:  # noqa: ANN401
             return tuple(_number(item, part) for part in parts if part != "")
         if kind is bool:
             return _truth(value)
-        return ("" if value is None else str(value)) if kind is str else _number(kind, value)
-    except ValueError as error:
-        raise UsageError(f"{name} is {value!r}: expected {_expected(kind)}") from error
+        return _text(value) if kind is str else _number(kind, value)
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"{name} is {shown(value)}: expected {_expected(kind)}") from error
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str | int | float | datetime.date | None):
+        raise ValueError(value)
+    return "" if value is None else str(value)
 
 
 def _number(kind: type, value: object) -> float:
@@ -269,11 +278,11 @@ def _number(kind: type, value: object) -> float:
 def _expected(kind: Any) -> str:  # noqa: ANN401
     if typing.get_origin(kind) is tuple:
         return f"{_expected(typing.get_args(kind)[0])}, or several with commas between"
-    return {int: "a whole number", float: "a number", bool: "true or false"}[kind]
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "text"}[kind]
 
 
 def _truth(value: object) -> bool:
-    text = str(value).lower()
+    text = str(value).lower() if isinstance(value, bool | int | str) else ""
     if text not in _YES + _NO:
         raise ValueError(value)
     return text in _YES

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from gair.errors import TrainingError
 from gair.files import disk_errors, sha256_of, sync_folder
+from gair.inputs.documents import json_of
 
 if TYPE_CHECKING:
     import torch
@@ -216,6 +217,8 @@ def read_checkpoint(run: Path, step: int) -> Checkpoint:
     import torch
     from safetensors.torch import load_file
 
+    from gair.checkpoints.checkpoint import why_not_loaded
+
     folder = run / CHECKPOINTS / f"step-{step:06d}"
     files = _verified(folder, step)
     try:
@@ -226,14 +229,15 @@ def read_checkpoint(run: Path, step: int) -> Checkpoint:
         }
         state = torch.load(folder / STATE_FILE, map_location="cpu", weights_only=True)
     except Exception as error:  # a file that was damaged before it was hashed can raise anything
-        raise TrainingError(f"checkpoint {folder} cannot be read: {error!r}") from error
+        reason = why_not_loaded(error)
+        raise TrainingError(f"checkpoint {folder} cannot be read: {reason}") from error
     return Checkpoint(step, tensors, state)
 
 
 def _verified(folder: Path, step: int) -> list[str]:
     """The names of a checkpoint's files, after comparing each with its record."""
     try:
-        record = json.loads((folder / RECORD_FILE).read_bytes())
+        record = json_of((folder / RECORD_FILE).read_bytes())
         kind, recorded_step, files = record["format"], record["step"], dict(record["files"])
         sizes = {name: (facts["size_bytes"], facts["sha256"]) for name, facts in files.items()}
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -8,14 +8,24 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from gair.errors import UsageError
-from gair.fields import check_range
+from gair.inputs.field_checks import LINE, Length, Range, check_fields
 
 RsQuery = Literal["nili", "bilinear", "bicubic", "mean"]
 Losses = Literal["both", "incl", "secl"]
 Autocast = Literal["off", "bf16"]
+Count = Annotated[int, Range(0, 10**9)]
+"""Of steps, photos or things of a batch; 0 often says that there are none."""
+Some = Annotated[int, Range(1, 10**9)]
+"""A count of at least one."""
+Few = Annotated[int, Range(0, 1024)]
+"""Of processes and threads of one machine."""
+Amount = Annotated[float, Range(0, 1e9)]
+"""A number that may be 0 and is never negative."""
+Share = Annotated[float, Range(0, 1)]
+Temperature = Annotated[float, Range(1e-4, 1e4)]
 
 
 @dataclass(frozen=True)
@@ -23,27 +33,27 @@ class PretrainConfig:
     """The settings of a pretraining run; the defaults are the paper's."""
 
     # The model.
-    model: str = "base"
+    model: LINE = "base"
     """Model preset to start from random weights; or a folder, checkpoint or shipped:NAME to go on
     from."""
-    sigmas: tuple[float, ...] = ()
+    sigmas: Annotated[tuple[Amount, ...], Length(0, 32)] = ()
     """Scales of the location encoder, such as 1,16,256,4096; empty: the model's own."""
-    inr_hidden: tuple[int, ...] = ()
+    inr_hidden: Annotated[tuple[Count, ...], Length(0, 32)] = ()
     """Hidden layers of NILI's decoder, such as 256,256,256 (nili-mlp); empty: the model's own."""
-    init_street_view: str = ""
+    init_street_view: LINE = ""
     """Weights for the street-view tower: a timm ViT by name, or its file; empty: none."""
-    init_remote_sensing: str = ""
+    init_remote_sensing: LINE = ""
     """Weights for the remote-sensing tower: a CROMA checkpoint file; empty: none."""
-    init_location: str = ""
+    init_location: LINE = ""
     """Weights for the location encoder: a GeoCLIP checkpoint file; empty: none."""
     standardise_bands: bool = False
     """Give random weights bands of mean 0 and standard deviation 1 over the data set's frames."""
-    warm_start_photos: int = 0
+    warm_start_photos: Count = 0
     """Photos that a canonical correlation of random towers is computed from, to start with; 0: no
     such start."""
-    name: str = ""
+    name: LINE = ""
     """Name of the trained model in its card and in answers; empty: the run folder's name."""
-    licence: str = ""
+    licence: LINE = ""
     """Licence of the trained weights, as its card states it; empty: not decided."""
 
     # The objective.
@@ -51,58 +61,58 @@ class PretrainConfig:
     """Which losses: both, incl (street view with imagery), secl (images with locations)."""
     rs_query: RsQuery = "nili"
     """How a frame is read at a photo's point; all but nili are baselines."""
-    temperature: float = 0.07
+    temperature: Temperature = 0.07
     """Softmax temperature of the losses; where it starts if it is learnable."""
     learnable_temperature: bool = False
     """Learn the temperatures instead of keeping them fixed."""
-    location_temperature: float = 0.0
+    location_temperature: Amount = 0.0
     """Softmax temperature of the losses with locations; where it starts if it is learnable. 0: the
     same one as the other loss's."""
     stop_location_gradient: bool = False
     """Let the losses with locations train the location encoder alone, and leave the image towers to
     the loss between images."""
-    mask_near_m: float = 0.0
+    mask_near_m: Amount = 0.0
     """Other photos and locations within this distance of a photo, metres, are none of its
     negatives. 0: all photos are; of locations, all but its own."""
     gather: bool = False
     """Use the photos of all ranks as negatives; the release uses those of the same GPU only."""
     in_batch_locations: bool = False
     """Use the other locations of the batch as negatives, beside the queue."""
-    queue_size: int = 4096
+    queue_size: Count = 4096
     """Earlier locations that serve as negatives; 0 needs --in-batch-locations or losses incl."""
-    distill_weight: float = 0.0
+    distill_weight: Amount = 0.0
     """Weight of the distillation from frozen copies of the initial image towers; 0: off."""
 
     # The budget and the batch.
-    epochs: float = 300.0
+    epochs: Amount = 300.0
     """Length of the run, passes over the photos; 0 if it is given in steps."""
-    steps: int = 0
+    steps: Count = 0
     """Length of the run, optimiser steps; 0 if it is given in epochs."""
-    batch_photos: int = 0
+    batch_photos: Count = 0
     """Photos of one step, all ranks together; 0 if it is given for each rank."""
-    batch_per_rank: int = 256
+    batch_per_rank: Count = 256
     """Photos of one step on each rank (GPU); 0 if it is given for all together."""
-    photos_per_footprint: int = 1
+    photos_per_footprint: Some = 1
     """Photos that are drawn together from one footprint: hard negatives, and fewer frames."""
-    chunks: int = 1
+    chunks: Some = 1
     """Pieces a rank computes its batch in, to save memory; the contrast stays that of the batch."""
 
     # The optimiser.
-    base_lr: float = 1.5e-6
+    base_lr: Amount = 1.5e-6
     """Peak learning rate for 256 photos a step; it grows with the batch."""
-    lr: float = 0.0
+    lr: Amount = 0.0
     """Peak learning rate whatever the batch is; 0: from base_lr."""
-    min_lr: float = 0.0
+    min_lr: Amount = 0.0
     """Learning rate at the end of the cosine."""
-    warmup_share: float = 10 / 300
+    warmup_share: Share = 10 / 300
     """Share of the run in which the learning rate rises from 0."""
-    weight_decay: float = 0.05
+    weight_decay: Amount = 0.05
     """AdamW's weight decay; biases, norms and the temperature have none."""
-    betas: tuple[float, ...] = (0.9, 0.95)
+    betas: Annotated[tuple[Share, ...], Length(2, 2)] = (0.9, 0.95)
     """AdamW's two betas."""
-    clip_grad_norm: float = 0.0
+    clip_grad_norm: Amount = 0.0
     """Longest gradient, as an L2 norm over all weights; 0: not clipped."""
-    ema_decay: float = 0.0
+    ema_decay: Share = 0.0
     """Decay of the averaged weights, which are then validated and exported; 0: none."""
 
     # The machine.
@@ -112,55 +122,49 @@ class PretrainConfig:
     """Compile the towers with torch.compile."""
     checkpoint_activations: bool = False
     """Recompute activations in the backward pass: less memory, a third more time."""
-    workers: int = 4
+    workers: Few = 4
     """Processes a rank that read and decode; 0: the training process itself."""
-    prefetch: int = 2
+    prefetch: Annotated[int, Range(1, 1024)] = 2
     """Batches each worker prepares ahead."""
-    threads: int = 0
+    threads: Few = 0
     """Threads of CPU arithmetic; 0: torch's choice."""
 
     # The augmentation.
-    flip: float = 0.5
+    flip: Share = 0.5
     """Probability of mirroring a photo left to right."""
-    photo_crop: float = 0.0
+    photo_crop: Annotated[float, Range(0, 0.9)] = 0.0
     """Most that is cut from a photo's width, and from its height, at random; 0: none."""
     frame_symmetries: bool = False
     """Turn and mirror each frame by one of the eight symmetries of the square, drawn anew for every
     batch; its photos' points move along."""
-    photo_jitter: float = 0.2
+    photo_jitter: Share = 0.2
     """Most that a photo's brightness, contrast and saturation change; its tint by a quarter."""
-    frame_jitter: float = 0.1
+    frame_jitter: Share = 0.1
     """Most that a frame's brightness changes; each of its bands by half."""
-    coordinate_noise_m: float = 0.0
+    coordinate_noise_m: Amount = 0.0
     """Standard deviation of an error added to each photo's coordinates, metres along each axis, to
     see what poor positions cost; a photo's error is the same in every epoch. 0: none."""
     skip_broken: bool = False
     """Leave photos out that cannot be decoded, and count them, instead of stopping."""
 
     # What is written, and how often.
-    seed: int = 0
+    seed: Annotated[int, Range(0, 2**32 - 1)] = 0
     """Of the initial weights, the order of the photos and the augmentation."""
-    validate_every: int = 1000
+    validate_every: Count = 1000
     """Steps between validations on the split val; 0: only at the end."""
-    validation_photos: int = 1000
+    validation_photos: Some = 1000
     """Most photos of a validation."""
-    save_every: int = 500
+    save_every: Count = 500
     """Steps between checkpoints; 0: only at the end."""
-    keep: int = 3
+    keep: Some = 3
     """Newest checkpoints that are kept, beside that of the best validation."""
-    log_every: int = 20
+    log_every: Some = 20
     """Steps between lines of metrics.jsonl."""
     tensorboard: bool = True
     """Write curves for TensorBoard where it is installed."""
 
     def __post_init__(self) -> None:
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        numbers = [name for name, value in values.items() if not isinstance(value, str | bool)]
-        check_range(self, 0, *numbers)
-        check_range(self, 1, *_FROM_ONE)
-        check_range(self, 1e-4, "temperature")
-        check_range(self, 0, "warmup_share", "flip", "photo_jitter", "frame_jitter", most=1)
-        check_range(self, 0, "photo_crop", most=0.9)
+        check_fields(self, UsageError)
         if 0 < self.location_temperature < 1e-4:
             raise UsageError(
                 f"location_temperature is {self.location_temperature}: give 0 (the same as "
@@ -175,7 +179,7 @@ class PretrainConfig:
                     f"{name} is {value} and {alternative} is {other_value}: "
                     "exactly one of them must be above 0"
                 )
-        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+        if max(self.betas) == 1:
             raise UsageError(f"betas are {self.betas}: give two numbers from 0 to below 1")
         if self.losses != "incl" and not self.queue_size and not self.in_batch_locations:
             raise UsageError(
@@ -222,9 +226,6 @@ MAY_CHANGE = frozenset(
 )
 """Fields that may differ when a run is resumed; every other one makes it another run. The two of
 the batch may, as long as the batch of all ranks stays what it was."""
-
-_FROM_ONE = ("photos_per_footprint", "chunks", "prefetch", "validation_photos", "keep", "log_every")
-
 
 PRESETS: dict[str, PretrainConfig] = {
     "paper": PretrainConfig(),

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from gair.files import disk_errors, write_whole
+from gair.inputs.documents import json_of
 from gair.progress import duration, peak_memory_gb, say
 
 METRICS_FILE = "metrics.jsonl"
@@ -73,7 +74,7 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
     lines = []
     for text in path.read_text().splitlines() if path.is_file() else []:
         with contextlib.suppress(ValueError):
-            lines.append(json.loads(text))
+            lines.append(json_of(text))
     return lines
 
 

@@ -29,6 +29,7 @@ from typing import Any
 from gair.config import PRESETS as MODEL_PRESETS
 from gair.errors import TrainingError, UsageError
 from gair.files import exclusive, make_folder, write_whole
+from gair.inputs.documents import json_of
 from gair.progress import say
 from training.pretraining.arguments import Arguments, overlay, read_yaml
 from training.pretraining.checkpointing import newest_step
@@ -142,7 +143,7 @@ def read_run(folder: Path) -> tuple[PretrainConfig, dict[str, Any]]:
         TrainingError: the folder is no run's, or its files are damaged.
     """
     try:
-        record: dict[str, Any] = json.loads((folder / RECORD_FILE).read_text())
+        record: dict[str, Any] = json_of((folder / RECORD_FILE).read_text())
         data, batch = record["data"], record["batch_photos"]
         config = overlay(PretrainConfig(), read_yaml(folder / CONFIG_FILE), where=CONFIG_FILE)
     except FileNotFoundError:

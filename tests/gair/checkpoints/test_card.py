@@ -99,11 +99,11 @@ def test_the_weight_of_the_location_is_read_from_the_facts_and_stays_with_the_we
 @pytest.mark.parametrize(
     ("facts", "words"),
     [
-        ('{"location_weight": 1.5}', "location_weight is 1.5: it must be from 0 to 1"),
-        ('{"location_weight": true}', "location_weight is True: it must be from 0 to 1"),
-        ('{"location_weight": NaN}', "location_weight is nan: it must be from 0 to 1"),
+        ('{"location_weight": 1.5}', "location_weight is 1.5: it must be a number from 0 to 1"),
+        ('{"location_weight": true}', "location_weight is True: it must be a number from 0 to 1"),
+        ('{"location_weight": NaN}', "location_weight is nan: it must be a number from 0 to 1"),
         ("[]", "training.json is no JSON object"),
-        ("{", "training.json is no JSON object"),
+        ("{", "training.json is no JSON:"),
     ],
 )
 def test_facts_that_make_no_sense_are_refused(told: Path, facts: str, words: str) -> None:

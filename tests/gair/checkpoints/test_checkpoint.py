@@ -120,6 +120,31 @@ def test_a_checkpoint_that_is_none_is_refused_and_runs_no_code(
     assert "ran" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("key", [0, 1.5, None, (1, 2), b"sv_encoder.", True])
+def test_keys_that_are_no_names_are_refused(tmp_path: Path, key: object) -> None:
+    path = tmp_path / "checkpoint.pth"
+    torch.save({"model": {key: torch.zeros(3), "sv_encoder.x": torch.zeros(3)}}, path)
+    with pytest.raises(CheckpointError, match="where the name of a tensor is needed"):
+        Gair.from_pretrained(path)
+
+
+def test_the_advice_to_run_code_from_a_file_is_not_passed_on(tmp_path: Path) -> None:
+    """Torch names a flag that turns its safety off to whoever opens a file with code in it."""
+    paths = [tmp_path / name for name in ("evil.pth", "text.pth", "list.pth", "old.pth")]
+    torch.save({"model": _Evil()}, paths[0])
+    paths[1].write_text("hello")
+    paths[2].write_bytes(pickle.dumps([1, 2]))
+    paths[3].write_bytes(pickle.dumps(_Evil(), protocol=0))
+    for path in paths:
+        with pytest.raises(CheckpointError) as refused:
+            Gair.from_pretrained(path)
+        text = str(refused.value)
+        assert str(path) in text
+        assert not [word for word in ("weights_only", "trust", "allowlist", "http") if word in text]
+    with pytest.raises(CheckpointError, match=r"needs the Python code of \S*print"):
+        Gair.from_pretrained(paths[0])
+
+
 def test_pickled_lists_are_no_state_dict(tmp_path: Path) -> None:
     path = tmp_path / "list.pth"
     with path.open("wb") as file:

@@ -52,7 +52,7 @@ def test_every_flag_changes_its_field() -> None:
 
 
 def test_names_in_tables_are_fields() -> None:
-    tables = [config.MAY_CHANGE, config._FROM_ONE, arguments._GROUP_STARTS]
+    tables = [config.MAY_CHANGE, arguments._GROUP_STARTS]
     for table in [*tables, *config.EXCLUSIVE]:
         assert set(table) <= set(FIELDS)
 
@@ -189,3 +189,32 @@ def test_help_teaches_and_needs_nothing_heavy() -> None:
     flags = set(re.findall(r"--[a-z][a-z-]+", done.stdout.split("examples:")[1]))
     options = {flag for action in arguments._parser()._actions for flag in action.option_strings}
     assert flags - {"--nproc-per-node"} <= options
+
+
+ODD = (None, [], {}, [None], {"a": {"b": 1}}, "text", True, -1, 10**400, 1e300, -(10**400), [[1]])
+ODD_TEXTS = (".nan", ".inf", "-.inf", "2020-01-01", "0x" + "f" * 5000, "!!binary aGk=", "[" * 1000)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("name", FIELDS)
+def test_every_odd_value_of_a_field_is_refused_or_stands_for_one_of_its_kind(
+    tmp_path: Path, name: str
+) -> None:
+    file = tmp_path / "mine.yaml"
+    texts = [yaml.safe_dump({name: odd}) for odd in ODD] + [f"{name}: {odd}" for odd in ODD_TEXTS]
+    accepted = []
+    for text in texts:
+        file.write_text(text)
+        try:
+            accepted.append(getattr(resolved("--preset", "smoke", "--config", str(file)), name))
+        except UsageError as error:
+            told = str(error)
+            refusals = (len(told) < 600, "\n" not in told)
+            if refusals != (True, True):
+                pytest.fail(told)
+    kind = type(getattr(PRESETS["paper"], name))
+    assert all(type(value) is kind for value in accepted)
+    numbers = [n for v in accepted for n in (v if isinstance(v, tuple) else [v])]
+    assert not [n for n in numbers if not isinstance(n, str) and not 0 <= n < 2**32]
+    assert kind is str or len(accepted) <= 7
+    assert not [n for n in numbers if isinstance(n, str) and n[:1] in ("[", "{")]

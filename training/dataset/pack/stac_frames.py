@@ -29,6 +29,7 @@ from gair.bands import GAIR_BANDS
 from gair.errors import SceneError, UsageError
 from gair.files import disk_errors, write_whole
 from gair.geo import Footprint
+from gair.inputs.documents import json_of
 from indexer.build.frames import frame_shape_px
 from indexer.imagery.provenance import attribution
 from indexer.imagery.rasters import ClosingLru
@@ -185,7 +186,7 @@ class StacFrames:
         question = f"{name}\n{self._query!r}\n{area.wkt}"
         path = kept / f"{hashlib.sha256(question.encode()).hexdigest()[:24]}.json"
         if path.is_file():
-            items = json.loads(path.read_bytes())
+            items = json_of(path.read_bytes())
         else:
             items = search(self._query, area, name)
             with disk_errors(path):

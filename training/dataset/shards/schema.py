@@ -19,7 +19,6 @@ compressed by Parquet.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import re
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ import pyarrow as pa
 
 from gair.bands import GAIR_BANDS
 from gair.errors import DatasetError
+from gair.inputs.documents import json_of
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ def read_manifest(folder: Path) -> tuple[dict[str, Any], str]:
     except OSError as error:
         raise DatasetError(f"cannot read {path}: {error.strerror}: make it readable") from error
     try:
-        manifest = json.loads(content)
+        manifest = json_of(content)
         version = manifest["format_version"]
     except (ValueError, KeyError, TypeError) as error:
         raise DatasetError(f"{path} is damaged: copy it again or pack anew") from error

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from gair.errors import DatasetError, UsageError
 from gair.files import write_whole
+from gair.inputs.documents import json_of
 from gair.photos.exif import parse_date
 from training.dataset.streetscapes.areas import parse_area
 from training.dataset.streetscapes.fetch import Wanted
@@ -57,7 +58,7 @@ def other_options(options: StreetscapesOptions) -> list[str]:
         return []
     recipe = options.photos_recipe()
     try:
-        before = json.loads(path.read_bytes())
+        before = json_of(path.read_bytes())
         return [name for name in recipe if recipe[name] != before.get(name)]
     except (ValueError, AttributeError, OSError) as error:
         raise DatasetError(f"{path} cannot be read: remove {options.work}") from error
@@ -74,7 +75,7 @@ def chosen(options: StreetscapesOptions, web: Web) -> Selection:
     counts = options.work / _COUNTS
     if counts.exists():
         try:
-            counted = json.loads(counts.read_bytes())
+            counted = json_of(counts.read_bytes())
             table = pq.read_table(options.work / _CHOSEN)
             return Selection(table, counted["candidates"], Counter(counted["left_out"]))
         except (ValueError, KeyError, OSError) as error:

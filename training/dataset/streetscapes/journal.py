@@ -23,6 +23,7 @@ from typing import Self
 
 from gair.errors import DatasetError, StorageError
 from gair.files import make_folder, write_whole
+from gair.inputs.documents import json_of
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS outcomes (key TEXT PRIMARY KEY, outcome TEXT NOT NULL) WITHOUT ROWID;
@@ -130,7 +131,7 @@ class Journal:
 
     def _outcome(self, key: str, text: str) -> Outcome:
         try:
-            return Outcome(**json.loads(text))
+            return Outcome(**json_of(text))
         except (ValueError, TypeError) as error:
             raise DatasetError(
                 f"{self._folder / 'journal.sqlite'} says of {key} what is not understood "

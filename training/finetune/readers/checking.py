@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import numpy.typing as npt
 from gair.arrays import Floats
 from gair.errors import DatasetError
 from gair.files import sha256_of
+from gair.inputs.documents import json_of
 
 CHECKSUMS = "checksums.sha256"
 
@@ -73,7 +73,7 @@ def read_json(path: Path) -> Any:  # noqa: ANN401
         DatasetError: it is missing or no JSON.
     """
     try:
-        return json.loads(needed(path).read_text())
+        return json_of(needed(path).read_text())
     except ValueError as error:
         raise DatasetError(f"{path} is not JSON ({error}): download it again") from error
 

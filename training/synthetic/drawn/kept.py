@@ -29,6 +29,7 @@ import numpy.typing as npt
 
 from gair.arrays import Ints
 from gair.files import disk_errors, make_folder, sha256_of
+from gair.inputs.documents import json_of
 from training.synthetic.world import CellGrid, Houses, Trees, World
 
 FROM_ABOVE = ("surface", "height", "top")
@@ -118,7 +119,7 @@ def open_kept(path: Path) -> tuple[World, StreetPlaces]:
         # Copies on write: compiled loops know arrays that may be written to, and nobody does.
         content = np.asarray(np.memmap(path, dtype=np.uint8, mode="c"))
     begin = 8 + int.from_bytes(content[:8].tobytes(), "little")
-    header = json.loads(content[8:begin].tobytes())
+    header = json_of(content[8:begin].tobytes())
     arrays: dict[str, npt.NDArray[Any]] = {}
     for name, (kind, shape, offset) in header["arrays"].items():
         dtype = np.dtype(kind)
