@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gair.config import PRESETS as PRESETS
     from gair.config import GairConfig as GairConfig
+    from gair.coordinates.text import parse_coordinates as parse_coordinates
     from gair.errors import GairError as GairError
     from gair.geo import Footprint as Footprint
     from gair.info import ModelInfo as ModelInfo
@@ -26,6 +27,7 @@ _HOME = {
     "PRESETS": "gair.config",
     "Photo": "gair.photos.photo",
     "open_photo": "gair.photos.photo",
+    "parse_coordinates": "gair.coordinates.text",
 }
 
 __all__ = sorted(_HOME)

@@ -15,7 +15,9 @@ INDEXER = (
     "Answer BuildOptions Candidate Geolocator Index LiveGeolocator Region Verdict build_index "
     "merge_indexes open_index search verify"
 ).split()
-GAIR = "Footprint Gair GairConfig GairError ModelInfo PRESETS Photo open_photo".split()
+GAIR = (
+    "Footprint Gair GairConfig GairError ModelInfo PRESETS Photo open_photo parse_coordinates"
+).split()
 ELSEWHERE = [
     ("indexer.imagery", "open_imagery"),
     ("indexer.imagery.stac", "open_stac"),

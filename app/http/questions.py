@@ -12,12 +12,21 @@ import inspect
 import json
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    create_model,
+    model_validator,
+)
 from pydantic.json_schema import models_json_schema
+from pydantic_core import PydanticCustomError
 
 from app.engine.limits import MOST_PHOTOS, MOST_PLACES
+from gair.coordinates.text import MOST_TEXT, parse_coordinates
 from gair.errors import UsageError
 from gair.fields import field_help
 from indexer.probability.cautions import CODES
@@ -153,8 +162,14 @@ class SearchQuestion(Question):
 class VerifyQuestion(Question):
     """May these photos have been taken there?"""
 
-    lat_deg: Latitude = Field(description="Latitude of the claimed place.")
-    lon_deg: Longitude = Field(description="Longitude of the claimed place.")
+    lat_deg: Latitude | None = Field(default=None, description="Latitude of the claimed place.")
+    lon_deg: Longitude | None = Field(default=None, description="Longitude of the claimed place.")
+    at: str | None = Field(
+        default=None,
+        max_length=MOST_TEXT,
+        description="Instead of both, the place as people write it: 51.5, -0.12, also in minutes, "
+        "in MGRS or UTM, as a plus code or the address of a map.",
+    )
     radius_m: float = Field(
         default=500.0, gt=0, le=1e7, description="How far from there it may have been taken."
     )
@@ -168,6 +183,25 @@ class VerifyQuestion(Question):
         default=1, ge=1, le=1_000_000, description="Which claim on these photos this is."
     )
 
+    @model_validator(mode="after")
+    def _place_once(self) -> Self:
+        for name, value in (("lat_deg", self.lat_deg), ("lon_deg", self.lon_deg)):
+            if (value is None) == (self.at is None):
+                said = "Field required, or at" if value is None else "give it or at, not both"
+                raise PydanticCustomError("place", f"{name}: {said}")
+        return self
+
+    @property
+    def lonlat_deg(self) -> tuple[float, float]:
+        """Longitude, latitude of the claimed place.
+
+        Raises:
+            UsageError: ``at`` names no place.
+        """
+        if self.lat_deg is None or self.lon_deg is None:
+            return parse_coordinates(self.at or "")
+        return self.lon_deg, self.lat_deg
+
     def ask(self, engine: Engine, start: str, photos: Sequence[PhotoInput]) -> Verdict:
         """A verdict on the claim: :meth:`app.engine.engine.Engine.verify`."""
         from indexer.probability.evidence import prior_odds_of
@@ -175,8 +209,7 @@ class VerifyQuestion(Question):
         return engine.verify(
             self.index or start,
             photos,
-            self.lon_deg,
-            self.lat_deg,
+            *self.lonlat_deg,
             self.radius_m,
             prior_odds=prior_odds_of(self.prior_odds, self.prior_probability),
             claim_number=self.claim_number,
@@ -198,7 +231,19 @@ def read_question(kind: type[AnyQuestion], values: dict[str, Any]) -> AnyQuestio
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the question"
         given = "" if first["type"] == "missing" else f" (given: {_short(first['input'])})"
-        raise UsageError(f"{_short(where)[1:-1]}: {first['msg']}{given}") from error
+        hint = _exchanged_hint(values) if "lat_deg" in first["loc"] else ""
+        raise UsageError(f"{_short(where)[1:-1]}: {first['msg']}{given}{hint}") from error
+
+
+def _exchanged_hint(values: dict[str, Any]) -> str:
+    """A remedy for a latitude that can only be a longitude, where the other can be a latitude."""
+    try:
+        lat_deg, lon_deg = float(values["lat_deg"]), float(values["lon_deg"])
+    except (KeyError, TypeError, ValueError):
+        return ""
+    if not (abs(lon_deg) <= 90 < abs(lat_deg) <= 180):
+        return ""
+    return f"; are they exchanged? Did you mean lat_deg {lon_deg:g}, lon_deg {lat_deg:g}?"
 
 
 def _short(value: object) -> str:

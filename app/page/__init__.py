@@ -3,5 +3,5 @@
 * :mod:`~app.page.page`: the page inside Gradio, its scripts and its theme.
 * :mod:`~app.page.handlers`: the desk, which answers each kind of request.
 * :mod:`~app.page.request`: requests as they are sent, checked.
-* :mod:`~app.page.coordinates`: coordinates as people paste them.
+* :mod:`~gair.coordinates.text`: coordinates as people paste them.
 """

@@ -21,7 +21,6 @@ import numpy as np
 
 from app.engine.uploads import GONE
 from app.examples import Sample, stem_of
-from app.page.coordinates import parse_coordinates
 from app.page.request import (
     CellRequest,
     CompareRequest,
@@ -67,6 +66,7 @@ from app.views.map import (
 from app.views.report import report_html
 from app.views.templates import jpeg_uri
 from app.views.wording import coordinates, shown_lonlat_deg
+from gair.coordinates.text import parse_coordinates
 from gair.errors import GairError, PhotoError, UsageError
 from gair.geo import haversine_m
 from gair.photos.exif import read_tags
@@ -230,7 +230,7 @@ class Desk:
         return {
             "verdict": verdict_html(verdict, facts[0].name, gps),
             "facts": facts_html(facts),
-            "claim": [question.lat_deg, question.lon_deg],
+            "claim": list(question.lonlat_deg[::-1]),
             "said": verdict.sentence,
         }
 

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from app.engine.limits import MOST_PHOTOS, MOST_PLACES
 from app.http.questions import Latitude, Longitude, SearchQuestion, VerifyQuestion
-from app.page.coordinates import parse_coordinates
+from gair.coordinates.text import parse_coordinates
 from gair.errors import UsageError
 
 if TYPE_CHECKING:

@@ -180,9 +180,14 @@ def no_overlap(region: Region, imagery: ImagerySource) -> RegionError:
     def text(bounds: tuple[float, ...]) -> str:
         return ",".join(f"{v:.4f}" for v in bounds)
 
+    west, south, east, north = region.bbox_wsen_deg
+    shown = shapely.total_bounds(imagery.coverage)
+    hint = ""
+    if shapely.box(*shown).intersects(shapely.box(south, west, north, east)):
+        hint = "; with latitude and longitude exchanged they overlap"
     return RegionError(
         f"no cell of {region.name} (bbox {text(region.bbox_wsen_deg)}) has imagery (bbox "
-        f"{text(shapely.total_bounds(imagery.coverage))}): check `imagery` and `region`"
+        f"{text(shown)}): check `imagery` and `region`{hint}"
     )
 
 

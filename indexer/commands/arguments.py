@@ -16,16 +16,22 @@ if TYPE_CHECKING:
     from indexer.photos.vectors import PhotoVectors
     from indexer.search.geolocator import Geolocator
 
-NUMBER_FLAGS = ("--bbox", "--at")
+NUMBER_FLAGS = ("--bbox", "--at", "--claim")
 """Flags whose value is a list of numbers, of which the first may be negative."""
+_WITH_NUMBERS = tuple(f"{flag}=" for flag in NUMBER_FLAGS)
 
 
 def numbers_joined(argv: Sequence[str]) -> list[str]:
-    """``--bbox -1,2,3,4`` as ``--bbox=-1,2,3,4``: argparse takes the former for a flag."""
+    """``--bbox -1,2,3,4`` as ``--bbox=-1,2,3,4``: argparse takes the former for a flag.
+
+    A number after a comma and a space, ``--at 51.5, -0.12``, belongs to what was before it.
+    """
     joined: list[str] = []
     for word in argv:
         if joined and joined[-1] in NUMBER_FLAGS:
             joined[-1] = f"{joined[-1]}={word}"
+        elif joined and joined[-1].endswith(",") and joined[-1].startswith(_WITH_NUMBERS):
+            joined[-1] += word
         else:
             joined.append(word)
     return joined

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gair.command import add_command
-from gair.errors import UsageError
+from gair.coordinates.text import parse_coordinates
 from gair.fields import option
 from indexer.commands.arguments import IndexAndModel
 
@@ -20,25 +20,14 @@ examples:
   python -m indexer verify photo.jpg --at 51.5033,-0.1196 --index london
   python -m indexer verify photo.jpg --at -33.8568,151.2153 --radius-m 1000 --index sydney --json
 
+  # as it was written down: minutes, MGRS, UTM, a plus code, the address of a map
+  python -m indexer verify photo.jpg --at "51°30'12\"N 0°7'11\"W" --index london
+  python -m indexer verify photo.jpg --at 9C3XGV3J+85 --index london
+
   # odds of 1 to 99 for the claim before the photo is looked at; two claims on one photo
   python -m indexer verify photo.jpg --at 51.5033,-0.1196 --prior-probability 0.01
   python -m indexer verify photo.jpg --at 51.5033,-0.1196 --at 51.5080,-0.0760
 """
-
-
-def parse_place(text: str) -> tuple[float, float]:
-    """Latitude and longitude, degrees, from ``LAT,LON``.
-
-    Raises:
-        UsageError: it is not two numbers.
-    """
-    try:
-        lat_deg, lon_deg = (float(word) for word in text.split(","))
-    except ValueError:
-        raise UsageError(
-            f"--at {text!r}: give latitude and longitude in degrees, for example 51.5033,-0.1196"
-        ) from None
-    return lat_deg, lon_deg
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +37,10 @@ class Verify(IndexAndModel):
     photo: str = option(positional=True, metavar="PHOTO")
     """A street-level photo."""
     at: tuple[tuple[float, float], ...] = option(
-        flags=("--at", "--claim"), parse=parse_place, metavar="LAT,LON"
+        flags=("--at", "--claim"), parse=parse_coordinates, metavar="LAT,LON"
     )
-    """The claimed place: latitude, longitude; several times for several claims on the photo."""
+    """The claimed place: latitude, longitude, also in minutes, in MGRS or UTM, as a plus code or
+    the address of a map; several times for several claims on the photo."""
     radius_m: float = 500.0
     """How far from it the photo may have been taken."""
     prior_odds: float | None = option(None, one_of="prior")
@@ -80,8 +70,8 @@ def run(options: Verify) -> int:
     from indexer.probability.evidence import prior_odds_of
     from indexer.probability.verdicts import check_claim
 
-    for lat_deg, lon_deg in options.at:
-        check_claim((lon_deg, lat_deg), options.radius_m)
+    for lonlat_deg in options.at:
+        check_claim(lonlat_deg, options.radius_m)
     odds = prior_odds_of(options.prior_odds, options.prior_probability)
     geolocator = options.geolocator()
     (photo,) = geolocator.seen([options.photo])
@@ -89,7 +79,7 @@ def run(options: Verify) -> int:
         geolocator.verify(
             photo, lon_deg, lat_deg, options.radius_m, prior_odds=odds, claim_number=number
         )
-        for number, (lat_deg, lon_deg) in enumerate(options.at, 1)
+        for number, (lon_deg, lat_deg) in enumerate(options.at, 1)
     ]
     name = Path(options.photo).name
     if options.json:

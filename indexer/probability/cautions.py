@@ -19,6 +19,7 @@ CODES: Mapping[str, str] = {
     "calibrated_on_unknown_places": "nobody counted the places measured at: nothing is promised",
     "claim_at_rim": "part of the claimed disc lies outside the index",
     "copies": "some of the photos are copies of others, and count once",
+    "exchanged": "the claim lies in the index with latitude and longitude exchanged only",
     "imagery_alone": "nobody gave the location a weight, so it has none",
     INDEX_NOTE: "what the index says of itself: gaps, imagery, its build",
     "many_claims": "several claims were tested on one photo, so a false one may do well by chance",

@@ -34,11 +34,12 @@ import numpy as np
 import numpy.typing as npt
 
 from gair.arrays import Floats, Ints
+from gair.coordinates.text import check_lonlat
 from gair.errors import UsageError
 from gair.geo import HALF_GLOBE_M
 from indexer.probability.basis import Basis
 from indexer.probability.calibration import Calibration
-from indexer.probability.cautions import coded
+from indexer.probability.cautions import Caution, coded
 from indexer.probability.claim_context import Context
 from indexer.probability.claims import (
     RADII_M,
@@ -196,6 +197,7 @@ def verify_claim(
     if row[0] < 0 and ground.field.nearest(point)[1][0] > radius_m:
         nothing = _Shares(None, None, None, None, {})
         verdict = _verdict(OUTSIDE, point[0], radius_m, None, nothing, 0.0)
+        verdict = replace(verdict, warnings=exchanged_cautions(ground, point))
         return _in_context(verdict, context)
     among = ground.background(radius_m)
     together = standing(p[None], ground.field, point, row, among)
@@ -322,12 +324,7 @@ def check_claim(lonlat_deg: npt.ArrayLike, radius_m: float) -> None:
     Raises:
         UsageError: the point is not on Earth, or the radius is not above 0, or reaches around it.
     """
-    lon_deg, lat_deg = (float(v) for v in np.asarray(lonlat_deg, dtype=np.float64).reshape(2))
-    if not (abs(lon_deg) <= 180 and abs(lat_deg) <= 90):  # NaN fails, too
-        raise UsageError(
-            f"no place on Earth is at latitude {lat_deg:g}, longitude {lon_deg:g}: latitudes go "
-            "from -90 to 90 degrees, longitudes from -180 to 180"
-        )
+    check_lonlat(*(float(v) for v in np.asarray(lonlat_deg, dtype=np.float64).reshape(2)))
     if not (math.isfinite(radius_m) and radius_m > 0):
         raise UsageError(f"a claim's radius is {radius_m:g} m: it must be more than 0")
     if radius_m > HALF_GLOBE_M:
@@ -335,6 +332,20 @@ def check_claim(lonlat_deg: npt.ArrayLike, radius_m: float) -> None:
             f"a claim's radius is {radius_m:,.0f} m: no place is farther than {HALF_GLOBE_M:,.0f} "
             "m from another"
         )
+
+
+def exchanged_cautions(ground: Ground, point: Floats) -> tuple[Caution, ...]:
+    """What to say of a (1, 2) point outside the index whose numbers make one inside, exchanged."""
+    lat_deg, lon_deg = (float(v) for v in point[0])
+    if abs(lat_deg) > 90 or ground.cell_row(point[:, ::-1])[0] < 0:
+        return ()
+    return (
+        Caution(
+            "the claim lies in the index with latitude and longitude exchanged: latitude "
+            f"{lat_deg:g}, longitude {lon_deg:g}?",
+            "exchanged",
+        ),
+    )
 
 
 def _verdict(

@@ -153,7 +153,10 @@ def region_from_bbox(bbox_wsen_deg: Sequence[float], name: str = "bbox") -> Regi
         ("west", "south", "east", "north"), edges, (180, 90, 180, 90), strict=True
     ):
         if not math.isfinite(value) or abs(value) > limit and not (over and limit == 180):
-            raise RegionError(f"{side} {value:g} is not in -{limit}..{limit} degrees (W, S, E, N)")
+            raise RegionError(
+                f"{side} {value:g} is not in -{limit}..{limit} degrees (W, S, E, N)"
+                f"{_exchanged_hint(edges)}"
+            )
     if south >= north:
         raise RegionError(f"south {south:g} is not less than north {north:g} (order: W, S, E, N)")
     if west > east and east + 360 - west <= 180:
@@ -166,6 +169,14 @@ def region_from_bbox(bbox_wsen_deg: Sequence[float], name: str = "bbox") -> Regi
     box = shapely.box(west, south, east, north)
     # A box wider than half the world is none that jumps: only what goes past 180 is cut.
     return Region(name, box if -180 <= west and east <= 180 else cut(box), "")
+
+
+def _exchanged_hint(edges_deg: Sequence[float]) -> str:
+    """A remedy for edges that were given as south, west, north, east; nothing for others."""
+    south, west, north, east = edges_deg
+    if not (-90 <= south < north <= 90 and -180 <= west < east <= 180):
+        return ""
+    return f"; longitude comes first: did you mean {west:g},{south:g},{east:g},{north:g}?"
 
 
 def parse_bbox(text: str) -> tuple[float, float, float, float]:

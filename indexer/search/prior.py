@@ -74,10 +74,14 @@ def build_prior(
     """
     log_weight = np.zeros(len(index.cells))
     said: list[str] = []
+    hint = ""
     if within is not None:
         area, name = _area(within)
         shapely.prepare(area)
-        log_weight[~shapely.intersects_xy(area, *index.cells.lonlat_deg.T)] = -np.inf
+        inside = shapely.intersects_xy(area, *index.cells.lonlat_deg.T)
+        if not inside.any() and shapely.intersects_xy(area, *index.cells.lonlat_deg.T[::-1]).any():
+            hint = ", or exchange its latitudes and longitudes: then it holds cells"
+        log_weight[~inside] = -np.inf
         said.append(f"within {name}")
     if where is not None or weight is not None or tables:
         with CellSql(index, tables) as sql:
@@ -89,7 +93,7 @@ def build_prior(
     left = int(np.isfinite(log_weight).sum())
     words = "; ".join(said) or "nothing is known beforehand"
     if not left:
-        raise UsageError(f"no cell of {len(log_weight):,} is left ({words}): loosen it")
+        raise UsageError(f"no cell of {len(log_weight):,} is left ({words}): loosen it{hint}")
     return Prior(log_weight, f"{left:,} of {len(log_weight):,} cells: {words}")
 
 

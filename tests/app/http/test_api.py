@@ -77,7 +77,8 @@ def test_all_three_ways_answer_what_the_engine_answers(
     odd = post(http, "verify", photo, lat_deg=51.5, lon_deg=-0.1, prior_odds=0.5, claim_number=2)
     assert (odd.json()["prior_odds"], odd.json()["claim_number"]) == (0.5, 2)
     assert odd.json()["warnings"][-1]["code"] in ("many_claims", "claim_at_rim")
-    for reply in (plain, ask(client, photo, 3, 0.25, 0.75), called):
+    written = post(http, "verify", photo, at="51°30'N 0°6'W", radius_m=300).json()
+    for reply in (plain, written, ask(client, photo, 3, 0.25, 0.75), called):
         assert set(reply) == set(expected)
         assert answer_model().model_validate(reply)
         rows = [c["row"] for c in expected["candidates"]]
@@ -208,6 +209,9 @@ def test_a_photo_that_cannot_be_read_is_named_in_the_error(
         ("search", {"within": '{"type": "Polygon", "coordinates": 7}'}, 422, "malformed"),
         ("verify", {"lon_deg": 0}, 422, "lat_deg: Field required"),
         ("verify", {"lat_deg": 91, "lon_deg": 0}, 422, "lat_deg: "),
+        ("verify", {"lat_deg": 139.7, "lon_deg": 35.6}, 422, "mean lat_deg 35.6, lon_deg 139.7?"),
+        ("verify", {"at": "139.7, 35.6"}, 422, "did you mean 35.6, 139.7?"),
+        ("verify", {"at": "51.5, 0", "lat_deg": 51.5}, 422, "give it or at, not both"),
         ("verify", {"lat_deg": 1, "lon_deg": 0, "radius_m": -1}, 422, "radius_m: "),
     ],
 )

@@ -195,6 +195,10 @@ def test_builds_that_cannot_work_change_nothing(city_tif: Path, tmp_path: Path) 
     assert str(caught.value).startswith(
         "no cell of box (bbox 10.0000,50.0000,10.0100,50.0100) has imagery (bbox -0.13"
     )
+    assert "exchanged" not in str(caught.value)
+    west, south, east, north = BOX_WSEN_DEG
+    with pytest.raises(RegionError, match="with latitude and longitude exchanged they overlap"):
+        build_box(city_tif, tmp_path, bbox_wsen_deg=(south, west, north, east))
     with pytest.raises(RegionError, match="no centre of an H3 cell"):
         build_box(city_tif, tmp_path, resolution=5)
     with pytest.raises(UsageError, match="H3 has no resolution 16"):

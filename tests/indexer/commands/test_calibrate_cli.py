@@ -13,7 +13,10 @@ import pytest
 from refusals import refusal
 from small_builds import BOX_WSEN_DEG
 
-from indexer.commands.cli import main
+from gair.fields import from_namespace
+from indexer.commands.arguments import numbers_joined
+from indexer.commands.cli import build_parser, main
+from indexer.commands.verify import Verify
 from indexer.index.storage import read_current
 
 Capture = pytest.CaptureFixture[str]
@@ -101,6 +104,34 @@ def test_verify_says_what_it_can(calibrated: Path, photos: Path, capsys: Capture
     assert "No cell of the index lies within 150 m" in text
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--at=51.5055, -0.1040"],
+        ["--at", "51.5055,", "-0.1040"],
+        ["--claim", "51.5055,-0.1040"],
+        ["--at", "51°30'19.8\"N 0°6'14.4\"W"],
+        ["--at", "30UYC 00975 10017"],
+        ["--at", "30 north 700975.9 5710017.6"],
+        ["--at", "9C3XGV4W+6C2"],
+        ["--at", "https://www.openstreetmap.org/#map=16/51.5055/-0.1040"],
+    ],
+)
+def test_claims_are_read_as_people_write_them(words: list[str]) -> None:
+    argv = numbers_joined(["verify", "photo.jpg", *words])
+    options = from_namespace(Verify, build_parser(["verify"]).parse_args(argv))
+    assert options.at[0] == pytest.approx((-0.1040, 51.5055), abs=2e-5)
+
+
+def test_a_claim_with_exchanged_numbers_gets_a_hint(
+    boxes: Path, photos: Path, capsys: Capture
+) -> None:
+    argv = ["verify", str(photos.parent / "1.png"), "--indexes", str(boxes), "--at=-0.104,51.5055"]
+    assert main(argv) == 0
+    told = capsys.readouterr().out
+    assert "with latitude and longitude exchanged: latitude 51.5055, longitude -0.104?" in told
+
+
 def test_verify_weighs_several_claims_and_counts_them(
     calibrated: Path, photos: Path, capsys: Capture
 ) -> None:
@@ -148,10 +179,11 @@ def test_verify_without_calibration_says_so(boxes: Path, photos: Path, capsys: C
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
-        (["--at", "here"], "--at 'here': give latitude and longitude"),
-        (["--at", "1,2,3"], "--at '1,2,3'"),
-        (["--at", "-91,0"], "latitude -91"),
-        (["--at", "51.5,nan"], "longitude nan"),
+        (["--at", "here"], "'here' is no place: write 51.50735, -0.12776"),
+        (["--at", "1,2,3"], "'1,2,3' is no place"),
+        (["--at", "139.7,35.6"], "did you mean 35.6, 139.7?"),
+        (["--at", "-91,0"], "'-91,0' is not on Earth"),
+        (["--at", "51.5,nan"], "'51.5,nan' is no place"),
         (["--at", "51.5,-0.1", "--radius-m", "0"], "radius is 0 m"),
         (["--at", "51.5,-0.1", "--radius-m", "inf"], "radius is inf m"),
         (["--at", "51.5,-0.1", "--prior-odds", "0"], "--prior-odds is 0"),

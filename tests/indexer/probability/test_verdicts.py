@@ -12,6 +12,7 @@ from model_city import ModelCity, at_most, calibrated_city
 from gair.errors import UsageError
 from gair.geo import haversine_m
 from indexer.calibrate.calibrate import verdict_rates
+from indexer.probability.cautions import coded
 from indexer.probability.claim_context import Context
 from indexer.probability.claims import (
     RADII_M,
@@ -273,6 +274,11 @@ def test_a_place_without_a_cell_nearby_is_not_in_the_index() -> None:
     verdict = verify_claim(city, p, (2.35, 48.86), 500.0)
     assert (verdict.verdict, verdict.mass, verdict.rank) == ("not in this index", 0, None)
     assert json.loads(json.dumps(verdict.to_dict()))["p_true"] is None
+    assert verdict.warnings == ()
+    lon_deg, lat_deg = city.field.lonlat_deg[10]
+    (caution,) = verify_claim(city, p, (lat_deg, lon_deg), 500.0).warnings
+    assert coded((caution,))[0]["code"] == "exchanged"
+    assert f"latitude {lat_deg:g}, longitude {lon_deg:g}?" in caution
     edge = city.field.lonlat_deg[city.field.lonlat_deg[:, 0].argmin()] - (0.003, 0)  # 200 m west
     assert city.cell_row(edge[None])[0] == -1
     assert verify_claim(city, p, edge, 100.0).verdict == "not in this index"

@@ -169,6 +169,7 @@ def test_a_bounding_box() -> None:
         ((0, 0, 1, math.inf), "north inf is not in"),
         ((math.nan, 0, 1, 1), "west nan is not in"),
         ((0, 0, 1), "4 edges"),
+        ((35.5, 139.6, 35.8, 139.9), "did you mean 139.6,35.5,139.9,35.8"),
     ],
 )
 def test_boxes_that_are_refused(bbox: tuple[float, ...], words: str) -> None:

@@ -216,7 +216,13 @@ def test_what_leaves_nothing_is_refused(index: Index) -> None:
     assert "no cell of 23 is left (where lat_deg > 60): loosen it" in refused(
         index, where="lat_deg > 60"
     )
-    assert "within the area" in refused(index, within=shapely.box(10, 10, 11, 11))
+    elsewhere = refused(index, within=shapely.box(10, 10, 11, 11))
+    assert "within the area" in elsewhere
+    assert "exchange" not in elsewhere
+    west, south, east, north = shapely.total_bounds(shapely.points(index.cells.lonlat_deg))
+    assert "or exchange its latitudes and longitudes: then it holds cells" in refused(
+        index, within=shapely.box(south, west, north, east)
+    )
     with pytest.raises(RegionError, match="cannot read nowhere.geojson"):
         build_prior(index, within=Path("nowhere.geojson"))
     with pytest.raises(RegionError, match="holds no polygon"):

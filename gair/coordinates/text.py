@@ -1,4 +1,4 @@
-"""Coordinates as people write and paste them: decimal, with letters, in minutes, from a map's URL.
+"""Coordinates as people write and paste them: decimal, in minutes, in grids, from a map's address.
 
 Nothing here opens an address: only the numbers in it are read.
 """
@@ -9,21 +9,13 @@ import math
 import re
 from urllib.parse import unquote
 
+from gair.coordinates.addresses import latlon_of_address
+from gair.coordinates.grids import lonlat_of_grid, lonlat_of_plus_code
 from gair.errors import UsageError
 
 MOST_TEXT = 2000
 """Longest text that is looked at, characters; addresses of map sites are long."""
 
-_N = r"(-?\d{1,3}(?:\.\d+)?)"
-_ADDRESSES = (
-    re.compile(rf"[?&#]mlat={_N}&mlon={_N}"),  # OpenStreetMap, a marker
-    re.compile(rf"!3d{_N}!4d{_N}"),  # Google Maps, a place
-    re.compile(rf"[#&]map=[\d.]+/{_N}/{_N}"),  # OpenStreetMap, the middle of the map
-    re.compile(rf"[?&](?:q|query|ll|sll|daddr|destination|center)=(?:loc:)?{_N},[ +]*{_N}"),
-    re.compile(rf"[?&]cp={_N}~{_N}"),  # Bing
-    re.compile(rf"^geo:{_N},{_N}"),  # RFC 5870
-    re.compile(rf"@{_N},{_N}(?:,|$)"),  # Google Maps, the middle of the map
-)
 _SAME = str.maketrans(
     {
         "−": "-",
@@ -37,17 +29,34 @@ _SAME = str.maketrans(
         "”": '"',
         "“": '"',
         "\u00a0": " ",
+        "\u202f": " ",
+        "\u2009": " ",
+        "，": ",",
+        "（": "(",
+        "）": ")",
     }
 )
+_DEGREES = re.compile(r"(?<=\d)\s*(?:degrees?|deg|d)(?![a-z])", re.IGNORECASE)
+_LABELLED = tuple(
+    re.compile(
+        rf"(?<![a-z])(?:{words})(?:_deg)?[\"'\s:=]*([-+]?\d{{1,3}}(?:\.\d+)?)", re.IGNORECASE
+    )
+    for words in ("latitude|lat", "longitude|long|lng|lon")
+)
+"""lat=51.5 lon=-0.12, also as JSON."""
 _DECIMAL_COMMAS = re.compile(r"^\s*(-?\d+),(\d+)\s*[°]?\s*([;/ ])\s*(-?\d+),(\d+)\s*[°]?\s*$")
-_TOKEN = re.compile(r"(-?\d+(?:\.\d+)?)|([NSEWnsew])|([°'\",;:/() \t\n]+)|(.)", re.DOTALL)
+_TOKEN = re.compile(r"([-+]?\d+(?:\.\d+)?)|([NSEWnsew])|([°'\",;:/() \t\n]+)|(.)", re.DOTALL)
 _FORMS = "51.50735, -0.12776 or 51°30'26\"N 0°7'40\"W, or the address of a map"
 
 
 def parse_coordinates(text: str) -> tuple[float, float]:
     """The one place that a text names.
 
-    Latitude comes first where no letters say otherwise.
+    Latitude comes first where neither letters nor words say otherwise.
+
+    Args:
+        text: degrees, with or without minutes and seconds, signs or letters; MGRS, UTM, a plus
+            code, an H3 cell; ``geo:`` or the address of a map.
 
     Returns:
         Longitude, latitude in degrees.
@@ -59,26 +68,54 @@ def parse_coordinates(text: str) -> tuple[float, float]:
     if not shown:
         raise UsageError(f"no coordinates were given: write {_FORMS}")
     plain = unquote(text[:MOST_TEXT]).translate(_SAME).strip()
-    if latlon := _of_address(plain):
-        lat, lon = latlon
+    if re.match(r"(https?|geo):", plain, re.IGNORECASE):
+        return _of_address(plain, shown)
+    if plain.startswith("///"):
+        raise UsageError(f"{shown!r} can only be looked up by who sells it: write {_FORMS}")
+    if lonlat_deg := lonlat_of_grid(plain, shown):
+        return lonlat_deg
+    labelled = [pattern.findall(plain) for pattern in _LABELLED]
+    if all(len(values) == 1 for values in labelled):
+        lat_deg, lon_deg = (float(values[0]) for values in labelled)
     else:
-        lat, lon = _of_numbers(plain, shown)
-    if abs(lat) > 90 >= abs(lon) and abs(lat) <= 180:
-        raise UsageError(f"{shown!r} puts the latitude at {lat:g}: latitude comes first")
-    if not (abs(lat) <= 90 and abs(lon) <= 180):
+        lat_deg, lon_deg = _of_numbers(_DEGREES.sub("°", plain), shown)
+    return _checked(lon_deg, lat_deg, repr(shown))
+
+
+def check_lonlat(lon_deg: float, lat_deg: float) -> None:
+    """Refuse what is no point on Earth, with a hint where the two numbers look exchanged.
+
+    Args:
+        lon_deg: longitude, degrees.
+        lat_deg: latitude, degrees.
+
+    Raises:
+        UsageError: it is none.
+    """
+    _checked(lon_deg, lat_deg, f"latitude {lat_deg:g}, longitude {lon_deg:g}")
+
+
+def _checked(lon_deg: float, lat_deg: float, shown: str) -> tuple[float, float]:
+    if abs(lat_deg) <= 90 and abs(lon_deg) <= 180:  # NaN fails both
+        return lon_deg, lat_deg
+    hint = ""
+    if abs(lon_deg) <= 90 < abs(lat_deg) <= 180:
+        hint = f"; latitude comes first: did you mean {lon_deg:g}, {lat_deg:g}?"
+    raise UsageError(
+        f"{shown} is not on Earth: latitudes go from -90 to 90 degrees, longitudes from -180 to "
+        f"180{hint}"
+    )
+
+
+def _of_address(address: str, shown: str) -> tuple[float, float]:
+    place = latlon_of_address(address)
+    if place is None:
         raise UsageError(
-            f"{shown!r} is not on Earth: latitudes go to 90 degrees, longitudes to 180"
+            f"that address holds no coordinates: open it and copy the long one, or write {_FORMS}"
         )
-    return lon, lat
-
-
-def _of_address(text: str) -> tuple[float, float] | None:
-    if not re.match(r"(https?|geo):", text):
-        return None
-    for pattern in _ADDRESSES:
-        if match := pattern.search(text):
-            return float(match[1]), float(match[2])
-    raise UsageError(f"that address holds no coordinates: write {_FORMS}")
+    if isinstance(place, str):
+        return lonlat_of_plus_code(place, shown)
+    return _checked(place[1], place[0], "the place in that address")
 
 
 def _of_numbers(text: str, shown: str) -> tuple[float, float]:

@@ -1,0 +1,1 @@
+"""Coordinates: one reader of places as people write them, for command line, page and programs."""
