@@ -20,7 +20,7 @@ COMMANDS = [
     *[("indexer.commands.cli", name) for name in ("build", "add", "merge", "search", "verify")],
     *[("indexer.commands.cli", name) for name in ("heatmap", "calibrate", "evaluate", "info")],
     *[("indexer.commands.cli", name) for name in ("verify-index", "prune", "export", "regions")],
-    ("indexer.commands.cli", ""),
+    *[("indexer.commands.cli", name) for name in ("add-photos", "remove-photos", "")],
     ("training.pretrain", ""),
     *[("training.dataset.cli", name) for name in ("", "pack", "streetscapes", "info")],
     ("training.finetune.cli", ""),

@@ -19,6 +19,8 @@ GAIR = (
     "Footprint Gair GairConfig GairError ModelInfo PRESETS Photo open_photo parse_coordinates"
 ).split()
 ELSEWHERE = [
+    ("indexer.ground", "add_photos"),
+    ("indexer.ground", "open_reference_photos"),
     ("indexer.imagery", "open_imagery"),
     ("indexer.imagery.stac", "open_stac"),
     ("indexer.regions", "named_region"),

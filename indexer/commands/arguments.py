@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gair.errors import UsageError
 from gair.fields import option
 from indexer.build.options import WantedIndexType
 
@@ -128,3 +129,18 @@ def add_positional_index(parser: argparse.ArgumentParser) -> None:
         metavar="INDEX",
         help="the same as --index",
     )
+
+
+def torch_device(wanted: str) -> str:
+    """The one place that decides where a command computes."""
+    import torch
+
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=wanted).tolist()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise UsageError(
+            f"cannot compute on --device {wanted!r} here: leave it out, or pass cpu"
+        ) from error
+    return wanted

@@ -15,7 +15,7 @@ from gair.fields import option
 from gair.interrupts import INTERRUPTED
 from gair.progress import peak_memory_gb, say
 from indexer.build.options import BuildOptions
-from indexer.commands.arguments import Indexes, IndexTypeChoice
+from indexer.commands.arguments import Indexes, IndexTypeChoice, torch_device
 from indexer.commands.source import ImageryChoice, RegionChoice
 
 if TYPE_CHECKING:
@@ -109,6 +109,8 @@ class Merge(Indexes, IndexTypeChoice):
     """Name or folder of an index."""
     into: str = option(metavar="NAME")
     """Name of the merged index."""
+    reference_photos: bool = True
+    """Leave out the reference photos of the parts; private ones of other indexes always are."""
     quiet: bool = False
     """No progress."""
 
@@ -162,7 +164,7 @@ def run(options: Build) -> int:
         from indexer.build.build import build_index
         from indexer.build.plan import estimate
 
-        model = _model(options).to(_device(options.device))
+        model = _model(options).to(torch_device(options.device))
         # As it can be opened from any folder.
         file = Path(options.model)
         model_source = str(file.resolve()) if file.exists() else options.model
@@ -240,6 +242,7 @@ def run_merge(options: Merge) -> int:
         options.into,
         options.indexes_dir,
         index_type=options.index_type,
+        reference_photos=options.reference_photos,
         quiet=options.quiet,
     )
     print("\n".join(report.summary))
@@ -275,18 +278,3 @@ def _model(options: Build) -> Gair:
     if options.dry_run and options.model == RELEASE_ID:
         return Gair.untrained("base")
     return Gair.from_pretrained(options.model)
-
-
-def _device(wanted: str) -> str:
-    """The one place that decides where a command computes."""
-    import torch
-
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.zeros(1, device=wanted).tolist()
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise UsageError(
-            f"cannot compute on --device {wanted!r} here: leave it out, or pass cpu"
-        ) from error
-    return wanted

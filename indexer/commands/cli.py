@@ -26,6 +26,9 @@ examples:
   # index everything a scene shows, with random weights, to try the machinery
   python -m indexer build --imagery scene.tif --model untrained:tiny --name trial
 
+  # photos of known places as further evidence
+  python -m indexer add-photos london --photos photos.csv
+
   # where was it?
   python -m indexer search photo.jpg --index london -k 5
   python -m indexer search *.jpg --index london --json > answers.json
@@ -40,6 +43,7 @@ _MODULES = {
     "evaluate": ("evaluate",),
     "info": ("info", "verify-index", "regions"),
     "prune": ("prune",),
+    "photos": ("add-photos", "remove-photos"),
     "export": ("export",),
 }
 """Modules of this package, and the commands in each."""

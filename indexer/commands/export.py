@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from gair.command import add_command
@@ -30,6 +31,8 @@ class Export(IndexChoice):
     """What a cell is in GeoParquet, its centre or its outline."""
     stac: bool = False
     """Write item.json and collection.json beside the file."""
+    reference_photos: bool = True
+    """Leave out the reference photos, which go to a file beside; private ones always are."""
     quiet: bool = False
     """No progress."""
 
@@ -43,7 +46,8 @@ def add(commands: Any) -> None:  # noqa: ANN401
         run,
         help="write an index as GeoParquet and STAC, or into Milvus",
         description="Write every cell with both its vectors: as GeoParquet, beside which --stac "
-        "puts an Item and a Collection, or into a Milvus database that search --store reads. "
+        "puts an Item and a Collection and the reference photos, NAME.ground.parquet; or into a "
+        "Milvus database that search --store reads. "
         "A Milvus server that wants to know who asks gets the environment's MILVUS_TOKEN, an API "
         "key or USER:PASSWORD; milvus+tls:// encrypts what travels.",
         epilog=_EPILOG,
@@ -71,5 +75,20 @@ def run(options: Export) -> int:
             stac=options.stac,
             quiet=options.quiet,
         )
-    print("\n".join(written))
+    print("\n".join(written + _reference_photos(options)))
     return 0
+
+
+def _reference_photos(options: Export) -> list[str]:
+    """Export the reference photos, where there are any; returns what is to be said."""
+    from indexer.export.reference_photos import export_reference_photos, references_beside
+    from indexer.ground.reference_photos import open_reference_photos
+    from indexer.index.milvus import is_store_address
+
+    references = open_reference_photos(options.folder) if options.reference_photos else None
+    if references is None:
+        return []
+    if is_store_address(options.to):
+        return [f"{len(references):,} reference photos were left out: they go to .parquet files"]
+    path = references_beside(Path(options.to))
+    return export_reference_photos(references, path, quiet=options.quiet)

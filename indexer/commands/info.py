@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gair.command import add_command
-from gair.errors import IndexCorruptError
+from gair.errors import IndexCorruptError, SearchIndexError
 from indexer.commands.arguments import IndexChoice, add_positional_index
 
 if TYPE_CHECKING:
+    from indexer.ground.manifest import ReferenceManifest
     from indexer.index.manifest import Manifest
     from indexer.search.weights import SearchWeights
 
@@ -24,7 +26,7 @@ class Info(IndexChoice):
     """Flags of ``info``."""
 
     json: bool = False
-    """Print the whole manifest."""
+    """Print the whole manifest, without that of the reference photos."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +55,8 @@ def add(commands: Any) -> None:  # noqa: ANN401
         run_verify_index,
         help="check every file of an index",
         description="Hash every file of the serving build again, and look inside: rows, frames, "
-        "vectors, calibration. Prints a line a file; exit status 1 where one is damaged.",
+        "vectors, calibration, reference photos. Prints a line a file; exit status 1 where one is "
+        "damaged.",
     )
     add_positional_index(parser)
     add_command(
@@ -88,7 +91,8 @@ def run(options: Info) -> int:
     else:
         model = manifest.model
         calibration = load_calibration(options.folder, build, model.fingerprint)
-        print("\n".join(manifest_lines(manifest, default_weights(model, calibration))))
+        lines = manifest_lines(manifest, default_weights(model, calibration))
+        print("\n".join(lines + _reference_lines(options.folder, manifest)))
     return 0
 
 
@@ -98,10 +102,11 @@ def run_verify_index(options: IndexChoice) -> int:
     Raises:
         IndexCorruptError: a file is damaged; the first is named.
     """
+    from indexer.ground.verify import check_reference_photos
     from indexer.index.verify import check_index
 
     damaged = []
-    for finding in check_index(options.folder):
+    for finding in chain(check_index(options.folder), check_reference_photos(options.folder)):
         print(finding.line, flush=True)
         if finding.problem:
             damaged.append(finding)
@@ -163,6 +168,45 @@ def manifest_lines(manifest: Manifest, weights: SearchWeights) -> list[str]:
         ],
         *[f"  note     {warning}" for warning in m.warnings],
     ]
+
+
+def _reference_lines(folder: Path, manifest: Manifest) -> list[str]:
+    """What reference photos an index has; nothing where it has none."""
+    from indexer.ground.reference_photos import check_model, current_set, read_set_manifest
+
+    try:
+        current = current_set(folder)
+        if current is None:
+            return []
+        photos = read_set_manifest(folder / current[0], current[1])
+        check_model(photos, manifest.model.fingerprint, folder / current[0])
+    except SearchIndexError as error:
+        return [f"  photos   {error}"]
+    return reference_lines(photos, manifest.region["area_km2"])
+
+
+def reference_lines(photos: ReferenceManifest, area_km2: float) -> list[str]:
+    """A set of reference photos as lines for a terminal."""
+    first, last, unknown = (photos.dates[name] for name in ("first", "last", "unknown"))
+    days = first if first == last else f"{first} to {last}"
+    dated = f"{days or 'dates unknown'}" + (f", {unknown:,} undated" if unknown and days else "")
+    size_mb = sum(file.size_bytes for file in photos.files.values()) / 1e6
+    private = f", {photos.private:,} private" if photos.private else ""
+    return [
+        f"  photos   {photos.photos:,} reference photos of {photos.places:,} places{private}, "
+        f"{photos.photos / area_km2:,.1f} a km2, {photos.with_heading:,} with a heading, "
+        f"{size_mb:,.1f} MB",
+        f"           taken {dated}",
+        f"           licences {_counts(photos.licences)}",
+        f"           sources {_counts(photos.sources)}",
+    ]
+
+
+def _counts(counts: dict[str, int], most: int = 8) -> str:
+    """``name (count)`` of the most frequent ones."""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    shown = ", ".join(f"{name} ({count:,})" for name, count in ordered[:most])
+    return shown + (f" and {len(ordered) - most:,} more" if len(ordered) > most else "")
 
 
 def _search_line(search: dict[str, Any]) -> str:

@@ -77,7 +77,8 @@ def add(commands: Any) -> None:  # noqa: ANN401
         run,
         help="remove old builds, or imagery that was not used for long",
         description="Remove builds that no longer serve, with their calibrations, and what builds "
-        "left that did not end. The build that serves stays, and any that a process has open. "
+        "left that did not end; of reference photos the same. The build that serves stays, and any "
+        "that a process has open. "
         "With --imagery it is the cache of imagery that builds fetched from catalogues: its size "
         "is told, and what exceeds --max-size or --max-age goes, the longest unused first; scenes "
         "that a running build uses stay. What went is fetched again when a build needs it.",
@@ -91,10 +92,14 @@ def run(options: Prune) -> int:
     if options.imagery:
         return _prune_imagery(options)
     from gair.files import can_lock
+    from indexer.ground.prune import prune_reference_photos
     from indexer.index.prune import prune_index
 
     leftovers = prune_index(
         options.folder, options.keep, units=options.units, dry_run=options.dry_run
+    )
+    leftovers += prune_reference_photos(
+        options.folder, units=options.units, dry_run=options.dry_run
     )
     went = "would go" if options.dry_run else "removed"
     for leftover in leftovers:

@@ -25,6 +25,8 @@ PHOTO_TABLE_FILE = "ground.duckdb"
 FORMAT_VERSION = 1
 """Raised when an old reader could misread a new set."""
 
+UNKNOWN = "unknown"
+"""Counts licences and sources that nothing names."""
 AGAIN = "add the photos again with python -m indexer add-photos"
 
 

@@ -18,6 +18,7 @@ import functools
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +39,10 @@ from indexer.index.index import read_manifest
 from indexer.index.manifest import FileRecord
 from indexer.index.storage import BuildLock, hold, read_current
 from indexer.index.vectors import FaissStore
+from indexer.regions.cells import cells_at
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _SCORES_AT_ONCE = 1 << 25
 """Cosines in memory together: 128 MB."""
@@ -99,6 +104,12 @@ class ReferencePhotos:
         """What is known of the photos of some rows, in their order."""
         numbers = np.asarray(rows, dtype=np.int64).reshape(-1)
         return photos_of(read_rows(self.path / PHOTO_TABLE_FILE, numbers))
+
+    def public_rows(self) -> Ints:
+        """(p,) rows of the photos that may leave the index."""
+        query = 'SELECT "row" FROM photos WHERE NOT private ORDER BY "row"'
+        rows = read_columns(self.path / PHOTO_TABLE_FILE, query)["row"]
+        return np.asarray(rows.to_numpy(), dtype=np.int64)
 
     def vectors(self, rows: npt.ArrayLike) -> Floats32:
         """The vectors of some rows, (r, D)."""
@@ -174,6 +185,17 @@ def opened_set(path: Path, manifest: ReferenceManifest, held: BuildLock | None) 
         heading_deg=table["heading_deg"].to_numpy().astype(np.float32),
         store=store,
         held=held,
+    )
+
+
+def stored_rows(references: ReferencePhotos, h3_resolution: int) -> pa.Table:
+    """All rows of a set, with cells of a resolution: an index may have been built at another."""
+    rows = read_rows(references.path / PHOTO_TABLE_FILE)
+    if references.manifest.h3_resolution == h3_resolution:
+        return rows
+    at = rows.schema.get_field_index("h3")
+    return rows.set_column(
+        at, rows.schema.field(at), [cells_at(references.lonlat_deg, h3_resolution)]
     )
 
 

@@ -27,6 +27,7 @@ from indexer.ground.manifest import (
     PHOTO_TABLE_FILE,
     POINTER_FILE,
     SET_MANIFEST_FILE,
+    UNKNOWN,
     VECTORS_FILE,
     ReferenceManifest,
 )
@@ -50,15 +51,19 @@ VectorsOf = Callable[[Ints], npt.NDArray[np.floating]]
 
 
 @contextlib.contextmanager
-def changing(index_folder: Path) -> Iterator[None]:
+def changing(index_folder: Path, *, dead: bool = True) -> Iterator[None]:
     """Keep others from changing the reference photos of an index.
+
+    Args:
+        index_folder: of the index.
+        dead: whether to remove what dead changes left.
 
     Raises:
         StorageError: somebody does already.
     """
     refusal = f"the reference photos of {index_folder.name!r} are being changed: wait for that"
     with exclusive(index_folder / ".ground.lock", refusal):
-        for leftover in index_folder.glob(f"{HIDDEN}*"):
+        for leftover in index_folder.glob(f"{HIDDEN}*") if dead else ():
             shutil.rmtree(leftover, ignore_errors=True)
         yield
 
@@ -181,6 +186,6 @@ def _facts(rows: pa.Table) -> dict[str, Any]:
 
 
 def counted(rows: pa.Table, column: str) -> dict[str, int]:
-    """How many rows have each text; ``unknown`` for none."""
+    """How many rows have each text; unknown for none."""
     pairs = rows[column].value_counts().to_pylist()
-    return {pair["values"] or "unknown": pair["counts"] for pair in pairs}
+    return {pair["values"] or UNKNOWN: pair["counts"] for pair in pairs}

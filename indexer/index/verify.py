@@ -116,7 +116,7 @@ def _inside(folder: Path, manifest: Manifest, seed: int) -> Iterator[Finding]:
     count = min(SAMPLE, len(index.cells))
     rows = np.sort(rng.choice(len(index.cells), count, replace=False))
     for name, store in ((RS_FILE, index.rs), (LOCATION_FILE, index.location)):
-        yield Finding(path / name, _vector_problem(store, rows), f"{count:,} vectors of length 1")
+        yield Finding(path / name, vector_problem(store, rows), f"{count:,} vectors of length 1")
     if index.tokens is not None and not problem:
         used = np.unique(index.cells.frame)
         frames = rng.choice(used, min(_FRAMES, len(used)), replace=False)
@@ -145,7 +145,7 @@ def _cell_problem(index: Index) -> str:
     return f"{'; '.join(wrong)}: rebuild it" if wrong else ""
 
 
-def _vector_problem(store: VectorStore, rows: Ints) -> str:
+def vector_problem(store: VectorStore, rows: Ints) -> str:
     """What is wrong with vectors; empty for nothing."""
     length = np.linalg.norm(store.vectors(rows), axis=1)
     if not np.isfinite(length).all():

@@ -24,6 +24,7 @@ import shapely
 from shapely.geometry import MultiPolygon, Polygon, shape
 
 from gair.errors import IndexMismatchError, UsageError
+from indexer.ground.carry import Carried, open_parts
 from indexer.index.chips import CHIPS_FILE
 from indexer.index.content_hash import content_sha256
 from indexer.index.index import Index, open_index
@@ -85,6 +86,8 @@ class MergeReport:
     """Names of indexes whose calibration was not carried over."""
     tokens_dropped: bool
     """Whether token maps were left out because not all indexes keep them."""
+    carried: Carried = Carried()
+    """What became of the reference photos."""
 
     @property
     def summary(self) -> list[str]:
@@ -92,6 +95,7 @@ class MergeReport:
         lines = self.manifest.summary
         parts = ", ".join(f"{p['cells']:,} cells of {p['index']}" for p in self.manifest.merged)
         lines.append(f"  merged: {parts}; {self.duplicates:,} cells were in more than one")
+        lines += self.carried.lines
         if len(kinds := self.manifest.precisions) > 1:
             lines.append(
                 f"  note: parts were computed in {' and '.join(kinds)}, which may change a score "
@@ -113,6 +117,7 @@ def merge_indexes(
     out: str | Path = "indexes",
     *,
     index_type: str = "auto",
+    reference_photos: bool = True,
     quiet: bool = False,
 ) -> MergeReport:
     """Put indexes together into a new build of the index ``name``, which may be one of them.
@@ -123,6 +128,8 @@ def merge_indexes(
         name: of the merged index.
         out: folder of all indexes.
         index_type: one of :data:`indexer.index.ivf.WANTED`.
+        reference_photos: whether it gets the reference photos of its parts, but for private ones of
+            other indexes. It keeps none that it had before.
         quiet: no progress.
 
     Raises:
@@ -138,9 +145,13 @@ def merge_indexes(
     sizes = [f.size_bytes for index in indexes for f in index.manifest.files.values()]
     require_space(index_folder, sum(sizes))
     build, order = new_build_id(), merge_order(indexes)
-    with building(index_folder, build) as folder:
-        manifest = _filled(folder, name, build, indexes, order, index_type, quiet)
-        path = publish(folder, build, manifest.to_json())
+    own_folders = [index.path.parent for index in indexes]
+    ground = open_parts(own_folders, index_folder, wanted=reference_photos)
+    with ground.changing():
+        with building(index_folder, build) as folder:
+            manifest = _filled(folder, name, build, indexes, order, index_type, quiet)
+            path = publish(folder, build, manifest.to_json())
+        carried = ground.carry(manifest, indexes[0].rs.dim, quiet=quiet)
     return MergeReport(
         path=path,
         manifest=manifest,
@@ -151,6 +162,7 @@ def merge_indexes(
             if calibration_path(index.path.parent, index.manifest.build).exists()
         ),
         tokens_dropped=manifest.tokens is None and any(index.tokens for index in indexes),
+        carried=carried,
     )
 
 

@@ -14,6 +14,7 @@ source          source, url                                optional
 credit          attribution, credit                        optional; shown with the photo
 place           city, place                                optional; unit of splitting
 sequence        sequence, sequence_id                      optional; photos of one walk or drive
+link            link, permalink                            optional; where to look at it
 ==============  =========================================  ======================================
 
 Where a text file separates columns by semicolons, decimal commas are read as points.
@@ -55,6 +56,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "attribution": ("attribution", "credit"),
     "place": ("city", "place"),
     "sequence": ("sequence", "sequence_id"),
+    "link": ("link", "permalink"),
 }
 """What a manifest may say of a photo, and the column names for it; the first that is there counts.
 """
@@ -86,6 +88,8 @@ class ListedPhoto:
     """Credit that the licence asks for."""
     sequence: str = ""
     """Names the walk or drive that it is a part of; empty for a photo by itself."""
+    link: str = ""
+    """Where a person can look at it."""
     left_out: str = ""
     """Why it cannot be used, as far as reading it has shown; empty if nothing is wrong so far."""
     extra: Mapping[str, str] = field(default_factory=dict)
@@ -186,6 +190,7 @@ def _from_manifest(
             source=_text(cell.get("source")),
             attribution=_text(cell.get("attribution")),
             sequence=_text(cell.get("sequence")),
+            link=_text(cell.get("link")),
             extra={name: _text(row.get(name)) for name in kept},
         )
 

@@ -119,26 +119,26 @@ def photo_vectors(
     s = np.full((len(listed), dim), np.nan, dtype=np.float32)
     failures: dict[int, str] = {}
     with (
-        _store(cache, geolocator.index.manifest.model.fingerprint) as store,
+        vector_cache(cache, geolocator.index.manifest.model.fingerprint) as store,
         Progress("photos", len(listed), "photo", quiet=quiet) as progress,
     ):
         for start in range(0, len(listed), _AT_ONCE):
             rows = range(start, min(start + _AT_ONCE, len(listed)))
-            _fill(geolocator, listed, rows, store, s, failures)
+            digests = {row: file_digest(listed[row].path) for row in rows}
+            _fill(geolocator, listed, digests, store, s, failures)
             progress.advance(len(rows))
-    return PhotoVectors(listed, s, _places(listed), failures)
+    return PhotoVectors(listed, s, listed_places(listed), failures)
 
 
 def _fill(
     geolocator: Encoder,
     listed: Sequence[ListedPhoto],
-    rows: range,
-    store: _Store,
+    digests: dict[int, str],
+    store: VectorCache,
     s: Vectors,
     failures: dict[int, str],
 ) -> None:
     """The vectors of some rows, from the store or from the model."""
-    digests = {row: _digest(listed[row].path) for row in rows}
     kept = store.read([digest for digest in digests.values() if digest])
     opened: dict[int, Photo] = {}
     for row, digest in digests.items():
@@ -154,7 +154,7 @@ def _fill(
         store.write({digests[row]: s[row] for row in opened if digests[row]})
 
 
-def _digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
     """sha256 of a file's bytes; empty if it cannot be read, which opening it will explain."""
     try:
         return sha256_of(path) if path.is_file() else ""
@@ -162,7 +162,8 @@ def _digest(path: Path) -> str:
         return ""
 
 
-def _places(listed: Sequence[ListedPhoto]) -> Floats:
+def listed_places(listed: Sequence[ListedPhoto]) -> Floats:
+    """(P, 2) where photos were taken; NaN where that is unknown or impossible."""
     places = np.array([photo.lonlat_deg or (np.nan, np.nan) for photo in listed], dtype=np.float64)
     with np.errstate(invalid="ignore"):
         possible = (np.abs(places) <= (180.0, 90.0)).all(axis=1) & (places != 0).any(axis=1)
@@ -170,7 +171,7 @@ def _places(listed: Sequence[ListedPhoto]) -> Floats:
     return places
 
 
-class _Store:
+class VectorCache:
     """Vectors by sha256; without a file it knows nothing and keeps nothing."""
 
     def __init__(self, connection: sqlite3.Connection | None) -> None:
@@ -198,9 +199,14 @@ class _Store:
 
 
 @contextlib.contextmanager
-def _store(folder: Path | None, fingerprint: str) -> Iterator[_Store]:
+def vector_cache(folder: Path | None, fingerprint: str) -> Iterator[VectorCache]:
+    """The vectors that a folder keeps of a model; without a folder none.
+
+    Raises:
+        StorageError: the disk refused.
+    """
     if folder is None:
-        yield _Store(None)
+        yield VectorCache(None)
         return
     path = folder / f"{fingerprint[:32]}-{_PREPROCESSING}.sqlite"
     make_folder(folder)
@@ -211,7 +217,7 @@ def _store(folder: Path | None, fingerprint: str) -> Iterator[_Store]:
                 "CREATE TABLE IF NOT EXISTS vectors (sha256 TEXT PRIMARY KEY, vector BLOB NOT NULL)"
                 " WITHOUT ROWID"
             )
-            yield _Store(connection)
+            yield VectorCache(connection)
     except sqlite3.Error as error:
         raise StorageError(
             f"cannot keep photo vectors in {path} ({error}): delete it, or choose another cache"

@@ -18,8 +18,9 @@ from gair.errors import DatasetError, UsageError
 from gair.photos.exif import parse_date, parse_heading_deg
 from indexer.photos.listing import BROKEN, COLUMNS, ListedPhoto, read_photos
 
-HEADER = "file lat lon id heading captured_at licence source attribution city sequence".split()
+HEADER = "file lat lon id heading captured_at licence source attribution city sequence link".split()
 ROW = ["a/1.jpg", "51.5", "-0.12", "x1", "370", "2020-05-01", "CC0", "me", "by me", "London", "w7"]
+ROW += ["https://photos.example/x1"]
 
 
 def test_a_row_with_everything(tmp_path: Path) -> None:
@@ -36,6 +37,7 @@ def test_a_row_with_everything(tmp_path: Path) -> None:
         source="me",
         attribution="by me",
         sequence="w7",
+        link="https://photos.example/x1",
     )
 
 

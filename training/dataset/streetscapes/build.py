@@ -316,6 +316,7 @@ _SCHEMA = pa.schema(
         *(pa.field(name, pa.string()) for name in ("file", "id", "city", "captured_at")),
         *(pa.field(name, pa.float64()) for name in ("lon", "lat", "heading")),
         *(pa.field(name, pa.string()) for name in ("licence", "source", "attribution")),
+        pa.field("sequence", pa.string()),
     ]
 )
 
@@ -332,4 +333,5 @@ def _row(folder: Path, photo: Wanted, city: str, outcome: Outcome) -> dict[str, 
         "licence": outcome.licence,
         "source": outcome.source,
         "attribution": outcome.attribution,
+        "sequence": outcome.sequence,
     }

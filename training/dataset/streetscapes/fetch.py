@@ -155,6 +155,7 @@ class PhotoFetcher:
             licence=facts.licence,
             source=facts.source,
             attribution=facts.attribution,
+            sequence=facts.sequence,
             look=difference_hash(rgb),
         )
 

@@ -50,6 +50,8 @@ class Outcome:
     attribution: str = ""
     look: int = 0
     """Its difference hash."""
+    sequence: str = ""
+    """Of the walk or drive that it is a part of; empty where its source names none."""
     complaint: str = ""
     """What exactly is wrong with it, for people."""
 

@@ -54,6 +54,8 @@ class PhotoFacts:
     attribution: str
     """The credit that the licence asks for."""
     licence: str = LICENCE
+    sequence: str = ""
+    """Of the walk or drive that it is a part of; empty where the provider names none."""
 
 
 class Provider(Protocol):
@@ -105,6 +107,7 @@ class Mapillary:
             source="Mapillary",
             attribution=f"Mapillary image{by}, {LICENCE}, "
             f"https://www.mapillary.com/app/?pKey={image_id}",
+            sequence=str(body.get("sequence") or ""),
         )
 
 
@@ -141,6 +144,7 @@ class KartaView:
             panorama=str(photo.get("projection", "")).upper() in ("SPHERE", "EQUIRECTANGULAR"),
             source="KartaView",
             attribution=f"KartaView photo {image_id}, © KartaView contributors, {LICENCE}{page}",
+            sequence=str(sequence or ""),
         )
 
 

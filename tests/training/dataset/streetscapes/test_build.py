@@ -20,6 +20,7 @@ from toy_city import write_city
 
 from gair.errors import DatasetError, DownloadError, UsageError
 from gair.http import Patience
+from indexer.ground.listed import link_of, list_photos
 from indexer.photos.listing import BROKEN
 from training.dataset.pack.checks import OUTSIDE
 from training.dataset.pack.options import SplitOptions
@@ -56,6 +57,9 @@ def _token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(TOKEN_VARIABLE, TOKEN)
 
 
+KARTAVIEW_PAGE = "https://kartaview.org/details/77/5"
+
+
 def options_for(
     server: StreetServer, tables: Path, imagery: Path, out: Path, **changes: Any
 ) -> StreetscapesOptions:
@@ -85,13 +89,19 @@ def test_what_is_fetched_is_what_is_packed(two_days: Path, tmp_path: Path) -> No
     with street_server(*(row.served for row in rows)) as server:
         server.delay_s = 0.05  # so that questions meet
         report = build(options_for(server, write_tables(tmp_path / "t", rows), two_days,
-                                   tmp_path / "out"))  # fmt: skip
+                                   tmp_path / "out", keep_photos=True))  # fmt: skip
         assert set(server.served.values()) == {1}
         assert len(server.agents) == 1
         assert "gair-geolocator" in server.agents.pop()
         assert 1 < server.most_at_once <= 12  # the server counts a while longer than the client
     assert report.left_out == {}
-    assert not (tmp_path / "out.unfinished").exists()
+    listed_again, _ = list_photos(tmp_path / "out.unfinished/manifest.parquet")
+    assert len(listed_again) == len(rows)
+    links = {"Mapillary": "https://www.mapillary.com/app/?pKey=", "KartaView": KARTAVIEW_PAGE}
+    for photo in listed_again:  # as reference photos of an index
+        assert photo.path.is_file()
+        assert photo.sequence == {"Mapillary": "f1ih", "KartaView": "77"}[photo.source]
+        assert link_of(photo).startswith(links[photo.source])
     photos = [
         row
         for file in sorted((tmp_path / "out/photos").glob("*.parquet"))
@@ -117,7 +127,7 @@ def test_what_is_fetched_is_what_is_packed(two_days: Path, tmp_path: Path) -> No
         else:
             assert photo["source"] == "KartaView"
             assert "KartaView contributors, CC BY-SA 4.0" in photo["attribution"]
-            assert photo["attribution"].endswith("https://kartaview.org/details/77/5")
+            assert photo["attribution"].endswith(KARTAVIEW_PAGE)
     dataset = ShardedDataset.open(tmp_path / "out", verify=True)
     assert {tuple(dates) for dates in dataset.dates} == {("2023-01-02", "2024-05-01")}
     splits = Counter(
