@@ -42,6 +42,7 @@ window.gairDraw = (() => {
         return;
       }
       if (!corners.length || !near(corners.at(-1), point)) corners.push(point);
+      hint.dataset.corners = corners.length;
       preview(event);
     }
     function keys(event) {

@@ -129,13 +129,15 @@ class Visit:
         return self.tab.evaluate(f"gairDesk.state.{name}")
 
     def settled(self) -> None:
-        """Wait until the map has come to rest."""
-        self.tab.evaluate("window.restedAt = null")
+        """Wait until the map has come to rest: the same four times, and no animation runs."""
+        self.tab.evaluate("window.atRest = { place: null, times: 0 }")
         self.tab.wait_for_function(
-            "() => { const now = document.querySelector('.leaflet-map-pane').style.transform"
+            "() => { const place = document.querySelector('.leaflet-map-pane').style.transform"
             " + document.querySelector('.leaflet-proxy').style.transform;"
-            " const before = window.restedAt; window.restedAt = now; return now === before; }",
-            polling=250,
+            " const moves = document.querySelector('.leaflet-zoom-anim, .leaflet-pan-anim');"
+            " const times = place === atRest.place && !moves ? atRest.times + 1 : 0;"
+            " window.atRest = { place, times }; return times > 2; }",
+            polling=100,
         )
 
     def hash(self) -> dict[str, str]:

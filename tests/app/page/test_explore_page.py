@@ -80,13 +80,15 @@ def test_a_box_and_a_polygon_limit_the_search(visit: Visit, photos: dict[str, Pa
     visit.settled()
     visit.tab.click(".gair-map-area >> text=Polygon")
     visit.seen(".gair-hint")
-    for right, down in ((0.4, 0.3), (0.7, 0.4), (0.5, 0.8)):
+    visit.settled()
+    for corner, (right, down) in enumerate(((0.4, 0.3), (0.7, 0.4), (0.5, 0.8)), start=1):
         visit.click_map(right, down)
+        visit.seen(f".gair-hint[data-corners='{corner}']")
     visit.tab.keyboard.press("Enter")
     visit.tab.wait_for_function("gairDesk.state.area.length === 3")
     visit.seen(".gair-answer >> text=/Searched \\d+ of 171 cells/")
     visit.tab.click("[data-gair-clear]")
-    visit.tab.wait_for_function("!document.body.innerText.includes('Searched ')")
+    visit.tab.wait_for_function("!/Searched \\d/.test(document.body.innerText)")
     visit.seen(".gair-answer")
     assert visit.count("path.gair-area") == 0
 

@@ -141,6 +141,7 @@ def test_the_heat_map_shows_imagery_location_or_both(visit: Visit, photos: dict[
         visit.tab.click(f"[data-gair-layer='{layer}']")
         visit.seen(f".gair-legend span >> text=/^{words}$/")
         visit.seen(".gair-heat[data-drawn='171']")
+        visit.settled()
         seen[layer] = visit.tab.evaluate("document.querySelector('.gair-heat').toDataURL()")
     # Without a calibration location has no weight: the score looks like the imagery.
     assert seen["fused"] == seen["imagery"]
