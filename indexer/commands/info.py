@@ -199,7 +199,16 @@ def reference_lines(photos: ReferenceManifest, area_km2: float) -> list[str]:
         f"           taken {dated}",
         f"           licences {_counts(photos.licences)}",
         f"           sources {_counts(photos.sources)}",
+        *([] if photos.search["type"] == "flat" else [f"           {_lists_line(photos.search)}"]),
     ]
+
+
+def _lists_line(search: dict[str, Any]) -> str:
+    """How reference photos are searched where not all are scored."""
+    return (
+        f"searched by {search['type']}, {search['lists']:,} lists, {search['probes']} looked into; "
+        f"recall of the nearest photos {search['recall']:.1%} (gate {search['gate']:.0%})"
+    )
 
 
 def _counts(counts: dict[str, int], most: int = 8) -> str:

@@ -140,7 +140,7 @@ def add_photos(
             chosen: list[ReferencePhoto] = []
             if kept:
                 chosen = _references(listed, kept, opened, options, own_name)
-                manifest = _written(opened, there, chosen, cache, quiet=options.quiet)
+                manifest = _written(opened, there, chosen, cache, options)
         shutil.rmtree(folder / WORK, ignore_errors=True)
     return AddReport(
         listed=len(listed),
@@ -286,13 +286,13 @@ def _written(
     there: ReferencePhotos | None,
     chosen: Sequence[ReferencePhoto],
     cache: VectorCache,
-    *,
-    quiet: bool,
+    options: AddOptions,
 ) -> ReferenceManifest:
     """Write the set of what was there and what is new."""
     rows: pa.Table = rows_of(chosen)
-    before = 0
+    before, index_type = 0, "auto"
     if there is not None:
+        index_type = str(there.manifest.search["wanted"])
         old = stored_rows(there, index.manifest.h3_resolution)
         rows, before = _joined(old, rows), len(old)
     dim = index.rs.dim
@@ -317,7 +317,8 @@ def _written(
         dim=dim,
         model=index.manifest.model,
         h3_resolution=index.manifest.h3_resolution,
-        quiet=quiet,
+        index_type=options.index_type or index_type,
+        quiet=options.quiet,
     )
 
 

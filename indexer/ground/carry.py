@@ -98,6 +98,7 @@ class Parts:
             dim=dim,
             model=manifest.model,
             h3_resolution=resolution,
+            index_type=str(self.sets[0].manifest.search["wanted"]),
             quiet=quiet,
         )
         return Carried(written.photos, count - len(first), private)

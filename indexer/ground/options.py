@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from gair.fields import option
+
+ReferenceIndexType = Literal["auto", "flat", "ivf-sq8", "ivf-pq"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,5 +22,9 @@ class AddOptions:
     """Credit for photos that name none."""
     private: bool = False
     """Leave these photos out of exports and of merges into other indexes, always."""
+    index_type: ReferenceIndexType | None = None
+    """How the photos are searched: flat scores every one, the others score a shortlist exactly
+    (default: as before; at first auto, which is flat up to 200,000 photos, ivf-sq8 up to 50
+    million, ivf-pq above)."""
     quiet: bool = False
     """No progress."""

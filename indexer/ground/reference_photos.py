@@ -26,8 +26,10 @@ import numpy.typing as npt
 from gair.arrays import Floats, Floats32, Ints
 from gair.errors import IndexCorruptError, IndexMismatchError, IndexNotFoundError
 from gair.files import sha256_of
+from indexer.ground.lists import TIMES, open_reference_lists
 from indexer.ground.manifest import (
     AGAIN,
+    LISTS_FILE,
     PHOTO_TABLE_FILE,
     POINTER_FILE,
     SET_MANIFEST_FILE,
@@ -36,6 +38,7 @@ from indexer.ground.manifest import (
 )
 from indexer.ground.photo_table import ReferencePhoto, photos_of, read_columns, read_rows
 from indexer.index.index import read_manifest
+from indexer.index.ivf import GpuLists, InvertedLists
 from indexer.index.manifest import FileRecord
 from indexer.index.storage import BuildLock, hold, read_current
 from indexer.index.vectors import FaissStore
@@ -65,6 +68,8 @@ class ReferencePhotos:
     """(n,) clockwise from north; NaN where unknown."""
     store: FaissStore
     """The vectors, row by row."""
+    lists: InvertedLists | GpuLists | None = None
+    """What finds the rows that are scored; None where all are."""
     held: BuildLock | None = field(default=None, repr=False)
     """Keeps the set from being pruned while it is open."""
 
@@ -93,6 +98,16 @@ class ReferencePhotos:
         cosines = np.empty((len(queries), count), dtype=np.float32)
         rows = np.empty((len(queries), count), dtype=np.int64)
         if not count:
+            return cosines, rows
+        if self.lists is not None and TIMES * count < len(self):
+            listed = self.lists.shortlist(queries, TIMES * count)
+            for query, s_of_one in enumerate(queries):
+                likely = np.unique(listed[query][listed[query] >= 0])
+                if len(likely) < count:  # few were in the lists that were looked into
+                    likely = np.arange(len(self))
+                exact = self.store.vectors(likely) @ s_of_one
+                cosines[query], places = _best(exact[None], count)
+                rows[query] = likely[places[0]]
             return cosines, rows
         step = max(_SCORES_AT_ONCE // len(self), 1)
         for start in range(0, len(queries), step):
@@ -162,10 +177,12 @@ def opened_set(path: Path, manifest: ReferenceManifest, held: BuildLock | None) 
     query = 'SELECT "row", lon_deg, lat_deg, place, heading_deg, taken_on FROM photos ORDER BY 1'
     table = read_columns(path / PHOTO_TABLE_FILE, query)
     store = FaissStore(path / VECTORS_FILE)
+    lists = open_reference_lists(path, manifest.search)
     counts = {
         PHOTO_TABLE_FILE: len(table),
         VECTORS_FILE: store.count,
         SET_MANIFEST_FILE: manifest.photos,
+        **({} if lists is None else {LISTS_FILE: lists.count}),
     }
     if len(set(counts.values())) != 1:
         listed = ", ".join(f"{name} has {count:,}" for name, count in counts.items())
@@ -184,6 +201,7 @@ def opened_set(path: Path, manifest: ReferenceManifest, held: BuildLock | None) 
         taken_on=taken_on,
         heading_deg=table["heading_deg"].to_numpy().astype(np.float32),
         store=store,
+        lists=lists,
         held=held,
     )
 

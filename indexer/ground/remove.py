@@ -95,6 +95,7 @@ def remove_photos(
                 dim=references.manifest.dim,
                 model=references.manifest.model,
                 h3_resolution=references.manifest.h3_resolution,
+                index_type=str(references.manifest.search["wanted"]),
                 quiet=quiet,
             )
         return RemoveReport(int(gone.sum()), len(left), not_there)

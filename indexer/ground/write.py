@@ -22,6 +22,7 @@ from gair.arrays import Ints
 from gair.errors import UsageError
 from gair.files import disk_errors, exclusive, sync_folder
 from gair.progress import Progress
+from indexer.ground.lists import make_reference_lists
 from indexer.ground.manifest import (
     FORMAT_VERSION,
     PHOTO_TABLE_FILE,
@@ -32,7 +33,7 @@ from indexer.ground.manifest import (
     ReferenceManifest,
 )
 from indexer.ground.photo_table import rows_sha256, write_photo_table
-from indexer.index.manifest import FLAT, ModelRecord, utc_now
+from indexer.index.manifest import ModelRecord, utc_now
 from indexer.index.storage import file_records, new_build_id, publish, require_space
 from indexer.index.vectors import FlatWriter
 from indexer.photos.groups import place_numbers
@@ -76,6 +77,7 @@ def write_reference_photos(
     dim: int,
     model: ModelRecord,
     h3_resolution: int,
+    index_type: str = "auto",
     quiet: bool = False,
 ) -> ReferenceManifest:
     """Write a set and make it the one that serves; the caller is :func:`changing` the index.
@@ -87,6 +89,7 @@ def write_reference_photos(
         dim: of the vectors.
         model: that made them.
         h3_resolution: of their cells.
+        index_type: one of :data:`indexer.index.ivf.WANTED`.
         quiet: no progress.
 
     Raises:
@@ -113,6 +116,7 @@ def write_reference_photos(
                 block = at[start : start + _ROWS_AT_ONCE]
                 writer.append(vectors_of(block))
                 progress.advance(len(block))
+        search = make_reference_lists(hidden, index_type, quiet=quiet)
         places = place_numbers(
             rows["sequence"].to_pylist(), rows["captured_at"].to_pylist(), _lonlat_deg(rows)
         )
@@ -128,7 +132,7 @@ def write_reference_photos(
             photos=len(rows),
             places=int(places.max()) + 1,
             **_facts(rows),
-            search=dict(FLAT),
+            search=search,
             content_sha256=content_of_set(files[VECTORS_FILE].sha256, rows),
             files=files,
         )

@@ -38,7 +38,7 @@ def reference_photos(
 
 
 def give_references(
-    index_folder: Path, photos: Sequence[ReferencePhoto], s: Vectors
+    index_folder: Path, photos: Sequence[ReferencePhoto], s: Vectors, index_type: str = "auto"
 ) -> ReferenceManifest:
     """Give an index photos with (n, D) vectors, which must be of the model's dimensions."""
     build, digest = read_current(index_folder)
@@ -51,5 +51,6 @@ def give_references(
             dim=s.shape[1],
             model=manifest.model,
             h3_resolution=manifest.h3_resolution,
+            index_type=index_type,
             quiet=True,
         )
