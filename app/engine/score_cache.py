@@ -66,10 +66,14 @@ def without_pixels(seen: Seen, sha256: str) -> Seen:
     """
     import PIL.Image
 
+    from gair.photos.photo import conditions_of
     from indexer.search.scored import Scored
 
     empty = PIL.Image.new("RGB", (1, 1))
-    photos = tuple(replace(photo, rgb=empty, content=sha256) for photo in seen.photos)
+    photos = tuple(
+        replace(photo, rgb=empty, content=sha256, conditions=conditions_of(photo))
+        for photo in seen.photos
+    )
     if isinstance(seen, Scored):
         return Scored(photos, seen.s.copy(), seen.rs.copy(), seen.location.copy())
     return replace(seen, photos=photos, s=seen.s.copy())

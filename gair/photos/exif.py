@@ -1,7 +1,8 @@
-"""EXIF tags of a photo: orientation, place, heading and date of capture.
+"""EXIF tags of a photo: orientation, place, heading, date of capture and focal length.
 
 The tags are those of EXIF 2.32, section 4.6 (``DateTimeOriginal``, ``OffsetTimeOriginal``,
-``GPSImgDirection``). What is broken or malformed counts as not given: it must not cost the photo.
+``GPSImgDirection``, ``FocalLengthIn35mmFilm``). What is broken or malformed counts as not given: it
+must not cost the photo.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ def read_tags(path: Path | BinaryIO) -> Tags | None:
         try:
             with Image.open(path) as image:
                 return Tags(
-                    gps_lonlat_deg(image), _heading_deg(image), _captured_at(image), image.size
+                    gps_lonlat_deg(image), _heading_deg(image), captured_at(image), image.size
                 )
         except Exception:  # Pillow raises a dozen kinds over broken headers
             return None
@@ -151,7 +152,8 @@ def _heading_deg(image: Image.Image) -> float | None:
         return None
 
 
-def _captured_at(image: Image.Image) -> str | None:
+def captured_at(image: Image.Image) -> str | None:
+    """When the photo was taken, ISO 8601; with an offset from UTC where the camera wrote one."""
     try:
         tags = image.getexif().get_ifd(ExifTags.IFD.Exif)
         when = parse_date(tags[ExifTags.Base.DateTimeOriginal])
@@ -160,3 +162,13 @@ def _captured_at(image: Image.Image) -> str | None:
     except Exception:  # Pillow raises a dozen kinds over broken tags
         return None
     return with_offset or when
+
+
+def focal_length_mm(image: Image.Image) -> float | None:
+    """The focal length as on a frame of 36 x 24 mm; None where the camera did not write it."""
+    try:
+        tags = image.getexif().get_ifd(ExifTags.IFD.Exif)
+        length_mm = float(tags[ExifTags.Base.FocalLengthIn35mmFilm])
+    except Exception:  # Pillow raises a dozen kinds over broken tags
+        return None
+    return length_mm if 1 <= length_mm <= 5000 else None  # 0 stands for unknown; NaN fails, too

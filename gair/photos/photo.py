@@ -30,6 +30,7 @@ from PIL import Image, UnidentifiedImageError
 
 from gair.arrays import Bytes
 from gair.errors import PhotoError, PhotoSizeError, PhotoTypeError
+from gair.photos.conditions import Conditions, measure
 from gair.photos.exif import gps_lonlat_deg, upright_transpose
 from gair.photos.sources import PhotoSource as PhotoSource
 from gair.photos.sources import plain_source
@@ -62,6 +63,8 @@ class Photo:
     """Longitude, latitude in degrees that the EXIF tags disclose; never used for scoring."""
     content: str = ""
     """What :func:`content_of` says, where the pixels are not kept; empty: the pixels say it."""
+    conditions: Conditions | None = None
+    """What :func:`conditions_of` says; None: the pixels say it."""
 
 
 def open_photo(
@@ -99,6 +102,11 @@ def content_of(photo: Photo) -> str:
         return photo.content
     size = "{} {} ".format(*photo.rgb.size).encode()
     return hashlib.blake2b(size + photo.rgb.tobytes(), digest_size=32).hexdigest()
+
+
+def conditions_of(photo: Photo) -> Conditions:
+    """What the photo was taken under, and whether there is anything to see in it."""
+    return measure(photo.rgb) if photo.conditions is None else photo.conditions
 
 
 def _open_file(path: Path) -> BinaryIO:
@@ -153,10 +161,11 @@ def _photo(image: Image.Image, name: str, max_pixels: int) -> Photo:
         transpose = upright_transpose(image)
         gps = gps_lonlat_deg(image)
         rgb = to_rgb(image, name)
-    if transpose is not None:
-        rgb = rgb.transpose(transpose)
+        if transpose is not None:
+            rgb = rgb.transpose(transpose)
+        conditions = measure(rgb, image)
     rgb.info = {}
-    return Photo(rgb, name, gps)
+    return Photo(rgb, name, gps, conditions=conditions)
 
 
 @contextlib.contextmanager

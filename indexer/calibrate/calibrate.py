@@ -20,6 +20,7 @@ import numpy as np
 from gair.arrays import Bools, Floats, Ints, Vectors
 from gair.errors import UsageError
 from indexer.calibrate.claim_ratios import ClaimScores, scores_elsewhere
+from indexer.calibrate.conditions import conditions_of
 from indexer.calibrate.fit_posterior import FEWEST_PHOTOS, MOST_PHOTOS, fit_score_weights
 from indexer.calibrate.held_out import (
     CONFIDENCE_RADII_M,
@@ -67,6 +68,7 @@ FEWEST_USABLE = 50
 FEWEST_HELD = 3
 """Places that must be left to measure on. It takes :data:`FEWEST_PLACES` to promise anything."""
 OUTSIDE_INDEX = "taken outside the index"
+NOTHING_SEEN = "nothing to see in the photo"
 
 _FIT_SHARE = 0.4
 _FIT_ENTRIES = 60_000_000
@@ -110,6 +112,7 @@ def calibrate(
     findings = examine(space, weights, photos, seed=seed, quiet=quiet)
     where = Whereabouts(lonlat, place)
     membership = fit_out_of_index(s, held, findings.evidence, where, level=level, seed=seed)
+    conditions = conditions_of(vectors.condition_values[rows], s, where, membership, seed)
     scores_of = ClaimScores(findings.claims, of_held)
     if out_of_index is not None:
         foreign, of_foreign = _from_elsewhere(space, out_of_index, left_out)
@@ -150,6 +153,7 @@ def calibrate(
         trials=trials_of(findings, of_held, seed),
         measured=measured,
         places=len(np.unique(place)),
+        conditions=conditions,
     )
 
 
@@ -212,9 +216,11 @@ def measure_places(places: Places) -> dict[str, float]:
 
 def _usable(space: SearchSpace, vectors: PhotoVectors) -> tuple[Ints, Ints, dict[str, int]]:
     """Rows of the photos taken in the index, their cells, and how many others there are."""
-    rows = np.flatnonzero(vectors.usable)
+    rows = np.flatnonzero(vectors.usable & vectors.shows_something)
     truth = space.cell_row(vectors.lonlat_deg[rows])
     left_out = dict(vectors.left_out())
+    if blank := int((vectors.usable & ~vectors.shows_something).sum()):
+        left_out[NOTHING_SEEN] = blank
     exchanged = swapped(space.cell_row, vectors)[rows]
     for reason, some in ((OUTSIDE_INDEX, ~exchanged), (EXCHANGED, exchanged)):
         if outside := int((some & (truth < 0)).sum()):

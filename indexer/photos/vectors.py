@@ -1,7 +1,8 @@
 """Vectors of listed photos, kept by the hash of their bytes: a photo is encoded once a model.
 
-The store is an SQLite file with a row a photo: sha256 of the file's bytes, and its vector. It holds
-no photo, no name and no place. The model's fingerprint and the version of the preprocessing are in
+The store is an SQLite file with a row a photo: sha256 of the file's bytes, its vector, and the
+conditions it was taken under (:mod:`gair.photos.conditions`). It holds no photo, no name and no
+place. The model's fingerprint and the version of the preprocessing are in
 the file's name, so that a vector is never taken for another model's.
 """
 
@@ -11,7 +12,7 @@ import contextlib
 import functools
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,8 @@ import numpy as np
 from gair.arrays import Bools, Floats, Ints, Vectors
 from gair.errors import PhotoError, StorageError
 from gair.files import make_folder, sha256_of
-from gair.photos.photo import open_photo
+from gair.photos.conditions import NAMES, Conditions, day_and_hour
+from gair.photos.photo import conditions_of, open_photo
 from gair.progress import Progress
 from indexer.photos.groups import places_of
 from indexer.photos.listing import ListedPhoto, read_photos
@@ -37,6 +39,9 @@ UNREADABLE = "photo cannot be read"
 _AT_ONCE = 64
 _PREPROCESSING = 1
 """Raised when the same photo and model give other vectors than before."""
+_MEASURED = "conditions_1"
+"""The table of conditions; renamed when the same photo gives others than before."""
+_CLOCK = ("date", "hour")
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +56,8 @@ class PhotoVectors:
     """(P, 2) where they were taken; NaN where that is unknown or impossible."""
     failures: dict[int, str]
     """Why the photo of a row has no vector."""
+    conditions: dict[int, Conditions] = field(default_factory=dict)
+    """What the photo of a row was taken under, where that was measured."""
 
     def __len__(self) -> int:
         return len(self.photos)
@@ -63,6 +70,7 @@ class PhotoVectors:
             self.s[rows],
             self.lonlat_deg[rows],
             {n: self.failures[row] for n, row in enumerate(picked) if row in self.failures},
+            {n: self.conditions[row] for n, row in enumerate(picked) if row in self.conditions},
         )
 
     @property
@@ -71,6 +79,32 @@ class PhotoVectors:
         return np.asarray(
             np.isfinite(self.s).all(axis=1) & np.isfinite(self.lonlat_deg).all(axis=1)
         )
+
+    @functools.cached_property
+    def condition_values(self) -> Floats:
+        """(P, C) conditions of the photos, in the order of :data:`gair.photos.conditions.NAMES`.
+
+        A date that the photo does not carry is the list's; so is an hour, unless the list tells it
+        in UTC. NaN is what neither says.
+        """
+        values = np.full((len(self), len(NAMES)), np.nan)
+        for row, conditions in self.conditions.items():
+            values[row] = conditions.values
+            day_of_year, hour = day_and_hour(listed_at := self.photos[row].captured_at)
+            in_utc = (listed_at or "").endswith(("Z", "+00:00"))
+            listed = (day_of_year, np.nan if in_utc else hour)
+            for name, value in zip(_CLOCK, listed, strict=True):
+                column = NAMES.index(name)
+                if np.isnan(values[row, column]):
+                    values[row, column] = value
+        return values
+
+    @property
+    def shows_something(self) -> Bools:
+        """(P,) False where there is nothing to see in the photo, as far as that was looked at."""
+        shown = np.ones(len(self), dtype=np.bool_)
+        shown[[row for row, conditions in self.conditions.items() if conditions.nothing]] = False
+        return shown
 
     @functools.cached_property
     def place_of_photo(self) -> Ints:
@@ -118,6 +152,7 @@ def photo_vectors(
     dim = geolocator.model.config.dim
     s = np.full((len(listed), dim), np.nan, dtype=np.float32)
     failures: dict[int, str] = {}
+    conditions: dict[int, Conditions] = {}
     with (
         vector_cache(cache, geolocator.index.manifest.model.fingerprint) as store,
         Progress("photos", len(listed), "photo", quiet=quiet) as progress,
@@ -125,9 +160,9 @@ def photo_vectors(
         for start in range(0, len(listed), _AT_ONCE):
             rows = range(start, min(start + _AT_ONCE, len(listed)))
             digests = {row: file_digest(listed[row].path) for row in rows}
-            _fill(geolocator, listed, digests, store, s, failures)
+            _fill(geolocator, listed, digests, store, s, failures, conditions)
             progress.advance(len(rows))
-    return PhotoVectors(listed, s, listed_places(listed), failures)
+    return PhotoVectors(listed, s, listed_places(listed), failures, conditions)
 
 
 def _fill(
@@ -137,21 +172,31 @@ def _fill(
     store: VectorCache,
     s: Vectors,
     failures: dict[int, str],
+    conditions: dict[int, Conditions],
 ) -> None:
-    """The vectors of some rows, from the store or from the model."""
-    kept = store.read([digest for digest in digests.values() if digest])
-    opened: dict[int, Photo] = {}
+    """Vectors and conditions of some rows, from the store or from the photos."""
+    named = [digest for digest in digests.values() if digest]
+    kept, kept_conditions = store.read(named), store.read_conditions(named)
+    unknown: dict[int, Photo] = {}
+    measured: dict[str, Conditions] = {}
     for row, digest in digests.items():
-        if digest in kept:
-            s[row] = kept[digest]
+        if digest in kept and digest in kept_conditions:
+            s[row], conditions[row] = kept[digest], kept_conditions[digest]
             continue
         try:
-            opened[row] = open_photo(listed[row].path)
+            photo = open_photo(listed[row].path)
         except PhotoError as error:
             failures[row] = str(error)
-    if opened:
-        s[list(opened)] = geolocator.embed(list(opened.values()))
-        store.write({digests[row]: s[row] for row in opened if digests[row]})
+            continue
+        conditions[row] = measured[digest] = conditions_of(photo)
+        if digest in kept:  # from before conditions were measured
+            s[row] = kept[digest]
+        else:
+            unknown[row] = photo
+    store.write_conditions({digest: value for digest, value in measured.items() if digest})
+    if unknown:
+        s[list(unknown)] = geolocator.embed(list(unknown.values()))
+        store.write({digests[row]: s[row] for row in unknown if digests[row]})
 
 
 def file_digest(path: Path) -> str:
@@ -172,7 +217,7 @@ def listed_places(listed: Sequence[ListedPhoto]) -> Floats:
 
 
 class VectorCache:
-    """Vectors by sha256; without a file it knows nothing and keeps nothing."""
+    """Vectors and conditions by sha256; without a file it knows nothing and keeps nothing."""
 
     def __init__(self, connection: sqlite3.Connection | None) -> None:
         self._connection = connection
@@ -197,6 +242,32 @@ class VectorCache:
                 [(digest, vector.astype("<f4").tobytes()) for digest, vector in vectors.items()],
             )
 
+    def read_conditions(self, digests: Sequence[str]) -> dict[str, Conditions]:
+        """Conditions of some photos that are known."""
+        if self._connection is None:
+            return {}
+        marks = ",".join("?" * len(digests))
+        rows = self._connection.execute(
+            f"SELECT sha256, numbers, reason FROM {_MEASURED} WHERE sha256 IN ({marks})", digests
+        )
+        return {
+            digest: Conditions.of_values(np.frombuffer(blob, dtype="<f8"), nothing)
+            for digest, blob, nothing in rows
+        }
+
+    def write_conditions(self, measured: dict[str, Conditions]) -> None:
+        """Keep some; they are on the disk when this returns."""
+        if self._connection is None or not measured:
+            return
+        with self._connection:
+            self._connection.executemany(
+                f"INSERT OR REPLACE INTO {_MEASURED} VALUES (?, ?, ?)",
+                [
+                    (digest, of_photo.values.astype("<f8").tobytes(), of_photo.nothing)
+                    for digest, of_photo in measured.items()
+                ],
+            )
+
 
 @contextlib.contextmanager
 def vector_cache(folder: Path | None, fingerprint: str) -> Iterator[VectorCache]:
@@ -216,6 +287,10 @@ def vector_cache(folder: Path | None, fingerprint: str) -> Iterator[VectorCache]
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS vectors (sha256 TEXT PRIMARY KEY, vector BLOB NOT NULL)"
                 " WITHOUT ROWID"
+            )
+            connection.execute(
+                f"CREATE TABLE IF NOT EXISTS {_MEASURED} (sha256 TEXT PRIMARY KEY,"
+                " numbers BLOB NOT NULL, reason TEXT NOT NULL) WITHOUT ROWID"
             )
             yield VectorCache(connection)
     except sqlite3.Error as error:

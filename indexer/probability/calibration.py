@@ -23,7 +23,9 @@ from gair.errors import IndexCorruptError, IndexMismatchError, UsageError
 from gair.files import write_whole
 from gair.inputs.documents import json_of
 from indexer.probability.basis import Basis
+from indexer.probability.cautions import Caution
 from indexer.probability.chances import PlaceCurves, disjoint, most_sure
+from indexer.probability.conditions import ALL_NAMES, CalibratedConditions
 from indexer.probability.confidence import Curve, expit
 from indexer.probability.conformal import conformal_mass
 from indexer.probability.decisions import Trials, among_radii
@@ -32,9 +34,17 @@ from indexer.probability.open_world import BayesFactor
 from indexer.probability.out_of_index import OutOfIndexTest
 from indexer.probability.posterior import ScoreWeights
 
-SCHEMA_VERSION = 1
-"""Raised when an old reader could misread a new file."""
+SCHEMA_VERSION = 2
+"""Raised when an old reader could misread a new file. 2: conditions of photos are checked before
+anything is promised."""
+READABLE = (1, 2)
+"""Versions that are read."""
 AGAIN = "calibrate again with python -m indexer calibrate"
+UNKNOWN_CONDITIONS = Caution(
+    "calibrated before conditions were: whether the photo is like the calibration photos in its "
+    f"light, season and camera is not checked; {AGAIN}",
+    "conditions_unknown",
+)
 
 _PLAIN = (
     "schema_version",
@@ -100,6 +110,8 @@ class Calibration:
     then on, what is promised counts places: arrays have one number a place, not one a photo."""
     trials: Trials | None = None
     """Held-out places that decisions are learnt on; None in files from before there were any."""
+    conditions: CalibratedConditions | None = None
+    """What the photos were like; None in files from before that was measured."""
 
     @property
     def basis(self) -> Basis:
@@ -110,6 +122,12 @@ class Calibration:
     def independent(self) -> int:
         """Photos that its chances rest on."""
         return len(self.masses)
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What to know of everything that rests on it."""
+        told = (self.basis.doubt, "" if self.conditions else UNKNOWN_CONDITIONS)
+        return tuple(caution for caution in told if caution)
 
     def place_chances(self, masses: Floats, radius_m: float, *, refined: bool = False) -> Floats:
         """How likely the truth is in the discs of an answer's (k,) places, best first.
@@ -210,6 +228,8 @@ class Calibration:
         }
         if self.trials is not None:
             arrays |= {f"trials_{name}": np.array(getattr(self.trials, name)) for name in _TRIALS}
+        if self.conditions is not None:
+            arrays |= self.conditions.arrays()
         header = json.dumps(_header(self), sort_keys=True).encode()
         buffer = io.BytesIO()
         np.savez(buffer, header=np.frombuffer(header, dtype=np.uint8), **arrays)
@@ -276,14 +296,16 @@ def _header(calibration: Calibration) -> dict[str, Any]:
         "bayes_factor": None if test.bayes_factor is None else asdict(test.bayes_factor),
         "claims": sorted(calibration.claims),
         "likelihood_ratios": curves_json(calibration.likelihood_ratios),
+        "conditions": None if calibration.conditions is None else list(ALL_NAMES),
     }
 
 
 def _check_fits(path: Path, header: dict[str, Any], build: str, fingerprint: str) -> None:
     version = header["schema_version"]
-    if version != SCHEMA_VERSION:
+    if version not in READABLE:
         raise IndexMismatchError(
-            f"{path} has schema version {version!r}; this program reads {SCHEMA_VERSION}: {AGAIN}"
+            f"{path} has schema version {version!r}; this program reads {READABLE[0]} to "
+            f"{READABLE[-1]}: {AGAIN}"
         )
     if header["build"] != build:
         raise IndexMismatchError(f"{path} belongs to build {header['build']!r}: {AGAIN}")
@@ -319,6 +341,9 @@ def _from_parts(header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> 
         photo_lonlat_deg=arrays["photo_lonlat_deg"],
         likelihood_ratios=curves_from_json(header.get("likelihood_ratios", [])),
         trials=_trials(arrays),
+        conditions=CalibratedConditions.from_arrays(names, arrays)
+        if (names := header.get("conditions"))
+        else None,
     )
 
 

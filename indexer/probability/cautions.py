@@ -18,11 +18,14 @@ CODES: Mapping[str, str] = {
     "calibrated_on_few_places": "too few places were measured at, so nothing is promised",
     "calibrated_on_unknown_places": "nobody counted the places measured at: nothing is promised",
     "claim_at_rim": "part of the claimed disc lies outside the index",
+    "conditions_unknown": "nobody measured what the calibration photos were like, so a photo "
+    "unlike them is not noticed",
     "copies": "some of the photos are copies of others, and count once",
     "exchanged": "the claim lies in the index with latitude and longitude exchanged only",
     "imagery_alone": "nobody gave the location a weight, so it has none",
     INDEX_NOTE: "what the index says of itself: gaps, imagery, its build",
     "many_claims": "several claims were tested on one photo, so a false one may do well by chance",
+    "no_content": "there is nothing to see in the photo, so nothing is promised of it",
     "not_in_index": "the photo looks like nothing in the index; nothing is promised of it",
     "own_merge_radius": "chances of places were measured at another radius",
     "own_place": "the claim is one of the answer's own places, which is no test of the answer",
@@ -31,6 +34,8 @@ CODES: Mapping[str, str] = {
     "several_photos": "chances and regions were measured on single photos",
     "shortlist": "not every cell was scored",
     "uncalibrated": "nobody measured how far answers can be believed, so scores only rank places",
+    "unlike_calibration": "the photo is unlike the calibration photos in some condition, such as "
+    "its brightness or its date, so nothing is promised of it",
     UNTRAINED: "the model was never trained, so places mean nothing",
 }
 """What each code means."""

@@ -50,6 +50,7 @@ class Membership:
     level: float
     """Below this a photo counts as not of the index: so many that are of it are refused."""
     in_index: bool
+    """False, too, where there is nothing to see in the photo."""
     miss_rate: float | None
     """Share of foreign photos that were taken for photos of the index when this was measured; None
     if it never was."""
@@ -192,9 +193,7 @@ def fit_out_of_index(
     check_level(level)
     if len(s) < 2 or not len(held_back):
         raise UsageError(f"{len(s)} photos are too few to know what photos of the index look like")
-    kept = np.arange(len(s))
-    if len(s) > MOST_PHOTOS:
-        kept = np.sort(np.random.default_rng(seed).choice(kept, MOST_PHOTOS, replace=False))
+    kept = kept_rows(len(s), seed)
     where = whereabouts or Whereabouts.apart(len(s))
     photos = np.asarray(s[kept], dtype=np.float16)
     likeness = nearest_cosine(
@@ -206,6 +205,14 @@ def fit_out_of_index(
     blank = OutOfIndexTest(photos, *moments, np.empty(0), level)
     scores = one_a_place(blank._sum(evidence, likeness), place, above=False)
     return replace(blank, scores=scores)
+
+
+def kept_rows(count: int, seed: int) -> Ints:
+    """Which of so many photos are kept to compare with, ascending."""
+    rows = np.arange(count)
+    if count > MOST_PHOTOS:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, MOST_PHOTOS, replace=False))
+    return rows
 
 
 def with_elsewhere(test: OutOfIndexTest, s: Scores, evidence: Floats) -> OutOfIndexTest:

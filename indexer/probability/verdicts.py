@@ -27,6 +27,7 @@ against stated alternatives.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Protocol
 
@@ -127,6 +128,8 @@ class Verdict:
     """Sentences to show beside it; in JSON each is an object of ``code`` and ``text``."""
     membership: Membership | None = None
     """Whether the photo is from the index; None where that was not tested."""
+    unlike: tuple[str, ...] = ()
+    """Conditions in which the photo is unlike the calibration photos: then it tests no claim."""
     calibration: Basis | None = None
     """How many photos of how many places the rates were measured on, and when; None where the index
     is not calibrated, or the radius."""
@@ -210,9 +213,7 @@ def verify_claim(
     verdict = replace(verdict, rim_share=float(outside.mean()))
     verdict = replace(verdict, masses_elsewhere=masses_elsewhere(p, point, among))
     if calibration is not None and shares.p_true is not None:
-        basis = calibration.basis
-        doubts = (basis.doubt,) if basis.doubt else ()
-        verdict = replace(verdict, calibration=basis, warnings=doubts)
+        verdict = replace(verdict, calibration=calibration.basis, warnings=calibration.cautions)
     evidence, sentence = weighed(
         calibration, radius_m, shares.tested_radius_m, shares.scores, context.prior_odds
     )
@@ -240,30 +241,36 @@ def _in_context(verdict: Verdict, context: Context) -> Verdict:
     )
 
 
-def of_photo(verdict: Verdict, membership: Membership, refusal: str) -> Verdict:
-    """The verdict that a photo can give: one that is not of the index tests no claim.
+def of_photo(
+    verdict: Verdict,
+    membership: Membership | None,
+    unlike: tuple[str, ...],
+    against: Sequence[Caution],
+) -> Verdict:
+    """The verdict that a photo can give: one to which no calibrated rate applies tests no claim.
 
     Args:
-        verdict: as if the photo were of the index.
-        membership: whether it is.
-        refusal: what is said where it is not.
+        verdict: as if the photo were like the calibration photos.
+        membership: whether it is of the index; None where that was not tested.
+        unlike: conditions in which it is unlike the calibration photos.
+        against: why no rate applies, each in a clause; empty where they do.
     """
-    verdict = replace(verdict, membership=membership)
-    if membership.in_index:
+    verdict = replace(verdict, membership=membership, unlike=unlike)
+    if not against:
         return verdict
+    cautions = (Caution(f"{why}, so it cannot test the claim", why.code) for why in against)
+    why = "; ".join(against)
     verdict = replace(
         verdict,
-        warnings=(refusal, *verdict.warnings),
+        warnings=(*cautions, *verdict.warnings),
         likelihood_ratio=None,
         evidence=(),
-        evidence_sentence=no_ratio("the photo looks like nothing in the index"),
+        evidence_sentence=no_ratio(why),
     )
-    if verdict.verdict not in (CONSISTENT, UNLIKELY):
+    if verdict.verdict == OUTSIDE:
         return verdict
     within = f"within {verdict.radius_m:,.0f} m of this place"
-    sentence = (
-        f"Whether the photo was taken {within} cannot be told: it looks like nothing in the index."
-    )
+    sentence = f"Whether the photo was taken {within} cannot be told: {why}."
     return replace(verdict, verdict=CANNOT_TELL, sentence=sentence)
 
 

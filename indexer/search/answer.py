@@ -49,8 +49,10 @@ NOT_IN_INDEX = Caution(
     "street; nothing is promised, and the places are the least unlikely ones",
     "not_in_index",
 )
-NOT_IN_INDEX_CLAIM = Caution(
-    "the photo looks like nothing in this index, so it cannot test the claim", "not_in_index"
+NO_CONTENT = Caution(
+    "there is nothing to see in this photo: nothing is promised, and its places say no more than "
+    "chance",
+    "no_content",
 )
 
 
@@ -158,6 +160,10 @@ class Answer:
     """Whether the photo is from the index; None where that was not tested."""
     elsewhere: Elsewhere | None = None
     """That the photo was not taken in the index; None where that was not tested."""
+    unlike: tuple[str, ...] = ()
+    """Conditions in which the photo is unlike the calibration photos, such as ``brightness`` or
+    ``date``: then nothing is promised of it. Empty where it is alike, and where the calibration is
+    from before conditions were measured, which a warning says."""
     given: str = ""
     """What every probability, region and confidence holds under; empty where there are none."""
     error_m: float | None = None

@@ -19,7 +19,7 @@ from indexer.probability.decisions import Rule, learn_rule
 from indexer.search.answer import Answer
 from indexer.search.outlines import make_region
 from indexer.search.query import Query
-from indexer.search.scored import Seen
+from indexer.search.scored import Seen, why_not
 from indexer.search.space import SearchSpace
 
 
@@ -60,10 +60,11 @@ def decider(
     assert space.calibration is not None
     assert space.calibration.trials is not None
     rule = learn_rule(space.calibration.trials, query.max_error_rate, query.within_m)
-    refused = answer.membership is not None and not answer.membership.in_index
     bare = not query.refine and space.reader is not None
     reasons = {
-        "the photo looks like nothing in this index": refused,
+        str(why): True for why in why_not(answer.membership, answer.unlike, seen.shows_nothing)
+    }
+    reasons |= {
         "a prior was given, and the rule was learnt without one": query.prior is not None,
         "several photos were given, and the rule was learnt on single ones": len(seen.photos) > 1,
         "a merge radius was given, and the rule was learnt without": query.merge_radius_m
@@ -71,15 +72,15 @@ def decider(
         "the rule was learnt on refined points: leave refining on": bare,
         "the index is too large to look at every cell": space.sampled,
     }
-    why_not = [reason for reason, holds in reasons.items() if holds]
+    against = [reason for reason, holds in reasons.items() if holds]
     if doubt := space.calibration.basis.doubt:
-        why_not.append(doubt)
-    return functools.partial(_decided, space, p, rule, "; ".join(why_not))
+        against.append(doubt)
+    return functools.partial(_decided, space, p, rule, "; ".join(against))
 
 
-def _decided(space: SearchSpace, p: Floats, rule: Rule, why_not: str, answer: Answer) -> Answer:
-    if why_not:
-        none = rule.none(f"no answer of which at most so many are wrong: {why_not}")
+def _decided(space: SearchSpace, p: Floats, rule: Rule, against: str, answer: Answer) -> Answer:
+    if against:
+        none = rule.none(f"no answer of which at most so many are wrong: {against}")
         return replace(answer, decision=none)
     best = np.array([answer.candidates[0].shown_lonlat_deg])
     decision = rule.decide(space.masses_within(p[None], best, rule.radii_m)[0])

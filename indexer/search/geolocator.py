@@ -21,10 +21,10 @@ from indexer.probability.claim_context import Context
 from indexer.probability.evidence import prior_odds_of
 from indexer.probability.open_world import EVEN
 from indexer.probability.verdicts import Verdict, of_photo, verify_claim
-from indexer.search.answer import NOT_IN_INDEX_CLAIM, Answer
+from indexer.search.answer import Answer
 from indexer.search.query import Query, QueryFields
 from indexer.search.ranking import Draft, draft_of, finished
-from indexer.search.scored import Scored, Seen, cell_posterior, posteriors
+from indexer.search.scored import Scored, Seen, cell_posterior, posteriors, why_not
 from indexer.search.shortlist import looks_at_all, shortlist_draft
 from indexer.search.space import SearchSpace
 
@@ -284,9 +284,8 @@ class Geolocator:
         verdict = verify_claim(space, p, place, radius_m, each=each, context=context)
         if scored.repeats:
             verdict = replace(verdict, warnings=(*verdict.warnings, scored.repeats_said))
-        if answer.membership is None:
-            return verdict
-        return of_photo(verdict, answer.membership, NOT_IN_INDEX_CLAIM)
+        against = why_not(answer.membership, answer.unlike, scored.shows_nothing)
+        return of_photo(verdict, answer.membership, answer.unlike, against)
 
     def heatmap(
         self,

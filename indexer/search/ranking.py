@@ -21,8 +21,7 @@ from indexer.probability.posterior import ScoreWeights, shared_by
 from indexer.regions.cells import cell_hex
 from indexer.search.answer import (
     BY_IMAGERY_ALONE,
-    GIVEN_HERE,
-    NOT_IN_INDEX,
+    NO_CONTENT,
     Answer,
     Candidate,
 )
@@ -32,7 +31,7 @@ from indexer.search.outlines import Region, make_region
 from indexer.search.places import APART_RADII, distinct_places
 from indexer.search.query import Query
 from indexer.search.refine import Refined, RefineOptions, Refining, refine_each
-from indexer.search.scored import Scored, joint_posterior, membership_of, prior_shares
+from indexer.search.scored import Scored, joint_posterior, prior_shares, standing_of
 from indexer.search.space import SearchSpace
 
 if TYPE_CHECKING:
@@ -285,17 +284,15 @@ def _believed(
     """
     calibration = space.calibration
     assert calibration is not None
-    membership, elsewhere = membership_of(space, scored, query.elsewhere_prior)
-    doubt = calibration.basis.doubt
-    promised = query.prior is None and len(scored.photos) == 1 and membership.in_index
-    promised = promised and not space.sampled and not doubt
-    region = functools.partial(_region, space, p, promised, not membership.in_index)
-    warnings = answer.warnings if membership.in_index else (NOT_IN_INDEX, *answer.warnings)
+    standing = standing_of(space, scored, query.elsewhere_prior)
+    promised = query.prior is None and len(scored.photos) == 1 and standing.alike
+    promised = promised and not space.sampled and not calibration.basis.doubt
+    region = functools.partial(_region, space, p, promised, standing.refused)
+    warnings = (*standing.cautions, *answer.warnings)
     of_refined = refines and bool(calibration.refined_confidence)
     if refines and not of_refined:
         warnings = (*warnings, CENTRE_ONLY)
-    if doubt:
-        warnings = (*warnings, doubt)
+    warnings = (*warnings, *calibration.cautions)
     warnings = (*warnings, *chance_cautions(space, answer.merge_radius_m, of_refined))
     half = region(0.5)
     answer = replace(
@@ -303,9 +300,10 @@ def _believed(
         calibrated=True,
         temperature=calibration.weights.temperature,
         regions=tuple(region(level).summary() for level in REGION_LEVELS),
-        membership=membership,
-        elsewhere=elsewhere,
-        given=GIVEN_HERE,
+        membership=standing.membership,
+        elsewhere=standing.elsewhere,
+        unlike=standing.unlike,
+        given=standing.given,
         error_m=math.sqrt(half.km2 * 1e6 / math.pi),
         calibration=calibration.basis,
         warnings=warnings,
@@ -334,6 +332,9 @@ def _region(space: SearchSpace, p: Floats, promised: bool, refused: bool, level:
 
 def _warnings(space: SearchSpace, query: Query, scored: Scored) -> tuple[str, ...]:
     texts = list(space.warnings)
+    calibrated = query.score_weights(space.calibration) is not None
+    if scored.shows_nothing and not calibrated:  # where it is, this comes with the promises
+        texts.insert(0, NO_CONTENT)
     if scored.repeats:
         texts.append(scored.repeats_said)
     if query.weights(space).source == "default":

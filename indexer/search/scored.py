@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from gair.arrays import Floats, Vectors
-from gair.photos.photo import content_of
+from gair.photos.photo import conditions_of, content_of
 from indexer.probability.cautions import Caution
+from indexer.probability.conditions import in_words, unlike_caution
 from indexer.probability.open_world import EVEN, Elsewhere, bound_of, elsewhere_of
-from indexer.probability.out_of_index import evidence_of
+from indexer.probability.out_of_index import evidence_of, nearest_cosine
 from indexer.probability.posterior import (
     ScoreWeights,
     log_likelihood,
@@ -20,7 +21,7 @@ from indexer.probability.posterior import (
     same_place,
     shared_by,
 )
-from indexer.search.answer import Membership
+from indexer.search.answer import GIVEN_HERE, NO_CONTENT, NOT_IN_INDEX, Membership
 from indexer.search.space import SearchSpace
 
 if TYPE_CHECKING:
@@ -65,6 +66,11 @@ class Seen:
         copies = "is a copy of another" if count == 1 else "are copies of others"
         total = len(self.photos) + count
         return Caution(f"{count} of {total} photos {copies}: each photo counts once", "copies")
+
+    @property
+    def shows_nothing(self) -> str:
+        """Why there is nothing to see in one of the photos; empty where there is in all."""
+        return next((why for p in self.photos if (why := conditions_of(p).nothing)), "")
 
     @staticmethod
     def together(parts: Sequence[Seen]) -> Seen:
@@ -225,8 +231,85 @@ def membership_of(
     scores = test.score(scored.s, nats)
     p_values = test.p_value(scores)
     p_value = min(1.0, float(p_values.min()) * len(p_values))  # Bonferroni
-    membership = Membership(p_value, test.level, p_value >= test.level, test.miss_rate)
+    in_index = p_value >= test.level and not scored.shows_nothing
+    membership = Membership(p_value, test.level, in_index, test.miss_rate)
     if test.bayes_factor is None:
         return membership, elsewhere_of(elsewhere_prior, bound_of(p_value), "bound")
     factor = test.bayes_factor.at(float(scores.mean()))
     return membership, elsewhere_of(elsewhere_prior, factor, "measured")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Whether what calibration measured holds for the photos of one place."""
+
+    membership: Membership
+    """Whether they are of the index."""
+    elsewhere: Elsewhere
+    """How likely they are not."""
+    unlike: tuple[str, ...]
+    """The conditions in which they are unlike the calibration photos."""
+    cautions: tuple[Caution, ...]
+    """Why nothing is promised of them; empty where it is."""
+
+    @property
+    def refused(self) -> bool:
+        """Whether they look like nothing in the index, or show nothing."""
+        return not self.membership.in_index
+
+    @property
+    def alike(self) -> bool:
+        """Whether they are of the index, and like the calibration photos."""
+        return not self.cautions
+
+    @property
+    def given(self) -> str:
+        """What every probability of theirs holds under."""
+        if not self.unlike:
+            return GIVEN_HERE
+        return f"{GIVEN_HERE}, and if its {in_words(self.unlike)} made no difference"
+
+
+def why_not(
+    membership: Membership | None, unlike: Sequence[str], nothing: str
+) -> tuple[Caution, ...]:
+    """Why nothing that calibration measured holds for a photo, each in a clause.
+
+    Args:
+        membership: whether it is of the index; None where that was not tested.
+        unlike: conditions in which it is unlike the calibration photos.
+        nothing: why there is nothing to see in it; empty where there is.
+    """
+    clauses = []
+    if nothing:
+        clauses.append(Caution(f"there is nothing to see in the photo ({nothing})", "no_content"))
+    elif membership is not None and not membership.in_index:
+        clauses.append(Caution("the photo looks like nothing in this index", "not_in_index"))
+    if unlike:
+        text = f"the photo is unlike the calibration photos in its {in_words(unlike)}"
+        clauses.append(Caution(text, "unlike_calibration"))
+    return tuple(clauses)
+
+
+def standing_of(space: SearchSpace, scored: Scored, elsewhere_prior: float = EVEN) -> Standing:
+    """Whether what calibration measured holds for the photos; of several, the strangest decides.
+
+    Args:
+        space: of a calibrated index.
+        scored: the photos of one place.
+        elsewhere_prior: that they are from elsewhere, before they are looked at.
+    """
+    assert space.calibration is not None
+    membership, elsewhere = membership_of(space, scored, elsewhere_prior)
+    unlike: tuple[str, ...] = ()
+    cautions: list[Caution] = []
+    if scored.shows_nothing:
+        cautions.append(NO_CONTENT)
+    elif not membership.in_index:
+        cautions.append(NOT_IN_INDEX)
+    if space.calibration.conditions is not None and not scored.shows_nothing:
+        values = np.stack([conditions_of(photo).values for photo in scored.photos])
+        likeness = nearest_cosine(scored.s, space.calibration.out_of_index.s)
+        unlike = space.calibration.conditions.unlike(values, likeness)
+        cautions += [unlike_caution(unlike)] * bool(unlike)
+    return Standing(membership, elsewhere, unlike, tuple(cautions))

@@ -9,6 +9,7 @@ import numpy as np
 
 from indexer.index.index import open_index
 from indexer.probability.calibration import SCHEMA_VERSION, Calibration, calibration_path
+from indexer.probability.conditions import ALL_NAMES, CalibratedConditions
 from indexer.probability.confidence import Curve
 from indexer.probability.out_of_index import OutOfIndexTest
 from indexer.probability.posterior import ScoreWeights
@@ -16,6 +17,14 @@ from indexer.probability.posterior import ScoreWeights
 WEIGHTS = ScoreWeights(rs_weight=9.0, location_weight=3.0, spread_m=90.0)
 MASSES = np.linspace(0.05, 0.95, 39)
 """The 20th is 0.5, the 36th 0.879: what 50 and 90 % need."""
+
+ANY_CONDITIONS = CalibratedConditions(
+    values=np.ones((1, len(ALL_NAMES) - 1), np.float32),
+    middle=np.zeros(len(ALL_NAMES)),
+    scale=np.ones(len(ALL_NAMES)),
+    deviations=np.full(39, np.inf),
+)
+"""No photo is unlike these."""
 
 
 def hand_calibration(index_folder: Path, **changes: Any) -> Calibration:
@@ -46,6 +55,7 @@ def hand_calibration(index_folder: Path, **changes: Any) -> Calibration:
         "false_claims": {500.0: np.linspace(0.02, 1, 99)},
         "photo_lonlat_deg": index.cells.lonlat_deg[:5],
         "measured": {},
+        "conditions": ANY_CONDITIONS,
     }
     return Calibration(**values | changes)
 

@@ -13,10 +13,10 @@ import numpy as np
 from gair.arrays import Floats
 from gair.errors import UsageError
 from indexer.probability.open_world import EVEN, check_prior
-from indexer.search.answer import GIVEN_HERE, NOT_IN_INDEX, UNCALIBRATED
+from indexer.search.answer import NO_CONTENT, UNCALIBRATED
 from indexer.search.maps.heatmap import HeatMap, What
 from indexer.search.outlines import Region, make_region
-from indexer.search.scored import Scored, cell_posterior, membership_of
+from indexer.search.scored import Scored, Standing, cell_posterior, standing_of
 from indexer.search.space import SearchSpace
 from indexer.search.weights import SearchWeights
 from indexer.search.wording import elsewhere_said
@@ -58,16 +58,17 @@ def make_heatmap(
     what: What = "score" if of == "posterior" and space.calibration is None else of
     region = None
     check_prior(elsewhere_prior)
-    refused = False
     notes: list[str] = []
+    standing = None
     if space.calibration is not None:
-        membership, elsewhere = membership_of(space, scored, elsewhere_prior)
-        refused = not membership.in_index
-        notes += [NOT_IN_INDEX] * refused
+        standing = standing_of(space, scored, elsewhere_prior)
+        notes += standing.cautions
         if what == "posterior":
-            notes.append(f"probabilities {GIVEN_HERE}; {elsewhere_said(elsewhere)}")
-    if what == "posterior":
-        values, best_row, region = _posterior(space, scored, prior, level, refused)
+            notes.append(f"probabilities {standing.given}; {elsewhere_said(standing.elsewhere)}")
+    elif scored.shows_nothing:
+        notes.append(NO_CONTENT)
+    if what == "posterior" and standing is not None:
+        values, best_row, region = _posterior(space, scored, prior, level, standing)
     else:
         values = _cosines(scored, what, space.default_weights)
         if prior is not None:
@@ -79,9 +80,8 @@ def make_heatmap(
     if what == "score":
         notes += [UNCALIBRATED, f"weights: {space.default_weights.said}"]
     elif what == "posterior" and space.calibration is not None:
-        basis = space.calibration.basis
-        notes.append(f"rests on {basis.said}")
-        notes += [basis.doubt] if basis.doubt else []
+        notes.append(f"rests on {space.calibration.basis.said}")
+        notes += space.calibration.cautions
     if prior is not None:
         notes.append(f"prior: {prior.description}")
     if scored.repeats:
@@ -105,7 +105,7 @@ def make_heatmap(
 
 
 def _posterior(
-    space: SearchSpace, scored: Scored, prior: Prior | None, level: float, refused: bool
+    space: SearchSpace, scored: Scored, prior: Prior | None, level: float, standing: Standing
 ) -> tuple[Floats, int, Region]:
     """Probabilities, the cell with most of them around it, and the region."""
     calibration = space.calibration
@@ -113,11 +113,11 @@ def _posterior(
     log_weight = None if prior is None else prior.log_weight
     p = cell_posterior(space, scored, calibration.weights, log_weight)
     around = space.place_mass(p[None])[0]
-    promised = prior is None and len(scored.photos) == 1 and not refused
+    promised = prior is None and len(scored.photos) == 1 and standing.alike
     promised = promised and not calibration.basis.doubt
     mass = calibration.region_mass(level)
     region = make_region(p, space.index.cells, level, mass, promised)
-    return p, int(around.argmax()), replace(region, refused=refused)
+    return p, int(around.argmax()), replace(region, refused=standing.refused)
 
 
 def _cosines(scored: Scored, what: What, weights: SearchWeights) -> Floats:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -79,10 +81,41 @@ def test_a_photo_is_encoded_once_a_model(
     again = found_of(geolocator, manifest, cache)
     assert geolocator.encoded == 4
     np.testing.assert_array_equal(first.s, again.s)
+    assert sorted(first.conditions) == [0, 1, 4, 5]
+    np.testing.assert_array_equal(first.condition_values, again.condition_values)
     photo(9).save(manifest.parent / "a.jpg")  # other bytes under the same name
     changed = found_of(geolocator, manifest, cache)
     assert geolocator.encoded == 5
     assert not np.array_equal(changed.s[0], first.s[0])
+
+
+def test_a_store_from_before_conditions_is_not_encoded_again(
+    geolocator: Counting, manifest: Path, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    first = found_of(geolocator, manifest, cache)
+    (store,) = cache.glob("*.sqlite")
+    with contextlib.closing(sqlite3.connect(store)) as connection, connection:
+        connection.execute("DROP TABLE conditions_1")
+    again = found_of(geolocator, manifest, cache)
+    assert geolocator.encoded == 4
+    assert again.conditions.keys() == first.conditions.keys()
+    np.testing.assert_array_equal(again.condition_values, first.condition_values)
+    np.testing.assert_array_equal(again.s, first.s)
+
+
+def test_a_date_that_the_photo_does_not_carry_is_the_lists(
+    geolocator: Counting, manifest: Path
+) -> None:
+    lines = [
+        "file,lat,lon,captured_at",
+        "a.jpg,51.5,-0.1,2024-02-01T09:30:00",
+        "b.jpg,51.5,-0.1,2024-02-01T09:30:00+00:00",
+        "c.jpg,51.5,-0.1,",
+    ]
+    manifest.write_text("\n".join(lines))
+    clock = found_of(geolocator, manifest, None).condition_values[:, [4, 5]]
+    np.testing.assert_array_equal(clock, [[32, 9.5], [32, np.nan], [np.nan, np.nan]])
 
 
 def test_a_store_that_is_none_is_named(

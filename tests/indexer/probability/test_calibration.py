@@ -37,7 +37,7 @@ def same(a: Any, b: Any) -> bool:
         fields = [field.name for field in dataclasses.fields(a)]
         return type(a) is type(b) and all(same(getattr(a, f), getattr(b, f)) for f in fields)
     if isinstance(a, np.ndarray):
-        return a.dtype == b.dtype and np.array_equal(a, b)
+        return a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
     if isinstance(a, dict):
         return list(a) == list(b) and all(same(a[key], b[key]) for key in a)
     return bool(a == b and type(a) is type(b))

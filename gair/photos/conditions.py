@@ -1,0 +1,116 @@
+"""Conditions that a photo was taken under: its light, season and camera, and if it shows anything.
+
+Brightness, contrast, sharpness and greenness are measured on as many pixels as the model looks at,
+spread over the photo in the same way (:mod:`gair.preprocess`). The date, the hour and the focal
+length are what the camera wrote, where it wrote them. None of it is used to find a place: it tells
+whether a photo is like those that an index was calibrated on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+from datetime import datetime, time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gair.photos.exif import captured_at, focal_length_mm
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from gair.arrays import Floats
+
+NAMES = ("brightness", "contrast", "sharpness", "greenness", "date", "hour", "focal length")
+"""Of the conditions, in the order of :attr:`Conditions.values`."""
+
+SIDE_PX = 224
+"""Pixels are taken from a square grid of this side, as in the model's recipe."""
+LEAST_SIDE_PX = 16
+"""A photo with a shorter side shows nothing."""
+LEAST_CONTRAST = 2 / 255
+"""A photo whose colours all vary by less than this shows nothing, such as a black one."""
+
+_LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What a photo was taken under; NaN for what it does not say."""
+
+    brightness: float
+    """Mean luminance, 0 to 1."""
+    contrast: float
+    """Standard deviation of the luminance."""
+    sharpness: float
+    """Mean step of luminance between neighbouring pixels of the grid."""
+    greenness: float
+    """Mean of how much green exceeds the mean of red and blue, as far as it does; 0 to 1."""
+    day_of_year: float = np.nan
+    """1 to 366."""
+    hour: float = np.nan
+    """0 to 24, by the clock of the camera."""
+    focal_length_mm: float = np.nan
+    """As on a frame of 36 x 24 mm."""
+    nothing: str = ""
+    """Why there is nothing to see in the photo; empty where there is something."""
+
+    @property
+    def values(self) -> Floats:
+        """(C,) numbers in the order of :data:`NAMES`."""
+        return np.array(astuple(self)[: len(NAMES)], dtype=np.float64)
+
+    @classmethod
+    def of_values(cls, values: Floats, nothing: str = "") -> Conditions:
+        """The same from (C,) :attr:`values`."""
+        brightness, contrast, sharpness, greenness, day_of_year, hour, focal_mm = map(float, values)
+        light = (brightness, contrast, sharpness, greenness)
+        return cls(*light, day_of_year, hour, focal_mm, nothing)
+
+
+def measure(rgb: Image.Image, tagged: Image.Image | None = None) -> Conditions:
+    """The conditions of a photo.
+
+    Args:
+        rgb: its pixels, mode RGB.
+        tagged: the image that carries its EXIF tags; None where there are no tags.
+    """
+    grid = np.asarray(rgb.resize((SIDE_PX, SIDE_PX), 0), dtype=np.float32) / 255  # 0: nearest
+    grey = grid @ _LUMINANCE
+    excess = grid[..., 1] - (grid[..., 0] + grid[..., 2]) / 2
+    day_of_year = hour = focal_mm = np.nan
+    if tagged is not None:
+        day_of_year, hour = day_and_hour(captured_at(tagged))
+        focal_mm = focal_length_mm(tagged) or np.nan
+    return Conditions(
+        brightness=float(grey.mean()),
+        contrast=float(grey.std()),
+        sharpness=float(np.abs(np.diff(grey, axis=1)).mean()),
+        greenness=float(np.maximum(excess, 0).mean()),
+        day_of_year=day_of_year,
+        hour=hour,
+        focal_length_mm=focal_mm,
+        nothing=_nothing(rgb.size, float(grid.std(axis=(0, 1)).max())),
+    )
+
+
+def _nothing(size_px: tuple[int, int], contrast: float) -> str:
+    if min(size_px) < LEAST_SIDE_PX:
+        return f"it has only {size_px[0]} x {size_px[1]} pixels"
+    return "all of it has one colour" if contrast < LEAST_CONTRAST else ""
+
+
+def day_and_hour(moment: str | None) -> tuple[float, float]:
+    """Day of the year and hour of an ISO 8601 moment, NaN for what it does not say.
+
+    Midnight sharp says no hour: it stands for a day without a clock. On the first of January it
+    stands for a clock that was never set.
+    """
+    try:
+        when = datetime.fromisoformat(moment or "")
+    except ValueError:
+        return np.nan, np.nan
+    day_of_year = float(when.timetuple().tm_yday)
+    if when.time() == time(0):
+        return (np.nan if day_of_year == 1 else day_of_year), np.nan
+    return day_of_year, when.hour + when.minute / 60 + when.second / 3600

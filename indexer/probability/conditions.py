@@ -1,0 +1,178 @@
+"""Conditions of a photo against the calibration photos': unlike them, nothing is promised.
+
+Each condition (:data:`gair.photos.conditions.NAMES`, and the look: the photo's vector) has a
+*distance*: to the nearest few calibration photos in that condition alone, round the clock and the
+year where it goes round. Distances of calibration photos are measured to photos of other places, as
+a new photo's are, and give each condition its scale. The *deviation* of a photo is its largest
+distance in units of these scales. It is compared with the calibration photos' own deviations: one
+threshold for all conditions together, which at most 5 % of new places' photos exceed if they are
+like the calibration photos (split conformal, :func:`indexer.probability.conformal.one_a_place`).
+
+What a photo does not state, such as a date, is not compared: nor is it where fewer than
+:data:`FEWEST_STATED` calibration photos state it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gair.arrays import Bools, Floats, Ints
+from gair.photos.conditions import NAMES
+from indexer.probability.cautions import Caution
+from indexer.probability.conformal import conformal_mass, one_a_place, place_weights
+
+LOOK = "overall look"
+"""The condition that is the photo's vector; it comes last."""
+ALL_NAMES = (*NAMES, LOOK)
+NEAREST = 5
+"""Calibration photos that a distance is measured to."""
+FEWEST_STATED = 50
+"""Calibration photos that must state a condition, or it is not compared."""
+FLAGGED = 0.05
+"""At most this share of photos like the calibration photos is taken for unlike them."""
+
+_PERIOD = {"date": 365.25, "hour": 24.0}
+_FINEST = (0.02, 0.01, 0.005, 0.005, 21.0, 1.0, 0.1, 0.01)
+"""Of :data:`ALL_NAMES`: a smaller distance is none, however alike calibration photos are, and no
+scale is smaller. The focal length's is of its logarithm."""
+_SCALE_SHARE = 0.95
+_AT_ONCE = 256
+_ARRAYS = ("values", "middle", "scale", "deviations")
+
+
+@dataclass(frozen=True, eq=False)
+class CalibratedConditions:
+    """What the calibration photos were like, and how far another may be from that."""
+
+    values: npt.NDArray[np.float32]
+    """(n, C) of calibration photos, in the order of :data:`gair.photos.conditions.NAMES`; NaN where
+    one does not say."""
+    middle: Floats
+    """(C + 1,) the middle distance in each of :data:`ALL_NAMES`; NaN: not compared."""
+    scale: Floats
+    """(C + 1,) how far the 95 % quantile is above it."""
+    deviations: Floats
+    """(K,) of the calibration photos, one a place, ascending."""
+
+    def unlike(self, values: Floats, likeness: Floats) -> tuple[str, ...]:
+        """The conditions in which photos of one place are unlike the calibration photos.
+
+        Args:
+            values: (M, C) of the photos.
+            likeness: (M,) their mean cosines with calibration photos, as
+                :func:`indexer.probability.out_of_index.nearest_cosine` gives them.
+
+        Returns:
+            Those of :data:`ALL_NAMES` in which any of the photos is; empty where all are alike, and
+            where too few places were measured to say. Of several photos, each is allowed less
+            (Bonferroni).
+        """
+        own = _distances(values, self.values, np.zeros((len(values), len(self.values)), np.bool_))
+        distances = np.column_stack([own, 1 - np.asarray(likeness, dtype=np.float64)])
+        limit = conformal_mass(self.deviations, 1 - FLAGGED / max(1, len(values)))
+        deviations = (distances - self.middle) / self.scale
+        beyond = np.flatnonzero((deviations > limit).any(axis=0)).tolist()  # NaN never is
+        return tuple(ALL_NAMES[column] for column in beyond)
+
+    @property
+    def stated(self) -> tuple[str, ...]:
+        """The conditions that are compared."""
+        pairs = zip(ALL_NAMES, np.isfinite(self.middle), strict=True)
+        return tuple(name for name, compared in pairs if compared)
+
+    def arrays(self) -> dict[str, Any]:
+        """The arrays of its file, by name."""
+        return {f"conditions_{name}": getattr(self, name) for name in _ARRAYS}
+
+    @classmethod
+    def from_arrays(
+        cls, names: Sequence[str], arrays: dict[str, Any]
+    ) -> CalibratedConditions | None:
+        """The same again; None where other conditions were measured than these.
+
+        Raises:
+            ValueError: the arrays do not fit together.
+            KeyError: one is missing.
+        """
+        if tuple(names) != ALL_NAMES:
+            return None
+        values, middle, scale, deviations = (arrays[f"conditions_{name}"] for name in _ARRAYS)
+        if values.shape[1:] != (len(NAMES),) or {middle.shape, scale.shape} != {(len(ALL_NAMES),)}:
+            raise ValueError("conditions of different length")
+        return cls(values, middle, scale, deviations)
+
+
+def fit_conditions(values: Floats, likeness: Floats, place: Ints) -> CalibratedConditions:
+    """Learn what calibration photos are like.
+
+    Args:
+        values: (P, C) of the photos; NaN where one does not say.
+        likeness: (P,) mean cosine of each with photos of other places.
+        place: (P,) which of them are of one place.
+    """
+    kept = np.asarray(values, dtype=np.float32)
+    own = _distances(values, kept, place[:, None] == place)
+    distances = np.column_stack([own, 1 - np.asarray(likeness, dtype=np.float64)])
+    distances[:, np.isfinite(distances).sum(axis=0) < FEWEST_STATED] = np.nan
+    times = place_weights(place)
+    middle = np.array([_quantile(column, 0.5, times) for column in distances.T])
+    high = np.array([_quantile(column, _SCALE_SHARE, times) for column in distances.T])
+    scale = np.maximum(high - middle, _FINEST)  # NaN stays NaN
+    deviation = np.where(np.isfinite(distances), (distances - middle) / scale, -np.inf)
+    deviations = one_a_place(deviation.max(axis=1), place, above=True)
+    return CalibratedConditions(kept, middle, scale, deviations)
+
+
+def _distances(values: Floats, photos: npt.NDArray[np.float32], passed_over: Bools) -> Floats:
+    """Mean distance in each condition to the nearest photos: (P, C) and (n, C) to (P, C).
+
+    What is below :data:`_FINEST` is none, and what is above is less by that. ``passed_over`` is
+    (P, n). NaN where a photo does not say, or none of the others does.
+    """
+    distances = np.full(values.shape, np.nan)
+    for column, name in enumerate(NAMES):
+        own, others = (np.asarray(v[:, column], dtype=np.float64) for v in (values, photos))
+        if name == "focal length":
+            own, others = np.log(own), np.log(others)
+        for start in range(0, len(values), _AT_ONCE):
+            block = slice(start, start + _AT_ONCE)
+            apart = np.abs(own[block, None] - others)
+            if name in _PERIOD:
+                apart = np.minimum(apart, _PERIOD[name] - apart)
+            apart[passed_over[block]] = np.nan
+            nearest = np.sort(apart, axis=1)[:, :NEAREST]  # NaN comes last
+            there = np.isfinite(nearest)
+            with np.errstate(invalid="ignore"):
+                mean = np.where(there, nearest, 0).sum(axis=1) / there.sum(axis=1)
+            distances[block, column] = np.maximum(mean - _FINEST[column], 0)
+    return distances
+
+
+def _quantile(values: Floats, share: float, times: Floats) -> float:
+    """The smallest of those (n,) numbers that are known that a share of their weight reaches."""
+    rows = np.flatnonzero(np.isfinite(values))
+    if not len(rows):
+        return np.nan
+    order = rows[np.argsort(values[rows], kind="stable")]
+    reached = np.cumsum(times[order])
+    return float(values[order][np.searchsorted(reached, share * reached[-1] * (1 - 1e-9))])
+
+
+def unlike_caution(names: Sequence[str]) -> Caution:
+    """What is said of a photo that is unlike the calibration photos in some conditions."""
+    return Caution(
+        f"nothing is promised of this photo: its {in_words(names)} "
+        f"{'is' if len(names) == 1 else 'are'} unlike those of the calibration photos, which "
+        "chances and regions were measured on",
+        "unlike_calibration",
+    )
+
+
+def in_words(names: Sequence[str]) -> str:
+    """Names in a sentence: ``brightness, contrast and hour``."""
+    return " and ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
