@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+import gair.processes.forks  # noqa: F401 (torch in a forked child)
 from gair.checkpoints.checkpoint import open_checkpoint, write_folder
 from gair.config import GairConfig, QueryMode, preset
 from gair.encoders.initial import initial_state

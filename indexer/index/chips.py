@@ -21,6 +21,7 @@ from gair.arrays import DigitalNumbers
 from gair.bands import GAIR_BANDS
 from gair.errors import IndexCorruptError
 from gair.files import disk_errors
+from gair.processes.forks import renew_in_child
 
 CHIPS_FILE = "chips.zip"
 
@@ -91,15 +92,25 @@ class Chips:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        try:
-            self._zip = zipfile.ZipFile(path)
-        except (OSError, zipfile.BadZipFile) as error:
-            raise IndexCorruptError(f"{path} is not a readable zip file: rebuild it") from error
+        self._zip = self._opened()
+        renew_in_child(self)
         names = [name.partition(".")[0] for name in self._zip.namelist()]
         self.frames = np.array(
             sorted(int(name) for name in names if name.isdigit()), dtype=np.int64
         )
         """Which frames there are pictures of, ascending."""
+
+    def _opened(self) -> zipfile.ZipFile:
+        try:
+            return zipfile.ZipFile(self._path)
+        except (OSError, zipfile.BadZipFile) as error:
+            raise IndexCorruptError(
+                f"{self._path} is not a readable zip file: rebuild it"
+            ) from error
+
+    def after_fork(self) -> None:
+        """Open the file again: the place where it is read is one for all who share it."""
+        self._zip = self._opened()
 
     def jpeg(self, frame: int) -> bytes:
         """The file of one of :attr:`frames`, as it was written."""

@@ -15,6 +15,7 @@ from typing import IO, Any, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
+import gair.processes.forks  # noqa: F401 (FAISS and torch in a forked child)
 from gair.arrays import Floats32, Halves, Ints
 from gair.errors import GairError, IndexCorruptError, ModelError
 from gair.files import disk_errors

@@ -12,6 +12,7 @@ from gair.arrays import Floats32
 from gair.errors import IndexMismatchError, ModelError
 from gair.photos.photo import Photo
 from gair.preprocess import street_view_pixels
+from indexer.photos.models import MODELS
 
 if TYPE_CHECKING:
     from gair.model import Gair
@@ -70,7 +71,7 @@ def check_model(index: Index, model: Gair) -> str:
 
 
 def load_model(index: Index, model: Gair | str | None = None) -> Gair:
-    """The model of an index.
+    """The model of an index; indexes of one model get the same.
 
     Args:
         index: open.
@@ -79,14 +80,13 @@ def load_model(index: Index, model: Gair | str | None = None) -> Gair:
     Raises:
         ModelError: it cannot be loaded.
     """
-    from gair.model import Gair as GairModel
-
+    record = index.manifest.model
     if isinstance(model, str):
-        return GairModel.from_pretrained(model)
+        return MODELS.get(model, record.fingerprint)
     if model is not None:
         return model
     try:
-        return GairModel.from_pretrained(index.manifest.model.source)
+        return MODELS.get(record.source, record.fingerprint)
     except ModelError as error:
         raise ModelError(
             f"cannot load the model of index {index.name!r}: {error}; pass it with --model"

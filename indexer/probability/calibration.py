@@ -27,7 +27,7 @@ from indexer.probability.cautions import Caution
 from indexer.probability.chances import PlaceCurves, disjoint, most_sure
 from indexer.probability.conditions import ALL_NAMES, CalibratedConditions
 from indexer.probability.confidence import Curve, expit
-from indexer.probability.conformal import conformal_mass
+from indexer.probability.conformal import region_mass
 from indexer.probability.decisions import Trials, among_radii
 from indexer.probability.likelihood_ratios import RatioCurves, curves_from_json, curves_json
 from indexer.probability.open_world import BayesFactor
@@ -169,9 +169,7 @@ class Calibration:
 
         Infinite where the photos are too few for the level.
         """
-        if not 0 < level < 1:
-            raise UsageError(f"`level` {level:g}: it is a share of photos, between 0 and 1")
-        return conformal_mass(self.masses, level)
+        return region_mass(self.masses, level)
 
     def confidence_within(
         self, disc_mass: npt.ArrayLike, radius_m: float, *, refined: bool = False

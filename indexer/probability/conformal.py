@@ -78,6 +78,17 @@ def conformal_mass(masses: Floats, level: float) -> float:
     return float(np.sort(masses)[rank - 1]) if rank <= len(masses) else math.inf
 
 
+def region_mass(masses: Floats, level: float) -> float:
+    """The same for a level that people ask for: not every photo can be covered.
+
+    Raises:
+        UsageError: the level is not between 0 and 1.
+    """
+    if not 0 < level < 1:
+        raise UsageError(f"`level` {level:g}: it is a share of photos, between 0 and 1")
+    return conformal_mass(masses, level)
+
+
 def one_a_place(values: Floats, place: Ints, *, above: bool) -> Floats:
     """As many values as there are places, in which each place counts once.
 

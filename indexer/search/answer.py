@@ -8,8 +8,7 @@ of another index ranks places, and says that it does no more.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from gair.errors import UsageError
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
     from indexer.probability.basis import Basis
     from indexer.probability.decisions import Decision
-    from indexer.search.outlines import Region
+    from indexer.search.outlines import Region, RegionMaker
 
 SCHEMA_VERSION = 3
 """Of :meth:`Answer.to_dict`. Raised when a field changes its meaning or goes away."""
@@ -183,7 +182,7 @@ class Answer:
     posterior: npt.NDArray[np.float64] | None = field(default=None, repr=False, compare=False)
     """(N,) probability of each row of the index; None where scores are all there is, or where the
     index was searched by shortlist. Not part of the JSON."""
-    make_region: Callable[[float], Region] | None = field(default=None, repr=False, compare=False)
+    make_region: RegionMaker | None = field(default=None, repr=False, compare=False)
 
     def region(self, level: float) -> Region:
         """The smallest set of cells that holds the truth with a probability.
@@ -197,9 +196,17 @@ class Answer:
         if self.make_region is None:
             raise UsageError(
                 f"index {self.index!r} gives no regions: it is not calibrated (python -m indexer "
-                "calibrate), or was asked with weights of your own"
+                "calibrate), or was asked with weights of your own, or the answer was kept without "
+                "its posterior"
             )
         return self.make_region(level)
+
+    def without_posterior(self) -> Answer:
+        """The same without what is as large as the index, to keep or to send many of them.
+
+        It has its regions' sizes, and gives no outlines any more.
+        """
+        return replace(self, posterior=None, make_region=None)
 
     @property
     def decimals(self) -> int:

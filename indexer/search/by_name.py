@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from cachetools import LRUCache
 
+from gair.processes.forks import fork_safe_lock, renew_in_child
 from indexer.index.index import find_index
 from indexer.index.storage import read_current
 from indexer.probability.calibration import calibration_path
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
     from indexer.search.answer import Answer
     from indexer.search.geolocator import OnError, PhotoSource
 
-_OPEN: LRUCache[Path, tuple[Any, Geolocator]] = LRUCache(2)
-"""Folders of indexes to what they looked like when they were opened, and the open index."""
-_LOCK = threading.Lock()
+MOST_OPEN = 32
+"""Indexes that stay open, those asked last. What an open one holds is its table and what searches
+made of it; its vectors are mapped, and its weights are those of every index of the model."""
 
 
 def search(
@@ -73,14 +74,42 @@ def verify(
 
 def opened(index: str | Path | None, indexes_dir: str | Path = "indexes") -> Geolocator:
     """The index of that name as it serves now."""
-    folder = find_index(index, indexes_dir).resolve()
-    build, manifest_sha256 = read_current(folder)
-    # A build never changes; what is new looks different from outside.
-    now = (build, manifest_sha256, stamp_of(calibration_path(folder, build)))
-    with _LOCK:
-        looks, geolocator = _OPEN.get(folder, (None, None))
-    if geolocator is None or looks != now:
-        geolocator = Geolocator.open(folder)
-        with _LOCK:
-            _OPEN[folder] = (now, geolocator)  # and the replaced build is let go of
-    return geolocator
+    return _OPEN.get(find_index(index, indexes_dir).resolve())
+
+
+class _OpenIndexes:
+    """Open indexes by their folders; safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._kept: LRUCache[Path, tuple[Any, Geolocator]] = LRUCache(MOST_OPEN)
+        self._looking = fork_safe_lock()
+        self._opening = threading.Lock()  # held while an index is read
+        renew_in_child(self)
+
+    def get(self, folder: Path) -> Geolocator:
+        """The index of a folder: what is open, unless something newer serves."""
+        build, manifest_sha256 = read_current(folder)
+        # A build never changes; what is new looks different from outside.
+        now = (build, manifest_sha256, stamp_of(calibration_path(folder, build)))
+        geolocator = self._look(folder, now)
+        if geolocator is not None:
+            return geolocator
+        with self._opening:  # who comes meanwhile waits, and need not open it again
+            geolocator = self._look(folder, now)
+            if geolocator is None:
+                geolocator = Geolocator.open(folder)
+                with self._looking:
+                    self._kept[folder] = (now, geolocator)  # and the replaced build is let go of
+        return geolocator
+
+    def _look(self, folder: Path, now: object) -> Geolocator | None:
+        with self._looking:
+            looks, geolocator = self._kept.get(folder, (None, None))
+        return geolocator if looks == now else None
+
+    def after_fork(self) -> None:
+        """The thread that was opening an index is not in the child."""
+        self._opening = threading.Lock()
+
+
+_OPEN = _OpenIndexes()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
@@ -16,6 +16,7 @@ from gair.photos.photo import Photo, open_photo
 from indexer.index.index import Index, find_index, open_index
 from indexer.index.milvus import with_store
 from indexer.photos.encoder import PHOTOS_AT_ONCE, check_model, encode_photos, load_model
+from indexer.photos.models import MODELS
 from indexer.probability.calibration import load_calibration
 from indexer.probability.claim_context import Context
 from indexer.probability.evidence import prior_odds_of
@@ -63,6 +64,11 @@ class Geolocator:
         self.model = model
         self.calibration = calibration
         """How far answers can be believed; None where that was not measured."""
+        self._store: str | None = None
+
+    def __reduce__(self) -> tuple[Callable[..., Geolocator], tuple[Any, ...]]:
+        folder = self.index.path.parent.resolve()
+        return _reopened, (folder, model_to_reopen(self), self._store)
 
     @classmethod
     def open(
@@ -73,7 +79,10 @@ class Geolocator:
         model: Gair | str | None = None,
         store: str | None = None,
     ) -> Geolocator:
-        """Open an index by name or path and load its model.
+        """Open an index by name or path and load its model, unless an open index shares it.
+
+        It can be pickled and copied: the copy opens the index again, by its path, at the build that
+        serves then.
 
         Args:
             index: name of the index, or path of its folder; the only one there is if not given.
@@ -85,7 +94,9 @@ class Geolocator:
         opened = open_index(find_index(index, indexes_dir))
         if store is not None:
             opened = with_store(opened, store)
-        return cls(opened, load_model(opened, model))
+        geolocator = cls(opened, load_model(opened, model))
+        geolocator._store = store
+        return geolocator
 
     def embed(self, photos: Sequence[Photo]) -> npt.NDArray[np.float32]:
         """The vectors s of photos, (P, D), unit length."""
@@ -351,6 +362,16 @@ class Geolocator:
         :meth:`verify` and :meth:`heatmap` score its cells when they are asked.
         """
         return [photo for seen in self._seen(sources) for photo in self._ready(seen)]
+
+
+def model_to_reopen(geolocator: Geolocator) -> Gair | str | None:
+    """What another process opens the same index with: a source, or the model itself."""
+    source = MODELS.source_of(geolocator.model)
+    return geolocator.model if source is None else source
+
+
+def _reopened(folder: Path, model: Gair | str | None, store: str | None) -> Geolocator:
+    return Geolocator.open(folder, model=model, store=store)
 
 
 def _photo(source: PhotoSource) -> Photo:

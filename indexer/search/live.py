@@ -13,14 +13,17 @@ changes.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from gair.processes.forks import renew_in_child
 from indexer.index.index import find_index, open_index
 from indexer.index.storage import CURRENT_FILE
+from indexer.photos.encoder import load_model
 from indexer.probability.calibration import calibration_path
-from indexer.search.geolocator import Geolocator
+from indexer.search.geolocator import Geolocator, model_to_reopen
 from indexer.search.query import Query
 from indexer.search.shortlist import looks_at_all
 
@@ -64,6 +67,15 @@ class LiveGeolocator:
         self._worker: threading.Thread | None = None
         self.problem = ""
         """Why the newest build does not serve; empty while it does."""
+        renew_in_child(self)
+
+    def __reduce__(self) -> tuple[Callable[..., LiveGeolocator], tuple[Any, ...]]:
+        return _reopened, (self._folder, model_to_reopen(self._serving))
+
+    def after_fork(self) -> None:
+        """The thread that was opening a build is not in the child: the next request tries again."""
+        self._opening = threading.Lock()
+        self._worker = None
 
     def current(self) -> Geolocator:
         """The geolocator for a request that begins now; never waits."""
@@ -118,12 +130,14 @@ class LiveGeolocator:
 
     def _model_of(self, index: Index) -> Gair:
         """The model that is loaded already, where it made this build, too."""
-        from gair.model import Gair as GairModel
-
         old, record = self._serving, index.manifest.model
         if record.fingerprint == old.index.manifest.model.fingerprint:
             return old.model
-        return GairModel.from_pretrained(record.source).to(old.model.device)
+        return load_model(index).to(old.model.device)
+
+
+def _reopened(folder: Path, model: Gair | str | None) -> LiveGeolocator:
+    return LiveGeolocator(folder, model=model)
 
 
 def _warm(geolocator: Geolocator) -> None:

@@ -20,7 +20,7 @@ from shapely.geometry.polygon import orient
 
 from gair.arrays import Floats, Ids, Ints
 from indexer.index.table import CellRows
-from indexer.probability.conformal import region_rows
+from indexer.probability.conformal import region_mass, region_rows
 from indexer.regions.antimeridian import wrapped
 
 DECIMALS = 7
@@ -100,6 +100,44 @@ def make_region(p: Floats, cells: CellRows, level: float, mass: float, promised:
         h3=cells.h3[rows],
         km2=float(cells.area_m2[rows].sum()) / 1e6,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class RegionMaker:
+    """Makes the regions of one answer; it holds all that it needs, so it can be pickled."""
+
+    p: Floats
+    """(N,) probability of each cell."""
+    h3: Ids
+    """(N,) ids of the cells."""
+    area_m2: Floats
+    """(N,) area that each cell stands for."""
+    own_area_m2: Floats
+    """(N,) area of the cells alone: what is drawn and told of a region."""
+    masses: Floats
+    """Of a calibration: :func:`indexer.probability.conformal.region_mass`."""
+    promised: bool
+    refused: bool
+    """Both as those of :class:`Region`."""
+    rows: Ints | None = None
+    """(N,) rows of the whole index, where the cells are a part of one."""
+
+    def __call__(self, level: float) -> Region:
+        """The region of a level.
+
+        Raises:
+            UsageError: there is no such level.
+        """
+        rows = region_rows(self.p, self.area_m2, region_mass(self.masses, level))
+        return Region(
+            level=level,
+            mass=float(min(self.p[rows].sum(), 1.0)),
+            promised=self.promised,
+            rows=rows if self.rows is None else self.rows[rows],
+            h3=self.h3[rows],
+            km2=float(self.own_area_m2[rows].sum()) / 1e6,
+            refused=self.refused,
+        )
 
 
 def dissolved(ids: Ids) -> Polygon | MultiPolygon:

@@ -27,7 +27,7 @@ from indexer.search.answer import (
 )
 from indexer.search.chances import chance_cautions, with_chances
 from indexer.search.decide import check_decidable, decider
-from indexer.search.outlines import Region, make_region
+from indexer.search.outlines import RegionMaker
 from indexer.search.places import APART_RADII, distinct_places
 from indexer.search.query import Query
 from indexer.search.refine import Refined, RefineOptions, Refining, refine_each
@@ -287,7 +287,7 @@ def _believed(
     standing = standing_of(space, scored, query.elsewhere_prior)
     promised = query.prior is None and len(scored.photos) == 1 and standing.alike
     promised = promised and not space.sampled and not calibration.basis.doubt
-    region = functools.partial(_region, space, p, promised, standing.refused)
+    region = _regions(space, p, promised, standing.refused)
     warnings = (*standing.cautions, *answer.warnings)
     of_refined = refines and bool(calibration.refined_confidence)
     if refines and not of_refined:
@@ -320,14 +320,10 @@ def _believed(
     return (answer, final) if of_refined else (final(answer), None)
 
 
-def _region(space: SearchSpace, p: Floats, promised: bool, refused: bool, level: float) -> Region:
+def _regions(space: SearchSpace, p: Floats, promised: bool, refused: bool) -> RegionMaker:
     assert space.calibration is not None
-    mass = space.calibration.region_mass(level)
-    cells = space.index.cells
-    region = make_region(p, replace(cells, area_m2=space.area_m2), level, mass, promised)
-    # Its own cells are what is drawn and told, and not those that some of them stand for.
-    km2 = float(cells.area_m2[region.rows].sum()) / 1e6 if space.sampled else region.km2
-    return replace(region, km2=km2, refused=refused)
+    cells, masses = space.index.cells, space.calibration.masses
+    return RegionMaker(p, cells.h3, space.area_m2, cells.area_m2, masses, promised, refused)
 
 
 def _warnings(space: SearchSpace, query: Query, scored: Scored) -> tuple[str, ...]:

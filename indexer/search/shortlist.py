@@ -37,7 +37,6 @@ from indexer.search.space import SearchSpace
 
 if TYPE_CHECKING:
     from indexer.index.index import Index
-    from indexer.search.outlines import Region
 
 
 BEST = 500
@@ -200,16 +199,11 @@ def _warning(index: Index, part: Part) -> Caution:
 
 def _in_full_rows(answer: Answer, part: Part) -> Answer:
     """With rows of the whole index instead of the part's."""
-    made = answer.make_region
-
-    def region(level: float) -> Region:
-        assert made is not None
-        of_part = made(level)
-        return replace(of_part, rows=part.rows[of_part.rows])
-
     candidates = tuple(replace(c, row=int(part.rows[c.row])) for c in answer.candidates)
     changes: dict[str, Any] = {"candidates": candidates, "posterior": None}
     if answer.decided_region is not None:
         rows = part.rows[answer.decided_region.rows]
         changes["decided_region"] = replace(answer.decided_region, rows=rows)
-    return replace(answer, **changes, make_region=None if made is None else region)
+    if answer.make_region is not None:
+        changes["make_region"] = replace(answer.make_region, rows=part.rows)
+    return replace(answer, **changes)

@@ -11,7 +11,6 @@ A *part* of a space has some of its rows, of which each may stand for several ce
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
@@ -21,6 +20,7 @@ import numpy.typing as npt
 from cachetools import LRUCache
 
 from gair.arrays import Floats, Ints, Vectors
+from gair.processes.forks import fork_safe_lock, renew_in_child
 from indexer.probability.claims import Background, background, claim_mass
 from indexer.probability.known_claims import Alike
 from indexer.probability.posterior import ScoreWeights, area_log_prior
@@ -79,10 +79,14 @@ class SearchSpace:
             _merge_radius_m(index, model) if merge_radius_m is None else merge_radius_m
         )
         """Closer cells are one place: a token of imagery, or 1.5 cells where they are coarser."""
-        self._lock = threading.Lock()
+        self._lock = fork_safe_lock()
+        renew_in_child(self)
         self._discs: LRUCache[float, Discs] = LRUCache(4)
         self._blurs: LRUCache[float, tuple[csr_array | None]] = LRUCache(4)
         self._backgrounds: LRUCache[float, Background] = LRUCache(8)
+
+    def after_fork(self) -> None:
+        """Nothing of its own: its lock and its cached properties are seen to."""
 
     def part(self, rows: Ints, stands_for: Floats, warning: str) -> SearchSpace:
         """Some rows alone, ascending, for one answer; it says the warning beside its own."""

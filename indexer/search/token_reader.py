@@ -8,7 +8,6 @@ for the rounding of the tokens, and the change from frame to frame lies where in
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -24,6 +23,7 @@ from gair.geo import (
     WEB_MERCATOR_MAX_LATITUDE_DEG,
     lonlat_to_web_mercator,
 )
+from gair.processes.forks import fork_safe_lock
 from indexer.regions.cell_field import CellField
 from indexer.regions.cells import cells_at
 
@@ -87,7 +87,7 @@ class TokenReader:
         self._used = np.unique(index.cells.frame)
         self._tree = KDTree(self._centres[self._used])
         self._maps: LRUCache[int, torch.Tensor] = LRUCache(MAPS_KEPT)
-        self._lock = threading.Lock()
+        self._lock = fork_safe_lock()
 
     @property
     def token_m(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,15 @@ from small_builds import rewrite_manifest, serving_build
 from gair.errors import IndexCorruptError, StorageError
 from gair.geo import Footprint
 from indexer.imagery import open_imagery
-from indexer.index.chips import CHIPS_FILE, jpeg_of, true_colour, unzipped, write_chips, zipped
+from indexer.index.chips import (
+    CHIPS_FILE,
+    Chips,
+    jpeg_of,
+    true_colour,
+    unzipped,
+    write_chips,
+    zipped,
+)
 from indexer.index.index import Index, open_index
 from indexer.search.maps.ground_picture import chip_at
 
@@ -88,3 +97,18 @@ def test_pictures_come_in_parts_and_a_refusal_is_named(tmp_path: Path) -> None:
     assert unzipped((tmp_path / "a.zip").read_bytes()) == {1: two, 4: one}
     with pytest.raises(StorageError, match="nowhere"):
         write_chips(tmp_path / "nowhere" / "c.zip", [])
+
+
+@pytest.mark.process
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_child_reads_at_a_place_of_its_own(tmp_path: Path) -> None:
+    """A file that was opened before is read at one place by all who share it."""
+    write_chips(tmp_path / "chips.zip", [{0: b"a" * 9000, 1: b"b" * 9000}])
+    chips = Chips(tmp_path / "chips.zip")
+    parents = chips._zip.fp
+    pid = os.fork()
+    if pid == 0:
+        own = chips._zip.fp is not parents and chips.jpeg(1) == b"b" * 9000
+        os._exit(0 if own else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert chips.jpeg(0) == b"a" * 9000

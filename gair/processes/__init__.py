@@ -1,0 +1,1 @@
+"""Processes: what a program that forks finds in the child."""
