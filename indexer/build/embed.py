@@ -26,7 +26,7 @@ from gair.arrays import Bools, Floats, Halves, Ints
 from gair.errors import ModelError
 from gair.preprocess import remote_sensing_pixels
 from gair.progress import Progress, Timings
-from indexer.build.frames import Block, FramePlan, blocks_of
+from indexer.build.frames import FramePlan
 from indexer.build.recipe import Recipe
 from indexer.build.units import INDEXED, MOSTLY_EMPTY, NO_DATA, OUTSIDE, BuildPlan, Outcome, Unit
 from indexer.imagery.source import FramePixels, ImagerySource
@@ -35,12 +35,12 @@ from indexer.index.token_maps import half_maps
 
 if TYPE_CHECKING:
     from gair.config import QueryMode
-    from gair.model import Gair
+    from gair.model import Gair, NiliForm
 
 LOCATIONS_AT_ONCE = 4096
 """Places in one pass of the location encoder."""
 FRAMES_AHEAD = 16
-"""Frames that wait before no further block of them is read."""
+"""Frames that wait, or are being read, before no further one is begun."""
 READERS = 1
 """Threads that read. With more, rasterio's switching of Python's warnings off and on around itself
 is felt from one in the other."""
@@ -92,37 +92,30 @@ class FrameReader:
 
     def __iter__(self) -> Iterator[ReadyFrame]:
         """The frames of the first unit, then of the next one, and so on."""
-        waiting: deque[tuple[int, Future[list[ReadyFrame]]]] = deque()
-        ahead = 0
+        waiting: deque[Future[ReadyFrame]] = deque()
         for unit in self.units:
-            cells_of = _cells_of_frames(unit, self.plan.frames)
-            for block in blocks_of(self.plan.frames, unit.frames):
-                cells = [cells_of[frame] for frame in block.frames.tolist()]
-                waiting.append((len(cells), self._pool.submit(self._ready, block, unit, cells)))
-                ahead += len(cells)
-                # Enough wait behind the oldest block: it is handed out before more is read. What is
-                # read ahead crosses the borders of units, so that the encoder never waits there.
-                while ahead - waiting[0][0] >= FRAMES_AHEAD:
-                    ahead -= waiting[0][0]
-                    yield from self._next(waiting.popleft()[1])
+            for frame, cells in _cells_of_frames(unit, self.plan.frames).items():
+                waiting.append(self._pool.submit(self._ready, frame, unit, cells))
+                # What is read ahead crosses the borders of units, so that the encoder never waits
+                # there.
+                if len(waiting) > FRAMES_AHEAD:
+                    yield self._next(waiting.popleft())
         while waiting:
-            yield from self._next(waiting.popleft()[1])
+            yield self._next(waiting.popleft())
 
-    def _next(self, block: Future[list[ReadyFrame]]) -> list[ReadyFrame]:
+    def _next(self, waited_for: Future[ReadyFrame]) -> ReadyFrame:
         since = time.perf_counter()
-        ready = block.result()
+        ready = waited_for.result()
         self.timings.add("waiting for imagery", since)
         return ready
 
-    def _ready(self, block: Block, unit: Unit, cells: Sequence[Ints]) -> list[ReadyFrame]:
-        """Read a block; ``cells`` are those of its frames, as positions in ``unit.cells``."""
+    def _ready(self, frame: int, unit: Unit, cells: Ints) -> ReadyFrame:
+        """Read a frame; ``cells`` are its own, as positions in ``unit.cells``."""
         since = time.perf_counter()
-        pixels = self.imagery.read(block.footprint, block.shape)
+        side_px = int(self.plan.frames.frame_px[frame])
+        pixels = self.imagery.read(self.plan.frames.footprint(frame), (side_px, side_px))
         since = self.timings.add_beside("reading", since)
-        ready = [
-            self._prepared(frame, own, unit, block.cut(pixels, number))
-            for number, (frame, own) in enumerate(zip(block.frames.tolist(), cells, strict=True))
-        ]
+        ready = self._prepared(frame, cells, unit, pixels)
         self.timings.add_beside("preprocessing", since)
         return ready
 
@@ -180,8 +173,18 @@ class Encoders:
     float32 (:mod:`gair.encoders.location`); so do NILI's weights of the four corners.
     """
 
-    def __init__(self, model: Gair, recipe: Recipe) -> None:
+    def __init__(self, model: Gair, recipe: Recipe, most_cells_a_frame: int = 0) -> None:
+        """Prepare the copies.
+
+        Args:
+            model: what computes.
+            recipe: how.
+            most_cells_a_frame: of any frame of a plan. It says in which form NILI reads every
+                frame of it, so that a frame's vectors do not depend on its company in a pass; 0
+                leaves the choice to each pass.
+        """
         self.model = model
+        self._most_cells = most_cells_a_frame
         self._mode: QueryMode = recipe.query_mode
         self._low: nn.Module | None = None
         self._low_inr = model.inr
@@ -202,9 +205,11 @@ class Encoders:
         model, xy = self.model, xy.to(self.model.device)
         # With few points the general form is less work than a convolution of the whole map: the
         # border is that of gair.encoders.inr, which chooses the form in the same way.
-        many = 4 * xy.shape[1] >= token_maps.shape[1] * token_maps.shape[2]
-        if self._low is None or self._mode != "nili" or model.config.inr_hidden or not many:
-            return model.localize(token_maps, xy, mode=self._mode)
+        tokens = token_maps.shape[1] * token_maps.shape[2]
+        many = 4 * (self._most_cells or xy.shape[1]) >= tokens and not model.config.inr_hidden
+        if self._low is None or self._mode != "nili" or not many:
+            form: NiliForm = "dense" if many else "general"
+            return model.localize(token_maps, xy, mode=self._mode, form=form)
         convolved = self._low_inr.convolved(token_maps.to(torch.bfloat16))
         return nn.functional.normalize(model.inr.blend(convolved.float(), xy), dim=-1)
 
@@ -247,7 +252,9 @@ def embed_units(
         ModelError: the model's vectors are not finite.
     """
     timings = timings or Timings()
-    encoders = Encoders(model, recipe)
+    frames_with_cells = plan.frames.frame_of_cell[plan.frames.frame_of_cell >= 0]
+    most_cells = int(np.bincount(frames_with_cells, minlength=1).max())
+    encoders = Encoders(model, recipe, most_cells)
     with FrameReader(imagery, plan, units, model.config.rs_frame_px, timings) as reader:
         frames = iter(reader)
         for unit in units:

@@ -1,11 +1,11 @@
-"""Frames over a region, so that every cell lies in the inner part of one; and their blocks.
+"""Frames over a region, so that every cell lies in the inner part of one.
 
 Frames are squares in EPSG:3857, like the zoom-14 map tiles that GAIR was trained on. A frame's
 outer tokens see zero padding instead of neighbours, so frames overlap and a cell is only ever read
 from the inner part of a frame (`gair.encoders.inr` says what happens at the edge).
 
-Neighbours are read together, as blocks: frames of one row lie on whole pixels of one raster, and a
-frame is cut out of its block without being resampled.
+Each frame is read by itself: how a pixel is resampled and a gap filled depends a little on what is
+read with it, and a frame must be the same whatever else a build asks for.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from gair.arrays import Floats, Ints
 from gair.errors import UsageError
 from gair.geo import WEB_MERCATOR_RADIUS_M, Footprint, lonlat_to_web_mercator
 from indexer.build.options import BuildOptions
-from indexer.imagery.source import FramePixels
 
 INNER_SHARE = BuildOptions.inner_share
 """Share of a frame's side that cells are read from, unless told otherwise."""
@@ -30,9 +29,6 @@ FRAME_PX_RANGE = (96, 512)
 
 SENTINEL2_M = 10.0
 """Side of the finest pixels of Sentinel-2 on the ground."""
-
-FRAMES_A_SIDE = 4
-"""Frames along a side of a block, at most: about 630 pixels of Sentinel-2 at 40 degrees."""
 
 
 @dataclass(frozen=True)
@@ -162,64 +158,3 @@ def _nearest(values: Floats, centres: Floats) -> Ints:
     steps = np.round((values - centres[0]) / step).astype(np.int64)
     clipped: Ints = np.clip(steps, 0, len(centres) - 1)
     return clipped
-
-
-@dataclass(frozen=True)
-class Block:
-    """A rectangle of pixels, and the frames in it."""
-
-    frames: Ints
-    """(n,) rows of the frame plan, ascending."""
-    footprint: Footprint
-    shape: tuple[int, int]
-    """(H, W) pixels over the footprint."""
-    frame_px: int
-    """Pixels a side of each frame."""
-    rows: Ints
-    """(n,) first row of each frame, from the north."""
-    columns: Ints
-    """(n,) first column of each frame."""
-
-    def cut(self, pixels: FramePixels, number: int) -> FramePixels:
-        """The pixels of one of its frames."""
-        row, column = int(self.rows[number]), int(self.columns[number])
-        part = (slice(row, row + self.frame_px), slice(column, column + self.frame_px))
-        return FramePixels(dn=pixels.dn[:, *part], valid=pixels.valid[part])
-
-
-def blocks_of(plan: FramePlan, frames: Ints) -> list[Block]:
-    """Sort frames into blocks of neighbours, from the north-west row by row.
-
-    Args:
-        plan: where frames lie.
-        frames: (f,) rows of it; each comes in one block.
-    """
-    if not len(frames):
-        return []
-    bounds, frame_px = plan.bounds_wsen_m[frames], plan.frame_px[frames]
-    # Frames of a grid begin up to an inner part apart, give or take the pixel they were moved by:
-    # the hundredth counts one that begins just before a block's edge to the block behind it.
-    span_m = FRAMES_A_SIDE * plan.side_m * plan.inner_share
-    across = np.floor((bounds[:, 0] - bounds[:, 0].min()) / span_m + 0.01)
-    down = np.floor((bounds[:, 3].max() - bounds[:, 3]) / span_m + 0.01)
-    # Frames of other pixels are on another raster, and make a block of their own: (3, blocks).
-    keys, block_of = np.unique(np.stack([down, across, frame_px]), axis=1, return_inverse=True)
-    return [_block(plan, frames[block_of == number]) for number in range(keys.shape[1])]
-
-
-def _block(plan: FramePlan, frames: Ints) -> Block:
-    bounds, frame_px = plan.bounds_wsen_m[frames], int(plan.frame_px[frames[0]])
-    west, south = bounds[:, :2].min(axis=0).tolist()
-    east, north = bounds[:, 2:].max(axis=0).tolist()
-    pixel_m = plan.side_m / frame_px
-    # All edges are whole multiples of pixel_m, so these quotients are whole but for rounding.
-    rows = np.rint((north - bounds[:, 3]) / pixel_m).astype(np.int64)
-    columns = np.rint((bounds[:, 0] - west) / pixel_m).astype(np.int64)
-    return Block(
-        frames=frames,
-        footprint=Footprint("EPSG:3857", (west, south, east, north)),
-        shape=(int(rows.max()) + frame_px, int(columns.max()) + frame_px),
-        frame_px=frame_px,
-        rows=rows,
-        columns=columns,
-    )

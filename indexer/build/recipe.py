@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gair.config import QueryMode
     from gair.model import Gair
 
-UNIT_SCHEMA = 2
+UNIT_SCHEMA = 3
 """Raised when units are computed or written in another way."""
 
 _LIBRARIES = ("gair-geolocator", "torch", "numpy", "pyarrow", "rasterio", "pyproj")

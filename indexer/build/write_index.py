@@ -7,7 +7,9 @@ comes last: a folder without one is no build (:mod:`indexer.index.storage`).
 
 from __future__ import annotations
 
+import functools
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +54,8 @@ CONTAINMENT = "center"
 SYNTHETIC = "synthetic"
 """Stands in the name of a model that saw no real place in training."""
 _LIBRARIES = ("torch", "timm", "faiss-cpu", "faiss-gpu", "h3", "duckdb", "rasterio", "numpy")
+_UNITS_OPEN = 64
+"""Units whose pictures are held at the same time, some 30 MB."""
 _VECTOR_FILES: tuple[tuple[Kind, str], ...] = (("rs", RS_FILE), ("location", LOCATION_FILE))
 
 
@@ -157,7 +161,7 @@ def _write_files(
             for unit in plan.units:
                 tokens.write(unit.frames, work.tokens(unit))
         since = timings.add("token maps", since)
-    write_chips(folder / CHIPS_FILE, (work.pictures(unit) for unit in plan.units))
+    write_chips(folder / CHIPS_FILE, _pictures(plan, work))
     since = timings.add("pictures", since)
     cells, kept, lost = plan.cells, outcome.kept, outcome.lost
     write_table(
@@ -173,6 +177,21 @@ def _write_files(
     )
     write_outline(folder, task.region.to_geojson())
     timings.add("cell table", since)
+
+
+def _pictures(plan: BuildPlan, work: UnitFolder) -> Iterator[dict[int, bytes]]:
+    """The pictures of all frames, by frame: the file is the same whatever the units are."""
+    unit_of_frame = np.zeros(len(plan.frames.bounds_wsen_m), dtype=np.int64)
+    for number, unit in enumerate(plan.units):
+        unit_of_frame[unit.frames] = number
+
+    @functools.lru_cache(_UNITS_OPEN)  # frames go row by row, and so in and out of units
+    def pictures(number: int) -> dict[int, bytes]:
+        return work.pictures(plan.units[number])
+
+    for frame, number in enumerate(unit_of_frame.tolist()):
+        if (picture := pictures(number).get(frame)) is not None:
+            yield {frame: picture}
 
 
 def _write_vectors(

@@ -12,17 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from gair.files import sha256_of
 from gair.geo import Footprint
 from gair.model import Gair
 from indexer.build.build import BuildOptions, BuildReport, build_index
-from indexer.build.frames import INNER_SHARE, FramePlan, blocks_of, frame_shape_px
+from indexer.build.frames import frame_shape_px
 from indexer.imagery import FramePixels, ImagerySource, open_imagery
 from indexer.index.index import Index
-from indexer.regions.cells import cells_at
 from indexer.regions.region import region_from_bbox
 
 BOX_WSEN_DEG = (-0.1080, 51.5030, -0.1000, 51.5080)
@@ -36,17 +34,9 @@ def tiny_model() -> Gair:
 
 def frame_pixels(index: Index, imagery: ImagerySource, frame: int) -> FramePixels:
     """What a build read for one of its frames."""
-    bounds = index.frames.bounds_wsen_m
-    footprints = [Footprint("EPSG:3857", (w, s, e, n)) for w, s, e, n in bounds.tolist()]
-    frame_px = [frame_shape_px(one, imagery.resolution_m)[0] for one in footprints]
-    side_m = float(bounds[0, 2] - bounds[0, 0])
-    plan = FramePlan(bounds, index.cells.frame, np.array(frame_px), side_m, INNER_SHARE)
-    centres = np.concatenate([one.lonlat_deg([[0.0, 0.0]]) for one in footprints])
-    unit_of_frame = cells_at(centres, index.manifest.computed["unit_resolution"])
-    unit = np.flatnonzero(unit_of_frame == unit_of_frame[frame])
-    (block,) = (block for block in blocks_of(plan, unit) if frame in block.frames)
-    pixels = imagery.read(block.footprint, block.shape)
-    return block.cut(pixels, block.frames.tolist().index(frame))
+    west, south, east, north = index.frames.bounds_wsen_m[frame].tolist()
+    footprint = Footprint("EPSG:3857", (west, south, east, north))
+    return imagery.read(footprint, frame_shape_px(footprint, imagery.resolution_m))
 
 
 def build_box(

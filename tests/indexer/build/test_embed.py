@@ -262,6 +262,17 @@ def test_locations_in_several_passes_equal_one_by_one(monkeypatch: pytest.Monkey
     np.testing.assert_allclose(found, wanted, rtol=0, atol=HALF_ULP + 2e-6)
 
 
+def test_the_form_of_nili_is_the_plans_and_not_that_of_a_pass() -> None:
+    """The forms round otherwise: a frame's vectors would depend on what it is encoded with."""
+    model, maps = tiny_model(), torch.randn(1, 12, 12, 192)
+    few = torch.rand(1, 5, 2) - 0.5
+    with torch.inference_mode():
+        dense, general = (model.localize(maps, few, form=form) for form in ("dense", "general"))
+        assert not torch.equal(dense, general)
+        for most, wanted in ((5, general), (35, general), (36, dense), (100, dense)):
+            assert torch.equal(Encoders(model, Recipe(), most).at_points(maps, few), wanted)
+
+
 def test_a_model_that_gives_no_numbers_is_refused() -> None:
     model = broken_model()
     plan, points = row_of_frames(1)
