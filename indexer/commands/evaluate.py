@@ -24,6 +24,9 @@ examples:
   # by weather and city, columns of the manifest; and are photos from elsewhere noticed?
   python -m indexer evaluate london --photos test.csv --out report/ \\
       --slice-by weather --slice-by city --out-of-index rome.csv
+
+  # what if photos were taken in winter, in fog, at night, with another lens?
+  python -m indexer evaluate london --photos test.csv --out report/ --stress
 """
 
 
@@ -59,6 +62,7 @@ def run(options: Evaluate) -> int:
     """Evaluate, write the report, print its headlines."""
     from indexer.evaluate.evaluate import evaluate
     from indexer.evaluate.report.report import check_folder, write_report
+    from indexer.evaluate.stress import stress_report
 
     columns = tuple(dict.fromkeys(options.evaluation.slice_by))
     evaluation = dataclasses.replace(
@@ -71,6 +75,8 @@ def run(options: Evaluate) -> int:
     vectors = options.vectors(geolocator, photos)
     outside = None if photos_elsewhere is None else options.vectors(geolocator, photos_elsewhere)
     report = evaluate(geolocator.space, vectors, evaluation, outside=outside)
+    if evaluation.stress:
+        report["stress"] = stress_report(geolocator, vectors, evaluation)
     page, numbers = write_report(report, out)
     if options.json:
         print(json.dumps(report, allow_nan=False))
@@ -91,7 +97,7 @@ def _command(options: Evaluate) -> str:
     for name in ("seed", "rs_weight", "location_weight"):
         if (number := getattr(evaluation, name)) != getattr(EvaluateOptions, name):
             words += [f"--{name.replace('_', '-')}", str(number)]
-    for name in ("thorough", "allow_calibration_photos"):
+    for name in ("thorough", "stress", "allow_calibration_photos"):
         if getattr(evaluation, name):
             words.append(f"--{name.replace('_', '-')}")
     return shlex.join(words)
@@ -134,9 +140,36 @@ def headlines(report: Mapping[str, Any]) -> list[str]:
     else:
         lines.append(f"  probabilities: {report['calibration']['why']}")
     lines += _claim_lines(report["claims"])
+    lines += stress_lines(report["stress"])
     for note in report["notes"]:
         print(f"note: {note}", file=sys.stderr)
     return lines
+
+
+def stress_lines(stress: Mapping[str, Any]) -> list[str]:
+    """The table of altered photos; nothing where nobody asked for it."""
+    from indexer.evaluate.report.wording import percent, radius, shown, span
+
+    if not stress["measured"]:
+        return []
+    near, level = radius(stress["radius_m"]), f"{stress['level']:.0%}"
+    heads = [f"within {near}"]
+    if stress["calibrated"]:
+        heads += ["said", "promised", "refused", f"{level} holds"]
+    keys = ("within", "said", "promised", "refused", "covered")[: len(heads)]
+    asked = f"{stress['rows'][0]['photos']:,} photos, altered and asked about again"
+    about = f"; {level} holds: of those promised" if stress["calibrated"] else ""
+    lines = [
+        f"  stress      {asked}{about}",
+        f"    {'':<11}" + "".join(f"{head:>24}" for head in heads),
+    ]
+    for row in stress["rows"]:
+        cells = []
+        for key in keys:
+            ends = f" ({span(row[key], percent)})" if "low" in row[key] else ""
+            cells.append(f"{shown(row[key]['value'], percent) + ends:>24}")
+        lines.append(f"    {row['key']:<11}" + "".join(cells))
+    return [*lines, f"    left out: {stress['left_out']}"]
 
 
 def _claim_lines(claims: Mapping[str, Any]) -> list[str]:

@@ -37,6 +37,7 @@ from indexer.evaluate.probabilities import (
     outside_report,
     selection_numbers,
 )
+from indexer.evaluate.stress import NOT_ASKED
 from indexer.evaluate.summary import area_curves, error_curves, photo_rows, slice_tables
 from indexer.evaluate.task import Task, check_calibration_photos, check_judged, make_task
 from indexer.index.manifest import utc_now
@@ -106,6 +107,7 @@ def evaluate(
         photos.photos, outcomes[ANSWER], task.scale, options.slice_by, drawn
     )
     report |= coordinate_tests(task)
+    report["stress"] = {"measured": False, "why": NOT_ASKED}
     inside_share = len(task.inside) / max(1, len(photos))
     report["figures"] = {
         "error": error_curves(outcomes, picks, task.failed, task.span_m),

@@ -30,6 +30,9 @@ class EvaluateOptions:
     thorough: bool = False
     """Measure also what takes minutes: whether photos match their own place better than those
     around it, and what noise on the cells' coordinates costs."""
+    stress: bool = False
+    """Ask about every photo again as another season, light or camera shows it: what answers then
+    say, what is so, and whether promises are withheld. It encodes each photo ten times."""
     allow_calibration_photos: bool = False
     """Do not refuse photos that the index was calibrated on; the report says how many."""
     seed: int = 0

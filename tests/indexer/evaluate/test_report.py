@@ -221,6 +221,7 @@ def test_what_cannot_be_measured_says_why(plain: Geolocator, photos: PhotoVector
     assert "calibrate first" in row(found, "density")["why"]
     assert "--thorough" in found["offset"]["why"]
     assert "--thorough" in found["noise"]["why"]
+    assert "--stress" in found["stress"]["why"]
     assert not found["out_of_index"]["measured"]
     page = html_of(found)
     assert "Not measured: calibrate first" in page
