@@ -95,7 +95,10 @@ def verdict_lines(photo: str, verdict: Verdict) -> list[str]:
     """A verdict as lines for a terminal."""
     lines = [f"{photo}: {verdict.verdict}", f"  {verdict.sentence}"]
     if verdict.rank is not None:
-        lines.append(f"  probability within {verdict.radius_m:,.0f} m: {verdict.mass:.2%}")
+        within = f"within {verdict.radius_m:,.0f} m"
+        lines.append(
+            f"  posterior mass {within}: {verdict.mass:.2%}, a score and no calibrated chance"
+        )
     if verdict.evidence_sentence:
         lines.append(f"  {verdict.evidence_sentence}")
     if verdict.calibration is not None:

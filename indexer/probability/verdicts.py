@@ -105,7 +105,7 @@ class Verdict:
     lat_deg: float
     radius_m: float
     mass: float
-    """Posterior mass of the claim's disc."""
+    """Posterior mass of the claim's disc: a score to compare places by, no calibrated chance."""
     rank: int | None
     """1 if none of the other places does as well."""
     compared: int
