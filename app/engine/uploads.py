@@ -27,6 +27,7 @@ from cachetools import TTLCache
 
 from app.engine.limits import KEPT_SECONDS, Limits
 from gair.errors import PhotoError, PhotoSizeError, PhotoTypeError
+from gair.photos.heif import INSTALL, can_read_heif, is_heif
 
 GONE = "the server has deleted this photo by now; choose it again"
 MOST_NAME = 80
@@ -42,7 +43,6 @@ _KINDS = (
     (b"MM\x00*", "image/tiff"),
 )
 _BRANDS = {b"avif": "image/avif", b"avis": "image/avif"}
-_HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF")
 """Pillow's names of the same."""
 _READABLE = "JPEG, PNG, WebP, TIFF, GIF, BMP or AVIF"
@@ -65,6 +65,8 @@ def photo_kind(content: bytes) -> str | None:
             return kind
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return "image/webp"
+    if is_heif(content[:12]) and can_read_heif():
+        return "image/heic"
     return _BRANDS.get(content[8:12]) if content[4:8] == b"ftyp" else None
 
 
@@ -84,9 +86,10 @@ def check_upload(upload: Upload, limits: Limits) -> None:
     if not content:
         raise PhotoError(f"{name} is empty (0 bytes); copy or download it again")
     if photo_kind(content) is None:
-        if content[4:8] == b"ftyp" and content[8:12] in _HEIF:
+        if is_heif(content[:12]):
             raise PhotoTypeError(
-                f"{name} is a HEIC/HEIF photo, which cannot be read here; export it as JPEG"
+                f"{name} is a HEIC/HEIF photo: export it as JPEG, or ask who runs this page for "
+                f"{INSTALL}"
             )
         raise PhotoTypeError(f"{name} is not a photo in a known format: send {_READABLE}")
 

@@ -69,6 +69,7 @@ from app.views.wording import coordinates, shown_lonlat_deg
 from gair.coordinates.text import parse_coordinates
 from gair.errors import GairError, PhotoError, UsageError
 from gair.geo import haversine_m
+from gair.photos.disclosed import place_in
 from gair.photos.exif import read_tags
 from gair.photos.photo import open_photo
 from indexer.regions.cells import cell_boundary_lonlat_deg, cell_hex
@@ -351,7 +352,7 @@ def describe_photos(photos: Sequence[Upload], answer: Answer | None = None) -> l
     facts = []
     for upload in photos:
         tags = read_tags(io.BytesIO(upload.content))
-        gps = tags.lonlat_deg if tags else None
+        gps = place_in(io.BytesIO(upload.content))
         facts.append(
             PhotoFacts(
                 name=upload.name,

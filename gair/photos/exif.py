@@ -18,6 +18,8 @@ from typing import Any, BinaryIO
 
 from PIL import ExifTags, Image
 
+from gair.photos.heif import can_read_heif
+
 _SIGN = {"N": 1, "S": -1, "E": 1, "W": -1}
 
 _UPRIGHT = {
@@ -61,17 +63,39 @@ def gps_lonlat_deg(image: Image.Image) -> tuple[float, float] | None:
     return None if lon is None or lat is None else (lon, lat)
 
 
+def gps_without_letters_deg(image: Image.Image) -> tuple[float, float] | None:
+    """Longitude and latitude of GPS tags that lack a hemisphere, degrees without a sign.
+
+    None where the tags are whole, absent or malformed.
+    """
+    if gps_lonlat_deg(image) is not None:
+        return None
+    try:
+        tags = _exif(image).get_ifd(ExifTags.IFD.GPSInfo)
+        lon = _size_deg(tags.get(ExifTags.GPS.GPSLongitude), 180)
+        lat = _size_deg(tags.get(ExifTags.GPS.GPSLatitude), 90)
+    except Exception:  # Pillow raises a dozen kinds over broken tags
+        return None
+    return None if lon is None or lat is None else (lon, lat)
+
+
 def _angle_deg(parts: Any, ref: Any, letters: str, limit_deg: float) -> float | None:  # noqa: ANN401
     """Degrees from (degrees, minutes, seconds) and a hemisphere letter; None if malformed."""
     if isinstance(ref, bytes):
         ref = ref.decode("ascii")
     letter = ref.strip(" \0").upper()
+    size = _size_deg(parts, limit_deg)
+    return None if size is None or not letter or letter not in letters else _SIGN[letter] * size
+
+
+def _size_deg(parts: Any, limit_deg: float) -> float | None:  # noqa: ANN401
+    """Degrees from (degrees, minutes, seconds); None if out of range."""
     degrees, minutes, seconds = (float(part) for part in parts)  # x/0 is nan here
     if math.isnan(seconds):
         seconds = 0.0
     angle = degrees + minutes / 60 + seconds / 3600
     sound = min(degrees, minutes, seconds) >= 0 and math.isfinite(angle) and angle <= limit_deg
-    return _SIGN[letter] * angle if sound and letter and letter in letters else None
+    return angle if sound else None
 
 
 def _exif(image: Image.Image) -> Image.Exif:
@@ -102,6 +126,7 @@ def read_tags(path: Path | BinaryIO) -> Tags | None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
         try:
+            can_read_heif()
             with Image.open(path) as image:
                 return Tags(
                     gps_lonlat_deg(image), _heading_deg(image), captured_at(image), image.size

@@ -18,9 +18,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import os
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,8 +31,14 @@ from PIL import Image, UnidentifiedImageError
 
 from gair.arrays import Bytes
 from gair.errors import PhotoError, PhotoSizeError, PhotoTypeError
+from gair.photos.addresses import path_of, shortened
 from gair.photos.conditions import Conditions, measure
-from gair.photos.exif import gps_lonlat_deg, upright_transpose
+from gair.photos.cut import Cut
+from gair.photos.disclosed import disclosed_place, is_equirectangular, xmp_of
+from gair.photos.end_marker import END, with_end_marker
+from gair.photos.exif import upright_transpose
+from gair.photos.heif import INSTALL, can_read_heif, is_heif
+from gair.photos.notes import Note
 from gair.photos.sources import PhotoSource as PhotoSource
 from gair.photos.sources import plain_source
 
@@ -42,9 +49,7 @@ at 1.2 GB (measured); a PNG of 20 kB can claim 169 megapixels and more."""
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "JPEG2000", "PPM", "HEIF")
 """Pillow's names. Others are refused: some start programs (EPS runs Ghostscript), none is of a
-camera. HEIF counts only where the host program has registered a plugin for it."""
-
-_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
+camera. HEIF is pillow-heif's (:mod:`gair.photos.heif`)."""
 
 _PLAIN = ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV")
 _KEYED = ("1", "L", "P", "RGB")  # a colour of these may stand for "transparent"
@@ -58,42 +63,58 @@ class Photo:
     rgb: Image.Image
     """Upright, mode RGB, no metadata at all in ``info``."""
     name: str
-    """The file's name; "photo" for bytes, images and arrays."""
+    """The path as it was given; "photo" for bytes, images and arrays."""
     gps_lonlat_deg: tuple[float, float] | None
-    """Longitude, latitude in degrees that the EXIF tags disclose; never used for scoring."""
+    """Longitude, latitude in degrees that the tags disclose; never used for scoring."""
     content: str = ""
     """What :func:`content_of` says, where the pixels are not kept; empty: the pixels say it."""
     conditions: Conditions | None = None
     """What :func:`conditions_of` says; None: the pixels say it."""
+    sha256: str = ""
+    """Of the bytes of the file, hexadecimal; empty for what was given as pixels."""
+    notes: tuple[Note, ...] = ()
+    """What was odd about the file, its tags or the picture."""
+
+
+_WHOLE = Cut()
 
 
 def open_photo(
-    source: PhotoSource, *, max_pixels: int = MAX_PIXELS, name: str | None = None
+    source: PhotoSource,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    name: str | None = None,
+    heading_deg: float | None = None,
+    cut_bars: bool = False,
 ) -> Photo:
     """Read a photo and turn it upright.
 
     Args:
-        source: A path; an open file; the bytes of an image file; a Pillow image; or an array or a
-            tensor (H, W), (H, W, C) or (C, H, W) of 1, 3 or 4 channels, of uint8, uint16 or floats
-            in [0, 1]. It is never modified. :mod:`gair.photos.sources` has the rules.
+        source: A path, also as a ``file:`` address; an open file; the bytes of an image file; a
+            Pillow image; or an array or a tensor (H, W), (H, W, C) or (C, H, W) of 1, 3 or 4
+            channels, of uint8, uint16 or floats in [0, 1]. It is never modified.
+            :mod:`gair.photos.sources` has the rules.
         max_pixels: Refuse more than this, before any pixel is decoded.
-        name: What to call the photo instead of its file name.
+        name: What to call the photo instead of its path.
+        heading_deg: Cut the view in this direction out of an equirectangular panorama, degrees to
+            the right of its middle.
+        cut_bars: Cut black bars off.
 
     Raises:
         PhotoError: The source is missing, no image (:class:`PhotoTypeError`), broken, truncated or
             too large (:class:`PhotoSizeError`).
     """
     source, name = plain_source(source, name)
+    cut = Cut(heading_deg, cut_bars)
     if isinstance(source, Image.Image):
-        return _photo(source, name or "photo", max_pixels)
+        return _photo(source, name or "photo", max_pixels, cut)
     if isinstance(source, np.ndarray):
         name = name or "photo"
-        return _photo(image_of_array(source, name), name, max_pixels)
+        return _photo(image_of_array(source, name), name, max_pixels, cut)
     if isinstance(source, bytes):
-        return _read(io.BytesIO(source), name or "photo", max_pixels)
-    path = Path(source)
-    with _open_file(path) as file:
-        return _read(file, name or path.name, max_pixels)
+        return _read(io.BytesIO(source), name or "photo", max_pixels, cut)
+    with _open_file(path_of(source)) as file:
+        return _read(file, name or os.fsdecode(source), max_pixels, cut)
 
 
 def content_of(photo: Photo) -> str:
@@ -109,7 +130,8 @@ def conditions_of(photo: Photo) -> Conditions:
     return measure(photo.rgb) if photo.conditions is None else photo.conditions
 
 
-def _open_file(path: Path) -> BinaryIO:
+def _open_file(named: str) -> io.BufferedReader:
+    path = Path(named)
     try:
         if path.is_dir():
             raise PhotoError(f"{path} is a folder; name one photo in it")
@@ -118,17 +140,54 @@ def _open_file(path: Path) -> BinaryIO:
         return path.open("rb")
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or error
-        raise PhotoError(f"cannot read {path}: {reason}; name a photo you may read") from error
+        raise PhotoError(
+            f"cannot read {shortened(named)}: {reason}; name a photo you may read"
+        ) from error
 
 
-def _read(file: BinaryIO, name: str, max_pixels: int) -> Photo:
+def _read(file: io.BufferedReader | io.BytesIO, name: str, max_pixels: int, cut: Cut) -> Photo:
     """Decode an image file from its beginning."""
     start = file.read(12)
     if not start:
         raise PhotoError(f"{name} is empty (0 bytes); copy or download it again")
     file.seek(0)
+    sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    file.seek(0)
+    try:
+        photo = _decoded(file, start, name, max_pixels, cut)
+    except (PhotoSizeError, PhotoTypeError):
+        raise
+    except PhotoError:
+        mended = _with_end(file)
+        if mended is None:
+            raise
+        photo = _decoded(io.BytesIO(mended), start, name, max_pixels, cut)
+    else:
+        mended = _with_end(file)
+    if mended is not None:
+        said = "its file lacks the end marker of a JPEG and nothing else: all the picture is there"
+        photo = replace(photo, notes=(Note("photo_end_missing", said), *photo.notes))
+    return replace(photo, sha256=sha256)
+
+
+def _with_end(file: BinaryIO) -> bytes | None:
+    """The content of a JPEG file with the end marker that it lacks; None for any other file."""
+    file.seek(0)
+    if file.read(2) != b"\xff\xd8":
+        return None
+    file.seek(-2, os.SEEK_END)
+    if file.read(2) == END:
+        return None
+    file.seek(0)
+    with _quiet_pillow():
+        return with_end_marker(file.read())
+
+
+def _decoded(file: BinaryIO, start: bytes, name: str, max_pixels: int, cut: Cut) -> Photo:
     with _quiet_pillow():
         Image.init()  # registers all formats
+        if is_heif(start):
+            can_read_heif()
         try:
             image = Image.open(file, formats=[f for f in _FORMATS if f in Image.OPEN])
         except Image.DecompressionBombError as error:
@@ -140,10 +199,10 @@ def _read(file: BinaryIO, name: str, max_pixels: int) -> Photo:
                 f"{name} has a broken header ({_reason(error)}); export it again"
             ) from error
         with image:
-            return _photo(image, name, max_pixels)
+            return _photo(image, name, max_pixels, cut)
 
 
-def _photo(image: Image.Image, name: str, max_pixels: int) -> Photo:
+def _photo(image: Image.Image, name: str, max_pixels: int, cut: Cut = _WHOLE) -> Photo:
     """Check the size, then load, turn upright and strip."""
     width, height = image.size
     if width < 1 or height < 1:
@@ -159,13 +218,16 @@ def _photo(image: Image.Image, name: str, max_pixels: int) -> Photo:
                 f"{name} is truncated or damaged ({_reason(error)}); copy or download it again"
             ) from error
         transpose = upright_transpose(image)
-        gps = gps_lonlat_deg(image)
+        gps, notes = disclosed_place(image)
+        equirectangular = is_equirectangular(xmp_of(image))
         rgb = to_rgb(image, name)
         if transpose is not None:
             rgb = rgb.transpose(transpose)
+        notes += tuple(cut.notes(rgb, equirectangular=equirectangular))
+        rgb = cut.of(rgb)
         conditions = measure(rgb, image)
     rgb.info = {}
-    return Photo(rgb, name, gps, conditions=conditions)
+    return Photo(rgb, name, gps, notes=notes, conditions=conditions)
 
 
 @contextlib.contextmanager
@@ -189,9 +251,9 @@ def _too_large(name: str, size: str, max_pixels: int) -> str:
 
 
 def _unknown(name: str, start: bytes) -> str:
-    if start[4:8] == b"ftyp" and start[8:12] in _HEIF_BRANDS:
-        return f"{name} is a HEIC/HEIF photo, which cannot be read here; export it as JPEG"
-    formats = "JPEG, PNG, WebP, TIFF, GIF, BMP, AVIF"
+    if is_heif(start) and not can_read_heif():
+        return f"{name} is a HEIC/HEIF photo: to read those, {INSTALL}; or export it as JPEG"
+    formats = "JPEG, PNG, WebP, TIFF, GIF, BMP, AVIF, HEIC"
     return f"{name} is not a photo in a known format ({formats}), or is cut off; export it again"
 
 

@@ -66,6 +66,8 @@ def answer_lines(answer: Answer) -> list[str]:
     if answer.photo_gps_lonlat_deg is not None:
         lon_deg, lat_deg = answer.photo_gps_lonlat_deg
         lines.append(f"  the photo carries coordinates ({lat_deg:.5f}, {lon_deg:.5f}); not used")
+    for photo, sha256 in zip(answer.photos, answer.photo_sha256, strict=False):
+        lines += [f"  SHA-256 {sha256} {photo}"] * bool(sha256)
     lines += [f"  note: {warning}" for warning in answer.warnings]
     weights = weights_said(answer.rs_weight, answer.location_weight, answer.weights_by)
     lines.append(f"  weights: {weights}")
@@ -309,5 +311,5 @@ def _write_geojson(answer: Answer, file: Path, level: float) -> None:
 
 def _as_json(result: Answer | PhotoError, path: str) -> dict[str, Any]:
     if isinstance(result, PhotoError):
-        return {"photo": Path(path).name, "error": str(result)}
+        return {"photo": path, "error": str(result)}
     return result.to_dict()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gair.command import add_command
@@ -81,7 +80,7 @@ def run(options: Verify) -> int:
         )
         for number, (lon_deg, lat_deg) in enumerate(options.at, 1)
     ]
-    name = Path(options.photo).name
+    name = options.photo
     if options.json:
         about = {"photo": name, "index": geolocator.index.name}
         told = [{**about, **verdict.to_dict()} for verdict in verdicts]
@@ -103,4 +102,5 @@ def verdict_lines(photo: str, verdict: Verdict) -> list[str]:
         lines.append(f"  {verdict.evidence_sentence}")
     if verdict.calibration is not None:
         lines.append(f"  rests on {verdict.calibration.said}")
+    lines += [f"  SHA-256 {sha256}" for sha256 in verdict.photo_sha256 if sha256]
     return [*lines, *(f"  note: {warning}" for warning in verdict.warnings)]

@@ -154,6 +154,10 @@ class Verdict:
     """Which of them."""
     claim_number: int = 1
     """Which claim on the photo this is, as far as was said."""
+    photos: tuple[str, ...] = ()
+    """What the photos were called by who asked."""
+    photo_sha256: tuple[str, ...] = ()
+    """SHA-256 of the bytes of each of these files, hexadecimal; empty for one given as pixels."""
     masses_elsewhere: Floats | None = field(default=None, repr=False, compare=False)
     """(``compared``,) posterior mass of each other place; not part of the JSON."""
 

@@ -117,7 +117,7 @@ class Answer:
     """Where a photo may have been taken, and what to know before believing it."""
 
     photo: str
-    """Name of the photo; of several, the first."""
+    """What the photo was called by who asked, a path or another name; of several, the first."""
     candidates: tuple[Candidate, ...]
     index: str
     """Name of the index."""
@@ -138,7 +138,7 @@ class Answer:
     """Sentences to show beside the candidates; in JSON each is an object of ``code``
     (:mod:`indexer.probability.cautions`) and ``text``."""
     photo_gps_lonlat_deg: tuple[float, float] | None
-    """Coordinates the photo's EXIF tags carry; disclosed, never used for the scores."""
+    """Coordinates the photo's tags carry; disclosed, never used for the scores."""
     weights_by: str = "you"
     """Who gave the two weights: ``calibration``, ``model card``, ``you``, or ``default``."""
     merge_radius_m: float = 0.0
@@ -146,6 +146,8 @@ class Answer:
     are, and no two of them overlap."""
     photos: tuple[str, ...] = ()
     """Names of all photos of the one place that is asked for."""
+    photo_sha256: tuple[str, ...] = ()
+    """SHA-256 of the bytes of each of these files, hexadecimal; empty for one given as pixels."""
     calibrated: bool = False
     """Whether probabilities, regions and confidences are given."""
     temperature: float | None = None

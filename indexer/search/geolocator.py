@@ -293,8 +293,12 @@ class Geolocator:
         context = Context(odds, own.reshape(-1, 2), answer.merge_radius_m, claim_number)
         place = (lon_deg, lat_deg)
         verdict = verify_claim(space, p, place, radius_m, each=each, context=context)
-        if scored.repeats:
-            verdict = replace(verdict, warnings=(*verdict.warnings, scored.repeats_said))
+        verdict = replace(
+            verdict,
+            photos=scored.names,
+            photo_sha256=scored.sha256,
+            warnings=(*verdict.warnings, *scored.cautions),
+        )
         against = why_not(answer.membership, answer.unlike, scored.shows_nothing)
         return of_photo(verdict, answer.membership, answer.unlike, against)
 
@@ -353,7 +357,7 @@ class Geolocator:
         """Photos with every cell scored; what is scored already is not scored again."""
         if isinstance(seen, Scored):
             return seen
-        return Scored(seen.photos, seen.s, *self.space.scores(seen.s), repeats=seen.repeats)
+        return Scored.of(seen, *self.space.scores(seen.s))
 
     def seen(self, sources: Sequence[PhotoSource]) -> Sequence[Seen]:
         """Photos that pass the encoder together, each with what :meth:`search` needs of it.

@@ -228,7 +228,8 @@ def _unrefined(space: SearchSpace, scored: Scored, query: Query, weighed: _Weigh
         warnings=_warnings(space, query, scored),
         photo_gps_lonlat_deg=gps[0] if gps else None,
         merge_radius_m=weighed.radius_m,
-        photos=(*(photo.name for photo in scored.photos), *scored.repeats),
+        photos=scored.names,
+        photo_sha256=scored.sha256,
         prior="" if query.prior is None else query.prior.description,
     )
 
@@ -327,12 +328,10 @@ def _regions(space: SearchSpace, p: Floats, promised: bool, refused: bool) -> Re
 
 
 def _warnings(space: SearchSpace, query: Query, scored: Scored) -> tuple[str, ...]:
-    texts = list(space.warnings)
+    texts = [*space.warnings, *scored.cautions]
     calibrated = query.score_weights(space.calibration) is not None
     if scored.shows_nothing and not calibrated:  # where it is, this comes with the promises
         texts.insert(0, NO_CONTENT)
-    if scored.repeats:
-        texts.append(scored.repeats_said)
     if query.weights(space).source == "default":
         texts.append(BY_IMAGERY_ALONE)
     if space.calibration is not None:

@@ -38,6 +38,8 @@ class Seen:
     """(M, D)."""
     repeats: tuple[str, ...] = field(default=(), kw_only=True)
     """Names of further photos that are copies of these, and count no second time."""
+    repeats_sha256: tuple[str, ...] = field(default=(), kw_only=True)
+    """Of their files."""
 
     def one_by_one(self) -> Sequence[Seen]:
         """Each photo for itself."""
@@ -53,11 +55,36 @@ class Seen:
         rows = list(first.values())
         if len(rows) == len(self.photos):
             return self
-        others = (p.name for n, p in enumerate(self.photos) if n not in rows)
-        return replace(self._taken(rows), repeats=(*self.repeats, *others))
+        others = [photo for n, photo in enumerate(self.photos) if n not in rows]
+        return replace(
+            self._taken(rows),
+            repeats=(*self.repeats, *(photo.name for photo in others)),
+            repeats_sha256=(*self.repeats_sha256, *(photo.sha256 for photo in others)),
+        )
 
     def _taken(self, rows: list[int]) -> Self:
         return replace(self, photos=tuple(self.photos[n] for n in rows), s=self.s[rows])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all photos, copies last."""
+        return (*(photo.name for photo in self.photos), *self.repeats)
+
+    @property
+    def sha256(self) -> tuple[str, ...]:
+        """Of the files of all photos, copies last."""
+        return (*(photo.sha256 for photo in self.photos), *self.repeats_sha256)
+
+    @property
+    def cautions(self) -> tuple[Caution, ...]:
+        """What is odd about the files, and how many are copies."""
+        alone = len(self.photos) == 1
+        odd = [
+            Caution(note.text if alone else f"{photo.name}: {note.text}", note.code)
+            for photo in self.photos
+            for note in photo.notes
+        ]
+        return (*odd, self.repeats_said) if self.repeats else tuple(odd)
 
     @property
     def repeats_said(self) -> Caution:
@@ -77,13 +104,14 @@ class Seen:
         """One place, of which each part is a photo or several; scored if all of them are."""
         photos = tuple(photo for part in parts for photo in part.photos)
         repeats = tuple(name for part in parts for name in part.repeats)
+        sha256 = tuple(digest for part in parts for digest in part.repeats_sha256)
         s = np.concatenate([part.s for part in parts])
         scored = [part for part in parts if isinstance(part, Scored)]
         if len(scored) < len(parts):
-            return Seen(photos, s, repeats=repeats)
+            return Seen(photos, s, repeats=repeats, repeats_sha256=sha256)
         rs = np.concatenate([part.rs for part in scored])
         location = np.concatenate([part.location for part in scored])
-        return Scored(photos, s, rs, location, repeats=repeats)
+        return Scored(photos, s, rs, location, repeats=repeats, repeats_sha256=sha256)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +122,18 @@ class Scored(Seen):
     """(M, N) cosines of the imagery."""
     location: Vectors
     """(M, N) cosines of the location embeddings."""
+
+    @classmethod
+    def of(cls, seen: Seen, rs: Vectors, location: Vectors) -> Scored:
+        """Photos with the cosines of their cells."""
+        return cls(
+            seen.photos,
+            seen.s,
+            rs,
+            location,
+            repeats=seen.repeats,
+            repeats_sha256=seen.repeats_sha256,
+        )
 
     def one_by_one(self) -> Sequence[Scored]:
         """Each photo for itself."""

@@ -87,7 +87,7 @@ def shortlist_draft(space: SearchSpace, seen: Seen, query: Query) -> Draft:
             query, prior=Prior(query.prior.log_weight[part.rows], query.prior.description)
         )
     view = space.part(part.rows, part.stands_for, _warning(space.index, part))
-    scored = Scored(seen.photos, seen.s, part.rs, part.location, repeats=seen.repeats)
+    scored = Scored.of(seen, part.rs, part.location)
     draft = draft_of(view, scored, query)
     return replace(draft, answer=_in_full_rows(draft.answer, part))
 

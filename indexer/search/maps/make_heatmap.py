@@ -74,7 +74,7 @@ def make_heatmap(
         if prior is not None:
             values[~np.isfinite(prior.log_weight)] = np.nan
         best_row = int(np.nanargmax(values))
-    photos = ", ".join((*(photo.name for photo in scored.photos), *scored.repeats))
+    photos = ", ".join(scored.names)
     manifest = space.index.manifest
     notes += manifest.warnings
     if what == "score":
@@ -84,8 +84,7 @@ def make_heatmap(
         notes += space.calibration.cautions
     if prior is not None:
         notes.append(f"prior: {prior.description}")
-    if scored.repeats:
-        notes.append(scored.repeats_said)
+    notes += scored.cautions
     return HeatMap(
         values=values.astype(np.float32),
         what=what,

@@ -14,6 +14,7 @@ import pytest
 from app_pages import wait_for
 from list_builds import wide_build, with_lists
 from photo_samples import encode, png
+from PIL import Image
 from toy_city import photo
 
 from app.engine.engine import Engine
@@ -30,6 +31,7 @@ from gair.errors import (
     UnavailableError,
     UsageError,
 )
+from gair.photos.heif import can_read_heif
 from indexer.search.geolocator import Geolocator
 
 
@@ -201,11 +203,23 @@ def test_questions_that_make_no_sense_are_refused(engine: Engine) -> None:
             engine.search(name, [one])
 
 
+def test_a_photo_of_a_phone_is_read_or_its_extra_is_named(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert can_read_heif()
+    heic = encode(Image.new("RGB", (64, 48), "red"), "HEIF")
+    answer = engine.search("toy", [Upload("IMG_1.HEIC", heic)])
+    assert (answer.photo, len(answer.photo_sha256[0])) == ("IMG_1.HEIC", 64)
+    monkeypatch.setattr("app.engine.uploads.can_read_heif", lambda: False)
+    with pytest.raises(PhotoTypeError, match=r"ask who runs this page for pip install 'gair-geo"):
+        engine.search("toy", [Upload("IMG_2.HEIC", heic)])
+
+
 def test_what_is_no_photo_is_refused_by_its_content(engine: Engine) -> None:
     for content in (b"<svg/>", b"<!doctype html>", b"%!PS-Adobe", b"\x00" * 99, b"P6 1 1 255 abc"):
         with pytest.raises(PhotoTypeError, match=r"a\.jpg is not a photo in a known format"):
             engine.search("toy", [Upload("a.jpg", content)])
-    with pytest.raises(PhotoTypeError, match="HEIC"):
+    with pytest.raises(PhotoError, match="HEIC"):
         engine.search("toy", [b"\x00\x00\x00\x18ftypheic" + bytes(99)])
     with pytest.raises(PhotoError, match="empty"):
         engine.search("toy", [b""])

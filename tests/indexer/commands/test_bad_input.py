@@ -58,7 +58,7 @@ def test_a_photo_that_cannot_be_searched(
     assert re.search(words, message), message
     assert main([*searched(path, boxes), "--json"]) == 1
     (entry,) = json.loads(capsys.readouterr().out)
-    assert entry == {"photo": "street.jpg", "error": message}
+    assert entry == {"photo": str(path), "error": message}
 
 
 QUERIES = [

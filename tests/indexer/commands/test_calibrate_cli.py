@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -92,7 +93,9 @@ def test_verify_says_what_it_can(calibrated: Path, photos: Path, capsys: Capture
     argv = ["verify", str(photo), "--indexes", str(calibrated), "--radius-m", "150"]
     assert main([*argv, "--at", "51.5055,-0.1040", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert told["photo"] == "0.png"
+    assert told["photo"] == str(photo)
+    assert told["photos"] == [str(photo)]
+    assert told["photo_sha256"] == [hashlib.sha256(photo.read_bytes()).hexdigest()]
     assert told["index"] == "box"
     assert told["verdict"] in ("consistent", "unlikely", "cannot tell")
     assert (told["lat_deg"], told["lon_deg"], told["radius_m"]) == (51.5055, -0.1040, 150)
@@ -100,7 +103,8 @@ def test_verify_says_what_it_can(calibrated: Path, photos: Path, capsys: Capture
     assert 0 < told["p_true"] <= 1
     assert main([*argv, "--at", "-12.5,45.5"]) == 0
     text = capsys.readouterr().out
-    assert text.startswith("0.png: not in this index\n")
+    assert text.startswith(f"{photo}: not in this index\n")
+    assert f"  SHA-256 {told['photo_sha256'][0]}\n" in text
     assert "No cell of the index lies within 150 m" in text
 
 

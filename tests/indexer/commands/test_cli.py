@@ -123,7 +123,7 @@ def test_build_and_search_from_the_shell(
     answer = Geolocator.open("box", indexes_dir=out).search(jpg, k=2)
     assert told.out.splitlines() == answer_lines(answer)
     assert told.err == ""
-    assert told.out.startswith(f"street.jpg: {len(answer.candidates)} places of 23 cells in box\n")
+    assert told.out.startswith(f"{jpg}: {len(answer.candidates)} places of 23 cells in box\n")
     refined = answer.candidates[0].refined_lonlat_deg
     assert refined is not None
     assert f"{refined[1]:.{answer.decimals}f}" in told.out.splitlines()[2]
@@ -153,7 +153,7 @@ def test_one_broken_photo_does_not_cost_the_others(
     assert main([*argv, "--json"]) == 1
     told = capsys.readouterr()
     printed = json.loads(told.out)
-    assert [entry["photo"] for entry in printed] == [Path(p).name for p in paths]
+    assert [entry["photo"] for entry in printed] == paths
     assert [i for i, entry in enumerate(printed) if "error" in entry] == [16, 18]
     assert "truncated" in printed[16]["error"]
     assert printed[17] == printed[0] | {"candidates": printed[17]["candidates"]}
@@ -164,7 +164,7 @@ def test_one_broken_photo_does_not_cost_the_others(
     assert errors[2] == "2 of 19 photos could not be read"
     assert main([*argv[:2], str(broken), *argv[-4:]]) == 1
     told = capsys.readouterr()
-    assert told.out.startswith("street.jpg: ")
+    assert told.out.startswith(f"{jpg}: ")
     assert len(told.err.splitlines()) == 2
 
 
@@ -178,7 +178,7 @@ def test_names_of_any_bytes_are_printed(
         pytest.skip("this file system refuses names that are not UTF-8")
     argv = ["--index", "box", "--indexes", str(boxes)]
     assert main(["search", str(odd), *argv]) == 0
-    assert capfd.readouterr().out.startswith("caf\\udce9")
+    assert "/caf\\udce9" in capfd.readouterr().out
     assert main(["search", str(odd) + "x", *argv]) == 1
     error = capfd.readouterr().err
     assert error.startswith("error: cannot read ")

@@ -41,7 +41,7 @@ def test_a_map_of_the_imagery(boxes: Path, picture: Path, tmp_path: Path, capsys
     argv = ["heatmap", str(picture), "--index", "box", "--indexes", str(boxes), "--out", str(out)]
     assert main([*argv, "--of", "imagery", "--spacing-m", "20"]) == 0
     told = capsys.readouterr()
-    assert told.out.startswith(f"{out}: cosine with the imagery of 23 cells; a photo.jpg in box\n")
+    assert told.out.startswith(f"{out}: cosine with the imagery of 23 cells; {picture} in box\n")
     assert "region" not in told.out
     with rasterio.open(out) as raster:
         cosines = raster.read(1)

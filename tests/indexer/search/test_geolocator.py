@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import hashlib
 import io
 import itertools
 import json
@@ -30,6 +31,7 @@ from gair.photos.photo import Photo, open_photo
 from gair.preprocess import street_view_pixels
 from indexer import Answer, Geolocator, search
 from indexer.index.index import open_index
+from indexer.probability.cautions import coded
 from indexer.regions.cells import cell_from_hex
 from indexer.search.answer import BY_IMAGERY_ALONE, UNCALIBRATED
 
@@ -141,7 +143,27 @@ def test_photos_of_every_kind(toy: Geolocator, tmp_path: Path, kind: str) -> Non
     answer = toy.search(SOURCES[kind](path))
     assert answer.candidates == toy.search(photo(5)).candidates
     named = kind in ("path", "str", "Photo")
-    assert answer.photo == ("street.png" if named else "photo")
+    assert answer.photo == (str(path) if named else "photo")
+    pixels_only = kind in ("PIL", "array", "tensor")
+    digest = "" if pixels_only else hashlib.sha256(path.read_bytes()).hexdigest()
+    assert answer.photo_sha256 == (digest,)
+
+
+def test_what_is_odd_about_a_file_is_a_warning(toy: Geolocator, tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole.jpg", tmp_path / "cut.jpg"
+    photo(5).save(whole)
+    photo(6).save(cut)
+    cut.write_bytes(cut.read_bytes()[:-2])
+    answer = toy.search([whole, cut, str(whole)], same_place=True)
+    assert answer.photos == (str(whole), str(cut), str(whole))
+    assert answer.photo_sha256[0] == answer.photo_sha256[2]
+    assert answer.photo_sha256[1] == hashlib.sha256(cut.read_bytes()).hexdigest()
+    told = {w["code"]: w["text"] for w in coded(answer.warnings)}
+    assert told["photo_end_missing"].startswith(f"{cut}: its file lacks the end marker")
+    assert "copies" in told
+    verdict = toy.verify(cut, -0.1, 51.5)
+    assert (verdict.photos, verdict.photo_sha256) == ((str(cut),), answer.photo_sha256[1:2])
+    assert "its file lacks the end marker" in verdict.warnings[-1]
 
 
 def test_a_batch_equals_its_photos_one_by_one(toy: Geolocator) -> None:
