@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gair.errors import UsageError
+from gair.files import open_text
 
 MANIFEST = "photos.csv"
 """The manifest of a folder of photos, as ``python -m training.synthetic city`` writes it."""
@@ -60,7 +61,7 @@ def read_samples(source: Path) -> list[Sample]:
 
 def _of_manifest(manifest: Path) -> list[Sample]:
     try:
-        with manifest.open(newline="", encoding="utf-8") as file:
+        with open_text(manifest) as file:
             return [_of_row(row, manifest) for row in csv.DictReader(file)]
     except (OSError, UnicodeDecodeError, csv.Error, KeyError, ValueError) as error:
         reason = f"no column {error}" if isinstance(error, KeyError) else error

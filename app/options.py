@@ -17,6 +17,7 @@ from app.engine.limits import Limits
 from app.examples import Sample
 from gair.errors import UsageError
 from gair.fields import option
+from gair.files import read_file
 
 SHORTEST_PASSWORD = 8
 """Characters."""
@@ -153,7 +154,7 @@ def _first_line(file: Path) -> str:
     try:
         if os.name == "posix" and file.stat().st_mode & 0o077:
             raise UsageError(f"others may read {file}, which holds a password: chmod 600 {file}")
-        return (file.read_text(encoding="utf-8").splitlines() or [""])[0]
+        return (read_file(file, most_bytes=1 << 16).decode().splitlines() or [""])[0]
     except (OSError, ValueError) as error:
         raise UsageError(f"`auth`: cannot read {file}: name a text file you may read") from error
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import io
 import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import TextIO
 
 from gair.errors import StorageError
 
@@ -43,7 +44,7 @@ def check_is_file(path: str | os.PathLike[str]) -> None:
     _check_kind(os.stat(path), path)
 
 
-def open_file(path: str | os.PathLike[str]) -> BinaryIO:
+def open_file(path: str | os.PathLike[str]) -> io.BufferedReader:
     """Open a regular file, or a link to one, to read its bytes; nothing else is waited for.
 
     Raises:
@@ -59,6 +60,11 @@ def open_file(path: str | os.PathLike[str]) -> BinaryIO:
         file.close()
         raise
     return file
+
+
+def open_text(path: str | os.PathLike[str], *, encoding: str = "utf-8") -> TextIO:
+    """Open a regular file to read its text, line ends as they are; as :func:`open_file`."""
+    return io.TextIOWrapper(open_file(path), encoding=encoding, newline="")
 
 
 def read_file(path: str | os.PathLike[str], *, most_bytes: int | None = None) -> bytes:

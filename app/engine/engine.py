@@ -26,6 +26,7 @@ from app.engine.limits import MOST_PHOTOS, MOST_PLACES, Limits
 from app.engine.score_cache import ScoreCache, without_pixels
 from app.engine.uploads import Upload, Uploads, check_upload, pixels_of, plain_name
 from gair.errors import PhotoError, UsageError
+from gair.files import read_file
 
 if TYPE_CHECKING:
     from gair.photos.photo import Photo
@@ -269,7 +270,7 @@ class Engine:
             upload = self.uploads.take(photo)
         else:
             try:
-                upload = Upload(plain_name(os.fspath(photo)), Path(photo).read_bytes())
+                upload = Upload(plain_name(os.fspath(photo)), read_file(photo))
             except (OSError, ValueError) as error:
                 raise PhotoError(f"cannot read {photo}: name a photo you may read") from error
         check_upload(upload, self.limits)

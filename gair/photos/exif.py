@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 
 from PIL import ExifTags, Image
 
+from gair.files import open_file
 from gair.photos.heif import can_read_heif
 
 _SIGN = {"N": 1, "S": -1, "E": 1, "W": -1}
@@ -127,7 +128,8 @@ def read_tags(path: Path | BinaryIO) -> Tags | None:
         warnings.filterwarnings("ignore", module=r"PIL\.")
         try:
             can_read_heif()
-            with Image.open(path) as image:
+            opened = open_file(path) if isinstance(path, Path) else contextlib.nullcontext(path)
+            with opened as file, Image.open(file) as image:
                 return Tags(
                     gps_lonlat_deg(image), _heading_deg(image), captured_at(image), image.size
                 )

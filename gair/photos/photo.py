@@ -31,6 +31,7 @@ from PIL import Image, UnidentifiedImageError
 
 from gair.arrays import Bytes
 from gair.errors import PhotoError, PhotoSizeError, PhotoTypeError
+from gair.files import open_file
 from gair.photos.addresses import path_of, shortened
 from gair.photos.conditions import Conditions, measure
 from gair.photos.cut import Cut
@@ -135,9 +136,7 @@ def _open_file(named: str) -> io.BufferedReader:
     try:
         if path.is_dir():
             raise PhotoError(f"{path} is a folder; name one photo in it")
-        if path.exists() and not path.is_file():
-            raise PhotoError(f"{path} is not a regular file; name a photo")
-        return path.open("rb")
+        return open_file(path)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or error
         raise PhotoError(

@@ -30,7 +30,7 @@ import numpy.typing as npt
 
 from gair.arrays import Floats, Halves
 from gair.errors import StorageError
-from gair.files import disk_errors, size_bytes, write_whole
+from gair.files import disk_errors, read_file, sha256_of, size_bytes, write_whole
 from gair.inputs.documents import json_of
 from gair.progress import Progress, say
 from indexer.build.recipe import Recipe, fingerprint_of
@@ -94,8 +94,7 @@ class UnitFolder:
         try:
             record = self._record(unit)
             return record["fingerprint"] == self.fingerprint and all(
-                hashlib.sha256((self.units / file).read_bytes()).hexdigest() == digest
-                for file, digest in record["files"].items()
+                sha256_of(self.units / file) == digest for file, digest in record["files"].items()
             )
         except (OSError, StorageError, ValueError, KeyError, TypeError, AttributeError):
             return False
@@ -138,7 +137,7 @@ class UnitFolder:
 
     def _bytes(self, file: str) -> bytes:
         try:
-            return (self.units / file).read_bytes()
+            return read_file(self.units / file)
         except OSError as error:
             reason = error.strerror or repr(error)
             raise StorageError(
@@ -241,7 +240,7 @@ def mention_others(index_folder: Path, own: UnitFolder, *, quiet: bool) -> None:
 
 def _earlier_recipe(path: Path, fingerprint: str) -> Recipe | None:
     try:
-        plan = json_of((path / PLAN_FILE).read_bytes())
+        plan = json_of(read_file(path / PLAN_FILE))
         return Recipe(**plan["recipe"]) if plan["fingerprint"] == fingerprint else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

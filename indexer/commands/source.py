@@ -113,7 +113,7 @@ class ImageryChoice:
         reading = self.reading
         reopen = partial(
             open_imagery,
-            Path(self.imagery).resolve(),
+            Path(self.imagery).absolute(),  # a link is named as it is
             bands=reading.bands,
             force_bands=reading.force_bands,
             dn_offset=reading.dn_offset,

@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from gair.arrays import Floats, Floats32, Ints
 from gair.errors import IndexCorruptError, IndexMismatchError, IndexNotFoundError
-from gair.files import sha256_of
+from gair.files import read_file, sha256_of
 from indexer.ground.lists import TIMES, open_reference_lists
 from indexer.ground.manifest import (
     AGAIN,
@@ -238,7 +238,7 @@ def read_set_manifest(path: Path, manifest_sha256: str) -> ReferenceManifest:
     file = path / SET_MANIFEST_FILE
     pointer = path.parent / POINTER_FILE
     try:
-        text = file.read_bytes()
+        text = read_file(file)
     except OSError as error:
         raise IndexCorruptError(
             f"cannot read {file}, which {pointer} names ({error.strerror}): delete {pointer.name} "

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from gair.bands import LAYOUTS
 from gair.errors import ImageryError
+from gair.files import read_file
 from indexer.imagery.baseline import OFFSET, Baseline, baseline_in_name, read_baseline
 
 LICENCE = (
@@ -237,6 +238,6 @@ def _baseline_of_granule(path: Path) -> Baseline | None:
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8", errors="replace")
+        return read_file(file).decode(errors="replace")
     except OSError as error:
         raise ImageryError(f"cannot read {file}: {error.strerror}; make it readable") from error

@@ -30,6 +30,7 @@ from shapely.geometry import MultiPolygon, Polygon
 
 from gair.arrays import Floats
 from gair.errors import FootprintError, ImageryError
+from gair.files import check_is_file
 from gair.geo import LONLAT, transformer
 from indexer.regions.antimeridian import cut, polygons_of, unwrapped
 
@@ -104,6 +105,7 @@ def read_header(path: Path, name: str) -> RasterFile:
     """
     with gdal_errors(path), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        check_is_file(path)  # GDAL waits for what a pipe will say
         with rasterio.open(path) as dataset:
             return RasterFile(
                 path=path,
@@ -265,6 +267,7 @@ class OpenFiles(ClosingLru[Path, Any]):
         super().__init__(max_open)
 
     def __missing__(self, path: Path) -> Any:  # noqa: ANN401
+        check_is_file(path)
         self[path] = dataset = rasterio.open(path)
         return dataset
 

@@ -21,6 +21,7 @@ from shapely.geometry.base import BaseGeometry
 
 from gair.bands import GAIR_BANDS, LAYOUTS, band_indices, canonical_band
 from gair.errors import BandError, ImageryError
+from gair.files import check_is_file
 from indexer.imagery.provenance import Provenance, read_provenance
 from indexer.imagery.rasters import (
     RasterFile,
@@ -288,7 +289,11 @@ def _refuse(others: Sequence[RasterFile], stated: Sequence[str] | None, force: b
 def _files_of(path: Path) -> list[Path]:
     if not path.exists():
         raise ImageryError(f"no file or folder {path}: check the path")
-    if path.is_file():
+    if not path.is_dir():
+        try:
+            check_is_file(path)
+        except OSError as error:
+            raise ImageryError(f"cannot read {path}: {error.strerror}; name a raster") from error
         if path.suffix.lower() not in SUFFIXES:
             raise ImageryError(
                 f"{path} is no {', '.join(SUFFIXES)} file: give Sentinel-2 bands as GeoTIFF or "

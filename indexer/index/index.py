@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gair.errors import IndexCorruptError, IndexNotFoundError
-from gair.files import sha256_of
+from gair.files import read_file, sha256_of
 from gair.inputs.documents import json_of
 from indexer.index.chips import CHIPS_FILE, Chips
 from indexer.index.ivf import GpuLists, InvertedLists, Shortlists, list_files, open_shortlists
@@ -124,7 +124,7 @@ def read_manifest(path: Path, manifest_sha256: str) -> Manifest:
     file = path / MANIFEST_FILE
     pointer = path.parent / CURRENT_FILE
     try:
-        text = file.read_bytes()
+        text = read_file(file)
     except FileNotFoundError:
         raise IndexCorruptError(
             f"{file}, which {pointer} names, is missing: rebuild the index"

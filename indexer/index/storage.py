@@ -44,6 +44,7 @@ from gair.files import (
     disk_errors,
     exclusive,
     make_folder,
+    read_file,
     sha256_of,
     sync_folder,
     try_lock,
@@ -188,7 +189,7 @@ def read_current(
     """
     path = index_folder / pointer_file
     try:
-        pointer = json_of(path.read_bytes())
+        pointer = json_of(read_file(path))
         build, digest = pointer["build"], pointer["manifest_sha256"]
         if not (isinstance(digest, str) and _NAME.fullmatch(build)):
             raise ValueError("no name of a build, or no hash")

@@ -34,10 +34,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gair.errors import DatasetError, UsageError
+from gair.files import check_is_file, open_text
 from gair.photos.exif import parse_date, parse_heading_deg, read_tags
 
 BROKEN = "photo broken or too large"
 """Why a photo of a folder is left out before anything else is asked."""
+
+NO_FILE = "photo cannot be opened"
+"""Begins why one is left out that is a pipe, a device or a socket, or a link to nothing."""
 
 PHOTO_SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .png .webp .tif .tiff .avif .heic .heif .gif .bmp".split()
@@ -146,6 +150,10 @@ def _photo_files(folder: Path) -> list[Path]:
 def _from_tags(file: Path, folder: Path) -> ListedPhoto:
     # A file name may hold any bytes, a data set only text.
     name = os.fsencode(file.relative_to(folder).as_posix()).decode("utf-8", "backslashreplace")
+    try:
+        check_is_file(file)
+    except OSError as error:
+        return ListedPhoto(name, file, name, None, left_out=f"{NO_FILE}: {error.strerror}")
     tags = read_tags(file)
     if tags is None:
         return ListedPhoto(name, file, name, None, left_out=BROKEN)
@@ -221,13 +229,13 @@ Row = Mapping[str, object]
 
 def _csv_rows(path: Path, extra: Sequence[str]) -> tuple[list[str], Iterable[Row]]:
     """Columns and rows; separated by commas, semicolons or tabs, whichever the first line has."""
-    with _reading(path), path.open(encoding="utf-8-sig", newline="") as file:
+    with _reading(path), open_text(path, encoding="utf-8-sig") as file:
         first_line = file.readline()
         separator = max(",;\t", key=first_line.count)
         header = next(csv.reader([first_line], delimiter=separator), [])
 
     def rows() -> Iterator[Row]:
-        with _reading(path), path.open(encoding="utf-8-sig", newline="") as file:
+        with _reading(path), open_text(path, encoding="utf-8-sig") as file:
             for row in csv.DictReader(file, delimiter=separator):
                 if separator == ";":
                     row |= {name: _with_point(row.get(name)) for name in numeric}
@@ -246,6 +254,8 @@ def _parquet_rows(path: Path, extra: Sequence[str]) -> tuple[list[str], Iterable
     from pyarrow.parquet import ParquetFile
 
     read = {alias for aliases in COLUMNS.values() for alias in aliases}
+    with _reading(path):
+        check_is_file(path)
     with _reading(path), ParquetFile(path) as file:
         header = list(file.schema_arrow.names)
 
@@ -266,7 +276,7 @@ def _reading(path: Path) -> Iterator[None]:
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path} is not UTF-8 text: save it as UTF-8") from error
     except (csv.Error, OSError, ValueError) as error:  # ValueError: pyarrow's are
-        reason = " ".join(str(error).split())
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise DatasetError(f"cannot read {path}: {reason}; export the manifest again") from error
 
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from gair.arrays import Floats
 from gair.errors import IndexCorruptError, IndexMismatchError, UsageError
-from gair.files import write_whole
+from gair.files import open_file, write_whole
 from gair.inputs.documents import json_of
 from indexer.probability.basis import Basis
 from indexer.probability.cautions import Caution
@@ -271,7 +271,7 @@ def load_calibration(index_folder: Path, build: str, fingerprint: str) -> Calibr
 
 
 def _read(path: Path) -> dict[str, npt.NDArray[Any]]:
-    with path.open("rb") as file:
+    with open_file(path) as file:
         with zipfile.ZipFile(file) as archive:
             if (damaged := archive.testzip()) is not None:  # compares every checksum
                 raise zipfile.BadZipFile(damaged)

@@ -30,6 +30,7 @@ from shapely.geometry.base import BaseGeometry
 from shapely.geometry.polygon import orient
 
 from gair.errors import RegionError, UsageError
+from gair.files import read_file
 from indexer.regions.antimeridian import cut
 from indexer.regions.geojson import MAX_LONGITUDE_DEG, check_area, parse_area
 
@@ -210,8 +211,7 @@ def region_from_geojson(path: str | os.PathLike[str], name: str | None = None) -
     """
     where = os.fspath(path)
     try:
-        with open(where, encoding="utf-8-sig") as file:
-            text = file.read()
+        text = read_file(where).decode("utf-8-sig")
     except OSError as error:
         raise RegionError(f"cannot read {where}: {error.strerror}; name a GeoJSON file") from error
     except UnicodeDecodeError as error:

@@ -28,7 +28,7 @@ from typing import Any
 
 from gair.config import PRESETS as MODEL_PRESETS
 from gair.errors import TrainingError, UsageError
-from gair.files import exclusive, make_folder, write_whole
+from gair.files import exclusive, make_folder, read_file, write_whole
 from gair.inputs.documents import json_of
 from gair.progress import say
 from training.pretraining.arguments import Arguments, overlay, read_yaml
@@ -143,7 +143,7 @@ def read_run(folder: Path) -> tuple[PretrainConfig, dict[str, Any]]:
         TrainingError: the folder is no run's, or its files are damaged.
     """
     try:
-        record: dict[str, Any] = json_of((folder / RECORD_FILE).read_text())
+        record: dict[str, Any] = json_of(read_file(folder / RECORD_FILE))
         data, batch = record["data"], record["batch_photos"]
         config = overlay(PretrainConfig(), read_yaml(folder / CONFIG_FILE), where=CONFIG_FILE)
     except FileNotFoundError:

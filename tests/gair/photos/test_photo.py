@@ -126,7 +126,7 @@ def test_what_is_no_photo_is_refused(tmp_path: Path) -> None:
         (b"", r"photo is empty \(0 bytes\)"),
         (tmp_path, "is a folder; name one photo"),
         (tmp_path / "none.jpg", r"none.jpg: No such file or directory; name a photo"),
-        (tmp_path / "pipe.jpg", "is not a regular file"),
+        (tmp_path / "pipe.jpg", "it is a named pipe, not a file"),
         ("a\0b.jpg", "null"),
         ("x" * 5000, "too long"),
         (heic, "not a photo in a known format .*HEIC"),

@@ -20,7 +20,7 @@ from shapely.geometry.base import BaseGeometry
 
 from gair.arrays import Bools, Floats
 from gair.errors import DatasetError
-from gair.files import sha256_of
+from gair.files import open_file, sha256_of
 from gair.geo import WEB_MERCATOR_MAX_LATITUDE_DEG, haversine_m
 from indexer.photos.listing import BROKEN, ListedPhoto
 
@@ -160,7 +160,7 @@ def _sha(photo: ListedPhoto, limit: int) -> str:
     try:
         if limit < 0:
             return sha256_of(photo.path)
-        with photo.path.open("rb") as file:
+        with open_file(photo.path) as file:
             return hashlib.sha256(file.read(limit)).hexdigest()
     except OSError:
         return f"unreadable {photo.path}"

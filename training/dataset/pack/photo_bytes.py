@@ -17,6 +17,7 @@ from pathlib import Path
 from PIL import Image
 
 from gair.errors import PhotoError
+from gair.files import read_file
 from gair.photos.exif import upright_transpose
 from gair.photos.photo import Photo, open_photo
 
@@ -53,7 +54,7 @@ def photo_bytes(path: Path, name: str, max_px: int) -> PhotoBytes:
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise PhotoError(f"{name} has more than {MAX_FILE_BYTES >> 20} MB; shrink it")
-        content = path.read_bytes()
+        content = read_file(path)
     except OSError as error:
         raise PhotoError(f"cannot read {name}: {error.strerror}; make it readable") from error
     photo = open_photo(content, name=name)

@@ -31,6 +31,7 @@ import pyarrow as pa
 
 from gair.bands import GAIR_BANDS
 from gair.errors import DatasetError
+from gair.files import read_file
 from gair.inputs.documents import json_of
 
 
@@ -165,7 +166,7 @@ def read_manifest(folder: Path) -> tuple[dict[str, Any], str]:
     """
     path = folder / DATASET_FILE
     try:
-        content = path.read_bytes()
+        content = read_file(path)
     except FileNotFoundError:
         raise DatasetError(
             f"{folder} has no {DATASET_FILE}: make a data set with python -m training.dataset pack"

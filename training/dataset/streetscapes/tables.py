@@ -26,6 +26,7 @@ from typing import Any
 import pyarrow as pa
 
 from gair.errors import DatasetError, UsageError
+from gair.files import check_is_file
 from gair.interrupts import interruptible_sql
 from training.dataset.streetscapes.selection import SCHEMA
 
@@ -182,6 +183,7 @@ def _once(path: Path) -> str:
 def _columns(connection: Any, path: Path, needed: tuple[str, ...]) -> set[str]:  # noqa: ANN401
     query = f"DESCRIBE SELECT * FROM {_rows(path)}"
     with _reading(path):
+        check_is_file(path)
         columns = [str(row[0]) for row in connection.execute(query).fetchall()]
     if missing := [name for name in needed if name not in columns]:
         raise UsageError(
