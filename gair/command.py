@@ -121,7 +121,12 @@ def run_parsed(parser: ArgumentParser, argv: Sequence[str] | None, *, interrupte
         SystemExit: help was asked for (0), or a flag is wrong (2); it has been printed.
     """
     words = sys.argv[1:] if argv is None else list(argv)
-    arguments = parser.parse_args(words)
+    sound_streams()
+    try:
+        arguments = parser.parse_args(words)
+    except SystemExit:
+        _drop_unwritable_output()  # who asked for help may have seen enough of it
+        raise
     return run_command(
         lambda: int(arguments.run(arguments)),
         interrupted=getattr(arguments, "interrupted", interrupted),
@@ -142,8 +147,7 @@ def run_command(
         interrupted: what to say when it was stopped.
         flags: what people write for the arguments that errors name in backticks.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold any bytes
+    sound_streams()
     try:
         with sigterm_as_ctrl_c():
             status = run()
@@ -160,6 +164,34 @@ def run_command(
             complain(error)
         _drop_unwritable_output()
         return 1
+
+
+def sound_streams() -> None:
+    """Make standard output and error such that anything can be printed, in any locale.
+
+    Where the shell closed one (``>&-``), what is printed there is lost, and nothing else changes: a
+    file that is opened later would take its number, and print(file=None) means standard output.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            with contextlib.suppress(OSError):
+                _take_number(number)
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # for ever
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # file names may hold any bytes
+
+
+def _take_number(number: int) -> None:
+    """Keep files from getting the number of a closed standard stream."""
+    try:
+        os.fstat(number)
+    except OSError:
+        handle = os.open(os.devnull, os.O_RDWR)
+        if handle != number:
+            os.dup2(handle, number)
+            os.close(handle)
 
 
 def flags_by_name(parser: ArgumentParser, argv: Sequence[str]) -> dict[str, str]:

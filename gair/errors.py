@@ -17,6 +17,7 @@
     ├── SearchIndexError              an index cannot be used
     │   ├── IndexNotFoundError    there is none of that name
     │   ├── IndexCorruptError     a file is missing or differs from what was built
+    │   ├── IndexInUseError       another program has a file open to write
     │   └── IndexMismatchError    it belongs to another model
     ├── DatasetError              a training data set cannot be made, found or read
     │   └── DownloadError         a server does not give what a data set needs
@@ -94,6 +95,10 @@ class IndexNotFoundError(SearchIndexError):
 
 class IndexCorruptError(SearchIndexError):
     """A file of an index is missing, truncated or differs from what was built."""
+
+
+class IndexInUseError(SearchIndexError):
+    """A file of an index is sound, as far as is known, and another program has it open to write."""
 
 
 class IndexMismatchError(SearchIndexError):

@@ -18,8 +18,11 @@ from pathlib import Path
 from typing import TextIO
 
 from gair.errors import StorageError
+from gair.progress import say
 
 _BLOCK = 1 << 20
+_HELD_ELSEWHERE = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES)
+"""What a lock that another holds is refused with; a file system without locks has other reasons."""
 
 
 _KINDS = {
@@ -161,6 +164,8 @@ def disk_errors(path: Path) -> Iterator[None]:
 def exclusive(lock: Path, refusal: str) -> Iterator[None]:
     """Hold a lock file, which stays when the block ends; its lock goes with the process.
 
+    Where the file system has no locks, that is said, and the work goes on without.
+
     Args:
         lock: the file, in a folder that exists.
         refusal: the error's text where another holds it.
@@ -170,6 +175,13 @@ def exclusive(lock: Path, refusal: str) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
+    if os.name != "nt" and not can_lock(lock.parent):
+        say(
+            f"note: the file system of {lock.parent} has no locks, so nothing keeps two programs "
+            "from changing it at once: start only one"
+        )
+        yield
+        return
     held = FileLock(lock)
     with disk_errors(lock):
         try:
@@ -182,21 +194,35 @@ def exclusive(lock: Path, refusal: str) -> Iterator[None]:
         held.release()
 
 
-def can_lock() -> bool:
-    """Whether this system has locks that may be shared."""
+def can_lock(where: Path) -> bool:
+    """Whether files of this file system can be locked in a way that readers share.
+
+    Args:
+        where: a file or folder that exists.
+    """
     try:
-        import fcntl  # noqa: F401
-    except ImportError:
-        return False
-    return True
+        handle = os.open(where, os.O_RDONLY)
+    except OSError:  # whoever needs it next says so
+        return True
+    try:
+        return _locked(handle, shared=True) is not None
+    finally:
+        os.close(handle)
 
 
 def try_lock(file: int, *, shared: bool) -> bool:
     """Lock an open file without waiting; False where others have it, or there are no locks."""
+    return _locked(file, shared=shared) is True
+
+
+def _locked(file: int, *, shared: bool) -> bool | None:
+    """The same, but None where there are no locks."""
     try:
         import fcntl
 
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except (ImportError, OSError):
-        return False
+    except ImportError:
+        return None
+    except OSError as error:
+        return False if error.errno in _HELD_ELSEWHERE else None
     return True

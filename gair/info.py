@@ -30,6 +30,22 @@ class ModelInfo:
     where that was not measured."""
 
 
+def import_problem(error: ImportError, module: str, absent: str) -> str:
+    """Why a library cannot be used, for people: it is not there, or it is and does not load.
+
+    Args:
+        error: what importing it raised.
+        module: its name in Python.
+        absent: what to say where it is not installed.
+    """
+    if isinstance(error, ModuleNotFoundError) and error.name == module:
+        return absent
+    reason = " ".join(str(error).split())
+    return (
+        f"{module} is installed but cannot be loaded ({reason}): install it again, or what it needs"
+    )
+
+
 def library_versions(names: Iterable[str]) -> dict[str, str]:
     """The versions of those of some packages that are installed."""
     versions = {}

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from gair.command import run_command
+from gair.command import run_command, sound_streams
 from gair.errors import GairError
 from gair.progress import say
 from training.pretraining.arguments import FLAGS, Arguments, parse
@@ -34,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 for a run that reached its end, 1 for a failure, 2 for wrong usage, 130 after Ctrl-C and 143
     after SIGTERM, both with a checkpoint to resume from.
     """
+    sound_streams()
     arguments = parse(argv)
     return run_command(
         lambda: _run(arguments),

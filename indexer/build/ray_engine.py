@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gair.errors import GairError, ResourceError
+from gair.info import import_problem
 from gair.progress import Progress, Timings
 from indexer.build.embed import embed_units
 from indexer.build.engine import Job
@@ -162,9 +163,8 @@ def import_ray() -> Any:  # noqa: ANN401
     try:
         import ray
     except ImportError as error:
-        raise GairError(
-            "Ray is not installed: pip install 'gair-geolocator[ray]', or use `engine` local"
-        ) from error
+        absent = "Ray is not installed: pip install 'gair-geolocator[ray]', or use `engine` local"
+        raise GairError(import_problem(error, "ray", absent)) from error
     return ray
 
 

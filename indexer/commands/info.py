@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gair.command import add_command
-from gair.errors import IndexCorruptError, SearchIndexError
+from gair.errors import IndexCorruptError, IndexInUseError, SearchIndexError
 from indexer.commands.arguments import IndexChoice, add_positional_index
 
 if TYPE_CHECKING:
@@ -110,6 +110,8 @@ def run_verify_index(options: IndexChoice) -> int:
         print(finding.line, flush=True)
         if finding.problem:
             damaged.append(finding)
+    if damaged and all(finding.in_use for finding in damaged):
+        raise IndexInUseError(damaged[0].problem)
     if damaged:
         raise IndexCorruptError(f"{len(damaged)} damaged: {damaged[0].file}: {damaged[0].problem}")
     return 0

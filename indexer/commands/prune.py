@@ -108,8 +108,8 @@ def run(options: Prune) -> int:
         print(f"{fate}: {leftover.what} {leftover.paths[0]}, {leftover.size_bytes:,} bytes")
     freed = sum(leftover.size_bytes for leftover in leftovers if not leftover.kept_because)
     print(f"{freed:,} bytes {'would be freed' if options.dry_run else 'freed'}")
-    if not can_lock():
-        print("note: this system cannot tell which builds are open")
+    if not can_lock(options.folder):
+        print("note: this file system has no locks: nobody can tell which builds are open")
     return 0
 
 
@@ -130,6 +130,6 @@ def _prune_imagery(options: Prune) -> int:
     verb = "would go" if options.dry_run else "removed"
     print(f"{verb}: {report.removed_bytes:,} bytes in {report.removed:,} windows")
     print(f"{report.left_bytes:,} bytes {'would be ' if options.dry_run else ''}left")
-    if not can_lock():
-        print("note: this system cannot tell builds that run from those that died")
+    if not can_lock(report.folder):
+        print("note: this file system has no locks: builds that died look as if they ran")
     return 0

@@ -16,9 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gair.arrays import Ints
-from gair.errors import IndexCorruptError
-from gair.interrupts import interruptible_sql
-from indexer.index.storage import library_writes
+from indexer.index.duckdb_files import new_database, open_database
 from indexer.regions.cells import cell_from_hex, cell_hex
 
 if TYPE_CHECKING:
@@ -139,24 +137,16 @@ def write_photo_table(path: Path, rows: pa.Table, places: Ints) -> None:
     Raises:
         StorageError: the disk refused.
     """
-    import duckdb
     import pyarrow as pa
 
     numbered = rows.add_column(0, "row", pa.array(np.arange(len(rows))))
     numbered = numbered.append_column("place", pa.array(places))
-    quoted = str(path).replace("'", "''")
     kinds = ", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())
-    with (
-        interruptible_sql(),
-        library_writes(path, duckdb.Error),
-        duckdb.connect() as connection,
-    ):
-        connection.execute(f"ATTACH '{quoted}' AS out (STORAGE_VERSION 'v1.0.0')")
+    with new_database(path) as connection:
         connection.execute(f'CREATE TABLE out.photos ("row" BIGINT, {kinds}, place BIGINT)')
         connection.register("batch", numbered)
         connection.execute("INSERT INTO out.photos SELECT * FROM batch")
         connection.unregister("batch")
-        connection.execute("DETACH out")
 
 
 def read_rows(path: Path, rows: Ints | None = None) -> pa.Table:
@@ -182,15 +172,9 @@ def read_columns(path: Path, query: str) -> pa.Table:
     Raises:
         IndexCorruptError: it is no photo table.
     """
-    import duckdb
-
-    try:
-        with interruptible_sql(), duckdb.connect(str(path), read_only=True) as connection:
-            connection.execute("SET enable_progress_bar = false")
-            return connection.sql(query).to_arrow_table()
-    except duckdb.Error as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise IndexCorruptError(f"cannot read {path}: {reason}") from error
+    with open_database(path) as connection:
+        connection.execute("SET enable_progress_bar = false")
+        return connection.sql(query).to_arrow_table()
 
 
 def rows_sha256(rows: pa.Table) -> str:

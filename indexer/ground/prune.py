@@ -53,7 +53,7 @@ def _old_sets(folder: Path) -> list[Leftover]:
         if not path.is_dir() or (current is not None and path.name == current[0]):
             continue
         kept = ""
-        if can_lock() and (path / SET_MANIFEST_FILE).exists():
+        if can_lock(folder) and (path / SET_MANIFEST_FILE).exists():
             lock = seize(path, SET_MANIFEST_FILE)
             kept = "" if lock else "a process has it open"
             if lock is not None:

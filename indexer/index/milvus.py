@@ -25,6 +25,7 @@ import numpy as np
 
 from gair.arrays import Bools, Floats32, Ints
 from gair.errors import GairError, IndexMismatchError, SearchIndexError, StorageError, UsageError
+from gair.info import import_problem
 from gair.progress import Progress
 from indexer.index.ivf import Shortlists
 from indexer.index.vectors import VectorStore
@@ -299,9 +300,8 @@ def connect(address: str, error: type[GairError]) -> Any:  # noqa: ANN401
     try:
         from pymilvus import MilvusClient
     except ImportError as missing:
-        raise GairError(
-            f"{address} needs pymilvus: pip install 'gair-geolocator[milvus]'"
-        ) from missing
+        absent = f"{address} needs pymilvus: pip install 'gair-geolocator[milvus]'"
+        raise GairError(import_problem(missing, "pymilvus", absent)) from missing
     # It logs the traceback of every failure; each is told in one line here.
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
     is_file = uri.endswith(".db")

@@ -73,7 +73,7 @@ def _old_builds(folder: Path, serving: str, keep: int) -> list[Leftover]:
     for name in others[: max(len(others) - (keep - 1), 0)]:
         build, kept = folder / name, ""
         paths = tuple(path for path in (build, calibration_path(folder, name)) if path.exists())
-        if can_lock() and (build / MANIFEST_FILE).exists():
+        if can_lock(folder) and (build / MANIFEST_FILE).exists():
             lock = seize(build)
             kept = "" if lock else "a process has it open"
             if lock is not None:

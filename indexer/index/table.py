@@ -18,8 +18,7 @@ import numpy.typing as npt
 
 from gair.arrays import Floats, Ids, Ints
 from gair.errors import IndexCorruptError
-from gair.interrupts import interruptible_sql
-from indexer.index.storage import library_writes
+from indexer.index.duckdb_files import new_database, open_database
 
 _SCHEMA = """
 CREATE TABLE out.cells ("row" BIGINT, h3 UBIGINT, lon_deg DOUBLE, lat_deg DOUBLE,
@@ -81,8 +80,6 @@ def write_table(path: Path, cells: CellRows, frames: FrameRows, missing: Missing
     Raises:
         StorageError: the disk refused.
     """
-    import duckdb
-
     tables = {
         "cells": {
             "row": np.arange(len(cells)),
@@ -106,18 +103,12 @@ def write_table(path: Path, cells: CellRows, frames: FrameRows, missing: Missing
             "reason": np.asarray(missing.reason, dtype=object),
         },
     }
-    with (
-        interruptible_sql(),
-        library_writes(path, duckdb.Error),
-        duckdb.connect() as connection,
-    ):
-        connection.execute(f"ATTACH {_quoted(path)} AS out (STORAGE_VERSION 'v1.0.0')")
+    with new_database(path) as connection:
         connection.execute(_SCHEMA)
         for name, columns in tables.items():
             connection.register("batch", columns)
             connection.execute(f"INSERT INTO out.{name} SELECT * FROM batch")
             connection.unregister("batch")
-        connection.execute("DETACH out")
 
 
 def read_table(path: Path) -> tuple[CellRows, FrameRows]:
@@ -170,17 +161,8 @@ def query_rows(path: Path, *queries: str) -> list[dict[str, npt.NDArray[Any]]]:
     """The columns that each query gives, by name.
 
     Raises:
+        IndexInUseError: a program has the table open to write.
         IndexCorruptError: it is no cell table.
     """
-    import duckdb
-
-    try:
-        with interruptible_sql(), duckdb.connect(str(path), read_only=True) as connection:
-            return [connection.execute(query).fetchnumpy() for query in queries]
-    except duckdb.Error as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise IndexCorruptError(f"cannot read {path}: {reason}") from error
-
-
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
+    with open_database(path) as connection:
+        return [connection.execute(query).fetchnumpy() for query in queries]

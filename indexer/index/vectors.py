@@ -19,6 +19,7 @@ import gair.processes.forks  # noqa: F401 (FAISS and torch in a forked child)
 from gair.arrays import Floats32, Halves, Ints
 from gair.errors import GairError, IndexCorruptError, ModelError
 from gair.files import disk_errors
+from gair.info import import_problem
 
 _COUNT_AT = 8
 """Where FAISS keeps the number of rows: after the kind and the dimensions, four bytes each."""
@@ -196,13 +197,12 @@ class FaissStore:
 
 
 def import_faiss() -> Any:  # noqa: ANN401
-    """FAISS, or an error that says which package brings it."""
+    """FAISS, or an error that says which package brings it, or why it does not load."""
     try:
         import faiss
     except ImportError as error:
-        raise GairError(
-            "FAISS is not installed: pip install 'gair-geolocator[cpu]', or [gpu] with CUDA"
-        ) from error
+        absent = "FAISS is not installed: pip install 'gair-geolocator[cpu]', or [gpu] with CUDA"
+        raise GairError(import_problem(error, "faiss", absent)) from error
     return faiss
 
 

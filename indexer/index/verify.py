@@ -15,7 +15,7 @@ import h3.api.numpy_int as h3
 import numpy as np
 
 from gair.arrays import Ints
-from gair.errors import GairError, IndexCorruptError
+from gair.errors import GairError, IndexCorruptError, IndexInUseError
 from indexer.index.index import Index, check_file, open_index, read_manifest
 from indexer.index.manifest import MANIFEST_FILE, Manifest
 from indexer.index.storage import (
@@ -46,11 +46,14 @@ class Finding:
     """Empty for a sound file."""
     note: str = ""
     """What was looked at."""
+    in_use: bool = False
+    """True where a program keeps the file from being looked at: it may be sound."""
 
     @property
     def line(self) -> str:
         """For a terminal."""
-        return f"{'DAMAGED' if self.problem else 'ok':<8} {self.file}  {self.problem or self.note}"
+        word = "IN USE" if self.in_use else "DAMAGED" if self.problem else "ok"
+        return f"{word:<8} {self.file}  {self.problem or self.note}"
 
 
 def check_index(folder: Path, seed: int = 0) -> Iterator[Finding]:
@@ -104,7 +107,7 @@ def _inside(folder: Path, manifest: Manifest, seed: int) -> Iterator[Finding]:
     try:
         index = open_index(folder)
     except GairError as error:
-        yield Finding(path, str(error))
+        yield Finding(path, str(error), in_use=isinstance(error, IndexInUseError))
         return
     problem = _cell_problem(index)
     yield Finding(

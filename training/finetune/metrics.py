@@ -11,13 +11,13 @@ import numpy.typing as npt
 
 from gair.arrays import Floats, Ints
 from gair.errors import TrainingError
+from gair.info import import_problem
 
 try:
     from sklearn import metrics as reference
 except ImportError as error:
-    raise TrainingError(
-        "scikit-learn is not installed: pip install 'gair-geolocator[finetune]'"
-    ) from error
+    absent = "scikit-learn is not installed: pip install 'gair-geolocator[finetune]'"
+    raise TrainingError(import_problem(error, "sklearn", absent)) from error
 
 _ROWS_AT_ONCE = 256  # 100,000 photos of 5,000 species need 2 GB as they are
 

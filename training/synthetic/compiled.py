@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from gair.errors import GairError
+from gair.info import import_problem
 
 Loop = TypeVar("Loop", bound=Callable[..., Any])
 
@@ -49,9 +50,8 @@ def _compile(loop: Loop, *, counted: bool, inline: bool = False) -> Loop:
     try:
         import numba
     except ImportError as error:
-        raise GairError(
-            "synthetic cities need numba: pip install 'gair-geolocator[synthetic]'"
-        ) from error
+        absent = "synthetic cities need numba: pip install 'gair-geolocator[synthetic]'"
+        raise GairError(import_problem(error, "numba", absent)) from error
     options: dict[str, Any] = {"_nrt": counted, "forceinline": inline}
     made = numba.njit(cache=True, nogil=True, error_model="numpy", **options)(loop)
     # numba looks at the loop's own file only, but its code holds that of others, too.

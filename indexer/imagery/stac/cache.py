@@ -33,7 +33,7 @@ from affine import Affine
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from gair.arrays import DigitalNumbers
-from gair.files import disk_errors, try_lock
+from gair.files import can_lock, disk_errors, try_lock
 from indexer.imagery.stac.scenes import StacScene
 
 CACHE_VARIABLE = "GAIR_IMAGERY_CACHE"
@@ -236,7 +236,7 @@ def _locked(folder: Path, *, shared: bool) -> Iterator[None]:
     """Wait for the lock of a cache."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / _LOCK).open("a") as file:
-        with contextlib.suppress(ImportError):
+        if can_lock(folder):
             import fcntl
 
             fcntl.flock(file, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)

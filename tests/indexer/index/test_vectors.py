@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ import numpy as np
 import pytest
 
 from gair.arrays import Floats32
-from gair.errors import IndexCorruptError, ModelError, StorageError
-from indexer.index.vectors import FaissStore, FlatWriter
+from gair.errors import GairError, IndexCorruptError, ModelError, StorageError
+from indexer.index.vectors import FaissStore, FlatWriter, import_faiss
 
 
 def unit(count: int, dim: int, seed: int = 0) -> Floats32:
@@ -137,3 +138,22 @@ def test_rows_in_any_order_make_the_same_file(tmp_path: Path) -> None:
             writer.write(rows[start : start + 7], vectors[rows[start : start + 7]])
     in_order = write(tmp_path / "v.faiss", vectors)
     assert (tmp_path / "any.faiss").read_bytes() == in_order.read_bytes()
+
+
+def test_a_library_that_does_not_load_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broken FAISS was called "not installed", and installing it again changed nothing."""
+    reason = "libcudart.so.12: cannot open shared object file"
+    (tmp_path / "faiss.py").write_text(f"raise ImportError({reason!r})")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "faiss", raising=False)
+    with pytest.raises(GairError) as caught:
+        import_faiss()
+    assert str(caught.value).startswith(f"faiss is installed but cannot be loaded ({reason})")
+    (tmp_path / "faiss.py").write_text("import no_such_library_of_faiss")
+    with pytest.raises(GairError, match="cannot be loaded .No module named 'no_such_library"):
+        import_faiss()
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(GairError, match="FAISS is not installed: pip install"):
+        import_faiss()

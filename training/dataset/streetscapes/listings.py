@@ -26,6 +26,7 @@ import shapely
 
 from gair.errors import DatasetError, DownloadError, UsageError
 from gair.files import make_folder, write_whole
+from gair.info import import_problem
 from gair.photos.exif import parse_date, parse_heading_deg
 from gair.progress import Progress
 from indexer.regions.region import Region
@@ -160,10 +161,11 @@ def points_of(content: bytes, layer: str, name: str) -> list[Point]:
     try:
         import mapbox_vector_tile
     except ImportError as error:
-        raise UsageError(
+        absent = (
             "coverage tiles need mapbox-vector-tile: install it with "
             "pip install 'gair-geolocator[streets]'"
-        ) from error
+        )
+        raise UsageError(import_problem(error, "mapbox_vector_tile", absent)) from error
     try:
         tile = mapbox_vector_tile.decode(content, default_options={"y_coord_down": True})
         if layer not in tile:
