@@ -286,6 +286,7 @@ class Problem(BaseModel):
 @functools.cache
 def answer_model() -> type[BaseModel]:
     """The JSON of an :class:`indexer.search.answer.Answer`."""
+    from indexer.ground.nearby import GroundPhoto
     from indexer.probability.basis import Basis
     from indexer.probability.decisions import Decision
     from indexer.search.answer import (
@@ -297,8 +298,9 @@ def answer_model() -> type[BaseModel]:
         Membership,
     )
 
-    kinds = (Basis, Candidate, Confidence, Decision, Elsewhere, Membership)
+    kinds = (Basis, Confidence, Decision, Elsewhere, GroundPhoto, Membership)
     parts = {part.__name__: json_model(part) for part in kinds}
+    parts["Candidate"] = json_model(Candidate, parts)
     hidden = tuple(f.name for f in fields(Answer) if not f.repr)
     model = json_model(Answer, parts, hidden)
     regions = Field(description="The 50 and the 90 % region; their outlines are GeoJSON.")

@@ -21,6 +21,7 @@ from gair.arrays import Bools, Floats, Ints, Vectors
 from gair.errors import UsageError
 from indexer.calibrate.claim_ratios import ClaimScores, scores_elsewhere
 from indexer.calibrate.conditions import conditions_of
+from indexer.calibrate.fit_ground import fit_ground
 from indexer.calibrate.fit_posterior import FEWEST_PHOTOS, MOST_PHOTOS, fit_score_weights
 from indexer.calibrate.held_out import (
     CONFIDENCE_RADII_M,
@@ -32,10 +33,12 @@ from indexer.calibrate.held_out import (
     trials_of,
 )
 from indexer.calibrate.places import Places, examine_places
+from indexer.ground.left_out import LeftOut, own_references
+from indexer.ground.options import APART_M
 from indexer.index.manifest import utc_now
 from indexer.photos.groups import numbered
 from indexer.photos.swapped import EXCHANGED, swapped, swapped_said
-from indexer.probability.basis import FEWEST_PLACES
+from indexer.probability.basis import FEWEST_PLACES, GroundBasis
 from indexer.probability.calibration import SCHEMA_VERSION, Calibration
 from indexer.probability.chances import (
     PlaceCurves,
@@ -84,6 +87,7 @@ def calibrate(
     *,
     level: float = 0.05,
     out_of_index: PhotoVectors | None = None,
+    ground_apart_m: float = APART_M,
     seed: int = 0,
     quiet: bool = False,
 ) -> Calibration:
@@ -94,6 +98,8 @@ def calibrate(
         vectors: photos with known places, drawn like those that will be asked about.
         level: share of the index's own photos that may be refused as not from the index.
         out_of_index: photos from elsewhere, to measure how many of those are noticed.
+        ground_apart_m: reference photos as near as this to a photo are no evidence of it, like
+            its copies and its sequence, which never are; metres.
         seed: of the split and of the claims.
         quiet: no progress.
 
@@ -108,7 +114,21 @@ def calibrate(
     fitted, held = split_by_place(place, min(most, int(_FIT_SHARE * len(rows))), seed)
     scores, times = space.scores(s[fitted]), place_weights(place[fitted])
     weights = fit_score_weights(*scores, space.field, truth[fitted], times=times, quiet=quiet)
-    photos, of_held = HeldOut(s[held], lonlat[held], truth[held]), place[held]
+    own = _own_references(space, vectors.taken(rows), ground_apart_m)
+    if space.ground is not None and own is not None:
+        weights = fit_ground(
+            scores,
+            space.field,
+            truth[fitted],
+            weights,
+            space.ground,
+            space.ground.comparison.likenesses(s[fitted], own.taken(fitted).rows),
+            times=times,
+            seed=seed,
+            quiet=quiet,
+        )
+    of_held = place[held]
+    photos = HeldOut(s[held], lonlat[held], truth[held], None if own is None else own.taken(held))
     findings = examine(space, weights, photos, seed=seed, quiet=quiet)
     where = Whereabouts(lonlat, place)
     membership = fit_out_of_index(s, held, findings.evidence, where, level=level, seed=seed)
@@ -154,6 +174,22 @@ def calibrate(
         measured=measured,
         places=len(np.unique(place)),
         conditions=conditions,
+        ground=None if own is None else _ground_basis(space, own),
+    )
+
+
+def _own_references(space: SearchSpace, photos: PhotoVectors, apart_m: float) -> LeftOut | None:
+    """The reference photos that are no evidence of each photo; None where the index has none."""
+    if space.ground is None:
+        return None
+    return own_references(space.ground.comparison.photos, photos, apart_m)
+
+
+def _ground_basis(space: SearchSpace, own: LeftOut) -> GroundBasis:
+    assert space.ground is not None
+    photos = space.ground.comparison.photos
+    return GroundBasis(
+        len(photos), photos.manifest.content_sha256, own.apart_m, own.counts, own.photos
     )
 
 
@@ -282,7 +318,7 @@ def measure(
     for level in _LEVELS:
         name = f"{100 * level:g}"
         mass = conformal_mass(reaches, level)
-        area_m2 = region_areas_m2(space, weights, photos.s[drawn], mass)
+        area_m2 = region_areas_m2(space, weights, photos.taken(drawn), mass)
         measured[f"region_km2_{name}"] = float(np.median(area_m2)) / 1e6
         measured[f"region_share_{name}"] = float(np.median(area_m2) / space.field.area_m2.sum())
         held = _crossed(_coverage(findings.masses, place, level), place)

@@ -1,6 +1,6 @@
 """Fits the weights and the spread of a posterior on photos whose place is known.
 
-These three numbers (:class:`indexer.probability.posterior.ScoreWeights`) are those that make the
+These numbers (:class:`indexer.probability.posterior.ScoreWeights`) are those that make the
 true cells most probable: the mean negative log-likelihood (NLL) of the truth is least. Scores that
 tell nothing get a weight of 0, and the posterior is then the prior. The location's weight must earn
 its place: it is 0 unless the likelihood-ratio test refuses that at 5 %.
@@ -10,7 +10,7 @@ matrix), the areas' shares q and the truth t,
 
     NLL = - log q(t) - log sum_y B(t, y) L(y) + log sum_y (q B)(y) L(y),
 
-so one weighted sum over the cells a photo is enough, and its gradient is two more.
+so one weighted sum over the cells a photo is enough, and its gradient is one more for each weight.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _ENTRIES_AT_ONCE = 4_000_000
 
 
 @dataclass(frozen=True, eq=False)
-class _Task:
+class FitTask:
     """Scores and truths of one fit."""
 
     rs: Scores
@@ -57,6 +57,13 @@ class _Task:
     """(N,) each cell's share of the area."""
     times: Floats
     """(P,) how much each photo counts."""
+    ground: Scores | None = None
+    """(P, N) log ratios of reference photos; None without any."""
+
+    @property
+    def kinds(self) -> tuple[Scores, ...]:
+        """What the weights are of."""
+        return (self.rs, self.location) + (() if self.ground is None else (self.ground,))
 
 
 def fit_score_weights(
@@ -89,7 +96,7 @@ def fit_score_weights(
     if len(rows) < len(truth_row):  # else there is no need to copy
         rs, location, truth_row = rs[rows], location[rows], truth_row[rows]
     share = field.area_m2 / field.area_m2.sum()
-    task = _Task(rs, location, truth_row, share, times[rows])
+    task = FitTask(rs, location, truth_row, share, times[rows])
     best, best_nll = ScoreWeights(_LEAST_WEIGHT, 0.0, 0.0), np.inf
     start, best_blur = np.array([_START, _START]), None
     with Progress("sharpness", len(SPREADS), "spread", quiet=quiet) as progress:
@@ -99,13 +106,13 @@ def fit_score_weights(
             progress.advance(1)
             if multiple and blur is None:
                 continue
-            weights, nll = _fit_weights(task, blur, start)
+            weights, nll = fit_weights(task, blur, start)
             if nll > best_nll - _GAIN_NATS:
                 break
             best = ScoreWeights(float(weights[0]), float(weights[1]), spread_m)
             best_nll, start, best_blur = nll, weights, blur
         if best.location_weight:
-            weights, nll = _fit_weights(task, best_blur, start, location=False)
+            weights, nll = fit_weights(task, best_blur, start, location=False)
             if (nll - best_nll) * task.times.sum() < _EARNED_NATS:
                 best = ScoreWeights(float(weights[0]), 0.0, best.spread_m)
     return best
@@ -124,10 +131,10 @@ def _chosen(truth_row: Ints, seed: int) -> Ints:
     return rows
 
 
-def _fit_weights(
-    task: _Task, blur: csr_array | None, start: Floats, *, location: bool = True
+def fit_weights(
+    task: FitTask, blur: csr_array | None, start: Floats, *, location: bool = True
 ) -> tuple[Floats, float]:
-    """The best two weights for one spread, and their NLL; the second is 0 without the location."""
+    """The best weights for one spread, and their NLL; the second is 0 without the location."""
     average = average_of(task, blur)
     most = _MOST_WEIGHT / _START
 
@@ -140,7 +147,11 @@ def _fit_weights(
         start / _START,
         jac=True,
         method="L-BFGS-B",
-        bounds=[(_LEAST_WEIGHT / _START, most), (0.0, most if location else 0.0)],
+        bounds=[
+            (_LEAST_WEIGHT / _START, most),
+            (0.0, most if location else 0.0),
+            (0.0, most),
+        ][: len(start)],
         options={"ftol": 1e-9, "gtol": 1e-5},
     )
     return _START * np.asarray(optimum.x, dtype=np.float64), float(optimum.fun)
@@ -159,7 +170,7 @@ class _Average:
     """What each counts in the average at the true cell."""
 
 
-def average_of(task: _Task, blur: csr_array | None) -> _Average:
+def average_of(task: FitTask, blur: csr_array | None) -> _Average:
     """The two sums that a fit needs of (N, N) averaging weights."""
     count = len(task.truth)
     if blur is None:
@@ -169,23 +180,24 @@ def average_of(task: _Task, blur: csr_array | None) -> _Average:
     return _Average(np.asarray(task.share @ blur), start, row, of_truth.data)
 
 
-def mean_nll(weights: Floats, task: _Task, average: _Average) -> tuple[float, Floats]:
-    """The mean NLL of the true cells and its gradient in the two weights, nats a photo."""
+def mean_nll(weights: Floats, task: FitTask, average: _Average) -> tuple[float, Floats]:
+    """The mean NLL of the true cells and its gradient in the (K,) weights, nats a photo."""
     count, cells = task.rs.shape
     times = task.times / task.times.sum()
     step = max(1, _ENTRIES_AT_ONCE // cells)
-    total, gradient = 0.0, np.zeros(2)
+    total, gradient = 0.0, np.zeros(len(weights))
     for start in range(0, count, step):
         block = slice(start, min(start + step, count))
-        rs = task.rs[block].astype(np.float64)
-        location = task.location[block].astype(np.float64)
-        logits = weights[0] * rs
-        logits += weights[1] * location
-        photo = np.repeat(np.arange(len(rs)), np.diff(average.start[block.start : block.stop + 1]))
+        kinds = [scores[block].astype(np.float64) for scores in task.kinds[: len(weights)]]
+        logits = weights[0] * kinds[0]
+        for weight, scores in zip(weights[1:], kinds[1:], strict=True):
+            logits += weight * scores
+        starts = average.start[block.start : block.stop + 1]
+        photo = np.repeat(np.arange(len(logits)), np.diff(starts))
         of_block = slice(average.start[block.start], average.start[block.stop])
         at = (photo, average.row[of_block])
         true_log, true_mean = _log_mean(
-            logits[at], average.weight[of_block], photo, np.stack([rs[at], location[at]])
+            logits[at], average.weight[of_block], photo, np.stack([x[at] for x in kinds])
         )
         best = logits.max(axis=1)
         logits -= best[:, None]
@@ -193,7 +205,7 @@ def mean_nll(weights: Floats, task: _Task, average: _Average) -> tuple[float, Fl
         mass = np.exp(logits, out=logits)
         mass *= average.evidence
         whole = mass.sum(axis=1)
-        whole_mean = np.stack([np.einsum("pn,pn->p", mass, x) for x in (rs, location)]) / whole
+        whole_mean = np.stack([np.einsum("pn,pn->p", mass, x) for x in kinds]) / whole
         total += float(times[block] @ (np.log(whole) + best - true_log))
         gradient += (whole_mean - true_mean) @ times[block]
     prior = float(times @ np.log(task.share[task.truth]))
@@ -207,10 +219,10 @@ def _log_mean(logits: Floats, weight: Floats, photo: Ints, scores: Floats) -> tu
         logits: (M,), photo after photo.
         weight: (M,).
         photo: (M,) 0, 0, ..., 1, 1, ...
-        scores: (2, M).
+        scores: (K, M).
 
     Returns:
-        (P,) and (2, P).
+        (P,) and (K, P).
     """
     first = np.flatnonzero(np.diff(photo, prepend=-1))
     best = np.maximum.reduceat(logits, first)

@@ -5,6 +5,7 @@ The photos go through in blocks, so that the memory does not grow with their num
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from gair.arrays import Floats, Ints, Vectors
 from gair.geo import haversine_m
 from gair.progress import Progress
+from indexer.ground.left_out import LeftOut
 from indexer.probability.claims import RADII_M
 from indexer.probability.conformal import mass_to_reach, region_rows
 from indexer.probability.decisions import Trials
@@ -20,7 +22,7 @@ from indexer.probability.out_of_index import evidence_of
 from indexer.probability.posterior import ScoreWeights
 from indexer.search.query import Query
 from indexer.search.ranking import refine_options, shown_points
-from indexer.search.scored import posterior_blocks, posteriors, scores_for
+from indexer.search.scored import posterior_blocks, posteriors, ratios_of, scores_for
 from indexer.search.space import SearchSpace
 
 CONFIDENCE_RADII_M = (200.0, 500.0, 1000.0, 2000.0, 5000.0)
@@ -37,13 +39,20 @@ class HeldOut:
     """(P, 2)."""
     truth_row: Ints
     """(P,) the cells they were taken in."""
+    left_out: LeftOut | None = None
+    """The reference photos that are no evidence of each; None where there are none."""
 
     def __len__(self) -> int:
         return len(self.s)
 
     def taken(self, rows: Ints) -> HeldOut:
         """Some of them, in this order."""
-        return HeldOut(self.s[rows], self.lonlat_deg[rows], self.truth_row[rows])
+        left_out = None if self.left_out is None else self.left_out.taken(rows)
+        return HeldOut(self.s[rows], self.lonlat_deg[rows], self.truth_row[rows], left_out)
+
+    def own(self, block: slice = slice(None)) -> Sequence[Ints] | None:
+        """Of each of them, or of a block, the reference photos that are no evidence of it."""
+        return None if self.left_out is None else self.left_out.rows[block]
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,16 +130,17 @@ def examine(
         for block in space.blocks(len(photos)):
             s, truth_deg = photos.s[block], photos.lonlat_deg[block]
             truth = photos.truth_row[block]
-            rs, location = scores_for(space, s, weights)
-            findings.evidence[block] = evidence_of(rs, location, weights, area_m2)
-            p = posteriors(space, rs, location, weights)
+            scores = scores_for(space, s, weights)
+            ground = space.ground_evidence(s, weights, photos.own(block))
+            findings.evidence[block] = evidence_of(*scores, weights, area_m2, ratios_of(ground))
+            p = posteriors(space, *scores, weights, ground=ground)
             own = np.take_along_axis(p, truth[:, None], axis=1)[:, 0]  # (B,) of the true cells
             findings.nll[block] = -np.log(np.maximum(own, np.finfo(np.float64).tiny))
             findings.masses[block] = mass_to_reach(p, area_m2, truth)
             best = space.place_mass(p).argmax(axis=1)  # the first of equals, as in a search
             findings.centre.look(space, p, (space.field.lonlat_deg[best], truth_deg), block)
             if findings.refined is not None:
-                shown = shown_points(space, s, best, options)
+                shown = shown_points(space, s, best, options, ground)
                 findings.refined.look(space, p, (shown, truth_deg), block)
             for of_kind in claims:
                 of_kind.look(space.field, p, block)
@@ -153,12 +163,14 @@ def trials_of(findings: Findings, place: Ints, seed: int) -> Trials:
     return Trials(tuple(shown.disc_mass), masses[rows], shown.miss_m[rows], findings.masses[rows])
 
 
-def region_areas_m2(space: SearchSpace, weights: ScoreWeights, s: Vectors, mass: float) -> Floats:
+def region_areas_m2(
+    space: SearchSpace, weights: ScoreWeights, photos: HeldOut, mass: float
+) -> Floats:
     """How large the regions of a mass are, (P,)."""
     area_m2 = space.field.area_m2
     areas = [
         area_m2[region_rows(p, area_m2, mass)].sum()
-        for _, block in posterior_blocks(space, s, weights)
+        for _, block in posterior_blocks(space, photos.s, weights, photos.own())
         for p in block
     ]
     return np.array(areas)

@@ -16,7 +16,7 @@ from indexer.calibrate.held_out import HeldOut
 from indexer.probability.posterior import ScoreWeights
 from indexer.search.places import APART_RADII, first_rows
 from indexer.search.query import Query
-from indexer.search.ranking import MOST_REFINED, refine_options
+from indexer.search.ranking import MOST_REFINED, ground_readings, refine_options
 from indexer.search.refine import Refining, refine_each
 from indexer.search.scored import posterior_blocks
 from indexer.search.space import SearchSpace
@@ -53,17 +53,17 @@ def examine_places(
     near = space.discs(APART_RADII * radius_m).matrix
     options = refine_options(space, Query(), weights)
     centre, refined = _room_for(count), None if space.reader is None else _room_for(count)
-    for block, p in posterior_blocks(space, photos.s[:count], weights):
+    for block, p in posterior_blocks(space, photos.s[:count], weights, photos.own()):
         s = photos.s[block]
+        ground = space.ground_evidence(s, weights, photos.own(block))
         around = space.place_mass(p)
         rows = [first_rows(masses, near, MOST_REFINED) for masses in around]
         centres = [space.field.lonlat_deg[of_photo] for of_photo in rows]
         _look(centre, space, p, centres, photos.lonlat_deg[block], block.start)
         if refined is None or space.reader is None:
             continue
-        refinings = [
-            Refining(photo, points, options) for photo, points in zip(s, centres, strict=True)
-        ]
+        each = zip(s, centres, ground_readings(ground, len(s)), strict=True)
+        refinings = [Refining(photo, points, options, said) for photo, points, said in each]
         shown = [
             np.array([(place.lon_deg, place.lat_deg) for place in places])
             for places in refine_each(space.reader, refinings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import sys
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from gair.command import add_command
 from gair.errors import IndexCorruptError, IndexMismatchError, UsageError
+from gair.fields import option
 from indexer.commands.arguments import PhotosOfIndex, add_positional_index
+from indexer.ground.options import APART_M
 
 if TYPE_CHECKING:
     from indexer.probability.calibration import Calibration
@@ -35,6 +38,9 @@ class CalibrateOptions(PhotosOfIndex):
 
     level: float = 0.05
     """Share of the index's own photos that may be refused as not from the index."""
+    ground_apart_m: float = option(APART_M, metavar="M")
+    """Reference photos as near as this to a photo are no evidence of it, like its copies and its
+    sequence, which never are; 0 where they are of another campaign, metres."""
     seed: int = 0
     """Of the split of the photos."""
     json: bool = False
@@ -81,6 +87,7 @@ def run(options: CalibrateOptions) -> int:
         vectors,
         level=options.level,
         out_of_index=outside,
+        ground_apart_m=options.ground_apart_m,
         seed=options.seed,
         quiet=options.quiet,
     )
@@ -119,12 +126,13 @@ def summary(calibration: Calibration, path: Path) -> dict[str, Any]:
         "created_utc": calibration.created_utc,
         "photos": calibration.photos,
         "places": calibration.places,
-        "promises": not calibration.basis.doubt,
+        "promises": not calibration.doubt,
         "left_out": calibration.left_out,
         "temperature": calibration.weights.temperature,
         "rs_weight": calibration.weights.rs_weight,
         "location_weight": calibration.weights.location_weight,
         "spread_m": calibration.weights.spread_m,
+        "ground": None if calibration.ground is None else _ground_summary(calibration),
         "region_mass": {
             level: mass if math.isfinite(mass) else None for level, mass in masses.items()
         },
@@ -136,6 +144,38 @@ def summary(calibration: Calibration, path: Path) -> dict[str, Any]:
         },
         "measured": calibration.measured,
     }
+
+
+def _ground_summary(calibration: Calibration) -> dict[str, Any]:
+    weights = calibration.weights
+    assert calibration.ground is not None
+    return {
+        "weight": weights.ground_weight,
+        "kernel_m": weights.ground_kernel_m or None,
+        "sharpness": weights.ground_sharpness or None,
+        **dataclasses.asdict(calibration.ground),
+    }
+
+
+def ground_lines(calibration: Calibration) -> list[str]:
+    """What was made of reference photos; nothing where there were none."""
+    ground, weights = calibration.ground, calibration.weights
+    if ground is None:
+        return []
+    heading = f"  references  {ground.photos:,} photos of known places: "
+    if weights.ground_weight:
+        heading += (
+            f"weight {weights.ground_weight:.2g} a nat, each speaks for "
+            f"{weights.ground_kernel_m:,.0f} m around it, sharpness {weights.ground_sharpness:g}"
+        )
+    else:
+        heading += "no weight, for they did not help"
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in ground.left_out.items())
+    return [
+        heading,
+        f"              left out as a photo's own evidence: {reasons} (nearer than "
+        f"{ground.apart_m:g} m), for {ground.of_photos:,} photos",
+    ]
 
 
 def calibration_lines(calibration: Calibration) -> list[str]:
@@ -152,6 +192,7 @@ def calibration_lines(calibration: Calibration) -> list[str]:
         ],
         f"  sharpness   temperature {sharpness.temperature:.4g}, weights {rs_share:.0%} "
         f"imagery and {location_share:.0%} location, spread {sharpness.spread_m:,.0f} m",
+        *ground_lines(calibration),
         f"  true cell   {m['nll']:.3f} nats a photo; by chance {m['nll_chance']:.3f}",
     ]
     if m["nll_chance"] - m["nll"] < _HARDLY_NATS:
@@ -170,8 +211,8 @@ def calibration_lines(calibration: Calibration) -> list[str]:
     lines += ["  confidence  off by " + "; ".join(f"{e:.1%} at {r:,.0f} m" for r, _, e in within)]
     if (off := m.get("ece_places")) is not None:
         lines.append(f"  places      chances off by {off:.1%}, over the first places of answers")
-    if calibration.basis.doubt:
-        lines.append(f"  note: {calibration.basis.doubt}")
+    if calibration.doubt:
+        lines.append(f"  note: {calibration.doubt}")
     return [*lines, *_claim_lines(calibration), *_familiarity_lines(calibration)]
 
 

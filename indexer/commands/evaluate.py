@@ -94,12 +94,14 @@ def _command(options: Evaluate) -> str:
             words += [f"--{name.replace('_', '-')}", str(value)]
     for column in evaluation.slice_by:
         words += ["--slice-by", column]
-    for name in ("seed", "rs_weight", "location_weight"):
+    for name in ("seed", "rs_weight", "location_weight", "ground_weight", "ground_apart_m"):
         if (number := getattr(evaluation, name)) != getattr(EvaluateOptions, name):
             words += [f"--{name.replace('_', '-')}", str(number)]
     for name in ("thorough", "stress", "allow_calibration_photos"):
         if getattr(evaluation, name):
             words.append(f"--{name.replace('_', '-')}")
+    if not evaluation.ground:
+        words.append("--no-ground")
     return shlex.join(words)
 
 

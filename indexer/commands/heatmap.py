@@ -33,9 +33,9 @@ class HeatmapOptions(IndexAndModel):
 
     photos: tuple[str, ...] = option(positional=True, metavar="PHOTO")
     """A street-level photo."""
-    of: Literal["imagery", "location", "posterior"] = "posterior"
-    """Cosine with the imagery or with the location embedding, or the posterior of a calibrated
-    index."""
+    of: Literal["imagery", "location", "ground", "posterior"] = "posterior"
+    """Cosine with the imagery or with the location embedding, what the reference photos around say,
+    or the posterior of a calibrated index."""
     out: Path = option(metavar="FILE")
     """What to write: .png a picture, .tif a GeoTIFF (EPSG:3857), .geojson a feature a cell; a file
     that is there is replaced."""

@@ -25,6 +25,7 @@ from indexer.search.wording import (
     near_said,
     percent,
     percents,
+    photo_said,
 )
 
 if TYPE_CHECKING:
@@ -49,30 +50,39 @@ def answer_lines(answer: Answer) -> list[str]:
     """An answer as lines for a terminal."""
     name = ", ".join(answer.photos) or answer.photo
     likely = f"  {'likely':>9}  {'95 %':>11}  any place" if answer.calibrated else ""
+    ground = "" if answer.ground_weight is None else "  photos"
     lines = [
         f"{name}: {len(answer.candidates)} places of {answer.cells_searched:,} cells in "
         f"{answer.index}",
-        f"  rank{likely}   latitude   longitude   score      rs  location  cell             merged"
-        "  within",
+        f"  rank{likely}   latitude   longitude   score      rs  location{ground}  cell"
+        "             merged  within",
     ]
     for c in answer.candidates:
         lon, lat = (f"{v:.{answer.decimals}f}" for v in c.shown_lonlat_deg)
         lines.append(
             f"  {c.rank:4d}{_chance(answer, c)}  {lat:>9}  {lon:>10}  {c.score:6.3f}  "
-            f"{c.rs_score:6.3f}    {c.location_score:6.3f}  {c.h3_cell}  {c.merged_cells:6d}  "
-            f"{c.merged_within_m:4.0f} m"
+            f"{c.rs_score:6.3f}    {c.location_score:6.3f}{_ground(c)}  {c.h3_cell}  "
+            f"{c.merged_cells:6d}  {c.merged_within_m:4.0f} m"
         )
     lines += _belief_lines(answer)
+    for c in answer.candidates:
+        lines += [f"  photo near place {c.rank}: {photo_said(near)}" for near in c.ground_photos]
     if answer.photo_gps_lonlat_deg is not None:
         lon_deg, lat_deg = answer.photo_gps_lonlat_deg
         lines.append(f"  the photo carries coordinates ({lat_deg:.5f}, {lon_deg:.5f}); not used")
     for photo, sha256 in zip(answer.photos, answer.photo_sha256, strict=False):
         lines += [f"  SHA-256 {sha256} {photo}"] * bool(sha256)
     lines += [f"  note: {warning}" for warning in answer.warnings]
-    weights = weights_said(answer.rs_weight, answer.location_weight, answer.weights_by)
+    own = answer.rs_weight, answer.location_weight, answer.weights_by
+    weights = weights_said(*own, answer.ground_weight or 0.0)
     lines.append(f"  weights: {weights}")
     lines.append(f"  model {answer.model}, licence {answer.model_licence}; {answer.attribution}")
     return lines
+
+
+def _ground(candidate: Candidate) -> str:
+    """The column of what reference photos say of a place; empty where they have no weight."""
+    return "" if candidate.ground_score is None else f"  {candidate.ground_score:6.3f}"
 
 
 def _chance(answer: Answer, candidate: Candidate) -> str:
@@ -180,6 +190,9 @@ class Search(IndexAndModel):
     """Of the imagery (default, if the other is given: 1)."""
     location_weight: float | None = option(None, metavar="W", group=WEIGHTS)
     """Of the location (default, if the other is given: 0)."""
+    ground_weight: float | None = option(None, metavar="W", group=WEIGHTS)
+    """Of what reference photos say, a nat of theirs (default, if one of the others is given: 0)."""
+    ground: bool = option(True, flags="--no-ground", help="search without reference photos")
 
 
 def add(commands: Any) -> None:  # noqa: ANN401
@@ -206,6 +219,7 @@ def run(options: Search) -> int:
         "k": options.k,
         "rs_weight": options.rs_weight,
         "location_weight": options.location_weight,
+        "ground_weight": options.ground_weight if options.ground else 0.0,
         "prior": _prior(geolocator, options),
         "refine": options.refine,
         "elsewhere_prior": options.elsewhere_prior,

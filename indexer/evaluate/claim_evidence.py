@@ -17,6 +17,7 @@ import numpy as np
 
 from gair.arrays import Floats, Ints, Vectors
 from indexer.evaluate.bootstrap import Measured, Resamples
+from indexer.ground.left_out import LeftOut
 from indexer.probability.calibration import AGAIN
 from indexer.probability.known_claims import (
     TRUE,
@@ -54,6 +55,8 @@ class Located:
     """(P, 2)."""
     cell_row: Ints
     """(P,) the cells they were taken in."""
+    left_out: LeftOut | None = None
+    """The reference photos that are no evidence of each; None where there are none."""
 
 
 def evidence_report(
@@ -176,9 +179,8 @@ def _scores(
         radius_m: draw_claims(space, photos.lonlat_deg, radius_m, alike, rng)
         for radius_m in radii_m
     }
-    _look(
-        space, weights, photos.s, [c for of_radius in claims.values() for c in of_radius.values()]
-    )
+    every = [c for of_radius in claims.values() for c in of_radius.values()]
+    _look(space, weights, photos.s, every, photos.left_out)
     return {r: {kind: c.score for kind, c in kinds.items()} for r, kinds in claims.items()}
 
 
@@ -192,7 +194,14 @@ def _scores_elsewhere(
     return {radius_m: of_radius.score for radius_m, of_radius in claims.items()}
 
 
-def _look(space: SearchSpace, weights: ScoreWeights, s: Vectors, claims: list[KnownClaims]) -> None:
-    for block, p in posterior_blocks(space, s, weights):
+def _look(
+    space: SearchSpace,
+    weights: ScoreWeights,
+    s: Vectors,
+    claims: list[KnownClaims],
+    left_out: LeftOut | None = None,
+) -> None:
+    own = None if left_out is None else left_out.rows
+    for block, p in posterior_blocks(space, s, weights, own):
         for one in claims:
             one.look(space.field, p, block)

@@ -15,6 +15,7 @@ import numpy as np
 from gair.info import library_versions
 from indexer.evaluate.baselines import blind_picks
 from indexer.evaluate.bootstrap import LEVEL, Resamples
+from indexer.evaluate.by_density import density_report
 from indexer.evaluate.claim_evidence import Located, evidence_report
 from indexer.evaluate.judge import Outcomes
 from indexer.evaluate.methods import (
@@ -100,7 +101,7 @@ def evaluate(
     report["methods"] = method_rows(task, outcomes, missing, picks, drawn)
     report["calibration"] = _calibration(task, outcomes, drawn)
     report["out_of_index"] = outside_report(
-        space, photos.s[task.inside], outside, drawn.of(task.inside)
+        space, photos.s[task.inside], outside, drawn.of(task.inside), task.own(task.inside)
     )
     report["claims"] = _claims(task, outside, drawn.of(task.inside))
     report["slices"] = slice_tables(
@@ -108,6 +109,8 @@ def evaluate(
     )
     report |= coordinate_tests(task)
     report["stress"] = {"measured": False, "why": NOT_ASKED}
+    if space.ground is not None:
+        report["ground"] = density_report(task, outcomes, drawn)
     inside_share = len(task.inside) / max(1, len(photos))
     report["figures"] = {
         "error": error_curves(outcomes, picks, task.failed, task.span_m),
@@ -163,6 +166,7 @@ def _heading(task: Task, used_for_calibration: int) -> Numbers:
             "rs_weight": weights.rs,
             "location_weight": weights.location,
             "weights_by": weights.source,
+            **({} if space.ground is None else {"ground_weight": weights.ground}),
         },
         "photos": {
             "manifest": options.manifest,
@@ -179,7 +183,8 @@ def _heading(task: Task, used_for_calibration: int) -> Numbers:
 def _claims(task: Task, outside: PhotoVectors | None, drawn: Resamples) -> Numbers:
     """How good the likelihood ratios of claims are, whatever weights the answers have."""
     rows, truths = task.inside, task.truths
-    photos = Located(truths.s[rows], truths.lonlat_deg[rows], truths.cell_row[rows])
+    own = None if truths.left_out is None else truths.left_out.taken(rows)
+    photos = Located(truths.s[rows], truths.lonlat_deg[rows], truths.cell_row[rows], own)
     return evidence_report(task.space, photos, outside, drawn)
 
 

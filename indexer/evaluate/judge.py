@@ -14,7 +14,7 @@ ranking says so. Single cells are ranked by fused score or by probability per ar
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -25,6 +25,8 @@ from gair.arrays import Bools, Floats, Ints, Scores, Vectors
 from gair.geo import haversine_m
 from gair.progress import Progress
 from indexer.evaluate.metrics import KS, nearest_of_first, rank_and_area, rank_distances
+from indexer.ground.left_out import LeftOut
+from indexer.ground.likelihood import GroundEvidence, GroundKernel
 from indexer.probability.conformal import nested_regions
 from indexer.probability.posterior import ScoreWeights
 from indexer.search.places import APART_RADII, first_rows
@@ -51,7 +53,7 @@ class Ranking:
     location_weight: float
     """Of the location's cosine."""
     weights: ScoreWeights | None = None
-    """Turns scores into probabilities; with it the two weights above are not used."""
+    """Turns scores into probabilities; with it the other weights are not used."""
     refine: RefineOptions | None = None
     """How the first places are refined; None: a place is the centre of its cell."""
     radii_m: tuple[float, ...] = ()
@@ -60,11 +62,21 @@ class Ranking:
     """Whether those radii are around the refined point; else around the centre of its cell."""
     masses: tuple[float, ...] = ()
     """How much probability regions have."""
+    ground_weight: float = 0.0
+    """Of what reference photos say."""
 
     @property
     def bare(self) -> Ranking:
         """The same order of cells and places, with nothing said of the places but their cells."""
-        return Ranking(self.rs_weight, self.location_weight, self.weights)
+        own = self.rs_weight, self.location_weight, self.weights
+        return Ranking(*own, ground_weight=self.ground_weight)
+
+    @property
+    def kernel(self) -> GroundKernel | None:
+        """How reference photos are read; None where they have no weight."""
+        if self.weights is not None:
+            return GroundKernel.of(self.weights) if self.weights.ground_weight else None
+        return GroundKernel() if self.ground_weight else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +146,8 @@ class Truths:
     """(P,) the cells they are in; -1 for none."""
     rows: Ints
     """Those with a vector and a place; all others have failed."""
+    left_out: LeftOut | None = None
+    """The reference photos that are no evidence of each; None where there are none."""
 
 
 def judge_all(
@@ -167,8 +181,10 @@ def judge_all(
 
     def work(rows: Ints) -> int:
         scores = scores_of(truths.s[rows])
+        ground = judge.ground_evidence(rankings.values(), truths, rows)
         for name, ranking in rankings.items():
-            judge.judge(ranking, scores, truths, outcomes[name], rows)
+            of_ranking = ground.get(ranking.kernel)
+            judge.judge(ranking, scores, truths, outcomes[name], rows, of_ranking)
         return len(rows)
 
     names = ", ".join(rankings)
@@ -245,6 +261,17 @@ class Judge:
             self.space.discs(self.space.merge_radius_m)
             self.space.blur(ranking.weights.spread_m)
 
+    def ground_evidence(
+        self, rankings: Iterable[Ranking], truths: Truths, rows: Ints
+    ) -> dict[GroundKernel | None, GroundEvidence]:
+        """What reference photos say of some photos, by kernel, as far as rankings ask."""
+        if self.space.ground is None:
+            return {}
+        own = None if truths.left_out is None else truths.left_out.taken(rows).rows
+        kernels = {ranking.kernel for ranking in rankings} - {None}
+        s = truths.s[rows]
+        return {k: self.space.ground.evidence(s, k, own) for k in kernels if k is not None}
+
     def _near(self, *, likely: bool) -> csr_array:
         """(N, N) which cells are too near to each to be another place."""
         radius_m = self.space.merge_radius_m * (APART_RADII if likely else 1.0)
@@ -257,6 +284,7 @@ class Judge:
         truths: Truths,
         outcomes: Outcomes,
         rows: Ints,
+        ground: GroundEvidence | None = None,
     ) -> None:
         """Judge some photos whose vector and place are known.
 
@@ -266,15 +294,19 @@ class Judge:
             truths: of all photos.
             outcomes: receives the result.
             rows: (B,) which of the photos.
+            ground: of these; None where reference photos have no weight.
         """
         rs, location = scores
         if ranking.weights is None:
             fused = ranking.rs_weight * rs + ranking.location_weight * location
-            self._judge_places(ranking, fused, truths, outcomes, rows)
+            if ground is not None:
+                fused = fused + np.float32(ranking.ground_weight) * ground.log_ratios
+            self._judge_places(ranking, fused, truths, outcomes, rows, ground)
             self._judge_cells(fused, truths, outcomes, rows)
             return
-        p = posteriors(self.space, rs, location, ranking.weights)
-        centres = self._judge_places(ranking, self.space.place_mass(p), truths, outcomes, rows)
+        p = posteriors(self.space, rs, location, ranking.weights, ground=ground)
+        by_place = self.space.place_mass(p)
+        centres = self._judge_places(ranking, by_place, truths, outcomes, rows, ground)
         self._judge_cells(p / self.field.area_m2, truths, outcomes, rows)
         if ranking.radii_m:
             points = outcomes.shown_lonlat_deg[rows] if ranking.around_shown else centres
@@ -286,7 +318,13 @@ class Judge:
         return first_rows(self.space.place_mass(p[None])[0], self._near(likely=True), max(KS))
 
     def _judge_places(
-        self, ranking: Ranking, by_place: Scores, truths: Truths, outcomes: Outcomes, rows: Ints
+        self,
+        ranking: Ranking,
+        by_place: Scores,
+        truths: Truths,
+        outcomes: Outcomes,
+        rows: Ints,
+        ground: GroundEvidence | None,
     ) -> Floats:
         """Judge places in the order of (B, N) scores; returns the (B, 2) centres of the first."""
         near, cells = self._near(likely=ranking.weights is not None), self.field.lonlat_deg
@@ -305,7 +343,8 @@ class Judge:
             of_photo = np.repeat(np.arange(len(rows)), counts)
             rank = np.concatenate([np.arange(count) for count in counts])
             s = truths.s[rows[of_photo]]
-            points = shown_points(self.space, s, np.concatenate(refined), ranking.refine)
+            said = None if ground is None else ground.taken(of_photo)
+            points = shown_points(self.space, s, np.concatenate(refined), ranking.refine, said)
             away_m[of_photo, rank] = haversine_m(points, truths.lonlat_deg[rows[of_photo]])
             outcomes.shown_lonlat_deg[rows] = points[rank == 0]
         outcomes.near_places_m[rows] = nearest_of_first(away_m, KS)

@@ -3,33 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from gair.arrays import Vectors
+from gair.geo import haversine_m
 from indexer.evaluate.baselines import BlindPicks, photo_density
 from indexer.evaluate.bootstrap import Resamples
 from indexer.evaluate.judge import Outcomes, Ranking, judge_all, judge_everywhere_alike
+from indexer.evaluate.metrics import KS, nearest_of_first
 from indexer.evaluate.offset import noise_report, offset_report
 from indexer.evaluate.probabilities import LEVELS
-from indexer.evaluate.summary import blind_numbers, method_numbers
+from indexer.evaluate.summary import (
+    blind_numbers,
+    error_numbers,
+    method_numbers,
+    recall_places,
+)
 from indexer.evaluate.task import Task
 from indexer.probability.posterior import ScoreWeights
 from indexer.search.token_reader import TokenReader
-
-if TYPE_CHECKING:
-    pass
 
 Numbers = dict[str, Any]
 
 CALIBRATE_FIRST = "not measured: calibrate first (python -m indexer calibrate)"
 OWN_WEIGHTS = "not measured: the index is calibrated for other weights than were asked for"
 NO_TOKEN_MAPS = "not measured: the index keeps no token maps"
+NO_WEIGHT = "not measured: reference photos have no weight in the answer"
 NOT_THOROUGH = "not measured: it takes minutes, pass --thorough"
 ANSWER, IMAGERY, LOCATION, DENSITY, BLIND = "answer", "imagery", "location", "density", "blind"
+WITHOUT_GROUND, GROUND, NEAREST_PHOTO = "without_ground", "ground", "nearest_photo"
+"""The answer without reference photos, these alone, and the place of the one most alike."""
 CENTRE = "centre"
 """The answer's places at the centres of their cells."""
+_PHOTOS_AT_ONCE = 64
 OTHER_MODES = ("nili", "bilinear", "mean")
 """How token maps are read by the index, or in a baseline."""
 
@@ -40,6 +49,7 @@ def judge_methods(task: Task) -> tuple[dict[str, Outcomes], dict[str, str]]:
     missing: dict[str, str] = {}
     answer, imagery, location = rankings_of(task)
     rankings = {ANSWER: answer, IMAGERY: imagery, LOCATION: location}
+    rankings |= ground_rankings(answer)
     alike = [key for key in (IMAGERY, LOCATION) if rankings[key] == answer.bare]
     different = {key: ranking for key, ranking in rankings.items() if key not in alike}
     outcomes = _judged(task, different, index.rs.scores)
@@ -53,6 +63,10 @@ def judge_methods(task: Task) -> tuple[dict[str, Outcomes], dict[str, str]]:
         reader = TokenReader(space.index, space.model, mode=mode)  # type: ignore[arg-type]
         z = np.nan_to_num(reader.localized(space.index.cells.lonlat_deg), nan=-1.0)
         outcomes |= _judged(task, {mode: answer.bare}, lambda s, z=z: s @ z.T)  # type: ignore[misc]
+    if space.ground is not None:
+        outcomes[NEAREST_PHOTO] = judge_nearest_photo(task)
+        if GROUND not in rankings:
+            missing[WITHOUT_GROUND] = missing[GROUND] = NO_WEIGHT
     if space.calibration is None:
         missing[DENSITY] = CALIBRATE_FIRST
     else:
@@ -95,7 +109,7 @@ def rankings_of(task: Task) -> tuple[Ranking, Ranking, Ranking]:
     calibration = task.calibration
     if calibration is None:
         own = task.options.query.weights(task.space)
-        answer = Ranking(own.rs, own.location, refine=task.refine)
+        answer = Ranking(own.rs, own.location, refine=task.refine, ground_weight=own.ground)
         return answer, Ranking(1.0, 0.0), Ranking(0.0, 1.0)
     weights = calibration.weights
     total = weights.rs_weight + weights.location_weight
@@ -115,6 +129,44 @@ def rankings_of(task: Task) -> tuple[Ranking, Ranking, Ranking]:
     return answer, imagery, location
 
 
+def ground_rankings(answer: Ranking) -> dict[str, Ranking]:
+    """The answer without reference photos, and these alone; nothing where they have no weight."""
+    if answer.kernel is None:
+        return {}
+    if answer.weights is None:
+        without = replace(answer, ground_weight=0.0)
+        return {WITHOUT_GROUND: without, GROUND: Ranking(0.0, 0.0, ground_weight=1.0)}
+    weights = answer.weights
+    alone = replace(weights, rs_weight=0.0, location_weight=0.0, spread_m=0.0)
+    return {
+        WITHOUT_GROUND: replace(answer, weights=replace(weights, ground_weight=0.0)),
+        GROUND: Ranking(0.0, 0.0, alone),
+    }
+
+
+def judge_nearest_photo(task: Task) -> Outcomes:
+    """Judge the places of the reference photos most alike, as place recognition answers.
+
+    There are no cells in it, so nothing is said of their ranks.
+    """
+    ground, truths = task.space.ground, task.truths
+    assert ground is not None
+    outcomes = Outcomes.failed(len(truths.s), Ranking(0.0, 0.0))
+    for start in range(0, len(truths.rows), _PHOTOS_AT_ONCE):
+        rows = truths.rows[start : start + _PHOTOS_AT_ONCE]
+        likenesses = ground.comparison.likenesses(truths.s[rows], task.own(rows))
+        for row, likeness in zip(rows.tolist(), likenesses, strict=True):
+            places = ground.comparison.photos.lonlat_deg[likeness.rows[: max(KS)]]
+            if not len(places):
+                continue
+            away_m = np.asarray(haversine_m(places, truths.lonlat_deg[row])).reshape(1, -1)
+            outcomes.near_places_m[row] = nearest_of_first(away_m, KS)[0]
+            outcomes.near_centres_m[row] = outcomes.near_places_m[row]
+            outcomes.error_m[row] = away_m[0, 0]
+            outcomes.shown_lonlat_deg[row] = places[0]
+    return outcomes
+
+
 def method_rows(
     task: Task,
     outcomes: dict[str, Outcomes],
@@ -126,16 +178,25 @@ def method_rows(
     modes = other_modes(task.space.index.manifest.query_mode)
     judged = {**outcomes, CENTRE: outcomes[ANSWER].at_centres}
     rows: list[Numbers] = []
-    for key in (ANSWER, CENTRE, IMAGERY, LOCATION, *modes, DENSITY):
+    of_ground = () if task.space.ground is None else (WITHOUT_GROUND, GROUND, NEAREST_PHOTO)
+    for key in (ANSWER, CENTRE, *of_ground, IMAGERY, LOCATION, *modes, DENSITY):
         if key in missing:
             rows.append({"key": key, "measured": False, "why": missing[key]})
         else:
-            numbers = method_numbers(judged[key], task.scale, drawn)
+            numbers = _numbers_of(key, judged[key], task, drawn)
             rows.append({"key": key, "measured": True, "numbers": numbers})
     outside = len(task.truths.rows) - len(task.inside)
     blind = blind_numbers(picks, task.failed, task.scale, outside)
     rows.append({"key": BLIND, "measured": True, "numbers": blind})
     return rows
+
+
+def _numbers_of(key: str, outcomes: Outcomes, task: Task, drawn: Resamples) -> Numbers:
+    if key == NEAREST_PHOTO:  # places alone, and no cells
+        numbers = error_numbers(outcomes.error_m, task.scale, drawn)
+        numbers["recall_places"] = recall_places(outcomes, task.scale, drawn)
+        return numbers
+    return method_numbers(outcomes, task.scale, drawn)
 
 
 def coordinate_tests(task: Task) -> dict[str, Numbers]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from gair.errors import UsageError
 from gair.fields import option
+from indexer.ground.options import APART_M
 
 if TYPE_CHECKING:
     from indexer.search.query import Query
@@ -43,6 +44,12 @@ class EvaluateOptions:
     """Of the imagery (default, if the other is given: 1)."""
     location_weight: float | None = option(None, metavar="W", group=WEIGHTS)
     """Of the location (default, if the other is given: 0)."""
+    ground_weight: float | None = option(None, metavar="W", group=WEIGHTS)
+    """Of the reference photos (default, if one of the others is given: 0)."""
+    ground: bool = option(True, flags="--no-ground", help="leave reference photos out")
+    ground_apart_m: float = option(APART_M, metavar="M")
+    """Reference photos as near as this to a photo are no evidence of it, like its copies and its
+    sequence, which never are; 0 where they are of another campaign, metres."""
     resamples: int = option(1000, flags=None)
     """Of the bootstrap."""
     command: str = option("", flags=None)
@@ -61,4 +68,8 @@ class EvaluateOptions:
         """What a search is asked."""
         from indexer.search.query import Query
 
-        return Query(rs_weight=self.rs_weight, location_weight=self.location_weight)
+        return Query(
+            rs_weight=self.rs_weight,
+            location_weight=self.location_weight,
+            ground_weight=self.ground_weight if self.ground else 0.0,
+        )

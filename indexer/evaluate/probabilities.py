@@ -214,6 +214,7 @@ def outside_report(
     inside: Vectors,
     outside: PhotoVectors | None,
     drawn: Resamples,
+    left_out: Sequence[Ints] | None = None,
 ) -> dict[str, Any]:
     """How well photos of the index are told from photos of elsewhere.
 
@@ -222,6 +223,7 @@ def outside_report(
         inside: (P, D) vectors of photos whose true cell is in the index.
         outside: photos from elsewhere; None if there are none.
         drawn: resamples of the photos inside.
+        left_out: of each photo inside, the reference photos that are no evidence of it.
     """
     calibration = space.calibration
     if outside is None:
@@ -233,7 +235,8 @@ def outside_report(
     elsewhere = Resamples(place, resamples=len(drawn.weights), seed=drawn.seed + 1)
     out_of_index = calibration.out_of_index
     own, foreign = (
-        out_of_index.score(s, evidence(space, s, calibration.weights)) for s in (inside, others)
+        out_of_index.score(s, evidence(space, s, calibration.weights, without))
+        for s, without in ((inside, left_out), (others, None))
     )
     return {
         "measured": True,

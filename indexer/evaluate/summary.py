@@ -53,10 +53,7 @@ def method_numbers(outcomes: Outcomes, scale: Scale, resamples: Resamples) -> Nu
     """All numbers of one method, over all photos that were listed."""
     radii_m = scale.radii_m
     numbers = error_numbers(outcomes.error_m, scale, resamples)
-    numbers["recall_places"] = {
-        str(k): by_radius(outcomes.near_places_m[:, column], radii_m, resamples)
-        for column, k in enumerate(KS)
-    }
+    numbers["recall_places"] = recall_places(outcomes, scale, resamples)
     numbers["recall_cells"] = {
         name: by_radius(outcomes.near_cells_m[:, column], radii_m, resamples)
         for column, name in enumerate([*map(str, KS), ONE_PERCENT])
@@ -68,6 +65,14 @@ def method_numbers(outcomes: Outcomes, scale: Scale, resamples: Resamples) -> Nu
     for name, share in (("half_found_km2", 0.5), ("nine_in_ten_found_km2", 0.9)):
         numbers[name] = resamples.quantile(outcomes.searched_m2 / 1e6, share).to_json()
     return numbers
+
+
+def recall_places(outcomes: Outcomes, scale: Scale, resamples: Resamples) -> Numbers:
+    """Share of photos with one of the first k places within each radius, by k."""
+    return {
+        str(k): by_radius(outcomes.near_places_m[:, column], scale.radii_m, resamples)
+        for column, k in enumerate(KS)
+    }
 
 
 def error_numbers(error_m: Floats, scale: Scale, resamples: Resamples) -> Numbers:

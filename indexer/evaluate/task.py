@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from indexer.evaluate.judge import Judge, Truths
 from indexer.evaluate.metrics import WORLDWIDE_M, cell_floor_m, shown_radii, span_m
 from indexer.evaluate.options import EvaluateOptions
 from indexer.evaluate.summary import Scale
+from indexer.ground.left_out import own_references
 from indexer.search.ranking import refine_options
 
 if TYPE_CHECKING:
@@ -63,6 +65,11 @@ class Task:
         rows = self.truths.rows
         return rows[self.truths.cell_row[rows] >= 0]
 
+    def own(self, rows: Ints) -> Sequence[Ints] | None:
+        """Of each of (n,) photos, the reference photos that are no evidence of it."""
+        left_out = self.truths.left_out
+        return None if left_out is None else left_out.taken(rows).rows
+
     @property
     def failed(self) -> int:
         """How many photos could not be judged."""
@@ -76,6 +83,11 @@ def make_task(space: SearchSpace, photos: PhotoVectors, options: EvaluateOptions
     cell_row = np.full(len(photos), -1, dtype=np.int64)
     if len(rows):
         cell_row[rows] = space.cell_row(photos.lonlat_deg[rows])
+    left_out = None
+    if space.ground is not None:
+        references = space.ground.comparison.photos
+        of_usable = own_references(references, photos.taken(rows), options.ground_apart_m)
+        left_out = of_usable.spread(rows, len(photos))
     floor_m, reach_m = cell_floor_m(cells.area_m2), span_m(cells.lonlat_deg)
     scale = Scale(
         radii_m=tuple(shown_radii(floor_m)),
@@ -87,10 +99,11 @@ def make_task(space: SearchSpace, photos: PhotoVectors, options: EvaluateOptions
         space=space,
         photos=photos,
         options=options,
-        truths=Truths(photos.s, photos.lonlat_deg, cell_row, rows),
+        truths=Truths(photos.s, photos.lonlat_deg, cell_row, rows, left_out),
         judge=Judge(space),
         scale=scale,
         span_m=reach_m,
+        notes=[left_out.said] if left_out is not None else [],
     )
 
 

@@ -7,6 +7,9 @@ from typing import Literal
 
 from gair.fields import option
 
+APART_M = 100.0
+"""Reference photos as near as this are no evidence of a photo that is tested."""
+
 ReferenceIndexType = Literal["auto", "flat", "ivf-sq8", "ivf-pq"]
 
 

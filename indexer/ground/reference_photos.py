@@ -83,6 +83,13 @@ class ReferencePhotos:
         table = read_columns(self.path / PHOTO_TABLE_FILE, query)
         return np.array(table["content_sha256"].to_pylist(), dtype="S64")
 
+    @functools.cached_property
+    def sequence(self) -> npt.NDArray[np.str_]:
+        """(n,) names of the walks or drives that they are of; empty for photos by themselves."""
+        query = 'SELECT sequence FROM photos ORDER BY "row"'
+        table = read_columns(self.path / PHOTO_TABLE_FILE, query)
+        return np.array(table["sequence"].to_pylist(), dtype=np.str_)
+
     def nearest(self, s: Floats32, count: int) -> tuple[Floats32, Ints]:
         """The reference photos that look most like some photos.
 

@@ -13,11 +13,36 @@ from indexer.probability.cautions import Caution
 FEWEST_PLACES = 100
 """Places below which nothing is promised."""
 
+OTHER_REFERENCES = Caution(
+    "calibrated with other reference photos than the index has now: what was measured with those "
+    "is not promised with these; calibrate again with python -m indexer calibrate",
+    "other_reference_photos",
+)
+NOT_WEIGHED = Caution(
+    "calibrated before the index had its reference photos, so they count nothing; calibrate again "
+    "with python -m indexer calibrate",
+    "reference_photos_not_weighed",
+)
 UNCOUNTED = Caution(
     "calibrated before places were counted: its photos may be of a few streets only, so nothing is "
     "promised; calibrate again with python -m indexer calibrate",
     "calibrated_on_unknown_places",
 )
+
+
+@dataclass(frozen=True)
+class GroundBasis:
+    """The reference photos that something was measured with."""
+
+    photos: int
+    content_sha256: str
+    """Of the set."""
+    apart_m: float
+    """As near to a photo as this they were left out as evidence of it, metres."""
+    left_out: dict[str, int]
+    """Pairs of a photo and a reference photo that was left out for it, by reason."""
+    of_photos: int
+    """How many photos something was left out for."""
 
 
 @dataclass(frozen=True)

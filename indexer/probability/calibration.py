@@ -11,7 +11,7 @@ import io
 import json
 import math
 import zipfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from gair.arrays import Floats
 from gair.errors import IndexCorruptError, IndexMismatchError, UsageError
 from gair.files import open_file, write_whole
 from gair.inputs.documents import json_of
-from indexer.probability.basis import Basis
+from indexer.probability.basis import OTHER_REFERENCES, Basis, GroundBasis
 from indexer.probability.cautions import Caution
 from indexer.probability.chances import PlaceCurves, disjoint, most_sure
 from indexer.probability.conditions import ALL_NAMES, CalibratedConditions
@@ -34,10 +34,10 @@ from indexer.probability.open_world import BayesFactor
 from indexer.probability.out_of_index import OutOfIndexTest
 from indexer.probability.posterior import ScoreWeights
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised when an old reader could misread a new file. 2: conditions of photos are checked before
-anything is promised."""
-READABLE = (1, 2)
+anything is promised. 3: reference photos have a weight."""
+READABLE = (1, 2, 3)
 """Versions that are read."""
 AGAIN = "calibrate again with python -m indexer calibrate"
 UNKNOWN_CONDITIONS = Caution(
@@ -112,6 +112,27 @@ class Calibration:
     """Held-out places that decisions are learnt on; None in files from before there were any."""
     conditions: CalibratedConditions | None = None
     """What the photos were like; None in files from before that was measured."""
+    ground: GroundBasis | None = None
+    """The reference photos it was made with; None where the index had none."""
+    ground_doubt: str = ""
+    """Why it does not hold with the reference photos of the index as it is open; not kept."""
+
+    @property
+    def doubt(self) -> str:
+        """Why nothing is promised; empty where it is."""
+        return self.basis.doubt or self.ground_doubt
+
+    def beside(self, references: str | None) -> Calibration:
+        """The same as it holds beside a set of reference photos, by its hash; None for no set."""
+        if references == (None if self.ground is None else self.ground.content_sha256):
+            return self
+        if self.ground is None or not self.weights.ground_weight:
+            return self
+        if references is not None:
+            return replace(self, ground_doubt=OTHER_REFERENCES)
+        return replace(
+            self, ground_doubt=OTHER_REFERENCES, weights=replace(self.weights, ground_weight=0.0)
+        )
 
     @property
     def basis(self) -> Basis:
@@ -126,7 +147,7 @@ class Calibration:
     @property
     def cautions(self) -> tuple[str, ...]:
         """What to know of everything that rests on it."""
-        told = (self.basis.doubt, "" if self.conditions else UNKNOWN_CONDITIONS)
+        told = (self.doubt, "" if self.conditions else UNKNOWN_CONDITIONS)
         return tuple(caution for caution in told if caution)
 
     def place_chances(self, masses: Floats, radius_m: float, *, refined: bool = False) -> Floats:
@@ -295,6 +316,7 @@ def _header(calibration: Calibration) -> dict[str, Any]:
         "claims": sorted(calibration.claims),
         "likelihood_ratios": curves_json(calibration.likelihood_ratios),
         "conditions": None if calibration.conditions is None else list(ALL_NAMES),
+        "ground": None if calibration.ground is None else asdict(calibration.ground),
     }
 
 
@@ -342,6 +364,7 @@ def _from_parts(header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> 
         conditions=CalibratedConditions.from_arrays(names, arrays)
         if (names := header.get("conditions"))
         else None,
+        ground=GroundBasis(**ground) if (ground := header.get("ground")) else None,
     )
 
 

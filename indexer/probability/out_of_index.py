@@ -26,7 +26,7 @@ from gair.arrays import Bools, Floats, Halves, Ints, Scores
 from gair.errors import UsageError
 from indexer.probability.conformal import one_a_place, place_weights
 from indexer.probability.open_world import BayesFactor, fit_bayes_factor
-from indexer.probability.posterior import ScoreWeights
+from indexer.probability.posterior import ScoreWeights, weighted_scores
 from indexer.probability.reliability import auroc
 from indexer.regions.cell_field import chord_of, unit_vectors
 
@@ -96,11 +96,15 @@ class OutOfIndexTest:
         return _standard(evidence, self.evidence) + _standard(likeness, self.likeness)
 
 
-def evidence_of(rs: Scores, location: Scores, weights: ScoreWeights, area_m2: Floats) -> Floats:
+def evidence_of(
+    rs: Scores,
+    location: Scores,
+    weights: ScoreWeights,
+    area_m2: Floats,
+    ground: Scores | None = None,
+) -> Floats:
     """How well any place explains each photo: (P, N) scores to (P,) nats."""
-    weighted = weights.rs_weight * np.asarray(rs, dtype=np.float64)
-    if weights.location_weight:
-        weighted += weights.location_weight * np.asarray(location, dtype=np.float64)
+    weighted = weighted_scores(rs, location, weights, ground)
     best = weighted.max(axis=1)
     weighted -= best[:, None]
     return np.asarray(best + np.log(np.exp(weighted, out=weighted) @ (area_m2 / area_m2.sum())))

@@ -2,14 +2,15 @@
 
 For a photo with cosines r(x) of the imagery and l(x) of the location at cell x, the likelihood is
 
-    L(x) = mean over y near x of exp(rs_weight * r(y) + location_weight * l(y))
+    L(x) = mean over y near x of exp(rs_weight * r(y) + location_weight * l(y) + ground_weight g(y))
 
-where the mean goes over a Gaussian neighbourhood of ``spread_m`` metres (the model is right about
-the neighbourhood more often than about the cell), and
+where g is the log of what reference photos around y say (:mod:`indexer.ground.likelihood`; 0 where
+an index has none), the mean goes over a Gaussian neighbourhood of ``spread_m`` metres (the model is
+right about the neighbourhood more often than about the cell), and
 
     p(x) = prior(x) L(x) / sum of the same over all cells.
 
-The prior is the area of a cell unless something is known. The three numbers are fitted on photos
+The prior is the area of a cell unless something is known. These numbers are fitted on photos
 whose place is known (:mod:`indexer.calibrate.calibrate`); a *temperature* of the paper's softmax is
 1 / (rs_weight + location_weight).
 
@@ -55,6 +56,12 @@ class ScoreWeights:
     """Factor of the location's cosine, 0 or more."""
     spread_m: float
     """Standard deviation of the neighbourhood that likelihoods are averaged over, metres."""
+    ground_weight: float = 0.0
+    """Factor of the log ratio of the reference photos, 0 or more."""
+    ground_kernel_m: float = 0.0
+    """How far around a reference photo speaks, standard deviation in metres."""
+    ground_sharpness: float = 0.0
+    """Factor of the cosine of a photo and a reference photo."""
 
     @property
     def temperature(self) -> float:
@@ -68,9 +75,18 @@ class ScoreWeights:
         total = self.rs_weight + self.location_weight or 1.0
         return self.rs_weight / total, self.location_weight / total
 
+    @property
+    def ground_share(self) -> float:
+        """The weight of the reference photos, in the same unit as :attr:`shares`."""
+        return self.ground_weight / (self.rs_weight + self.location_weight or 1.0)
+
 
 def log_likelihood(
-    rs: Scores, location: Scores, weights: ScoreWeights, blur: csr_array | None
+    rs: Scores,
+    location: Scores,
+    weights: ScoreWeights,
+    blur: csr_array | None,
+    ground: Scores | None = None,
 ) -> Floats:
     """Log L(x) of each photo at each cell, up to a constant a photo.
 
@@ -79,13 +95,12 @@ def log_likelihood(
         location: (P, N) cosines of the location embeddings.
         weights: what the cosines are multiplied by.
         blur: (N, N) of :meth:`CellField.blur` for the spread; None for none.
+        ground: (P, N) log ratios of the reference photos; None where they have no weight.
 
     Returns:
         (P, N); the best cell before averaging is 0.
     """
-    weighted: Floats = weights.rs_weight * np.asarray(rs, dtype=np.float64)
-    if weights.location_weight:
-        weighted += weights.location_weight * np.asarray(location, dtype=np.float64)
+    weighted = weighted_scores(rs, location, weights, ground)
     weighted -= weighted.max(axis=1, keepdims=True)  # exp() below cannot overflow
     if blur is None:
         return weighted
@@ -96,6 +111,18 @@ def log_likelihood(
     for photo in np.flatnonzero(lost):
         logs[photo] = _log_average(blur, weighted[photo])
     return logs
+
+
+def weighted_scores(
+    rs: Scores, location: Scores, weights: ScoreWeights, ground: Scores | None = None
+) -> Floats:
+    """Scores as one, in nats: (P, N) of each kind to (P, N); a new array."""
+    weighted: Floats = weights.rs_weight * np.asarray(rs, dtype=np.float64)
+    if weights.location_weight:
+        weighted += weights.location_weight * np.asarray(location, dtype=np.float64)
+    if weights.ground_weight and ground is not None:
+        weighted += weights.ground_weight * np.asarray(ground, dtype=np.float64)
+    return weighted
 
 
 def _log_average(blur: csr_array, logs: Floats) -> Floats:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from gair.errors import UsageError
 from gair.geo import EARTH_RADIUS_M
+from indexer.ground.nearby import GroundPhoto
 from indexer.probability.cautions import Caution, coded
 from indexer.probability.open_world import Elsewhere as Elsewhere
 from indexer.probability.out_of_index import Membership as Membership
@@ -68,7 +69,8 @@ class Candidate:
     row: int
     """Row of the cell in the index, the same in its table and its vector stores."""
     score: float
-    """Weighted sum of the two cosines below; comparable within one answer only."""
+    """Weighted sum of the cosines below, and of ``ground_score`` where there is one; comparable
+    within one answer only."""
     rs_score: float
     """Cosine of the photo with the imagery at the cell, localised by the INR."""
     location_score: float
@@ -89,6 +91,11 @@ class Candidate:
     refined_lonlat_deg: tuple[float, float] | None = None
     """The mean place under the likelihood around the cell, read between the centres of cells; None
     where it was not asked for."""
+    ground_score: float | None = None
+    """What reference photos say of the cell: the log of how much more those around look like the
+    photo than all do, 0 where none stands near. None where they have no weight."""
+    ground_photos: tuple[GroundPhoto, ...] = ()
+    """The reference photos around the place that look most like the photo, to check by eye."""
 
     @property
     def shown_lonlat_deg(self) -> tuple[float, float]:
@@ -141,6 +148,9 @@ class Answer:
     """Coordinates the photo's tags carry; disclosed, never used for the scores."""
     weights_by: str = "you"
     """Who gave the two weights: ``calibration``, ``model card``, ``you``, or ``default``."""
+    ground_weight: float | None = None
+    """Weight of ``ground_score``; None where the index has no reference photos, or they have no
+    weight."""
     merge_radius_m: float = 0.0
     """Cells closer than this are one place; where probabilities are given, discs of this radius
     are, and no two of them overlap."""

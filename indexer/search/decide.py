@@ -73,7 +73,7 @@ def decider(
         "the index is too large to look at every cell": space.sampled,
     }
     against = [reason for reason, holds in reasons.items() if holds]
-    if doubt := space.calibration.basis.doubt:
+    if doubt := space.calibration.doubt:
         against.append(doubt)
     return functools.partial(_decided, space, p, rule, "; ".join(against))
 

@@ -13,6 +13,9 @@ import numpy.typing as npt
 
 from gair.errors import PhotoError, UsageError
 from gair.photos.photo import Photo, open_photo
+from indexer.ground.likelihood import GroundField
+from indexer.ground.likeness import Comparison
+from indexer.ground.reference_photos import open_reference_photos
 from indexer.index.index import Index, find_index, open_index
 from indexer.index.milvus import with_store
 from indexer.photos.encoder import PHOTOS_AT_ONCE, check_model, encode_photos, load_model
@@ -56,9 +59,16 @@ class Geolocator:
     """
 
     def __init__(self, index: Index, model: Gair) -> None:
-        fingerprint = check_model(index, model)
-        calibration = load_calibration(index.path.parent, index.manifest.build, fingerprint)
-        self.space = SearchSpace(index, model, calibration)
+        fingerprint, folder = check_model(index, model), index.path.parent
+        calibration = load_calibration(folder, index.manifest.build, fingerprint)
+        references = open_reference_photos(folder)
+        ground = None
+        if references is not None:
+            ground = GroundField(Comparison(references), index.cells.lonlat_deg)
+        if calibration is not None:
+            of_set = None if references is None else references.manifest.content_sha256
+            calibration = calibration.beside(of_set)
+        self.space = SearchSpace(index, model, calibration, ground=ground)
         """Its cells with all that a search asks of them, its warnings and its attribution."""
         self.index = index
         self.model = model
@@ -282,13 +292,14 @@ class Geolocator:
         Context(odds, claim_number=claim_number).check()
         scored = self.every_cell(self._one_place(image))
         space, weights = self.space, self.space.weights
+        ground = space.ground_evidence(scored.s, weights)
         answer = draft_of(space, scored, Query(refine=False)).answer
         p = answer.posterior
         if p is None:
-            p = cell_posterior(space, scored, weights)
+            p = cell_posterior(space, scored, weights, ground=ground)
         each = None
         if len(scored.photos) > 1:
-            each = posteriors(space, scored.rs, scored.location, weights)
+            each = posteriors(space, scored.rs, scored.location, weights, ground=ground)
         own = np.array([(place.lon_deg, place.lat_deg) for place in answer.candidates])
         context = Context(odds, own.reshape(-1, 2), answer.merge_radius_m, claim_number)
         place = (lon_deg, lat_deg)
@@ -315,7 +326,7 @@ class Geolocator:
 
         Args:
             image: a photo as for :meth:`search`, or a list of photos of one place.
-            of: ``imagery``, ``location`` or ``posterior``.
+            of: ``imagery``, ``location``, ``ground`` or ``posterior``.
             prior: what is known before the photo is looked at; for the posterior only.
             level: how often the region drawn on a posterior holds the truth.
             elsewhere_prior: how likely it is, before a photo is looked at, that it was not taken in

@@ -35,6 +35,7 @@ class QueryFields(TypedDict, total=False):
     k: int
     rs_weight: float | None
     location_weight: float | None
+    ground_weight: float | None
     merge_radius_m: float | None
     prior: Prior | None
     refine: bool
@@ -55,6 +56,9 @@ class Query:
     location_weight: float | None = None
     """Weight of the location's cosine; None: 0 if the imagery's is given, else as calibrated, or as
     the model's card says, or 0."""
+    ground_weight: float | None = None
+    """Weight of the log ratio of reference photos; 0: search without them. None: 0 if one of the
+    others is given, else as calibrated, or what a search without calibration takes."""
     merge_radius_m: float | None = None
     """Cells closer than this are one place; None: what the index suggests."""
     prior: Prior | None = None
@@ -97,6 +101,9 @@ class Query:
                     f"weights {own.rs:g} (rs) and {own.location:g} (location): both must be 0 to "
                     f"{MAX_WEIGHT:g} and one of them above 0"
                 )
+        ground = self.ground_weight
+        if ground is not None and not 0 <= ground <= MAX_WEIGHT:
+            raise UsageError(f"`ground_weight` {ground:g}: it must be 0 to {MAX_WEIGHT:g}")
         check_prior(self.elsewhere_prior)
         radius_m = self.merge_radius_m
         if radius_m is not None and not 0 <= radius_m <= HALF_GLOBE_M:  # NaN fails, too
@@ -109,19 +116,36 @@ class Query:
 
     @property
     def own_weights(self) -> SearchWeights | None:
-        """Those that the query gives; None where it gives none."""
+        """Those that the query gives; None where it gives none of imagery and location."""
         rs, location = self.rs_weight, self.location_weight
         if rs is None and location is None:
             return None
-        return SearchWeights(1.0 if rs is None else rs, location or 0.0, "you")
+        ground = self.ground_weight or 0.0
+        return SearchWeights(1.0 if rs is None else rs, location or 0.0, "you", ground)
 
     def weights(self, space: SearchSpace) -> SearchWeights:
-        """Of imagery and location, as scores are weighed."""
-        return self.own_weights or space.default_weights
+        """Of imagery, location and reference photos, as scores are weighed.
+
+        Raises:
+            UsageError: reference photos are given a weight, and the index has none.
+        """
+        weights, ground = self.own_weights or space.default_weights, self.ground_weight
+        if ground and space.ground is None:
+            raise UsageError(
+                f"`ground_weight` {ground:g}: index {space.index.name!r} has no reference photos: "
+                "add some with python -m indexer add-photos, or leave it out"
+            )
+        if ground is None or ground == weights.ground:
+            return weights
+        return weights._replace(ground=ground, source="you")
 
     def score_weights(self, calibration: Calibration | None) -> ScoreWeights | None:
         """How scores become probabilities; None where they do not.
 
         A calibration holds for its own weights only.
         """
-        return None if calibration is None or self.own_weights else calibration.weights
+        if calibration is None or self.own_weights:
+            return None
+        ground = self.ground_weight
+        own = ground is not None and ground != calibration.weights.ground_share
+        return None if own else calibration.weights

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gair.arrays import Floats, Ints, Vectors
+from indexer.ground.likelihood import GroundEvidence, GroundKernel
+from indexer.ground.nearby import photos_near
 from indexer.probability.cautions import Caution
 from indexer.probability.posterior import ScoreWeights, shared_by
 from indexer.regions.cells import cell_hex
@@ -30,7 +32,13 @@ from indexer.search.decide import check_decidable, decider
 from indexer.search.outlines import RegionMaker
 from indexer.search.places import APART_RADII, distinct_places
 from indexer.search.query import Query
-from indexer.search.refine import Refined, RefineOptions, Refining, refine_each
+from indexer.search.refine import (
+    GroundReading,
+    Refined,
+    RefineOptions,
+    Refining,
+    refine_each,
+)
 from indexer.search.scored import Scored, joint_posterior, prior_shares, standing_of
 from indexer.search.space import SearchSpace
 
@@ -66,6 +74,8 @@ TOGETHER = Caution(
 )
 
 
+WithPhotos = Callable[[Answer], Answer]
+"""The same with the reference photos near its places."""
 WithChances = Callable[[Answer], Answer]
 """An answer with its final points to the same with the chances of its places."""
 
@@ -79,7 +89,9 @@ class _Weighed:
     location: Vectors
     """(N,) the same."""
     fused: Vectors
-    """(N,) both, weighted."""
+    """(N,) all of it, weighted."""
+    ground: GroundEvidence | None
+    """What reference photos say of each photo; None where they have no weight."""
     radius_m: float
     """Of a place."""
     p: Floats | None
@@ -88,6 +100,11 @@ class _Weighed:
     """(N,) probability within the radius of each cell."""
     divisor: float
     """Of the sum over the photos, for what they share: 1 for one photo."""
+
+    @property
+    def ground_ratio(self) -> Vectors | None:
+        """(N,) mean log ratio of the reference photos over the photos."""
+        return None if self.ground is None else self.ground.log_ratios.mean(axis=0)
 
     @property
     def order_by(self) -> Floats | Vectors:
@@ -106,6 +123,8 @@ class Draft:
     """What to read there; None with the reader."""
     with_chances: WithChances | None = None
     """What gives refined places their chances; None where the answer has them, or none."""
+    with_photos: WithPhotos | None = None
+    """What lists reference photos near places; None where they have no weight."""
 
     def refined(self, places: Sequence[Refined]) -> Answer:
         """The answer with finer points for its first places."""
@@ -115,6 +134,10 @@ class Draft:
         ]
         answer = replace(self.answer, candidates=(*first, *self.answer.candidates[len(first) :]))
         return answer if self.with_chances is None else self.with_chances(answer)
+
+    def told(self, answer: Answer) -> Answer:
+        """An answer with its final points, and the reference photos near them."""
+        return answer if self.with_photos is None else self.with_photos(answer)
 
 
 def finished(drafts: Sequence[Draft]) -> list[Answer]:
@@ -128,7 +151,7 @@ def finished(drafts: Sequence[Draft]) -> list[Answer]:
         refinings = [r for n in numbers if (r := drafts[n].refining) is not None]
         for number, places in zip(numbers, refine_each(reader, refinings), strict=True):
             answers[number] = drafts[number].refined(places)
-    return answers
+    return [draft.told(answer) for draft, answer in zip(drafts, answers, strict=True)]
 
 
 def draft_of(space: SearchSpace, scored: Scored, query: Query) -> Draft:
@@ -143,14 +166,38 @@ def draft_of(space: SearchSpace, scored: Scored, query: Query) -> Draft:
     refines = query.refine and space.reader is not None and bool(answer.candidates)
     chances = None
     if weighed.p is not None:
-        answer, chances = _believed(space, scored, query, weighed.p, answer, refines)
+        answer, chances = _believed(space, scored, query, weighed, answer, refines)
+    photos = None if weighed.ground is None else functools.partial(_with_photos, weighed.ground)
     if not refines:
-        return Draft(answer)
+        return Draft(answer, with_photos=photos)
     # Scores of several photos add up, and so do their vectors.
     s = (scored.s.sum(axis=0) / weighed.divisor).astype(np.float32)
     centres = np.array([(c.lon_deg, c.lat_deg) for c in answer.candidates[:MOST_REFINED]])
-    refining = Refining(s, centres, refine_options(space, query))
-    return Draft(answer, space.reader, refining, chances)
+    ground = _reading(weighed.ground, weighed.divisor)
+    refining = Refining(s, centres, refine_options(space, query), ground)
+    return Draft(answer, space.reader, refining, chances, photos)
+
+
+def _with_photos(ground: GroundEvidence, answer: Answer) -> Answer:
+    """The answer with the reference photos near each of its places."""
+    places = [candidate.shown_lonlat_deg for candidate in answer.candidates]
+    listed = photos_near(ground, np.array(places).reshape(-1, 2), answer.merge_radius_m)
+    each = zip(answer.candidates, listed, strict=True)
+    return replace(answer, candidates=tuple(replace(c, ground_photos=near) for c, near in each))
+
+
+def _reading(ground: GroundEvidence | None, divisor: float) -> GroundReading | None:
+    """What refining reads of the reference photos, of all photos of one place together."""
+    if ground is None:
+        return None
+    return GroundReading(lambda points: ground.at(points) / divisor, ground.kernel.kernel_m)
+
+
+def ground_readings(ground: GroundEvidence | None, photos: int) -> list[GroundReading | None]:
+    """The same of each of so many photos by itself."""
+    if ground is None:
+        return [None] * photos
+    return [_reading(of_photo, 1.0) for of_photo in ground.one_by_one()]
 
 
 def refine_options(
@@ -167,13 +214,20 @@ def refine_options(
     # No farther than half way to the next place, so that no two climb to one point.
     radius_m = max(_apart_m(space, query, weights is not None), space.field.spacing_m) / 2
     if weights is not None:
-        return RefineOptions(weights.rs_weight, weights.location_weight, radius_m, "mean")
+        own = weights.rs_weight, weights.location_weight
+        return RefineOptions(*own, radius_m, "mean", ground_weight=weights.ground_weight)
     sharpness = 1 / space.model.config.temperature
-    rs_weight, location_weight, _ = query.weights(space)
-    return RefineOptions(rs_weight, location_weight, radius_m, "mean", sharpness)
+    given = query.weights(space)
+    return RefineOptions(given.rs, given.location, radius_m, "mean", sharpness, given.ground)
 
 
-def shown_points(space: SearchSpace, s: Vectors, rows: Ints, options: RefineOptions) -> Floats:
+def shown_points(
+    space: SearchSpace,
+    s: Vectors,
+    rows: Ints,
+    options: RefineOptions,
+    ground: GroundEvidence | None = None,
+) -> Floats:
     """The best guess about each photo as a search shows it.
 
     Args:
@@ -181,6 +235,7 @@ def shown_points(space: SearchSpace, s: Vectors, rows: Ints, options: RefineOpti
         s: (P, D) vectors of photos, each of a place of its own.
         rows: (P,) the best cell of each: the first that :func:`draft_of` names.
         options: from :func:`refine_options`.
+        ground: of these photos; None where reference photos have no weight.
 
     Returns:
         (P, 2) refined points; centres where the index has no token maps.
@@ -189,10 +244,11 @@ def shown_points(space: SearchSpace, s: Vectors, rows: Ints, options: RefineOpti
     if space.reader is None:
         return centres
     points = np.empty_like(centres)
+    readings = ground_readings(ground, len(rows))
     for start in range(0, len(rows), _REFINED_AT_ONCE):
         block = slice(start, start + _REFINED_AT_ONCE)
-        pairs = zip(s[block], centres[block], strict=True)
-        refinings = [Refining(photo, centre[None], options) for photo, centre in pairs]
+        each = zip(s[block], centres[block], readings[block], strict=True)
+        refinings = [Refining(photo, centre[None], options, g) for photo, centre, g in each]
         places = [best for (best,) in refine_each(space.reader, refinings)]
         points[block] = [(place.lon_deg, place.lat_deg) for place in places]
     return points
@@ -220,6 +276,7 @@ def _unrefined(space: SearchSpace, scored: Scored, query: Query, weighed: _Weigh
         cells_searched=len(space.index.cells),
         rs_weight=weights.rs,
         location_weight=weights.location,
+        ground_weight=weights.ground if weighed.ground is not None else None,
         weights_by=weights.source,
         model=model.name,
         model_licence=model.licence,
@@ -236,28 +293,34 @@ def _unrefined(space: SearchSpace, scored: Scored, query: Query, weighed: _Weigh
 
 def _weigh(space: SearchSpace, scored: Scored, query: Query) -> _Weighed:
     score_weights = query.score_weights(space.calibration)
-    rs_weight, location_weight, _ = query.weights(space)
+    weights = query.weights(space)
     radius_m = _radius_m(space, query)
     rs, location = scored.rs.mean(axis=0), scored.location.mean(axis=0)
-    fused = rs_weight * rs + location_weight * location
+    fused = weights.rs * rs + weights.location * location
+    ground = None
+    if space.ground is not None and weights.ground:
+        ground = space.ground.evidence(scored.s, GroundKernel.of(space.weights))
+        fused = fused + np.float32(weights.ground) * ground.log_ratios.mean(axis=0)
     log_weight = None if query.prior is None else query.prior.log_weight
     p = place_mass = None
     if score_weights is not None:
-        p, divisor = joint_posterior(space, scored, score_weights, log_weight)
+        p, divisor = joint_posterior(space, scored, score_weights, log_weight, ground)
         place_mass = space.place_mass(p[None], radius_m)[0]
     else:
-        each = rs_weight * scored.rs + location_weight * scored.location
+        each = weights.rs * scored.rs + weights.location * scored.location
+        if ground is not None:
+            each = each + np.float32(weights.ground) * ground.log_ratios
         divisor = shared_by(each, space.log_prior)
         if log_weight is not None:  # scores cannot be weighed with a prior, only left out
             fused = np.where(np.isfinite(log_weight), fused, -np.inf).astype(np.float32)
-    return _Weighed(rs, location, fused, radius_m, p, place_mass, divisor)
+    return _Weighed(rs, location, fused, ground, radius_m, p, place_mass, divisor)
 
 
 def _candidates(space: SearchSpace, query: Query, weighed: _Weighed) -> tuple[Candidate, ...]:
     by = weighed.order_by
     apart_m = _apart_m(space, query, weighed.p is not None)
     places = distinct_places(by, space.index.cells.lonlat_deg, query.k, apart_m)
-    cells = space.index.cells
+    cells, ratio = space.index.cells, weighed.ground_ratio
     return tuple(
         Candidate(
             rank=rank,
@@ -268,6 +331,7 @@ def _candidates(space: SearchSpace, query: Query, weighed: _Weighed) -> tuple[Ca
             score=float(weighed.fused[place.row]),
             rs_score=float(weighed.rs[place.row]),
             location_score=float(weighed.location[place.row]),
+            ground_score=None if ratio is None else float(ratio[place.row]),
             merged_cells=place.merged,
             merged_within_m=place.spread_m,
         )
@@ -277,17 +341,23 @@ def _candidates(space: SearchSpace, query: Query, weighed: _Weighed) -> tuple[Ca
 
 
 def _believed(
-    space: SearchSpace, scored: Scored, query: Query, p: Floats, answer: Answer, refines: bool
+    space: SearchSpace,
+    scored: Scored,
+    query: Query,
+    weighed: _Weighed,
+    answer: Answer,
+    refines: bool,
 ) -> tuple[Answer, WithChances | None]:
     """The answer of a calibrated index: how far to believe it.
 
     With it comes what gives its places their chances once they are refined; None where it has them.
     """
-    calibration = space.calibration
+    calibration, p = space.calibration, weighed.p
     assert calibration is not None
-    standing = standing_of(space, scored, query.elsewhere_prior)
+    assert p is not None
+    standing = standing_of(space, scored, query.elsewhere_prior, weighed.ground)
     promised = query.prior is None and len(scored.photos) == 1 and standing.alike
-    promised = promised and not space.sampled and not calibration.basis.doubt
+    promised = promised and not space.sampled and not calibration.doubt
     region = _regions(space, p, promised, standing.refused)
     warnings = (*standing.cautions, *answer.warnings)
     of_refined = refines and bool(calibration.refined_confidence)

@@ -2,11 +2,12 @@
 
 Cells are samples of a continuous score,
 
-    score(x) = rs_weight * cos(s, z(x)) + location_weight * cos(s, e(x)),
+    score(x) = rs_weight * cos(s, z(x)) + location_weight * cos(s, e(x)) + ground_weight * g(x),
 
-and with the token maps of a build it can be read anywhere. Around a start it is read on a square
-grid a quarter of a token fine, within a radius. The *peak* is then found on finer and finer grids
-around the best point; the *mean* is the mean place under exp(sharpness * score). On a synthetic
+where g is what reference photos say (:mod:`indexer.ground.likelihood`), if there are any; and with
+the token maps of a build it can be read anywhere. Around a start it is read on a square grid a
+quarter of a token fine, within a radius. The *peak* is then found on finer and finer grids around
+the best point; the *mean* is the mean place under exp(sharpness * score). On a synthetic
 city that the model never saw the mean is the better guess: the model is right about neighbourhoods
 rather than points. Only points in cells of the index count, so the answer stays where there is
 imagery. Nothing is random.
@@ -40,6 +41,9 @@ POINTS_A_TOKEN = 4
 _READS_A_WAVE = 640
 """Points where the location encoder is read, along its shortest wave: cosines in between are off by
 less than 2e-4, measured by tests/indexer/search/test_refine.py."""
+
+_READS_A_KERNEL = 4
+"""Points where what reference photos say is read, along the width of their kernel."""
 
 _FINER = 4
 _FINEST_M = 2.0
@@ -116,6 +120,18 @@ class RefineOptions:
     sharpness: float = 1.0
     """Factor of the score in the mean: 1 where the weights are those of a calibration
     (:class:`ScoreWeights`), 1 / temperature of the training where there is none."""
+    ground_weight: float = 0.0
+    """Weight of the reference photos' log ratio."""
+
+
+@dataclass(frozen=True, eq=False)
+class GroundReading:
+    """What reference photos say of the photos of one place, anywhere."""
+
+    read: Callable[[Floats], Floats]
+    """(Q, 2) points that lie together to (Q,) log ratios."""
+    kernel_m: float
+    """It is smooth over so many metres."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,11 +141,13 @@ class Refined:
     lon_deg: float
     lat_deg: float
     score: float
-    """``rs_weight * rs_score + location_weight * location_score``."""
+    """The weighted sum of the three below."""
     rs_score: float
     """cos(s, z) there."""
     location_score: float
     """cos(s, e) there."""
+    ground_score: float
+    """The reference photos' log ratio there; 0 without any."""
     moved_m: float
     """From the start."""
     surface: Surface
@@ -144,6 +162,8 @@ class Refining:
     lonlat_deg: Floats
     """(P, 2) where to start, such as the cell centres of candidates."""
     options: RefineOptions = RefineOptions()
+    ground: GroundReading | None = None
+    """What reference photos say of the photo; None where they have no weight."""
 
 
 def refine(
@@ -188,7 +208,8 @@ def refine_each(reader: TokenReader, refinings: Sequence[Refining]) -> list[list
     ]
     rs = _cosines(reader.localized, best, refinings)
     location = _cosines(reader.locations, best, refinings)
-    of_photos = zip(refinings, best, rs, location, surfaces, strict=True)
+    ground = [_read_each(refining, at) for refining, at in zip(refinings, best, strict=True)]
+    of_photos = zip(refinings, best, rs, location, ground, surfaces, strict=True)
     return [_refined(*of_photo) for of_photo in of_photos]
 
 
@@ -230,17 +251,38 @@ def _surfaces(reader: TokenReader, grids: Sequence[_Grid]) -> list[list[Surface]
     rs_weights = [refining.options.rs_weight for refining in refinings]
     rs = _cosines(reader.localized, indexed, refinings, rs_weights)
     location = _location_cosines(reader, grids, points)
+    ground = [_ground_on(grid) for grid in grids]
     surfaces = []
     for n, (grid, mask) in enumerate(zip(grids, inside, strict=True)):
         options, starts = grid.refining.options, grid.refining.lonlat_deg
         score = np.full(len(mask), np.nan)
         score[mask] = options.rs_weight * rs[n] + options.location_weight * location[n][mask]
+        score += options.ground_weight * ground[n]
         # Points of all P starts in a row, back to where they lie on each start's (g, g) grid.
         scores = np.full((len(starts), *grid.within.shape), np.nan)
         scores[:, grid.within] = score.reshape(len(starts), -1)
         around = zip(starts, scores, strict=True)
         surfaces.append([Surface(moved(at, grid.grid_m), v, grid.spacing_m) for at, v in around])
     return surfaces
+
+
+def _ground_on(grid: _Grid) -> Floats:
+    """What reference photos say on the grid around every place of a photo, (Q,)."""
+    reading, starts = grid.refining.ground, grid.refining.lonlat_deg
+    points_m = grid.grid_m[grid.within]
+    if reading is None or not grid.refining.options.ground_weight:
+        return np.zeros(len(starts) * len(points_m))
+    # It is smooth: read on a lattice, it is off by (step / kernel)^2 / 8 of itself in between.
+    lattice_m, share = lattice_around(points_m, reading.kernel_m / _READS_A_KERNEL)
+    read = [share @ reading.read(moved(start, lattice_m)) for start in starts]
+    return np.array(read).reshape(-1)
+
+
+def _read_each(refining: Refining, lonlat_deg: Floats) -> Floats:
+    """What reference photos say at each of (P, 2) places, which may lie far apart."""
+    if refining.ground is None:
+        return np.zeros(len(lonlat_deg))
+    return np.array([refining.ground.read(place[None])[0] for place in lonlat_deg])
 
 
 def _location_cosines(
@@ -359,6 +401,8 @@ def _scores(reader: TokenReader, refining: Refining, lonlat_deg: Floats) -> Floa
     (location,) = _cosines(reader.locations, at, [refining], [options.location_weight])
     out = np.full(len(points), np.nan)
     out[inside] = options.rs_weight * rs + options.location_weight * location
+    if refining.ground is not None and options.ground_weight:
+        out[inside] += options.ground_weight * refining.ground.read(at[0])
     return out.reshape(lonlat_deg.shape[:-1])
 
 
@@ -370,9 +414,16 @@ def _mean(grid_m: Floats, scores: Floats) -> Floats:
 
 
 def _refined(
-    refining: Refining, best: Floats, rs: Floats, location: Floats, surfaces: Sequence[Surface]
+    refining: Refining,
+    best: Floats,
+    rs: Floats,
+    location: Floats,
+    ground: Floats,
+    surfaces: Sequence[Surface],
 ) -> list[Refined]:
-    fused = refining.options.rs_weight * rs + refining.options.location_weight * location
+    options = refining.options
+    fused = options.rs_weight * rs + options.location_weight * location
+    fused = fused + options.ground_weight * ground
     return [
         Refined(
             lon_deg=float(best[n, 0]),
@@ -380,6 +431,7 @@ def _refined(
             score=float(fused[n]),
             rs_score=float(rs[n]),
             location_score=float(location[n]),
+            ground_score=float(ground[n]),
             moved_m=float(haversine_m(refining.lonlat_deg[n], best[n])),
             surface=surface,
         )

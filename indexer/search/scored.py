@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from gair.arrays import Floats, Vectors
+from gair.arrays import Floats, Ints, Vectors
 from gair.photos.photo import conditions_of, content_of
+from indexer.ground.likelihood import GroundEvidence
 from indexer.probability.cautions import Caution
 from indexer.probability.conditions import in_words, unlike_caution
 from indexer.probability.open_world import EVEN, Elsewhere, bound_of, elsewhere_of
@@ -163,6 +164,7 @@ def posteriors(
     location: Vectors,
     weights: ScoreWeights,
     log_weight: Floats | None = None,
+    ground: GroundEvidence | None = None,
 ) -> Floats:
     """How likely each cell is, by each photo alone.
 
@@ -172,42 +174,70 @@ def posteriors(
         location: (P, N) cosines of the location embeddings.
         weights: of a calibration.
         log_weight: (N,) of :class:`indexer.search.prior.Prior`; None where nothing is known.
+        ground: of the photos; None where reference photos have no weight.
 
     Returns:
         (P, N); each photo's add up to 1.
     """
-    likelihoods = log_likelihood(rs, location, weights, space.blur(weights.spread_m))
-    return posterior(likelihoods, _log_prior(space, log_weight))
+    logs = log_likelihood(rs, location, weights, space.blur(weights.spread_m), ratios_of(ground))
+    return posterior(logs, _log_prior(space, log_weight))
+
+
+def ratios_of(ground: GroundEvidence | None) -> Vectors | None:
+    """(P, N) log ratios of reference photos; None where they have no weight."""
+    return None if ground is None else ground.log_ratios
 
 
 def posterior_blocks(
-    space: SearchSpace, s: Vectors, weights: ScoreWeights
+    space: SearchSpace,
+    s: Vectors,
+    weights: ScoreWeights,
+    left_out: Sequence[Ints] | None = None,
 ) -> Iterator[tuple[slice, Floats]]:
     """Posteriors of (P, D) photos, a block at a time, so that memory does not grow with them.
+
+    Args:
+        space: the N cells.
+        s: vectors of the photos.
+        weights: of a calibration.
+        left_out: of each photo, the reference photos that are no evidence of it.
 
     Yields:
         The rows of a block of B photos, and their (B, N) posteriors.
     """
     for block in space.blocks(len(s)):
-        yield block, posteriors(space, *scores_for(space, s[block], weights), weights)
+        ground = space.ground_evidence(s[block], weights, left_out and left_out[block])
+        yield (
+            block,
+            posteriors(space, *scores_for(space, s[block], weights), weights, ground=ground),
+        )
 
 
 def cell_posterior(
-    space: SearchSpace, scored: Scored, weights: ScoreWeights, log_weight: Floats | None = None
+    space: SearchSpace,
+    scored: Scored,
+    weights: ScoreWeights,
+    log_weight: Floats | None = None,
+    ground: GroundEvidence | None = None,
 ) -> Floats:
     """(N,) how likely each cell is, by all the photos of one place together."""
-    return joint_posterior(space, scored, weights, log_weight)[0]
+    return joint_posterior(space, scored, weights, log_weight, ground)[0]
 
 
 def joint_posterior(
-    space: SearchSpace, scored: Scored, weights: ScoreWeights, log_weight: Floats | None = None
+    space: SearchSpace,
+    scored: Scored,
+    weights: ScoreWeights,
+    log_weight: Floats | None = None,
+    ground: GroundEvidence | None = None,
 ) -> tuple[Floats, float]:
     """The same, and what the sum over the photos was divided by, for what they share."""
     if len(scored.s) == 1:
-        p = posteriors(space, scored.rs, scored.location, weights, log_weight)[0]
+        p = posteriors(space, scored.rs, scored.location, weights, log_weight, ground)[0]
         return np.asarray(p), 1.0
-    log_prior = _log_prior(space, log_weight)
-    each = log_likelihood(scored.rs, scored.location, weights, space.blur(weights.spread_m))
+    log_prior, ratios = _log_prior(space, log_weight), ratios_of(ground)
+    blur = space.blur(weights.spread_m)
+    each = log_likelihood(scored.rs, scored.location, weights, blur, ratios)
     divisor = shared_by(each, log_prior)
     return np.asarray(posterior(same_place(each, divisor), log_prior)[0]), divisor
 
@@ -240,11 +270,28 @@ def confidences(space: SearchSpace, p: Floats, lonlat_deg: Floats, *, refined: b
     return space.calibration.confidences(masses, refined=refined)
 
 
-def evidence(space: SearchSpace, s: Vectors, weights: ScoreWeights) -> Floats:
-    """How well any place explains each of (P, D) photos, (P,) nats."""
+def evidence(
+    space: SearchSpace,
+    s: Vectors,
+    weights: ScoreWeights,
+    left_out: Sequence[Ints] | None = None,
+) -> Floats:
+    """How well any place explains each of (P, D) photos, (P,) nats.
+
+    Args:
+        space: the cells.
+        s: vectors of the photos.
+        weights: of a calibration.
+        left_out: of each photo, the reference photos that are no evidence of it.
+    """
     return np.concatenate(
         [
-            evidence_of(*scores_for(space, s[block], weights), weights, space.area_m2)
+            evidence_of(
+                *scores_for(space, s[block], weights),
+                weights,
+                space.area_m2,
+                ratios_of(space.ground_evidence(s[block], weights, left_out and left_out[block])),
+            )
             for block in space.blocks(len(s))
         ]
         or [np.empty(0)]
@@ -252,7 +299,10 @@ def evidence(space: SearchSpace, s: Vectors, weights: ScoreWeights) -> Floats:
 
 
 def membership_of(
-    space: SearchSpace, scored: Scored, elsewhere_prior: float = EVEN
+    space: SearchSpace,
+    scored: Scored,
+    elsewhere_prior: float = EVEN,
+    ground: GroundEvidence | None = None,
 ) -> tuple[Membership, Elsewhere]:
     """Whether the photos are of this index; of several, the strangest one decides.
 
@@ -260,6 +310,7 @@ def membership_of(
         space: of a calibrated index.
         scored: the photos of one place.
         elsewhere_prior: that they are from elsewhere, before they are looked at.
+        ground: of the photos; None where reference photos have no weight.
 
     Returns:
         The test, and the share of "not in this index". Photos of one place look alike, so of
@@ -267,7 +318,8 @@ def membership_of(
     """
     assert space.calibration is not None
     test = space.calibration.out_of_index
-    nats = evidence_of(scored.rs, scored.location, space.calibration.weights, space.area_m2)
+    weights, ratios = space.calibration.weights, ratios_of(ground)
+    nats = evidence_of(scored.rs, scored.location, weights, space.area_m2, ratios)
     scores = test.score(scored.s, nats)
     p_values = test.p_value(scores)
     p_value = min(1.0, float(p_values.min()) * len(p_values))  # Bonferroni
@@ -331,16 +383,22 @@ def why_not(
     return tuple(clauses)
 
 
-def standing_of(space: SearchSpace, scored: Scored, elsewhere_prior: float = EVEN) -> Standing:
+def standing_of(
+    space: SearchSpace,
+    scored: Scored,
+    elsewhere_prior: float = EVEN,
+    ground: GroundEvidence | None = None,
+) -> Standing:
     """Whether what calibration measured holds for the photos; of several, the strangest decides.
 
     Args:
         space: of a calibrated index.
         scored: the photos of one place.
         elsewhere_prior: that they are from elsewhere, before they are looked at.
+        ground: of the photos; None where reference photos have no weight.
     """
     assert space.calibration is not None
-    membership, elsewhere = membership_of(space, scored, elsewhere_prior)
+    membership, elsewhere = membership_of(space, scored, elsewhere_prior, ground)
     unlike: tuple[str, ...] = ()
     cautions: list[Caution] = []
     if scored.shows_nothing:

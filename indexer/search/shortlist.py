@@ -2,7 +2,8 @@
 
 The answer is that of :mod:`indexer.search.ranking` over a *part* of the index, which holds
 
-* the shortlists of the photo's vector, imagery and location, as far as they have weight;
+* the shortlists of the photo's vector, imagery and location, as far as they have weight, and the
+  cells of the reference photos most like it;
 * the neighbours of the best cells, so that sums around those are whole;
 * where probabilities are asked for, a fixed random sample of all other cells, each of which stands
   for as many as were left out for it: an unbiased estimate of what the shortlist misses.
@@ -25,6 +26,7 @@ import numpy as np
 
 from gair.arrays import Bools, Floats, Ints, Vectors
 from gair.errors import UsageError
+from indexer.ground.likelihood import GroundKernel
 from indexer.index.table import CellRows
 from indexer.probability.cautions import Caution
 from indexer.regions.cell_field import BLUR_REACH, spacing_m
@@ -102,11 +104,16 @@ def find_part(space: SearchSpace, s: Vectors, query: Query, allowed: Bools | Non
         allowed: (N,) cells that a prior leaves; None for all.
     """
     index, calibration = space.index, space.calibration
-    rs_weight, location_weight, _ = query.weights(space)
+    weights = query.weights(space)
     score_weights = query.score_weights(calibration)
-    listed = _listed(index, s, (rs_weight, location_weight), allowed)
+    listed = _listed(index, s, (weights.rs, weights.location), allowed)
+    listed = np.union1d(listed, _beside_photos(space, s, weights.ground, allowed))
     part = _scored(space, s, listed)
-    fused = rs_weight * part.rs.mean(axis=0) + location_weight * part.location.mean(axis=0)
+    fused = weights.rs * part.rs.mean(axis=0) + weights.location * part.location.mean(axis=0)
+    if space.ground is not None and weights.ground:
+        kernel = GroundKernel.of(space.weights)
+        of_part = space.ground.part(listed, index.cells.lonlat_deg[listed])
+        fused = fused + weights.ground * of_part.evidence(s, kernel).log_ratios.mean(axis=0)
     best = listed[np.argsort(-fused, kind="stable")[:BEST]]
     wide_m = near_m = 0.0
     if score_weights is not None and calibration is not None:
@@ -136,6 +143,16 @@ def _listed(index: Index, s: Vectors, weights: tuple[float, float], allowed: Boo
     rows = [kind.shortlist(mean, lists.size, allowed) for kind, weight in kinds if weight]
     listed = np.unique(np.concatenate([of_kind.ravel() for of_kind in rows]))
     return listed[listed >= 0]
+
+
+def _beside_photos(space: SearchSpace, s: Vectors, weight: float, allowed: Bools | None) -> Ints:
+    """Rows of the cells with the reference photos that look most like the photos."""
+    if space.ground is None or not weight:
+        return np.empty(0, dtype=np.int64)
+    alike = [one.rows for one in space.ground.comparison.likenesses(s)]
+    places = space.ground.comparison.photos.lonlat_deg[np.unique(np.concatenate(alike))]
+    rows = np.unique(space.cell_row(places))
+    return rows[(rows >= 0) & (True if allowed is None else allowed[rows])]
 
 
 def _around(cells: CellRows, best: Ints, near_m: float, wide_m: float) -> Ints:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -21,6 +21,8 @@ from cachetools import LRUCache
 
 from gair.arrays import Floats, Ints, Vectors
 from gair.processes.forks import fork_safe_lock, renew_in_child
+from indexer.ground.likelihood import GroundEvidence, GroundField, GroundKernel
+from indexer.probability.basis import NOT_WEIGHED
 from indexer.probability.claims import Background, background, claim_mass
 from indexer.probability.known_claims import Alike
 from indexer.probability.posterior import ScoreWeights, area_log_prior
@@ -59,6 +61,7 @@ class SearchSpace:
         model: Gair,
         calibration: Calibration | None = None,
         *,
+        ground: GroundField | None = None,
         stands_for: Floats | None = None,
         merge_radius_m: float | None = None,
     ) -> None:
@@ -68,12 +71,14 @@ class SearchSpace:
             index: an open index; of a part of one, its cells are those of the part.
             model: the model that built it.
             calibration: of this build; None where there is none.
+            ground: reference photos around the cells; None where the index has none.
             stands_for: (N,) how many cells each row stands for; None for itself alone.
             merge_radius_m: what :attr:`merge_radius_m` is, where that is known.
         """
         self.index = index
         self.model = model
         self.calibration = calibration
+        self.ground = ground
         self.stands_for = stands_for
         self.merge_radius_m = (
             _merge_radius_m(index, model) if merge_radius_m is None else merge_radius_m
@@ -97,6 +102,7 @@ class SearchSpace:
             index,
             self.model,
             self.calibration,
+            ground=self.ground and self.ground.part(rows, index.cells.lonlat_deg),
             stands_for=stands_for,
             merge_radius_m=self.merge_radius_m,
         )
@@ -140,13 +146,29 @@ class SearchSpace:
         """How scores become likelihoods: as calibrated, or as the model was trained."""
         if self.calibration is not None:
             return self.calibration.weights
-        rs, location, _ = self.default_weights
-        return ScoreWeights(rs / PAPER_TEMPERATURE, location / PAPER_TEMPERATURE, 0.0)
+        of = self.default_weights
+        rs, location, ground = (w / PAPER_TEMPERATURE for w in (of.rs, of.location, of.ground))
+        return ScoreWeights(rs, location, 0.0, ground, *astuple(GroundKernel()))
 
     @property
     def default_weights(self) -> SearchWeights:
         """What cosines are weighed with where a query gives no weights."""
-        return default_weights(self.index.manifest.model, self.calibration)
+        ground = 0.0 if self.ground is None else PAPER_TEMPERATURE  # a nat of theirs is a nat
+        return default_weights(self.index.manifest.model, self.calibration, ground)
+
+    def ground_evidence(
+        self, s: Vectors, weights: ScoreWeights, left_out: Sequence[Ints] | None = None
+    ) -> GroundEvidence | None:
+        """What reference photos say of (P, D) photos; None where they have no weight.
+
+        Args:
+            s: vectors of the photos.
+            weights: as scores are weighed.
+            left_out: of each photo, the rows of those that are no evidence of it.
+        """
+        if self.ground is None or not weights.ground_weight:
+            return None
+        return self.ground.evidence(s, GroundKernel.of(weights), left_out)
 
     def discs(self, radius_m: float) -> Discs:
         """The cells within a radius of each cell."""
@@ -238,7 +260,10 @@ class SearchSpace:
     def warnings(self) -> tuple[str, ...]:
         """What to know before believing an answer."""
         own = self.index.manifest.warnings
-        return (*own, UNCALIBRATED) if self.calibration is None else tuple(own)
+        if self.calibration is None:
+            return (*own, UNCALIBRATED)
+        unweighed = self.ground is not None and self.calibration.ground is None
+        return (*own, NOT_WEIGHED) if unweighed else tuple(own)
 
 
 def _merge_radius_m(index: Index, model: Gair) -> float:

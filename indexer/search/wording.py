@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from indexer.ground.nearby import GroundPhoto
     from indexer.probability.open_world import Elsewhere
     from indexer.search.answer import Answer, Candidate, Confidence
 
@@ -48,6 +49,14 @@ def near_said(near: Confidence, distance: str) -> str:
         f"{percent(near.probability)} within {distance} ({percents(near.interval)}; "
         f"any place {by_luck(near.chance_level)})"
     )
+
+
+def photo_said(photo: GroundPhoto) -> str:
+    """A reference photo near a place, with what is known of it."""
+    looks = None if photo.heading_deg is None else f"looking to {photo.heading_deg:.0f} deg"
+    facts = (photo.taken_on, looks, photo.source, photo.licence, photo.attribution, photo.link)
+    told = "".join(f", {fact}" for fact in facts if fact)
+    return f"{photo.distance_m:,.0f} m off, cosine {photo.cosine:.3f}{told}"
 
 
 def elsewhere_said(elsewhere: Elsewhere) -> str:

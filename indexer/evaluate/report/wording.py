@@ -8,6 +8,9 @@ from typing import Any
 SHORT: Mapping[str, str] = {
     "answer": "this index",
     "centre": "the best cell's centre",
+    "without_ground": "without reference photos",
+    "ground": "reference photos alone",
+    "nearest_photo": "the nearest reference photo",
     "imagery": "imagery alone",
     "location": "location alone",
     "nili": "NILI",
@@ -21,6 +24,9 @@ SHORT: Mapping[str, str] = {
 ABOUT: Mapping[str, str] = {
     "answer": "What a search answers: the points that people are shown.",
     "centre": "The same places before they are refined: the centres of their cells.",
+    "without_ground": "The same answer with no weight for reference photos.",
+    "ground": "Cells are ranked by what the reference photos around them say only.",
+    "nearest_photo": "The place of the reference photo that looks most alike: place recognition.",
     "imagery": "Cells are ranked by the imagery's embedding only.",
     "location": "Cells are ranked by the embedding of their coordinates only.",
     "nili": "The imagery is read at each cell by the model's own interpolation (NILI).",

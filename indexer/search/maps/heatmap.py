@@ -32,11 +32,12 @@ from indexer.search.outlines import (
     middle_longitude_deg,
 )
 
-What = Literal["imagery", "location", "posterior", "score"]
+What = Literal["imagery", "location", "ground", "posterior", "score"]
 
 UNITS: Mapping[What, str] = {
     "imagery": "cosine with the imagery",
     "location": "cosine with the location embedding",
+    "ground": "log ratio of the reference photos around",
     "posterior": "probability of the cell",
     "score": "weighed sum of both cosines",
 }

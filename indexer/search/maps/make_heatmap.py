@@ -12,6 +12,7 @@ import numpy as np
 
 from gair.arrays import Floats
 from gair.errors import UsageError
+from indexer.ground.likelihood import GroundEvidence, GroundKernel
 from indexer.probability.open_world import EVEN, check_prior
 from indexer.search.answer import NO_CONTENT, UNCALIBRATED
 from indexer.search.maps.heatmap import HeatMap, What
@@ -24,7 +25,7 @@ from indexer.search.wording import elsewhere_said
 if TYPE_CHECKING:
     from indexer.search.prior import Prior
 
-Of = Literal["imagery", "location", "posterior"]
+Of = Literal["imagery", "location", "ground", "posterior"]
 
 
 def make_heatmap(
@@ -41,8 +42,8 @@ def make_heatmap(
     Args:
         space: the cells of an open index.
         scored: the photos, from :meth:`indexer.search.geolocator.Geolocator.every_cell`.
-        of: what to show. Without a calibration the posterior is replaced by the score, weighed as
-            in a search, and the map says so.
+        of: what to show; ``ground`` is what reference photos say. Without a calibration the
+            posterior is replaced by the score, weighed as in a search, and the map says so.
         prior: what is known before the photos are looked at; for the posterior only.
         level: how often the region drawn on a posterior holds the truth, between 0 and 1.
         elsewhere_prior: how likely it is, before the photos are looked at, that they were not taken
@@ -58,19 +59,20 @@ def make_heatmap(
     what: What = "score" if of == "posterior" and space.calibration is None else of
     region = None
     check_prior(elsewhere_prior)
+    ground = _ground(space, scored, of)
     notes: list[str] = []
     standing = None
     if space.calibration is not None:
-        standing = standing_of(space, scored, elsewhere_prior)
+        standing = standing_of(space, scored, elsewhere_prior, ground)
         notes += standing.cautions
         if what == "posterior":
             notes.append(f"probabilities {standing.given}; {elsewhere_said(standing.elsewhere)}")
     elif scored.shows_nothing:
         notes.append(NO_CONTENT)
     if what == "posterior" and standing is not None:
-        values, best_row, region = _posterior(space, scored, prior, level, standing)
+        values, best_row, region = _posterior(space, scored, prior, level, standing, ground)
     else:
-        values = _cosines(scored, what, space.default_weights)
+        values = _scores(scored, what, space.default_weights, ground)
         if prior is not None:
             values[~np.isfinite(prior.log_weight)] = np.nan
         best_row = int(np.nanargmax(values))
@@ -103,26 +105,52 @@ def make_heatmap(
     )
 
 
+def _ground(space: SearchSpace, scored: Scored, of: Of) -> GroundEvidence | None:
+    """What reference photos say, as far as the map shows it.
+
+    Raises:
+        UsageError: the map is of them, and there are none.
+    """
+    if of != "ground":
+        return space.ground_evidence(scored.s, space.weights)
+    if space.ground is None:
+        raise UsageError(
+            f"index {space.index.name!r} has no reference photos to make a map of: add some with "
+            "python -m indexer add-photos"
+        )
+    return space.ground.evidence(scored.s, GroundKernel.of(space.weights))
+
+
 def _posterior(
-    space: SearchSpace, scored: Scored, prior: Prior | None, level: float, standing: Standing
+    space: SearchSpace,
+    scored: Scored,
+    prior: Prior | None,
+    level: float,
+    standing: Standing,
+    ground: GroundEvidence | None,
 ) -> tuple[Floats, int, Region]:
     """Probabilities, the cell with most of them around it, and the region."""
     calibration = space.calibration
     assert calibration is not None
     log_weight = None if prior is None else prior.log_weight
-    p = cell_posterior(space, scored, calibration.weights, log_weight)
+    p = cell_posterior(space, scored, calibration.weights, log_weight, ground)
     around = space.place_mass(p[None])[0]
     promised = prior is None and len(scored.photos) == 1 and standing.alike
-    promised = promised and not calibration.basis.doubt
+    promised = promised and not calibration.doubt
     mass = calibration.region_mass(level)
     region = make_region(p, space.index.cells, level, mass, promised)
     return p, int(around.argmax()), replace(region, refused=standing.refused)
 
 
-def _cosines(scored: Scored, what: What, weights: SearchWeights) -> Floats:
+def _scores(
+    scored: Scored, what: What, weights: SearchWeights, ground: GroundEvidence | None
+) -> Floats:
     """(N,) mean over the photos."""
+    ratios = 0.0 if ground is None else ground.log_ratios.mean(axis=0, dtype=np.float64)
+    if what == "ground":
+        return np.asarray(ratios)
     rs = scored.rs.mean(axis=0, dtype=np.float64)
     location = scored.location.mean(axis=0, dtype=np.float64)
     if what == "score":
-        return np.asarray(weights.rs * rs + weights.location * location)
+        return np.asarray(weights.rs * rs + weights.location * location + weights.ground * ratios)
     return np.asarray(rs if what == "imagery" else location)

@@ -69,7 +69,7 @@ def test_the_loss_is_that_of_the_posterior_and_its_gradient_is_right(multiple: f
     blur = city.field.blur(spread_m)
     share = city.field.area_m2 / city.field.area_m2.sum()
     times = 1 / np.random.default_rng(1).integers(1, 5, 40)
-    task = fit_posterior._Task(rs, location, truth, share, times)
+    task = fit_posterior.FitTask(rs, location, truth, share, times)
     average = fit_posterior.average_of(task, blur)
 
     def slow(weights: np.ndarray) -> float:

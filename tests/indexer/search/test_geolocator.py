@@ -273,7 +273,8 @@ def test_an_answer_carries_what_belongs_beside_it(toy: Geolocator, tiny_index: P
     for told, candidate in zip(values["candidates"], answer.candidates, strict=True):
         lonlat_deg = candidate.refined_lonlat_deg
         assert told == dataclasses.asdict(candidate) | {
-            "refined_lonlat_deg": list(lonlat_deg) if lonlat_deg else None
+            "refined_lonlat_deg": list(lonlat_deg) if lonlat_deg else None,
+            "ground_photos": [],
         }
 
 

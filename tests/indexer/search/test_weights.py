@@ -126,7 +126,7 @@ def test_an_evaluation_uses_the_weights_of_a_search(carded: Geolocator, silent: 
     options = EvaluateOptions(quiet=True, resamples=50)
     for geolocator in (carded, silent):
         report = evaluate(geolocator.space, photos, options)
-        rs, location, source = Query().weights(geolocator.space)
+        rs, location, source, _ = Query().weights(geolocator.space)
         told = report["search"]
         assert (told["rs_weight"], told["location_weight"], told["weights_by"]) == (
             (rs, location, source)

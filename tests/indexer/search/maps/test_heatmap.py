@@ -338,7 +338,9 @@ def test_several_photos_of_one_place_count_together(geolocator: Geolocator, boxe
 
 
 def test_what_cannot_be_shown(geolocator: Geolocator, scored: Scored, boxes: Path) -> None:
-    with pytest.raises(UsageError, match="no map of 'colour': choose imagery, location, posterior"):
+    with pytest.raises(
+        UsageError, match="no map of 'colour': choose imagery, location, ground, posterior"
+    ):
         make_heatmap(geolocator.space, scored, "colour")  # type: ignore[arg-type]
     prior = build_prior(geolocator.index, where="true")
     with pytest.raises(UsageError, match="leave it out for imagery"):

@@ -1,0 +1,129 @@
+"""Fits how much reference photos count, how far each speaks, and how sharply it does.
+
+The kernel's width and the sharpness (:mod:`indexer.ground.likelihood`) are tried one after the
+other on a few values; for each, the weights of imagery, location and reference photos are those
+under which the true cells are most probable, as without reference photos
+(:mod:`indexer.calibrate.fit_posterior`).
+
+Reference photos are left out around the place of every photo that is fitted on, so their density
+alone says something about where that is: a gap. What they earn is therefore measured against the
+same photos at the same places with their looks shuffled. They get a weight of 0 where they do not
+earn more than that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, replace
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from gair.arrays import Floats, Ints, Scores, Vectors
+from gair.progress import Progress
+from indexer.calibrate.fit_posterior import FitTask, fit_weights
+from indexer.ground.likelihood import GroundField, GroundKernel
+from indexer.ground.likeness import Likeness
+from indexer.probability.posterior import ScoreWeights
+from indexer.regions.cell_field import CellField
+
+KERNELS_M = (150.0, 75.0, 300.0)
+"""Widths that are tried, the usual one first."""
+SHARPNESSES = (20.0, 10.0, 40.0)
+"""The same of factors of a cosine."""
+
+_EARNED_NATS = 3.91
+"""Half the 95th percentile of a chi-squared variable with three degrees of freedom."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    weights: ScoreWeights
+    earned: float
+    """Nats over all photos, against shuffled reference photos."""
+
+
+def fit_ground(
+    scores: tuple[Scores, Scores],
+    field: CellField,
+    truth_row: Ints,
+    base: ScoreWeights,
+    ground: GroundField,
+    likenesses: Sequence[Likeness],
+    *,
+    times: Floats,
+    seed: int = 0,
+    quiet: bool = True,
+) -> ScoreWeights:
+    """The weights with reference photos; ``base`` itself where they do not earn theirs.
+
+    Args:
+        scores: (P, N) cosines of the imagery, and of the location.
+        field: the N cells.
+        truth_row: (P,) the true cells.
+        base: fitted without reference photos on the same photos.
+        ground: the reference photos around the cells.
+        likenesses: of the P photos, without what is no evidence of each.
+        times: (P,) how much each photo counts.
+        seed: shuffles.
+        quiet: no progress bar.
+    """
+    task = FitTask(*scores, truth_row, field.area_m2 / field.area_m2.sum(), times)
+    blur = field.blur(base.spread_m)
+    shuffled = shuffle(likenesses, len(ground.comparison.photos), seed)
+    best = _Fit(base, _EARNED_NATS)
+    kernel = GroundKernel()
+    tried: dict[GroundKernel, _Fit] = {}
+    with Progress("reference photos", 5, "kernel", quiet=quiet) as progress:
+
+        def best_of(kernels: Sequence[GroundKernel]) -> GroundKernel:
+            for one in kernels:
+                if one not in tried:
+                    looks = (ground.log_ratios(likenesses, one), ground.log_ratios(shuffled, one))
+                    tried[one] = _fitted(task, blur, base, one, looks)
+                    progress.advance(1)
+            return max(kernels, key=lambda one: tried[one].earned)
+
+        kernel = best_of([replace(kernel, kernel_m=width_m) for width_m in KERNELS_M])
+        kernel = best_of([replace(kernel, sharpness=sharpness) for sharpness in SHARPNESSES])
+    best = tried[kernel]
+    return best.weights if best.earned > _EARNED_NATS else base
+
+
+def _fitted(
+    task: FitTask,
+    blur: csr_array | None,
+    base: ScoreWeights,
+    kernel: GroundKernel,
+    looks: tuple[Vectors, Vectors],
+) -> _Fit:
+    """The weights with one kernel, by the reference photos as they look and shuffled."""
+    start = np.array([base.rs_weight, base.location_weight, 0.5])
+    real, by_luck = (
+        fit_weights(
+            replace(task, ground=log_ratios), blur, start, location=base.location_weight > 0
+        )
+        for log_ratios in looks
+    )
+    weights, nll = real
+    rs, location, ground = (float(weight) for weight in weights)
+    fitted = ScoreWeights(rs, location, base.spread_m, ground, *astuple(kernel))
+    return _Fit(fitted, float((by_luck[1] - nll) * task.times.sum()))
+
+
+def shuffle(likenesses: Sequence[Likeness], count: int, seed: int) -> list[Likeness]:
+    """The same looks at other places: each photo's nearest stand where any other of them does.
+
+    Args:
+        likenesses: of photos with ``count`` reference photos.
+        count: how many there are.
+        seed: of the places.
+    """
+    rng = np.random.default_rng((seed, 6))
+    shuffled = []
+    for likeness in likenesses:
+        wanted = min(count, len(likeness.rows) + len(likeness.left_out))
+        drawn = rng.choice(count, wanted, replace=False)
+        rows = drawn[~np.isin(drawn, likeness.left_out)][: len(likeness.rows)]
+        shuffled.append(replace(likeness, rows=rows))
+    return shuffled

@@ -1,0 +1,222 @@
+"""Likelihood of a photo over places from reference photos near them.
+
+A place x is as likely as the reference photos around it look like the photo s. With reference
+photos j at x_j, a Gaussian kernel K of ``kernel_m`` metres (1 at its middle, cut off at
+:data:`REACH` widths) and w_j = exp(sharpness * cos(s, s_j)),
+
+    ratio(x) = (sum_j w_j / b K(x - x_j) + c) / (sum_j K(x - x_j) + c),
+
+where the base rate b is the mean of w_j over all reference photos. It is the mean likeness of the
+photos around x, of which :data:`PSEUDO_PHOTOS` = c more have the base rate: where there is no
+reference photo the ratio is 1 and its log 0, so such a place is neither punished nor favoured; and
+where many stand, they are not added up but averaged. Its log is the third term of a score.
+
+Of the sum over j, the nearest photos are looked at one by one and all others have their mean
+(:mod:`indexer.ground.likeness`).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_array, vstack
+from scipy.spatial import KDTree
+
+from gair.arrays import Floats, Ints, Vectors
+from gair.geo import EARTH_RADIUS_M
+from gair.processes.forks import fork_safe_lock
+from indexer.ground.likeness import Comparison, Likeness
+from indexer.probability.posterior import ScoreWeights
+from indexer.regions.cell_field import chord_of, unit_vectors
+
+KERNEL_M = 150.0
+"""Where nothing is calibrated: a photo speaks for what lies this far around it."""
+SHARPNESS = 20.0
+"""Where nothing is calibrated: factor of the cosine of two photos."""
+REACH = 4.0
+"""A kernel ends at this many widths, where it is 0.0003."""
+PSEUDO_PHOTOS = 1.0
+"""Photos with the base rate that every place has beside its own."""
+
+_ROWS_AT_ONCE = 4096
+"""Reference photos whose kernels are made together."""
+_MOST_KEPT = 20_000_000
+"""Entries of kernels that are kept: 240 MB."""
+
+
+@dataclass(frozen=True)
+class GroundKernel:
+    """How reference photos speak for the places around them."""
+
+    kernel_m: float = KERNEL_M
+    """Standard deviation, metres."""
+    sharpness: float = SHARPNESS
+    """Factor of the cosine of two photos."""
+
+    @classmethod
+    def of(cls, weights: ScoreWeights) -> GroundKernel:
+        """As it was fitted; the default where it was not."""
+        if not weights.ground_kernel_m:
+            return cls()
+        return cls(weights.ground_kernel_m, weights.ground_sharpness)
+
+
+@dataclass(frozen=True, eq=False)
+class GroundEvidence:
+    """What reference photos say of P photos."""
+
+    field: GroundField
+    kernel: GroundKernel
+    likenesses: list[Likeness]
+    """Of each photo."""
+    log_ratios: Vectors
+    """(P, N) at each point of the field."""
+
+    def at(self, lonlat_deg: Floats) -> Floats:
+        """The sum of the photos' log ratios at any (Q, 2) points that lie together, (Q,)."""
+        each = [self.field.log_ratio_at(one, self.kernel, lonlat_deg) for one in self.likenesses]
+        return np.asarray(np.sum(each, axis=0), dtype=np.float64)
+
+    def taken(self, photos: Ints) -> GroundEvidence:
+        """Of some of the photos, in this order."""
+        some = [self.likenesses[number] for number in photos.tolist()]
+        return GroundEvidence(self.field, self.kernel, some, self.log_ratios[photos])
+
+    def one_by_one(self) -> list[GroundEvidence]:
+        """Of each photo for itself."""
+        each = enumerate(self.likenesses)
+        logs = self.log_ratios
+        return [GroundEvidence(self.field, self.kernel, [one], logs[[n]]) for n, one in each]
+
+
+class GroundField:
+    """Reference photos around some points, such as the centres of cells; safe between threads."""
+
+    def __init__(self, comparison: Comparison, lonlat_deg: Floats) -> None:
+        """Take a comparison with reference photos and (N, 2) points."""
+        self.comparison = comparison
+        self._places = unit_vectors(comparison.photos.lonlat_deg)
+        self._points = KDTree(unit_vectors(lonlat_deg))
+        self._lock = fork_safe_lock()
+        self._density: dict[float, Floats] = {}
+        self._kept: dict[float, csr_array] = {}
+
+    @functools.cached_property
+    def _tree(self) -> KDTree:
+        return KDTree(self._places)
+
+    def density(self, kernel_m: float) -> Floats:
+        """(N,) sum of the kernels of all reference photos: about how many stand around."""
+        with self._lock:
+            if kernel_m in self._density:
+                return self._density[kernel_m]
+        total, kernels = self._added_up(kernel_m)
+        with self._lock:
+            self._density[kernel_m] = total
+            if kernels is not None:
+                self._kept[kernel_m] = kernels
+        return total
+
+    def evidence(
+        self, s: Vectors, kernel: GroundKernel, left_out: Sequence[Ints] | None = None
+    ) -> GroundEvidence:
+        """What the reference photos say of (P, D) photos, but for what is left out for each."""
+        likenesses = self.comparison.likenesses(s, left_out)
+        return GroundEvidence(self, kernel, likenesses, self.log_ratios(likenesses, kernel))
+
+    def log_ratios(self, likenesses: Sequence[Likeness], kernel: GroundKernel) -> Vectors:
+        """The log of the ratio of each of P photos at each point, (P, N); 0 without photos."""
+        density = self.density(kernel.kernel_m)
+        logs = np.empty((len(likenesses), len(density)), dtype=np.float32)
+        for number, likeness in enumerate(likenesses):
+            weights, other = likeness.weights(kernel.sharpness)
+            near = self._sum(likeness.rows, weights - other, kernel.kernel_m)
+            around = density
+            if len(likeness.left_out):
+                ones = np.ones(len(likeness.left_out))
+                around = density - self._sum(likeness.left_out, ones, kernel.kernel_m)
+            logs[number] = _log_ratio(near, other, around)
+        return logs
+
+    def log_ratio_at(
+        self, likeness: Likeness, kernel: GroundKernel, lonlat_deg: npt.ArrayLike
+    ) -> Floats:
+        """The same of one photo at any (Q, 2) points that lie together, (Q,)."""
+        points = unit_vectors(lonlat_deg)
+        if not len(points):
+            return np.empty(0)
+        middle = points.mean(axis=0)
+        reach = chord_of(REACH * kernel.kernel_m) + np.linalg.norm(points - middle, axis=1).max()
+        rows = np.array(self._tree.query_ball_point(middle, float(reach)), dtype=np.int64)
+        rows = rows[~np.isin(rows, likeness.left_out)]
+        kernels = _kernels(self._places[rows], KDTree(points), kernel.kernel_m)
+        weights, other = likeness.weights(kernel.sharpness)
+        order = np.argsort(likeness.rows)
+        at = np.searchsorted(likeness.rows, rows, sorter=order)
+        at = order[np.minimum(at, len(order) - 1)] if len(order) else np.zeros_like(rows)
+        excess = np.zeros(len(rows))
+        if len(order):
+            looked_at = likeness.rows[at] == rows
+            excess[looked_at] = weights[at[looked_at]] - other
+        return _log_ratio(
+            np.asarray(kernels.T @ excess), other, np.asarray(kernels.T @ np.ones(len(rows)))
+        )
+
+    def part(self, rows: Ints, lonlat_deg: Floats) -> GroundField:
+        """The same at (n,) of the points alone, (n, 2); their density is not added up again."""
+        field = GroundField(self.comparison, lonlat_deg)
+        with self._lock:
+            field._density = {width: density[rows] for width, density in self._density.items()}
+        return field
+
+    def _sum(self, rows: Ints, weights: Floats, kernel_m: float) -> Floats:
+        """Sum of the kernels of (r,) reference photos, each times its weight: (N,)."""
+        kept = self._kept.get(kernel_m)
+        if kept is None:
+            return np.asarray(_kernels(self._places[rows], self._points, kernel_m).T @ weights)
+        return np.asarray(kept[rows].T @ weights)
+
+    def _added_up(self, kernel_m: float) -> tuple[Floats, csr_array | None]:
+        """The density, and the kernels that it is the sum of; None where these are many."""
+        total = np.zeros(self._points.n)
+        blocks: list[csr_array] | None = []
+        for start in range(0, len(self._places), _ROWS_AT_ONCE):
+            places = self._places[start : start + _ROWS_AT_ONCE]
+            kernels = _kernels(places, self._points, kernel_m)
+            total += np.asarray(kernels.sum(axis=0)).reshape(-1)
+            if blocks is not None:
+                blocks.append(kernels)
+                blocks = None if sum(block.nnz for block in blocks) > _MOST_KEPT else blocks
+        return total, vstack(blocks, format="csr") if blocks else None
+
+
+def _kernels(places: Floats, points: KDTree, kernel_m: float) -> csr_array:
+    """(r, N) kernels of (r, 3) reference photos at the points of a tree."""
+    if not len(places):
+        return csr_array((0, points.n))
+    pairs = KDTree(places).sparse_distance_matrix(
+        points, chord_of(REACH * kernel_m), output_type="ndarray"
+    )
+    arc_m = 2 * EARTH_RADIUS_M * np.arcsin(np.clip(pairs["v"] / 2, 0.0, 1.0))
+    where = (pairs["i"].astype(np.int32), pairs["j"].astype(np.int32))
+    values = np.exp(-0.5 * (arc_m / kernel_m) ** 2)
+    return csr_array((values, where), shape=(len(places), points.n))
+
+
+def _log_ratio(near: Floats, other: float, around: Floats) -> Floats:
+    """Log of the ratio at (N,) points.
+
+    Args:
+        near: (N,) sum of the kernels of the photos that were looked at, times what each weighs more
+            than the others.
+        other: what each of the others weighs.
+        around: (N,) sum of all kernels.
+    """
+    # Where kernels were taken away again, rounding may leave a little less than nothing.
+    around = np.maximum(around, 0.0)
+    likely = np.maximum(near + other * around, 0.0)
+    return np.asarray(np.log((likely + PSEUDO_PHOTOS) / (around + PSEUDO_PHOTOS)))

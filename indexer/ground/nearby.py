@@ -1,0 +1,82 @@
+"""Nearby reference photos of a place: those that a person should look at beside the answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gair.arrays import Floats
+from gair.geo import haversine_m
+
+if TYPE_CHECKING:
+    from indexer.ground.likelihood import GroundEvidence
+
+MOST_LISTED = 3
+"""Reference photos that are listed with a place."""
+
+
+@dataclass(frozen=True)
+class GroundPhoto:
+    """A reference photo near a place."""
+
+    distance_m: float
+    """From the place as it is shown."""
+    cosine: float
+    """Of its vector with the photo's; of several photos, with the one most like it."""
+    heading_deg: float | None
+    """Where it looks, clockwise from north; None if nobody knows."""
+    taken_on: str | None
+    """Its day, ISO 8601; None if nobody knows."""
+    source: str
+    link: str
+    """Where a person can look at it; empty if nowhere."""
+    licence: str
+    attribution: str
+    """Credit that the licence asks for."""
+
+
+def photos_near(
+    evidence: GroundEvidence, lonlat_deg: Floats, radius_m: float
+) -> list[tuple[GroundPhoto, ...]]:
+    """The reference photos near each place that look most like the photos, best first.
+
+    Args:
+        evidence: of the photos of one place.
+        lonlat_deg: (K, 2) places.
+        radius_m: how near; at least as far as a reference photo speaks.
+
+    Returns:
+        For each place at most :data:`MOST_LISTED` of those whose likeness is known one by one.
+    """
+    photos = evidence.field.comparison.photos
+    rows = np.unique(np.concatenate([one.rows for one in evidence.likenesses]))
+    cosine = np.full(len(rows), -np.inf, dtype=np.float32)
+    for one in evidence.likenesses:
+        at = np.searchsorted(rows, one.rows)
+        cosine[at] = np.maximum(cosine[at], one.cosines)
+    places = photos.lonlat_deg[rows]
+    reach_m = max(radius_m, evidence.kernel.kernel_m)
+    listed = []
+    for place in lonlat_deg:
+        away_m = np.asarray(haversine_m(places, place)).reshape(-1)
+        near = np.flatnonzero(away_m <= reach_m)
+        best = near[np.argsort(-cosine[near], kind="stable")[:MOST_LISTED]]
+        told = zip(photos.details(rows[best]), away_m[best], cosine[best], strict=True)
+        listed.append(
+            tuple(
+                GroundPhoto(
+                    distance_m=float(distance_m),
+                    cosine=float(like),
+                    heading_deg=photo.heading_deg,
+                    taken_on=photo.taken_on,
+                    source=photo.source,
+                    link=photo.link,
+                    licence=photo.licence,
+                    attribution=photo.attribution,
+                )
+                for photo, distance_m, like in told
+            )
+        )
+    return listed

@@ -1,0 +1,112 @@
+"""Reference photos get the weight that they earn on places held out from them, and no more."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from grounded_city import GroundedCity
+from model_city import unit
+
+from indexer.calibrate.calibrate import calibrate
+from indexer.calibrate.fit_ground import KERNELS_M, SHARPNESSES, shuffle
+from indexer.ground.left_out import COPIES, NEAR, OF_SEQUENCE
+from indexer.ground.likeness import Comparison
+from indexer.probability.calibration import calibration_path, load_calibration
+
+
+@pytest.fixture(scope="module")
+def city() -> GroundedCity:
+    return GroundedCity()
+
+
+def test_reference_photos_that_look_like_their_streets_get_a_weight(city: GroundedCity) -> None:
+    calibration = calibrate(city, city.asked(250, 1), quiet=True)
+    weights = calibration.weights
+    assert weights.ground_weight > 0.1
+    assert weights.ground_kernel_m in KERNELS_M
+    assert weights.ground_sharpness in SHARPNESSES
+    assert calibration.measured["nll"] < calibration.measured["nll_chance"] - 0.3
+    assert calibration.measured["coverage_90"] > 0.8
+    ground = calibration.ground
+    assert ground is not None
+    assert (ground.photos, ground.apart_m) == (400, 100.0)
+    assert ground.left_out[NEAR] > 100
+    assert ground.left_out[COPIES] == ground.left_out[OF_SEQUENCE] == 0
+
+
+def test_photos_of_anything_get_none(city: GroundedCity) -> None:
+    """They are left out around every place: the gap alone must not earn a weight."""
+    other = GroundedCity(1200)
+    assert other.ground is not None
+    places = other.ground.comparison.photos.lonlat_deg
+    other.give(unit(np.random.default_rng(1), 1200), places)
+    calibration = calibrate(other, city.asked(250, 1), quiet=True)
+    assert calibration.weights.ground_weight == 0
+    assert calibration.ground is not None
+
+
+def test_a_planted_photo_its_walk_and_a_crop_of_it_are_left_out_and_counted() -> None:
+    """With them as evidence of their own, the city would look solved."""
+    honest, flattered = GroundedCity(), GroundedCity()
+    photos = honest.asked(250, 1)
+    rng = np.random.default_rng(3)
+    assert honest.ground is not None
+    there = honest.ground.comparison.photos
+    steps = 150.0 * np.arange(1, 4)[:, None, None] / (69_000.0, 111_000.0)
+    walk = (photos.lonlat_deg + steps * (1, 0)).reshape(-1, 2)
+    crop = photos.lonlat_deg + rng.uniform(-30, 30, (250, 2)) / (69_000.0, 111_000.0)
+    near_same = photos.s + 0.05 * unit(rng, 250)
+    near_same /= np.linalg.norm(near_same, axis=1, keepdims=True)
+    s = np.concatenate([honest.reference_s, photos.s, *[near_same] * 4]).astype(np.float32)
+    places = np.concatenate([there.lonlat_deg, photos.lonlat_deg, walk, crop])
+    names = [f"walk {number}" for number in range(250)]
+    flattered.give(s, places, [*[""] * 400, *names * 4, *[""] * 250])
+    plain = calibrate(honest, photos, quiet=True)
+    planted = calibrate(flattered, photos, quiet=True)
+    assert planted.ground is not None
+    assert plain.ground is not None
+    counts = planted.ground.left_out
+    assert counts[COPIES] == 250
+    assert counts[OF_SEQUENCE] == 3 * 250
+    assert counts[NEAR] >= plain.ground.left_out[NEAR] + 250
+    assert planted.ground.of_photos == 250
+    # Photos of others' walks stand around, so it is not the same; but no photo is found by itself.
+    assert planted.measured["nll"] > plain.measured["nll"] - 0.5
+    assert planted.measured["within_200m"] < 0.6
+
+
+def test_a_shuffled_set_has_the_same_looks_at_other_places(city: GroundedCity) -> None:
+    assert city.ground is not None
+    photos = city.ground.comparison.photos
+    own = [np.array([4, 9]), np.array([], dtype=np.int64)]
+    likenesses = Comparison(photos, nearest=398).likenesses(city.asked(2, 3).s, own)
+    shuffled = shuffle(likenesses, len(photos), 0)
+    for before, after, left_out in zip(likenesses, shuffled, own, strict=True):
+        assert not np.isin(left_out, after.rows).any()
+        assert len(np.unique(after.rows)) == len(before.rows)
+        assert not np.array_equal(after.rows, before.rows)
+        assert after.weights(20.0)[1] == before.weights(20.0)[1]
+
+
+def test_what_was_measured_is_kept_and_older_files_have_none(
+    city: GroundedCity, tmp_path: Path
+) -> None:
+
+    folder = tmp_path
+    calibration = calibrate(city, city.asked(120, 1), ground_apart_m=0.0, quiet=True)
+    assert calibration.ground is not None
+    assert calibration.ground.apart_m == 0
+    assert sum(calibration.ground.left_out.values()) == 0
+    path = calibration_path(folder, calibration.build)
+    calibration.save(path)
+    read = load_calibration(folder, calibration.build, calibration.model_fingerprint)
+    assert read is not None
+    assert (read.ground, read.weights) == (calibration.ground, calibration.weights)
+    older = dataclasses.replace(calibration, schema_version=2, ground=None)
+    older.save(path)
+    read = load_calibration(folder, calibration.build, calibration.model_fingerprint)
+    assert read is not None
+    assert read.ground is None
