@@ -13,8 +13,9 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,11 +34,11 @@ SWEEP_S = 15.0
 """How often uploads that were kept long enough are looked for."""
 STARTING_S = 30.0
 """How long the port may take to open."""
+MOST_SESSIONS = 64
+"""Sessions that Gradio keeps, each with a copy of its settings of the page; nothing of ours is in
+them, so one that is dropped is made anew."""
 FINISHING_S = 10.0
 """How long questions that are being answered when the server stops have."""
-MOST_CONNECTIONS = 400
-"""Connections at once; more get 503."""
-
 EngineMaker = Callable[..., Engine]
 
 
@@ -71,7 +72,8 @@ def serving(
         engine = engine_of(uploads=uploads)
         with contextlib.closing(engine):
             engine.warm(start)
-            app = _application(engine, uploads, options, start)
+            with _without_proxies():
+                app = _application(engine, uploads, options, start)
             with _sweeping(engine), _listening(app, options, engine):
                 yield _address(options), engine
 
@@ -81,31 +83,41 @@ def _application(engine: Engine, uploads: Uploads, options: ServerOptions, start
     import gradio as gr
     from starlette.staticfiles import StaticFiles
 
-    from app.http.bodies import Bodies
+    from app.examples import MOST_EXAMPLES
+    from app.http.bodies import BODIES_BYTES, Bodies
+    from app.http.gradio_endpoints import Endpoints
+    from app.http.gradio_gate import GradioGate
+    from app.http.gradio_routes import gradio_routes
     from app.http.guard import Guard
     from app.http.routes import api_app
-    from app.page.page import HEAD, STATIC_ROUTE, build_page, theme
+    from app.page.handlers import Desk
+    from app.page.page import HEAD, STATIC_ROUTE, ask_of, build_page, component_of, theme
 
-    bodies = Bodies()
+    bodies = Bodies(max(BODIES_BYTES, options.limits.max_request_bytes))
     app = api_app(engine, start, bodies)
     if options.mcp:
         from app.http.mcp import mcp_router
 
         app.include_router(mcp_router(engine, start, bodies))
     app.mount(f"/{STATIC_ROUTE}", StaticFiles(directory=STATIC_DIR))
+    endpoints = Endpoints(engine, start)
+    ask = ask_of(Desk(engine, uploads, options.examples[:MOST_EXAMPLES]))
     page = build_page(
         engine,
-        uploads,
+        ask,
+        endpoints,
         start=start,
         tiles=options.tiles,
         examples=options.examples,
         examples_note=options.examples_note,
         imagery_share=options.imagery_share,
     )
+    app.include_router(gradio_routes(endpoints, ask, component_of(page), uploads))
     page.queue(max_size=options.limits.max_waiting, default_concurrency_limit=None)
     # Threads of its own, so that photos never keep the rest of the page waiting.
     threads = anyio.CapacityLimiter(options.limits.max_waiting + 8)
     page.limiter = threads  # type: ignore[assignment]  # declared as None
+    page.state_session_capacity = MOST_SESSIONS
     page.has_launched = True  # only then does Gradio check where files lie
     gr.mount_gradio_app(
         app,
@@ -127,21 +139,25 @@ def _application(engine: Engine, uploads: Uploads, options: ServerOptions, start
         run_history=False,
         enable_monitoring=False,
     )
-    return Guard(app, options, uploads, lambda: engine.admission.closed)
+    gate = GradioGate(app, {number: str(fn.api_name) for number, fn in page.fns.items()})
+    return Guard(gate, options, uploads, lambda: engine.admission.closed)
 
 
 @contextmanager
 def _listening(app: Guard, options: ServerOptions, engine: Engine) -> Iterator[None]:
     import uvicorn
 
+    from app.http.connections import BACKLOG, Connection, Connections
+
     config = uvicorn.Config(
         app,
+        http=partial(Connection, Connections()),  # type: ignore[arg-type]  # a class is declared
+        backlog=BACKLOG,
         host=options.host.strip("[]"),
         port=options.port,
         log_level="warning",
         access_log=False,
         server_header=False,
-        limit_concurrency=MOST_CONNECTIONS,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=2,
         ws="none",
@@ -194,17 +210,35 @@ def _address(options: ServerOptions) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{options.port}{options.root_path}/"
 
 
+def _gradio_settings(folder: str) -> AbstractContextManager[None]:
+    """Settings that Gradio reads from nowhere but the environment."""
+    return _environment({"GRADIO_TEMP_DIR": folder, "GRADIO_ANALYTICS_ENABLED": "False"})
+
+
+def _without_proxies() -> AbstractContextManager[None]:
+    """No proxies: Gradio makes clients as it is imported, which fail where one cannot be used.
+
+    The page asks no server, so nothing of it needs one. A model that is fetched does, and is by
+    then: only Gradio is loaded and set up like this.
+    """
+    names = (f"{kind}_proxy" for kind in ("http", "https", "all"))
+    return _environment({case: None for name in names for case in (name, name.upper())})
+
+
 @contextmanager
-def _gradio_settings(folder: str) -> Iterator[None]:
-    """Set environment variables for a while: Gradio reads some settings from nowhere else."""
-    values = {"GRADIO_TEMP_DIR": folder, "GRADIO_ANALYTICS_ENABLED": "False"}
+def _environment(values: Mapping[str, str | None]) -> Iterator[None]:
+    """Set environment variables for a while, or take away those that are None."""
     before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
+    _set(values)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        _set(before)
+
+
+def _set(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

@@ -59,7 +59,12 @@ def http_client(user_agent: str, silence_s: float, *, connections: int = 16) -> 
             follow_redirects=True,
             mounts={f"all://{host}": None for host in _LOOPBACK},
         )
-    except (ValueError, ImportError) as error:  # no such scheme, or SOCKS without its package
+    except ImportError as error:  # SOCKS without its package
+        raise UsageError(
+            "the proxy that the environment names is a SOCKS one, which needs the extra socks: "
+            "pip install 'gair-geolocator[socks]', or give an http:// one in HTTPS_PROXY"
+        ) from error
+    except ValueError as error:  # no such scheme
         reason = " ".join(str(error).split())
         raise UsageError(
             f"the proxy that the environment names cannot be used ({reason}): give an http:// one "

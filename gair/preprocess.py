@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+import PIL.Image
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -18,11 +20,13 @@ from torch.nn import functional as F
 from gair.arrays import DigitalNumbers, Ints
 from gair.bands import GAIR_BANDS, MEAN_DN, SD_DN
 from gair.errors import ImageryError, PhotoError
+from gair.photos.photo import Photo, conditions_of
 
 SV_MEAN = (135.47184384, 142.28621995, 145.12271992)
 """Mean of Streetscape1M's photos, RGB in 0..255 (GAIR release, street-view preprocessing)."""
 SV_SD = (59.19978436, 59.35279219, 72.02295734)
 """Standard deviation of the same."""
+_NOTHING = PIL.Image.new("RGB", (1, 1))
 
 
 def street_view_pixels(photos: Sequence[npt.NDArray[np.uint8]], image_px: int = 224) -> Tensor:
@@ -53,6 +57,39 @@ def street_view_pixels(photos: Sequence[npt.NDArray[np.uint8]], image_px: int = 
         # and touches 50,000 pixels instead of millions.
         squares.append((_squeezed(photo, image_px) - mean) / sd)
     return torch.stack(squares)
+
+
+@dataclass(frozen=True)
+class PreparedPhoto(Photo):
+    """A photo of which only the model's input is kept: a decoded one is a thousand times larger."""
+
+    pixels: Tensor | None = None
+    """(3, S, S), as :func:`street_view_pixels` makes them; None for none."""
+
+
+def model_input(photo: Photo, image_px: int) -> Tensor:
+    """(3, image_px, image_px) what the street-view encoder gets of a photo."""
+    if isinstance(photo, PreparedPhoto) and photo.pixels is not None:
+        return photo.pixels
+    return street_view_pixels([np.asarray(photo.rgb)], image_px)[0]
+
+
+def prepared(photo: Photo, image_px: int, content: str) -> PreparedPhoto:
+    """A photo without its own pixels, ready for the street-view encoder.
+
+    Args:
+        photo: decoded.
+        image_px: side of the encoder's square.
+        content: a hash that tells it from other photos.
+    """
+    measured = {"content": content, "conditions": conditions_of(photo)}
+    facts = {**vars(photo), "rgb": _NOTHING, **measured}
+    return PreparedPhoto(**facts, pixels=model_input(photo, image_px))
+
+
+def bare(photo: Photo) -> Photo:
+    """A photo without input of the model."""
+    return replace(photo, pixels=None) if isinstance(photo, PreparedPhoto) else photo
 
 
 def _squeezed(photo: npt.NDArray[np.uint8], side: int) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,27 +15,39 @@ STOPPING = "the server is stopping; ask again later"
 
 
 class Budget:
-    """An amount that many share and that must not run out, in any unit."""
+    """An amount that many share and that must not run out, in any unit; first come, first served.
+
+    Who wants much would otherwise wait for ever while others want little.
+    """
 
     def __init__(self, most: float) -> None:
         self._most, self._taken = most, 0.0
         self._changed = threading.Condition()
+        self._waiting: deque[object] = deque()
 
     @contextmanager
     def holding(self, amount: float, timeout_s: float) -> Iterator[None]:
-        """Wait until there is enough, and have it for the block; too much waits to be alone.
+        """Wait until there is enough, and have it for the block.
 
         Raises:
             TimeoutError: there was not enough in time.
+            ValueError: there never is so much.
         """
-        # More than there is would wait for ever: it counts as all there is, and so has it alone.
-        amount = min(amount, self._most)
+        if amount > self._most:
+            raise ValueError(f"{amount:g} of {self._most:g}")
+        ticket = object()
         with self._changed:
-            if not self._changed.wait_for(
-                lambda: self._taken + amount <= self._most, max(0.0, timeout_s)
-            ):
-                raise TimeoutError
-            self._taken += amount
+            self._waiting.append(ticket)
+            try:
+                if not self._changed.wait_for(
+                    lambda: self._waiting[0] is ticket and self._taken + amount <= self._most,
+                    max(0.0, timeout_s),
+                ):
+                    raise TimeoutError
+                self._taken += amount
+            finally:
+                self._waiting.remove(ticket)
+                self._changed.notify_all()
         try:
             yield
         finally:

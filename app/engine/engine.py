@@ -9,22 +9,24 @@ to end in time. Nothing here knows of HTTP.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, Unpack
 
-from app.engine.admission import Admission, Budget
+from app.engine.admission import Admission
 from app.engine.batches import Batcher, Sharing
+from app.engine.decoding import Decoder, check_costs
 from app.engine.indexes import Indexes
 from app.engine.limits import MOST_PHOTOS, MOST_PLACES, Limits
 from app.engine.score_cache import ScoreCache, without_pixels
-from app.engine.uploads import Upload, Uploads, check_upload, pixels_of, plain_name
+from app.engine.uploads import Upload, Uploads, check_upload, plain_name
 from gair.errors import PhotoError, UsageError
 from gair.files import read_file
 
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from indexer.search.scored import Scored, Seen
     from indexer.search.token_reader import TokenReader
 
+Made = TypeVar("Made")
 PhotoInput: TypeAlias = str | os.PathLike[str] | bytes | Upload
 """A photo: the path of an upload, the bytes of a file, or those with a name."""
 
@@ -72,7 +75,7 @@ class Engine:
         self._refining = Sharing(self.limits.batch_photos, _finish_batch)
         self._cache = ScoreCache(self.limits.scored_mb * 1e6)
         self._workers = threading.BoundedSemaphore(self.limits.workers)
-        self._budget = Budget(self.limits.decoded_pixels)
+        self._decoder = Decoder(self.limits, self._working)
         self.admission = Admission(self.limits.max_waiting, self.limits.timeout_s)
         """Counts the questions, and refuses them while the engine is being closed."""
 
@@ -171,6 +174,16 @@ class Engine:
             both = _together(self._seen(self.indexes.get(name), [photo_a, photo_b], deadline))
             return float(both.s[0] @ both.s[1])
 
+    def picture(self, upload: Upload, make: Callable[[Photo], Made]) -> Made:
+        """What is made of a photo to be looked at, such as a small picture of it.
+
+        Raises:
+            GairError: as for :meth:`search`.
+        """
+        with self.admission.question() as deadline:
+            checked = self._upload(upload)
+            return self._decoder.made(checked, make, deadline)
+
     def warm(self, name: str) -> None:
         """Open an index and answer one question of each kind, so that nobody waits for the first.
 
@@ -215,6 +228,7 @@ class Engine:
             )
         uploads = [self._upload(photo) for photo in photos]
         hashes = [hashlib.sha256(upload.content).hexdigest() for upload in uploads]
+        check_costs(list(dict(zip(hashes, uploads, strict=True)).values()), self.limits)
         seen = {h: kept for h in hashes if (kept := self._cache.get(geo.index.path, h))}
         new = {h: upload for h, upload in zip(hashes, uploads, strict=True) if h not in seen}
         if new:
@@ -229,18 +243,18 @@ class Engine:
         self, geo: Geolocator, uploads: Mapping[str, Upload], deadline: float
     ) -> dict[str, Seen]:
         """Photos as a search needs them, by the hash of their content."""
-        from gair.photos.photo import open_photo
+        from gair.preprocess import prepared
 
-        # The budget is held from before the first photo is decoded until the encoder is done with
-        # the last one: that is how long their pixels are in memory.
-        pixels = sum(pixels_of(upload, self.limits) for upload in uploads.values())
-        with self._budget.holding(pixels, _left(deadline)):
-            photos = []
-            for upload in uploads.values():
-                with self._working(deadline):
-                    most = self.limits.max_pixels
-                    photos.append(open_photo(upload.content, max_pixels=most, name=upload.name))
-            encoded = self.encoder.results(geo, photos, _left(deadline))
+        side = geo.model.config.sv_image_px
+        # One after the other, and only what the encoder takes is kept of each: decoded, eight of
+        # the largest would fill the memory.
+        photos = [
+            self._decoder.made(
+                upload, functools.partial(prepared, image_px=side, content=h), deadline
+            )
+            for h, upload in uploads.items()
+        ]
+        encoded = self.encoder.results(geo, photos, _left(deadline))
         slim = {h: without_pixels(seen, h) for h, seen in zip(uploads, encoded, strict=True)}
         for h, seen in slim.items():
             self._cache.put(geo.index.path, h, seen)

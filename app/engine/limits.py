@@ -33,8 +33,10 @@ class Limits:
     """Most photos in one encoder pass; 1 for one after the other."""
     max_pixels: int = option(100_000_000, flags=None)
     """Most pixels of a photo, by its header."""
-    decoded_pixels: int = option(200_000_000, flags=None)
-    """Pixels of decoded photos that may wait for the encoder at once, 3 bytes each."""
+    question_pixels: int = option(200_000_000, flags=None)
+    """Most pixels of all photos of one question together."""
+    decoding_mb: float = option(700.0, flags=None)
+    """Memory for photos while they are decoded, of all questions together."""
     kept_mb: float = option(128.0, flags=None)
     """Memory for uploads that are kept for a while; the oldest go first."""
     scored_mb: float = option(32.0, flags=None)

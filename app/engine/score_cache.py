@@ -67,11 +67,12 @@ def without_pixels(seen: Seen, sha256: str) -> Seen:
     import PIL.Image
 
     from gair.photos.photo import conditions_of
+    from gair.preprocess import bare
     from indexer.search.scored import Scored
 
     empty = PIL.Image.new("RGB", (1, 1))
     photos = tuple(
-        replace(photo, rgb=empty, content=sha256, conditions=conditions_of(photo))
+        replace(bare(photo), rgb=empty, content=sha256, conditions=conditions_of(photo))
         for photo in seen.photos
     )
     if isinstance(seen, Scored):

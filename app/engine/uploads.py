@@ -1,10 +1,10 @@
 """Uploads: photos that were sent, typed by their content, held for as long as they are needed.
 
-Gradio writes an upload to a folder. The first question about it reads the file into memory and
-**deletes it at once**; for :data:`app.engine.limits.KEPT_SECONDS` after the last question, and
-within a fixed amount of memory, the photo can be asked about again with other settings. Then it is
-gone. A file that nobody asks about is deleted after as long. Photos that come to ``POST /search``
-are never written anywhere.
+An upload is written to a folder of its own, so two people who send the same photo share nothing.
+The first question about it reads the file into memory and **deletes it at once**; for
+:data:`app.engine.limits.KEPT_SECONDS` after the last question, and within a fixed amount of memory,
+the photo can be asked about again with other settings. Then it is gone. A file that nobody asks
+about is deleted after as long. Photos that come to ``POST /search`` are never written anywhere.
 
 Paths come from whoever calls the server, so a path is only a key here: it is looked up among the
 kept photos, and read from disk only if it is, links followed, a plain file inside the folder of
@@ -14,19 +14,20 @@ uploads. What a photo claims to be (its file name, its declared type) is never b
 from __future__ import annotations
 
 import contextlib
-import io
 import os
+import secrets
+import shutil
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import BinaryIO
 
 from cachetools import TTLCache
 
 from app.engine.limits import KEPT_SECONDS, Limits
-from gair.errors import PhotoError, PhotoSizeError, PhotoTypeError
+from gair.errors import PhotoError, PhotoSizeError, PhotoTypeError, StorageError
 from gair.photos.heif import INSTALL, can_read_heif, is_heif
 
 GONE = "the server has deleted this photo by now; choose it again"
@@ -43,8 +44,8 @@ _KINDS = (
     (b"MM\x00*", "image/tiff"),
 )
 _BRANDS = {b"avif": "image/avif", b"avis": "image/avif"}
-_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF")
-"""Pillow's names of the same."""
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "HEIF")
+"""Pillow's names of the same; HEIF counts where its extra is installed."""
 _READABLE = "JPEG, PNG, WebP, TIFF, GIF, BMP or AVIF"
 
 
@@ -94,20 +95,6 @@ def check_upload(upload: Upload, limits: Limits) -> None:
         raise PhotoTypeError(f"{name} is not a photo in a known format: send {_READABLE}")
 
 
-def pixels_of(upload: Upload, limits: Limits) -> float:
-    """How many pixels a photo has by its header; as many as it may where that is broken."""
-    import PIL.Image
-
-    try:
-        with (
-            warnings.catch_warnings(action="ignore"),
-            PIL.Image.open(io.BytesIO(upload.content), formats=_FORMATS) as image,
-        ):
-            return float(image.size[0] * image.size[1])
-    except Exception:  # the decoder says what is wrong
-        return float(limits.max_pixels)
-
-
 def plain_name(name: str | None) -> str:
     """A file name without folders, control characters and the like, and of bounded length."""
     last = (name or "").replace("\\", "/").rsplit("/", 1)[-1]
@@ -115,6 +102,15 @@ def plain_name(name: str | None) -> str:
     if len(plain) > MOST_NAME:
         plain = f"{plain[: MOST_NAME - 11]}...{plain[-8:]}"
     return plain or "photo"
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """A photo in memory."""
+
+    upload: Upload
+    holders: int = 1
+    """How many sent it to this path; the last one who lets it go ends it."""
 
 
 class Uploads:
@@ -136,9 +132,36 @@ class Uploads:
         # questions that come at once cannot both find the file, or both find it gone.
         self._lock = threading.Lock()
         # The newest upload is always kept, so one alone never counts for more than there is room.
-        self._kept: TTLCache[str, Upload] = TTLCache(
-            most, kept_s, timer=clock, getsizeof=lambda upload: min(len(upload.content), most)
+        self._kept: TTLCache[str, _Kept] = TTLCache(
+            most, kept_s, timer=clock, getsizeof=lambda kept: min(len(kept.upload.content), most)
         )
+
+    def write(self, name: str, file: BinaryIO) -> str:
+        """Write a photo that was sent to a folder of its own.
+
+        Nobody can guess the path, and nobody else's photo is ever at it.
+
+        Args:
+            name: of the file, without folders.
+            file: at the beginning of its content.
+
+        Returns:
+            Its path, which :meth:`take` knows it by.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        folder = self.folder / secrets.token_urlsafe(16)
+        try:
+            folder.mkdir(mode=0o700)
+            with (folder / name).open("wb") as target:
+                shutil.copyfileobj(file, target)
+        except OSError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise StorageError(
+                f"cannot keep an upload in {self.folder}: {error.strerror}; free some space there"
+            ) from error
+        return str(folder / name)
 
     def take(self, path: str | os.PathLike[str]) -> Upload:
         """The photo that was uploaded to a path; its file is deleted, if that is still there.
@@ -149,18 +172,20 @@ class Uploads:
         """
         key = os.fspath(path)
         with self._lock:
-            upload = self._kept.get(key)
-            if upload is None:
-                upload = self._read(key)
-            else:
-                self._delete(key)  # equal photos come to one path; this one came again
-            self._kept[key] = upload  # a photo that was asked about again starts its time anew
-            return upload
+            kept = self._kept.get(key)
+            if kept is None:
+                kept = _Kept(self._read(key))
+            elif self.holds(key):  # the same photo came to its path again, from somebody else
+                self._delete(key)
+                kept = replace(kept, holders=kept.holders + 1)
+            self._kept[key] = kept  # a photo that was asked about again starts its time anew
+            return kept.upload
 
     def peek(self, path: str) -> Upload | None:
         """The photo at a path if it is in memory."""
         with self._lock:
-            return self._kept.get(path)
+            kept = self._kept.get(path)
+            return None if kept is None else kept.upload
 
     def holds(self, path: str) -> bool:
         """Whether a path names a plain file in the folder of uploads, links followed."""
@@ -171,10 +196,15 @@ class Uploads:
             return False
 
     def forget(self, path: str | os.PathLike[str]) -> None:
-        """Let one photo go, in memory and in the folder."""
+        """Let one photo go, in memory and in the folder, unless somebody else holds it, too."""
+        key = os.fspath(path)
         with self._lock:
-            self._kept.pop(os.fspath(path), None)
-            self._delete(os.fspath(path))
+            kept = self._kept.get(key)
+            if kept is not None and kept.holders > 1:
+                self._kept[key] = replace(kept, holders=kept.holders - 1)
+                return
+            self._kept.pop(key, None)
+            self._delete(key)
 
     def sweep(self) -> None:
         """Let go what was kept long enough, in memory and in the folder."""
@@ -217,7 +247,7 @@ class Uploads:
         return Upload(name, content)
 
     def _delete(self, path: str) -> None:
-        """Delete a file of the uploads, and the folder that Gradio made for its content.
+        """Delete a file of the uploads, and the folder that was made for it.
 
         What a path leads to is looked up again: nothing outside the folder is ever deleted.
         """

@@ -25,13 +25,20 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-BODIES_BYTES = 400_000_000
-"""Memory for the bodies of all requests that are being read or answered."""
+BODIES_BYTES = 250_000_000
+"""Memory for the bodies of all requests that are being read or answered; the largest one alone may
+have 161 MB."""
 DRAINED_BYTES = 400_000_000
 """How much of a refused body is read and thrown away, so that its sender can read the refusal."""
 DRAINED_S = 20.0
 """For how long."""
 
+LONGEST_ERROR = 400
+"""Characters of an error; what a client sent may be quoted in it."""
+LONGEST_REFUSAL = 65_536
+"""Bytes of a refusal of somebody else's that are read for what it says."""
+REFUSED = "gair.refused"
+"""In a scope: what to call once the request is refused; its connection then may give way."""
 RETRY = ((b"retry-after", b"5"),)
 """Headers of a refusal that is not for ever."""
 
@@ -82,11 +89,12 @@ class Body:
         await self._send(message)
 
 
-async def refuse(send: Send, refusal: Refusal, receive: Receive) -> None:
+async def refuse(scope: Scope, send: Send, refusal: Refusal, receive: Receive) -> None:
     """Send one line of JSON, and read on for a while what nobody wants.
 
     A client that is still sending would otherwise meet a closed connection and never read why.
     """
+    scope.get(REFUSED, lambda: None)()
     body = json.dumps({"error": refusal.error}).encode()
     headers = [
         (b"content-type", b"application/json"),
@@ -111,6 +119,59 @@ async def refuse(send: Send, refusal: Refusal, receive: Receive) -> None:
 def too_large(largest: int) -> str:
     """What is said to whoever sends more than a route takes."""
     return f"the request is too large; this takes {largest / 1e6:,.1f} MB or less"
+
+
+def in_one_line(send: Send) -> Send:
+    """Send refusals of the framework and of Gradio in the form that ours have.
+
+    What has it already, or is no refusal, passes as it is.
+    """
+    head: Message | None = None
+    body = bytearray()
+
+    async def sent(message: Message) -> None:
+        nonlocal head
+        if message["type"] == "http.response.start" and message["status"] >= 400:
+            head = message
+            return
+        if head is None:
+            await send(message)
+            return
+        body.extend(message.get("body", b"")[: LONGEST_REFUSAL - len(body)])
+        if message.get("more_body", False):
+            return
+        line = json.dumps({"error": _line_of(bytes(body), head["status"])}).encode()
+        changed = (b"content-type", b"content-length")
+        headers = [(k, v) for k, v in head.get("headers", []) if k.lower() not in changed]
+        headers += [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(line)).encode()),
+        ]
+        await send({**head, "headers": headers})
+        await send({"type": "http.response.body", "body": line})
+
+    return sent
+
+
+def _line_of(body: bytes, status: int) -> str:
+    """What a refusal says, whoever made it."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        value = None
+    said = (value.get("error") or value.get("detail")) if isinstance(value, dict) else None
+    if isinstance(said, list) and said and isinstance(said[0], dict):  # as Pydantic tells it
+        where = ".".join(str(part) for part in said[0].get("loc", ()))
+        said = f"{where}: {said[0].get('msg')}"
+    words = {404: "there is no such thing here", 500: "something went wrong in the server"}
+    line = said if isinstance(said, str) else words.get(status, "the request makes no sense here")
+    return " ".join(line.split())[:LONGEST_ERROR]
+
+
+def inner_path(scope: Scope) -> str:
+    """The path of a request below that of a reverse proxy."""
+    path, root = str(scope["path"]), str(scope.get("root_path", ""))
+    return path[len(root) :] or "/" if root and path.startswith(f"{root}/") else path
 
 
 class Bodies:

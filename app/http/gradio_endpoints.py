@@ -12,8 +12,10 @@ question is asked, and nothing of it is kept afterwards.
 
 from __future__ import annotations
 
+import inspect
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import gradio as gr
 from gradio.data_classes import ImageData
@@ -25,15 +27,9 @@ if TYPE_CHECKING:
     from app.engine.engine import Engine
 
 
-def add_endpoints(engine: Engine, start: str) -> None:
-    """Put both endpoints into the Blocks that are being built; nothing of them can be seen.
-
-    Args:
-        engine: what answers.
-        start: the index that is asked where a question names none.
-    """
-    endpoints = Endpoints(engine, start)
-    limit = engine.limits.max_waiting
+def add_endpoints(endpoints: Endpoints) -> None:
+    """Put both endpoints into the Blocks that are being built; nothing of them can be seen."""
+    limit = endpoints.limits.max_waiting
 
     def add(name: str, about: str, handler: Any, extra: list[Any]) -> None:  # noqa: ANN401
         photo = photo_box(label="photo", visible=False)
@@ -83,7 +79,9 @@ class Endpoints:
     """The two handlers. Arguments have the names that programs call them by."""
 
     def __init__(self, engine: Engine, start: str) -> None:
+        """Take what answers, and the index that is asked where a question names none."""
         self._engine, self._start = engine, start
+        self.limits = engine.limits
 
     def search(
         self,
@@ -107,7 +105,7 @@ class Endpoints:
             The answer: ``candidates``, best first, and what to know before believing them.
         """
         weights = {"rs_weight": rs_weight, "location_weight": location_weight}
-        return self._answer(SearchQuestion, photo, {"k": k, **weights, "index": index})
+        return self._told(SearchQuestion, photo, {"k": k, **weights, "index": index})
 
     def verify(
         self,
@@ -135,21 +133,63 @@ class Endpoints:
         """
         place = {"lat_deg": lat_deg, "lon_deg": lon_deg, "radius_m": radius_m}
         asked = {"prior_probability": prior_probability, "claim_number": claim_number}
-        return self._answer(VerifyQuestion, photo, {**place, **asked, "index": index})
+        return self._told(VerifyQuestion, photo, {**place, **asked, "index": index})
+
+    def called(self, name: Literal["search", "verify"], arguments: list[Any]) -> dict[str, Any]:
+        """The answer to a call without a queue.
+
+        Args:
+            name: of the endpoint.
+            arguments: the photo as :func:`path_sent` reads it, then the others in their order.
+
+        Raises:
+            GairError: there is no answer.
+        """
+        kind: type[Question] = SearchQuestion if name == "search" else VerifyQuestion
+        _, *names = inspect.signature(getattr(self, name)).parameters
+        if len(arguments) > len(names) + 1:
+            raise UsageError(f"data has {len(arguments)} values, /{name} takes {len(names) + 1}")
+        photo = path_sent(arguments[0] if arguments else None)
+        return self._answer(kind, photo, dict(zip(names, arguments[1:], strict=False)))
+
+    def _told(
+        self, kind: type[Question], photo: str | None, values: dict[str, Any]
+    ) -> dict[str, Any]:
+        """The answer, or an error that Gradio hands on in words."""
+        try:
+            return self._answer(kind, photo, values)
+        except GairError as error:
+            raise _refusal(str(error)) from error
 
     def _answer(
         self, kind: type[Question], photo: str | None, values: dict[str, Any]
     ) -> dict[str, Any]:
-        """The answer, or an error that says why not; the photo is gone either way."""
+        """The answer; the photo is gone afterwards, with or without one."""
+        if photo is None:
+            raise UsageError("no photo was given; pass one as handle_file(path)")
+        assert self._engine.uploads is not None
+        upload = self._engine.uploads.take(photo)
+        self._engine.uploads.forget(photo)
+        return read_question(kind, values).answer(self._engine, self._start, [upload])
+
+
+class SentPhoto(ImageData):
+    """A photo as a program sends it; what is none is refused in words, without a traceback."""
+
+    @classmethod
+    def model_validate(cls, obj: Any, **_: Any) -> Self:  # noqa: ANN401 - as Pydantic has it
+        """A photo by its path alone.
+
+        Args:
+            obj: JSON text, as :mod:`app.http.gradio_gate` lets it pass.
+
+        Raises:
+            gr.Error: it is something else.
+        """
         try:
-            if photo is None:
-                raise UsageError("no photo was given; pass one as handle_file(path)")
-            assert self._engine.uploads is not None
-            upload = self._engine.uploads.take(photo)
-            self._engine.uploads.forget(photo)
-            return read_question(kind, values).answer(self._engine, self._start, [upload])
-        except GairError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+            return cls(path=path_sent(json.loads(obj)))
+        except UsageError as error:
+            raise _refusal(str(error)) from error
 
 
 def photo_box(**options: Any) -> gr.Image:  # noqa: ANN401 - passed on to gr.Image
@@ -159,6 +199,7 @@ def photo_box(**options: Any) -> gr.Image:  # noqa: ANN401 - passed on to gr.Ima
     module that derives a class from a component.
     """
     box = gr.Image(type="filepath", image_mode=None, **options)
+    box.data_model = SentPhoto
     box.example_payload = example_upload  # type: ignore[method-assign]
     box.preprocess = path_of_upload  # type: ignore[method-assign]
     box.async_move_resource_to_block_cache = leave_alone  # type: ignore[method-assign]
@@ -166,27 +207,30 @@ def photo_box(**options: Any) -> gr.Image:  # noqa: ANN401 - passed on to gr.Ima
 
 
 async def leave_alone(url_or_file_path: str | Path | None) -> str | None:
-    """The path that was sent; nothing is fetched and nothing is copied.
-
-    Raises:
-        gr.Error: it is a web address.
-    """
-    if url_or_file_path is not None and "://" in str(url_or_file_path):
-        raise _refusal("a photo comes as an uploaded file; web addresses are not fetched")
+    """The path that was sent; nothing is fetched and nothing is copied."""
     return None if url_or_file_path is None else str(url_or_file_path)
 
 
 def path_of_upload(payload: ImageData | None) -> str | None:
-    """Where an uploaded file lies, as the client says; None without one.
+    """Where an uploaded file lies, as the client says; None without one."""
+    return None if payload is None else payload.path
+
+
+def path_sent(sent: object) -> str | None:
+    """Where an uploaded file lies, as the client says; None for no photo.
 
     Raises:
-        gr.Error: The photo came inside the request instead of as a file.
+        UsageError: it is a text, an address, or no uploaded file.
     """
-    if payload is None:
+    if sent is None:
         return None
-    if payload.path is None:
-        raise _refusal("a photo comes as an uploaded file, not as a data: address")
-    return payload.path
+    path = sent.get("path") if isinstance(sent, dict) else None
+    if not isinstance(path, str) or not path or "://" in path:
+        raise UsageError(
+            "a photo comes as an uploaded file, handle_file(path) in gradio_client; texts, data: "
+            "and web addresses are not read"
+        )
+    return path
 
 
 def example_upload() -> dict[str, Any]:

@@ -12,7 +12,7 @@ developers. Only the routes of :data:`ROUTES` are let through; everything else i
 * **Bodies.** Each route has a largest body. What declares more is refused at once, what turns out
   to be more as soon as it is, and a body has to arrive in time. Nothing of it is kept.
 * **Files.** ``/gradio_api/file=`` serves uploads that are kept in memory, to the page that sent
-  them (a path holds the hash of its content), and plain files of the upload folder; no URL and no
+  them (nobody can guess a path), and plain files of the upload folder; no URL and no
   other path. What could run as a page is sent as an attachment.
 * **Headers** that let a browser run, frame and fetch no more than the page needs.
 """
@@ -26,6 +26,7 @@ import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from app.engine.limits import Limits
@@ -39,6 +40,8 @@ from app.http.bodies import (
     Refusal,
     Scope,
     Send,
+    in_one_line,
+    inner_path,
     refuse,
     too_large,
 )
@@ -52,9 +55,6 @@ LOGIN_PAUSE_S = 1.0
 """What a wrong password costs."""
 MOST_WRONG = 20
 """Wrong passwords that are waited for at once; more are refused without a look."""
-MOST_UPLOADS = 16
-"""Uploads that are written to disk at once."""
-
 FILE = "/gradio_api/file="
 UPLOAD = "/gradio_api/upload"
 HEALTH = "/health"
@@ -77,15 +77,15 @@ ROUTES = tuple(
         (r"/(health|openapi\.json|config|theme\.css|favicon\.ico|robots\.txt)/?", "GET HEAD"),
         (r"/manifest\.json", "GET"),
         (r"/(search|verify|mcp)", "POST"),
-        (r"/(assets|static|gair-static)/[^?#]*", "GET HEAD"),
+        (r"/(assets|static|gair-static)/[A-Za-z0-9._@+~/-]{1,200}", "GET HEAD"),
         (r"/gradio_api/(info|openapi\.json|app_id|startup-events|queue/status)/?", "GET"),
         (r"/gradio_api/(queue/data|upload_progress|user|login_check)/?", "GET"),
         (r"/gradio_api/heartbeat/[A-Za-z0-9_-]{1,64}", "GET"),
         (r"/gradio_api/(queue/join|upload|component_server|cancel|reset)/?", "POST"),
         (r"/gradio_api/call/(v2/)?(search|verify)/?", "POST"),
-        (r"/gradio_api/call/(search|verify)/[A-Za-z0-9_-]{1,64}", "GET"),
+        (r"/gradio_api/call/(v2/)?(search|verify)/[A-Za-z0-9_-]{1,64}", "GET"),
         (r"/gradio_api/run/(search|verify)/?", "POST"),
-        (re.escape(FILE) + r".+", "GET HEAD"),
+        (re.escape(FILE) + r".{1,4096}", "GET HEAD"),
     )
 )
 """Everything that is served, by path and methods."""
@@ -113,10 +113,10 @@ class Guard:
             return await self._app(scope, receive, send)
         if scope["type"] != "http":  # nothing here speaks WebSocket
             return await send({"type": "websocket.close", "code": 1008})
-        path = _path(scope)
+        path = inner_path(scope)
         out = self._with_headers(send)
         if refusal := await self._refusal(scope, path):
-            return await refuse(out, refusal, receive)
+            return await refuse(scope, out, refusal, receive)
         if path.startswith(FILE):
             # Kept uploads come from memory; the rest goes on to Gradio only if it names a file of
             # the upload folder, links followed.
@@ -124,11 +124,13 @@ class Guard:
             if upload := self._uploads.peek(shown):
                 return await _send_photo(out, upload.content, scope["method"] == "HEAD")
             if not self._uploads.holds(shown):
-                return await refuse(out, Refusal(404, "there is no such file"), receive)
+                return await refuse(scope, out, Refusal(404, "there is no such file"), receive)
         if path != UPLOAD:
             return await self._with_body(scope, receive, out, self._largest(path))
-        if self._uploading >= MOST_UPLOADS:
-            return await refuse(out, Refusal(429, "too many uploads at once; wait", RETRY), receive)
+        if self._uploading >= self._limits.max_waiting:
+            return await refuse(
+                scope, out, Refusal(429, "too many uploads at once; wait", RETRY), receive
+            )
         self._uploading += 1
         try:
             await self._with_body(scope, receive, out, self._largest(path))
@@ -185,7 +187,10 @@ class Guard:
 
     def _is_own(self, origin: str, host: str) -> bool:
         # "null" (sandboxed frames, files) has no netloc, and browsers always send a Host.
-        sender = urlsplit(origin)
+        try:
+            sender = urlsplit(origin)
+        except ValueError:  # such as "http://["
+            return False
         is_host = sender.netloc.lower() == host.lower()
         return is_host or sender.hostname in self._options.public_hosts
 
@@ -218,15 +223,19 @@ class Guard:
         """Run the application on a body that may not grow or take longer than it may."""
         body = Body(receive, send, largest, time.monotonic() + self._limits.timeout_s)
         try:
-            await self._app(scope, body.receive, body.send)
+            await self._app(scope, body.receive, in_one_line(body.send))
         except ClientDisconnect:
-            return  # nobody is there to be told
-        except Exception:
-            if body.refusal is None:  # a mistake of ours or of Gradio's
+            if body.refusal is None:
+                return  # nobody is there to be told
+        except Exception as error:
+            if body.started and isinstance(error.__cause__, HTTPException):
+                # A stream that has said why it ends, such as for an event that nobody knows.
+                await body.send({"type": "http.response.body", "body": b""})
+            elif body.refusal is None:  # a mistake of ours or of Gradio's
                 logging.getLogger("uvicorn.error").exception("%s failed", scope["path"])
                 body.refusal = Refusal(500, "something went wrong in the server; its log says what")
         if body.refusal and not body.started:
-            await refuse(send, body.refusal, receive)
+            await refuse(scope, send, body.refusal, receive)
 
     def _with_headers(self, send: Send) -> Send:
         async def with_headers(message: Message) -> None:
@@ -249,11 +258,6 @@ async def _send_photo(send: Send, content: bytes, head: bool) -> None:
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if head else content})
-
-
-def _path(scope: Scope) -> str:
-    path, root = str(scope["path"]), str(scope.get("root_path", ""))
-    return path[len(root) :] or "/" if root and path.startswith(f"{root}/") else path
 
 
 def _name_of(host: str) -> str:

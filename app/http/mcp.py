@@ -17,10 +17,12 @@ import anyio
 import anyio.to_thread
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
 
 from app.engine.uploads import Upload
 from app.http.bodies import Bodies
 from app.http.health import app_version
+from app.http.json_bodies import read_json
 from app.http.questions import Question, SearchQuestion, VerifyQuestion, read_question
 from gair.errors import GairError, UsageError
 
@@ -64,13 +66,15 @@ def mcp_router(engine: Engine, start: str, bodies: Bodies) -> APIRouter:
 
     async def _answer(body: bytes) -> Response:
         try:
-            called = json.loads(body)
-        except (ValueError, RecursionError):
-            return _failed(None, _PARSE, "the body is no JSON")
+            called = read_json(body)
+        except HTTPException as error:
+            return _failed(None, _PARSE, error.detail)
         if not isinstance(called, dict) or called.get("jsonrpc") != "2.0":
             return _failed(None, _INVALID, "the body is no JSON-RPC 2.0 request")
         if "id" not in called:  # a notification
             return Response(status_code=202)
+        if type(called["id"]) not in (str, int, float, type(None)) or len(str(called["id"])) > 200:
+            return _failed(None, _INVALID, "the id must be a short text or a number")
         params = called.get("params") or {}
         if not isinstance(params, dict):
             return _failed(called["id"], _PARAMS, "params must be an object")
@@ -81,7 +85,7 @@ def mcp_router(engine: Engine, start: str, bodies: Bodies) -> APIRouter:
                 return _done(called["id"], {})
             case "tools/list":
                 return _done(called["id"], {"tools": list_tools()})
-            case "tools/call" if params.get("name") in TOOLS:
+            case "tools/call" if params.get("name") in list(TOOLS):  # whatever type it has
                 result = await anyio.to_thread.run_sync(
                     call_tool, engine, start, params, limiter=threads
                 )

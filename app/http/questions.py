@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import reprlib
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar, get_type_hints
@@ -246,8 +247,13 @@ def _exchanged_hint(values: dict[str, Any]) -> str:
     return f"; are they exchanged? Did you mean lat_deg {lon_deg:g}, lon_deg {lat_deg:g}?"
 
 
+_BRIEF = reprlib.Repr()
+"""Looks at a part of a value only: what was sent may be deep, or a million characters long."""
+_BRIEF.maxstring = _BRIEF.maxother = 60
+
+
 def _short(value: object) -> str:
-    text = repr(value)
+    text = _BRIEF.repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

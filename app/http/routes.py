@@ -26,7 +26,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from app.engine.limits import MOST_PHOTOS
 from app.engine.uploads import Upload
-from app.http.bodies import Bodies
+from app.http.bodies import LONGEST_ERROR, Bodies
 from app.http.health import app_version, health_report
 from app.http.questions import (
     Problem,
@@ -65,8 +65,6 @@ STATUS: tuple[tuple[type[GairError], int], ...] = (
     (UsageError, 422),
 )
 """What each error is over HTTP; any other one is 500, the server's own fault."""
-LONGEST_ERROR = 400
-"""Characters of an error; what a client sent may be quoted in it."""
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": why}

@@ -71,7 +71,6 @@ from gair.errors import GairError, PhotoError, UsageError
 from gair.geo import haversine_m
 from gair.photos.disclosed import place_in
 from gair.photos.exif import read_tags
-from gair.photos.photo import open_photo
 from indexer.regions.cells import cell_boundary_lonlat_deg, cell_hex
 from indexer.search.answer import GIVEN_HERE
 from indexer.search.maps.ground_picture import Chip, chip_at
@@ -259,7 +258,7 @@ class Desk:
             text = report_html(
                 answer,
                 outline=geo.index.outline["geometry"],
-                photos=[preview_uri(photo) for photo in photos],
+                photos=[self._preview_uri(photo) for photo in photos],
                 chips=chips_of(geo, answer),
                 imagery_licence=str(imagery.get("licence", "")),
                 imagery_dates=imagery_dates(imagery),
@@ -285,18 +284,22 @@ class Desk:
         return {
             "path": path,
             "name": sample.photo.name,
-            "preview": preview_uri(self.uploads.take(path)),
+            "preview": self._preview_uri(self.uploads.take(path)),
         }
 
     def preview(self, request: PhotosRequest) -> Reply:
         """A picture of an upload that the browser itself cannot show."""
-        return {"preview": preview_uri(self._photos(request)[0])}
+        return {"preview": self._preview_uri(self._photos(request)[0])}
 
     def forget(self, request: PhotosRequest) -> Reply:
         """Let photos go now."""
         for path in request.photos:
             self.uploads.forget(path)
         return {}
+
+    def _preview_uri(self, upload: Upload) -> str:
+        """A picture of an upload, upright and without metadata, as a data: address."""
+        return self.engine.picture(upload, lambda photo: jpeg_uri(photo.rgb, PREVIEW_PX))
 
     def _photos(self, request: PhotosRequest | ScoreRequest | VerifyRequest) -> list[Upload]:
         """The photos that the paths of a request lead to.
@@ -365,9 +368,3 @@ def describe_photos(photos: Sequence[Upload], answer: Answer | None = None) -> l
             )
         )
     return facts
-
-
-def preview_uri(upload: Upload) -> str:
-    """A picture of an upload, upright and without metadata, as a data: address."""
-    photo = open_photo(upload.content, name=upload.name)
-    return jpeg_uri(photo.rgb, PREVIEW_PX)

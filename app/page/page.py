@@ -15,7 +15,7 @@ import gradio as gr
 
 from app.engine.limits import KEPT_SECONDS
 from app.examples import MOST_EXAMPLES, Sample, thumbnail_jpeg
-from app.http.gradio_endpoints import add_endpoints
+from app.http.gradio_endpoints import Endpoints, add_endpoints
 from app.options import TileSource, tiles_of
 from app.page.handlers import Desk
 from app.views.templates import render
@@ -23,10 +23,12 @@ from indexer.probability.claims import RADII_M
 
 if TYPE_CHECKING:
     from app.engine.engine import Engine
-    from app.engine.uploads import Uploads
 
 STATIC_ROUTE = "gair-static"
 """Where the server serves ``app/static``, relative to the page."""
+
+PAGE_ID = "gair-page"
+"""The one component of the page, in the document and in Gradio's config."""
 
 STYLES = ("leaflet/leaflet", "page", "places", "claim", "map")
 """Style sheets of the page, in order."""
@@ -63,7 +65,8 @@ if (window.gairPage) window.gairPage.begin();"""
 
 def build_page(
     engine: Engine,
-    uploads: Uploads,
+    ask: Callable[[Any], dict[str, Any]],
+    endpoints: Endpoints,
     *,
     start: str,
     tiles: TileSource | None = None,
@@ -74,8 +77,9 @@ def build_page(
     """The page, ready to be launched.
 
     Args:
-        engine: What answers the questions.
-        uploads: Where photos that are sent are kept.
+        engine: What knows the indexes.
+        ask: Answers the page's questions; see :func:`ask_of`.
+        endpoints: Answer the programs.
         start: The index that is shown first.
         tiles: Background map; None for the index's outline alone.
         examples: Photos to try with one click; the first 24 are offered.
@@ -105,12 +109,12 @@ def build_page(
             ),
             js_on_load=_BEGIN,
             apply_default_css=False,
-            server_functions=[ask_of(Desk(engine, uploads, samples))],
+            server_functions=[ask],
             tiles=tiles_of(tiles),
             share=imagery_share,
-            elem_id="gair-page",
+            elem_id=PAGE_ID,
         )
-        add_endpoints(engine, start)
+        add_endpoints(endpoints)
     return page
 
 
@@ -121,6 +125,11 @@ def ask_of(desk: Desk) -> Callable[[Any], dict[str, Any]]:
         return desk.ask(question)
 
     return ask
+
+
+def component_of(page: gr.Blocks) -> int:
+    """The number by which Gradio's page calls the function :func:`ask_of`."""
+    return next(number for number, block in page.blocks.items() if block.elem_id == PAGE_ID)
 
 
 def theme() -> gr.themes.Base:

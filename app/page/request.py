@@ -211,11 +211,18 @@ def _sentence(model: type[PageRequest], detail: ErrorDetails) -> str:
                 next(getattr(limit, key) for limit in field.metadata if hasattr(limit, key))
                 for key in ("ge", "le")
             )
-            return f"{name} is {value:.6g}: it must be from {least:g} to {most:g}"
+            return f"{name} is {_number(value)}: it must be from {least:g} to {most:g}"
         case "literal_error" if isinstance(value, str):
             return f"{name} is {value[:40]!r}: choose {', '.join(choices)}"
     numeric = not {float, int}.isdisjoint((field.annotation, *choices))
+    if numeric and type(value) is int:
+        return f"{name} must be a number of fewer than 300 digits"
     return f"{name} must be {'a number' if numeric else 'text'}, not {_kind_of(value)}"
+
+
+def _number(value: Any) -> str:  # noqa: ANN401 - a number of any size
+    """A number in a few digits, also one that is too large for a float."""
+    return "beyond all numbers" if abs(value) > 1e300 else f"{value:.6g}"
 
 
 def _point_sentence(error: str, value: object) -> str:

@@ -45,8 +45,14 @@ from gair.photos.sources import plain_source
 
 MAX_PIXELS = 100_000_000
 """Most pixels a photo may have, by its header. Cameras in common use write up to 61 megapixels,
-360-degree ones 72, phones 50 (200 only in a special mode). Reading a turned JPEG of this size peaks
-at 1.2 GB (measured); a PNG of 20 kB can claim 169 megapixels and more."""
+360-degree ones 72, phones 50 (200 only in a special mode). A PNG of 20 kB can claim 169 megapixels
+and more."""
+
+WHOLE_PIXELS = 25_000_000
+"""Photos of more pixels are read at half their scale, or a quarter: a JPEG by its decoder, others
+averaged. The model looks at 224 x 224; decoded whole, turned and converted, one of 100 megapixels
+takes 1.2 GB."""
+_BAND_PX = 256
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "JPEG2000", "PPM", "HEIF")
 """Pillow's names. Others are refused: some start programs (EPS runs Ghostscript), none is of a
@@ -198,19 +204,33 @@ def _decoded(file: BinaryIO, start: bytes, name: str, max_pixels: int, cut: Cut)
                 f"{name} has a broken header ({_reason(error)}); export it again"
             ) from error
         with image:
-            return _photo(image, name, max_pixels, cut)
+            return _photo(image, name, max_pixels, cut, own=True)
 
 
-def _photo(image: Image.Image, name: str, max_pixels: int, cut: Cut = _WHOLE) -> Photo:
-    """Check the size, then load, turn upright and strip."""
+def _photo(
+    image: Image.Image, name: str, max_pixels: int, cut: Cut = _WHOLE, *, own: bool = False
+) -> Photo:
+    """Check the size, then load, turn upright and strip.
+
+    Args:
+        image: not changed, unless it is ``own``: opened here, and closed when this is done.
+        name: what to call it.
+        max_pixels: refuse more.
+        cut: what of it counts.
+        own: whether a JPEG may be read at a smaller scale.
+    """
     width, height = image.size
     if width < 1 or height < 1:
         raise PhotoError(f"{name} is {width} x {height} pixels: there is nothing to see in it")
     if width * height > max_pixels:
         size = f"{width} x {height} = {width * height:,} pixels"
         raise PhotoSizeError(_too_large(name, size, max_pixels))
+    scale = 2 ** halvings_of(image.size)
     with _quiet_pillow():
         try:
+            if own and scale > 1:
+                image.draft(None, (width // scale, height // scale))  # a JPEG; others stay
+                scale = round(scale * image.size[0] / width)
             image.load()
         except Exception as error:  # Pillow raises a dozen kinds over broken data
             raise PhotoError(
@@ -219,7 +239,7 @@ def _photo(image: Image.Image, name: str, max_pixels: int, cut: Cut = _WHOLE) ->
         transpose = upright_transpose(image)
         gps, notes = disclosed_place(image)
         equirectangular = is_equirectangular(xmp_of(image))
-        rgb = to_rgb(image, name)
+        rgb = _smaller_rgb(image, name, scale)
         if transpose is not None:
             rgb = rgb.transpose(transpose)
         notes += tuple(cut.notes(rgb, equirectangular=equirectangular))
@@ -227,6 +247,29 @@ def _photo(image: Image.Image, name: str, max_pixels: int, cut: Cut = _WHOLE) ->
         conditions = measure(rgb, image)
     rgb.info = {}
     return Photo(rgb, name, gps, notes=notes, conditions=conditions)
+
+
+def halvings_of(size_px: tuple[int, int]) -> int:
+    """How often the sides of a photo are halved before it counts as small enough to be read."""
+    halvings = 0
+    while size_px[0] * size_px[1] > WHOLE_PIXELS * 4**halvings:
+        halvings += 1
+    return halvings
+
+
+def _smaller_rgb(image: Image.Image, name: str, scale: int) -> Image.Image:
+    """A loaded image in RGB, each ``scale`` x ``scale`` pixels averaged to one.
+
+    It goes by bands, so that the whole image is never there in a second mode.
+    """
+    if scale == 1:
+        return to_rgb(image, name)
+    width, height = image.size
+    rgb = Image.new("RGB", (-(-width // scale), -(-height // scale)))
+    for top in range(0, height, _BAND_PX * scale):
+        band = image.crop((0, top, width, min(height, top + _BAND_PX * scale)))
+        rgb.paste(to_rgb(band, name).reduce(scale), (0, top // scale))
+    return rgb
 
 
 @contextlib.contextmanager

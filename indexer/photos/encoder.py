@@ -11,7 +11,7 @@ import numpy as np
 from gair.arrays import Floats32
 from gair.errors import IndexMismatchError, ModelError
 from gair.photos.photo import Photo
-from gair.preprocess import street_view_pixels
+from gair.preprocess import model_input
 from indexer.photos.models import MODELS
 
 if TYPE_CHECKING:
@@ -108,8 +108,8 @@ def encode_photos(model: Gair, photos: Sequence[Photo], name: str) -> Floats32:
 
     vectors = []
     for start in range(0, len(photos), PHOTOS_AT_ONCE):
-        arrays = [np.array(p.rgb) for p in photos[start : start + PHOTOS_AT_ONCE]]
-        pixels = street_view_pixels(arrays, model.config.sv_image_px)
+        block = photos[start : start + PHOTOS_AT_ONCE]
+        pixels = torch.stack([model_input(photo, model.config.sv_image_px) for photo in block])
         with torch.inference_mode():
             encoded = model.encode_street_view(pixels.to(model.device))
         vectors.append(encoded.float().cpu().numpy())

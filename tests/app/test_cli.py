@@ -138,9 +138,9 @@ def test_tiles_need_every_placeholder() -> None:
         TileSource("https://tiles.example.org/{z}/{x}.png", "me")
 
 
-def start(indexes: Path, port: int, folder: Path) -> subprocess.Popen[str]:
+def start(indexes: Path, port: int, folder: Path, **more: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "app", "--indexes", str(indexes), "--port", str(port)]
-    env = {**os.environ, "TMPDIR": str(folder)}
+    env = {**os.environ, "TMPDIR": str(folder), **more}
     return subprocess.Popen(
         command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -158,10 +158,14 @@ def read_until_ready(process: subprocess.Popen[str]) -> str:
 
 @pytest.mark.process
 def test_it_says_what_it_serves_and_ends_cleanly(tiny_index: Path, tmp_path: Path) -> None:
-    """After Ctrl-C and after a polite kill."""
+    """After Ctrl-C and after a polite kill, and whatever proxies the environment names."""
+    unusable = {"ALL_PROXY": "socks5h://127.0.0.1:9", "https_proxy": "nonsense://127.0.0.1:9"}
     ports = free_port(), free_port()
     signals = signal.SIGINT, signal.SIGTERM
-    with start(tiny_index, ports[0], tmp_path) as one, start(tiny_index, ports[1], tmp_path) as two:
+    with (
+        start(tiny_index, ports[0], tmp_path) as one,
+        start(tiny_index, ports[1], tmp_path, **unusable) as two,
+    ):
         for port, process, how in zip(ports, (one, two), signals, strict=True):
             said = read_until_ready(process)
             for text in ("index     toy (", "licence Apache", "untrained", "uncalibrated"):

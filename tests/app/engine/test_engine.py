@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import threading
@@ -274,6 +275,26 @@ def test_uploads_leave_the_disk_at_once_and_memory_after_a_while(tmp_path: Path)
     os.utime(_written(paths[2]), (1, 1))  # never asked about
     uploads.sweep()
     assert not paths[2].exists()
+
+
+def test_a_photo_that_two_people_sent_is_there_until_both_let_it_go(tmp_path: Path) -> None:
+    uploads = Uploads(tmp_path, Limits())
+    first, second = (uploads.write("a.jpg", io.BytesIO(b"\xff\xd8\xff photo")) for _ in range(2))
+    assert first != second
+    uploads.take(first)
+    uploads.forget(first)
+    assert uploads.take(second).name == "a.jpg"
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
+    shared = tmp_path / "same" / "b.jpg"
+    for _ in range(2):
+        shared.parent.mkdir()
+        shared.write_bytes(b"\xff\xd8\xff photo")
+        uploads.take(shared)
+    uploads.forget(shared)
+    assert uploads.take(shared).name == "b.jpg"
+    uploads.forget(shared)
+    with pytest.raises(PhotoError, match="choose it again"):
+        uploads.take(shared)
 
 
 def _written(path: Path) -> Path:

@@ -77,8 +77,7 @@ def test_all_three_ways_answer_what_the_engine_answers(
     odd = post(http, "verify", photo, lat_deg=51.5, lon_deg=-0.1, prior_odds=0.5, claim_number=2)
     assert (odd.json()["prior_odds"], odd.json()["claim_number"]) == (0.5, 2)
     assert odd.json()["warnings"][-1]["code"] in ("many_claims", "claim_at_rim")
-    written = post(http, "verify", photo, at="51°30'N 0°6'W", radius_m=300).json()
-    for reply in (plain, written, ask(client, photo, 3, 0.25, 0.75), called):
+    for reply in (plain, ask(client, photo, 3, 0.25, 0.75), called):
         assert set(reply) == set(expected)
         assert answer_model().model_validate(reply)
         rows = [c["row"] for c in expected["candidates"]]
@@ -105,7 +104,9 @@ def test_claims_are_verified_all_three_ways(
     odd = post(http, "verify", photo, lat_deg=51.5, lon_deg=-0.1, prior_odds=0.5, claim_number=2)
     assert (odd.json()["prior_odds"], odd.json()["claim_number"]) == (0.5, 2)
     assert odd.json()["warnings"][-1]["code"] in ("many_claims", "claim_at_rim")
-    for reply in (plain, ask(client, photo, 51.5, -0.1, 300, api_name="/verify"), called):
+    written = post(http, "verify", photo, at="51°30'N 0°6'W", radius_m=300).json()
+    asked = ask(client, photo, 51.5, -0.1, 300, api_name="/verify")
+    for reply in (plain, written, asked, called):
         assert verdict_model().model_validate(reply)
         assert reply["sentence"] == expected["sentence"]
         assert reply["mass"] == pytest.approx(expected["mass"], abs=1e-5)
@@ -126,6 +127,59 @@ def test_several_photos_of_one_place_and_a_box(
     polygon = str({"type": "Polygon", "coordinates": [ring]}).replace("'", '"')
     drawn = post(http, "search", photos["street"], within=polygon).json()
     assert drawn["candidates"] == boxed["candidates"]
+
+
+def test_a_box_over_180_degrees_holds_the_cells_that_a_build_of_it_would(
+    http: httpx.Client, photos: dict[str, Path]
+) -> None:
+    """From 100 degrees east over the antimeridian to 0.08 west, which is 179.92 degrees wide."""
+    boxed = post(http, "search", photos["street"], bbox="-179.95,51,-0.09,52").json()
+    over = post(http, "search", photos["street"], bbox="180.05,51,359.91,52").json()
+    assert over["candidates"] == boxed["candidates"]
+    assert all(place["lon_deg"] <= -0.09 for place in over["candidates"])
+
+
+def test_two_people_who_send_the_same_photo_share_nothing(
+    http: httpx.Client, photos: dict[str, Path]
+) -> None:
+    """A question of one of them does not delete the photo of the other."""
+
+    def send() -> dict[str, str]:
+        files = {"files": ("street.jpg", photos["street"].read_bytes())}
+        (path,) = http.post("gradio_api/upload", files=files).json()
+        return {"path": path}
+
+    def run(photo: object) -> httpx.Response:
+        return http.post("gradio_api/run/search", json={"data": [photo, 1]})
+
+    mine, yours = send(), send()
+    assert mine != yours
+    for photo in (mine, yours):
+        (answer,) = run(photo).json()["data"]
+        assert len(answer["candidates"]) == 1
+        assert run(photo).status_code == 422  # it is gone now
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "message"),
+    [
+        ("run/search", {"data": ["street.jpg"]}, 422, "a photo comes as an uploaded file"),
+        ("run/search", {"data": [{"path": "/etc/passwd"}]}, 422, "has deleted this photo by now"),
+        ("run/search", {"data": []}, 422, "no photo was given"),
+        ("run/search", {"data": [None] * 9}, 422, "data has 9 values, /search takes 5"),
+        ("run/search", {"data": 7}, 422, "data: Input should be a valid list"),
+        ("run/search", [], 422, "the body: Input should be a valid dictionary"),
+        ("run/verify", {"data": [{"path": "x"}, 51.5, 0]}, 422, "has deleted this photo by now"),
+        ("component_server", {"component_id": 0, "fn_name": "ask"}, 404, "no such function"),
+        ("component_server", {"component_id": "x", "fn_name": "ask"}, 422, "component_id: "),
+    ],
+)
+def test_calls_of_gradios_routes_are_refused_as_those_of_ours(
+    path: str, body: object, status: int, message: str, http: httpx.Client
+) -> None:
+    response = http.post(f"gradio_api/{path}", json=body)
+    assert (response.status_code, set(response.json())) == (status, {"error"})
+    assert message in response.json()["error"]
 
 
 def test_openapi_documents_every_field_with_its_own_words(http: httpx.Client) -> None:
@@ -203,7 +257,8 @@ def test_a_photo_that_cannot_be_read_is_named_in_the_error(
         ("search", {"colour": "red"}, 422, "colour: Extra inputs are not permitted"),
         ("search", {"bbox": "1,2,3"}, 422, "west,south,east,north"),
         ("search", {"bbox": "10,10,11,11"}, 422, "no cell of 171 is left"),
-        ("search", {"bbox": "170,30,-170,40"}, 422, "no cell of 171 is left"),
+        ("search", {"bbox": "170,-80,-170,80"}, 422, "no cell of 171 is left"),
+        ("search", {"bbox": "170,-80,190,80"}, 422, "no cell of 171 is left"),
         ("search", {"bbox": "1,2,3,1"}, 422, "south 2 is not less than north 1"),
         ("search", {"within": "/etc/passwd"}, 422, "no GeoJSON"),
         ("search", {"within": '{"type": "Polygon", "coordinates": 7}'}, 422, "malformed"),

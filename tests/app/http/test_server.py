@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
 import threading
@@ -15,6 +16,7 @@ import httpx
 import pytest
 from app_pages import RunningPage, running_page, wait_for, write_photos
 
+from app.http.connections import MOST_CONNECTIONS
 from app.http.guard import security_headers
 from app.options import ServerOptions, TileSource
 
@@ -217,6 +219,23 @@ def test_a_body_that_never_ends_is_not_waited_for(page: RunningPage, http: httpx
     with socket.create_connection((where.hostname or "", where.port or 0), timeout=20) as slow:
         slow.sendall(head.encode())
         assert b"408" in slow.recv(4096).split(b"\r\n")[0]
+
+
+def test_whoever_has_the_password_gets_in_past_silent_connections(
+    page: RunningPage, http: httpx.Client
+) -> None:
+    """More of them than there is room for, from the same address: half send the first bytes."""
+    where = urlsplit(page.url)
+    address = where.hostname or "", where.port or 0
+    with contextlib.ExitStack() as opened:
+        for number in range(MOST_CONNECTIONS + 50):
+            silent = opened.enter_context(socket.create_connection(address, timeout=20))
+            if number % 2:
+                silent.sendall(b"GET /gair/health HTTP/1.1\r\nHost:")
+        response = httpx.get(f"{page.url}health", auth=AUTH, timeout=10)
+        assert response.status_code == 200
+        assert response.json()["indexes"][0]["name"] == "toy"
+        assert http.get("config").status_code == 200
 
 
 def test_too_many_questions_at_once_are_refused_and_the_rest_answered(

@@ -1,0 +1,216 @@
+r"""What a server bears: the largest requests, silent connections, minutes of everything at once.
+
+::
+
+    python -m pytest tests/benchmarks/bench_operations.py -o "python_files=bench_*.py" -m "" -s \
+        --timeout=0
+
+``GAIR_BENCH_SOAK_S`` sets how long the soak lasts, 600 seconds unless given, and
+``GAIR_BENCH_SILENT`` how many silent connections there are, 1,000. The figures stand in
+``docs/app.md``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import socket
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from app_pages import RunningPage, running_page
+from measuring import report
+from photo_samples import encode
+from PIL import Image
+from toy_city import photo
+
+AT_ONCE = 24
+MOST_MB = 1000.0
+"""Above idle."""
+SOAK_S = float(os.environ.get("GAIR_BENCH_SOAK_S", "600"))
+SILENT = int(os.environ.get("GAIR_BENCH_SILENT", "1000"))
+AUTH = ("alice", "wonderland")
+FILE_BYTES = 20_000_000
+
+
+@pytest.fixture
+def page(tiny_index: Path, tmp_path: Path) -> Iterator[RunningPage]:
+    with running_page(tiny_index, tmp_path, auth=":".join(AUTH)) as page:
+        yield page
+
+
+@pytest.fixture
+def http(page: RunningPage) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=page.url, auth=AUTH, timeout=300) as client:
+        yield client
+
+
+def memory_mb(page: RunningPage, of: str = "VmRSS") -> float:
+    lines = Path(f"/proc/{page.pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith(of))
+
+
+def flat(kind: str, mode: str, side: int, **options: Any) -> bytes:
+    return encode(Image.new(mode, (side, side)), kind, **options)
+
+
+def padded(content: bytes, number: int) -> bytes:
+    """The same photo as another file, as large as a file may be."""
+    return content + bytes([number]) * (FILE_BYTES - len(content))
+
+
+def largest() -> dict[str, list[bytes]]:
+    """For each format the most that one question may hold."""
+    strip = {278: 6400}  # TIFF's RowsPerStrip: all of them
+    photos = {
+        "2 PNG of 100 megapixels, RGBA": [flat("PNG", "RGBA", 10_000, compress_level=1)] * 2,
+        "8 PNG of 25 megapixels": [flat("PNG", "RGB", 5_000, compress_level=1)] * 8,
+        "2 JPEG of 100 megapixels": [flat("JPEG", "RGB", 10_000, quality=50)] * 2,
+        "2 progressive JPEG of 70 megapixels, 4:4:4": [
+            flat("JPEG", "RGB", 8_366, progressive=True, subsampling=0)
+        ]
+        * 2,
+        "6 WebP of 31 megapixels": [flat("WEBP", "RGB", 5_567, method=0)] * 6,
+        "4 TIFF of 41 megapixels, one strip": [
+            flat("TIFF", "RGB", 6_400, compression="tiff_deflate", tiffinfo=strip)
+        ]
+        * 4,
+        "4 AVIF of 41 megapixels": [flat("AVIF", "RGB", 6_400, speed=10)] * 4,
+    }
+    return {
+        name: [padded(one, number) for number, one in enumerate(files)]
+        for name, files in photos.items()
+    }
+
+
+def asked(http: httpx.Client, files: Sequence[bytes], mark: int = 0) -> int:
+    """The status of a search for photos; the mark makes other files of them."""
+    form = [("photo", (f"{n}", content + bytes([mark]))) for n, content in enumerate(files)]
+    return http.post("search", files=form).status_code
+
+
+def test_the_largest_requests(page: RunningPage, http: httpx.Client) -> None:
+    """One, and 24 of it at once, for every format."""
+    asked(http, [encode(photo(), "JPEG")])
+    idle = memory_mb(page)
+    lines, worst = [f"idle: {idle:.0f} MB"], 0.0
+    limits = httpx.Limits(max_connections=AT_ONCE)
+    for name, files in largest().items():
+        files = [content[:-1] for content in files]  # room for the mark
+        for count in (1, AT_ONCE):
+            Path(f"/proc/{page.pid}/clear_refs").write_text("5")  # the peak begins anew
+            began = time.perf_counter()
+            with (
+                httpx.Client(base_url=page.url, auth=AUTH, timeout=300, limits=limits) as many,
+                ThreadPoolExecutor(count) as pool,
+            ):
+                codes = list(pool.map(lambda n, f=files: asked(many, f, n), range(count)))
+            above = memory_mb(page, "VmHWM") - idle
+            worst = max(worst, above)
+            told = ", ".join(f"{codes.count(code)} x {code}" for code in sorted(set(codes)))
+            lines.append(
+                f"{name}, {count} at once: {above:5.0f} MB above idle, {told}, "
+                f"{time.perf_counter() - began:.1f} s"
+            )
+    report(f"largest requests (at most {MOST_MB:.0f} MB above idle)", *lines)
+    assert worst < MOST_MB
+
+
+def test_silent_connections(page: RunningPage, http: httpx.Client) -> None:
+    """Whoever has the password gets in while so many connections say nothing, or very little."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, SILENT + 500), most))
+    where = urlsplit(page.url)
+    waited: list[float] = []
+    with contextlib.ExitStack() as opened:
+        for number in range(SILENT):
+            address = where.hostname or "", where.port or 0
+            source = (f"127.0.0.{2 + number % 10}", 0)
+            silent = socket.create_connection(address, timeout=30, source_address=source)
+            opened.enter_context(silent)
+            if number % 2:
+                silent.sendall(b"GET / HTTP/1.1\r\nHost:")
+        for number in range(20):
+            began = time.perf_counter()
+            health = httpx.get(f"{page.url}health", auth=AUTH, timeout=30)
+            assert health.json()["indexes"]
+            waited.append(time.perf_counter() - began)
+            assert asked(http, [encode(photo(seed=number), "JPEG")]) == 200
+    report(
+        f"{SILENT:,} silent connections of ten addresses",
+        f"20 of 20 get in, after {1e3 * sorted(waited)[10]:.0f} ms in the median, "
+        f"{1e3 * max(waited):.0f} ms at most",
+    )
+
+
+def test_soak(page: RunningPage, http: httpx.Client) -> None:
+    """Every way to ask, again and again, each time by somebody new; memory by the minute."""
+    config = http.get("config").json()
+    number = next(c["id"] for c in config["components"] if c["props"].get("elem_id") == "gair-page")
+    content = encode(photo(), "JPEG")
+    done, errors, count = threading.Event(), list[str](), [0] * 4
+
+    def ask_for_ever(client: int) -> None:
+        with httpx.Client(base_url=page.url, auth=AUTH, timeout=120) as mine:
+            while not done.is_set():
+                try:
+                    _everything(mine, number, content + os.urandom(8))
+                except Exception as error:
+                    errors.append(repr(error)[:200])
+                count[client] += 1
+
+    threads = [threading.Thread(target=ask_for_ever, args=(n,)) for n in range(len(count))]
+    for thread in threads:
+        thread.start()
+    began, curve = time.monotonic(), list[tuple[float, float]]()
+    while time.monotonic() - began < SOAK_S:
+        time.sleep(min(30.0, SOAK_S / 20))
+        curve.append(((time.monotonic() - began) / 60, memory_mb(page)))
+    done.set()
+    for thread in threads:
+        thread.join()
+    half = curve[len(curve) // 2 :]
+    slope = (half[-1][1] - half[0][1]) / (half[-1][0] - half[0][0])
+    report(
+        f"soak: {sum(count):,} rounds of every way to ask in {SOAK_S / 60:.0f} minutes",
+        *(f"{minute:5.1f} min {megabytes:6.0f} MB" for minute, megabytes in curve),
+        f"second half: {slope:+.2f} MB a minute; {len(errors)} errors {errors[:3]}",
+    )
+    assert errors == []
+
+
+def _everything(http: httpx.Client, page: int, content: bytes) -> None:
+    """One round of a new visitor: the page, programs, the queue, uploads that are let go."""
+    session = os.urandom(6).hex()
+
+    def upload() -> dict[str, Any]:
+        (path,) = http.post("gradio_api/upload", files={"files": ("a.jpg", content)}).json()
+        return {"path": path, "meta": {"_type": "gradio.FileData"}}
+
+    def ask(**question: Any) -> dict[str, Any]:
+        call = {"component_id": page, "fn_name": "ask", "session_hash": session, "data": question}
+        reply = http.post("gradio_api/component_server", json=call).json()
+        assert "error" not in reply, reply
+        return dict(reply)
+
+    http.get("").raise_for_status()
+    assert asked(http, [content]) == 200
+    http.post("gradio_api/run/search", json={"data": [upload()]}).raise_for_status()
+    call = http.post("gradio_api/call/search", json={"data": [upload()]}).json()
+    events = http.get(f"gradio_api/call/search/{call['event_id']}").text
+    assert "event: complete" in events, events
+    photos = [upload()["path"]]
+    common = {"index": "toy", "photos": photos}
+    ask(do="locate", k=5, **common)
+    ask(do="heat", layer="fused", **common)
+    ask(do="verify", claim="51.5, -0.1", radius_m=300, **common)
+    ask(do="forget", photos=photos)
+    http.get("health").raise_for_status()
