@@ -48,7 +48,12 @@ from indexer.probability.chances import (
 )
 from indexer.probability.claims import share_as_bad, share_as_good
 from indexer.probability.confidence import Curve, fit_confidence
-from indexer.probability.conformal import conformal_mass, one_a_place, place_weights
+from indexer.probability.conformal import (
+    GroupedMasses,
+    conformal_mass,
+    one_a_place,
+    place_weights,
+)
 from indexer.probability.known_claims import TRUE
 from indexer.probability.likelihood_ratios import RANDOM
 from indexer.probability.out_of_index import (
@@ -132,7 +137,13 @@ def calibrate(
     findings = examine(space, weights, photos, seed=seed, quiet=quiet)
     where = Whereabouts(lonlat, place)
     membership = fit_out_of_index(s, held, findings.evidence, where, level=level, seed=seed)
-    conditions = conditions_of(vectors.condition_values[rows], s, where, membership, seed)
+    labels = [vectors.photos[row].condition for row in rows.tolist()]
+    values = vectors.condition_values[rows]
+    conditions, named, guessed = conditions_of(values, labels, s, where, membership, seed)
+    grouped = GroupedMasses(
+        *(findings.masses, findings.sureness, of_held),
+        *(named[held], guessed[held], conditions.named),
+    )
     scores_of = ClaimScores(findings.claims, of_held)
     if out_of_index is not None:
         foreign, of_foreign = _from_elsewhere(space, out_of_index, left_out)
@@ -140,7 +151,7 @@ def calibrate(
         scores_of.add_elsewhere(scores_elsewhere(space, weights, foreign, seed), of_foreign)
     measured = {"photos_fitted": float(len(fitted)), "photos_held_back": float(len(held))}
     measured["places_held_back"] = float(len(np.unique(of_held)))
-    measured |= measure(space, weights, photos, findings, of_held)
+    measured |= measure(space, weights, photos, findings, grouped)
     first = first_of_each(of_held)[: len(np.unique(of_held))]  # one photo a place
     places = examine_places(space, weights, photos.taken(first))
     measured |= measure_places(places[1] or places[0])
@@ -174,6 +185,7 @@ def calibrate(
         measured=measured,
         places=len(np.unique(place)),
         conditions=conditions,
+        grouped_masses=grouped,
         ground=None if own is None else _ground_basis(space, own),
     )
 
@@ -295,7 +307,11 @@ def _from_elsewhere(
 
 
 def measure(
-    space: SearchSpace, weights: ScoreWeights, photos: HeldOut, findings: Findings, place: Ints
+    space: SearchSpace,
+    weights: ScoreWeights,
+    photos: HeldOut,
+    findings: Findings,
+    grouped: GroupedMasses,
 ) -> dict[str, float]:
     """What the held-out photos say, by name; of best guesses, the points that people are shown.
 
@@ -304,8 +320,9 @@ def measure(
         weights: that were fitted on other photos.
         photos: whose place is known.
         findings: about them.
-        place: (P,) which of them are of one place: each counts once.
+        grouped: masses that their regions need, and their places: each place counts once.
     """
+    place = grouped.place
     share = space.field.area_m2 / space.field.area_m2.sum()
     shown, times = findings.shown, place_weights(place)
     measured = {
@@ -314,14 +331,13 @@ def measure(
         "median_miss_m": _median(shown.miss_m, times),
     }
     drawn = first_of_each(place)[:_REGIONS]
-    reaches = one_a_place(findings.masses, place, above=True)
     for level in _LEVELS:
         name = f"{100 * level:g}"
-        mass = conformal_mass(reaches, level)
+        mass = _masses(grouped, grouped.taken(drawn), level)
         area_m2 = region_areas_m2(space, weights, photos.taken(drawn), mass)
         measured[f"region_km2_{name}"] = float(np.median(area_m2)) / 1e6
         measured[f"region_share_{name}"] = float(np.median(area_m2) / space.field.area_m2.sum())
-        held = _crossed(_coverage(findings.masses, place, level), place)
+        held = _crossed(_coverage(grouped, level), place)
         measured[f"coverage_{name}"] = float(np.average(held, weights=times))
     for radius_m in CONFIDENCE_RADII_M:
         inside = shown.miss_m <= radius_m
@@ -363,12 +379,23 @@ def _crossed(judge: Callable[[Ints, Ints], Floats], place: Ints) -> Floats:
     return judged
 
 
-def _coverage(masses: Floats, place: Ints, level: float) -> Callable[[Ints, Ints], Floats]:
+def _coverage(grouped: GroupedMasses, level: float) -> Callable[[Ints, Ints], Floats]:
     def judge(half: Ints, others: Ints) -> Floats:
-        of_others = one_a_place(masses[others], place[others], above=True)
-        return (masses[half] <= conformal_mass(of_others, level)).astype(float)
+        masses = _masses(grouped.taken(others), asked := grouped.taken(half), level)
+        return (asked.mass <= masses).astype(float)
 
     return judge
+
+
+def _masses(measured: GroupedMasses, asked: GroupedMasses, level: float) -> Floats:
+    """What regions of photos need by the look of them, as measured on others: (P,)."""
+    names = ["" if row < 0 else asked.names[row] for row in asked.guessed.tolist()]
+    return np.array(
+        [
+            conformal_mass(measured.of(sureness, guessed=name), level)
+            for sureness, name in zip(asked.sureness.tolist(), names, strict=True)
+        ]
+    )
 
 
 def _confidence(mass: Floats, inside: Bools, times: Floats) -> Callable[[Ints, Ints], Floats]:

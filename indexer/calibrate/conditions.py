@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from gair.arrays import Bools, Floats, Vectors
+from gair.arrays import Bools, Floats, Ints, Vectors
 from indexer.probability.conditions import CalibratedConditions, fit_conditions
 from indexer.probability.out_of_index import (
     OutOfIndexTest,
@@ -18,16 +20,26 @@ MOST_PHOTOS = 2_000
 
 
 def conditions_of(
-    values: Floats, s: Vectors, where: Whereabouts, test: OutOfIndexTest, seed: int
-) -> CalibratedConditions:
+    values: Floats,
+    labels: Sequence[str],
+    s: Vectors,
+    where: Whereabouts,
+    test: OutOfIndexTest,
+    seed: int,
+) -> tuple[CalibratedConditions, Ints, Ints]:
     """What (P,) calibration photos are like.
 
     Args:
         values: (P, C) their conditions.
+        labels: (P,) the condition that the list names; empty text for none.
         s: (P, D) their vectors.
         where: they were taken.
         test: made of the same photos with the same seed.
         seed: chooses :data:`MOST_PHOTOS` where there are more.
+
+    Returns:
+        It, and (P,) the condition that is named of each photo, and that each looks like among
+        photos of other places: rows of its ``named``; -1 for none.
     """
     kept, rows = kept_rows(len(s), seed), np.arange(len(s))
     if len(rows) > MOST_PHOTOS:
@@ -36,6 +48,9 @@ def conditions_of(
     def passed_over(block: slice) -> Bools:
         return where.same(rows[block], kept)
 
-    return fit_conditions(
-        values[rows], nearest_cosine(s[rows], test.s, passed_over), where.place[rows]
-    )
+    likeness = nearest_cosine(s[rows], test.s, passed_over)
+    some = [labels[row] for row in rows.tolist()]
+    fitted = fit_conditions(values[rows], likeness, where.place[rows], some)
+    named = [fitted.named.index(label) if label in fitted.named else -1 for label in labels]
+    guessed = fitted.guess(values, where.place[:, None] == where.place[rows])
+    return fitted, np.array(named), guessed

@@ -91,6 +91,8 @@ class Findings:
     """(P,) mass that a region has when it first holds the truth."""
     evidence: Floats
     """(P,) how well any place explains the photo."""
+    sureness: Floats
+    """(P,) posterior mass of the best place."""
     centre: Guesses
     """The centre of the best cell."""
     refined: Guesses | None
@@ -117,9 +119,9 @@ def examine(
         quiet: no progress bar.
     """
     count = len(photos)
-    nll, masses, evidence = np.full((3, count), np.nan)
+    nll, masses, evidence, sureness = np.full((4, count), np.nan)
     findings = Findings(
-        *(nll, masses, evidence),
+        *(nll, masses, evidence, sureness),
         centre=Guesses.room_for(count),
         refined=None if space.reader is None else Guesses.room_for(count),
         claims=_draw_claims(space, photos, np.random.default_rng(seed)),
@@ -137,7 +139,9 @@ def examine(
             own = np.take_along_axis(p, truth[:, None], axis=1)[:, 0]  # (B,) of the true cells
             findings.nll[block] = -np.log(np.maximum(own, np.finfo(np.float64).tiny))
             findings.masses[block] = mass_to_reach(p, area_m2, truth)
-            best = space.place_mass(p).argmax(axis=1)  # the first of equals, as in a search
+            around = space.place_mass(p)
+            findings.sureness[block] = around.max(axis=1)
+            best = around.argmax(axis=1)  # the first of equals, as in a search
             findings.centre.look(space, p, (space.field.lonlat_deg[best], truth_deg), block)
             if findings.refined is not None:
                 shown = shown_points(space, s, best, options, ground)
@@ -164,14 +168,15 @@ def trials_of(findings: Findings, place: Ints, seed: int) -> Trials:
 
 
 def region_areas_m2(
-    space: SearchSpace, weights: ScoreWeights, photos: HeldOut, mass: float
+    space: SearchSpace, weights: ScoreWeights, photos: HeldOut, mass: Floats
 ) -> Floats:
-    """How large the regions of a mass are, (P,)."""
+    """How large the regions of (P,) masses are, (P,)."""
     area_m2 = space.field.area_m2
+    blocks = posterior_blocks(space, photos.s, weights, photos.own())
+    each = (p for _, block in blocks for p in block)
     areas = [
-        area_m2[region_rows(p, area_m2, mass)].sum()
-        for _, block in posterior_blocks(space, photos.s, weights, photos.own())
-        for p in block
+        area_m2[region_rows(p, area_m2, float(own))].sum()
+        for p, own in zip(each, mass, strict=True)
     ]
     return np.array(areas)
 

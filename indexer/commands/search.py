@@ -164,6 +164,9 @@ class Search(IndexAndModel):
     elsewhere_prior: float = option(EVEN, metavar="P")
     """How likely it is, before a photo is looked at, that it was not taken in the index; 0.5 says
     that nothing is known of it."""
+    condition: str | None = option(None, metavar="NAME")
+    """What the photos were taken under, as the column condition of the calibration photos calls it,
+    such as night (default: what each looks like)."""
     region: float = option(0.9, metavar="P")
     """How often the region of --geojson holds the truth."""
     geojson: Path | None = option(None, metavar="FILE")
@@ -223,6 +226,7 @@ def run(options: Search) -> int:
         "prior": _prior(geolocator, options),
         "refine": options.refine,
         "elsewhere_prior": options.elsewhere_prior,
+        "condition": options.condition,
         "max_error_rate": options.max_error_rate,
         "within_m": options.within_m,
     }

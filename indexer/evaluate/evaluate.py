@@ -33,10 +33,12 @@ from indexer.evaluate.options import EvaluateOptions
 from indexer.evaluate.probabilities import (
     Groups,
     calibration_numbers,
+    coverage_by,
     decision_numbers,
     likelihood_numbers,
     outside_report,
     selection_numbers,
+    sureness_labels,
 )
 from indexer.evaluate.stress import NOT_ASKED
 from indexer.evaluate.summary import area_curves, error_curves, photo_rows, slice_tables
@@ -208,6 +210,13 @@ def _calibration(task: Task, outcomes: dict[str, Outcomes], drawn: Resamples) ->
     )
     numbers["selection"] = selection_numbers(answer, confidence, calibration.radii_m, drawn)
     numbers["decisions"] = decision_numbers(answer, groups, calibration, drawn)
+    numbers["regions_by"] = {
+        name: coverage_by(labels, answer, groups.judged, drawn)
+        for name, labels in (
+            ("condition", [photo.condition for photo in task.photos.photos]),
+            ("the best place has", sureness_labels(answer.sureness)),
+        )
+    }
     numbers["photos"] = calibration.photos
     numbers["places"] = calibration.places
     numbers["created_utc"] = calibration.created_utc

@@ -60,8 +60,11 @@ class Ranking:
     """Around the best guess, for its probability."""
     around_shown: bool = True
     """Whether those radii are around the refined point; else around the centre of its cell."""
-    masses: tuple[float, ...] = ()
-    """How much probability regions have."""
+    levels: tuple[float, ...] = ()
+    """Of regions."""
+    masses: Callable[[float, int], tuple[float, ...]] | None = None
+    """How much probability they have: of the sureness of an answer, which is the probability of its
+    best place, and the photo's row."""
     ground_weight: float = 0.0
     """Of what reference photos say."""
 
@@ -102,9 +105,11 @@ class Outcomes:
     disc_mass: Floats
     """(P, R) probability within each radius of the best guess; NaN where it is not known."""
     covered: Bools
-    """(P, M) whether the region of each mass holds the true cell."""
+    """(P, M) whether the region of each level holds the true cell."""
     region_m2: Floats
     """(P, M) how large it is; NaN where it is not known."""
+    sureness: Floats
+    """(P,) probability of the best place; NaN where it is not known."""
 
     @classmethod
     def failed(cls, photos: int, ranking: Ranking) -> Outcomes:
@@ -113,7 +118,7 @@ class Outcomes:
         def fill(value: float, *shape: int) -> Floats:
             return np.full((photos, *shape), value)
 
-        masses = len(ranking.masses)
+        masses = len(ranking.levels)
         return cls(
             shown_lonlat_deg=fill(np.nan, 2),
             error_m=fill(np.inf),
@@ -126,6 +131,7 @@ class Outcomes:
             disc_mass=fill(np.nan, len(ranking.radii_m)),
             covered=np.zeros((photos, masses), dtype=bool),
             region_m2=fill(np.nan, masses),
+            sureness=fill(np.nan),
         )
 
     @property
@@ -305,8 +311,9 @@ class Judge:
             self._judge_cells(fused, truths, outcomes, rows)
             return
         p = posteriors(self.space, rs, location, ranking.weights, ground=ground)
-        by_place = self.space.place_mass(p)
-        centres = self._judge_places(ranking, by_place, truths, outcomes, rows, ground)
+        around = self.space.place_mass(p)
+        centres = self._judge_places(ranking, around, truths, outcomes, rows, ground)
+        outcomes.sureness[rows] = around.max(axis=1)
         self._judge_cells(p / self.field.area_m2, truths, outcomes, rows)
         if ranking.radii_m:
             points = outcomes.shown_lonlat_deg[rows] if ranking.around_shown else centres
@@ -367,9 +374,10 @@ class Judge:
         own = np.take_along_axis(p, np.where(inside, truth_row, 0)[:, None], axis=1)[:, 0]
         with np.errstate(divide="ignore"):
             outcomes.log_p[rows] = np.where(inside, np.log(own), -np.inf)
-        if not ranking.masses:
+        if ranking.masses is None:
             return
-        for number, row in enumerate(rows):
-            regions = nested_regions(p[number], self.field.area_m2, ranking.masses)
+        for number, row in enumerate(rows.tolist()):
+            masses = ranking.masses(float(outcomes.sureness[row]), row)
+            regions = nested_regions(p[number], self.field.area_m2, masses)
             outcomes.covered[row] = [bool((r == truth_row[number]).any()) for r in regions]
             outcomes.region_m2[row] = [self.field.area_m2[r].sum() for r in regions]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,8 +23,12 @@ from indexer.evaluate.summary import (
     recall_places,
 )
 from indexer.evaluate.task import Task
+from indexer.probability.conformal import region_mass
 from indexer.probability.posterior import ScoreWeights
 from indexer.search.token_reader import TokenReader
+
+if TYPE_CHECKING:
+    from indexer.probability.calibration import Calibration
 
 Numbers = dict[str, Any]
 
@@ -120,7 +124,8 @@ def rankings_of(task: Task) -> tuple[Ranking, Ranking, Ranking]:
         refine=task.refine,
         radii_m=calibration.radii_m,
         around_shown=task.refined_confidence,
-        masses=tuple(calibration.region_mass(level) for level in LEVELS),
+        levels=LEVELS,
+        masses=_masses_of(task, calibration),
     )
     imagery, location = (
         Ranking(rs, location, ScoreWeights(rs, location, weights.spread_m))
@@ -165,6 +170,21 @@ def judge_nearest_photo(task: Task) -> Outcomes:
             outcomes.error_m[row] = away_m[0, 0]
             outcomes.shown_lonlat_deg[row] = places[0]
     return outcomes
+
+
+def _masses_of(task: Task, calibration: Calibration) -> Callable[[float, int], tuple[float, ...]]:
+    """What regions need, as a search draws them: by sureness, and by the look of each photo."""
+    conditions = calibration.conditions
+    guessed = np.full(len(task.photos), -1)
+    if conditions is not None and conditions.named:
+        guessed = conditions.guess(task.photos.condition_values)
+
+    def masses(sureness: float, row: int) -> tuple[float, ...]:
+        name = "" if conditions is None or guessed[row] < 0 else conditions.named[guessed[row]]
+        of_photo = calibration.masses_of(sureness, guessed=name)
+        return tuple(region_mass(of_photo, level) for level in LEVELS)
+
+    return masses
 
 
 def method_rows(

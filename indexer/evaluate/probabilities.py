@@ -8,6 +8,7 @@ index.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -40,6 +41,8 @@ Numbers = dict[str, Any]
 
 LEVELS = (0.5, 0.9)
 """Of regions."""
+SURENESS = (0.1, 0.3)
+"""Probabilities of the best place that part answers which are less sure from surer ones."""
 RATES = (0.05, 0.1, 0.2)
 """Shares of wrong answers that decisions are measured for."""
 
@@ -126,6 +129,42 @@ def _region_numbers(outcomes: Outcomes, groups: Groups, number: int, drawn: Resa
         ),
         "median_km2": as_json(float(np.median(area_m2)) / 1e6 if len(area_m2) else np.nan),
     }
+
+
+def coverage_by(
+    labels: Sequence[str], outcomes: Outcomes, judged: Ints, drawn: Resamples
+) -> list[Numbers]:
+    """How often regions hold the truth, for each label of (P,) photos.
+
+    Args:
+        labels: of all photos; empty text for those that are left out.
+        outcomes: with ``covered`` of :data:`LEVELS`.
+        judged: which of them were judged.
+        drawn: resamples of all photos.
+    """
+    names = np.array(labels, dtype=object)[judged]
+    rows = []
+    for name in sorted(set(labels)):
+        taken = judged[names == name]
+        if not name or not len(taken):
+            continue
+        of_label = drawn.of(taken)
+        held = [
+            {"level": level, **share_of(outcomes.covered[taken, number], of_label)}
+            for number, level in enumerate(LEVELS)
+        ]
+        rows.append({"value": name, "photos": len(taken), "covered": held})
+    return rows
+
+
+def sureness_labels(sureness: Floats) -> list[str]:
+    """What each of (P,) answers is counted under by the probability of its best place."""
+    ends = (0.0, *SURENESS, 1.0)
+    said = [f"{100 * low:g} to {100 * high:g} %" for low, high in itertools.pairwise(ends)]
+    return [
+        said[int(np.searchsorted(SURENESS, value, side="right"))] if np.isfinite(value) else ""
+        for value in sureness
+    ]
 
 
 def share_of(hits: Bools, drawn: Resamples) -> Numbers:

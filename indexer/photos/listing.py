@@ -15,6 +15,7 @@ credit          attribution, credit                        optional; shown with 
 place           city, place                                optional; unit of splitting
 sequence        sequence, sequence_id                      optional; photos of one walk or drive
 link            link, permalink                            optional; where to look at it
+condition       condition                                  optional; such as day and night
 ==============  =========================================  ======================================
 
 Where a text file separates columns by semicolons, decimal commas are read as points.
@@ -61,6 +62,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "place": ("city", "place"),
     "sequence": ("sequence", "sequence_id"),
     "link": ("link", "permalink"),
+    "condition": ("condition",),
 }
 """What a manifest may say of a photo, and the column names for it; the first that is there counts.
 """
@@ -92,6 +94,8 @@ class ListedPhoto:
     """Credit that the licence asks for."""
     sequence: str = ""
     """Names the walk or drive that it is a part of; empty for a photo by itself."""
+    condition: str = ""
+    """Names what it was taken under, such as ``night``; empty where nothing does."""
     link: str = ""
     """Where a person can look at it."""
     left_out: str = ""
@@ -198,6 +202,7 @@ def _from_manifest(
             source=_text(cell.get("source")),
             attribution=_text(cell.get("attribution")),
             sequence=_text(cell.get("sequence")),
+            condition=_text(cell.get("condition")),
             link=_text(cell.get("link")),
             extra={name: _text(row.get(name)) for name in kept},
         )

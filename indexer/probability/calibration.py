@@ -27,7 +27,7 @@ from indexer.probability.cautions import Caution
 from indexer.probability.chances import PlaceCurves, disjoint, most_sure
 from indexer.probability.conditions import ALL_NAMES, CalibratedConditions
 from indexer.probability.confidence import Curve, expit
-from indexer.probability.conformal import region_mass
+from indexer.probability.conformal import GroupedMasses, region_mass
 from indexer.probability.decisions import Trials, among_radii
 from indexer.probability.likelihood_ratios import RatioCurves, curves_from_json, curves_json
 from indexer.probability.open_world import BayesFactor
@@ -60,6 +60,8 @@ _PLAIN_OF_TEST = ("evidence", "likeness", "level", "miss_rate", "auroc", "elsewh
 """The same of the test of whether a photo is from the index."""
 _TRIALS = ("radii_m", "disc_mass", "miss_m", "region_mass")
 """Arrays of the held-out places that decisions are learnt on."""
+_GROUPED = ("mass", "sureness", "place", "named", "guessed")
+"""Arrays of the held-out photos whose masses are grouped."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +114,9 @@ class Calibration:
     """Held-out places that decisions are learnt on; None in files from before there were any."""
     conditions: CalibratedConditions | None = None
     """What the photos were like; None in files from before that was measured."""
+    grouped_masses: GroupedMasses | None = None
+    """The same as ``masses`` by condition and by how sure answers are; None in files from before
+    regions were."""
     ground: GroundBasis | None = None
     """The reference photos it was made with; None where the index had none."""
     ground_doubt: str = ""
@@ -143,6 +148,12 @@ class Calibration:
     def independent(self) -> int:
         """Photos that its chances rest on."""
         return len(self.masses)
+
+    def masses_of(self, sureness: float, *, named: str = "", guessed: str = "") -> Floats:
+        """The masses of photos like one: :meth:`GroupedMasses.of`; else those of all."""
+        if self.grouped_masses is None:
+            return self.masses
+        return self.grouped_masses.of(sureness, named=named, guessed=guessed)
 
     @property
     def cautions(self) -> tuple[str, ...]:
@@ -249,6 +260,8 @@ class Calibration:
             arrays |= {f"trials_{name}": np.array(getattr(self.trials, name)) for name in _TRIALS}
         if self.conditions is not None:
             arrays |= self.conditions.arrays()
+        if self.grouped_masses is not None:
+            arrays |= {f"grouped_{name}": getattr(self.grouped_masses, name) for name in _GROUPED}
         header = json.dumps(_header(self), sort_keys=True).encode()
         buffer = io.BytesIO()
         np.savez(buffer, header=np.frombuffer(header, dtype=np.uint8), **arrays)
@@ -317,6 +330,7 @@ def _header(calibration: Calibration) -> dict[str, Any]:
         "likelihood_ratios": curves_json(calibration.likelihood_ratios),
         "conditions": None if calibration.conditions is None else list(ALL_NAMES),
         "ground": None if calibration.ground is None else asdict(calibration.ground),
+        "named": [] if calibration.conditions is None else list(calibration.conditions.named),
     }
 
 
@@ -361,9 +375,10 @@ def _from_parts(header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> 
         photo_lonlat_deg=arrays["photo_lonlat_deg"],
         likelihood_ratios=curves_from_json(header.get("likelihood_ratios", [])),
         trials=_trials(arrays),
-        conditions=CalibratedConditions.from_arrays(names, arrays)
+        conditions=CalibratedConditions.from_arrays(names, arrays, header.get("named", ()))
         if (names := header.get("conditions"))
         else None,
+        grouped_masses=_grouped(arrays, tuple(header.get("named", ()))),
         ground=GroundBasis(**ground) if (ground := header.get("ground")) else None,
     )
 
@@ -375,6 +390,16 @@ def _trials(arrays: dict[str, npt.NDArray[Any]]) -> Trials | None:
     if not len(disc_mass) == len(miss_m) == len(region_mass):
         raise ValueError("trials of different length")
     return Trials(tuple(radii_m.tolist()), disc_mass, miss_m, region_mass)
+
+
+def _grouped(arrays: dict[str, npt.NDArray[Any]], names: tuple[str, ...]) -> GroupedMasses | None:
+    if "grouped_mass" not in arrays:
+        return None
+    columns = [arrays[f"grouped_{name}"] for name in _GROUPED]
+    if len({len(column) for column in columns}) != 1:
+        raise ValueError("grouped masses of different length")
+    mass, sureness, place, named, guessed = columns
+    return GroupedMasses(mass, sureness, place, named, guessed, names)
 
 
 def _curves_json(curves: dict[float, Curve]) -> list[list[Any]]:

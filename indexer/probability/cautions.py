@@ -18,6 +18,8 @@ CODES: Mapping[str, str] = {
     "calibrated_on_few_places": "too few places were measured at, so nothing is promised",
     "calibrated_on_unknown_places": "nobody counted the places measured at: nothing is promised",
     "claim_at_rim": "part of the claimed disc lies outside the index",
+    "condition_pooled": "too few places of the named condition were measured at, so regions are "
+    "those of all photos",
     "conditions_unknown": "nobody measured what the calibration photos were like, so a photo "
     "unlike them is not noticed",
     "copies": "some of the photos are copies of others, and count once",

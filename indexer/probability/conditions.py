@@ -42,7 +42,11 @@ _FINEST = (0.02, 0.01, 0.005, 0.005, 21.0, 1.0, 0.1, 0.01)
 scale is smaller. The focal length's is of its logarithm."""
 _SCALE_SHARE = 0.95
 _AT_ONCE = 256
-_ARRAYS = ("values", "middle", "scale", "deviations")
+_ARRAYS = ("values", "middle", "scale", "deviations", "labels")
+_LIGHT = 4
+"""The first so many conditions are those of the pixels, which every photo states."""
+_VOTES = 15
+"""Calibration photos that say which condition a photo looks like."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +62,41 @@ class CalibratedConditions:
     """(C + 1,) how far the 95 % quantile is above it."""
     deviations: Floats
     """(K,) of the calibration photos, one a place, ascending."""
+    labels: Ints
+    """(n,) the condition that their list names, as a row of ``named``; -1 for none."""
+    named: tuple[str, ...] = ()
+    """Conditions that the list names, such as ``day`` and ``night``."""
+
+    def guess(self, values: Floats, passed_over: Bools | None = None) -> Ints:
+        """The named condition that photos look like, by a vote of those alike in the pixels.
+
+        Args:
+            values: (P, C) of the photos.
+            passed_over: (P, n) calibration photos that may not vote.
+
+        Returns:
+            (P,) rows of ``named``; -1 where fewer than two are named, or a photo says nothing.
+        """
+        guessed = np.full(len(values), -1)
+        voting = np.isfinite(self.values[:, :_LIGHT]).all(axis=1) & (self.labels >= 0)
+        if len(self.named) < 2 or not voting.any():
+            return guessed
+        light, labels = self.values[voting, :_LIGHT].astype(np.float64), self.labels[voting]
+        spread = np.maximum(light.std(axis=0), _FINEST[:_LIGHT])
+        for row in np.flatnonzero(np.isfinite(values[:, :_LIGHT]).all(axis=1)).tolist():
+            apart = (((light - values[row, :_LIGHT]) / spread) ** 2).sum(axis=1)
+            if passed_over is not None:
+                apart[passed_over[row, voting]] = np.inf
+            nearest = np.argsort(apart, kind="stable")[:_VOTES]
+            votes = labels[nearest[np.isfinite(apart[nearest])]]
+            if len(votes):
+                guessed[row] = np.bincount(votes).argmax()
+        return guessed
+
+    def looks_like(self, values: Floats) -> str:
+        """The named condition that all of (P, C) photos look like; empty where they do not."""
+        rows = np.unique(self.guess(values))
+        return self.named[rows[0]] if len(rows) == 1 and rows[0] >= 0 else ""
 
     def unlike(self, values: Floats, likeness: Floats) -> tuple[str, ...]:
         """The conditions in which photos of one place are unlike the calibration photos.
@@ -91,7 +130,7 @@ class CalibratedConditions:
 
     @classmethod
     def from_arrays(
-        cls, names: Sequence[str], arrays: dict[str, Any]
+        cls, names: Sequence[str], arrays: dict[str, Any], named: Sequence[str] = ()
     ) -> CalibratedConditions | None:
         """The same again; None where other conditions were measured than these.
 
@@ -101,20 +140,27 @@ class CalibratedConditions:
         """
         if tuple(names) != ALL_NAMES:
             return None
-        values, middle, scale, deviations = (arrays[f"conditions_{name}"] for name in _ARRAYS)
+        values, middle, scale, deviations, labels = (
+            arrays[f"conditions_{name}"] for name in _ARRAYS
+        )
         if values.shape[1:] != (len(NAMES),) or {middle.shape, scale.shape} != {(len(ALL_NAMES),)}:
             raise ValueError("conditions of different length")
-        return cls(values, middle, scale, deviations)
+        return cls(values, middle, scale, deviations, labels, tuple(named))
 
 
-def fit_conditions(values: Floats, likeness: Floats, place: Ints) -> CalibratedConditions:
+def fit_conditions(
+    values: Floats, likeness: Floats, place: Ints, labels: Sequence[str] = ()
+) -> CalibratedConditions:
     """Learn what calibration photos are like.
 
     Args:
         values: (P, C) of the photos; NaN where one does not say.
         likeness: (P,) mean cosine of each with photos of other places.
         place: (P,) which of them are of one place.
+        labels: (P,) the condition that the list names; empty text for none.
     """
+    named = tuple(sorted({label for label in labels if label}))
+    rows = [named.index(label) if label else -1 for label in labels or [""] * len(values)]
     kept = np.asarray(values, dtype=np.float32)
     own = _distances(values, kept, place[:, None] == place)
     distances = np.column_stack([own, 1 - np.asarray(likeness, dtype=np.float64)])
@@ -125,7 +171,7 @@ def fit_conditions(values: Floats, likeness: Floats, place: Ints) -> CalibratedC
     scale = np.maximum(high - middle, _FINEST)  # NaN stays NaN
     deviation = np.where(np.isfinite(distances), (distances - middle) / scale, -np.inf)
     deviations = one_a_place(deviation.max(axis=1), place, above=True)
-    return CalibratedConditions(kept, middle, scale, deviations)
+    return CalibratedConditions(kept, middle, scale, deviations, np.array(rows), named)
 
 
 def _distances(values: Floats, photos: npt.NDArray[np.float32], passed_over: Bools) -> Floats:

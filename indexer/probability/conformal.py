@@ -9,6 +9,11 @@ same places as those is then inside with a probability of at least 0.9, whatever
 
 Photos of one place are alike: what is counted is places (:func:`one_a_place`).
 
+One mass for all photos holds on average over them, and no more: regions of answers that are sure of
+their place then hold more than they say, and others less. So masses are measured within groups of
+photos (:class:`GroupedMasses`; Mondrian conformal prediction, section 4.1 of the same): by how sure
+the answer is, and by the condition of the photo where the calibration photos have several.
+
 Where :func:`mass_to_reach` of the truth is at most a mass, :func:`region_rows` of that mass holds
 the truth; where the region holds it, the mass is more than what :func:`mass_to_reach` says without
 the true cell itself.
@@ -18,11 +23,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from gair.arrays import Floats, Ints
 from gair.errors import UsageError
+
+MOST_GROUPS = 5
+"""Groups of how sure answers are."""
+FEWEST_IN_GROUP = 60
+"""Places that each group has at least; conditions with fewer are put together with all others."""
 
 _ROUNDING = 1e-10
 """Sums of the same probabilities in another order differ by less than this share."""
@@ -140,3 +151,75 @@ def nested_regions(p: Floats, area_m2: Floats, masses: Sequence[float]) -> list[
         same = int(np.searchsorted(reached, mass * (1 + _ROUNDING), side="right"))
         regions.append(order[: max(enough, min(same, positive))])
     return regions
+
+
+@dataclass(frozen=True, eq=False)
+class GroupedMasses:
+    """Masses that regions need, by the condition of photos and by how sure their answers are."""
+
+    mass: Floats
+    """(m,) of :func:`mass_to_reach` for photos that were used for nothing else."""
+    sureness: Floats
+    """(m,) posterior mass of the best place of each."""
+    place: Ints
+    """(m,) which of them are of one place."""
+    named: Ints
+    """(m,) the condition that the list names, as a row of ``names``; -1 for none."""
+    guessed: Ints
+    """(m,) the condition that each looks like; -1 for none."""
+    names: tuple[str, ...] = ()
+    """Of conditions."""
+
+    def of(self, sureness: float, *, named: str = "", guessed: str = "") -> Floats:
+        """The masses of photos like one, one a place, ascending.
+
+        Args:
+            sureness: posterior mass of its best place.
+            named: its condition, as somebody says; empty where nobody does.
+            guessed: the condition that it looks like; used where none is named.
+        """
+        rows = self._of_condition(named, guessed)
+        groups = min(MOST_GROUPS, max(1, len(np.unique(self.place[rows])) // FEWEST_IN_GROUP))
+        edges = _edges(self.sureness[rows], place_weights(self.place[rows]), groups)
+        group = np.searchsorted(edges, self.sureness[rows], side="right")
+        rows = rows[group == np.searchsorted(edges, sureness, side="right")]
+        return one_a_place(self.mass[rows], self.place[rows], above=True)
+
+    def knows(self, condition: str) -> bool:
+        """Whether so many places of a condition were measured at that it has masses of its own."""
+        if condition not in self.names:
+            return False
+        of_condition = self.named == self.names.index(condition)
+        return len(np.unique(self.place[of_condition])) >= FEWEST_IN_GROUP
+
+    def taken(self, rows: Ints) -> GroupedMasses:
+        """Those of some photos."""
+        return GroupedMasses(
+            self.mass[rows],
+            self.sureness[rows],
+            self.place[rows],
+            self.named[rows],
+            self.guessed[rows],
+            self.names,
+        )
+
+    def _of_condition(self, named: str, guessed: str) -> Ints:
+        """Rows of photos of a condition; all of them where there are too few."""
+        everything = np.arange(len(self.mass))
+        of_photo, name = (self.named, named) if named else (self.guessed, guessed)
+        if name not in self.names:
+            return everything
+        rows = np.flatnonzero(of_photo == self.names.index(name))
+        return rows if len(np.unique(self.place[rows])) >= FEWEST_IN_GROUP else everything
+
+
+def _edges(values: Floats, times: Floats, groups: int) -> Floats:
+    """Where groups of (n,) values with as much weight each begin, but for the first: ascending.
+
+    There are fewer where values are equal; each group has a value.
+    """
+    order = np.argsort(values, kind="stable")
+    reached = np.cumsum(times[order]) / times.sum()
+    wanted = np.arange(1, groups) / groups
+    edges = np.unique(values[order][np.searchsorted(reached, wanted + _ROUNDED, side="right")])
+    return np.asarray(edges[edges > values.min()])

@@ -40,6 +40,7 @@ class QueryFields(TypedDict, total=False):
     prior: Prior | None
     refine: bool
     elsewhere_prior: float
+    condition: str | None
     max_error_rate: float | None
     within_m: float
 
@@ -67,6 +68,9 @@ class Query:
     """Whether to look between the centres of cells, where the index keeps its token maps."""
     elsewhere_prior: float = EVEN
     """How likely it is, before the photo is looked at, that it was not taken in the index."""
+    condition: str | None = None
+    """What the photo was taken under: a condition that the calibration photos' list names, such as
+    ``night``. Its regions are those of such photos. None: what it looks like."""
     max_error_rate: float | None = None
     """Answer only where at most this share of such answers is wrong
     (:mod:`indexer.probability.decisions`); None: always answer."""

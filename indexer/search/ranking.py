@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gair.arrays import Floats, Ints, Vectors
+from gair.errors import UsageError
 from indexer.ground.likelihood import GroundEvidence, GroundKernel
 from indexer.ground.nearby import photos_near
 from indexer.probability.cautions import Caution
+from indexer.probability.conformal import FEWEST_IN_GROUP
 from indexer.probability.posterior import ScoreWeights, shared_by
 from indexer.regions.cells import cell_hex
 from indexer.search.answer import (
@@ -43,6 +45,7 @@ from indexer.search.scored import Scored, joint_posterior, prior_shares, standin
 from indexer.search.space import SearchSpace
 
 if TYPE_CHECKING:
+    from indexer.probability.calibration import Calibration
     from indexer.search.token_reader import TokenReader
 
 
@@ -161,6 +164,7 @@ def draft_of(space: SearchSpace, scored: Scored, query: Query) -> Draft:
         UsageError: a decision is asked for that the index cannot give.
     """
     check_decidable(space, query)
+    _check_condition(space, query)
     weighed = _weigh(space, scored, query)
     answer = _unrefined(space, scored, query, weighed)
     refines = query.refine and space.reader is not None and bool(answer.candidates)
@@ -358,12 +362,17 @@ def _believed(
     standing = standing_of(space, scored, query.elsewhere_prior, weighed.ground)
     promised = query.prior is None and len(scored.photos) == 1 and standing.alike
     promised = promised and not space.sampled and not calibration.doubt
-    region = _regions(space, p, promised, standing.refused)
+    around = weighed.place_mass
+    if around is None or weighed.radius_m != space.merge_radius_m:
+        around = space.place_mass(p[None])[0]
+    named, looks_like = query.condition or "", standing.looks_like
+    masses = calibration.masses_of(float(around.max()), named=named, guessed=looks_like)
+    region = _regions(space, p, masses, promised, standing.refused)
     warnings = (*standing.cautions, *answer.warnings)
     of_refined = refines and bool(calibration.refined_confidence)
     if refines and not of_refined:
         warnings = (*warnings, CENTRE_ONLY)
-    warnings = (*warnings, *calibration.cautions)
+    warnings = (*warnings, *calibration.cautions, *_pooled(calibration, named))
     warnings = (*warnings, *chance_cautions(space, answer.merge_radius_m, of_refined))
     half = region(0.5)
     answer = replace(
@@ -391,9 +400,38 @@ def _believed(
     return (answer, final) if of_refined else (final(answer), None)
 
 
-def _regions(space: SearchSpace, p: Floats, promised: bool, refused: bool) -> RegionMaker:
-    assert space.calibration is not None
-    cells, masses = space.index.cells, space.calibration.masses
+def _check_condition(space: SearchSpace, query: Query) -> None:
+    """Refuse a condition that no calibration photo was taken under.
+
+    Raises:
+        UsageError: there is no such condition.
+    """
+    if query.condition is None:
+        return
+    grouped = None if space.calibration is None else space.calibration.grouped_masses
+    names = () if grouped is None else grouped.names
+    if query.condition not in names:
+        there = f"one of {', '.join(names)}" if names else "none was measured by condition"
+        raise UsageError(
+            f"`condition` {query.condition!r} is none of the calibration of index "
+            f"{space.index.name!r} ({there}): calibrate with photos of it, named in a column "
+            "`condition`, or leave it out"
+        )
+
+
+def _pooled(calibration: Calibration, condition: str) -> tuple[Caution, ...]:
+    """What to know where a named condition has too few places for regions of its own."""
+    grouped = calibration.grouped_masses
+    if not condition or grouped is None or grouped.knows(condition):
+        return ()
+    text = f"regions are those of all calibration photos: too few places of {condition!r}"
+    return (Caution(f"{text} were measured at ({FEWEST_IN_GROUP} are needed)", "condition_pooled"),)
+
+
+def _regions(
+    space: SearchSpace, p: Floats, masses: Floats, promised: bool, refused: bool
+) -> RegionMaker:
+    cells = space.index.cells
     return RegionMaker(p, cells.h3, space.area_m2, cells.area_m2, masses, promised, refused)
 
 

@@ -341,6 +341,9 @@ class Standing:
     """How likely they are not."""
     unlike: tuple[str, ...]
     """The conditions in which they are unlike the calibration photos."""
+    looks_like: str
+    """The condition that the calibration photos' list names and that they look like; empty for
+    none."""
     cautions: tuple[Caution, ...]
     """Why nothing is promised of them; empty where it is."""
 
@@ -400,6 +403,7 @@ def standing_of(
     assert space.calibration is not None
     membership, elsewhere = membership_of(space, scored, elsewhere_prior, ground)
     unlike: tuple[str, ...] = ()
+    looks_like = ""
     cautions: list[Caution] = []
     if scored.shows_nothing:
         cautions.append(NO_CONTENT)
@@ -410,4 +414,5 @@ def standing_of(
         likeness = nearest_cosine(scored.s, space.calibration.out_of_index.s)
         unlike = space.calibration.conditions.unlike(values, likeness)
         cautions += [unlike_caution(unlike)] * bool(unlike)
-    return Standing(membership, elsewhere, unlike, tuple(cautions))
+        looks_like = space.calibration.conditions.looks_like(values)
+    return Standing(membership, elsewhere, unlike, looks_like, tuple(cautions))

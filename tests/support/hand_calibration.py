@@ -23,6 +23,7 @@ ANY_CONDITIONS = CalibratedConditions(
     middle=np.zeros(len(ALL_NAMES)),
     scale=np.ones(len(ALL_NAMES)),
     deviations=np.full(39, np.inf),
+    labels=np.full(1, -1),
 )
 """No photo is unlike these."""
 

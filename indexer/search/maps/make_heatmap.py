@@ -13,6 +13,7 @@ import numpy as np
 from gair.arrays import Floats
 from gair.errors import UsageError
 from indexer.ground.likelihood import GroundEvidence, GroundKernel
+from indexer.probability.conformal import region_mass
 from indexer.probability.open_world import EVEN, check_prior
 from indexer.search.answer import NO_CONTENT, UNCALIBRATED
 from indexer.search.maps.heatmap import HeatMap, What
@@ -137,7 +138,8 @@ def _posterior(
     around = space.place_mass(p[None])[0]
     promised = prior is None and len(scored.photos) == 1 and standing.alike
     promised = promised and not calibration.doubt
-    mass = calibration.region_mass(level)
+    masses = calibration.masses_of(float(around.max()), guessed=standing.looks_like)
+    mass = region_mass(masses, level)
     region = make_region(p, space.index.cells, level, mass, promised)
     return p, int(around.argmax()), replace(region, refused=standing.refused)
 

@@ -16,7 +16,7 @@ def test_each_place_gives_one_photo_with_its_own_numbers() -> None:
         guesses.miss_m[:] = sign * 100 * numbers
         for mass, radius_m in zip(guesses.disc_mass.values(), CONFIDENCE_RADII_M, strict=True):
             mass[:] = sign * (numbers + radius_m)
-    findings = Findings(numbers, numbers / 10, numbers, centre, refined, {})
+    findings = Findings(numbers, numbers / 10, numbers, numbers, centre, refined, {})
     chosen = set()
     for seed in range(20):
         trials = trials_of(findings, place, seed)

@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from indexer.evaluate.bootstrap import Resamples
-from indexer.evaluate.probabilities import outside_numbers, share_of
+from indexer.evaluate.judge import Outcomes, Ranking
+from indexer.evaluate.probabilities import (
+    LEVELS,
+    coverage_by,
+    outside_numbers,
+    share_of,
+    sureness_labels,
+)
 from indexer.probability.reliability import binomial_interval, reliability
 
 RNG = np.random.default_rng(8)
@@ -44,3 +51,20 @@ def test_photos_from_elsewhere_have_an_interval_or_no_number() -> None:
     assert measured["low"] < measured["value"] < measured["high"]
     none = outside_numbers(inside, np.zeros(0), each(40), each(0))
     assert none["value"] == "not a number"
+
+
+def test_coverage_is_told_by_label() -> None:
+    ranking = Ranking(0, 0, levels=LEVELS)
+    outcomes = Outcomes.failed(6, ranking)
+    outcomes.covered[:, 0] = [True, False, False, True, True, False]
+    outcomes.covered[:, 1] = [True, True, True, True, True, False]
+    labels = ["night", "day", "day", "", "night", "day"]
+    rows = coverage_by(labels, outcomes, np.array([0, 1, 2, 3, 4]), Resamples(np.arange(6)))
+    assert [(row["value"], row["photos"]) for row in rows] == [("day", 2), ("night", 2)]
+    assert [[held["value"] for held in row["covered"]] for row in rows] == [[0, 1], [1, 1]]
+    assert rows[0]["covered"][1]["level"] == LEVELS[1]
+
+
+def test_answers_are_parted_by_the_probability_of_their_best_place() -> None:
+    labels = sureness_labels(np.array([0.05, 0.1, 0.29, 0.3, 1.0, np.nan]))
+    assert labels == ["0 to 10 %", *["10 to 30 %"] * 2, *["30 to 100 %"] * 2, ""]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from fractions import Fraction
@@ -12,6 +13,8 @@ import pytest
 from gair.arrays import Floats
 from gair.errors import UsageError
 from indexer.probability.conformal import (
+    FEWEST_IN_GROUP,
+    GroupedMasses,
     conformal_mass,
     density_order,
     mass_to_reach,
@@ -241,3 +244,72 @@ def test_levels_hold_at_new_places_however_alike_the_photos_of_one_are(alike: fl
     assert 0.05 - 1.5 / places - scatter < stranger < 0.05 + scatter
     if alike == 1:
         assert by_photo < 0.87
+
+
+def grouped(count: int, seed: int, each: int = 1) -> GroupedMasses:
+    """Masses that are larger where answers are less sure, and at night."""
+    rng = np.random.default_rng(seed)
+    place = np.repeat(np.arange(count), each)
+    sureness, night = rng.random(count * each), rng.random(count * each) < 0.3
+    mass = (rng.random(count * each) * (1.2 - sureness) + 0.3 * night) / 1.5
+    return GroupedMasses(mass, sureness, place, night.astype(int), night.astype(int), ("day", "x"))
+
+
+def test_groups_are_fifths_of_the_answers_by_how_sure_they_are() -> None:
+    masses = grouped(320, 0)
+    order = np.argsort(masses.sureness)
+    for fifth in range(5):
+        rows = order[64 * fifth : 64 * (fifth + 1)]
+        for row in rows[[0, 30, -1]]:
+            np.testing.assert_array_equal(
+                masses.of(float(masses.sureness[row])), np.sort(masses.mass[rows])
+            )
+    np.testing.assert_array_equal(masses.of(2.0), masses.of(float(masses.sureness.max())))
+    np.testing.assert_array_equal(masses.of(-1.0), masses.of(float(masses.sureness.min())))
+
+
+def test_groups_have_places_enough_or_there_are_fewer() -> None:
+    for count, groups in ((FEWEST_IN_GROUP - 1, 1), (2 * FEWEST_IN_GROUP, 2), (1000, 5)):
+        masses = grouped(count, 1)
+        sizes = [len(masses.of(s)) for s in np.linspace(0, 1, 200)]
+        assert len({tuple(masses.of(s)) for s in np.linspace(0, 1, 200)}) == groups
+        assert min(sizes) >= min(count, FEWEST_IN_GROUP)
+    alike = dataclasses.replace(grouped(400, 1), sureness=np.full(400, 0.5))
+    assert [len(alike.of(sureness)) for sureness in (0.1, 0.5, 0.9)] == [400] * 3
+    frames = grouped(100, 1, each=12)  # a hundred drives are a hundred places
+    assert len({tuple(frames.of(s)) for s in np.linspace(0, 1, 200)}) == 1
+    assert len(frames.of(0.5)) == 100
+
+
+def test_a_condition_has_masses_of_its_own_where_places_are_enough() -> None:
+    masses = grouped(320, 2)
+    night = np.flatnonzero(masses.named == 1)
+    assert FEWEST_IN_GROUP < len(night) < 2 * FEWEST_IN_GROUP
+    np.testing.assert_array_equal(masses.of(0.5, named="x"), np.sort(masses.mass[night]))
+    np.testing.assert_array_equal(masses.of(0.5, guessed="x"), masses.of(0.5, named="x"))
+    np.testing.assert_array_equal(
+        masses.of(0.5, named="day", guessed="x"), masses.of(0.5, named="day")
+    )
+    np.testing.assert_array_equal(masses.of(0.5, guessed="snow"), masses.of(0.5))
+    few = masses.taken(np.flatnonzero((masses.named == 0) | (np.arange(320) < 100)))
+    assert masses.knows("x")
+    assert not few.knows("x")
+    assert not masses.knows("snow")
+    np.testing.assert_array_equal(few.of(0.5, named="x"), few.of(0.5))
+
+
+def test_sure_and_unsure_answers_hold_as_often_as_they_say() -> None:
+    level, held, pooled, count = 0.9, np.zeros(2), np.zeros(2), np.zeros(2)
+    for seed in range(12):
+        measured, asked = grouped(400, seed), grouped(300, 100 + seed)
+        one = conformal_mass(measured.mass, level)
+        for sureness, mass in zip(asked.sureness, asked.mass, strict=True):
+            if 0.2 < sureness < 0.8:
+                continue
+            end = int(sureness > 0.5)
+            held[end] += mass <= conformal_mass(measured.of(float(sureness)), level)
+            pooled[end] += mass <= one
+            count[end] += 1
+    assert held / count == pytest.approx(level, abs=0.03)
+    assert pooled[0] / count[0] < 0.85
+    assert pooled[1] / count[1] > 0.95

@@ -14,9 +14,11 @@ from PIL import Image
 from small_builds import tiny_model
 from toy_city import photo
 
+from gair.errors import UsageError
 from gair.photos.photo import conditions_of, open_photo
 from indexer.commands.search import answer_lines
 from indexer.probability.conditions import fit_conditions
+from indexer.probability.conformal import GroupedMasses
 from indexer.search.answer import Answer
 from indexer.search.geolocator import Geolocator
 from indexer.search.maps.make_heatmap import make_heatmap
@@ -127,3 +129,59 @@ def test_a_calibration_from_before_conditions_says_so(
     assert all(region["promised"] for region in answer.regions)
     assert "conditions_unknown" in codes(answer)
     assert "conditions_unknown" in codes(claim(older, dark()))
+
+
+@pytest.fixture(scope="module")
+def by_condition(calibrated: Geolocator, tmp_path_factory: pytest.TempPathFactory) -> Geolocator:
+    """Calibrated by day and, at half as many places, by dusk; night has very few."""
+    folder = tmp_path_factory.mktemp("by-condition") / "toy"
+    shutil.copytree(calibrated.index.path.parent, folder)
+    images = [photo(n) for n in range(60)] + [dark(n) for n in range(60)]
+    values = np.stack([conditions_of(open_photo(image)).values for image in images])
+    words = ["day"] * 60 + ["dusk"] * 57 + ["night"] * 3
+    conditions = fit_conditions(
+        values, np.random.default_rng(0).normal(0, 0.1, 120), np.arange(120), words
+    )
+    label = np.repeat([0, 1, 2], [200, 100, 5])
+    mass = np.concatenate([np.linspace(0.2, 0.4, 200), np.linspace(0.5, 0.9, 105)])
+    grouped = GroupedMasses(mass, np.full(305, 0.5), np.arange(305), label, label, conditions.named)
+    calibrate_by_hand(folder, conditions=conditions, grouped_masses=grouped)
+    return Geolocator.open(folder, model=tiny_model())
+
+
+def test_regions_are_those_of_the_condition_that_a_photo_looks_like(
+    by_condition: Geolocator,
+) -> None:
+    calibration = by_condition.calibration
+    assert calibration is not None
+    for image, word in ((photo(3), "day"), (dark(3), "dusk")):
+        masses = calibration.masses_of(0.5, named=word)
+        by_look = by_condition.search(image)
+        named = by_condition.search(image, condition=word)
+        assert by_look.make_region is not None
+        assert named.make_region is not None
+        for answer in (by_look, named):
+            np.testing.assert_array_equal(answer.make_region.masses, masses)
+        assert by_look.region(0.9).promised
+        (seen,) = by_condition.seen([image])
+        drawn = make_heatmap(by_condition.space, by_condition.every_cell(seen)).region
+        assert drawn is not None
+        np.testing.assert_array_equal(drawn.rows, by_look.region(0.9).rows)
+    other = by_condition.search(dark(3), condition="day")
+    assert other.make_region is not None
+    assert other.make_region.masses.max() < 0.5
+
+
+def test_a_condition_of_few_places_is_told_and_another_refused(by_condition: Geolocator) -> None:
+    answer = by_condition.search(photo(3), condition="night")
+    assert "condition_pooled" in codes(answer)
+    assert answer.make_region is not None
+    assert len(answer.make_region.masses) == 305
+    assert "condition_pooled" not in codes(by_condition.search(photo(3), condition="dusk"))
+    with pytest.raises(UsageError, match="`condition` 'snow' .*one of day, dusk, night"):
+        by_condition.search(photo(3), condition="snow")
+
+
+def test_an_index_without_conditions_refuses_any(calibrated: Geolocator) -> None:
+    with pytest.raises(UsageError, match="none was measured by condition"):
+        calibrated.search(photo(3), condition="night")
