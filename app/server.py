@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -61,14 +60,16 @@ def serving(
         PhotoError: An example cannot be read.
         GairError: The index or its model cannot be used.
     """
-    with tempfile.TemporaryDirectory(prefix="gair-uploads-") as folder, _gradio_settings(folder):
+    from app.engine.upload_folder import upload_folder
+
+    with upload_folder() as folder, _gradio_settings(str(folder)):
         import PIL.Image
 
         from app.engine.uploads import Uploads
 
         # Pillow's own guard, for whatever opens an image before or besides the engine.
         PIL.Image.MAX_IMAGE_PIXELS = options.limits.max_pixels
-        uploads = Uploads(Path(folder), options.limits)
+        uploads = Uploads(folder, options.limits)
         engine = engine_of(uploads=uploads)
         with contextlib.closing(engine):
             engine.warm(start)

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from gair.errors import GairError
 from gair.fields import add_fields, from_namespace
-from gair.interrupts import INTERRUPTED, sigterm_as_ctrl_c
+from gair.interrupts import INTERRUPTED, kills_as_ctrl_c
 
 _T = TypeVar("_T")
 
@@ -149,7 +149,7 @@ def run_command(
     """
     sound_streams()
     try:
-        with sigterm_as_ctrl_c():
+        with kills_as_ctrl_c():
             status = run()
             sys.stdout.flush()
         return status

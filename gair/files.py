@@ -108,6 +108,7 @@ def write_whole(path: Path, content: bytes) -> None:
     with disk_errors(path):
         try:
             with temporary.open("wb") as file:
+                try_lock(file.fileno(), shared=True)  # as long as it lives: dead_temporaries()
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
@@ -115,6 +116,21 @@ def write_whole(path: Path, content: bytes) -> None:
         finally:
             temporary.unlink(missing_ok=True)
         sync_folder(path.parent)
+
+
+def dead_temporaries(folder: Path, name: str) -> list[Path]:
+    """What :func:`write_whole` left in a folder where it was killed, and nobody writes to now.
+
+    Args:
+        folder: where.
+        name: of the files that were to be written, as a pattern.
+    """
+    dead = []
+    for temporary in sorted(folder.glob(f".{name}.*.tmp")):
+        with contextlib.suppress(OSError), open_file(temporary) as file:
+            if try_lock(file.fileno(), shared=False):
+                dead.append(temporary)
+    return dead
 
 
 def make_folder(folder: Path) -> None:

@@ -14,19 +14,31 @@ _DUCKDB_TEXT = "Query interrupted"
 
 
 @contextlib.contextmanager
-def sigterm_as_ctrl_c() -> Iterator[None]:
+def kills_as_ctrl_c() -> Iterator[None]:
     """Let a polite kill end the work as Ctrl-C does, so that nothing half-done is left.
 
-    Only the main thread may handle signals; in any other this does nothing.
+    So does the end of the terminal (SIGHUP), unless the program was told to outlive it, as `nohup`
+    does. Only the main thread may handle signals; in any other this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = {
+        number: signal.signal(number, signal.default_int_handler) for number in polite_kills()
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def polite_kills() -> list[signal.Signals]:
+    """The signals that ask a process to end: SIGTERM, and SIGHUP where that is not ignored."""
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hangup is None or signal.getsignal(hangup) == signal.SIG_IGN:
+        return [signal.SIGTERM]
+    return [signal.SIGTERM, hangup]
 
 
 @contextlib.contextmanager

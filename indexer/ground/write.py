@@ -34,7 +34,7 @@ from indexer.ground.manifest import (
 )
 from indexer.ground.photo_table import rows_sha256, write_photo_table
 from indexer.index.manifest import ModelRecord, utc_now
-from indexer.index.storage import file_records, new_build_id, publish, require_space
+from indexer.index.storage import file_records, new_build_id, orphans, publish, require_space
 from indexer.index.vectors import FlatWriter
 from indexer.photos.groups import place_numbers
 
@@ -64,7 +64,8 @@ def changing(index_folder: Path, *, dead: bool = True) -> Iterator[None]:
     """
     refusal = f"the reference photos of {index_folder.name!r} are being changed: wait for that"
     with exclusive(index_folder / ".ground.lock", refusal):
-        for leftover in index_folder.glob(f"{HIDDEN}*") if dead else ():
+        unfinished = [*index_folder.glob(f"{HIDDEN}*"), *orphans(index_folder, POINTER_FILE)]
+        for leftover in unfinished if dead else ():
             shutil.rmtree(leftover, ignore_errors=True)
         yield
 

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from gair.errors import StorageError, UsageError
-from gair.files import can_lock, disk_errors, size_bytes
+from gair.files import can_lock, dead_temporaries, disk_errors, size_bytes
 from indexer.index.manifest import MANIFEST_FILE
-from indexer.index.storage import CURRENT_FILE, WORK, alone, read_current, seize
-from indexer.probability.calibration import calibration_path
+from indexer.index.storage import CURRENT_FILE, WORK, alone, orphans, read_current, seize
+from indexer.probability.calibration import CALIBRATION_FILES, calibration_path
 
-_DEAD = {".building-*": "unfinished build", f".{CURRENT_FILE}.*.tmp": "unfinished pointer"}
+_TEMPORARY = {CURRENT_FILE: "unfinished pointer", CALIBRATION_FILES: "unfinished calibration"}
 _BUILD = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{4}")
 
 
@@ -58,16 +59,24 @@ def prune_index(
         raise UsageError(f"`keep` {keep}: the build that serves stays, so keep 1 or more")
     serving, _ = read_current(folder)
     with alone(folder):  # a build that runs has a hidden folder that is not dead
-        leftovers = [*_old_builds(folder, serving, keep), *_dead(folder, units)]
+        dead = _dead(folder, units)
+        unfinished = {path for leftover in dead for path in leftover.paths}
+        leftovers = [*_old_builds(folder, serving, keep, unfinished), *dead]
         for leftover in leftovers:
             if not dry_run and not leftover.kept_because:
                 _remove(leftover)
     return leftovers
 
 
-def _old_builds(folder: Path, serving: str, keep: int) -> list[Leftover]:
+def _old_builds(
+    folder: Path, serving: str, keep: int, unfinished: Collection[Path]
+) -> list[Leftover]:
     """Builds beyond those that stay, oldest first."""
-    names = sorted(f.name for f in folder.iterdir() if f.is_dir() and _BUILD.fullmatch(f.name))
+    names = sorted(
+        f.name
+        for f in folder.iterdir()
+        if f.is_dir() and _BUILD.fullmatch(f.name) and f not in unfinished
+    )
     others = [name for name in names if name != serving]
     leftovers = []
     for name in others[: max(len(others) - (keep - 1), 0)]:
@@ -84,9 +93,10 @@ def _old_builds(folder: Path, serving: str, keep: int) -> list[Leftover]:
 
 def _dead(folder: Path, units: bool) -> list[Leftover]:
     """What builds left that did not end; none runs now."""
-    leftovers = []
-    for pattern, kind in _DEAD.items():
-        for path in sorted(folder.glob(pattern)):
+    unfinished = [*sorted(folder.glob(".building-*")), *orphans(folder)]
+    leftovers = [Leftover((path,), size_bytes(path), "unfinished build") for path in unfinished]
+    for name, kind in _TEMPORARY.items():
+        for path in dead_temporaries(folder, name):
             leftovers.append(Leftover((path,), size_bytes(path), kind))
     adding = folder.parent / f".adding-{folder.name}"
     resumable = [*sorted(folder.glob(f"{WORK}*")), *([adding] if adding.exists() else [])]

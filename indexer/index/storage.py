@@ -9,8 +9,8 @@
 
 A build grows in a hidden folder and is renamed when its manifest is on disk; only then does
 CURRENT change. A process that has the old build open keeps it. A build that dies leaves a hidden
-folder that the next build of the same index removes, and its finished units, which the same build
-goes on from (:mod:`indexer.build.unit_files`).
+folder, or one that CURRENT does not name yet, which the next build of the same index removes, and
+its finished units, which the same build goes on from (:mod:`indexer.build.unit_files`).
 
 Two kinds of locks, both gone with the process that holds them. A running build holds ``.lock``
 alone. An open index shares the manifest of its build with other readers (:func:`hold`), and
@@ -41,6 +41,7 @@ from gair.errors import (
     UsageError,
 )
 from gair.files import (
+    dead_temporaries,
     disk_errors,
     exclusive,
     make_folder,
@@ -65,6 +66,8 @@ REGION_FILE = "region.geojson"
 _HIDDEN = ".building-"
 WORK = ".work-"
 """Begins the names of folders with the finished units of a build."""
+_UNPUBLISHED = ".unpublished"
+"""Lies in a build, and holds the pointer's name, until that names the build."""
 _FULL_BYTES = 64 << 20
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -109,8 +112,10 @@ def building(index_folder: Path, build: str) -> Iterator[Path]:
     with alone(index_folder):
         for leftover in index_folder.glob(f"{_HIDDEN}*"):
             shutil.rmtree(leftover, ignore_errors=True)
-        for leftover in index_folder.glob(f".{CURRENT_FILE}.*.tmp"):
+        for leftover in dead_temporaries(index_folder, CURRENT_FILE):
             leftover.unlink(missing_ok=True)
+        for orphan in orphans(index_folder):
+            shutil.rmtree(orphan, ignore_errors=True)
         hidden = index_folder / f"{_HIDDEN}{build}"
         with disk_errors(hidden):
             hidden.mkdir()
@@ -118,6 +123,27 @@ def building(index_folder: Path, build: str) -> Iterator[Path]:
             yield hidden
         finally:
             shutil.rmtree(hidden, ignore_errors=True)  # after publish() there is none
+
+
+def orphans(index_folder: Path, pointer_file: str = CURRENT_FILE) -> list[Path]:
+    """Finished builds that were never named by the pointer: whoever made them was killed first.
+
+    The same command makes them again from their units. Ask only while no build runs.
+    """
+    marks = index_folder.glob(f"*/{_UNPUBLISHED}")
+    unnamed = []
+    for mark in sorted(marks):
+        if _serves(index_folder, mark.parent.name, pointer_file):
+            mark.unlink(missing_ok=True)  # killed one step later
+        elif pointer_file == _pointer_of(mark):
+            unnamed.append(mark.parent)
+    return unnamed
+
+
+def _pointer_of(mark: Path) -> str:
+    with contextlib.suppress(OSError):
+        return mark.read_text()
+    return ""
 
 
 def work_folders(index_folder: Path) -> list[Path]:
@@ -142,11 +168,15 @@ def publish(
         for file in hidden.iterdir():
             with file.open("r+b") as handle:  # Windows syncs only what is open for writing
                 os.fsync(handle.fileno())
+    mark = _UNPUBLISHED
     try:
         with disk_errors(final):
+            (hidden / mark).write_text(pointer_file)
             hidden.rename(final)
             sync_folder(index_folder)
         write_whole(index_folder / pointer_file, json.dumps(pointer).encode())
+        with contextlib.suppress(OSError):  # it serves, and the next build removes the mark
+            (final / mark).unlink()
     except BaseException:
         if not _serves(index_folder, build, pointer_file):
             shutil.rmtree(final, ignore_errors=True)

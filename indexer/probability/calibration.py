@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
 import zipfile
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ import numpy.typing as npt
 
 from gair.arrays import Floats
 from gair.errors import IndexCorruptError, IndexMismatchError, UsageError
-from gair.files import open_file, write_whole
+from gair.files import dead_temporaries, open_file, write_whole
 from gair.inputs.documents import json_of
 from indexer.probability.basis import OTHER_REFERENCES, Basis, GroundBasis
 from indexer.probability.cautions import Caution
@@ -265,7 +266,15 @@ class Calibration:
         header = json.dumps(_header(self), sort_keys=True).encode()
         buffer = io.BytesIO()
         np.savez(buffer, header=np.frombuffer(header, dtype=np.uint8), **arrays)
+        for leftover in dead_temporaries(path.parent, CALIBRATION_FILES):
+            leftover.unlink(missing_ok=True)
         write_whole(path, buffer.getvalue())
+
+
+_ZIP_END_BYTES = 22
+"""Of the record that ends a ZIP file without a comment (APPNOTE.TXT, section 4.3.16)."""
+CALIBRATION_FILES = "calibration-*"
+"""Names of calibrations beside the builds of an index."""
 
 
 def calibration_path(index_folder: Path, build: str) -> Path:
@@ -306,6 +315,12 @@ def load_calibration(index_folder: Path, build: str, fingerprint: str) -> Calibr
 
 def _read(path: Path) -> dict[str, npt.NDArray[Any]]:
     with open_file(path) as file:
+        # A ZIP file may have anything before and after it, and readers pass over that.
+        begin, size = file.read(4), file.seek(0, os.SEEK_END)
+        file.seek(max(size - _ZIP_END_BYTES, 0))
+        end = file.read(4)
+        if (begin, end) != (b"PK\3\4", b"PK\5\6"):
+            raise zipfile.BadZipFile("bytes before or after it")
         with zipfile.ZipFile(file) as archive:
             if (damaged := archive.testzip()) is not None:  # compares every checksum
                 raise zipfile.BadZipFile(damaged)

@@ -13,7 +13,7 @@ import pytest
 from repository import REPOSITORY
 
 from gair.command import complain
-from gair.interrupts import sigterm_as_ctrl_c
+from gair.interrupts import kills_as_ctrl_c
 from indexer.commands.cli import main
 
 
@@ -25,7 +25,7 @@ def test_a_complaint_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.process
 def test_sigterm_is_ctrl_c_inside_and_itself_again_outside() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(KeyboardInterrupt), sigterm_as_ctrl_c():
+    with pytest.raises(KeyboardInterrupt), kills_as_ctrl_c():
         os.kill(os.getpid(), signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is before
 
@@ -90,3 +90,20 @@ def test_help_is_printed_in_an_ascii_locale() -> None:
     )
     assert (done.returncode, done.stderr) == (0, b"")
     assert b"--tiles-attribution" in done.stdout
+
+
+@pytest.mark.process
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no terminals that hang up")
+def test_the_end_of_the_terminal_is_ctrl_c_unless_the_program_outlives_it() -> None:
+    before = signal.getsignal(signal.SIGHUP)
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        with pytest.raises(KeyboardInterrupt), kills_as_ctrl_c():
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # nohup
+        with kills_as_ctrl_c():
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from repository import REPOSITORY
 from special_files import make_special
 
 from gair.files import (
     NotAFileError,
     check_is_file,
+    dead_temporaries,
     open_file,
     open_text,
     read_file,
@@ -54,3 +57,41 @@ def test_folders_and_gaps_are_refused_as_ever(tmp_path: Path) -> None:
             read(tmp_path)
         with pytest.raises(FileNotFoundError):
             read(tmp_path / "gone")
+
+
+HELD_WRITE = """
+import os, sys, time
+from pathlib import Path
+from gair.files import write_whole
+
+def wait(handle):
+    print("writing", flush=True)
+    time.sleep(60)
+
+os.fsync = wait
+write_whole(Path(sys.argv[1]), b"content")
+"""
+
+
+@pytest.mark.process
+@linux
+def test_what_a_killed_writer_left_is_told_from_what_is_being_written(tmp_path: Path) -> None:
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", HELD_WRITE, str(tmp_path / name)],
+            cwd=REPOSITORY,
+            stdout=subprocess.PIPE,
+        )
+        for name in ("a-1", "a-2", "b-1")
+    ]
+    for writer in writers:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == b"writing\n"
+    assert dead_temporaries(tmp_path, "a-*") == []
+    for writer in writers[1:]:
+        writer.kill()
+        writer.communicate()
+    assert dead_temporaries(tmp_path, "a-*") == [tmp_path / f".a-2.{writers[1].pid}.tmp"]
+    writers[0].kill()
+    writers[0].communicate()
+    assert len(dead_temporaries(tmp_path, "*")) == 3

@@ -30,6 +30,7 @@ from gair.config import PRESETS as MODEL_PRESETS
 from gair.errors import TrainingError, UsageError
 from gair.files import exclusive, make_folder, read_file, write_whole
 from gair.inputs.documents import json_of
+from gair.interrupts import polite_kills
 from gair.progress import say
 from training.pretraining.arguments import Arguments, overlay, read_yaml
 from training.pretraining.checkpointing import newest_step
@@ -40,7 +41,6 @@ RECORD_FILE = "run.json"
 LOCK_FILE = ".lock"
 SLOW_LR = 5e-5
 """Below, random towers hardly move."""
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -228,8 +228,11 @@ def write_run(run: Run) -> None:
     write_whole(run.folder / RECORD_FILE, json.dumps(run.record, indent=1).encode())
 
 
+_FINISHING = b"\nfinishing this step and writing a checkpoint; once more: end at once\n"
+
+
 class StopRequest:
-    """Remembers the first Ctrl-C or SIGTERM: the step is finished and a checkpoint written.
+    """Remembers the first Ctrl-C, SIGTERM or SIGHUP: the step is finished and a checkpoint written.
 
     A second one ends the process at once.
     """
@@ -246,7 +249,8 @@ class StopRequest:
             raise KeyboardInterrupt
         self.signal = signal.Signals(number)
         if os.environ.get("RANK", "0") == "0":  # print() must not be called in a handler
-            os.write(2, b"\nfinishing this step and writing a checkpoint; once more: end at once\n")
+            with contextlib.suppress(OSError):  # the terminal may be what has gone
+                os.write(2, _FINISHING)
 
 
 @contextlib.contextmanager
@@ -259,7 +263,8 @@ def stop_requests() -> Iterator[StopRequest]:
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
-    before = {number: signal.signal(number, request.receive) for number in SIGNALS}
+    stops = (signal.SIGINT, *polite_kills())
+    before = {number: signal.signal(number, request.receive) for number in stops}
     try:
         yield request
     finally:

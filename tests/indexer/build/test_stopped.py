@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 from resumable import finished_units, start, wait_for_units
-from small_builds import build_box, serving_build, snapshot, tiny_model
+from small_builds import BOX_WSEN_DEG, build_box, serving_build, snapshot, tiny_model
 from toy_city import photo
 
 from gair.files import sha256_of
 from indexer.commands.cli import main
+from indexer.index.prune import prune_index
 from indexer.index.storage import building, work_folders
 from indexer.search.geolocator import Geolocator
 
@@ -65,7 +66,12 @@ sys.exit(main())
 """
 """The command line, but a build waits for its signal once it has computed one unit: however busy
 the machine is, it is never done before that comes."""
-SIGNALS = {"Ctrl-C": signal.SIGINT, "kill": signal.SIGTERM, "kill -9": signal.SIGKILL}
+SIGNALS = {
+    "Ctrl-C": signal.SIGINT,
+    "kill": signal.SIGTERM,
+    "hang up": signal.SIGHUP,
+    "kill -9": signal.SIGKILL,
+}
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +80,8 @@ def stopped(
 ) -> dict[str, Stopped]:
     """Real rebuilds of a served index, stopped in the middle by each signal; side by side."""
     started = {}
-    handler = signal.signal(signal.SIGINT, signal.SIG_DFL)  # it may be ignored here, and inherited
+    # They may be ignored here, and inherited.
+    handlers = {n: signal.signal(n, signal.SIG_DFL) for n in (signal.SIGINT, signal.SIGHUP)}
     try:
         for name in SIGNALS:
             indexes = tmp_path_factory.mktemp("stopped") / "indexes"
@@ -84,7 +91,8 @@ def stopped(
             argv += ["--name", "box", "--out", str(indexes)]
             started[name] = (indexes, start(argv, program=("-c", HELD_BUILD)))
     finally:
-        signal.signal(signal.SIGINT, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
     for name, (indexes, process) in started.items():
         wait_for_units(indexes / "box", 1, process)
         process.send_signal(SIGNALS[name])
@@ -96,7 +104,7 @@ def stopped(
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("how", ["Ctrl-C", "kill"])
+@pytest.mark.parametrize("how", ["Ctrl-C", "kill", "hang up"])
 def test_a_stopped_build_changes_nothing_that_serves_and_says_what_it_keeps(
     stopped: dict[str, Stopped], how: str
 ) -> None:
@@ -138,6 +146,46 @@ def test_what_a_killed_build_leaves_is_cleared_by_the_next(
     assert sorted(p.name for p in box.iterdir()) == sorted(
         [".lock", work.name, "CURRENT", old.name, report.path.name]
     )
+
+
+KILLED_BEFORE_IT_SERVES = """
+import os, signal, sys
+from indexer.commands.cli import main
+from indexer.index import storage
+
+write_whole = storage.write_whole
+
+def killed(path, content):
+    if path.name == "CURRENT":
+        os.kill(os.getpid(), signal.SIGKILL)
+    write_whole(path, content)
+
+storage.write_whole = killed
+sys.exit(main())
+"""
+
+
+@pytest.mark.process
+def test_a_finished_build_that_never_served_is_removed_by_the_next(
+    boxes: Path, city_tif: Path, tmp_path: Path
+) -> None:
+    indexes = Path(shutil.copytree(boxes, tmp_path / "indexes"))
+    box, old = indexes / "box", serving_build(indexes / "box")
+    argv = ["build", "--imagery", str(city_tif), "--model", "untrained:tiny", "--name", "box"]
+    argv += ["--bbox=" + ",".join(map(str, BOX_WSEN_DEG)), "--out", str(indexes)]
+    process = start(argv, program=("-c", KILLED_BEFORE_IT_SERVES))
+    process.communicate(timeout=100)
+    assert process.returncode == -signal.SIGKILL
+    assert serving_build(box) == old
+    (orphan,) = {f for f in box.iterdir() if (f / "manifest.json").exists()} - {old}
+    pruned = prune_index(box, keep=2, dry_run=True)
+    assert ["unfinished build"] == [one.what for one in pruned if orphan in one.paths]
+    report = build_box(city_tif, indexes)
+    assert report.manifest.computed["units_resumed"] == report.manifest.computed["units"]
+    assert sorted(p.name for p in box.iterdir()) == sorted(
+        [".lock", "CURRENT", old.name, report.path.name]
+    )
+    assert not list(report.path.glob(".*"))
 
 
 def test_before_anything_is_done_there_is_nothing_to_keep(

@@ -54,6 +54,23 @@ def test_a_calibration_comes_back_as_it_was(folder: Path) -> None:
         assert same(a, b), field.name
 
 
+@pytest.mark.parametrize("where", ["before", "after"])
+@pytest.mark.parametrize("odd", [b"x", b"\0", b"PK\5\6" + bytes(18), bytes(70_000)])
+def test_bytes_that_do_not_belong_to_it_are_noticed(folder: Path, where: str, odd: bytes) -> None:
+    path = calibration_path(folder, BUILD)
+    content = path.read_bytes()
+    path.write_bytes(odd + content if where == "before" else content + odd)
+    with pytest.raises(IndexCorruptError, match=r"calibration-.*\.npz is damaged"):
+        load_calibration(folder, BUILD, MODEL)
+
+
+def test_what_a_killed_calibration_left_goes_with_the_next(folder: Path) -> None:
+    (folder / f".calibration-{BUILD}.npz.4194999.tmp").write_bytes(b"half of")
+    (folder / ".calibration-20250101T000000Z-0000.npz.7.tmp").write_bytes(b"half of")
+    measured_calibration().save(calibration_path(folder, BUILD))
+    assert [file.name for file in folder.iterdir()] == [f"calibration-{BUILD}.npz"]
+
+
 def test_nothing_but_the_file_is_left(folder: Path) -> None:
     assert [file.name for file in folder.iterdir()] == [f"calibration-{BUILD}.npz"]
     before = calibration_path(folder, BUILD).read_bytes()

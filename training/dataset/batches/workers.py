@@ -20,6 +20,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from gair.errors import GairError, TrainingError
+from gair.interrupts import polite_kills
 from training.dataset.batches.assemble import BatchMaker, BatchTask, MadeBatch
 
 GRACE_S = 60
@@ -112,7 +113,8 @@ def _settle(worker: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "alarm"):
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.signal(signal.SIGTERM, lambda *_: signal.alarm(GRACE_S))
+        for number in polite_kills():
+            signal.signal(number, lambda *_: signal.alarm(GRACE_S))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
     torch.set_num_threads(1)
     threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
