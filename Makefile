@@ -33,10 +33,12 @@ $(VENV)/installed: pyproject.toml constraints.txt
 demo: demo-city/$(DEMO_CITY)/photos.csv
 	$(BIN)/python -m app.demo --city demo-city/$(DEMO_CITY) --port $(DEMO_PORT)
 
-# 200 photos to be asked about, of which the page offers the first 24.
+# 200 photos to be asked about, of which the page offers the first 24; 600 to calibrate with; 1,500 of
+# known places, added to the index as evidence.
 demo-city/%/photos.csv: $(wildcard training/synthetic/*.py training/synthetic/*/*.py) Makefile | $(VENV)/installed
 	rm -rf $(@D)
-	$(BIN)/python -m training.synthetic city --out $(@D) --photos 200 --calibration-photos 600 --dates 1 $($*)
+	$(BIN)/python -m training.synthetic city --out $(@D) --photos 200 --calibration-photos 600 \
+	  --reference-photos 1500 --dates 1 $($*)
 
 demo-model: $(VENV)/installed
 	test -f worlds/demo/dataset.json || $(BIN)/python -m training.synthetic world --out worlds/demo

@@ -30,6 +30,8 @@ IMAGERY = "imagery"
 """Folder of GeoTIFFs inside a city's."""
 CALIBRATION = "calibration.csv"
 """Manifest of the photos that an index is calibrated with, inside a city's folder."""
+REFERENCES = "references.csv"
+"""Manifest of the photos that are added to an index as evidence, inside a city's folder."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def _run(options: DemoOptions) -> int:
 
 
 def _index(options: DemoOptions) -> int:
-    """Index and calibrate unless that is done; returns the exit status."""
+    """Index, add reference photos and calibrate unless that is done; returns the exit status."""
     from gair.model import Gair
     from indexer.commands.cli import main as index
     from indexer.search.geolocator import Geolocator
@@ -101,9 +103,15 @@ def _index(options: DemoOptions) -> int:
             return status
     else:
         print(f"the index {out / NAME} is of this imagery and this model already")
+    if status := _add_references(options, rebuilt=bool(why)):
+        return status
     geolocator = Geolocator.open(NAME, indexes_dir=out, model=model)
     photos = options.city / CALIBRATION
-    if photos.is_file() and geolocator.calibration is None:
+    calibration, ground = geolocator.calibration, geolocator.space.ground
+    # A calibration from before there were reference photos knows nothing of them.
+    if photos.is_file() and (
+        calibration is None or (ground is not None and calibration.ground is None)
+    ):
         calibrate = ["calibrate", "--index", NAME, "--indexes", str(out), "--photos", str(photos)]
         calibrate += ["--model", options.model]
         print(f"no calibration yet: python -m indexer {shlex.join(calibrate)}", flush=True)
@@ -111,9 +119,27 @@ def _index(options: DemoOptions) -> int:
     return 0
 
 
+def _add_references(options: DemoOptions, *, rebuilt: bool) -> int:
+    """Add the city's reference photos unless that is done; returns the exit status."""
+    from indexer.commands.cli import main as index
+    from indexer.ground.manifest import POINTER_FILE
+
+    where, photos = ["--indexes", str(options.out)], options.city / REFERENCES
+    there = (options.out / NAME / POINTER_FILE).is_file()
+    if rebuilt and there:  # they may be of another city or of another model
+        if status := index(["remove-photos", NAME, *where, "--all"]):
+            return status
+        there = False
+    if there or not photos.is_file():
+        return 0
+    add = ["add-photos", NAME, *where, "--photos", str(photos), "--model", options.model]
+    print(f"no reference photos yet: python -m indexer {shlex.join(add)}", flush=True)
+    return index(add)
+
+
 def _answer(options: DemoOptions, samples: Sequence[Sample]) -> str:
     """Ask about all photos and print what came of it; returns the note for the page."""
-    from app.demo_answers import answer_lines, measure, page_note
+    from app.demo_answers import answer_lines, measure, measure_without, page_note
     from gair.model import Gair
     from indexer.search.geolocator import Geolocator
 
@@ -121,15 +147,16 @@ def _answer(options: DemoOptions, samples: Sequence[Sample]) -> str:
     geolocator = Geolocator.open(NAME, indexes_dir=options.out, model=model)
     print(f"\n2. ask where its {len(samples):,} photos were taken", flush=True)
     measured = measure(geolocator, options.city / MANIFEST)
+    without = measure_without(geolocator, measured)
     lines = [
-        *answer_lines(geolocator, measured),
+        *answer_lines(geolocator, measured, without),
         f"weights: {geolocator.space.default_weights.said}",
         f"This is a demo. {geolocator.space.attribution}.",
         *(f"note: {note}" for note in (*geolocator.space.warnings, *measured.task.notes)),
         f"try: python -m indexer search {samples[0].photo} --index {geolocator.index.path.parent}",
     ]
     print("\n".join(lines), flush=True)
-    return page_note(measured)
+    return page_note(measured, without)
 
 
 def city_samples(city: Path) -> list[Sample]:

@@ -39,11 +39,31 @@ def measure(geolocator: Geolocator, manifest: Path) -> MeasuredAnswers:
     from indexer.photos.vectors import photo_vectors
 
     photos = photo_vectors(geolocator, manifest, cache=None, quiet=True)
-    return measure_answers(geolocator.space, photos, EvaluateOptions(quiet=True))
+    # None of the photos is among the reference photos, which all count, as on the page.
+    return measure_answers(geolocator.space, photos, EvaluateOptions(quiet=True, ground_apart_m=0))
 
 
-def answer_lines(geolocator: Geolocator, measured: MeasuredAnswers) -> list[str]:
-    """How often answers are right, and the answers about the first photos, for a terminal."""
+def measure_without(geolocator: Geolocator, measured: MeasuredAnswers) -> MeasuredAnswers | None:
+    """The same answers without reference photos; None where the index has none."""
+    from indexer.evaluate.answers import measure_answers
+    from indexer.evaluate.options import EvaluateOptions
+
+    if geolocator.space.ground is None:
+        return None
+    options = EvaluateOptions(quiet=True, ground=False)
+    return measure_answers(geolocator.space, measured.task.photos, options)
+
+
+def answer_lines(
+    geolocator: Geolocator, measured: MeasuredAnswers, without: MeasuredAnswers | None = None
+) -> list[str]:
+    """How often answers are right, and the answers about the first photos, for a terminal.
+
+    Args:
+        geolocator: of the index.
+        measured: what a search answers.
+        without: the same without reference photos.
+    """
     count, numbers, chance = len(measured.task.photos), measured.numbers, measured.chance
     cells = geolocator.index.manifest.cells_indexed
     unused = "" if measured.task.calibration is None else ", none of them used to calibrate"
@@ -58,6 +78,8 @@ def answer_lines(geolocator: Geolocator, measured: MeasuredAnswers) -> list[str]
         f"  median error of the best guess {shown(numbers['median_m']['value'], metres)}, of a "
         f"random cell {shown(chance['median_m']['value'], metres)}"
     )
+    if without is not None:
+        lines.append(_without_line(geolocator, without))
     lines += [f"  {n:,} count as wrong: {why}" for why, n in _failures(measured).items()]
     lines += _region_lines(geolocator, measured)
     told, offered = min(SHOWN, count), min(MOST_EXAMPLES, count)
@@ -68,17 +90,24 @@ def answer_lines(geolocator: Geolocator, measured: MeasuredAnswers) -> list[str]
     return lines + [f"  {line}" for line in _example_lines(measured)]
 
 
-def page_note(measured: MeasuredAnswers) -> str:
-    """The same rates in two sentences, for beside the examples of the page."""
+def page_note(measured: MeasuredAnswers, without: MeasuredAnswers | None = None) -> str:
+    """The same rates in two or three sentences, for beside the examples of the page."""
     near = near_keys(measured)[0]
     (_, best, best_blind), (_, ten, ten_blind) = _rows(measured, near)
     within = radius(float(near))
+    blind_to_photos = ""
+    if without is not None:
+        (_, alone, _), (_, alone_ten, _) = _rows(without, near)
+        blind_to_photos = (
+            f" Without the index's reference photos it would be {percent(alone['value'])} and "
+            f"{percent(alone_ten['value'])}."
+        )
     return (
         f"None was picked for its answer. Of all {len(measured.task.photos):,}, the best guess is "
         f"within {within} of where the photo was taken for {percent(best['value'])} "
         f"({span(best, percent)}; by chance {percent(best_blind['value'])}), and one of ten places "
         f"for {percent(ten['value'])} ({span(ten, percent)}; by chance "
-        f"{percent(ten_blind['value'])})."
+        f"{percent(ten_blind['value'])}).{blind_to_photos}"
     )
 
 
@@ -98,6 +127,20 @@ def _rows(
         ("best guess       ", own["accuracy"][near], blind["accuracy"][near]),
         ("one of ten places", own["recall_places"]["10"][near], blind["recall_places"]["10"][near]),
     ]
+
+
+def _without_line(geolocator: Geolocator, without: MeasuredAnswers) -> str:
+    """What the same answers would be without reference photos."""
+    assert geolocator.space.ground is not None
+    count = len(geolocator.space.ground.comparison.photos)
+    near = near_keys(without)[0]
+    (_, best, _), (_, ten, _) = _rows(without, near)
+    median = shown(without.numbers["median_m"]["value"], metres)
+    return (
+        f"  without its {count:,} reference photos: best guess within {radius(float(near))} "
+        f"{percent(best['value'])}, one of ten places {percent(ten['value'])}, "
+        f"median error {median}"
+    )
 
 
 def _failures(measured: MeasuredAnswers) -> dict[str, int]:

@@ -62,6 +62,7 @@ from app.views.map import (
     index_background,
     map_places,
     packed,
+    reference_points,
 )
 from app.views.report import report_html
 from app.views.templates import jpeg_uri
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
 
     from app.engine.engine import Engine
     from app.engine.uploads import Upload, Uploads
+    from indexer.ground.reference_photos import ReferencePhotos
     from indexer.search.answer import Answer
     from indexer.search.geolocator import Geolocator
 
@@ -94,6 +96,7 @@ _LEGENDS = {
     "fused": "score",
     "imagery": "cosine, imagery",
     "location": "cosine, location",
+    "ground": "log ratio, reference photos",
 }
 _TYPES = {
     "geojson": "application/geo+json",
@@ -135,6 +138,8 @@ class Desk:
         """An index to look at: facts, warnings, outline, holes, and how it starts."""
         geo = self.engine.indexes.get(request.index)
         calibration, weights = geo.calibration, geo.space.default_weights
+        references = references_of(geo)
+        photos = None if references is None else references.manifest
         return {
             "name": geo.index.name,
             "build": geo.index.manifest.build,
@@ -144,9 +149,18 @@ class Desk:
             "calibrated": calibration is not None,
             "facts": facts_line_html(geo.space),
             "warnings": standing_warnings_html(geo.space),
-            "explore": explore_html(geo.index, calibration),
+            "explore": explore_html(geo.index, calibration, photos),
+            "references": 0 if references is None else len(references),
+            "references_set": None if photos is None else photos.name,
             **index_background(geo.index),
         }
+
+    def references(self, request: IndexRequest) -> Reply:
+        """Where the reference photos of an index were taken."""
+        references = references_of(self.engine.indexes.get(request.index))
+        if references is None:
+            raise UsageError(f"index {request.index!r} has no reference photos")
+        return reference_points(references.lonlat_deg)
 
     def locate(self, request: SearchRequest) -> Reply:
         """Ranked places of the photos, as a list and on the map."""
@@ -201,16 +215,18 @@ class Desk:
             return {"card": outside_html(lon_deg, lat_deg), "at": [lat_deg, lon_deg], "cell": None}
         lon_deg, lat_deg = (float(v) for v in geo.index.cells.lonlat_deg[row])
         cell = geo.index.cells.h3[row]
-        rs = location = fused = rank = None
+        rs = location = ground = fused = rank = None
         probable = False
         if photos:
             rs = float(self._values(geo, request, photos, "imagery")[0][row])
             location = float(self._values(geo, request, photos, "location")[0][row])
+            if geo.space.ground is not None:
+                ground = float(self._values(geo, request, photos, "ground")[0][row])
             values, probable = self._values(geo, request, photos, "fused")
             if np.isfinite(values[row]):  # NaN outside the area, and NaN compares as not above
                 fused, rank = float(values[row]), 1 + int((values > values[row]).sum())
         facts = CellFacts(
-            cell_hex(cell), lon_deg, lat_deg, rs, location, fused, probable, rank,
+            cell_hex(cell), lon_deg, lat_deg, rs, location, ground, fused, probable, rank,
             len(geo.index.cells), chip_at(geo.index, row),
         )  # fmt: skip
         corners = cell_boundary_lonlat_deg(cell)
@@ -331,9 +347,16 @@ class Desk:
         rs = heatmap(name, photos, "imagery").values
         location = heatmap(name, photos, "location").values
         values = weight * rs + (1 - weight) * location
+        if share is None and (ground_weight := geo.space.default_weights.ground):
+            values = values + ground_weight * heatmap(name, photos, "ground").values
         if prior is not None:
             values = np.where(np.isfinite(prior.log_weight), values, np.nan)
         return values, False
+
+
+def references_of(geo: Geolocator) -> ReferencePhotos | None:
+    """The reference photos of an index; None where it has none."""
+    return None if geo.space.ground is None else geo.space.ground.comparison.photos
 
 
 def chips_of(geo: Geolocator, answer: Answer) -> dict[int, Chip]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from indexer.search.geolocator import Geolocator
 
-Layer = Literal["fused", "imagery", "location"]
+Layer = Literal["fused", "imagery", "location", "ground"]
 """What a heat map shows."""
 Kind = Literal["geojson", "csv", "kml", "report"]
 """What can be downloaded."""
@@ -154,6 +154,7 @@ class ExampleRequest(PageRequest):
 
 REQUESTS: dict[str, type[PageRequest]] = {
     "index": IndexRequest,
+    "references": IndexRequest,
     "locate": SearchRequest,
     "heat": HeatRequest,
     "cell": CellRequest,

@@ -2,7 +2,8 @@
 "use strict";
 
 window.gairControls = (() => {
-  const HEAT = [["fused", "Fused"], ["imagery", "Imagery"], ["location", "Location"], ["off", "Off"]];
+  const HEAT = [["fused", "Fused"], ["imagery", "Imagery"], ["location", "Location"],
+    ["ground", "Photos"], ["off", "Off"]];
 
   const tell = (name, detail) => document.dispatchEvent(new CustomEvent(`gair:${name}`, { detail }));
 
@@ -18,6 +19,7 @@ window.gairControls = (() => {
       });
     });
     bar(map, "gair-map-heat", "Heat map", heatButtons);
+    bar(map, "gair-map-references", "Reference photos", referenceButton);
     bar(map, "gair-map-area", "Area to search in", (box) => areaButtons(box, draw));
   }
 
@@ -60,6 +62,34 @@ window.gairControls = (() => {
       one.setAttribute("aria-pressed", String(one.dataset.gairLayer === state.layer));
     });
     show();
+    // An index without reference photos has no such map.
+    document.addEventListener("gair:index", ({ detail }) => {
+      made.find((one) => one.dataset.gairLayer === "ground").hidden = !detail.references;
+      if (!detail.references && state.layer === "ground") {
+        state.layer = "fused";
+        show();
+        tell("layer");
+      }
+    });
+  }
+
+  function referenceButton(box) {
+    const { state } = window.gairDesk;
+    const one = button(box, "Reference photos", () => {
+      state.references = !state.references;
+      show();
+      tell("references");
+      tell("setting");
+    });
+    one.dataset.gairReferences = "";
+    const show = () => one.setAttribute("aria-pressed", String(state.references));
+    show();
+    box.hidden = true;
+    document.addEventListener("gair:index", ({ detail }) => {
+      box.hidden = !detail.references;
+      const count = detail.references.toLocaleString("en");
+      one.title = `Where the ${count} reference photos of this index were taken`;
+    });
   }
 
   function areaButtons(box, draw) {

@@ -15,6 +15,7 @@ window.gairDesk = (() => {
     share: null, // weight of the imagery; null: as the index starts
     area: null, // [[lon, lat], ...]
     layer: "fused", // what the heat map shows; "off" for none
+    references: false, // whether the map shows where reference photos were taken
     claim: "", // coordinates as text
     radius_m: 500,
   };

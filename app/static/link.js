@@ -4,7 +4,7 @@
 
 window.gairLink = (() => {
   const TABS = ["locate", "claim", "explore"];
-  const LAYERS = ["fused", "imagery", "location", "off"];
+  const LAYERS = ["fused", "imagery", "location", "ground", "off"];
   let view = null;
 
   const numbers = (text, count) => {
@@ -19,6 +19,7 @@ window.gairLink = (() => {
     const asked = new URLSearchParams(location.hash.slice(1));
     if (TABS.includes(asked.get("tab"))) state.tab = asked.get("tab");
     if (LAYERS.includes(asked.get("heat"))) state.layer = asked.get("heat");
+    state.references = asked.get("photos") === "1";
     if (inside(asked.get("k"), 1, 20)) state.k = Math.round(Number(asked.get("k")));
     if (inside(asked.get("share"), 0, 1)) state.share = Number(asked.get("share"));
     if (inside(asked.get("radius"), 1, 1e6)) state.radius_m = Number(asked.get("radius"));
@@ -37,6 +38,7 @@ window.gairLink = (() => {
     if (state.k !== 5) said.set("k", state.k);
     if (state.share !== null) said.set("share", state.share);
     if (state.layer !== "fused") said.set("heat", state.layer);
+    if (state.references) said.set("photos", "1");
     if (state.area) said.set("area", state.area.map((corner) => corner.join(",")).join(" "));
     if (state.claim) {
       said.set("claim", state.claim);

@@ -30,6 +30,7 @@ window.gairMap = (() => {
       layers[name] = L.layerGroup().addTo(map);
     });
     layers.heat = new window.gairHeat.Layer().addTo(map);
+    layers.references = new window.gairReferences.Layer().addTo(map);
     layers.places = L.featureGroup().addTo(map);
     layers.legend = new window.gairHeat.Legend().addTo(map);
     window.gairControls.add(map, layers, { whole, near, draw });
@@ -61,6 +62,7 @@ window.gairMap = (() => {
     hear("claim", drawClaim);
     hear("area", drawArea);
     hear("theme", () => { layers.heat.redraw(); layers.legend.again(); });
+    window.gairReferences.follow(layers.references);
     hear("tab", (tab) => map.getContainer().classList.toggle("gair-aiming", tab === "claim"));
   }
 

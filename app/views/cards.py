@@ -124,6 +124,8 @@ class CellFacts:
     rs_score: float | None
     """Cosine with the imagery; None before there is a photo."""
     location_score: float | None
+    ground_score: float | None
+    """Log ratio of the reference photos around; None where the index has none."""
     fused: float | None
     """Probability of the cell, or its score."""
     probable: bool

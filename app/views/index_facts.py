@@ -9,6 +9,7 @@ from app.views.wording import counted, is_grave
 from indexer.search.weights import default_weights
 
 if TYPE_CHECKING:
+    from indexer.ground.manifest import ReferenceManifest
     from indexer.index.index import Index
     from indexer.probability.calibration import Calibration
     from indexer.search.space import SearchSpace
@@ -41,8 +42,10 @@ def standing_warnings_html(space: SearchSpace) -> str:
     return render("standing_warnings.html", warnings=warnings)
 
 
-def explore_html(index: Index, calibration: Calibration | None) -> str:
-    """Facts of an open index, and how a search weighs its vectors."""
+def explore_html(
+    index: Index, calibration: Calibration | None, references: ReferenceManifest | None = None
+) -> str:
+    """Facts of an open index, of its reference photos, and how a search weighs its vectors."""
     m = index.manifest
     scenes = _scenes(m.imagery)
     levels = {str(scene["level"]) for scene in scenes if scene.get("level")} - {"unknown"}
@@ -58,6 +61,7 @@ def explore_html(index: Index, calibration: Calibration | None) -> str:
         size_bytes=sum(record.size_bytes for record in m.files.values()),
         calibration=calibration,
         weights=default_weights(m.model, calibration),
+        references=references,
     )
 
 

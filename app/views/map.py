@@ -24,6 +24,8 @@ from indexer.search.wording import shown_at
 
 MOST_HOLES = 50_000
 """Cells without imagery that are drawn, dissolved."""
+MOST_DOTS = 50_000
+"""Dots that reference photos are drawn as: of more photos one dot stands for several."""
 MOST_CELLS = 200_000
 """Cells that are drawn: of a larger index the highest ones."""
 DECADES = 3.0
@@ -107,6 +109,27 @@ def cell_outlines(cells: CellRows, rows: npt.NDArray[np.int64]) -> dict[str, Any
         "centres": packed(np.round(centres).clip(-_WORLD, _WORLD - 1).astype("<i4")),
         "corners": packed(np.round(offsets / unit).astype("<i2")),
     }
+
+
+def reference_points(lonlat_deg: npt.NDArray[np.float64]) -> dict[str, Any]:
+    """Where reference photos were taken; photos of one square of a grid are one dot.
+
+    The grid is the finest of powers of two that leaves :data:`MOST_DOTS` or fewer.
+
+    Args:
+        lonlat_deg: (n, 2).
+
+    Returns:
+        ``points``, (d, 2) int32 in the unit of the centres of :func:`cell_outlines`; ``counts``,
+        (d,) int32, how many photos each stands for.
+    """
+    places = np.round(_world(lonlat_deg)).clip(-_WORLD, _WORLD - 1).astype(np.int64)
+    for shift in range(32):
+        squares, counts = np.unique(places >> shift, axis=0, return_counts=True)
+        if len(squares) <= MOST_DOTS:
+            break
+    middle = (squares << shift) + (1 << shift) // 2
+    return {"points": packed(middle.astype("<i4")), "counts": packed(counts.astype("<i4"))}
 
 
 def density_levels(

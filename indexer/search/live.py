@@ -3,22 +3,23 @@
 >>> live = LiveGeolocator("london")
 >>> answer = live.current().search("photo.jpg")
 
-Before each request two files are looked at, not read. Where one changed, the new build, or the new
-calibration, is opened and checked in the background while the old one goes on serving; then they
-change places between two requests. A request that began on the old build ends on it. A build that
-cannot be opened is reported in :attr:`LiveGeolocator.problem` and not tried again until something
-changes.
+Before each request three files are looked at, not read. Where one changed, the new build, the new
+calibration or the new reference photos are opened and checked in the background while the old one
+goes on serving; then they change places between two requests. A request that began on the old build
+ends on it. A build that cannot be opened is reported in :attr:`LiveGeolocator.problem` and not
+tried again until something changes.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gair.processes.forks import renew_in_child
+from indexer.ground.manifest import POINTER_FILE
 from indexer.index.index import find_index, open_index
 from indexer.index.storage import CURRENT_FILE
 from indexer.photos.encoder import load_model
@@ -39,6 +40,7 @@ class _Seen:
     """What the files looked like when a build was opened."""
 
     current: Stamp
+    ground: Stamp
     calibration: Stamp
 
 
@@ -61,7 +63,8 @@ class LiveGeolocator:
         seen = self._look(None)
         self._serving = Geolocator.open(self._folder, model=model)
         # The pointer was looked at before it was read: had it changed between, that shows next.
-        self._seen = _Seen(seen.current, self._look(self._serving).calibration)
+        calibration = self._look(self._serving).calibration
+        self._seen = replace(seen, calibration=calibration)
         self._failed: _Seen | None = None
         self._opening = threading.Lock()
         self._worker: threading.Thread | None = None
@@ -97,11 +100,11 @@ class LiveGeolocator:
                     return self._serving
 
     def _look(self, serving: Geolocator | None) -> _Seen:
-        current = stamp_of(self._folder / CURRENT_FILE)
+        current, ground = (stamp_of(self._folder / name) for name in (CURRENT_FILE, POINTER_FILE))
         if serving is None:
-            return _Seen(current, None)
+            return _Seen(current, ground, None)
         path = calibration_path(self._folder, serving.index.manifest.build)
-        return _Seen(current, stamp_of(path))
+        return _Seen(current, ground, stamp_of(path))
 
     def _open_and_release(self, seen: _Seen) -> None:
         # Two frames: whoever waits for the lock may rely on the old build being let go of.
@@ -113,7 +116,7 @@ class LiveGeolocator:
     def _open(self, seen: _Seen) -> None:
         old = self._serving
         try:
-            # The same build with another calibration need not be opened again.
+            # The same build with another calibration, or other photos, need not be opened again.
             same = seen.current == self._seen.current
             index = old.index if same else open_index(self._folder)
             new = Geolocator(index, self._model_of(index))
@@ -124,7 +127,7 @@ class LiveGeolocator:
             self._failed = seen
             return
         self._serving = new
-        self._seen = _Seen(seen.current, calibration)
+        self._seen = replace(seen, calibration=calibration)
         self._failed = None
         self.problem = ""
 

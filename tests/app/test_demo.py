@@ -196,6 +196,36 @@ def test_with_calibration_photos_the_index_is_calibrated_once(
     assert "no calibration yet" not in capsys.readouterr().out
 
 
+def test_reference_photos_are_added_once_and_told_with_and_without(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    city = tmp_path / "city"
+    write_city(
+        City(seed=8, side_m=1800.0), city, photos=PHOTOS, reference_photos=40, dates=1, quiet=True
+    )
+    assert main(arguments(city, tmp_path)) == 0
+    said = capsys.readouterr().out
+    assert "no reference photos yet: python -m indexer add-photos demo" in said
+    assert "added 40 of 40 photos" in said
+    geolocator = Geolocator.open("demo", indexes_dir=tmp_path)
+    assert geolocator.space.ground is not None
+    told = re.search(r"without its 40 reference photos: best guess within 500 m ([\d.]+) %", said)
+    assert told is not None
+    geod = pyproj.Geod(ellps="WGS84")
+    right = 0
+    for sample in read_samples(city):
+        place = geolocator.search(sample.photo, k=1, ground_weight=0).candidates[0]
+        away_m = geod.inv(*(sample.lonlat_deg or ()), *place.shown_lonlat_deg)[2]
+        right += away_m <= 500
+    assert float(told[1]) == pytest.approx(100 * right / PHOTOS, abs=0.06)
+    assert main(arguments(city, tmp_path)) == 0
+    assert "no reference photos yet" not in capsys.readouterr().out
+    assert main(arguments(city, tmp_path, "--resolution", "8")) == 0  # another build
+    said = capsys.readouterr().out
+    assert "removed 40 reference photos; 0 are left" in said
+    assert re.search(r"added \d+ of 40 photos", said)  # some lie beyond the larger cells
+
+
 def test_an_index_of_this_imagery_and_model_is_kept(
     city: Path, indexes: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

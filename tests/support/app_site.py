@@ -2,6 +2,7 @@
 
 * ``toy``: untrained, not calibrated, with a hole;
 * ``known``: the same cells with a calibration made by hand;
+* ``ground``: the same as ``toy``, with reference photos;
 * ``older``: built when no pictures and no token maps were kept.
 """
 
@@ -12,11 +13,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 from app_pages import RunningPage, running_page
 from hand_calibration import calibrate_by_hand
+from reference_samples import give_references, reference_photos
 from small_builds import rewrite_manifest, serving_build
 from toy_city import photo
 
+from indexer.index.index import open_index
+
+REFERENCES = 300
+"""Reference photos of the index ``ground``."""
 EXAMPLES = 26
 """Two more than the page offers."""
 
@@ -49,11 +56,32 @@ def make_indexes(tiny_index: Path, folder: Path) -> Path:
     shutil.copytree(tiny_index / "toy", indexes / "toy")
     _renamed(tiny_index / "toy", indexes / "known")
     calibrate_by_hand(indexes / "known")
+    _give_photos(_renamed(tiny_index / "toy", indexes / "ground"))
     older = _renamed(tiny_index / "toy", indexes / "older")
     for name in ("chips.zip", "tokens.npy"):
         (serving_build(older) / name).unlink()
     rewrite_manifest(older, tokens=None)
     return indexes
+
+
+def _give_photos(folder: Path) -> None:
+    """Photos all over an index, whose vectors are of nothing."""
+    index = open_index(folder)
+    rng = np.random.default_rng(4)
+    lonlat_deg = index.cells.lonlat_deg[rng.integers(0, len(index.cells), REFERENCES)]
+    s = rng.normal(size=(REFERENCES, index.rs.dim)).astype(np.float32)
+    numbers = range(REFERENCES)
+    photos = reference_photos(
+        lonlat_deg + rng.normal(0, 5e-4, (REFERENCES, 2)),
+        resolution=9,
+        heading_deg=[float(n) for n in numbers],
+        captured_at=["2024-05-06"] * REFERENCES,
+        source=["Mapillary"] * REFERENCES,
+        link=[f"https://photos.example/{n}" for n in numbers],
+        licence=["CC BY-SA 4.0"] * REFERENCES,
+        attribution=[f"by P{n}" for n in numbers],
+    )
+    give_references(folder, photos, s / np.linalg.norm(s, axis=1, keepdims=True))
 
 
 def _renamed(source: Path, target: Path) -> Path:

@@ -88,6 +88,7 @@ def _city(arguments: argparse.Namespace) -> int:
         arguments.out,
         photos=options.photos,
         calibration_photos=options.calibration_photos,
+        reference_photos=options.reference_photos,
         dates=options.dates,
         wanted=wanted,
         mix=options.condition,

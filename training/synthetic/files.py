@@ -29,6 +29,7 @@ from training.synthetic.world import World
 
 IMAGERY, PHOTOS, MANIFEST = "imagery", "photos", "photos.csv"
 CALIBRATION_PHOTOS, CALIBRATION_MANIFEST = "calibration", "calibration.csv"
+REFERENCE_PHOTOS, REFERENCE_MANIFEST = "references", "references.csv"
 _FACTS = tuple(field.name for field in dataclasses.fields(PhotoFacts))
 _COLUMNS = ("file", "lat", "lon", "heading", "captured_at", "licence", "source", "city", *_FACTS)
 _TRIES, _DRIVE_TRIES = 32, 64
@@ -48,6 +49,8 @@ class CityFiles:
     """CSV of the photos, beside their folder."""
     calibration: Path | None = None
     """CSV of further photos, to calibrate an index with."""
+    references: Path | None = None
+    """CSV of further photos, to add to an index as evidence."""
 
 
 def write_city(
@@ -56,6 +59,7 @@ def write_city(
     *,
     photos: int,
     calibration_photos: int = 0,
+    reference_photos: int = 0,
     dates: int = 2,
     wanted: Wanted | None = None,
     mix: Mix = "day",
@@ -70,6 +74,7 @@ def write_city(
         photos: how many, each of a place of its own.
         calibration_photos: how many more, of other places, in ``calibration/`` and
             ``calibration.csv``.
+        reference_photos: the same, in ``references/`` and ``references.csv``.
         dates: how many scenes.
         wanted: where photos may come from; anywhere if not given.
         mix: under which conditions all photos are taken; their places do not depend on it.
@@ -84,13 +89,16 @@ def write_city(
     world = city.draw()
     city.write_scenes(world, folder / IMAGERY, dates)
     album = _Album(city, world, folder, wanted, mix, quiet)
-    calibration = None
+    calibration = references = None
     if calibration_photos:
         shots = album.scattered("calibration photos", calibration_photos)
         calibration = album.write(shots, CALIBRATION_PHOTOS, CALIBRATION_MANIFEST)
+    if reference_photos:
+        shots = album.scattered("reference photos", reference_photos)
+        references = album.write(shots, REFERENCE_PHOTOS, REFERENCE_MANIFEST)
     shots = album.driven(sequences) if sequences else album.scattered("evaluation photos", photos)
     manifest = album.write(shots, PHOTOS, MANIFEST)  # written last
-    return CityFiles(folder / IMAGERY, manifest, calibration)
+    return CityFiles(folder / IMAGERY, manifest, calibration, references)
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,8 @@ class CityOptions:
     """Metres between two photos of a drive."""
     calibration_photos: int = 0
     """As many more, in calibration.csv, for python -m indexer calibrate."""
+    reference_photos: int = 0
+    """As many more, in references.csv, for python -m indexer add-photos."""
     dates: int = 2
     """Sentinel-2 dates, in several seasons."""
     from_held_out_blocks: bool = option(False, one_of="areas")
@@ -77,5 +79,5 @@ class CityOptions:
     def __post_init__(self) -> None:
         check_range(self, 1.5, "side_km", most=40)
         check_range(self, 1, "photos", "dates", "frames")
-        check_range(self, 0, "calibration_photos", "seed", "sequences")
+        check_range(self, 0, "calibration_photos", "reference_photos", "seed", "sequences")
         check_range(self, 1, "step_m", most=100)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from app_pages import BERLIN
+from app_site import REFERENCES
 from photo_samples import encode, gps_jpeg
 from toy_city import photo
 
@@ -23,7 +24,7 @@ from app.engine.limits import Limits
 from app.engine.uploads import GONE, Uploads
 from app.examples import Sample
 from app.page.handlers import Desk
-from app.views.map import cosine_levels, density_levels
+from app.views.map import MOST_DOTS, cosine_levels, density_levels, reference_points
 from indexer.index.index import open_index
 
 EXIF_MARK = b"Exif"
@@ -127,6 +128,43 @@ def test_heat_is_a_colour_for_every_cell_and_outlines_once(desk: Desk, street: s
     assert own["log"] is False
     location = ask(desk, "heat", photos=[street], layer="location", has=reply["build"])
     assert own["levels"] == location["levels"]
+
+
+def test_reference_photos_are_dots_a_map_and_evidence(desk: Desk, street: str) -> None:
+    reply = ask(desk, "index", index="ground")
+    assert reply["references"] == REFERENCES
+    assert "300 of " in reply["explore"]
+    assert ask(desk, "index")["references"] == 0
+    dots = ask(desk, "references", index="ground")
+    counts = np.frombuffer(base64.b64decode(dots["counts"]), "<i4")
+    points = np.frombuffer(base64.b64decode(dots["points"]), "<i4").reshape(-1, 2)
+    assert counts.sum() == REFERENCES
+    geo = desk.engine.indexes.get("ground")
+    assert geo.space.ground is not None
+    lonlat_deg = geo.space.ground.comparison.photos.lonlat_deg
+    shown = np.sort(points[:, 0] / 2**32 * 360)
+    np.testing.assert_allclose(shown, np.sort(lonlat_deg[:, 0]), atol=1e-6)
+    refused = desk.ask({"do": "references", "index": "toy"})
+    assert refused["error"] == "index 'toy' has no reference photos"
+    question = {"photos": [street], "index": "ground"}
+    places = ask(desk, "locate", **question, k=3)
+    assert "Reference photos near it that look most like yours" in places["list"]
+    heat = ask(desk, "heat", **question, layer="ground")
+    assert heat["words"] == "log ratio, reference photos"
+    assert heat["low"] < 0 < heat["high"]
+    assert "Photos" in ask(desk, "cell", **question, lonlat=lonlat_deg[0].tolist())["card"]
+    best = geo.search(encode(photo(), "JPEG")).candidates[0]
+    assert ask(desk, "heat", **question, layer="fused")["high"] == pytest.approx(best.score)
+    refused = desk.ask({"do": "heat", **question, "index": "toy", "layer": "ground"})
+    assert "no reference photos" in refused["error"]
+
+
+def test_many_reference_photos_are_fewer_dots() -> None:
+    places = np.random.default_rng(0).uniform((0, 50), (1, 51), (MOST_DOTS + 20_000, 2))
+    dots = reference_points(places)
+    counts = np.frombuffer(base64.b64decode(dots["counts"]), "<i4")
+    assert counts.sum() == len(places)
+    assert MOST_DOTS / 8 < len(counts) <= MOST_DOTS
 
 
 def test_levels_show_what_is_high_and_hide_what_is_nothing() -> None:

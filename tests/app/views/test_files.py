@@ -36,6 +36,7 @@ from app.views.index_facts import (
 from app.views.report import AnswerMap, report_html
 from app.views.templates import ENVIRONMENT, jpeg_uri, render
 from app.views.wording import share
+from indexer.ground.nearby import GroundPhoto
 from indexer.probability.evidence import Evidence
 from indexer.probability.verdicts import Verdict
 from indexer.search.answer import NOT_IN_INDEX
@@ -111,6 +112,15 @@ BELIEVED = dataclasses.replace(
     regions=({"level": 0.9, "mass": 0.9, "km2": 3.0, "cells": 5, "promised": True},),
     make_region=lambda level: FakeRegion(),
 )
+HOSTILE_REFERENCES = SimpleNamespace(
+    photos=12,
+    places=3,
+    dates={"first": EVIL, "last": EVIL, "unknown": 0},
+    with_heading=2,
+    licences={EVIL: 12},
+    sources={EVIL: 12},
+)
+HOSTILE_PHOTO = GroundPhoto(12.3, 0.5, 90.0, EVIL, EVIL, f"javascript:{EVIL}", EVIL, EVIL)
 HOSTILE = dataclasses.replace(
     BELIEVED,
     photo=EVIL,
@@ -122,7 +132,10 @@ HOSTILE = dataclasses.replace(
     attribution=EVIL,
     warnings=(EVIL,),
     prior=EVIL,
-    candidates=(dataclasses.replace(FIRST, h3_cell=EVIL),),
+    candidates=(
+        dataclasses.replace(FIRST, h3_cell=EVIL, ground_score=0.5, ground_photos=(HOSTILE_PHOTO,)),
+    ),
+    ground_weight=0.07,
 )
 
 
@@ -216,13 +229,34 @@ def test_shares_read_well() -> None:
 
 
 def test_a_cell_says_what_it_is() -> None:
-    cell = CellFacts("89195da49abffff", -0.1, 51.5, 0.4, -0.2, 0.1, True, 7, 171, CHIP)
+    cell = CellFacts("89195da49abffff", -0.1, 51.5, 0.4, -0.2, 1.5, 0.1, True, 7, 171, CHIP)
     text = Page(cell_html(cell)).text
     assert "10 % probability of the cell, if the photo was taken in this index, 7 of 171" in text
     assert "−0.200" in text
+    assert "Photos1.500" in text
     score = dataclasses.replace(cell, probable=False)
     assert "0.100 score, 7 of 171 cells" in Page(cell_html(score)).text
     assert "No cell of this index" in Page(outside_html(1, 2)).text
+
+
+def test_reference_photos_near_a_place_come_with_their_credit() -> None:
+    photo = GroundPhoto(
+        42.4, 0.613, 271.6, "2024-05-06", "Mapillary", "https://a.example/1", "CC BY-SA 4.0", "by P"
+    )
+    bare = GroundPhoto(1800.0, -0.1, None, None, "archive", "", "", "")
+    place = dataclasses.replace(FIRST, ground_score=-1.25, ground_photos=(photo, bare))
+    answer = dataclasses.replace(ANSWER, candidates=(place,), ground_weight=0.07)
+    page = Page(places_html(answer, 0.1))
+    text = " ".join(page.text.split())
+    assert "42 m away, looking 272°, 2024-05-06, cosine 0.613" in text
+    assert "Mapillary ↗, CC BY-SA 4.0, by P" in text
+    assert "1.8 km away, cosine −0.100archive, licence unknown" in text
+    assert [v for name, v in page.attributes if v == "https://a.example/1"] == [
+        "https://a.example/1"
+    ]
+    assert "Photos−1.250" in text
+    assert "+ 0.07 × photos" in text
+    assert "photos" not in Page(places_html(ANSWER, 0.1)).text.lower()
 
 
 def test_dates_of_imagery_are_few_or_a_span() -> None:
@@ -272,7 +306,7 @@ def test_every_template_shows_hostile_text_as_text() -> None:
     ENVIRONMENT.cache.clear()
     index = SimpleNamespace(manifest=HOSTILE_MANIFEST, chips=None)
     outside = dataclasses.replace(HOSTILE, warnings=(NOT_IN_INDEX, EVIL))
-    cell = CellFacts(EVIL, -0.1, 51.5, 0.4, -0.2, 0.1, True, 7, 171, None)
+    cell = CellFacts(EVIL, -0.1, 51.5, 0.4, -0.2, None, 0.1, True, 7, 171, None)
     told = space_of(
         build=EVIL,
         model=EVIL,
@@ -290,7 +324,7 @@ def test_every_template_shows_hostile_text_as_text() -> None:
         comparison_html(EVIL, EVIL, 0.5),
         places_html(outside, 0.1, (), {1: CHIP}),
         cell_html(cell),
-        explore_html(index, None),
+        explore_html(index, None, HOSTILE_REFERENCES),
         facts_line_html(told),
         standing_warnings_html(told),
         shell_of([EVIL.encode()]),
@@ -299,6 +333,7 @@ def test_every_template_shows_hostile_text_as_text() -> None:
     for markup in views:
         page = Page(markup)
         assert not [name for name, _ in page.attributes if name.startswith("on")]
+        assert "javascript:" not in str([v for name, v in page.attributes if name == "href"])
         assert EVIL in page.text + " ".join(value or "" for _, value in page.attributes)
         assert EVIL not in markup
         assert "onerror" in markup

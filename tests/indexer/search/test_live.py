@@ -8,13 +8,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hand_calibration import calibrate_by_hand
+from reference_samples import give_references, reference_photos
 from small_builds import build_box, serving_build, tiny_model
 from toy_city import photo
 
 from gair.errors import IndexCorruptError, IndexNotFoundError
 from gair.model import Gair
+from indexer.ground.remove import remove_photos
 from indexer.search import live as live_module
 from indexer.search.answer import Answer
 from indexer.search.geolocator import Geolocator
@@ -91,6 +94,19 @@ def test_a_request_under_way_ends_on_its_build(
     assert early.search(photo()).candidates == before.candidates
     assert live.current().index.path == report.path
     assert live.current().model is early.model
+
+
+def test_reference_photos_are_followed(indexes: Path, live: LiveGeolocator) -> None:
+    old = live.current()
+    assert old.space.ground is None
+    centres = old.index.cells.lonlat_deg
+    s = old.index.rs.vectors(np.arange(len(centres)))
+    give_references(indexes / "box", reference_photos(centres), s)
+    new = live.newest()
+    assert new.space.ground is not None
+    assert new.index is old.index
+    remove_photos(indexes / "box", everything=True)
+    assert live.newest().space.ground is None
 
 
 def test_current_never_waits(

@@ -111,10 +111,11 @@ def test_a_city_as_files_goes_through_pack(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     city = City(seed=8, side_m=2600.0)
-    files = write_city(city, tmp_path / "city", photos=30, calibration_photos=8)
+    files = write_city(city, tmp_path / "city", photos=30, calibration_photos=8, reference_photos=5)
     assert files.calibration is not None
-    others = read_photos(files.calibration)
-    assert len(others) == 8
+    assert files.references is not None
+    others = [*read_photos(files.calibration), *read_photos(files.references)]
+    assert len({photo.lonlat_deg for photo in others}) == 8 + 5
     places = {photo.lonlat_deg for photo in read_photos(files.manifest)}
     assert len(places) == 30
     assert places.isdisjoint(photo.lonlat_deg for photo in others)
