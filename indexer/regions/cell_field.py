@@ -20,6 +20,14 @@ from gair.geo import EARTH_RADIUS_M
 BLUR_REACH = 3.0
 """A Gaussian neighbourhood ends at this many standard deviations."""
 
+_GROUPS_A_DISC = 64
+"""Groups of neighbours in a disc: fewer have longer rims, more take longer to go through."""
+_GROUP_CELLS = (16, 512)
+"""The smallest and the largest such group."""
+_PAIRS_AT_ONCE = 2_000_000
+"""Pairs of cells whose distance is looked at together: 16 MB an array."""
+_ROUNDING = 1e-9
+"""Of a distance: what is that near the limit is looked at cell by cell."""
 _POINTS_AT_ONCE = 4096
 """Points whose neighbours are looked up together: few enough to stay in the cache."""
 
@@ -86,6 +94,48 @@ class CellField:
             near.data[:] = 1.0
             blocks.append(near)
         return Discs(self._stacked(blocks))
+
+    def disc_cells(self, radius_m: float) -> float:
+        """About how many cells lie within a radius of one."""
+        return min(float(len(self)), np.pi * radius_m**2 / float(self.area_m2.mean()) + 1)
+
+    def disc_sums(self, values: npt.NDArray[np.floating], radius_m: float) -> Floats:
+        """What the cells around each cell add up to, (P, N) to (P, N), without the pairs in memory.
+
+        As :meth:`Discs.sums` of :meth:`discs` around every cell, for radii that hold so many cells
+        that their pairs would not fit. Cells are taken in groups of neighbours: what lies within
+        the radius of all of a group is added up once, and only those at the rim are looked at cell
+        by cell.
+        """
+        of_cells = np.asarray(values, dtype=np.float64)
+        reach, points = chord_of(radius_m), np.asarray(self._tree.data)
+        inside = self.disc_cells(radius_m)
+        size = int(np.clip(inside / _GROUPS_A_DISC, *_GROUP_CELLS))
+        near_all = inside > len(self) / 8  # then the tree saves nothing
+        everything = np.arange(len(self))
+        sums = np.empty_like(of_cells)
+        for start in range(0, len(self), size):
+            group = np.asarray(self._tree.indices[start : start + size])
+            centre = points[group].mean(axis=0)
+            # Chords are straight lines in space, so the triangle inequality holds for them.
+            wide = float(np.linalg.norm(points[group] - centre, axis=1).max()) * (1 + _ROUNDING)
+            near = everything
+            if not near_all:
+                at_most = (reach + wide) * (1 + _ROUNDING)
+                near = np.asarray(self._tree.query_ball_point(centre, at_most), dtype=np.int64)
+            away = np.linalg.norm(points[near] - centre, axis=1)
+            within = away < (reach - wide) * (1 - _ROUNDING)
+            rim = near[~within & (away <= (reach + wide) * (1 + _ROUNDING))]
+            sums[:, group] = of_cells[:, near[within]].sum(axis=1)[:, None]
+            step = max(1, _PAIRS_AT_ONCE // len(group))
+            for first in range(0, len(rim), step):
+                some = rim[first : first + step]
+                squared = sum(
+                    (points[group, axis][:, None] - points[some, axis]) ** 2 for axis in range(3)
+                )
+                inner = (squared <= reach**2).astype(np.float64)
+                sums[:, group] += of_cells[:, some] @ inner.T
+        return sums
 
     def blur(self, spread_m: float) -> csr_array | None:
         """A matrix that averages cells over a Gaussian neighbourhood, by area.

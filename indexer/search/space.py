@@ -48,6 +48,8 @@ SCORED_AT_ONCE = 2048
 """Rows in float32 at a time: 6 MB at 768 dimensions."""
 ENTRIES_AT_ONCE = 4_000_000
 """Photos times cells in one step: 32 MB an array."""
+MOST_DISC_ENTRIES = 20_000_000
+"""Cells times those within a radius of them up to which the pairs are kept: 240 MB."""
 
 Value = TypeVar("Value")
 
@@ -232,7 +234,12 @@ class SearchSpace:
         would make it as good a place as they are.
         """
         radius_m = self.merge_radius_m if radius_m is None else radius_m
-        return np.where(p > 0, self.discs(radius_m).sums(self.each_cell(p)), 0.0)
+        each = self.each_cell(p)
+        if len(self.field) * self.field.disc_cells(radius_m) > MOST_DISC_ENTRIES:
+            sums = self.field.disc_sums(each, radius_m)
+        else:
+            sums = self.discs(radius_m).sums(each)
+        return np.where(p > 0, sums, 0.0)
 
     def masses_within(self, p: Floats, lonlat_deg: Floats, radii_m: Sequence[float]) -> Floats:
         """Probability within radii of one point a photo.

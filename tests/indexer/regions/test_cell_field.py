@@ -11,7 +11,7 @@ import pytest
 from some_cells import PLACES, field_around
 
 from gair.arrays import Floats
-from gair.geo import EARTH_RADIUS_M, haversine_m
+from gair.geo import EARTH_RADIUS_M, HALF_GLOBE_M, haversine_m
 from indexer.regions.cell_field import CellField, chord_of, unit_vectors
 
 
@@ -72,6 +72,30 @@ def test_the_discs_are_their_definition(field: CellField) -> None:
         assert discs.rows(disc).tolist() == wanted
         assert len(wanted) > 1
         np.testing.assert_allclose(sums[:, disc], values[:, wanted].sum(axis=1))
+
+
+@pytest.mark.parametrize("cells", [0.0, 0.9, 3.3, 12.0, 1e5])
+def test_sums_without_pairs_are_those_of_the_discs(field: CellField, cells: float) -> None:
+    radius_m = min(cells * field.spacing_m, HALF_GLOBE_M)
+    values = np.random.default_rng(0).random((2, len(field)))
+    wanted = field.discs(field.lonlat_deg, radius_m).sums(values)
+    np.testing.assert_allclose(field.disc_sums(values, radius_m), wanted, rtol=1e-12)
+
+
+def test_sums_over_wide_discs_take_little_memory() -> None:
+    field = field_around(-0.1, 51.5, 10, 60)  # 10,981 cells
+    values = np.random.default_rng(0).random((1, len(field)))
+    radius_m = 30 * field.spacing_m  # 3,000 cells: pairs of 300 MB
+    tracemalloc.start()
+    try:
+        sums = field.disc_sums(values, radius_m)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 80e6
+    rows = [0, 7_000, 10_980]
+    wanted = field.discs(field.lonlat_deg[rows], radius_m).sums(values)
+    np.testing.assert_allclose(sums[:, rows], wanted, rtol=1e-12)
 
 
 def test_nearest_is_the_least_distance(field: CellField) -> None:

@@ -117,6 +117,21 @@ def test_a_part_keeps_what_is_its_own(calibrated: Geolocator) -> None:
     assert part.discs(300.0).matrix.shape == (3, 3)
 
 
+def test_wide_discs_are_summed_without_their_pairs(
+    calibrated: Geolocator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = calibrated.search(photo(1), merge_radius_m=700.0)
+    monkeypatch.setattr("indexer.search.space.MOST_DISC_ENTRIES", 0)
+    monkeypatch.setattr("indexer.search.refine._READ_AT_ONCE", 100)
+    geo = Geolocator.open(calibrated.index.path.parent, model=tiny_model())
+    answer = geo.search(photo(1), merge_radius_m=700.0)
+    assert [c.row for c in answer.candidates] == [c.row for c in wanted.candidates]
+    for one, other in zip(answer.candidates, wanted.candidates, strict=True):
+        assert one.probability == pytest.approx(other.probability, rel=1e-3)
+        assert haversine_m(one.shown_lonlat_deg, other.shown_lonlat_deg) < 0.1
+    assert not geo.space._discs
+
+
 def heavy_parts(geo: Geolocator) -> list[weakref.ref[Any]]:
     """References to what an open index holds, after every kind of question."""
     geo.search(photo(1))
