@@ -22,7 +22,7 @@ from gair.errors import PhotoError
 from gair.geo import haversine_m
 from gair.photos.photo import Photo, open_photo
 from gair.progress import Progress
-from indexer.evaluate.alterations import ALTERATIONS, LEFT_OUT
+from indexer.evaluate.alterations import ALTERATIONS, LEFT_OUT, Alteration
 from indexer.evaluate.bootstrap import Resamples
 from indexer.evaluate.options import EvaluateOptions
 from indexer.evaluate.probabilities import share_of
@@ -41,8 +41,6 @@ LEVEL = 0.9
 """Of the region whose coverage is measured."""
 NOT_ASKED = "not measured: pass --stress"
 NO_PHOTOS = "not measured: no photo was taken in the index"
-
-_ABOUT = {AS_IT_IS: "nothing is changed"} | {one.key: one.about for one in ALTERATIONS}
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +79,10 @@ class _Told:
 
 
 def stress_report(
-    geolocator: Geolocator, photos: PhotoVectors, options: EvaluateOptions | None = None
+    geolocator: Geolocator,
+    photos: PhotoVectors,
+    options: EvaluateOptions | None = None,
+    alterations: Sequence[Alteration] = ALTERATIONS,
 ) -> Numbers:
     """The table, as a report has it.
 
@@ -89,6 +90,7 @@ def stress_report(
         geolocator: of the index.
         photos: listed photos; those that were taken in the index are asked about.
         options: weights, seed and resamples.
+        alterations: the rows of the table after the first, which is of the photos as they are.
     """
     options = options or EvaluateOptions()
     space = geolocator.space
@@ -97,9 +99,10 @@ def stress_report(
     rows, truth = rows[truth >= 0], truth[truth >= 0]
     if not len(rows):
         return {"measured": False, "why": NO_PHOTOS}
-    told = {key: _Told.room_for(len(rows)) for key in _ABOUT}
+    abouts = {AS_IT_IS: "nothing is changed"} | {one.key: one.about for one in alterations}
+    told = {key: _Told.room_for(len(rows)) for key in abouts}
     asked: deque[tuple[int, str]] = deque()
-    pictures = _pictures([photos.photos[row].path for row in rows], asked)
+    pictures = _pictures([photos.photos[row].path for row in rows], alterations, asked)
     weights = {"rs_weight": options.rs_weight, "location_weight": options.location_weight}
     whole = len(rows) * len(told)
     with Progress("stress", whole, "picture", quiet=options.quiet) as progress:
@@ -117,12 +120,14 @@ def stress_report(
         "left_out": LEFT_OUT,
         "rows": [
             {"key": key, "about": about} | _numbers(told[key], drawn, calibrated)
-            for key, about in _ABOUT.items()
+            for key, about in abouts.items()
         ],
     }
 
 
-def _pictures(paths: Sequence[Path], asked: deque[tuple[int, str]]) -> Iterator[Photo]:
+def _pictures(
+    paths: Sequence[Path], alterations: Sequence[Alteration], asked: deque[tuple[int, str]]
+) -> Iterator[Photo]:
     """Each photo as it is and altered; which one that is goes to ``asked``."""
     for number, path in enumerate(paths):
         try:
@@ -131,7 +136,7 @@ def _pictures(paths: Sequence[Path], asked: deque[tuple[int, str]]) -> Iterator[
             continue
         asked.append((number, AS_IT_IS))
         yield photo
-        for alteration in ALTERATIONS:
+        for alteration in alterations:
             asked.append((number, alteration.key))
             yield open_photo(alteration.alter(photo.rgb), name=photo.name)
 

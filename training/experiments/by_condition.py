@@ -5,6 +5,9 @@ its manifest says; a manifest without that column is one condition, named like i
 command line::
 
     python -m training.experiments.by_condition --index city --photos day.csv --photos night.csv
+
+With ``--promises`` a second table has what answers say under each condition beside what is so, and
+how many of them are promised.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from indexer.evaluate.answers import MeasuredAnswers
     from indexer.photos.listing import ListedPhoto
     from indexer.photos.vectors import PhotoVectors
+    from indexer.search.geolocator import Geolocator
     from indexer.search.space import SearchSpace
 
 Rows = list[dict[str, Any]]
@@ -58,6 +62,8 @@ class ConditionOptions(IndexAndModel):
     """Do not refuse photos that the index was calibrated on."""
     cache: Path | None = option(None, metavar="DIR")
     """Keep the photos' vectors here, so that a second run is fast."""
+    promises: bool = False
+    """Ask about each photo as a search does, too: what is said, what is so, what is promised."""
     json: bool = False
     """Rows as JSON."""
     quiet: bool = False
@@ -188,6 +194,54 @@ def table_text(rows: Rows) -> str:
     return "\n".join([*lines, "", about, *notes])
 
 
+def promise_rows(
+    geolocator: Geolocator,
+    photos: PhotoVectors,
+    conditions: Sequence[str],
+    options: EvaluateOptions | None = None,
+) -> Rows:
+    """What answers say under each condition, and what is so: a row each, as they first come.
+
+    Args:
+        geolocator: of a calibrated index.
+        photos: with their vectors and places.
+        conditions: of each photo.
+        options: of the intervals.
+
+    Raises:
+        UsageError: the index is not calibrated, or no photo of a condition was taken in it.
+    """
+    from indexer.evaluate.stress import stress_report
+
+    names = np.array(conditions, dtype=object)
+    rows: Rows = []
+    for condition in dict.fromkeys(conditions):
+        taken = photos.taken(np.flatnonzero(names == condition))
+        told = stress_report(geolocator, taken, options, alterations=())
+        if not (told["measured"] and told["calibrated"]):
+            raise UsageError(
+                f"`promises` of condition {condition!r} cannot be measured: they take a calibrated "
+                "index, no weights of your own, and photos that were taken in it"
+            )
+        rows.append({"condition": condition, "radius_m": told["radius_m"], **told["rows"][0]})
+    return rows
+
+
+def promise_text(rows: Rows) -> str:
+    """The rows of :func:`promise_rows` as a Markdown table."""
+    near = f"{rows[0]['radius_m']:g} m"
+    names = ["condition", "n", f"best guess {near}", "said", "promised", "refused"]
+    names += ["90 % region holds, if promised", "of all"]
+    lines = ["| " + " | ".join(names) + " |", "|---|" + "---:|" * (len(names) - 1)]
+    for row in rows:
+        cells = [str(row["condition"]), f"{row['photos']:,}", _share(row["within"])]
+        cells.append(shown(row["said"]["value"], percent))
+        for name in ("promised", "refused", "covered", "covered_of_all"):
+            cells.append(_share(row[name]) if "low" in row[name] else "none")
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines)
+
+
 def _share(measured: Mapping[str, Any]) -> str:
     return f"{percent(measured['value'])} ({span(measured, percent)})"
 
@@ -214,11 +268,17 @@ def _run(options: ConditionOptions) -> int:
     rows = condition_rows(
         geolocator.space, photos, conditions, options.radius_m, options.evaluation
     )
+    promises: Rows = []
+    if options.promises:
+        promises = promise_rows(geolocator, photos, conditions, options.evaluation)
     weights = options.evaluation.query.weights(geolocator.space)
     if options.json:
-        print(json.dumps({"weights": weights._asdict(), "rows": rows}, indent=1, allow_nan=False))
+        told = {"weights": weights._asdict(), "rows": rows, "promises": promises}
+        print(json.dumps(told, indent=1, allow_nan=False))
     else:
         print(f"{table_text(rows)}\nWeights: {weights.said}.")
+        if promises:
+            print(f"\n{promise_text(promises)}")
     return 0
 
 

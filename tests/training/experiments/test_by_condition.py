@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hand_calibration import calibrate_by_hand
 from model_city import ModelCity, listed, unit
 from toy_city import photo
 
@@ -20,6 +22,7 @@ from indexer.probability.posterior import ScoreWeights
 from training.experiments.by_condition import (
     condition_rows,
     main,
+    promise_text,
     read_conditions,
     table_text,
 )
@@ -133,7 +136,31 @@ def test_the_command_prints_the_table(
     assert told.endswith("Weights: imagery 1, location 0.5 (by you).\n")
     assert main([*argv, "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert report["weights"] == {"rs": 1, "location": 0, "source": "default"}
+    assert report["weights"] == {"rs": 1, "location": 0, "source": "default", "ground": 0}
     assert [row["condition"] for row in report["rows"]] == ["day", "night", "all"]
     assert main([*argv, "--rs-weight", "-1"]) == 2
     assert "weights -1 (rs)" in capsys.readouterr().err
+
+
+def test_what_is_said_and_what_is_so_are_told_by_condition(
+    boxes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(boxes / "box", tmp_path / "indexes" / "box")
+    names, manifests = ("day", "night"), []
+    for name in names:
+        photo(len(name)).save(tmp_path / f"{name}.jpg")
+        rows = [{"file": f"{name}.jpg", "lat": 51.5055, "lon": -0.104}]
+        manifests += ["--photos", str(write_manifest(tmp_path / f"{name}.csv", rows))]
+    argv = ["--indexes", str(tmp_path / "indexes"), *manifests, "--quiet", "--promises"]
+    assert main(argv) == 2
+    assert "--promises of condition 'day' cannot be measured" in capsys.readouterr().err
+    calibrate_by_hand(tmp_path / "indexes" / "box")
+    assert main([*argv, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["promises"]
+    assert [(row["condition"], row["promised"]["value"]) for row in told] == [
+        ("day", 1.0),
+        ("night", 1.0),
+    ]
+    text = promise_text(told)
+    assert "| day | 1 |" in text
+    assert "| promised |" in text
