@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from app.examples import read_samples
 from app.options import WHAT, ServerOptions, TileSource, check_free
-from gair.command import run_parsed
+from gair.command import Parser, run_parsed
 from gair.fields import add_fields, from_namespace, given, option
+from indexer.index.default_folder import folder_of_indexes
 
 if TYPE_CHECKING:
     from app.engine.uploads import Uploads
@@ -61,10 +62,10 @@ class Source:
     """Indexes that are served, and photos to try on them."""
 
     index: str | None = option(None, metavar="NAME", group=WHAT)
-    """Name of the index to start with (default: the only one there is); the others of `indexes` can
+    """Name of the index to start with (default: the newest); the others of `indexes` can
     be chosen on the page and by programs."""
-    indexes: Path = option(Path("indexes"), metavar="DIR", group=WHAT)
-    """Folder that holds the indexes."""
+    indexes: Path = option(factory=folder_of_indexes, metavar="DIR", group=WHAT)
+    """Folder that holds the indexes; GAIR_INDEXES in the environment names another default."""
     model: str | None = option(None, metavar="SPEC", group=WHAT)
     """Model to query with (default: the one the index names)."""
     examples: Path | None = option(None, group=WHAT)
@@ -96,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """The flags, apart from :func:`main` so that documentation can be made from them."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m app",
         description=DESCRIPTION,
         epilog=EPILOG,
@@ -139,6 +140,8 @@ def _serve_until_stopped(source: Source, options: ServerOptions) -> None:
     folder, name = source.folder_and_name()
     indexes = Indexes(folder, source.model)
     start = indexes.choose(name)
+    if name is None and (others := [other for other in indexes.names() if other != start]):
+        print(f"{start} is the newest index of {folder}; --index takes {', '.join(others)}, too")
     print(f"opening {start} ...", flush=True)
 
     def engine_of(uploads: Uploads) -> Engine:

@@ -8,7 +8,6 @@ often chance is.
 
 from __future__ import annotations
 
-import argparse
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from app.examples import MANIFEST, MOST_EXAMPLES, Sample, read_samples
 from app.options import ServerOptions, check_free
-from gair.command import run_parsed
+from gair.command import Parser, run_parsed
 from gair.errors import SearchIndexError, UsageError
 from gair.fields import add_fields, from_namespace, option
 
@@ -54,7 +53,7 @@ class DemoOptions:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Index unless that is done, search on the command line, then serve the page."""
-    parser = argparse.ArgumentParser(prog="python -m app.demo", description=__doc__)
+    parser = Parser(prog="python -m app.demo", description=__doc__)
     add_fields(parser, DemoOptions)
     parser.set_defaults(run=lambda args: _run(from_namespace(DemoOptions, args)))
     return run_parsed(

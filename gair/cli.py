@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gair.command import HelpFormatter, add_command, run_parsed
+from gair.command import HelpFormatter, Parser, add_command, run_parsed
 from gair.fields import option
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ class _Convert(_Model):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status (0, 1 for a failure, 2 for wrong usage)."""
-    parser = ArgumentParser(
+    parser = Parser(
         prog="python -m gair",
         description="Check and convert GAIR models.",
         epilog=_EPILOG,

@@ -11,10 +11,10 @@ import sys
 import textwrap
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from gair.errors import GairError
-from gair.fields import add_fields, from_namespace
+from gair.fields import add_fields, from_namespace, nearest
 from gair.interrupts import INTERRUPTED, kills_as_ctrl_c
 
 _T = TypeVar("_T")
@@ -29,16 +29,76 @@ class HelpFormatter(RawDescriptionHelpFormatter):
         return textwrap.fill(text, width, initial_indent=indent, subsequent_indent=indent)
 
 
-class _CommandParser(ArgumentParser):
-    """A command's parser that makes its flags when the command is chosen, for speed."""
+class Parser(ArgumentParser):
+    """A parser that answers mistakes in one line, with what was probably meant.
+
+    Every parser of ours is one, so each has ``--version``. A command's flags may be made when it is
+    chosen, for speed.
+    """
 
     options: type | None = None
+    """The dataclass whose fields become flags when the command is chosen."""
 
-    def parse_known_args(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(*args, **kwargs)
+        self.add_argument(
+            "--version",
+            action=_Version,
+            nargs=0,
+            default=argparse.SUPPRESS,  # it is no value of any command
+            help="print the version and exit",
+        )
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # noqa: ANN401
+        """Parse, after the flags were made and each was found to be one."""
         if self.options is not None:
             add_fields(self, self.options)
             self.options = None
-        return super().parse_known_args(*args, **kwargs)
+        words = sys.argv[1:] if args is None else list(args)
+        for word in self._own(words):
+            self._check_flag(word.partition("=")[0])
+        return super().parse_known_args(words, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong in one line, without all the flags, and exit with 2."""
+        if message.startswith("unrecognized arguments: "):
+            message = f"unknown argument {message.split()[2]!r}"
+        self.exit(2, f"error: {message}; see {self.prog} --help\n")
+
+    def _own(self, words: list[str]) -> list[str]:
+        """Those words that are flags of this parser, not of a command's."""
+        own = []
+        commands = self._subparsers is not None
+        for word in words:
+            if word == "--" or (commands and not word.startswith("-")):
+                break
+            if word.startswith("--"):
+                own.append(word)
+        return own
+
+    def _check_flag(self, flag: str) -> None:
+        """Refuse a flag that is none, before another that is missing is complained of."""
+        flags = [name for name in self._option_string_actions if name.startswith("--")]
+        if flag in flags or (self.allow_abbrev and any(name.startswith(flag) for name in flags)):
+            return
+        self.error(f"unknown argument {flag!r}{nearest(flag, flags)}")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:  # noqa: ANN401
+        if action.choices is None or value in action.choices:
+            return
+        choices = [str(choice) for choice in action.choices]
+        remedy = nearest(str(value), choices) or f": choose from {', '.join(choices)}"
+        if isinstance(action, argparse._SubParsersAction):
+            raise argparse.ArgumentError(None, f"there is no command {value!r}{remedy}")
+        raise argparse.ArgumentError(action, f"invalid choice: {value!r}{remedy}")
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: ArgumentParser, *_: object) -> NoReturn:
+        from gair.info import versions_said
+
+        print(versions_said())
+        parser.exit()
 
 
 def add_command(
@@ -62,8 +122,7 @@ def add_command(
         description: a paragraph; the help line unless given.
         epilog: examples.
     """
-    commands._parser_class = _CommandParser
-    parser: _CommandParser = commands.add_parser(
+    parser: Parser = commands.add_parser(
         name,
         help=help,
         description=description or help,
@@ -100,7 +159,7 @@ def run_script(
     Raises:
         SystemExit: as :func:`run_parsed`.
     """
-    parser = ArgumentParser(prog=prog, description=description, formatter_class=HelpFormatter)
+    parser = Parser(prog=prog, description=description, formatter_class=HelpFormatter)
     add_fields(parser, options)
     parser.set_defaults(run=lambda namespace: run(from_namespace(options, namespace)))
     return run_parsed(parser, argv, interrupted=interrupted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import platform
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -10,6 +11,7 @@ from typing import Annotated
 
 from gair.inputs.field_checks import LINE, Range
 
+PACKAGE = "gair-geolocator"
 UNTRAINED_LICENCE = "Apache-2.0 (random weights)"
 
 
@@ -28,6 +30,18 @@ class ModelInfo:
     location_weight: Annotated[float, Range(0, 1)] | None = None
     """Best weight of the location's cosine in a search, 0 to 1, where the imagery's has 1. None
     where that was not measured."""
+
+
+def package_version() -> str:
+    """The version of this package; "unknown" where it is not installed."""
+    return library_versions([PACKAGE]).get(PACKAGE, "unknown")
+
+
+def versions_said() -> str:
+    """This package's version and those that reports of faults should name, for people."""
+    others = library_versions(("torch", "faiss-cpu", "faiss-gpu", "pillow"))
+    told = [f"Python {platform.python_version()}", *(f"{k} {v}" for k, v in others.items())]
+    return f"{PACKAGE} {package_version()} ({', '.join(told)})"
 
 
 def import_problem(error: ImportError, module: str, absent: str) -> str:

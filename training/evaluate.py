@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gair.command import run_parsed
+from gair.command import Parser, run_parsed
 from gair.errors import TrainingError, UsageError
 from gair.fields import add_fields, check_range, from_namespace, option
 
@@ -146,7 +146,7 @@ class EvaluateOptions:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Evaluate, print the tables, write them; returns the exit status."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m training.evaluate",
         description=__doc__,
         epilog=_EPILOG,

@@ -34,15 +34,17 @@ class Indexes:
         return index_names(self.folder)
 
     def choose(self, name: str | None) -> str:
-        """The name of an index that is there; without one, of the only one there is.
+        """The name of an index that is there; without one, of the newest.
 
         Raises:
-            IndexNotFoundError: there is none of that name, or the choice is not clear.
+            IndexNotFoundError: there is none of that name, or none at all.
         """
-        from indexer.index.index import find_index
+        from indexer.index.index import newest_index, no_index
 
+        if not self.names():
+            raise no_index(self.folder)
         if name is None:
-            return find_index(None, self.folder).name
+            return newest_index(self.folder)
         self._check(name)
         return name
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
+
+from gair.info import package_version
 
 if TYPE_CHECKING:
     from app.engine.engine import Engine
@@ -51,7 +52,4 @@ def _facts(name: str, live: LiveGeolocator | None) -> dict[str, Any]:
 
 def app_version() -> str:
     """The version of this package; "unknown" where it is not installed."""
-    try:
-        return version("gair-geolocator")
-    except PackageNotFoundError:
-        return "unknown"
+    return package_version()

@@ -26,6 +26,7 @@ from indexer.build.unit_files import (
 )
 from indexer.build.units import MOSTLY_EMPTY, BuildPlan, Outcome
 from indexer.build.write_index import gather_outcome, write_index
+from indexer.index.default_folder import folder_of_indexes
 from indexer.index.manifest import Manifest
 from indexer.index.storage import building, check_name, new_build_id, publish, require_space
 from indexer.regions.region import Region
@@ -54,7 +55,7 @@ def build_index(
     region: Region,
     imagery: ImagerySource,
     model: Gair,
-    out: str | Path = "indexes",
+    out: str | Path | None = None,
     *,
     options: BuildOptions | None = None,
     model_source: str | None = None,
@@ -70,7 +71,7 @@ def build_index(
         region: what to index.
         imagery: where pixels come from.
         model: what turns them into vectors.
-        out: folder of all indexes.
+        out: folder of all indexes; $GAIR_INDEXES or ``indexes`` if not given.
         options: resolution and the like.
         model_source: what to load the model from when the index is opened; ``model.info.source``
             unless given.
@@ -84,7 +85,7 @@ def build_index(
     """
     options, engine = options or BuildOptions(), engine or LocalEngine()
     began, timings = time.perf_counter(), Timings()
-    index_folder = Path(out) / check_name(name)
+    index_folder = folder_of_indexes(out) / check_name(name)
     task = plan_build(name, region, imagery, model, options, model_source, timings)
     facts = task.facts()
     # Units that are there are part of what the build needs, and take no space any more.

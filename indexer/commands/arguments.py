@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from gair.errors import UsageError
 from gair.fields import option
 from indexer.build.options import WantedIndexType
+from indexer.index.default_folder import folder_of_indexes
 
 if TYPE_CHECKING:
     from indexer.photos.listing import ListedPhoto
@@ -42,8 +43,10 @@ def numbers_joined(argv: Sequence[str]) -> list[str]:
 class Indexes:
     """Where indexes are."""
 
-    indexes_dir: str = option("indexes", flags="--indexes", metavar="DIR")
-    """Folder of all indexes."""
+    indexes_dir: str = option(
+        factory=lambda: str(folder_of_indexes()), flags="--indexes", metavar="DIR"
+    )
+    """Folder of all indexes; GAIR_INDEXES in the environment names another default."""
 
 
 @dataclass(frozen=True, kw_only=True)

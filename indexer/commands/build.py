@@ -17,6 +17,7 @@ from gair.progress import peak_memory_gb, say
 from indexer.build.options import BuildOptions
 from indexer.commands.arguments import Indexes, IndexTypeChoice, torch_device
 from indexer.commands.source import ImageryChoice, RegionChoice
+from indexer.index.default_folder import folder_of_indexes
 
 if TYPE_CHECKING:
     from gair.config import QueryMode
@@ -39,7 +40,7 @@ class Source:
     """What to build from, and who computes."""
 
     area: RegionChoice = RegionChoice()
-    pixels: ImageryChoice = option()
+    pixels: ImageryChoice = option(factory=ImageryChoice)
     model: str | None = option(metavar="MODEL")
     engine: str = option("local", metavar="ENGINE")
     """Who computes: local is this process, ray a Ray cluster of this machine's own, ray:ADDRESS a
@@ -83,8 +84,8 @@ class Build(Source):
     model: str = option("PingL/GAIR", metavar="MODEL", help=_MODELS)
     name: str | None = option(None, metavar="NAME")
     """Name of the index (default: the region's)."""
-    out: str = option("indexes", metavar="DIR")
-    """Folder of all indexes."""
+    out: str = option(factory=lambda: str(folder_of_indexes()), metavar="DIR")
+    """Folder of all indexes; GAIR_INDEXES in the environment names another default."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +125,8 @@ def add(commands: Any) -> None:  # noqa: ANN401
         run,
         help="index a region",
         description="Index a region: cells, one vector of imagery and one of location for each. "
-        "Without --region, --bbox, --polygon or --place everything the imagery shows is indexed.",
+        "Without --region, --bbox, --polygon or --place everything that files of --imagery show is "
+        "indexed; without --imagery, the imagery is a catalogue's.",
     )
     add_command(
         commands,
@@ -156,6 +158,8 @@ def run(options: Build) -> int:
 
     quiet = options.build.quiet
     region = options.area.chosen(options.name)
+    if region is not None and not quiet and (catalogue := options.pixels.catalogue_said):
+        say(f"imagery from {catalogue}; model {options.model}")
     with options.pixels.opened(region, quiet=quiet or options.dry_run) as (imagery, reopen):
         engine = options.engine_of(reopen)
         if region is None:

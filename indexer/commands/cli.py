@@ -11,7 +11,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from gair.command import HelpFormatter, run_parsed
+from gair.command import HelpFormatter, Parser, run_parsed
 from indexer.commands.arguments import numbers_joined
 
 _EPILOG = """\
@@ -64,7 +64,7 @@ def build_parser(commands: Sequence[str] = ()) -> argparse.ArgumentParser:
         commands: those that are needed, so that the others' modules need not be imported; all
             where none of them is a command.
     """
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m indexer",
         description="Index a region from Sentinel-2 imagery with GAIR, and ask the index where a "
         "photo was taken.",

@@ -39,7 +39,7 @@ class Regions:
 
 def add(commands: Any) -> None:  # noqa: ANN401
     """Add the commands."""
-    add_command(
+    parser = add_command(
         commands,
         "info",
         Info,
@@ -48,6 +48,7 @@ def add(commands: Any) -> None:  # noqa: ANN401
         description="Show an index's model, imagery, cells and warnings; without --index, list "
         "the indexes.",
     )
+    add_positional_index(parser)
     parser = add_command(
         commands,
         "verify-index",

@@ -84,7 +84,7 @@ class RegionChoice:
 class ImageryChoice:
     """Where pixels come from: files on disk, or a STAC catalogue."""
 
-    imagery: str = option(metavar="PATH|stac[:URL]")
+    imagery: str = option("stac", metavar="PATH|stac[:URL]")
     """A Sentinel-2 file or a folder of them: GeoTIFF, COG or JP2, any CRS, ten bands (B2 B3 B4 B5
     B6 B7 B8 B8A B11 B12) found by name; or stac: cloud-free composites from a STAC catalogue, by
     default Earth Search."""
@@ -100,6 +100,15 @@ class ImageryChoice:
         """The catalogue's URL, empty for the default one; None where files were named."""
         word, _, url = self.imagery.partition(":")
         return url if word == STAC and not Path(self.imagery).exists() else None
+
+    @property
+    def catalogue_said(self) -> str:
+        """Which catalogue imagery comes from, for people; empty where files were named."""
+        if self.catalogue_url is None:
+            return ""
+        url = self.catalogue_url or self.query.url
+        local = "--imagery PATH takes files instead"
+        return f"the catalogue {url}, collection {self.query.collection} ({local})"
 
     @contextmanager
     def opened(self, region: Region | None, *, quiet: bool) -> Iterator[Opened]:
@@ -126,8 +135,8 @@ class ImageryChoice:
     def _opened_catalogue(self, region: Region | None, *, quiet: bool) -> Iterator[Opened]:
         if region is None:
             raise UsageError(
-                "--imagery stac needs to know which area: pass --region, --bbox, --polygon or "
-                "--place"
+                "imagery from a catalogue needs an area: pass --region, --bbox, --polygon or "
+                "--place, or --imagery PATH to index all that files show"
             )
         if self.reading != FileReading():
             raise UsageError(

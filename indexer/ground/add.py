@@ -106,7 +106,7 @@ def add_photos(
     index: str | Path,
     photos: str | Path | Sequence[ListedPhoto],
     *,
-    indexes_dir: str | Path = "indexes",
+    indexes_dir: str | Path | None = None,
     model: Gair | str | None = None,
     options: AddOptions | None = None,
 ) -> AddReport:

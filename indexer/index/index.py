@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gair.errors import IndexCorruptError, IndexNotFoundError
+from gair.errors import IndexCorruptError, IndexNotFoundError, SearchIndexError
 from gair.files import read_file, sha256_of
 from gair.inputs.documents import json_of
 from indexer.index.chips import CHIPS_FILE, Chips
+from indexer.index.default_folder import ENVIRONMENT, folder_of_indexes
 from indexer.index.ivf import GpuLists, InvertedLists, Shortlists, list_files, open_shortlists
 from indexer.index.manifest import MANIFEST_FILE, FileRecord, Manifest
 from indexer.index.storage import (
@@ -60,28 +61,59 @@ class Index:
         return self.manifest.name
 
 
-def find_index(index: str | Path | None, indexes_dir: str | Path = "indexes") -> Path:
+def find_index(index: str | Path | None, indexes_dir: str | Path | None = None) -> Path:
     """The folder of an index, by name or path; without a name, the only one there is.
+
+    Args:
+        index: name or path.
+        indexes_dir: folder of all indexes; :func:`folder_of_indexes` says which if not given.
 
     Raises:
         IndexNotFoundError: there is none of that name, or the choice is not clear.
     """
-    names = index_names(Path(indexes_dir))
-    there = f"there are: {', '.join(names)}" if names else "there is none"
+    home = folder_of_indexes(indexes_dir)
+    names = index_names(home)
     if index is None:
         if len(names) == 1:
-            return Path(indexes_dir) / names[0]
+            return home / names[0]
+        if not names:
+            raise no_index(home)
         raise IndexNotFoundError(
-            f"which index? In {str(indexes_dir)!r} {there}; name one, or build one with "
-            "python -m indexer build"
+            f"which index? In {str(home)!r} there are: {', '.join(names)}; name one (the newest is "
+            f"{newest_index(home)})"
         )
-    for folder in (Path(indexes_dir) / index, Path(index)):
+    for folder in (home / index, Path(index)):
         if folder.is_dir():
             return folder
+    there = f"there are: {', '.join(names)}" if names else "there is none"
     raise IndexNotFoundError(
-        f"no index {str(index)!r}; in {str(indexes_dir)!r} {there}: build it with "
-        "python -m indexer build"
+        f"no index {str(index)!r}; in {str(home)!r} {there}: build it with python -m indexer build"
     )
+
+
+def no_index(home: Path) -> IndexNotFoundError:
+    """The error for a folder without an index."""
+    return IndexNotFoundError(
+        f"no index in {str(home.resolve())!r}: make one, for example with python -m indexer build "
+        f"--region london, or say where yours are with --indexes or {ENVIRONMENT}"
+    )
+
+
+def newest_index(home: Path) -> str:
+    """The name of the index whose serving build was finished last.
+
+    Args:
+        home: a folder with one index or several; those that cannot be read count as old.
+    """
+
+    def finished(name: str) -> str:
+        try:
+            build, digest = read_current(home / name)
+            return read_manifest(home / name / build, digest).created_utc
+        except SearchIndexError:
+            return ""
+
+    return max(index_names(home), key=finished)
 
 
 def open_index(folder: str | Path) -> Index:

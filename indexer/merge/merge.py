@@ -27,6 +27,7 @@ from gair.errors import IndexMismatchError, UsageError
 from indexer.ground.carry import Carried, open_parts
 from indexer.index.chips import CHIPS_FILE
 from indexer.index.content_hash import content_sha256
+from indexer.index.default_folder import folder_of_indexes
 from indexer.index.index import Index, open_index
 from indexer.index.ivf_build import calibration_photos, make_search
 from indexer.index.manifest import (
@@ -114,7 +115,7 @@ class MergeReport:
 def merge_indexes(
     folders: Sequence[str | Path],
     name: str,
-    out: str | Path = "indexes",
+    out: str | Path | None = None,
     *,
     index_type: str = "auto",
     reference_photos: bool = True,
@@ -126,7 +127,7 @@ def merge_indexes(
         folders: of the indexes; the cells of one come before those of later ones. One alone may be
             given another index type in this way.
         name: of the merged index.
-        out: folder of all indexes.
+        out: folder of all indexes; $GAIR_INDEXES or ``indexes`` if not given.
         index_type: one of :data:`indexer.index.ivf.WANTED`.
         reference_photos: whether it gets the reference photos of its parts, but for private ones of
             other indexes. It keeps none that it had before.
@@ -139,7 +140,7 @@ def merge_indexes(
     """
     if not folders:
         raise UsageError("nothing to merge: name one index or more")
-    index_folder = Path(out) / check_name(name)
+    index_folder = folder_of_indexes(out) / check_name(name)
     indexes = [open_index(folder) for folder in folders]
     check_alike(indexes)
     sizes = [f.size_bytes for index in indexes for f in index.manifest.files.values()]

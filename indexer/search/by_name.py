@@ -32,7 +32,7 @@ def search(
     image: PhotoSource | list[Any] | tuple[Any, ...],
     *,
     index: str | Path | None = None,
-    indexes_dir: str | Path = "indexes",
+    indexes_dir: str | Path | None = None,
     same_place: bool = False,
     on_error: OnError = "raise",
     **query: Unpack[QueryFields],
@@ -55,7 +55,7 @@ def verify(
     radius_m: float = 500.0,
     *,
     index: str | Path | None = None,
-    indexes_dir: str | Path = "indexes",
+    indexes_dir: str | Path | None = None,
     prior_odds: float | None = None,
     prior_probability: float | None = None,
     claim_number: int = 1,
@@ -72,7 +72,7 @@ def verify(
     )
 
 
-def opened(index: str | Path | None, indexes_dir: str | Path = "indexes") -> Geolocator:
+def opened(index: str | Path | None, indexes_dir: str | Path | None = None) -> Geolocator:
     """The index of that name as it serves now."""
     return _OPEN.get(find_index(index, indexes_dir).resolve())
 

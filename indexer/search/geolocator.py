@@ -85,7 +85,7 @@ class Geolocator:
         cls,
         index: str | Path | None = None,
         *,
-        indexes_dir: str | Path = "indexes",
+        indexes_dir: str | Path | None = None,
         model: Gair | str | None = None,
         store: str | None = None,
     ) -> Geolocator:
@@ -96,7 +96,7 @@ class Geolocator:
 
         Args:
             index: name of the index, or path of its folder; the only one there is if not given.
-            indexes_dir: folder of all indexes.
+            indexes_dir: folder of all indexes; $GAIR_INDEXES or ``indexes`` if not given.
             model: a loaded model or where to load it from; what the manifest names if not given.
             store: where the vectors are, if not in the index's own files
                 (:mod:`indexer.index.milvus`).

@@ -51,7 +51,7 @@ class LiveGeolocator:
         self,
         index: str | Path | None = None,
         *,
-        indexes_dir: str | Path = "indexes",
+        indexes_dir: str | Path | None = None,
         model: Gair | str | None = None,
     ) -> None:
         """Open an index, as :meth:`indexer.search.geolocator.Geolocator.open` does.

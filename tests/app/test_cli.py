@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -88,6 +89,16 @@ def test_errors_are_one_line_and_set_the_exit_status(
     assert error.count("\n") == 1
 
 
+def test_a_folder_without_an_index_is_named_and_how_to_make_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GAIR_INDEXES", raising=False)
+    assert main(["--port", str(free_port())]) == 1
+    told = f"error: no index in '{tmp_path}/indexes': make one, for example with python -m indexer "
+    assert capsys.readouterr().err.startswith(told)
+
+
 def test_loopback_needs_no_permission() -> None:
     for host in ("127.0.0.1", "127.0.0.5", "localhost", "::1", "[::1]"):
         assert is_loopback(host)
@@ -162,9 +173,12 @@ def test_it_says_what_it_serves_and_ends_cleanly(tiny_index: Path, tmp_path: Pat
     unusable = {"ALL_PROXY": "socks5h://127.0.0.1:9", "https_proxy": "nonsense://127.0.0.1:9"}
     ports = free_port(), free_port()
     signals = signal.SIGINT, signal.SIGTERM
+    several = tmp_path / "indexes"
+    shutil.copytree(tiny_index, several)
+    shutil.copytree(tiny_index / "toy", several / "zoo")  # as new; the first by name is taken
     with (
         start(tiny_index, ports[0], tmp_path) as one,
-        start(tiny_index, ports[1], tmp_path, **unusable) as two,
+        start(several, ports[1], tmp_path, **unusable) as two,
     ):
         for port, process, how in zip(ports, (one, two), signals, strict=True):
             said = read_until_ready(process)
@@ -172,6 +186,8 @@ def test_it_says_what_it_serves_and_ends_cleanly(tiny_index: Path, tmp_path: Pat
                 assert text in said
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as page:
                 assert b"toy" in page.read()
+            newest = f"toy is the newest index of {several}; --index takes zoo, too\n"
+            assert said.startswith(newest) is (process is two)
             process.send_signal(how)
             rest, errors = process.communicate(timeout=20)
             assert process.returncode == 0

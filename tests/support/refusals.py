@@ -19,7 +19,7 @@ def refusal(argv: list[str], capsys: Capture, status: int = 1) -> str:
     told = capsys.readouterr()
     *before, last = told.err.splitlines()
     assert last.startswith("error: "), told.err
-    assert all(line.startswith("region ") for line in before), told.err
+    assert all(line.startswith(("region ", "imagery from ")) for line in before), told.err
     assert told.out == ""
     return last.removeprefix("error: ")
 

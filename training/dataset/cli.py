@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gair.command import HelpFormatter, add_command, run_parsed
+from gair.command import HelpFormatter, Parser, add_command, run_parsed
 from gair.fields import add_fields, from_namespace
 from training.dataset.pack.options import IMAGERY, RESULT, CatalogueOptions, PackOptions
 from training.dataset.streetscapes.options import CHOICE, FETCHING, LISTS, StreetscapesOptions
@@ -88,7 +88,7 @@ def _info(arguments: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m training.dataset",
         description="Make a data set for pretraining from street photos and Sentinel-2 imagery, "
         "and look into one.",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from gair.command import run_parsed
+from gair.command import Parser, run_parsed
 from gair.errors import DatasetError, ModelError, UsageError
 from gair.fields import add_fields, check_range, from_namespace, option
 from training.finetune.tasks import (
@@ -96,7 +96,7 @@ class TransferOptions:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run tasks, print the table, write it; returns the exit status."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m training.finetune",
         description=_DESCRIPTION,
         epilog=_EPILOG,

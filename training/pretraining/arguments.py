@@ -15,8 +15,9 @@ import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
+from gair.command import Parser
 from gair.errors import UsageError
 from gair.fields import field_help, field_types, nearest
 from gair.files import read_file
@@ -53,6 +54,10 @@ _GROUP_STARTS = {
     "seed": "what is written, and how often",
 }
 """The field that each group of flags begins with, and the group's title."""
+_FIRST_RUN = """\
+error: --data and --out are needed (or --resume RUN). A first run:
+  python -m training.synthetic world --out worlds/first --cities 1 --photos 64 --side-km 2 --dates 1
+  python -m training.pretrain --preset smoke --data worlds/first --out runs/first"""
 FLAGS = {
     name: f"--{name.replace('_', '-')}"
     for name in ("data", "out", "resume", *(f.name for f in dataclasses.fields(PretrainConfig)))
@@ -103,11 +108,10 @@ def parse(argv: Sequence[str] | None = None) -> Arguments:
         SystemExit: help was asked for (0), or a flag is wrong (2); it has been printed.
     """
     parser = _parser()
-    parsed, odd_words = parser.parse_known_args(sys.argv[1:] if argv is None else argv)
-    for word in odd_words:
-        flags = [flag for action in parser._actions for flag in action.option_strings]
-        parser.error(f"unknown argument {word!r}{nearest(word.split('=')[0], flags)}")
-    given = vars(parsed)
+    words = sys.argv[1:] if argv is None else list(argv)
+    given = vars(parser.parse_args(words))
+    if not words:
+        parser.exit(2, f"{_FIRST_RUN}\n")
     data, out, resume = given.pop("data"), given.pop("out"), given.pop("resume")
     if resume is None and (data is None or out is None):
         parser.error("--data and --out are needed (or --resume RUN)")
@@ -125,14 +129,8 @@ def parse(argv: Sequence[str] | None = None) -> Arguments:
     )
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong on one line, without the sixty flags."""
-        self.exit(2, f"error: {message}; see {self.prog} --help\n")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="python -m training.pretrain",
         usage="%(prog)s --data DATASET --out RUN [--preset NAME] [--config FILE] [--FIELD VALUE]",
         description=_DESCRIPTION,

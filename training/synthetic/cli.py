@@ -24,18 +24,19 @@ import functools
 from collections.abc import Sequence
 from pathlib import Path
 
-from gair.command import run_parsed
+from gair.command import Parser, run_parsed
 from gair.fields import add_fields, from_namespace
 from training.synthetic.options import CityOptions, WorldOptions
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status."""
-    return run_parsed(_parser(), argv, interrupted="interrupted; nothing was kept")
+    return run_parsed(build_parser(), argv, interrupted="interrupted; nothing was kept")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def build_parser() -> argparse.ArgumentParser:
+    """The flags, apart from :func:`main` so that others can read them."""
+    parser = Parser(
         prog="python -m training.synthetic",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

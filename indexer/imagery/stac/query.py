@@ -83,7 +83,7 @@ def require_packages() -> None:
     if missing := [package for module, package in PACKAGES.items() if not _installed(module)]:
         raise ImageryError(
             f"imagery from a catalogue needs {' and '.join(missing)}: pip install "
-            "'gair-geolocator[stac]', or use local files"
+            "'gair-geolocator[stac]', or give local files with `imagery`"
         )
 
 
@@ -313,5 +313,5 @@ def _unreachable(query: StacQuery, error: object) -> ImageryError:
         reason = "it hung up without an answer"
     return ImageryError(
         f"cannot reach the catalogue {query.url} ({reason[:160]}), tried {query.patience.tries} "
-        "times: try again later, or give local files"
+        "times: try again later, or give local files with `imagery`"
     )

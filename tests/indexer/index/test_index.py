@@ -14,7 +14,8 @@ from small_builds import build_box, rewrite_manifest, serving_build, tiny_model
 from gair.errors import GairError, IndexCorruptError, IndexNotFoundError
 from gair.files import sha256_of
 from indexer.commands.cli import main
-from indexer.index.index import find_index, open_index
+from indexer.index.default_folder import folder_of_indexes
+from indexer.index.index import find_index, newest_index, open_index
 from indexer.index.vectors import FaissStore
 from indexer.search.geolocator import Geolocator
 
@@ -200,9 +201,30 @@ def test_indexes_are_found_by_name_by_path_and_alone(indexes: Path, tmp_path: Pa
     assert find_index(str(box), "nowhere") == box
     assert find_index(None, indexes) == box
     shutil.copytree(box, indexes / "crate")
-    with pytest.raises(IndexNotFoundError, match="which index.*there are: box, crate; name one"):
+    for newest, created_utc in (("crate", "2126-01-01T00:00:00Z"), ("box", "2127-01-01T00:00:00Z")):
+        rewrite_manifest(indexes / newest, created_utc=created_utc)
+        assert newest_index(indexes) == newest
+    (indexes / "crate" / "CURRENT").write_text("damaged")
+    assert newest_index(indexes) == "box"
+    with pytest.raises(
+        IndexNotFoundError, match=r"there are: box, crate; name one .*newest is box"
+    ):
         find_index(None, indexes)
     with pytest.raises(IndexNotFoundError, match="no index 'london'; in .* there are: box, crate"):
         find_index("london", indexes)
-    with pytest.raises(IndexNotFoundError, match="which index.*there is none.*build one with"):
+    with pytest.raises(IndexNotFoundError) as caught:
         find_index(None, tmp_path / "nowhere")
+    told = f"no index in '{tmp_path}/nowhere': make one, for example with python -m indexer build "
+    assert str(caught.value).startswith(told)
+
+
+def test_the_environment_names_the_folder(
+    indexes: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert folder_of_indexes() == Path("indexes")
+    monkeypatch.setenv("GAIR_INDEXES", str(indexes))
+    assert folder_of_indexes() == indexes
+    assert folder_of_indexes("named") == Path("named")
+    assert find_index(None) == find_index("box") == indexes / "box"
+    assert main(["info", "--json"]) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from gair.fields import field_help
 from training.pretraining import arguments, config
 from training.pretraining.arguments import overlay, parse, read_yaml
 from training.pretraining.config import PRESETS, PretrainConfig
+from training.synthetic.cli import build_parser as synthetic_parser
 
 FIELDS = [field.name for field in dataclasses.fields(PretrainConfig)]
 WHERE = ("--data", "data", "--out", "out")
@@ -168,6 +170,20 @@ def test_a_wrong_command_line_is_one_line_and_exit_2(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ")
     assert told in line
+
+
+def test_without_a_word_it_says_how_to_begin(capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        parse([])
+    assert stopped.value.code == 2
+    said, make, train = capsys.readouterr().err.splitlines()
+    assert said.startswith("error: --data and --out are needed")
+    world, run = (shlex.split(line) for line in (make, train))
+    assert world[:4] == ["python", "-m", "training.synthetic", "world"]
+    data = world[world.index("--out") + 1]
+    synthetic_parser().parse_args(world[3:])
+    arguments = parse(run[3:])
+    assert (str(arguments.data), arguments.preset) == (data, "smoke")
 
 
 @pytest.mark.process

@@ -196,7 +196,12 @@ def test_a_dry_run_says_what_it_would_be_and_does_nothing(
     clouded: World, tmp_path: Path, capsys: Capture
 ) -> None:
     assert main(command(clouded, tmp_path, "--dry-run")) == 0
-    said = capsys.readouterr().out.splitlines()
+    told = capsys.readouterr()
+    assert told.err == (
+        f"imagery from the catalogue {clouded.url}, collection sentinel-2-c1-l2a (--imagery PATH "
+        "takes files instead); model untrained:tiny\n"
+    )
+    said = told.out.splitlines()
     assert said[0].startswith("region bbox: 3.9 km2, 45 cells of H3 resolution 9, ")
     assert said[0].endswith(" frames")
     assert said[1].startswith("disk: ")
@@ -264,6 +269,7 @@ def test_flags_that_cannot_work(
 def test_a_catalogue_needs_a_region(clouded: World, tmp_path: Path, capsys: Capture) -> None:
     argv = [word for word in command(clouded, tmp_path) if not word.startswith("--bbox")]
     assert "pass --region, --bbox, --polygon or --place" in refusal(argv, capsys, status=2)
+    assert "or --imagery PATH to index all that files show" in refusal(["build"], capsys, status=2)
 
 
 def test_missing_packages_are_named(
@@ -273,9 +279,11 @@ def test_missing_packages_are_named(
         "indexer.imagery.stac.query.find_spec", lambda name: None if "odc" in name else object()
     )
     said = refusal(command(clouded, tmp_path), capsys)
-    assert said.startswith(
-        "imagery from a catalogue needs odc-stac: pip install 'gair-geolocator[stac]'"
+    assert said == (
+        "imagery from a catalogue needs odc-stac: pip install 'gair-geolocator[stac]', or give "
+        "local files with --imagery"
     )
+    assert refusal(["build", "--region", "london"], capsys) == said  # without any other flag, too
 
 
 def test_threads_end_with_the_imagery(clouded: World, tmp_path: Path) -> None:
