@@ -13,7 +13,7 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
-from gair.errors import GairError
+from gair.errors import GairError, one_line
 from gair.fields import add_fields, from_namespace, nearest
 from gair.interrupts import INTERRUPTED, kills_as_ctrl_c
 
@@ -293,4 +293,4 @@ def _drop_unwritable_output() -> None:
 
 def complain(error: object) -> None:
     """One line on standard error, whatever the message holds."""
-    print("error:", " ".join(str(error).splitlines()), file=sys.stderr)
+    print("error:", one_line(str(error)), file=sys.stderr)

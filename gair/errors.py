@@ -28,15 +28,33 @@
     └── UnavailableError          a server cannot answer now: it stops, or time is up
         └── BusyError             too many questions wait already
 
-Messages name the bad value and the remedy, and fit on one line. The command lines print them
-without a traceback; library users catch :class:`GairError` or a branch of it.
+Messages name the bad value and the remedy, and are one line of bounded length. The command lines
+print them without a traceback; library users catch :class:`GairError` or a branch of it.
 """
+
+MOST_CHARACTERS = 1000
+"""Of a message; what is between its beginning and its end is left out of longer ones."""
+
+
+def one_line(text: str) -> str:
+    """A message on one line, and the middle left out of a long one: the remedy is at its end."""
+    text = " ".join(text.splitlines())
+    if len(text) <= MOST_CHARACTERS:
+        return text
+    half = MOST_CHARACTERS // 2 - 10
+    return f"{text[:half]} [...] {text[-half:]}"
 
 
 class GairError(Exception):
-    """The root: anything this project raises on purpose."""
+    """The root: anything this project raises on purpose.
+
+    As text it is one line of bounded length, whatever the names and values in it.
+    """
 
     exit_status = 1
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
 
 
 class UsageError(GairError):

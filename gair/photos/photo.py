@@ -40,6 +40,7 @@ from gair.photos.end_marker import END, with_end_marker
 from gair.photos.exif import upright_transpose
 from gair.photos.heif import INSTALL, can_read_heif, is_heif
 from gair.photos.notes import Note
+from gair.photos.quiet_decoders import quiet_decoders
 from gair.photos.sources import PhotoSource as PhotoSource
 from gair.photos.sources import plain_source
 
@@ -279,6 +280,7 @@ def _quiet_pillow() -> Iterator[None]:
     Filters belong to the process: other threads see this one, and where several open photos at
     once it may outlive them. It touches nothing but warnings that Pillow itself issues.
     """
+    quiet_decoders()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
         yield

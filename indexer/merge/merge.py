@@ -258,9 +258,11 @@ def merged_region(indexes: Sequence[Index], name: str) -> Region:
     """The union of the regions, with the credits of all."""
     outlines = [index.outline for index in indexes]
     areas = [shape(outline["geometry"]) for outline in outlines]
-    union = shapely.union_all(areas) if len(areas) > 1 else areas[0]
+    # In normal form a union is the same whichever of its parts were united before.
+    union = shapely.normalize(shapely.union_all(areas)) if len(areas) > 1 else areas[0]
     parts = [part for part in shapely.get_parts(union) if isinstance(part, Polygon)]
-    credits = [str(outline["properties"].get("attribution", "")) for outline in outlines]
+    said = [str(outline["properties"].get("attribution", "")) for outline in outlines]
+    credits = [credit for text in said for credit in text.split("; ")]
     geometry = parts[0] if len(parts) == 1 else MultiPolygon(parts)
     return Region(name, geometry, "; ".join(_once(credits)))
 

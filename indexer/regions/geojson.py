@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 from typing import Any
 
 import numpy as np
@@ -147,7 +147,8 @@ def _flat_positions(coordinates: Any) -> Any:  # noqa: ANN401 (any JSON)
     if not coordinates or isinstance(coordinates[0], list):
         return [_flat_positions(part) for part in coordinates]
     position = coordinates[:2]
-    if len(position) < 2 or not all(_is_number(value) for value in position):
+    odd_height = any(isinstance(value, bool | str) for value in coordinates)
+    if len(position) < 2 or odd_height or not all(_is_number(value) for value in position):
         raise _PositionError(
             f"the position {_short(coordinates)} is no longitude, latitude: give two numbers, or "
             "take that point out"
@@ -156,7 +157,8 @@ def _flat_positions(coordinates: Any) -> Any:  # noqa: ANN401 (any JSON)
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
+    of_kind = isinstance(value, int | float) and not isinstance(value, bool)
+    return of_kind and abs(value) <= sys.float_info.max  # a whole number may have any digits
 
 
 def _short(value: object) -> str:

@@ -203,6 +203,21 @@ def test_a_district_is_added(
     assert sorted(f.name for f in tmp_path.iterdir()) == ["west"]
 
 
+def test_what_is_added_again_changes_nothing(cities: Path, parts: Path, tmp_path: Path) -> None:
+    """To the byte: the outline, too, whose corners were turned round by each further union."""
+    shutil.copytree(parts / "west", tmp_path / "grown")
+    beside = box(-0.1040, 51.5010, -0.0920, 51.5060)  # partly in the west
+    district = build(cities, tmp_path, "district", beside)
+    grown = tmp_path / "grown"
+    hashes = [
+        merge_indexes([grown, district], "grown", tmp_path, quiet=True).manifest.content_sha256
+        for _ in range(3)
+    ]
+    assert len(set(hashes)) == 1
+    outline = open_index(grown).outline
+    assert outline["properties"]["attribution"] == "surveyors of west; surveyors of district"
+
+
 def test_indexes_that_differ_are_refused(
     cities: Path, parts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

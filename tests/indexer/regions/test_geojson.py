@@ -103,6 +103,9 @@ def test_names_from_geojson(tmp_path: Path) -> None:
                 ([1], r"position \[1\]"),
                 (["1.5", "51"], r"position \[\"1.5\", \"51\"\]"),
                 ([True, 51], r"position \[true, 51\]"),
+                ([1, 51, "0"], r"position \[1, 51, \"0\"\]"),
+                ([1, 51, False], r"position \[1, 51, false\]"),
+                ([10**400, 51], r"position \[1000"),
                 (None, "null stands where coordinates belong"),
                 ({"lon": 1}, "stands where coordinates belong"),
             )
