@@ -23,9 +23,10 @@ def quiet_decoders() -> None:
     package = Path(PIL.__file__).parent
     # As wheels bring it on Linux, on macOS; else the one of the system.
     bundled = [*package.parent.glob("pillow.libs/libtiff*"), *package.glob(".dylibs/libtiff*")]
-    for library in bundled or [ctypes.util.find_library("tiff")]:
-        with contextlib.suppress(OSError, AttributeError, TypeError):
-            tiff = ctypes.CDLL(str(library))  # which is loaded already: the very same
+    libraries = [str(path) for path in bundled] or [ctypes.util.find_library("tiff") or "none"]
+    for library in libraries:
+        with contextlib.suppress(OSError, AttributeError):
+            tiff = ctypes.CDLL(library)  # which is loaded already: the very same
             for handler in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
                 tiff[handler].restype = ctypes.c_void_p
                 tiff[handler](None)

@@ -262,8 +262,8 @@ def _ended_early(error: GairError | KeyboardInterrupt) -> int:
     if isinstance(error, KeyboardInterrupt) and kept:
         say(f"interrupted: the index was not changed; {kept}")
         return INTERRUPTED
-    if kept:
-        say(kept)
+    if kept:  # one line says both
+        error.args = (f"{error}; {kept}",)
     raise error
 
 

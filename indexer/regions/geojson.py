@@ -157,8 +157,9 @@ def _flat_positions(coordinates: Any) -> Any:  # noqa: ANN401 (any JSON)
 
 
 def _is_number(value: object) -> bool:
-    of_kind = isinstance(value, int | float) and not isinstance(value, bool)
-    return of_kind and abs(value) <= sys.float_info.max  # a whole number may have any digits
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) <= sys.float_info.max  # a whole number may have any digits
 
 
 def _short(value: object) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from gair.command import complain
-from gair.errors import MOST_CHARACTERS, GairError, UsageError
+from gair.errors import MOST_CHARACTERS, GairError, StorageError, UsageError
+from indexer.commands.build import _ended_early
 from indexer.commands.cli import main
 from indexer.photos.listing import read_photos
 
@@ -40,6 +41,16 @@ def test_a_table_of_many_columns_is_refused_in_a_line(
     err = capsys.readouterr().err
     assert len(err.splitlines()) == 1
     assert len(err) < 1.1 * MOST_CHARACTERS
+
+
+def test_a_full_disk_and_what_it_leaves_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    error = StorageError("cannot write x: no space left on the device: free some")
+    error.add_note("3 of 9 units are done and kept: the same command goes on from them")
+    with pytest.raises(StorageError) as passed_on:
+        _ended_early(error)
+    assert capsys.readouterr().err == ""
+    assert str(passed_on.value) == f"{error.args[0]}"
+    assert "free some; 3 of 9 units are done and kept" in str(passed_on.value)
 
 
 def test_errors_of_the_system_are_bounded_too(capsys: pytest.CaptureFixture[str]) -> None:
