@@ -65,8 +65,10 @@ def serving(
     with upload_folder() as folder, _gradio_settings(str(folder)):
         import PIL.Image
 
+        from app.engine.memory import map_large_buffers
         from app.engine.uploads import Uploads
 
+        map_large_buffers()
         # Pillow's own guard, for whatever opens an image before or besides the engine.
         PIL.Image.MAX_IMAGE_PIXELS = options.limits.max_pixels
         uploads = Uploads(folder, options.limits)
@@ -140,8 +142,7 @@ def _application(engine: Engine, uploads: Uploads, options: ServerOptions, start
         run_history=False,
         enable_monitoring=False,
     )
-    gate = GradioGate(app, {number: str(fn.api_name) for number, fn in page.fns.items()})
-    return Guard(gate, options, uploads, lambda: engine.admission.closed)
+    return Guard(GradioGate(app, page), options, uploads, lambda: engine.admission.closed)
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from app.engine.batches import Batcher, Sharing
 from app.engine.decoding import Decoder, check_costs
 from app.engine.indexes import Indexes
 from app.engine.limits import MOST_PHOTOS, MOST_PLACES, Limits
+from app.engine.memory import trim
 from app.engine.score_cache import ScoreCache, without_pixels
 from app.engine.uploads import Upload, Uploads, check_upload, plain_name
 from gair.errors import PhotoError, UsageError
@@ -198,10 +199,11 @@ class Engine:
         geo.heatmap(scored)
 
     def sweep(self) -> None:
-        """Let go of photos and scores that were kept long enough; called now and then."""
+        """Let go of photos, scores and memory that were kept long enough; called now and then."""
         self._cache.sweep()
         if self.uploads is not None:
             self.uploads.sweep()
+        trim()
 
     def close(self, patience_s: float = 10.0) -> None:
         """Refuse new questions, and finish those that are being answered."""

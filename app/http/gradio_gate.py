@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Mapping
 from typing import Annotated, Any
 
+import gradio as gr
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
@@ -26,6 +26,8 @@ CALL = "/gradio_api/call/"
 CANCEL = "/gradio_api/cancel"
 RESET = "/gradio_api/reset"
 
+MOST_SESSIONS = 1000
+"""Sessions of which Gradio's queue may keep that they have no question."""
 MOST_TEXT = 60
 """Characters of a value that no argument takes; it is quoted in the refusal."""
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
@@ -69,10 +71,11 @@ class Reset(_Strict):
 class GradioGate:
     """ASGI middleware around an application with Gradio in it."""
 
-    def __init__(self, app: App, functions: Mapping[int, str]) -> None:
-        """Take the application, and the names of Gradio's functions by their numbers."""
+    def __init__(self, app: App, page: gr.Blocks) -> None:
+        """Take the application, and the page in it, whose functions can be asked."""
         self._app = app
-        self._functions = dict(functions)
+        self._functions = {number: str(fn.api_name) for number, fn in page.fns.items()}
+        self._page = page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check the body of a question; everything else passes."""
@@ -88,9 +91,20 @@ class GradioGate:
             nothing_more = _replayed(b"", receive)  # the body was read, there is none to drain
             refusal = Refusal(error.status_code, error.detail)
             return await refuse(scope, send, refusal, nothing_more)
+        self._forget_sessions()
         kept = [(k, v) for k, v in scope["headers"] if k.lower() != b"content-length"]
         headers = [*kept, (b"content-length", str(len(body)).encode())]
         await self._app({**scope, "headers": headers}, _replayed(body, receive), send)
+
+    def _forget_sessions(self) -> None:
+        """Let go of sessions whose questions are answered; Gradio keeps a set of each for ever.
+
+        Only in the event loop, where nobody is between looking for a session and using it.
+        """
+        events = self._page._queue.pending_event_ids_session
+        if len(events) > MOST_SESSIONS:
+            for session in [name for name, waiting in events.items() if not waiting]:
+                del events[session]
 
     @staticmethod
     def _is_checked(path: str) -> bool:

@@ -20,7 +20,7 @@ import anyio
 import anyio.to_thread
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
 
@@ -85,6 +85,18 @@ class FormParser(MultiPartParser):
     """Reads a form without writing anything to disk; the guard limits how large it can be."""
 
     spool_max_size = 1 << 40
+
+    async def parse(self) -> FormData:
+        """The form; where it does not come to its end, its files are let go at once.
+
+        An error is kept alive by its traceback for a while, and with it all that was read.
+        """
+        try:
+            return await super().parse()
+        except BaseException:
+            for file in self._files_to_close_on_error:
+                file.close()
+            raise
 
 
 def api_app(engine: Engine, start: str, bodies: Bodies) -> FastAPI:
