@@ -45,7 +45,7 @@ def give_many(index_folder: Path, count: int) -> float:
     middles, noises = (rng.normal(size=(n, index.rs.dim)) for n in (CENTRES, NOISES))
     near = index.cells.lonlat_deg[rng.integers(0, len(index.cells), count)]
     lonlat_deg = near + rng.normal(0, 5e-4, (count, 2))
-    texts = {name: "Mapillary" for name in ("captured_at", "source", "link", "licence")}
+    texts = {name: "Mapillary" for name in ("source", "link", "licence")}
     columns = {
         "content_sha256": [f"{number:064x}" for number in range(count)],
         "lon_deg": lonlat_deg[:, 0],
@@ -53,6 +53,7 @@ def give_many(index_folder: Path, count: int) -> float:
         "h3": cells_at(lonlat_deg, index.manifest.h3_resolution),
         "heading_deg": np.full(count, np.nan, dtype=np.float32),
         "taken_on": pa.nulls(count, pa.date32()),
+        "captured_at": [""] * count,
         "sequence": [f"walk {number // 50}" for number in range(count)],
         "attribution": ["by P"] * count,
         "private": np.zeros(count, dtype=np.bool_),

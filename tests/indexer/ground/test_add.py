@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -175,23 +174,32 @@ def test_nothing_to_add_changes_nothing(box: Path, tmp_path: Path) -> None:
 
 
 KILLED = """
-import os, signal, sys
+import os, signal
+from gair.encoders.street_view import import_timm
 from indexer.commands.cli import main
-from indexer.ground import write
+from indexer.ground import add, write
+from indexer.index import storage
 from indexer.photos import vectors
 
-def killing(name, where, times):
-    inner, left = getattr(where, name), [times]
+import_timm()
+
+def killing(name, where):
+    inner = getattr(where, name)
     def call(*args, **kwargs):
-        result = inner(*args, **kwargs)
-        left[0] -= 1
-        if not left[0]:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
+        inner(*args, **kwargs)
+        os.kill(os.getpid(), signal.SIGKILL)
     setattr(where, name, call)
 
-killing({name!r}, {where}, {times})
-sys.exit(main({argv!r}))
+for name, where in (
+    ("write", vectors.VectorCache),  # 64 are encoded
+    ("write_photo_table", write),  # all are, and the set is half there
+    ("write_whole", storage),  # it is whole, and the pointer does not name it
+):
+    if not (child := os.fork()):
+        killing(name, where)
+        main({argv!r})
+        os._exit(9)
+    print(-os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), os.path.exists({pointer!r}))
 """
 
 
@@ -206,16 +214,11 @@ def test_a_kill_at_any_moment_costs_at_most_a_block(boxes: Path, tmp_path: Path)
     folders = [Path(shutil.copytree(boxes / "box", tmp_path / name)) for name in ("all", "killed")]
     straight = add_photos(folders[0], photos, model=tiny_model(), options=QUIET).manifest
     argv = ["add-photos", str(folders[1]), "--photos", str(photos), "--quiet"]
-    moments = [
-        ("write", "vectors.VectorCache", 1),  # 64 are encoded
-        ("write_photo_table", "write", 1),  # all are, and the set is half there
-        ("write_whole", "__import__('indexer.index.storage').index.storage", 1),  # no pointer yet
-    ]
-    for name, where, times in moments:
-        code = KILLED.format(name=name, where=where, times=times, argv=argv)
-        done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True)
-        assert done.returncode == -signal.SIGKILL, done.stderr
-        assert open_reference_photos(folders[1]) is None
+    # Forked from one process, which has imported what takes long.
+    code = KILLED.format(argv=argv, pointer=str(folders[1] / "GROUND"))
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True)
+    assert done.stdout.split() == [b"9", b"False"] * 3, done.stderr
+    assert open_reference_photos(folders[1]) is None
     report = add_photos(folders[1], photos, model=tiny_model(), options=QUIET)
     assert (report.added, report.encoded) == (150, 0)
     assert straight is not None
