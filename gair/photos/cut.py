@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from gair.errors import PhotoError
 from gair.photos.bars import has_bars, without_bars
 from gair.photos.notes import Note
-from gair.photos.panorama import cut_view, looks_like_panorama
+from gair.photos.panorama import cut_view, has_panorama_shape, looks_like_panorama
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,21 @@ class Cut:
     bars: bool = False
     """Whether black bars around the picture are cut off (:mod:`gair.photos.bars`)."""
 
-    def of(self, rgb: Image.Image) -> Image.Image:
-        """The part of an upright picture."""
+    def of(self, rgb: Image.Image, name: str) -> Image.Image:
+        """The part of an upright picture.
+
+        Raises:
+            PhotoError: a view is asked for of what is no panorama.
+        """
         if self.bars:
             rgb = without_bars(rgb)
         if self.heading_deg is None:
             return rgb
+        if not has_panorama_shape(rgb.size):
+            raise PhotoError(
+                f"{name} is {rgb.width} x {rgb.height} pixels: a heading is for 360-degree "
+                "panoramas, twice as wide as high; leave it out"
+            )
         return Image.fromarray(cut_view(np.asarray(rgb), self.heading_deg))
 
     def notes(self, whole: Image.Image, *, equirectangular: bool) -> Iterator[Note]:

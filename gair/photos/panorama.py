@@ -25,8 +25,13 @@ _ROWS_AT_ONCE = 256
 
 def looks_like_panorama(size_px: tuple[int, int]) -> bool:
     """Whether a picture is twice as wide as high, as those of the whole sphere are."""
+    return size_px[0] >= LEAST_WIDTH_PX and has_panorama_shape(size_px)
+
+
+def has_panorama_shape(size_px: tuple[int, int]) -> bool:
+    """Whether a picture, however small, is twice as wide as high."""
     width, height = size_px
-    return width >= LEAST_WIDTH_PX and abs(width - 2 * height) <= 0.005 * width
+    return abs(width - 2 * height) <= 0.005 * width
 
 
 def cut_view(

@@ -87,6 +87,22 @@ class Photo:
 _WHOLE = Cut()
 
 
+@dataclass(frozen=True)
+class UnreadPhoto:
+    """A photo that is read when it is needed, and how."""
+
+    source: PhotoSource
+    name: str
+    heading_deg: float | None = None
+    cut_bars: bool = False
+
+    def read(self) -> Photo:
+        """The photo: :func:`open_photo`."""
+        return open_photo(
+            self.source, name=self.name, heading_deg=self.heading_deg, cut_bars=self.cut_bars
+        )
+
+
 def open_photo(
     source: PhotoSource,
     *,
@@ -244,7 +260,7 @@ def _photo(
         if transpose is not None:
             rgb = rgb.transpose(transpose)
         notes += tuple(cut.notes(rgb, equirectangular=equirectangular))
-        rgb = cut.of(rgb)
+        rgb = cut.of(rgb, name)
         conditions = measure(rgb, image)
     rgb.info = {}
     return Photo(rgb, name, gps, notes=notes, conditions=conditions)

@@ -14,12 +14,14 @@ from indexer.build.options import WantedIndexType
 from indexer.index.default_folder import folder_of_indexes
 
 if TYPE_CHECKING:
+    from gair.photos.photo import UnreadPhoto
     from indexer.photos.listing import ListedPhoto
     from indexer.photos.vectors import PhotoVectors
     from indexer.search.geolocator import Geolocator
 
 NUMBER_FLAGS = ("--bbox", "--at", "--claim")
 """Flags whose value is a list of numbers, of which the first may be negative."""
+_PICTURES = "which part of a picture counts"
 _WITH_NUMBERS = tuple(f"{flag}=" for flag in NUMBER_FLAGS)
 
 
@@ -82,6 +84,34 @@ class IndexAndModel(IndexChoice):
         return Geolocator.open(
             self.index, indexes_dir=self.indexes_dir, model=self.model, store=store
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoReading:
+    """How the photos that a command names are read."""
+
+    heading: float | None = option(None, metavar="DEG", group=_PICTURES)
+    """Cut the view in this direction out of 360-degree panoramas, twice as wide as high: degrees to
+    the right of their middle."""
+    cut_bars: bool = option(False, group=_PICTURES)
+    """Cut black bars off."""
+
+    def unread(self, words: Sequence[str]) -> list[UnreadPhoto]:
+        """The photos that words name (:func:`indexer.photos.named.named_photos`), not yet read."""
+        import sys
+
+        from gair.photos.photo import UnreadPhoto
+        from indexer.photos.named import STANDARD_INPUT, named_photos
+
+        return [
+            UnreadPhoto(
+                sys.stdin.buffer if name == STANDARD_INPUT else name,
+                name,
+                self.heading,
+                self.cut_bars,
+            )
+            for name in named_photos(words)
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from gair.command import add_command
 from gair.errors import UsageError
 from gair.fields import option
-from indexer.commands.arguments import IndexAndModel
+from indexer.commands.arguments import IndexAndModel, PhotoReading
 from indexer.probability.open_world import EVEN
 
 _EPILOG = """\
@@ -28,11 +28,11 @@ examples:
 
 
 @dataclass(frozen=True, kw_only=True)
-class HeatmapOptions(IndexAndModel):
+class HeatmapOptions(IndexAndModel, PhotoReading):
     """Flags of ``heatmap``."""
 
     photos: tuple[str, ...] = option(positional=True, metavar="PHOTO")
-    """A street-level photo."""
+    """A street-level photo, a folder of them, a glob in quotes, or - for one that is piped in."""
     of: Literal["imagery", "location", "ground", "posterior"] = "posterior"
     """Cosine with the imagery or with the location embedding, what the reference photos around say,
     or the posterior of a calibrated index."""
@@ -73,8 +73,9 @@ def run(options: HeatmapOptions) -> int:
     check_suffix(out)
     if options.spacing_m is not None and out.suffix.lower() not in (".tif", ".tiff"):
         raise UsageError(f"--spacing-m is for a GeoTIFF, and {str(out)!r} is none: leave it out")
+    photos = options.unread(options.photos)
     heat = options.geolocator().heatmap(
-        list(options.photos),
+        photos,
         of=options.of,
         level=options.level,
         elsewhere_prior=options.elsewhere_prior,

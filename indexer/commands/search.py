@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from gair.command import add_command, complain
 from gair.errors import PhotoError, UsageError
 from gair.fields import option
-from indexer.commands.arguments import IndexAndModel
+from indexer.commands.arguments import IndexAndModel, PhotoReading
 from indexer.evaluate.options import WEIGHTS
 from indexer.probability.cautions import coded
 from indexer.probability.open_world import EVEN
@@ -37,6 +37,9 @@ _EPILOG = """\
 examples:
   python -m indexer search photo.jpg --index london
   python -m indexer search front.jpg side.jpg --same-place --index london
+  python -m indexer search photos/ "more/**/*.heic" --index london --json > answers.json
+  curl -s https://example.org/photo.jpg | python -m indexer search - --index london
+  python -m indexer search panorama.jpg --index london --heading 90
   python -m indexer search photo.jpg --index london --within boroughs.geojson
   python -m indexer search photo.jpg --index london --where "water.share < 0.5" \\
       --table water=water.parquet
@@ -143,11 +146,11 @@ def _named_file(text: str) -> tuple[str, Path]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Search(IndexAndModel):
+class Search(IndexAndModel, PhotoReading):
     """Flags of ``search``."""
 
     photos: tuple[str, ...] = option(positional=True, metavar="PHOTO")
-    """A street-level photo."""
+    """A street-level photo, a folder of them, a glob in quotes, or - for one that is piped in."""
     store: str | None = option(None, metavar="ADDRESS")
     """Search vectors that export put elsewhere: milvus://PATH.db, milvus://HOST:PORT or
     milvus+tls://HOST:PORT; who asks, if the server wants to know, is the environment's
@@ -215,8 +218,9 @@ def add(commands: Any) -> None:  # noqa: ANN401
 
 def run(options: Search) -> int:
     """Search and print the answers; 1 if a photo could not be read."""
+    photos = options.unread(options.photos)
     geolocator = options.geolocator(options.store)
-    if options.geojson is not None and len(options.photos) > 1 and not options.same_place:
+    if options.geojson is not None and len(photos) > 1 and not options.same_place:
         raise UsageError("--geojson is for one answer: name one photo, or add --same-place")
     query: QueryFields = {
         "k": options.k,
@@ -232,10 +236,10 @@ def run(options: Search) -> int:
     }
     if options.same_place:
         results: Iterator[Answer | PhotoError]
-        results = iter([geolocator.search(list(options.photos), same_place=True, **query)])
+        results = iter([geolocator.search(photos, same_place=True, **query)])
     else:
-        results = geolocator.search_each(options.photos, on_error="collect", **query)
-    return _printed(results, options)
+        results = geolocator.search_each(photos, on_error="collect", **query)
+    return _printed(results, [photo.name for photo in photos], options)
 
 
 def _prior(geolocator: Geolocator, options: Search) -> Prior | None:
@@ -255,15 +259,15 @@ def _prior(geolocator: Geolocator, options: Search) -> Prior | None:
     )
 
 
-def _printed(results: Iterator[Answer | PhotoError], options: Search) -> int:
+def _printed(results: Iterator[Answer | PhotoError], names: Sequence[str], options: Search) -> int:
     """Print answers as they come, and keep none; the exit status."""
     from gair.progress import Progress
 
-    total = 1 if options.same_place else len(options.photos)
+    total = 1 if options.same_place else len(names)
     failed = 0
     quiet = options.quiet or total == 1
     with Progress("search", total, "photo", quiet=quiet) as progress, _Printer(options) as printer:
-        for result, path in zip(results, options.photos, strict=not options.same_place):
+        for result, path in zip(results, names, strict=not options.same_place):
             with progress.hidden():
                 printer.put(result, path)
                 if isinstance(result, PhotoError):

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from gair.command import add_command
 from gair.coordinates.text import parse_coordinates
+from gair.errors import UsageError
 from gair.fields import option
-from indexer.commands.arguments import IndexAndModel
+from indexer.commands.arguments import IndexAndModel, PhotoReading
 
 if TYPE_CHECKING:
     from indexer.probability.verdicts import Verdict
@@ -30,11 +31,11 @@ examples:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verify(IndexAndModel):
+class Verify(IndexAndModel, PhotoReading):
     """Flags of ``verify``."""
 
     photo: str = option(positional=True, metavar="PHOTO")
-    """A street-level photo."""
+    """A street-level photo, or - for one that is piped in."""
     at: tuple[tuple[float, float], ...] = option(
         flags=("--at", "--claim"), parse=parse_coordinates, metavar="LAT,LON"
     )
@@ -72,15 +73,18 @@ def run(options: Verify) -> int:
     for lonlat_deg in options.at:
         check_claim(lonlat_deg, options.radius_m)
     odds = prior_odds_of(options.prior_odds, options.prior_probability)
+    photos = options.unread([options.photo])
+    if len(photos) > 1:
+        raise UsageError(f"{options.photo} names {len(photos)} photos: a claim is about one")
     geolocator = options.geolocator()
-    (photo,) = geolocator.seen([options.photo])
+    (photo,) = geolocator.seen(photos)
     verdicts = [
         geolocator.verify(
             photo, lon_deg, lat_deg, options.radius_m, prior_odds=odds, claim_number=number
         )
         for number, (lon_deg, lat_deg) in enumerate(options.at, 1)
     ]
-    name = options.photo
+    name = photos[0].name
     if options.json:
         about = {"photo": name, "index": geolocator.index.name}
         told = [{**about, **verdict.to_dict()} for verdict in verdicts]

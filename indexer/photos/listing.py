@@ -124,7 +124,7 @@ def read_photos(
     if not path.exists():
         raise DatasetError(f"no photos at {path}: give a folder, or a .csv or .parquet manifest")
     if path.is_dir():
-        photos = [_from_tags(file, path) for file in _photo_files(path)]
+        photos = [_from_tags(file, path) for file in photo_files(path)]
         nothing = f"no photo in {path}: give a folder with {', '.join(sorted(PHOTO_SUFFIXES))}"
     else:
         photos = list(_from_manifest(path, extra, if_there))
@@ -134,7 +134,13 @@ def read_photos(
     return photos
 
 
-def _photo_files(folder: Path) -> list[Path]:
+def photo_files(folder: Path) -> list[Path]:
+    """The files of a folder, at any depth, whose names are those of photos; by name.
+
+    Raises:
+        DatasetError: it, or a folder in it, cannot be looked into.
+    """
+
     def refuse(error: OSError) -> None:
         raise DatasetError(
             f"cannot look into {error.filename}: {error.strerror}; make it readable"

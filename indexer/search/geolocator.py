@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gair.errors import PhotoError, UsageError
-from gair.photos.photo import Photo, open_photo
+from gair.photos.photo import Photo, UnreadPhoto, open_photo
 from indexer.ground.likelihood import GroundField
 from indexer.ground.likeness import Comparison
 from indexer.ground.reference_photos import open_reference_photos
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from indexer.search.maps.make_heatmap import Of
     from indexer.search.prior import Prior
 
-    PhotoSource = ReadableSource | Photo
+    PhotoSource = ReadableSource | Photo | UnreadPhoto
     OnePlace = PhotoSource | Seen | list[Any] | tuple[Any, ...]
 
 
@@ -390,6 +390,8 @@ def _reopened(folder: Path, model: Gair | str | None, store: str | None) -> Geol
 
 
 def _photo(source: PhotoSource) -> Photo:
+    if isinstance(source, UnreadPhoto):
+        return source.read()
     return source if isinstance(source, Photo) else open_photo(source)
 
 

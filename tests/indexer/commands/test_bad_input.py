@@ -42,7 +42,6 @@ PHOTOS: dict[str, tuple[Callable[[Path], object], str]] = {
     "text": (lambda p: p.write_text("dear diary " * 100), "is not a photo in a known format"),
     "empty": (lambda p: p.write_bytes(b""), r"is empty \(0 bytes\)"),
     "missing": (lambda p: None, "No such file or directory; name a photo"),
-    "folder": (lambda p: p.mkdir(), "is a folder; name one photo in it"),
 }
 
 
