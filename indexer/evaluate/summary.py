@@ -256,6 +256,8 @@ def area_curves(outcomes: Mapping[str, Outcomes], scale: Scale, inside: float) -
         "found": {
             key: recall_by_area(of_method.searched_m2 / 1e6, km2 * (1 + 1e-9)).tolist()
             for key, of_method in outcomes.items()
+            # A way to answer that ranks no cells has no curve.
+            if np.isfinite(of_method.searched_m2).any() or not np.isfinite(of_method.error_m).any()
         },
         "chance": (shares * inside).tolist(),
     }

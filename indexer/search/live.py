@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gair.processes.forks import renew_in_child
+from indexer.ground.likelihood import GroundKernel
 from indexer.ground.manifest import POINTER_FILE
 from indexer.index.index import find_index, open_index
 from indexer.index.storage import CURRENT_FILE
@@ -146,6 +147,8 @@ def _reopened(folder: Path, model: Gair | str | None) -> LiveGeolocator:
 def _warm(geolocator: Geolocator) -> None:
     """Do what the first request would do, while others still serve."""
     space = geolocator.space
+    if space.ground is not None and space.weights.ground_weight:
+        space.ground.density(GroundKernel.of(space.weights).kernel_m)
     if geolocator.index.shortlists is None or looks_at_all(space, Query()):
         space.discs(space.merge_radius_m)
         _ = space.reader

@@ -43,7 +43,7 @@ LIGHT = Theme(
     line="#e2e8f0",
     accent="#0f766e",
     hot="#c2410c",
-    others=("#2563eb", "#9333ea", "#b45309", "#0891b2", "#be185d"),
+    others=("#2563eb", "#9333ea", "#b45309", "#0891b2", "#be185d", "#4d7c0f", "#475569", "#7c2d12"),
     map_colours="viridis_r",
 )
 DARK = Theme(
@@ -53,7 +53,7 @@ DARK = Theme(
     line="#223047",
     accent="#2dd4bf",
     hot="#fb923c",
-    others=("#60a5fa", "#c084fc", "#fbbf24", "#22d3ee", "#f472b6"),
+    others=("#60a5fa", "#c084fc", "#fbbf24", "#22d3ee", "#f472b6", "#a3e635", "#94a3b8", "#fdba74"),
     map_colours="viridis",
 )
 

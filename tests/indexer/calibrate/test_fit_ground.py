@@ -11,8 +11,10 @@ from grounded_city import GroundedCity
 from model_city import unit
 
 from indexer.calibrate.calibrate import calibrate
-from indexer.calibrate.fit_ground import KERNELS_M, SHARPNESSES, shuffle
-from indexer.ground.left_out import COPIES, NEAR, OF_SEQUENCE
+from indexer.calibrate.fit_ground import KERNELS_M, SHARPNESSES, fit_ground, shuffle
+from indexer.calibrate.fit_posterior import FitTask, fit_score_weights, fit_weights
+from indexer.ground.left_out import COPIES, NEAR, OF_SEQUENCE, own_references
+from indexer.ground.likelihood import GroundKernel
 from indexer.ground.likeness import Comparison
 from indexer.probability.calibration import calibration_path, load_calibration
 
@@ -37,15 +39,25 @@ def test_reference_photos_that_look_like_their_streets_get_a_weight(city: Ground
     assert ground.left_out[COPIES] == ground.left_out[OF_SEQUENCE] == 0
 
 
-def test_photos_of_anything_get_none(city: GroundedCity) -> None:
-    """They are left out around every place: the gap alone must not earn a weight."""
-    other = GroundedCity(1200)
-    assert other.ground is not None
-    places = other.ground.comparison.photos.lonlat_deg
-    other.give(unit(np.random.default_rng(1), 1200), places)
-    calibration = calibrate(other, city.asked(250, 1), quiet=True)
-    assert calibration.weights.ground_weight == 0
-    assert calibration.ground is not None
+def test_photos_of_anything_get_none() -> None:
+    """They are left out around every place, and that gap alone tells where it is: not enough."""
+    city = GroundedCity(1200)
+    assert city.ground is not None
+    city.give(unit(np.random.default_rng(1), 1200), city.ground.comparison.photos.lonlat_deg)
+    photos, times = city.asked(120, 1), np.ones(120)
+    truth, scores = city.cell_row(photos.lonlat_deg), city.scores(photos.s)
+    base = fit_score_weights(*scores, city.field, truth)
+    own = own_references(city.ground.comparison.photos, photos).rows
+    looks = city.ground.comparison.likenesses(photos.s, own)
+    assert fit_ground(scores, city.field, truth, base, city.ground, looks, times=times) == base
+    share = city.field.area_m2 / city.field.area_m2.sum()
+    task = FitTask(*scores, truth, share, times)
+    start = np.array([base.rs_weight, 0.0, 0.5])
+    gap = city.ground.log_ratios(looks, GroundKernel(75.0, 40.0))
+    weights, nll = fit_weights(dataclasses.replace(task, ground=gap), None, start, location=False)
+    _, without = fit_weights(task, None, start[:2], location=False)
+    assert weights[2] > 0.2  # what it would have got
+    assert (without - nll) * 120 > 8
 
 
 def test_a_planted_photo_its_walk_and_a_crop_of_it_are_left_out_and_counted() -> None:
