@@ -1,9 +1,9 @@
 """Conditions that a photo was taken under: its light, season and camera, and if it shows anything.
 
 Brightness, contrast, sharpness and greenness are measured on as many pixels as the model looks at,
-spread over the photo in the same way (:mod:`gair.preprocess`). The date, the hour and the focal
-length are what the camera wrote, where it wrote them. None of it is used to find a place: it tells
-whether a photo is like those that an index was calibrated on.
+spread over the photo in the same way (:mod:`gair.preprocess`), black bars on all. The date, the
+hour and the focal length are what the camera wrote, where it wrote them. None of it is used to find
+a place: it tells whether a photo is like those that an index was calibrated on.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gair.photos.bars import picture_box
 from gair.photos.exif import captured_at, focal_length_mm
 
 if TYPE_CHECKING:
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 
     from gair.arrays import Floats
 
-NAMES = ("brightness", "contrast", "sharpness", "greenness", "date", "hour", "focal length")
+NAMES = (
+    *("brightness", "contrast", "sharpness", "greenness", "date", "hour", "focal length"),
+    "share of black bars",
+)
 """Of the conditions, in the order of :attr:`Conditions.values`."""
 
 SIDE_PX = 224
@@ -52,6 +56,8 @@ class Conditions:
     """0 to 24, by the clock of the camera."""
     focal_length_mm: float = np.nan
     """As on a frame of 36 x 24 mm."""
+    bars: float = 0.0
+    """Share of the photo that black bars around the picture take."""
     nothing: str = ""
     """Why there is nothing to see in the photo; empty where there is something."""
 
@@ -63,9 +69,7 @@ class Conditions:
     @classmethod
     def of_values(cls, values: Floats, nothing: str = "") -> Conditions:
         """The same from (C,) :attr:`values`."""
-        brightness, contrast, sharpness, greenness, day_of_year, hour, focal_mm = map(float, values)
-        light = (brightness, contrast, sharpness, greenness)
-        return cls(*light, day_of_year, hour, focal_mm, nothing)
+        return cls(*map(float, values), nothing=nothing)
 
 
 def measure(rgb: Image.Image, tagged: Image.Image | None = None) -> Conditions:
@@ -78,6 +82,7 @@ def measure(rgb: Image.Image, tagged: Image.Image | None = None) -> Conditions:
     grid = np.asarray(rgb.resize((SIDE_PX, SIDE_PX), 0), dtype=np.float32) / 255  # 0: nearest
     grey = grid @ _LUMINANCE
     excess = grid[..., 1] - (grid[..., 0] + grid[..., 2]) / 2
+    left, top, right, bottom = picture_box(rgb)
     day_of_year = hour = focal_mm = np.nan
     if tagged is not None:
         day_of_year, hour = day_and_hour(captured_at(tagged))
@@ -90,6 +95,7 @@ def measure(rgb: Image.Image, tagged: Image.Image | None = None) -> Conditions:
         day_of_year=day_of_year,
         hour=hour,
         focal_length_mm=focal_mm,
+        bars=1 - (right - left) * (bottom - top) / (rgb.width * rgb.height),
         nothing=_nothing(rgb.size, float(grid.std(axis=(0, 1)).max())),
     )
 

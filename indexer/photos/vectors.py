@@ -39,7 +39,7 @@ UNREADABLE = "photo cannot be read"
 _AT_ONCE = 64
 _PREPROCESSING = 1
 """Raised when the same photo and model give other vectors than before."""
-_MEASURED = "conditions_1"
+_MEASURED = "conditions_2"
 """The table of conditions; renamed when the same photo gives others than before."""
 _CLOCK = ("date", "hour")
 

@@ -37,7 +37,7 @@ FLAGGED = 0.05
 """At most this share of photos like the calibration photos is taken for unlike them."""
 
 _PERIOD = {"date": 365.25, "hour": 24.0}
-_FINEST = (0.02, 0.01, 0.005, 0.005, 21.0, 1.0, 0.1, 0.01)
+_FINEST = (0.02, 0.01, 0.005, 0.005, 21.0, 1.0, 0.1, 0.02, 0.01)
 """Of :data:`ALL_NAMES`: a smaller distance is none, however alike calibration photos are, and no
 scale is smaller. The focal length's is of its logarithm."""
 _SCALE_SHARE = 0.95

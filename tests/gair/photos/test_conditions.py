@@ -31,6 +31,13 @@ def test_light_and_colour_are_those_of_the_pixels() -> None:
     assert measured.nothing == of(green).nothing == ""
 
 
+def test_black_bars_are_told_by_their_share() -> None:
+    barred = noise(120, 90)
+    assert of(barred).bars == 0
+    barred[:15] = barred[-15:] = 0
+    assert of(barred).bars == pytest.approx(30 / len(barred))
+
+
 def test_what_the_camera_wrote_is_read() -> None:
     tags = {
         ExifTags.Base.DateTimeOriginal: "2024:02:01 18:45:00",

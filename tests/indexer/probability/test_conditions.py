@@ -39,6 +39,7 @@ def drawn(count: int, seed: int) -> tuple[Floats, Floats, Ints]:
             200 + 40 * z[:, 4],
             13 + 2 * z[:, 5],
             np.where(z[:, 6] > 0, 28.0, 50.0),
+            np.zeros(len(place)),
         ]
     )
     return values, 0.6 + 0.05 * z[:, 7], place
@@ -60,7 +61,7 @@ def test_distances_are_those_of_a_slow_search() -> None:
     values, _, place = drawn(40, 0)
     values[::7, 4] = np.nan
     slow = np.full(values.shape, np.nan)
-    finest = (0.02, 0.01, 0.005, 0.005, 21, 1, 0.1)
+    finest = (0.02, 0.01, 0.005, 0.005, 21, 1, 0.1, 0.02)
     for n, column in np.ndindex(*values.shape):
         apart = []
         for other in np.flatnonzero(place != place[n]):
@@ -98,6 +99,7 @@ def test_scales_are_those_of_places_and_not_of_photos() -> None:
         ({"contrast": 0.03, "sharpness": 0.02}, ("contrast",)),
         ({"date": 20.0}, ("date",)),
         ({"hour": 0.3}, ("hour",)),
+        ({"share of black bars": 0.33}, ("share of black bars",)),
         ({"focal length": 200.0, LOOK: 0.1}, ("focal length", LOOK)),
         ({"date": np.nan, "hour": np.nan, "focal length": np.nan}, ()),
     ],
@@ -105,7 +107,7 @@ def test_scales_are_those_of_places_and_not_of_photos() -> None:
 def test_an_unlike_photo_is_flagged_for_what_is_unlike(
     changes: dict[str, float], unlike: tuple[str, ...]
 ) -> None:
-    usual = dict(zip(ALL_NAMES, (0.45, 0.2, 0.05, 0.04, 200.0, 13.0, 28.0, 0.6), strict=True))
+    usual = dict(zip(ALL_NAMES, (0.45, 0.2, 0.05, 0.04, 200.0, 13.0, 28.0, 0, 0.6), strict=True))
     *values, likeness = (usual | changes).values()
     said = fitted().unlike(np.array([values]), np.array([likeness]))
     assert said == unlike
