@@ -44,7 +44,7 @@ QUERIES = 256
 """Photos, or cells in their place, that recall is measured with, in two halves that must both pass:
 what passes on the queries that chose it would look better than it is."""
 PHOTO_COSINE = 0.6
-"""Of a good photo with the imagery of its cell, as the demo model has it (README)."""
+"""Of a good photo with the imagery of its cell, as the demo model has it (docs/evidence.md)."""
 WAYS = ((1.0, 0.0), (0.0, 1.0), (0.5, 0.5))
 """Weights of imagery and location that must all pass: alone, and together as when uncalibrated."""
 _MOST_SHARE = 0.5
