@@ -69,7 +69,11 @@ class Conditions:
     @classmethod
     def of_values(cls, values: Floats, nothing: str = "") -> Conditions:
         """The same from (C,) :attr:`values`."""
-        return cls(*map(float, values), nothing=nothing)
+        brightness, contrast, sharpness, greenness, day_of_year, hour, focal_mm, bars = map(
+            float, values
+        )
+        light = (brightness, contrast, sharpness, greenness)
+        return cls(*light, day_of_year, hour, focal_mm, bars, nothing)
 
 
 def measure(rgb: Image.Image, tagged: Image.Image | None = None) -> Conditions:
