@@ -101,6 +101,17 @@ class SearchQuestion(Question):
         description="Weight of the similarity with the coordinates. If both are left "
         "out, the same; if only the other is given: 0.",
     )
+    ground_weight: Weight = Field(
+        default=None,
+        description="Weight of the log ratio of reference photos, where the index has some; 0: "
+        "search without them. If no weight is given, the same; if one of the others is: 0.",
+    )
+    condition: str | None = Field(
+        default=None,
+        max_length=200,
+        description="What the photos were taken under: a condition that the calibration photos' "
+        "list names, such as night. If left out: what they look like.",
+    )
     refine: bool = Field(default=True, description="Look between the centres of cells, too.")
     elsewhere_prior: float = Field(
         default=0.5,
@@ -139,6 +150,8 @@ class SearchQuestion(Question):
             k=self.k,
             rs_weight=self.rs_weight,
             location_weight=self.location_weight,
+            ground_weight=self.ground_weight,
+            condition=self.condition,
             refine=self.refine,
             elsewhere_prior=self.elsewhere_prior,
             max_error_rate=self.max_error_rate,

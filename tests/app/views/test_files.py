@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import io
 import json
+import re
 from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
@@ -257,6 +258,11 @@ def test_reference_photos_near_a_place_come_with_their_credit() -> None:
     assert "Photos−1.250" in text
     assert "+ 0.07 × photos" in text
     assert "photos" not in Page(places_html(ANSWER, 0.1)).text.lower()
+    report = " ".join(Page(report_of(answer, {}).replace("<!doctype html>", "")).text.split())
+    assert "Mapillary https://a.example/1, CC BY-SA 4.0, by P" in report
+    assert re.search(r"1.8 km away, cosine −0.100\s*archive\s*, licence unknown", report)
+    assert "location, 0.07 reference photos," in report
+    assert "Reference photos" not in Page(report_of(ANSWER, {}).replace("<!doctype html>", "")).text
 
 
 def test_dates_of_imagery_are_few_or_a_span() -> None:
