@@ -41,11 +41,12 @@ class Indexes:
         """
         from indexer.index.index import newest_index, no_index
 
-        if not self.names():
+        if name is not None:
+            self._check(name)
+        elif not self.names():
             raise no_index(self.folder)
-        if name is None:
+        else:
             return newest_index(self.folder)
-        self._check(name)
         return name
 
     def open_now(self) -> dict[str, LiveGeolocator]:

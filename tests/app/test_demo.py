@@ -22,7 +22,7 @@ from gair.model import Gair
 from indexer.index.index import open_index
 from indexer.search.geolocator import Geolocator
 from training.synthetic.city import ATTRIBUTION, City
-from training.synthetic.cli import _parser
+from training.synthetic.cli import build_parser
 from training.synthetic.dataset import SEEN_CITY, UNSEEN_CITY
 from training.synthetic.files import write_city
 from training.synthetic.options import CityOptions
@@ -162,9 +162,8 @@ def test_a_photo_that_cannot_be_read_counts_as_wrong(
     assert main(arguments(tmp_path / "city", indexes)) == 0
     said = capsys.readouterr().out
     assert "  1 count as wrong: photo cannot be read\n" in said
-    assert (
-        "  city-8-0001.jpg: not answered: city-8-0001.jpg is not a photo in a known format" in said
-    )
+    broken = tmp_path / "city" / "photos" / "city-8-0001.jpg"
+    assert f"  city-8-0001.jpg: not answered: {broken} is not a photo in a known format" in said
     assert f"of {PHOTOS} photos" in said
 
 
@@ -309,7 +308,7 @@ def test_make_draws_the_cities_of_the_training_world(name: str, city: City, held
     makefile = (REPOSITORY / "Makefile").read_text()
     flags = re.search(rf"^{name} := (.*)$", makefile, re.MULTILINE)
     assert flags is not None
-    arguments = _parser().parse_args(["city", "--out", "x", *flags[1].split()])
+    arguments = build_parser().parse_args(["city", "--out", "x", *flags[1].split()])
     drawn = from_namespace(CityOptions, arguments)
     assert City(drawn.seed, drawn.side_km * 1000) == city
     assert drawn.from_held_out_blocks == held_out

@@ -156,7 +156,7 @@ def test_configurations_without_a_stem_read_as_before() -> None:
 
 def test_stages_that_do_not_fit_are_refused() -> None:
     for changes, told in (
-        ({"stem": "convs"}, "stem is 'convs'; there are: patch, conv"),
+        ({"stem": "convs"}, "stem is 'convs': it must be one of patch, conv"),
         ({"stem": "patch"}, "leave them empty with stem patch"),
         ({"sv_channels": (8, 12)}, r"sv_channels is \(8, 12\): .* sv_patch_px, 16"),
         ({"rs_channels": ()}, r"rs_channels is \(\): .* rs_patch_px, 8"),

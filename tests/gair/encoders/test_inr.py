@@ -290,9 +290,9 @@ def test_hidden_layers_are_saved_and_older_configs_have_none(tmp_path: Path) -> 
     affine = preset("tiny").to_dict()
     assert "inr_hidden" not in affine  # what affine models were saved with, and hashed from
     assert GairConfig.from_dict(affine).inr_hidden == ()
-    with pytest.raises(ModelError, match="unknown or missing fields: sv_depth"):
+    with pytest.raises(ModelError, match="unknown or missing fields: 'sv_depth'"):
         GairConfig.from_dict({k: v for k, v in affine.items() if k != "sv_depth"})
-    with pytest.raises(ModelError, match=r"inr_hidden is \(16, 0\): every width"):
+    with pytest.raises(ModelError, match=r"inr_hidden is \(16, 0\): it must be a list of"):
         dataclasses.replace(preset("tiny"), inr_hidden=(16, 0))
 
 

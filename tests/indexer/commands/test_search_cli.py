@@ -36,7 +36,7 @@ def test_an_answer_is_printed_before_the_next_one_is_made(
         yield answer
 
     names = ("a.jpg", "b.jpg", "c.jpg")
-    assert _printed(results(), Search(photos=names, json=as_json)) == 1
+    assert _printed(results(), names, Search(photos=names, json=as_json)) == 1
     printed.append(capsys.readouterr().out)
     if as_json:
         told = json.loads("".join(printed))
@@ -55,8 +55,9 @@ def test_a_list_that_was_stopped_can_still_be_read(
         yield answer
         raise KeyboardInterrupt
 
+    names = ("a.jpg", "b.jpg")
     with pytest.raises(KeyboardInterrupt):
-        _printed(results(), Search(photos=("a.jpg", "b.jpg"), json=True))
+        _printed(results(), names, Search(photos=names, json=True))
     assert len(json.loads(capsys.readouterr().out)) == 1
 
 

@@ -61,6 +61,7 @@ SPACE = space_of(CELLS, AREA)
 TRUTH_ROW = RNG.integers(-1, 300, size=12)
 PHOTOS = CELLS[TRUTH_ROW] + RNG.uniform(-5e-4, 5e-4, (12, 2))
 SCORES = RNG.standard_normal((12, 300)).astype(np.float32)
+LEVELS = (0.5, 0.9, 0.99)
 
 
 def test_the_floor_is_the_corner_of_a_hexagon() -> None:
@@ -188,7 +189,9 @@ def scores_of(s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("threads", [1, 3])
 def test_judged_photos_against_a_loop(weights: ScoreWeights | None, threads: int) -> None:
     masses = (0.3, 0.9, math.inf)
-    ranking = Ranking(2.0, 1.0, weights, radii_m=(150.0, 900.0), masses=masses)
+    ranking = Ranking(
+        2.0, 1.0, weights, radii_m=(150.0, 900.0), levels=LEVELS, masses=lambda *_: masses
+    )
     judge = Judge(SPACE)
     found = judge_all(judge, {"one": ranking}, scores_of, truths(), threads=threads, quiet=True)
     outcomes = found["one"]
@@ -235,7 +238,8 @@ def test_the_cell_that_fills_a_region_up_is_in_it() -> None:
     p = posterior(log_likelihood(rs, location, weights, None), area_log_prior(AREA))[0]
     own = p[TRUTH_ROW[photo]]
     before = p[p / AREA > own / AREA[TRUTH_ROW[photo]]].sum()
-    ranking = Ranking(2.0, 1.0, weights, masses=(before - own / 2, before + own / 2, before + own))
+    around = (before - own / 2, before + own / 2, before + own)
+    ranking = Ranking(2.0, 1.0, weights, levels=LEVELS, masses=lambda *_: around)
     found = judge_all(Judge(SPACE), {"one": ranking}, scores_of, truths(), quiet=True)["one"]
     assert found.covered[photo].tolist() == [False, True, True]
 

@@ -18,9 +18,10 @@ from gair.errors import DatasetError, UsageError
 from gair.photos.exif import parse_date, parse_heading_deg
 from indexer.photos.listing import BROKEN, COLUMNS, ListedPhoto, read_photos
 
-HEADER = "file lat lon id heading captured_at licence source attribution city sequence link".split()
+HEADER = "file lat lon id heading captured_at licence source attribution city sequence".split()
+HEADER += ["link", "condition"]
 ROW = ["a/1.jpg", "51.5", "-0.12", "x1", "370", "2020-05-01", "CC0", "me", "by me", "London", "w7"]
-ROW += ["https://photos.example/x1"]
+ROW = [*ROW, "https://photos.example/x1", "night"]
 
 
 def test_a_row_with_everything(tmp_path: Path) -> None:
@@ -38,6 +39,7 @@ def test_a_row_with_everything(tmp_path: Path) -> None:
         attribution="by me",
         sequence="w7",
         link="https://photos.example/x1",
+        condition="night",
     )
 
 

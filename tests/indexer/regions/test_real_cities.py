@@ -53,7 +53,7 @@ def test_three_real_cities_in_one_index(shared_dir: Path, tmp_path: Path, capsys
     photos = [folder / p["sv_image"] for p in pairs]
     assert main(["search", *map(str, photos), "--indexes", str(tmp_path), "--json", "-k", "6"]) == 0
     answers = json.loads(capsys.readouterr().out)
-    assert [answer["photo"] for answer in answers] == [path.name for path in photos]
+    assert [answer["photo"] for answer in answers] == [str(path) for path in photos]
     for answer, path in zip(answers, photos, strict=True):
         assert len(answer["candidates"]) == 6
         assert answer["cells_searched"] == len(index.cells)

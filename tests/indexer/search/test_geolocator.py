@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import gc
 import hashlib
 import io
 import itertools
@@ -313,6 +314,7 @@ def test_a_model_that_has_moved_is_asked_for(city_tif: Path, tmp_path: Path) -> 
     build_box(city_tif, tmp_path, model=loaded, model_source=str(folder))
     assert Geolocator.open("box", indexes_dir=tmp_path).search(photo()).index == "box"
     moved = folder.rename(tmp_path / "moved")
+    gc.collect()  # the model of an index in use would be shared
     with pytest.raises(ModelError, match="cannot load the model of index 'box': .*--model"):
         Geolocator.open("box", indexes_dir=tmp_path)
     assert Geolocator.open("box", indexes_dir=tmp_path, model=str(moved)).search(photo())

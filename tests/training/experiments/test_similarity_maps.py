@@ -141,12 +141,12 @@ def test_the_command_draws_photos_of_an_index_or_of_a_city(
     photos = ["--photos", str(city / "photos.csv"), "--photo", "2.jpg"]
     assert main(["--indexes", str(boxes), *photos, *argv]) == 0
     told = capsys.readouterr().out
-    assert told.startswith("2.jpg, taken at 51.50580, -0.10430\n")
+    assert told.startswith(f"{city / '2.jpg'}, taken at 51.50580, -0.10430\n")
     assert "1.jpg" not in told
     assert out.read_bytes().startswith(b"\x89PNG")
     out.unlink()
     assert main(["--city", str(city), "--model", "untrained:tiny", *argv]) == 0
-    assert capsys.readouterr().out.startswith("1.jpg, taken at")
+    assert capsys.readouterr().out.startswith(f"{city / '1.jpg'}, taken at")
     assert out.is_file()
     assert main(["--indexes", str(boxes), *photos[:3], "9.jpg", *argv]) == 2
     assert "no photo '9.jpg' is listed" in capsys.readouterr().err
