@@ -193,6 +193,7 @@ def tiny_options(model: str) -> TableOptions:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_synthetic_table_end_to_end(
     model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -152,6 +152,7 @@ def check_killed_build(folder: Path, count: int, kills: Sequence[int], per_cell:
     assert len(ShardedDataset.open(build.out, verify=True)) > 0
 
 
+@pytest.mark.slow
 def test_a_build_that_is_killed_again_and_again(tmp_path: Path) -> None:
     check_killed_build(tmp_path, 64, [9, 40], per_cell=8)
 
