@@ -52,8 +52,6 @@ def add_endpoints(endpoints: Endpoints) -> None:
             _as_sent(gr.Number(None, label="rs_weight", visible=False)),
             _as_sent(gr.Number(None, label="location_weight", visible=False)),
             _as_sent(gr.Textbox(None, label="index", visible=False)),
-            _as_sent(gr.Number(None, label="ground_weight", visible=False)),
-            _as_sent(gr.Textbox(None, label="condition", visible=False)),
         ],
     )
     add(
@@ -92,8 +90,6 @@ class Endpoints:
         rs_weight: Any = None,  # noqa: ANN401
         location_weight: Any = None,  # noqa: ANN401
         index: Any = None,  # noqa: ANN401
-        ground_weight: Any = None,  # noqa: ANN401
-        condition: Any = None,  # noqa: ANN401
     ) -> dict[str, Any]:
         """Find where a street photo may have been taken.
 
@@ -104,21 +100,12 @@ class Endpoints:
                 as calibrated, else as the model's card says, else imagery alone.
             location_weight: Weight of the similarity with the coordinates; the same.
             index: Name of the index; the one the page starts with, if not given.
-            ground_weight: Weight of what reference photos say; the same. 0: without them.
-            condition: What the photo was taken under, as the calibration photos' list names it.
 
         Returns:
             The answer: ``candidates``, best first, and what to know before believing them.
         """
-        asked = {
-            "k": k,
-            "rs_weight": rs_weight,
-            "location_weight": location_weight,
-            "ground_weight": ground_weight,
-            "condition": condition,
-            "index": index,
-        }
-        return self._told(SearchQuestion, photo, asked)
+        weights = {"rs_weight": rs_weight, "location_weight": location_weight}
+        return self._told(SearchQuestion, photo, {"k": k, **weights, "index": index})
 
     def verify(
         self,
