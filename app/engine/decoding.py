@@ -94,21 +94,28 @@ def check_costs(uploads: Sequence[Upload], limits: Limits) -> None:
     Raises:
         PhotoSizeError: they are.
     """
-    total = 0
-    for upload in uploads:
-        cost = cost_of(upload, limits)
-        total += cost.pixels
-        if cost.memory_bytes > limits.decoding_mb * 1e6:
-            raise PhotoSizeError(
-                f"{upload.name} takes {cost.memory_bytes / 1e6:,.0f} MB to decode "
-                f"({cost.pixels:,} pixels), {limits.decoding_mb:,.0f} MB are there: shrink it, or "
-                "send it as a plain JPEG"
-            )
+    total = sum(_bearable(upload, limits).pixels for upload in uploads)
     if total > limits.question_pixels and len(uploads) > 1:
         raise PhotoSizeError(
             f"the {len(uploads)} photos have {total:,} pixels together: send fewer at a time, or "
             f"shrink them to {limits.question_pixels:,} or fewer"
         )
+
+
+def _bearable(upload: Upload, limits: Limits) -> Cost:
+    """What decoding a photo takes.
+
+    Raises:
+        PhotoSizeError: it is more than there is.
+    """
+    cost = cost_of(upload, limits)
+    if cost.memory_bytes > limits.decoding_mb * 1e6:
+        raise PhotoSizeError(
+            f"{upload.name} takes {cost.memory_bytes / 1e6:,.0f} MB to decode "
+            f"({cost.pixels:,} pixels), {limits.decoding_mb:,.0f} MB are there: shrink it, or "
+            "send it as a plain JPEG"
+        )
+    return cost
 
 
 class Decoder:
@@ -133,11 +140,11 @@ class Decoder:
             PhotoError: it cannot be read.
             TimeoutError: there was no room for it in time.
         """
-        check_costs([upload], self._limits)
+        memory_bytes = _bearable(upload, self._limits).memory_bytes
         left_s = max(0.0, deadline - time.monotonic())
         # Memory before the seat: who waits for memory must not keep others from computing.
         with (
-            self._memory.holding(cost_of(upload, self._limits).memory_bytes, left_s),
+            self._memory.holding(memory_bytes, left_s),
             self._seat(deadline),
         ):
             most = self._limits.max_pixels

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
+
+from gair.inputs.documents import refuse_constant
 
 DEEPEST = 64
 """Lists and objects inside one another; the deepest question of ours has seven."""
@@ -21,7 +23,7 @@ def read_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON
         HTTPException: it is none (400), holds NaN or an infinity, or is nested too deeply.
     """
     try:
-        value = json.loads(body, parse_constant=_refuse_constant, parse_float=_finite)
+        value = json.loads(body, parse_constant=refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:  # ValueError: numbers of 5,000 digits, too
         raise HTTPException(400, "the body is no JSON") from error
     if is_deeper(value, DEEPEST):
@@ -63,7 +65,3 @@ def _finite(text: str) -> float:
     if number in (float("inf"), float("-inf")):
         raise ValueError(f"{text[:20]} is too large a number")
     return number
-
-
-def _refuse_constant(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no JSON number")

@@ -3,7 +3,7 @@
 "use strict";
 
 window.gairHeat = (() => {
-  const WORLD = 2 ** 32;
+  const { numbers } = window.gairCanvas;
   const LEVELS = 32;
   const OPACITY = { light: 0.72, dark: 0.78 };
   // From low to high; in the light one low values are pale, in the dark one they are deep.
@@ -12,11 +12,6 @@ window.gairHeat = (() => {
     dark: [[16, 42, 58], [15, 83, 94], [20, 140, 128], [94, 205, 150], [240, 249, 160]],
   };
   let kept = { build: "", outlines: null };
-
-  const numbers = (text, Type) => {
-    const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-    return new Type(bytes.buffer);
-  };
 
   const theme = () => (document.body.classList.contains("dark") ? "dark" : "light");
 
@@ -45,20 +40,9 @@ window.gairHeat = (() => {
     return outlines;
   }
 
-  const Layer = L.Layer.extend({
-    onAdd(map) {
-      const pane = map.getPane("gairHeat") || map.createPane("gairHeat");
-      pane.style.zIndex = 300; // over tiles and grid, under outlines and markers
-      pane.style.pointerEvents = "none";
-      this._canvas = L.DomUtil.create("canvas", "gair-heat leaflet-zoom-hide", pane);
-      map.on("moveend zoomend resize", this.redraw, this);
-      this.redraw();
-    },
-
-    onRemove(map) {
-      map.off("moveend zoomend resize", this.redraw, this);
-      this._canvas.remove();
-    },
+  const Layer = gairCanvas.Layer.extend({
+    // Over tiles and grid, under outlines and markers.
+    options: { pane: "gairHeat", zIndex: 300, className: "gair-heat" },
 
     show(reply) {
       this._levels = reply ? numbers(reply.levels, Uint8Array) : null;
@@ -66,29 +50,14 @@ window.gairHeat = (() => {
       this.redraw();
     },
 
-    redraw() {
-      const map = this._map;
-      if (!map || !map._loaded) return;
-      const size = map.getSize();
-      const ratio = window.devicePixelRatio || 1;
-      L.DomUtil.setPosition(this._canvas, map.containerPointToLayerPoint([0, 0]));
-      Object.assign(this._canvas, { width: size.x * ratio, height: size.y * ratio });
-      Object.assign(this._canvas.style, { width: `${size.x}px`, height: `${size.y}px` });
-      const context = this._canvas.getContext("2d");
-      if (!this._levels || !this._outlines) {
-        delete this._canvas.dataset.drawn;
-        return;
-      }
-      context.scale(ratio, ratio);
-      this._canvas.dataset.drawn = String(this._paint(context, size));
+    _ready() {
+      return this._levels && this._outlines;
     },
 
     // One path a colour: a hundred thousand cells are 32 fills.
     _paint(context, size) {
       const { count, unit, centres, corners } = this._outlines;
-      const scale = (256 * 2 ** this._map.getZoom()) / WORLD;
-      const origin = this._map.getPixelBounds().min;
-      const middle = 128 * 2 ** this._map.getZoom();
+      const { scale, middle, origin } = gairCanvas.view(this._map);
       const paths = Array.from({ length: LEVELS }, () => new Path2D());
       let drawn = 0;
       for (let n = 0; n < count; n += 1) {

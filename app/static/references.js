@@ -3,24 +3,13 @@
 "use strict";
 
 window.gairReferences = (() => {
-  const WORLD = 2 ** 32;
+  const { numbers } = window.gairCanvas;
   const DOT_PX = 2.2;
   const OPACITY = 0.55;
 
-  const numbers = (text, Type) => {
-    const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-    return new Type(bytes.buffer);
-  };
-
-  const Layer = L.Layer.extend({
-    onAdd(map) {
-      const pane = map.getPane("gairReferences") || map.createPane("gairReferences");
-      pane.style.zIndex = 350; // over the heat map, under outlines and markers
-      pane.style.pointerEvents = "none";
-      this._canvas = L.DomUtil.create("canvas", "gair-references leaflet-zoom-hide", pane);
-      map.on("moveend zoomend resize", this.redraw, this);
-      this.redraw();
-    },
+  const Layer = gairCanvas.Layer.extend({
+    // Over the heat map, under outlines and markers.
+    options: { pane: "gairReferences", zIndex: 350, className: "gair-references" },
 
     show(reply) {
       this._points = reply ? numbers(reply.points, Int32Array) : null;
@@ -28,30 +17,15 @@ window.gairReferences = (() => {
       this.redraw();
     },
 
-    redraw() {
-      const map = this._map;
-      if (!map || !map._loaded) return;
-      const size = map.getSize();
-      const ratio = window.devicePixelRatio || 1;
-      L.DomUtil.setPosition(this._canvas, map.containerPointToLayerPoint([0, 0]));
-      Object.assign(this._canvas, { width: size.x * ratio, height: size.y * ratio });
-      Object.assign(this._canvas.style, { width: `${size.x}px`, height: `${size.y}px` });
-      if (!this._points) {
-        delete this._canvas.dataset.drawn;
-        return;
-      }
-      const context = this._canvas.getContext("2d");
-      context.scale(ratio, ratio);
-      context.fillStyle = getComputedStyle(map.getContainer()).getPropertyValue("--gair-hot");
-      context.globalAlpha = OPACITY;
-      this._canvas.dataset.drawn = String(this._paint(context, size));
+    _ready() {
+      return this._points;
     },
 
     // A dot that stands for several photos has their area together.
     _paint(context, size) {
-      const scale = (256 * 2 ** this._map.getZoom()) / WORLD;
-      const origin = this._map.getPixelBounds().min;
-      const middle = 128 * 2 ** this._map.getZoom();
+      context.fillStyle = getComputedStyle(this._map.getContainer()).getPropertyValue("--gair-hot");
+      context.globalAlpha = OPACITY;
+      const { scale, middle, origin } = gairCanvas.view(this._map);
       let drawn = 0;
       this._counts.forEach((count, n) => {
         const x = middle + this._points[2 * n] * scale - origin.x;

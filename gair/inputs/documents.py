@@ -7,7 +7,7 @@ that no calendar has.
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NoReturn
 
 MOST_YAML = 1 << 16
 """Characters of a YAML text that is read: its parser takes a second for ten times as many."""
@@ -26,6 +26,15 @@ def json_of(text: str | bytes) -> Any:  # noqa: ANN401
         return json.loads(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+def refuse_constant(word: str) -> NoReturn:
+    """Refuse NaN and the infinities, which are no JSON: ``parse_constant`` of its parser.
+
+    Raises:
+        ValueError: always.
+    """
+    raise ValueError(f"{word} is no JSON number")
 
 
 def yaml_of(text: str) -> Any:  # noqa: ANN401

@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.spatial import KDTree
 
 from gair.arrays import Bools, Floats, Ints
 from indexer.evaluate.bootstrap import Resamples
@@ -40,11 +39,10 @@ def photos_around(task: Task) -> Floats:
     references = task.space.ground.comparison.photos
     truths = task.truths
     around = np.full(len(truths.s), np.nan)
-    tree = KDTree(unit_vectors(references.lonlat_deg))
     places = unit_vectors(truths.lonlat_deg[truths.rows])
     own = task.own(truths.rows)
     assert own is not None
-    near = tree.query_ball_point(places, chord_of(AROUND_M))
+    near = references.tree.query_ball_point(places, chord_of(AROUND_M))
     counts = [len(np.setdiff1d(rows, left_out)) for rows, left_out in zip(near, own, strict=True)]
     around[truths.rows] = np.array(counts) / (np.pi * (AROUND_M / 1000) ** 2)
     return around

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import KDTree
 
 from gair.arrays import Floats, Ints, Vectors
 from gair.errors import UsageError
@@ -144,8 +143,8 @@ def _near(references: ReferencePhotos, lonlat_deg: Floats, apart_m: float) -> li
     """The reference photos within a distance of each photo; none for 0."""
     if not apart_m:
         return [_NONE] * len(lonlat_deg)
-    tree = KDTree(unit_vectors(references.lonlat_deg))
-    around = tree.query_ball_point(unit_vectors(lonlat_deg), chord_of(apart_m) * (1 + 1e-9))
+    reach = chord_of(apart_m) * (1 + 1e-9)
+    around = references.tree.query_ball_point(unit_vectors(lonlat_deg), reach)
     return [np.array(rows, dtype=np.int64) for rows in around]
 
 

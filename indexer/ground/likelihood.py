@@ -17,7 +17,6 @@ Of the sum over j, the nearest photos are looked at one by one and all others ha
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,11 +26,10 @@ from scipy.sparse import csr_array, vstack
 from scipy.spatial import KDTree
 
 from gair.arrays import Floats, Ints, Vectors
-from gair.geo import EARTH_RADIUS_M
 from gair.processes.forks import fork_safe_lock
 from indexer.ground.likeness import Comparison, Likeness
 from indexer.probability.posterior import ScoreWeights
-from indexer.regions.cell_field import chord_of, unit_vectors
+from indexer.regions.cell_field import arc_m, chord_of, chords_within, unit_vectors
 
 KERNEL_M = 150.0
 """Where nothing is calibrated: a photo speaks for what lies this far around it."""
@@ -99,15 +97,10 @@ class GroundField:
     def __init__(self, comparison: Comparison, lonlat_deg: Floats) -> None:
         """Take a comparison with reference photos and (N, 2) points."""
         self.comparison = comparison
-        self._places = unit_vectors(comparison.photos.lonlat_deg)
         self._points = KDTree(unit_vectors(lonlat_deg))
         self._lock = fork_safe_lock()
         self._density: dict[float, Floats] = {}
         self._kept: dict[float, csr_array] = {}
-
-    @functools.cached_property
-    def _tree(self) -> KDTree:
-        return KDTree(self._places)
 
     def density(self, kernel_m: float) -> Floats:
         """(N,) sum of the kernels of all reference photos: about how many stand around."""
@@ -151,9 +144,11 @@ class GroundField:
             return np.empty(0)
         middle = points.mean(axis=0)
         reach = chord_of(REACH * kernel.kernel_m) + np.linalg.norm(points - middle, axis=1).max()
-        rows = np.array(self._tree.query_ball_point(middle, float(reach)), dtype=np.int64)
+        rows = np.array(
+            self.comparison.photos.tree.query_ball_point(middle, float(reach)), dtype=np.int64
+        )
         rows = rows[~np.isin(rows, likeness.left_out)]
-        kernels = _kernels(self._places[rows], KDTree(points), kernel.kernel_m)
+        kernels = _kernels(self.comparison.photos.places[rows], KDTree(points), kernel.kernel_m)
         weights, other = likeness.weights(kernel.sharpness)
         order = np.argsort(likeness.rows)
         at = np.searchsorted(likeness.rows, rows, sorter=order)
@@ -177,15 +172,16 @@ class GroundField:
         """Sum of the kernels of (r,) reference photos, each times its weight: (N,)."""
         kept = self._kept.get(kernel_m)
         if kept is None:
-            return np.asarray(_kernels(self._places[rows], self._points, kernel_m).T @ weights)
+            places = self.comparison.photos.places[rows]
+            return np.asarray(_kernels(places, self._points, kernel_m).T @ weights)
         return np.asarray(kept[rows].T @ weights)
 
     def _added_up(self, kernel_m: float) -> tuple[Floats, csr_array | None]:
         """The density, and the kernels that it is the sum of; None where these are many."""
         total = np.zeros(self._points.n)
         blocks: list[csr_array] | None = []
-        for start in range(0, len(self._places), _ROWS_AT_ONCE):
-            places = self._places[start : start + _ROWS_AT_ONCE]
+        for start in range(0, len(self.comparison.photos.places), _ROWS_AT_ONCE):
+            places = self.comparison.photos.places[start : start + _ROWS_AT_ONCE]
             kernels = _kernels(places, self._points, kernel_m)
             total += np.asarray(kernels.sum(axis=0)).reshape(-1)
             if blocks is not None:
@@ -198,13 +194,9 @@ def _kernels(places: Floats, points: KDTree, kernel_m: float) -> csr_array:
     """(r, N) kernels of (r, 3) reference photos at the points of a tree."""
     if not len(places):
         return csr_array((0, points.n))
-    pairs = KDTree(places).sparse_distance_matrix(
-        points, chord_of(REACH * kernel_m), output_type="ndarray"
-    )
-    arc_m = 2 * EARTH_RADIUS_M * np.arcsin(np.clip(pairs["v"] / 2, 0.0, 1.0))
-    where = (pairs["i"].astype(np.int32), pairs["j"].astype(np.int32))
-    values = np.exp(-0.5 * (arc_m / kernel_m) ** 2)
-    return csr_array((values, where), shape=(len(places), points.n))
+    kernels = chords_within(places, points, REACH * kernel_m)
+    kernels.data[:] = np.exp(-0.5 * (arc_m(kernels.data) / kernel_m) ** 2)
+    return kernels
 
 
 def _log_ratio(near: Floats, other: float, around: Floats) -> Floats:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gair.errors import IndexCorruptError
+from gair.inputs.documents import json_of
 from indexer.index.manifest import FileRecord, ModelRecord
 
 POINTER_FILE = "GROUND"
@@ -72,7 +73,7 @@ class ReferenceManifest:
             IndexCorruptError: it is no manifest, or of a newer kind.
         """
         try:
-            values: dict[str, Any] = json.loads(text)
+            values: dict[str, Any] = json_of(text)
             version = values.get("format_version")
             if version != FORMAT_VERSION:
                 raise IndexCorruptError(

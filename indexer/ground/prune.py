@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
-from gair.errors import StorageError
-from gair.files import can_lock, disk_errors, size_bytes
+from gair.files import size_bytes
 from indexer.ground.add import WORK
 from indexer.ground.manifest import POINTER_FILE, SET_MANIFEST_FILE
 from indexer.ground.reference_photos import current_set
 from indexer.ground.write import HIDDEN, changing
-from indexer.index.prune import Leftover
-from indexer.index.storage import seize
+from indexer.index.prune import Leftover, open_elsewhere, remove_leftover
 
 
 def prune_reference_photos(
@@ -41,7 +38,7 @@ def prune_reference_photos(
         leftovers = [*_old_sets(folder), *_dead(folder, units)]
         for leftover in leftovers:
             if not dry_run and not leftover.kept_because:
-                _remove(leftover.paths[0])
+                remove_leftover(leftover, SET_MANIFEST_FILE)
     return leftovers
 
 
@@ -52,13 +49,7 @@ def _old_sets(folder: Path) -> list[Leftover]:
     for path in sorted(folder.glob("ground-*")):
         if not path.is_dir() or (current is not None and path.name == current[0]):
             continue
-        kept = ""
-        if can_lock(folder) and (path / SET_MANIFEST_FILE).exists():
-            lock = seize(path, SET_MANIFEST_FILE)
-            kept = "" if lock else "a process has it open"
-            if lock is not None:
-                lock.release()
-        what = "old set of reference photos"
+        kept, what = open_elsewhere(path, SET_MANIFEST_FILE), "old set of reference photos"
         leftovers.append(Leftover((path,), size_bytes(path), what, kept))
     return leftovers
 
@@ -71,15 +62,3 @@ def _dead(folder: Path, units: bool) -> list[Leftover]:
         kept = "" if units else "the next add-photos goes on from it; `units` removes it"
         leftovers.append(Leftover((work,), size_bytes(work), "vectors of photos", kept))
     return leftovers
-
-
-def _remove(path: Path) -> None:
-    with disk_errors(path):
-        if path.is_dir():
-            # The manifest goes first: what is left of a set without one is no set.
-            (path / SET_MANIFEST_FILE).unlink(missing_ok=True)
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-    if path.exists():
-        raise StorageError(f"cannot remove {path}: remove it by hand")

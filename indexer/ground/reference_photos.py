@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial import KDTree
 
 from gair.arrays import Floats, Floats32, Ints
 from gair.errors import IndexCorruptError, IndexMismatchError, IndexNotFoundError
@@ -42,6 +43,7 @@ from indexer.index.ivf import GpuLists, InvertedLists
 from indexer.index.manifest import FileRecord
 from indexer.index.storage import BuildLock, hold, read_current
 from indexer.index.vectors import FaissStore
+from indexer.regions.cell_field import unit_vectors
 from indexer.regions.cells import cells_at
 
 if TYPE_CHECKING:
@@ -89,6 +91,16 @@ class ReferencePhotos:
         query = 'SELECT sequence FROM photos ORDER BY "row"'
         table = read_columns(self.path / PHOTO_TABLE_FILE, query)
         return np.array(table["sequence"].to_pylist(), dtype=np.str_)
+
+    @functools.cached_property
+    def places(self) -> Floats:
+        """(n, 3) where each was taken, as points of the unit sphere."""
+        return unit_vectors(self.lonlat_deg)
+
+    @functools.cached_property
+    def tree(self) -> KDTree:
+        """The same, to look for those near a point."""
+        return KDTree(self.places)
 
     def nearest(self, s: Floats32, count: int) -> tuple[Floats32, Ints]:
         """The reference photos that look most like some photos.

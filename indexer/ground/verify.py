@@ -15,7 +15,6 @@ from indexer.ground.manifest import (
     POINTER_FILE,
     SET_MANIFEST_FILE,
     VECTORS_FILE,
-    ReferenceManifest,
 )
 from indexer.ground.photo_table import read_rows
 from indexer.ground.reference_photos import (
@@ -26,7 +25,7 @@ from indexer.ground.reference_photos import (
     read_set_manifest,
 )
 from indexer.ground.write import content_of_set
-from indexer.index.verify import SAMPLE, Finding, vector_problem
+from indexer.index.verify import SAMPLE, Finding, hashed, vector_problem
 
 
 def check_reference_photos(index_folder: Path, seed: int = 0) -> Iterator[Finding]:
@@ -57,20 +56,11 @@ def check_reference_photos(index_folder: Path, seed: int = 0) -> Iterator[Findin
     yield Finding(path / SET_MANIFEST_FILE, "", f"as {POINTER_FILE} has it")
     sound = True
     for name in sorted(manifest.files):
-        finding = _hashed(path / name, manifest)
+        finding = hashed(path / name, manifest, check_set_file)
         sound = sound and not finding.problem
         yield finding
     if sound:  # FAISS must not see a byte that nobody vouches for
         yield from _inside(index_folder, path, seed)
-
-
-def _hashed(file: Path, manifest: ReferenceManifest) -> Finding:
-    try:
-        check_set_file(file, manifest)
-    except GairError as error:
-        return Finding(file, str(error))
-    record = manifest.files[file.name]
-    return Finding(file, "", f"{record.size_bytes:,} bytes, {record.sha256[:12]}")
 
 
 def _inside(index_folder: Path, path: Path, seed: int) -> Iterator[Finding]:

@@ -64,7 +64,7 @@ def prune_index(
         leftovers = [*_old_builds(folder, serving, keep, unfinished), *dead]
         for leftover in leftovers:
             if not dry_run and not leftover.kept_because:
-                _remove(leftover)
+                remove_leftover(leftover, MANIFEST_FILE)
     return leftovers
 
 
@@ -80,13 +80,9 @@ def _old_builds(
     others = [name for name in names if name != serving]
     leftovers = []
     for name in others[: max(len(others) - (keep - 1), 0)]:
-        build, kept = folder / name, ""
+        build = folder / name
         paths = tuple(path for path in (build, calibration_path(folder, name)) if path.exists())
-        if can_lock(folder) and (build / MANIFEST_FILE).exists():
-            lock = seize(build)
-            kept = "" if lock else "a process has it open"
-            if lock is not None:
-                lock.release()
+        kept = open_elsewhere(build, MANIFEST_FILE)
         leftovers.append(Leftover(paths, sum(map(size_bytes, paths)), "old build", kept))
     return leftovers
 
@@ -106,12 +102,28 @@ def _dead(folder: Path, units: bool) -> list[Leftover]:
     return leftovers
 
 
-def _remove(leftover: Leftover) -> None:
+def open_elsewhere(folder: Path, manifest_file: str) -> str:
+    """Why a build, or a set beside one, stays: a process has it open; empty where none has."""
+    if not can_lock(folder.parent) or not (folder / manifest_file).exists():
+        return ""
+    lock = seize(folder, manifest_file)
+    if lock is None:
+        return "a process has it open"
+    lock.release()
+    return ""
+
+
+def remove_leftover(leftover: Leftover, manifest_file: str) -> None:
+    """Remove it, the manifest of a folder first.
+
+    Raises:
+        StorageError: it cannot be removed.
+    """
     for path in leftover.paths:
         with disk_errors(path):
             if path.is_dir():
-                # The manifest goes first: what is left of a build without one is no build.
-                (path / MANIFEST_FILE).unlink(missing_ok=True)
+                # What is left of a build without a manifest is no build.
+                (path / manifest_file).unlink(missing_ok=True)
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)

@@ -7,9 +7,10 @@ and of unit length.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import h3.api.numpy_int as h3
 import numpy as np
@@ -17,7 +18,7 @@ import numpy as np
 from gair.arrays import Ints
 from gair.errors import GairError, IndexCorruptError, IndexInUseError
 from indexer.index.index import Index, check_file, open_index, read_manifest
-from indexer.index.manifest import MANIFEST_FILE, Manifest
+from indexer.index.manifest import MANIFEST_FILE, FileRecord, Manifest
 from indexer.index.storage import (
     CURRENT_FILE,
     LOCATION_FILE,
@@ -35,6 +36,17 @@ _FRAMES = 64
 """Token maps that are looked at."""
 _OFF_UNIT = 2e-3
 """Of the length of a vector: rounding to halves changes it by less than half of this."""
+
+
+class HasRecords(Protocol):
+    """A manifest that records files."""
+
+    @property
+    def files(self) -> Mapping[str, FileRecord]:
+        """By name."""
+
+
+Recorded = TypeVar("Recorded", bound=HasRecords)
 
 
 @dataclass(frozen=True)
@@ -84,7 +96,7 @@ def check_index(folder: Path, seed: int = 0) -> Iterator[Finding]:
     yield Finding(path / MANIFEST_FILE, "", f"as {CURRENT_FILE} has it")
     sound = True
     for file in sorted(manifest.files):
-        finding = _hashed(path / file, manifest)
+        finding = hashed(path / file, manifest, check_file)
         sound = sound and not finding.problem
         yield finding
     if sound:  # FAISS must not see a byte that nobody vouches for
@@ -92,9 +104,16 @@ def check_index(folder: Path, seed: int = 0) -> Iterator[Finding]:
     yield from _calibration(folder, manifest)
 
 
-def _hashed(file: Path, manifest: Manifest) -> Finding:
+def hashed(file: Path, manifest: Recorded, check: Callable[[Path, Recorded], None]) -> Finding:
+    """What comparing a file with its record finds.
+
+    Args:
+        file: that the manifest records.
+        manifest: of a build, or of a set beside one.
+        check: compares, and raises what is wrong.
+    """
     try:
-        check_file(file, manifest)
+        check(file, manifest)
     except GairError as error:
         return Finding(file, str(error))
     record = manifest.files[file.name]

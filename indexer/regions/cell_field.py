@@ -87,7 +87,7 @@ class CellField:
     def nearest(self, lonlat_deg: npt.ArrayLike) -> tuple[Ints, Floats]:
         """The nearest centre to each of (Q, 2) points: rows and metres."""
         chord, row = self._tree.query(unit_vectors(lonlat_deg))
-        return np.asarray(row, dtype=np.int64), _arc_m(np.asarray(chord))
+        return np.asarray(row, dtype=np.int64), arc_m(np.asarray(chord))
 
     def discs(self, lonlat_deg: npt.ArrayLike, radius_m: float) -> Discs:
         """The cells around each of (C, 2) points."""
@@ -149,7 +149,7 @@ class CellField:
             return None
         blocks = []
         for near in self._near(np.asarray(self._tree.data), BLUR_REACH * spread_m):
-            weight = np.exp(-0.5 * (_arc_m(near.data) / spread_m) ** 2)
+            weight = np.exp(-0.5 * (arc_m(near.data) / spread_m) ** 2)
             weight *= self.area_m2[near.indices]
             # Sums a row: reduceat needs rows that are not empty, and each cell is near itself.
             total = np.add.reduceat(weight, near.indptr[:-1])
@@ -160,12 +160,8 @@ class CellField:
 
     def _near(self, points: Floats, radius_m: float) -> Iterator[csr_array]:
         """Some of (C, 3) points after the others: their chords to the cells within a radius."""
-        reach = chord_of(radius_m)
         for start in range(0, len(points), _POINTS_AT_ONCE):
-            block = points[start : start + _POINTS_AT_ONCE]
-            pairs = KDTree(block).sparse_distance_matrix(self._tree, reach, output_type="ndarray")
-            where = (pairs["i"].astype(np.int32), pairs["j"].astype(np.int32))
-            yield csr_array((pairs["v"], where), shape=(len(block), len(self)))
+            yield chords_within(points[start : start + _POINTS_AT_ONCE], self._tree, radius_m)
 
     def _stacked(self, blocks: list[csr_array]) -> csr_array:
         return vstack(blocks, format="csr") if blocks else csr_array((0, len(self)))
@@ -181,5 +177,16 @@ def _within(some: Floats, others: Floats, reach: float) -> Bools:
     return np.asarray(inner)
 
 
-def _arc_m(chord: Floats) -> Floats:
+def chords_within(points: Floats, tree: KDTree, radius_m: float) -> csr_array:
+    """Chords between (r, 3) points of the unit sphere and those of a tree within a radius: (r, n).
+
+    Pairs farther apart are not stored.
+    """
+    pairs = KDTree(points).sparse_distance_matrix(tree, chord_of(radius_m), output_type="ndarray")
+    where = (pairs["i"].astype(np.int32), pairs["j"].astype(np.int32))
+    return csr_array((pairs["v"], where), shape=(len(points), tree.n))
+
+
+def arc_m(chord: Floats) -> Floats:
+    """Metres along the sphere between points that are chords of the unit sphere apart."""
     return np.asarray(2 * EARTH_RADIUS_M * np.arcsin(np.clip(chord / 2, 0.0, 1.0)))

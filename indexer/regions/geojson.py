@@ -13,6 +13,7 @@ from shapely.geometry import MultiPolygon, Polygon, shape
 from shapely.validation import explain_validity
 
 from gair.errors import RegionError
+from gair.inputs.documents import refuse_constant
 from indexer.regions.antimeridian import cut, unwrapped
 
 WGS84_NAMES = ("crs84", "crs84h", "epsg:4326", "epsg::4326", "epsg:4979", "epsg::4979")
@@ -42,7 +43,7 @@ def parse_area(text: str, where: str) -> tuple[Polygon | MultiPolygon, dict[str,
             empty or an invalid one.
     """
     try:
-        document = json.loads(text, parse_constant=_refuse_constant)
+        document = json.loads(text, parse_constant=refuse_constant)
     except (ValueError, RecursionError) as error:
         raise RegionError(f"{where} is not JSON ({error}); GeoJSON is needed") from error
     if not isinstance(document, dict):
@@ -165,10 +166,6 @@ def _is_number(value: object) -> bool:
 def _short(value: object) -> str:
     text = json.dumps(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _refuse_constant(word: str) -> None:
-    raise ValueError(f"{word} is no JSON number")
 
 
 def _check_crs(crs: Any, where: str) -> None:  # noqa: ANN401 (any JSON)
