@@ -5,6 +5,8 @@
 #   make test-fast     the same without servers, killed processes and browsers
 #   make check   ruff, mypy strict, import-linter
 #   make bench   speed and memory, measured side by side
+#   make dist    build sdist and wheel, install the wheel in a fresh environment and use it
+#   make constraints   add what is missing to constraints.txt; NEWEST=--newest resolves all again
 #   make demo-model    make the model that ships again: draw the world, train, convert (an hour)
 
 PYTHON ?= python3
@@ -21,13 +23,13 @@ unseen := --seed 3 --side-km 11.5
 # Two processes of one thread each are faster on two cores than one process of two threads.
 demo_pretrain := $(BIN)/python -m torch.distributed.run --standalone --nproc-per-node 2 -m training.pretrain
 
-.PHONY: demo demo-model test test-fast check bench clean
+.PHONY: demo demo-model test test-fast check bench dist constraints clean
 .DEFAULT_GOAL := test
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt "torch" # first, so that nothing else picks another build
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[cpu,stac,dev]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[stac,dev]"
 	touch $@
 
 demo: demo-city/$(DEMO_CITY)/photos.csv
@@ -60,6 +62,14 @@ check: $(VENV)/installed
 
 bench: $(VENV)/installed
 	OMP_NUM_THREADS=$$(getconf _NPROCESSORS_ONLN) $(BIN)/python -m pytest tests/benchmarks -o "python_files=bench_*.py" -m "" -s --timeout=0
+
+dist: $(VENV)/installed
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/python tests/release/fresh_install.py dist/*.whl
+
+constraints: | $(VENV)/installed
+	$(BIN)/python tests/release/pin_versions.py $(NEWEST)
 
 # The page's tests drive a real Chromium. Where this user may not install one, they skip and say so.
 .PHONY: chromium

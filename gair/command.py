@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import contextvars
 import io
 import os
 import re
 import sys
 import textwrap
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from gair.errors import GairError, one_line
@@ -18,6 +19,34 @@ from gair.fields import add_fields, from_namespace, nearest
 from gair.interrupts import INTERRUPTED, kills_as_ctrl_c
 
 _T = TypeVar("_T")
+_SPOKEN: contextvars.ContextVar[Mapping[str, str] | None]
+_SPOKEN = contextvars.ContextVar("_SPOKEN", default=None)
+
+
+@contextlib.contextmanager
+def spoken_as(names: Mapping[str, str]) -> Iterator[None]:
+    """Help and errors of command lines that are run inside the block, as another name has them.
+
+    Args:
+        names: what is written of a call, such as ``python -m indexer``, to what people typed.
+    """
+    token = _SPOKEN.set(names)
+    try:
+        yield
+    finally:
+        _SPOKEN.reset(token)
+
+
+def spoken(text: str) -> str:
+    """A text with calls as people typed them.
+
+    >>> with spoken_as({"python -m indexer": "gair"}):
+    ...     spoken("run python -m indexer build")
+    'run gair build'
+    """
+    for written, said in (_SPOKEN.get() or {}).items():
+        text = re.sub(rf"{re.escape(written)}(?![\w.])", said, text)
+    return text
 
 
 class HelpFormatter(RawDescriptionHelpFormatter):
@@ -40,6 +69,8 @@ class Parser(ArgumentParser):
     """The dataclass whose fields become flags when the command is chosen."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        if kwargs.get("prog"):
+            kwargs["prog"] = spoken(kwargs["prog"])
         super().__init__(*args, **kwargs)
         self.add_argument(
             "--version",
@@ -59,11 +90,15 @@ class Parser(ArgumentParser):
             self._check_flag(word.partition("=")[0])
         return super().parse_known_args(words, namespace)
 
+    def format_help(self) -> str:
+        """The help, with calls as people typed them."""
+        return spoken(super().format_help())
+
     def error(self, message: str) -> NoReturn:
         """Say what is wrong in one line, without all the flags, and exit with 2."""
         if message.startswith("unrecognized arguments: "):
             message = f"unknown argument {message.split()[2]!r}"
-        self.exit(2, f"error: {message}; see {self.prog} --help\n")
+        self.exit(2, spoken(f"error: {message}; see {self.prog} --help\n"))
 
     def _own(self, words: list[str]) -> list[str]:
         """Those words that are flags of this parser, not of a command's."""
@@ -293,4 +328,4 @@ def _drop_unwritable_output() -> None:
 
 def complain(error: object) -> None:
     """One line on standard error, whatever the message holds."""
-    print("error:", one_line(str(error)), file=sys.stderr)
+    print("error:", one_line(spoken(str(error))), file=sys.stderr)

@@ -28,6 +28,7 @@ COMMANDS = [
     ("training.evaluate", ""),
     *[("gair.cli", name) for name in ("", "check", "convert")],
     ("app.cli", ""),
+    *[("app.entry", name) for name in ("", "build", "search", "app", "train")],
     ("app.demo", ""),
 ]
 CODE = """

@@ -8,6 +8,7 @@ Files of equal rows behind a head are written in any order and in bounded memory
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Protocol, Self
@@ -19,7 +20,7 @@ import gair.processes.forks  # noqa: F401 (FAISS and torch in a forked child)
 from gair.arrays import Floats32, Halves, Ints
 from gair.errors import GairError, IndexCorruptError, ModelError
 from gair.files import disk_errors
-from gair.info import import_problem
+from gair.info import import_problem, library_versions
 
 _COUNT_AT = 8
 """Where FAISS keeps the number of rows: after the kind and the dimensions, four bytes each."""
@@ -197,13 +198,28 @@ class FaissStore:
 
 
 def import_faiss() -> Any:  # noqa: ANN401
-    """FAISS, or an error that says which package brings it, or why it does not load."""
+    """FAISS.
+
+    Raises:
+        GairError: neither of its packages is installed, or both are, or it does not load.
+    """
+    if both_packages_of_faiss():
+        raise GairError(
+            "faiss-cpu and faiss-gpu are both installed, and each overwrites files of the other: "
+            "pip uninstall -y faiss-cpu faiss-gpu, then pip install faiss-gpu (CUDA) or faiss-cpu"
+        )
     try:
         import faiss
     except ImportError as error:
-        absent = "FAISS is not installed: pip install 'gair-geolocator[cpu]', or [gpu] with CUDA"
+        absent = "FAISS is not installed: pip install faiss-cpu, or faiss-gpu for CUDA"
         raise GairError(import_problem(error, "faiss", absent)) from error
     return faiss
+
+
+@functools.cache
+def both_packages_of_faiss() -> bool:
+    """Whether both packages that bring the module ``faiss`` are installed."""
+    return len(library_versions(("faiss-cpu", "faiss-gpu"))) == 2
 
 
 def read_faiss(path: Path) -> Any:  # noqa: ANN401

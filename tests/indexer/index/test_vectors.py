@@ -13,7 +13,12 @@ import pytest
 
 from gair.arrays import Floats32
 from gair.errors import GairError, IndexCorruptError, ModelError, StorageError
-from indexer.index.vectors import FaissStore, FlatWriter, import_faiss
+from indexer.index.vectors import (
+    FaissStore,
+    FlatWriter,
+    both_packages_of_faiss,
+    import_faiss,
+)
 
 
 def unit(count: int, dim: int, seed: int = 0) -> Floats32:
@@ -155,5 +160,23 @@ def test_a_library_that_does_not_load_says_why(
     with pytest.raises(GairError, match="cannot be loaded .No module named 'no_such_library"):
         import_faiss()
     monkeypatch.setitem(sys.modules, "faiss", None)
-    with pytest.raises(GairError, match="FAISS is not installed: pip install"):
+    with pytest.raises(GairError, match="FAISS is not installed: pip install faiss-cpu"):
         import_faiss()
+
+
+def test_two_packages_of_one_module_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The extra gpu is installed over what came by itself, and pip says nothing."""
+    for name in ("faiss_cpu", "faiss_gpu"):
+        about = tmp_path / f"{name}-1.15.1.dist-info"
+        about.mkdir()
+        (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.15.1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    both_packages_of_faiss.cache_clear()
+    try:
+        with pytest.raises(GairError, match="pip uninstall -y faiss-cpu faiss-gpu, then"):
+            import_faiss()
+    finally:
+        monkeypatch.undo()
+        both_packages_of_faiss.cache_clear()
