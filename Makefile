@@ -3,7 +3,8 @@
 #   make demo    install, draw a synthetic city, index it, ask it about photos, open the app
 #   make test    install, run every test
 #   make test-fast     the same without servers, killed processes and browsers
-#   make check   ruff, mypy strict, import-linter
+#   make check   ruff, mypy strict, import-linter, the documentation site
+#   make docs    serve the documentation site at http://127.0.0.1:8000
 #   make bench   speed and memory, measured side by side
 #   make dist    build sdist and wheel, install the wheel in a fresh environment and use it
 #   make constraints   add what is missing to constraints.txt; NEWEST=--newest resolves all again
@@ -23,13 +24,13 @@ unseen := --seed 3 --side-km 11.5
 # Two processes of one thread each are faster on two cores than one process of two threads.
 demo_pretrain := $(BIN)/python -m torch.distributed.run --standalone --nproc-per-node 2 -m training.pretrain
 
-.PHONY: demo demo-model test test-fast check bench dist constraints clean
+.PHONY: demo demo-model test test-fast check docs bench dist constraints clean
 .DEFAULT_GOAL := test
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt "torch" # first, so that nothing else picks another build
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[stac,dev]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[stac,dev,docs]"
 	touch $@
 
 demo: demo-city/$(DEMO_CITY)/photos.csv
@@ -59,6 +60,10 @@ check: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python docs/site/check.py
+
+docs: $(VENV)/installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
 bench: $(VENV)/installed
 	OMP_NUM_THREADS=$$(getconf _NPROCESSORS_ONLN) $(BIN)/python -m pytest tests/benchmarks -o "python_files=bench_*.py" -m "" -s --timeout=0

@@ -6,13 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-from repository import REPOSITORY
+from snippets import PAGES
 
-PAGES = [
-    REPOSITORY / "README.md",
-    REPOSITORY / "CONTRIBUTING.md",
-    *sorted((REPOSITORY / "docs").glob("*.md")),
-]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 

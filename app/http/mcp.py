@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -151,7 +152,14 @@ def _initialized(params: dict[str, Any]) -> dict[str, Any]:
         "protocolVersion": revision if revision in REVISIONS else REVISIONS[0],
         "capabilities": {"tools": {}},
         "serverInfo": {"name": "gair-geolocator", "version": app_version()},
+        "instructions": instructions(),
     }
+
+
+def instructions() -> str:
+    """What a language model is told as it connects: ``SKILL.md`` without its header."""
+    text = Path(__file__).with_name("SKILL.md").read_text(encoding="utf-8")
+    return text.partition("\n---\n")[2].strip()
 
 
 def _done(number: Any, result: dict[str, Any]) -> JSONResponse:  # noqa: ANN401 - any JSON
