@@ -2,8 +2,8 @@
 
 Columns: ``content_sha256``, ``h3``, ``lon_deg``, ``lat_deg``, ``heading_deg``, ``captured_at``,
 ``sequence``, ``place``, ``source``, ``link``, ``licence``, ``attribution``, ``s`` (a fixed list of
-half floats) and ``geometry``, the place as WKB. The metadata ``geo`` is that of GeoParquet, and
-``emb`` says what model made the vectors. Private photos are left out.
+half floats), ``geometry``, the place as WKB, and ``bbox``, what it covers. The metadata ``geo`` is
+that of GeoParquet, and ``emb`` says what model made the vectors. Private photos are left out.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import shapely
 
 from gair.progress import Progress
 from indexer.build.unit_parquet import geo_metadata
+from indexer.export.covering import BBOX, bbox_column, bbox_type, covering
 from indexer.export.export import ROWS_A_GROUP, whole_file
 from indexer.ground.manifest import PHOTO_TABLE_FILE
 from indexer.ground.photo_table import read_rows
@@ -57,7 +58,9 @@ def export_reference_photos(
         "h3_resolution": manifest.h3_resolution,
         "content_sha256": manifest.content_sha256,
     }
-    entries = {"geo": geo_metadata(references.lonlat_deg[public]), "emb": emb}
+    geo = geo_metadata(references.lonlat_deg[public])
+    geo["columns"]["geometry"]["covering"] = covering()
+    entries = {"geo": geo, "emb": emb}
     vectors = pa.list_(pa.field("element", pa.float16(), nullable=False), manifest.dim)
     kinds = {
         "content_sha256": pa.string(),
@@ -69,6 +72,7 @@ def export_reference_photos(
         "place": pa.int64(),
         "s": vectors,
         "geometry": pa.binary(),
+        BBOX: bbox_type(),
     }
     schema = pa.schema(
         [pa.field(name, kind, nullable=False) for name, kind in kinds.items()],
@@ -83,14 +87,15 @@ def export_reference_photos(
             rows = public[start : start + ROWS_A_GROUP]
             table = read_rows(references.path / PHOTO_TABLE_FILE, rows)
             halves = pa.array(references.store.halves(rows).reshape(-1))
-            points = shapely.to_wkb(shapely.points(references.lonlat_deg[rows])).tolist()
+            points = shapely.points(references.lonlat_deg[rows])
             columns = {
                 name: table[name].combine_chunks() for name in kinds if name in table.schema.names
             }
             columns |= {
                 "place": references.place_ids[rows],
                 "s": pa.FixedSizeListArray.from_arrays(halves, type=vectors),
-                "geometry": pa.array(points, pa.binary()),
+                "geometry": pa.array(shapely.to_wkb(points).tolist(), pa.binary()),
+                BBOX: bbox_column(points),
             }
             ordered = {name: columns[name] for name in kinds}
             writer.write_table(pa.table(ordered, schema=schema))

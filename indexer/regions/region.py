@@ -76,11 +76,16 @@ class Region:
         return hashlib.sha256(_canonical_geojson(self.geometry).encode()).hexdigest()
 
     def to_geojson(self) -> dict[str, Any]:
-        """A GeoJSON Feature with the name and the attribution as properties."""
+        """A GeoJSON Feature with the name and the attribution as properties.
+
+        Outer rings are anticlockwise, holes clockwise (RFC 7946, 3.1.6), however they were drawn.
+        """
+        oriented = [orient(polygon) for polygon in _members(self.geometry)]
+        geometry = oriented[0] if isinstance(self.geometry, Polygon) else MultiPolygon(oriented)
         return {
             "type": "Feature",
             "properties": {"name": self.name, "attribution": self.attribution},
-            "geometry": json.loads(json.dumps(mapping(self.geometry))),  # tuples become lists
+            "geometry": json.loads(json.dumps(mapping(geometry))),  # tuples become lists
         }
 
 

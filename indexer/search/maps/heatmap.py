@@ -177,12 +177,12 @@ def check_suffix(path: Path) -> None:
 
 
 def geotiff(heat: HeatMap, spacing_m: float | None = None) -> bytes:
-    """The bytes of a GeoTIFF: float32, EPSG:3857, north up, NaN where there is no cell.
+    """The bytes of a Cloud-Optimized GeoTIFF: float32, EPSG:3857, north up, NaN where no cell is.
 
     A pixel has the value of the cell that contains its centre; of a posterior it is the density, a
-    square kilometre, so that sums over pixels times their ground area are probabilities. Tags say
-    what the values are and whom to credit. Where the index lies across the antimeridian, the raster
-    goes on past it.
+    square kilometre, so that sums over pixels times their ground area are probabilities; overviews
+    are means. Tags say what the values are and whom to credit. Where the index lies across the
+    antimeridian, the raster goes on past it.
 
     Args:
         heat: the map.
@@ -193,6 +193,7 @@ def geotiff(heat: HeatMap, spacing_m: float | None = None) -> bytes:
         UsageError: the spacing is no length, or makes too many pixels.
     """
     import rasterio
+    import rasterio.shutil
     from rasterio.errors import RasterioError
     from rasterio.features import rasterize
     from rasterio.transform import from_origin
@@ -227,8 +228,8 @@ def geotiff(heat: HeatMap, spacing_m: float | None = None) -> bytes:
     tags = {"WHAT": heat.what, "UNITS": units, "TITLE": heat.title, "NOTE": heat.note}
     tags |= {name.upper(): text for name, text in heat.credits.items()}
     try:
-        with rasterio.MemoryFile() as memory:
-            with memory.open(
+        with rasterio.MemoryFile() as plain, rasterio.MemoryFile() as optimized:
+            with plain.open(
                 driver="GTiff",
                 width=width,
                 height=height,
@@ -237,14 +238,19 @@ def geotiff(heat: HeatMap, spacing_m: float | None = None) -> bytes:
                 crs="EPSG:3857",
                 transform=transform,
                 nodata=math.nan,
-                compress="deflate",
-                predictor=3,
-                tiled=True,
             ) as raster:
                 raster.write(values, 1)
                 raster.set_band_description(1, units)
                 raster.update_tags(**{name: text for name, text in tags.items() if text})
-            return bytes(memory.read())
+            rasterio.shutil.copy(
+                plain.name,
+                optimized.name,
+                driver="COG",
+                compress="deflate",
+                predictor="floating_point",
+                overview_resampling="average",
+            )
+            return bytes(optimized.read())
     except RasterioError as error:
         raise StorageError(f"cannot encode the raster: {error}") from error
 

@@ -19,7 +19,8 @@ from small_builds import fill_disk, rewrite_manifest, small_disk
 from gair.errors import StorageError
 from indexer.commands.cli import main
 from indexer.export import export
-from indexer.export.export import EXTENSION, export_geoparquet, stac_item
+from indexer.export.export import export_geoparquet
+from indexer.export.stac import EXTENSION, PROCESSING, stac_item
 from indexer.index.index import Index, open_index
 
 Capture = pytest.CaptureFixture[str]
@@ -115,7 +116,7 @@ def test_the_stac_item_is_valid(toy: Index, exported: Path) -> None:
     content = json.loads(exported.with_name("item.json").read_bytes())
     item = pystac.Item.from_dict(without_extension(content), migrate=False)
     assert item.validate()
-    assert content["stac_extensions"] == [EXTENSION]
+    assert content["stac_extensions"] == [EXTENSION, PROCESSING]
     assert item.id == f"toy-{toy.manifest.build}"
     assert item.assets["embeddings"].href == "./toy.parquet"
     assert (exported.parent / item.assets["embeddings"].href).exists()
