@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 ELSEWHERE = {REPOSITORY / "docs" / "programs.md"}
 """Run by a test of its own: tests/indexer/search/test_programs_page.py."""
 LONG = {REPOSITORY / "docs" / "tutorials" / "researcher.md"}
+SLOW = (pytest.mark.slow, pytest.mark.timeout(1800))
 RUN = [
     page
     for page in PAGES
@@ -57,22 +57,23 @@ def test_reasons_are_reasons() -> None:
 @pytest.mark.process
 @pytest.mark.parametrize(
     "page",
-    [pytest.param(page, marks=[pytest.mark.slow] * (page in LONG)) for page in RUN],
+    [pytest.param(page, marks=SLOW if page in LONG else ()) for page in RUN],
     ids=lambda page: page.name,
 )
 def test_snippets_run(
     page: Path,
-    place: Path,
-    server: RunningPage,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
-    for entry in () if page in LONG else place.iterdir():
-        (tmp_path / entry.name).symlink_to(entry)
+    url = ""
+    if page not in LONG:  # those make their own indexes
+        for entry in request.getfixturevalue("place").iterdir():
+            (tmp_path / entry.name).symlink_to(entry)
+        server: RunningPage = request.getfixturevalue("server")
+        url = server.url.rstrip("/")
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": "page"}
-    with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree("runs")
     for snippet in snippets_of(page):
         if snippet.why_not_run is None:
-            run(snippet, names, server.url.rstrip("/"))
+            run(snippet, names, url)

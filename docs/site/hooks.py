@@ -7,6 +7,7 @@ nothing on the site needs a network or the repository.
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 import sys
@@ -61,6 +62,7 @@ def on_files(files: Any, config: Any) -> Any:  # noqa: ANN401
         if page != "index.md":
             texts[page] = _text_of(source)
             _sources[page] = source
+    texts |= {page: _notebook_text(page) for page in notebook_pages()}
     pages = {page: f"docs/{page}" for page in files.src_uris if page.endswith(".md")}
     written = {
         page: (REPOSITORY / path).read_text(encoding="utf-8") for page, path in pages.items()
@@ -110,6 +112,24 @@ def _is_source(target: str) -> bool:
 
 def _source_page(target: str) -> str:
     return f"source/{target}.md"
+
+
+def notebook_pages() -> list[str]:
+    """Pages that are made from the notebooks, beside them."""
+    notebooks = sorted((REPOSITORY / "docs" / "notebooks").glob("*.ipynb"))
+    return [f"notebooks/{path.stem}.md" for path in notebooks]
+
+
+def _notebook_text(page: str) -> str:
+    """A notebook as Markdown."""
+    name = page.replace(".md", ".ipynb")
+    parts = []
+    for cell in json.loads(_text_of(f"docs/{name}"))["cells"]:
+        text = "".join(cell["source"])
+        parts.append(text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```")
+    title, *rest = "\n\n".join(parts).split("\n", 1)
+    link = f"As a notebook: [`{posixpath.basename(name)}`]({posixpath.basename(name)})."
+    return "\n\n".join([title, link, *rest]) + "\n"
 
 
 def _text_of(path: str) -> str:
