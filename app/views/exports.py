@@ -16,8 +16,9 @@ from indexer.search.wording import elsewhere_said
 
 _COLUMNS = (
     "rank", "lat", "lon", "probability", "probability_low", "probability_high", "chance_level",
-    "given", "not_in_index", "in_index", "score", "imagery", "location", "merged_cells",
-    "merged_within_m", "h3_cell", "cell_lat", "cell_lon", "index", "build", "model",
+    "given", "not_in_index", "in_index", "score", "imagery", "location", "photos",
+    "imagery_weight", "location_weight", "photos_weight", "merged_cells", "merged_within_m",
+    "h3_cell", "cell_lat", "cell_lon", "index", "build", "model",
 )  # fmt: skip
 
 
@@ -32,6 +33,11 @@ def answer_geojson(answer: Answer) -> str:
         "build": answer.build,
         "model": answer.model,
         "model_licence": answer.model_licence,
+        "weights": {
+            "imagery": answer.rs_weight,
+            "location": answer.location_weight,
+            "photos": answer.ground_weight,
+        },
         "attribution": answer.attribution,
         "calibrated": answer.calibrated,
         "calibration": answer.calibration and asdict(answer.calibration),
@@ -47,20 +53,24 @@ def answer_geojson(answer: Answer) -> str:
 def answer_csv(answer: Answer) -> str:
     """A line a place; numbers that are not known are empty.
 
-    ``not_in_index`` is the share of photos from elsewhere, the same in every line.
+    ``not_in_index`` is the share of photos from elsewhere, the same in every line. The score is
+    that of imagery, location and reference photos, each times its weight.
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(_COLUMNS)
     elsewhere = None if answer.elsewhere is None else answer.elsewhere.probability
     refused = "" if answer.membership is None else str(answer.membership.in_index).lower()
+    weights = answer.rs_weight, answer.location_weight, answer.ground_weight
     for c in answer.candidates:
         lon_deg, lat_deg = (f"{v:.{answer.decimals}f}" for v in c.shown_lonlat_deg)
+        ground = "" if c.ground_score is None else f"{c.ground_score:.6f}"
         chances = (c.probability, *(c.interval or (None, None)), c.chance_level)
         writer.writerow(
             [c.rank, lat_deg, lon_deg, *map(_number, chances)]
             + [answer.given, _number(elsewhere), refused]
-            + [f"{v:.6f}" for v in (c.score, c.rs_score, c.location_score)]
+            + [*(f"{v:.6f}" for v in (c.score, c.rs_score, c.location_score)), ground]
+            + [*map(_number, weights)]
             + [c.merged_cells, f"{c.merged_within_m:.1f}", c.h3_cell]
             + [f"{c.lat_deg:.7f}", f"{c.lon_deg:.7f}"]
             + [_plain(name) for name in (answer.index, answer.build, answer.model)]
@@ -98,6 +108,7 @@ def _plain(value: str) -> str:
 
 def _point(answer: Answer, candidate: Candidate) -> dict[str, Any]:
     lon_deg, lat_deg = (round(v, answer.decimals) for v in candidate.shown_lonlat_deg)
+    ground = candidate.ground_score
     return {
         "type": "Feature",
         "properties": {
@@ -110,6 +121,8 @@ def _point(answer: Answer, candidate: Candidate) -> dict[str, Any]:
             "score": round(candidate.score, 6),
             "imagery": round(candidate.rs_score, 6),
             "location": round(candidate.location_score, 6),
+            "photos": ground if ground is None else round(ground, 6),
+            "reference_photos": [asdict(photo) for photo in candidate.ground_photos],
             "merged_cells": candidate.merged_cells,
             "merged_within_m": round(candidate.merged_within_m, 1),
             "h3_cell": candidate.h3_cell,

@@ -9,6 +9,9 @@ Reference photos are left out around the place of every photo that is fitted on,
 alone says something about where that is: a gap. What they earn is therefore measured against the
 same photos at the same places with their looks shuffled. They get a weight of 0 where they do not
 earn more than that.
+
+Last, some half-lives of their age are tried (:mod:`indexer.ground.ages`). Age counts only where the
+best of these earns so much more than none that luck would not.
 """
 
 from __future__ import annotations
@@ -22,8 +25,9 @@ from scipy.sparse import csr_array
 from gair.arrays import Floats, Ints, Scores, Vectors
 from gair.progress import Progress
 from indexer.calibrate.fit_posterior import FitTask, fit_weights
+from indexer.ground.ages import ages_years
 from indexer.ground.likelihood import GroundField, GroundKernel
-from indexer.ground.likeness import Likeness
+from indexer.ground.likeness import Comparison, Likeness
 from indexer.probability.posterior import ScoreWeights
 from indexer.regions.cell_field import CellField
 
@@ -32,6 +36,14 @@ KERNELS_M = (150.0, 75.0, 300.0)
 SHARPNESSES = (20.0, 10.0, 40.0)
 """The same of factors of a cosine."""
 
+HALF_LIVES_YEARS = (8.0, 3.0, 1.0)
+"""Half-lives of their age that are tried, beside none."""
+FEWEST_YEARS = 1.0
+"""Reference photos must be of so many years for their age to be looked at."""
+
+_AGED_NATS = 2.87
+"""Half the 98.3rd percentile of a chi-squared variable with one degree of freedom: three are tried,
+and one of them does as well as this by luck in 5 %."""
 _EARNED_NATS = 3.91
 """Half the 95th percentile of a chi-squared variable with three degrees of freedom."""
 
@@ -70,11 +82,11 @@ def fit_ground(
     """
     task = FitTask(*scores, truth_row, field.area_m2 / field.area_m2.sum(), times)
     blur = field.blur(base.spread_m)
-    shuffled = shuffle(likenesses, len(ground.comparison.photos), seed)
-    best = _Fit(base, _EARNED_NATS)
+    shuffled = shuffle(likenesses, ground.comparison, seed)
     kernel = GroundKernel()
     tried: dict[GroundKernel, _Fit] = {}
-    with Progress("reference photos", 5, "kernel", quiet=quiet) as progress:
+    most = len(KERNELS_M) + len(SHARPNESSES) - 1 + len(HALF_LIVES_YEARS)
+    with Progress("reference photos", most, "kernel", quiet=quiet) as progress:
 
         def best_of(kernels: Sequence[GroundKernel]) -> GroundKernel:
             for one in kernels:
@@ -86,8 +98,14 @@ def fit_ground(
 
         kernel = best_of([replace(kernel, kernel_m=width_m) for width_m in KERNELS_M])
         kernel = best_of([replace(kernel, sharpness=sharpness) for sharpness in SHARPNESSES])
-    best = tried[kernel]
-    return best.weights if best.earned > _EARNED_NATS else base
+        if tried[kernel].earned <= _EARNED_NATS:
+            return base
+        ages = ages_years(ground.comparison.photos.taken_on)
+        if np.nanmax(ages, initial=0.0) >= FEWEST_YEARS:
+            aged = best_of([replace(kernel, half_life_years=years) for years in HALF_LIVES_YEARS])
+            if tried[aged].earned > tried[kernel].earned + _AGED_NATS:
+                kernel = aged
+    return tried[kernel].weights
 
 
 def _fitted(
@@ -111,19 +129,21 @@ def _fitted(
     return _Fit(fitted, float((by_luck[1] - nll) * task.times.sum()))
 
 
-def shuffle(likenesses: Sequence[Likeness], count: int, seed: int) -> list[Likeness]:
+def shuffle(likenesses: Sequence[Likeness], comparison: Comparison, seed: int) -> list[Likeness]:
     """The same looks at other places: each photo's nearest stand where any other of them does.
 
     Args:
-        likenesses: of photos with ``count`` reference photos.
-        count: how many there are.
+        likenesses: of photos, by the comparison.
+        comparison: with the reference photos.
         seed: of the places.
     """
     rng = np.random.default_rng((seed, 6))
+    count = len(comparison.exemplars)
     shuffled = []
     for likeness in likenesses:
-        wanted = min(count, len(likeness.rows) + len(likeness.left_out))
+        gone = comparison.exemplars.without(likeness.left_out).gone
+        wanted = min(count, len(likeness.rows) + len(gone))
         drawn = rng.choice(count, wanted, replace=False)
-        rows = drawn[~np.isin(drawn, likeness.left_out)][: len(likeness.rows)]
-        shuffled.append(replace(likeness, rows=rows))
+        rows = drawn[~np.isin(drawn, gone)][: len(likeness.rows)]
+        shuffled.append(comparison.by_age(replace(likeness, rows=rows), 0.0))
     return shuffled

@@ -171,7 +171,8 @@ def stress_lines(stress: Mapping[str, Any]) -> list[str]:
             ends = f" ({span(row[key], percent)})" if "low" in row[key] else ""
             cells.append(f"{shown(row[key]['value'], percent) + ends:>24}")
         lines.append(f"    {row['key']:<11}" + "".join(cells))
-    return [*lines, f"    left out: {stress['left_out']}"]
+    own = [f"    {stress['own_references']}"] if stress["own_references"] else []
+    return [*lines, f"    left out: {stress['left_out']}", *own]
 
 
 def _claim_lines(claims: Mapping[str, Any]) -> list[str]:

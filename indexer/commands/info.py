@@ -202,8 +202,17 @@ def reference_lines(photos: ReferenceManifest, area_km2: float) -> list[str]:
         f"           taken {dated}",
         f"           licences {_counts(photos.licences)}",
         f"           sources {_counts(photos.sources)}",
+        *_prototype_lines(photos),
         *([] if photos.search["type"] == "flat" else [f"           {_lists_line(photos.search)}"]),
     ]
+
+
+def _prototype_lines(photos: ReferenceManifest) -> list[str]:
+    """What stands for the photos in a search; nothing where they are searched themselves."""
+    if not photos.prototypes:
+        return []
+    count = photos.search["prototypes"]["count"]
+    return [f"           searched by {count:,} prototypes, at most {photos.prototypes} a cell"]
 
 
 def _lists_line(search: dict[str, Any]) -> str:

@@ -317,6 +317,10 @@ def _write_geojson(answer: Answer, file: Path, level: float) -> None:
             "properties": {
                 "rank": c.rank,
                 "score": c.score,
+                "rs_score": c.rs_score,
+                "location_score": c.location_score,
+                "ground_score": c.ground_score,
+                "ground_photos": [dataclasses.asdict(photo) for photo in c.ground_photos],
                 "probability": c.probability,
                 "given": answer.given,
             },
@@ -326,7 +330,10 @@ def _write_geojson(answer: Answer, file: Path, level: float) -> None:
     region = answer.decided_region or answer.region(level)
     features = [region.to_geojson({"given": answer.given}), *places]
     elsewhere = None if answer.elsewhere is None else dataclasses.asdict(answer.elsewhere)
-    about = {"elsewhere": elsewhere, "warnings": coded(answer.warnings)}
+    weights = {
+        name: getattr(answer, name) for name in ("rs_weight", "location_weight", "ground_weight")
+    }
+    about = {"elsewhere": elsewhere, "warnings": coded(answer.warnings), **weights}
     text = json.dumps({"type": "FeatureCollection", **about, "features": features})
     write_whole(file, text.encode())
 

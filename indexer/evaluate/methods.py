@@ -23,6 +23,7 @@ from indexer.evaluate.summary import (
     recall_places,
 )
 from indexer.evaluate.task import Task
+from indexer.ground.likeness import Comparison
 from indexer.probability.conformal import region_mass
 from indexer.probability.posterior import ScoreWeights
 from indexer.search.token_reader import TokenReader
@@ -157,11 +158,13 @@ def judge_nearest_photo(task: Task) -> Outcomes:
     ground, truths = task.space.ground, task.truths
     assert ground is not None
     outcomes = Outcomes.failed(len(truths.s), Ranking(0.0, 0.0))
+    photos = ground.comparison.photos
+    comparison = Comparison(photos, nearest=max(KS), sample=0, one_by_one=True)
     for start in range(0, len(truths.rows), _PHOTOS_AT_ONCE):
         rows = truths.rows[start : start + _PHOTOS_AT_ONCE]
-        likenesses = ground.comparison.likenesses(truths.s[rows], task.own(rows))
+        likenesses = comparison.likenesses(truths.s[rows], task.own(rows))
         for row, likeness in zip(rows.tolist(), likenesses, strict=True):
-            places = ground.comparison.photos.lonlat_deg[likeness.rows[: max(KS)]]
+            places = photos.lonlat_deg[likeness.rows]
             if not len(places):
                 continue
             away_m = np.asarray(haversine_m(places, truths.lonlat_deg[row])).reshape(1, -1)

@@ -3,21 +3,22 @@
 The photos of an evaluation are asked about as they are and under each of
 :data:`indexer.evaluate.alterations.ALTERATIONS`, as a search is asked: every number here is of the
 answers that people get. A promise that does not hold under an alteration must be withheld there.
+Reference photos that are a photo's own evidence (:mod:`indexer.ground.left_out`) are left out for
+the photo and for all that is made of it.
 
 Altered pictures carry no tags: a promise is withheld for how they look, never for a date.
 """
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gair.arrays import Bools, Floats
+from gair.arrays import Bools, Floats, Ints
 from gair.errors import PhotoError
 from gair.geo import haversine_m
 from gair.photos.photo import Photo, open_photo
@@ -26,6 +27,9 @@ from indexer.evaluate.alterations import ALTERATIONS, LEFT_OUT, Alteration
 from indexer.evaluate.bootstrap import Resamples
 from indexer.evaluate.options import EvaluateOptions
 from indexer.evaluate.probabilities import share_of
+from indexer.ground.left_out import own_references
+from indexer.search.query import Query
+from indexer.search.ranking import finished
 
 if TYPE_CHECKING:
     from indexer.photos.vectors import PhotoVectors
@@ -101,15 +105,26 @@ def stress_report(
         return {"measured": False, "why": NO_PHOTOS}
     abouts = {AS_IT_IS: "nothing is changed"} | {one.key: one.about for one in alterations}
     told = {key: _Told.room_for(len(rows)) for key in abouts}
-    asked: deque[tuple[int, str]] = deque()
-    pictures = _pictures([photos.photos[row].path for row in rows], alterations, asked)
-    weights = {"rs_weight": options.rs_weight, "location_weight": options.location_weight}
+    left_out = None
+    if space.ground is not None:
+        references = space.ground.comparison.photos
+        left_out = own_references(references, photos.taken(rows), options.ground_apart_m)
+    # Its answers are of one place each, and k is 1: people look at the best guess.
+    query = replace(options.query, k=1)
+    query.check()
     whole = len(rows) * len(told)
     with Progress("stress", whole, "picture", quiet=options.quiet) as progress:
-        for answer in geolocator.search_each(pictures, k=1, **weights):  # type: ignore[call-overload]
-            number, key = asked.popleft()
-            told[key].look(number, answer, photos.lonlat_deg[rows[number]], int(truth[number]))
-            progress.advance(1)
+        for number, row in enumerate(rows.tolist()):
+            try:
+                photo = open_photo(photos.photos[row].path)
+            except PhotoError:  # it was there when its vector was made
+                continue
+            altered = [open_photo(one.alter(photo.rgb), name=photo.name) for one in alterations]
+            own = None if left_out is None else left_out.rows[number]
+            answers = _answers(geolocator, [photo, *altered], own, query)
+            for of_key, answer in zip(told.values(), answers, strict=True):
+                of_key.look(number, answer, photos.lonlat_deg[row], int(truth[number]))
+            progress.advance(len(answers))
     drawn = Resamples(photos.place_of_photo[rows], resamples=options.resamples, seed=options.seed)
     calibrated = options.query.score_weights(space.calibration) is not None
     return {
@@ -118,6 +133,7 @@ def stress_report(
         "level": LEVEL,
         "calibrated": calibrated,
         "left_out": LEFT_OUT,
+        "own_references": "" if left_out is None else left_out.said,
         "rows": [
             {"key": key, "about": about} | _numbers(told[key], drawn, calibrated)
             for key, about in abouts.items()
@@ -125,20 +141,13 @@ def stress_report(
     }
 
 
-def _pictures(
-    paths: Sequence[Path], alterations: Sequence[Alteration], asked: deque[tuple[int, str]]
-) -> Iterator[Photo]:
-    """Each photo as it is and altered; which one that is goes to ``asked``."""
-    for number, path in enumerate(paths):
-        try:
-            photo = open_photo(path)
-        except PhotoError:  # it was there when its vector was made
-            continue
-        asked.append((number, AS_IT_IS))
-        yield photo
-        for alteration in alterations:
-            asked.append((number, alteration.key))
-            yield open_photo(alteration.alter(photo.rgb), name=photo.name)
+def _answers(
+    geolocator: Geolocator, pictures: Sequence[Photo], own: Ints | None, query: Query
+) -> list[Answer]:
+    """Answers about a photo and what was made of it, without its own reference photos."""
+    left_out = None if own is None else (own,)
+    each = [replace(seen, left_out=left_out) for seen in geolocator.seen(pictures)]
+    return finished([geolocator.draft(seen, query) for seen in each])
 
 
 def _numbers(told: _Told, of_all: Resamples, calibrated: bool) -> Numbers:

@@ -28,6 +28,7 @@ from indexer.ground.listed import link_of, list_photos, source_of
 from indexer.ground.manifest import ReferenceManifest
 from indexer.ground.options import AddOptions
 from indexer.ground.photo_table import ReferencePhoto, rows_of
+from indexer.ground.prototypes import check_prototypes
 from indexer.ground.reference_photos import ReferencePhotos, open_reference_photos, stored_rows
 from indexer.ground.write import changing, write_reference_photos
 from indexer.index.index import find_index, open_index
@@ -121,11 +122,13 @@ def add_photos(
 
     Raises:
         DatasetError: the list cannot be read.
+        UsageError: the number of prototypes makes no sense.
         IndexMismatchError: the model is another, or the reference photos there are of another.
         StorageError: the disk refused, or somebody else is changing the reference photos. The set
             that was there goes on serving.
     """
     options = options or AddOptions()
+    check_prototypes(options.prototypes or 0)
     listed, own_name = list_photos(photos)
     opened = open_index(find_index(index, indexes_dir))
     folder = opened.path.parent
@@ -290,8 +293,9 @@ def _written(
 ) -> ReferenceManifest:
     """Write the set of what was there and what is new."""
     rows: pa.Table = rows_of(chosen)
-    before, index_type = 0, "auto"
+    before, index_type, prototypes = 0, "auto", 0
     if there is not None:
+        prototypes = there.manifest.prototypes
         index_type = str(there.manifest.search["wanted"])
         old = stored_rows(there, index.manifest.h3_resolution)
         rows, before = _joined(old, rows), len(old)
@@ -318,6 +322,7 @@ def _written(
         model=index.manifest.model,
         h3_resolution=index.manifest.h3_resolution,
         index_type=options.index_type or index_type,
+        prototypes=prototypes if options.prototypes is None else options.prototypes,
         quiet=options.quiet,
     )
 

@@ -99,6 +99,7 @@ class Parts:
             model=manifest.model,
             h3_resolution=resolution,
             index_type=str(self.sets[0].manifest.search["wanted"]),
+            prototypes=self.sets[0].manifest.prototypes,
             quiet=quiet,
         )
         return Carried(written.photos, count - len(first), private)

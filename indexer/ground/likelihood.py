@@ -12,7 +12,8 @@ reference photo the ratio is 1 and its log 0, so such a place is neither punishe
 where many stand, they are not added up but averaged. Its log is the third term of a score.
 
 Of the sum over j, the nearest photos are looked at one by one and all others have their mean
-(:mod:`indexer.ground.likeness`).
+(:mod:`indexer.ground.likeness`). Where photos count by their age (:mod:`indexer.ground.ages`) or
+prototypes stand for several, each term of the sums, and of the mean that b is, is taken so often.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array, vstack
 from scipy.spatial import KDTree
+from scipy.spatial.distance import cdist
 
 from gair.arrays import Floats, Ints, Vectors
 from gair.processes.forks import fork_safe_lock
-from indexer.ground.likeness import Comparison, Likeness
+from indexer.ground.likeness import Comparison, Likeness, values_at
 from indexer.probability.posterior import ScoreWeights
 from indexer.regions.cell_field import arc_m, chord_of, chords_within, unit_vectors
 
@@ -54,13 +56,17 @@ class GroundKernel:
     """Standard deviation, metres."""
     sharpness: float = SHARPNESS
     """Factor of the cosine of two photos."""
+    half_life_years: float = 0.0
+    """In which a photo comes to count half as much; 0: its age does not count."""
 
     @classmethod
     def of(cls, weights: ScoreWeights) -> GroundKernel:
         """As it was fitted; the default where it was not."""
         if not weights.ground_kernel_m:
             return cls()
-        return cls(weights.ground_kernel_m, weights.ground_sharpness)
+        return cls(
+            weights.ground_kernel_m, weights.ground_sharpness, weights.ground_half_life_years
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,17 +105,23 @@ class GroundField:
         self.comparison = comparison
         self._points = KDTree(unit_vectors(lonlat_deg))
         self._lock = fork_safe_lock()
-        self._density: dict[float, Floats] = {}
+        self._density: dict[tuple[float, float], Floats] = {}
         self._kept: dict[float, csr_array] = {}
 
-    def density(self, kernel_m: float) -> Floats:
+    def density(self, kernel_m: float, half_life_years: float = 0.0) -> Floats:
         """(N,) sum of the kernels of all reference photos: about how many stand around."""
+        key = (kernel_m, half_life_years)
         with self._lock:
-            if kernel_m in self._density:
-                return self._density[kernel_m]
-        total, kernels = self._added_up(kernel_m)
+            if key in self._density:
+                return self._density[key]
+            kernels = self._kept.get(kernel_m)
+        masses = self.comparison.exemplars.masses(half_life_years)
+        if kernels is not None:
+            total = np.asarray(kernels.T @ masses)
+        else:
+            total, kernels = self._added_up(kernel_m, masses)
         with self._lock:
-            self._density[kernel_m] = total
+            self._density[key] = total
             if kernels is not None:
                 self._kept[kernel_m] = kernels
         return total
@@ -123,17 +135,32 @@ class GroundField:
 
     def log_ratios(self, likenesses: Sequence[Likeness], kernel: GroundKernel) -> Vectors:
         """The log of the ratio of each of P photos at each point, (P, N); 0 without photos."""
-        density = self.density(kernel.kernel_m)
+        density = self.density(kernel.kernel_m, kernel.half_life_years)
         logs = np.empty((len(likenesses), len(density)), dtype=np.float32)
         for number, likeness in enumerate(likenesses):
-            weights, other = likeness.weights(kernel.sharpness)
-            near = self._sum(likeness.rows, weights - other, kernel.kernel_m)
+            excess, other, removed, parts = self._read(likeness, kernel)
+            near = self._sum(likeness.rows, excess, kernel.kernel_m)
             around = density
-            if len(likeness.left_out):
-                ones = np.ones(len(likeness.left_out))
-                around = density - self._sum(likeness.left_out, ones, kernel.kernel_m)
+            if len(removed):
+                around = density - self._sum(removed, parts, kernel.kernel_m)
             logs[number] = _log_ratio(near, other, around)
         return logs
+
+    def _read(self, likeness: Likeness, kernel: GroundKernel) -> tuple[Floats, float, Ints, Floats]:
+        """What the exemplars count that one photo looks like, and those that are left out for it.
+
+        Returns:
+            (m,) what each of its nearest weighs more than the others, times its mass; what each of
+            the others weighs; (g,) exemplars that lose photos, ascending; and (g,) how many.
+        """
+        if kernel.half_life_years or likeness.masses is None:
+            likeness = self.comparison.by_age(likeness, kernel.half_life_years)
+        weights, other = likeness.weights(kernel.sharpness)
+        removed, parts = self.comparison.exemplars.removed(
+            likeness.left_out, kernel.half_life_years
+        )
+        assert likeness.masses is not None
+        return likeness.masses * (weights - other), other, removed, parts
 
     def log_ratio_at(
         self, likeness: Likeness, kernel: GroundKernel, lonlat_deg: npt.ArrayLike
@@ -142,48 +169,48 @@ class GroundField:
         points = unit_vectors(lonlat_deg)
         if not len(points):
             return np.empty(0)
+        exemplars, reach_m = self.comparison.exemplars, REACH * kernel.kernel_m
         middle = points.mean(axis=0)
-        reach = chord_of(REACH * kernel.kernel_m) + np.linalg.norm(points - middle, axis=1).max()
-        rows = np.array(
-            self.comparison.photos.tree.query_ball_point(middle, float(reach)), dtype=np.int64
-        )
-        rows = rows[~np.isin(rows, likeness.left_out)]
-        kernels = _kernels(self.comparison.photos.places[rows], KDTree(points), kernel.kernel_m)
-        weights, other = likeness.weights(kernel.sharpness)
+        reach = chord_of(reach_m) + np.linalg.norm(points - middle, axis=1).max()
+        around = exemplars.tree.query_ball_point(middle, float(reach))
+        rows = np.sort(np.array(around, dtype=np.int64))
+        excess, other, removed, parts = self._read(likeness, kernel)
+        masses = exemplars.masses(kernel.half_life_years)[rows] - values_at(rows, removed, parts)
         order = np.argsort(likeness.rows)
-        at = np.searchsorted(likeness.rows, rows, sorter=order)
-        at = order[np.minimum(at, len(order) - 1)] if len(order) else np.zeros_like(rows)
-        excess = np.zeros(len(rows))
-        if len(order):
-            looked_at = likeness.rows[at] == rows
-            excess[looked_at] = weights[at[looked_at]] - other
-        return _log_ratio(
-            np.asarray(kernels.T @ excess), other, np.asarray(kernels.T @ np.ones(len(rows)))
-        )
+        more = values_at(rows, likeness.rows[order], excess[order])
+        # So few points that a dense matrix is quicker than the machinery of a sparse one.
+        near, total = np.zeros(len(points)), np.zeros(len(points))
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            block = slice(start, start + _ROWS_AT_ONCE)
+            kernels = _dense_kernels(points, exemplars.places[rows[block]], kernel.kernel_m)
+            near += kernels @ more[block]
+            total += kernels @ masses[block]
+        return _log_ratio(near, other, total)
 
     def part(self, rows: Ints, lonlat_deg: Floats) -> GroundField:
         """The same at (n,) of the points alone, (n, 2); their density is not added up again."""
         field = GroundField(self.comparison, lonlat_deg)
         with self._lock:
-            field._density = {width: density[rows] for width, density in self._density.items()}
+            field._density = {key: density[rows] for key, density in self._density.items()}
         return field
 
     def _sum(self, rows: Ints, weights: Floats, kernel_m: float) -> Floats:
         """Sum of the kernels of (r,) reference photos, each times its weight: (N,)."""
         kept = self._kept.get(kernel_m)
         if kept is None:
-            places = self.comparison.photos.places[rows]
+            places = self.comparison.exemplars.places[rows]
             return np.asarray(_kernels(places, self._points, kernel_m).T @ weights)
         return np.asarray(kept[rows].T @ weights)
 
-    def _added_up(self, kernel_m: float) -> tuple[Floats, csr_array | None]:
+    def _added_up(self, kernel_m: float, masses: Floats) -> tuple[Floats, csr_array | None]:
         """The density, and the kernels that it is the sum of; None where these are many."""
+        every = self.comparison.exemplars.places
         total = np.zeros(self._points.n)
         blocks: list[csr_array] | None = []
-        for start in range(0, len(self.comparison.photos.places), _ROWS_AT_ONCE):
-            places = self.comparison.photos.places[start : start + _ROWS_AT_ONCE]
-            kernels = _kernels(places, self._points, kernel_m)
-            total += np.asarray(kernels.sum(axis=0)).reshape(-1)
+        for start in range(0, len(every), _ROWS_AT_ONCE):
+            block = slice(start, start + _ROWS_AT_ONCE)
+            kernels = _kernels(every[block], self._points, kernel_m)
+            total += np.asarray(kernels.T @ masses[block])
             if blocks is not None:
                 blocks.append(kernels)
                 blocks = None if sum(block.nnz for block in blocks) > _MOST_KEPT else blocks
@@ -197,6 +224,14 @@ def _kernels(places: Floats, points: KDTree, kernel_m: float) -> csr_array:
     kernels = chords_within(places, points, REACH * kernel_m)
     kernels.data[:] = np.exp(-0.5 * (arc_m(kernels.data) / kernel_m) ** 2)
     return kernels
+
+
+def _dense_kernels(points: Floats, places: Floats, kernel_m: float) -> Floats:
+    """(Q, r) kernels of (r, 3) reference photos at (Q, 3) points; 0 beyond their reach."""
+    away_m = arc_m(cdist(points, places))
+    kernels = np.exp(-0.5 * (away_m / kernel_m) ** 2)
+    kernels[away_m > REACH * kernel_m] = 0.0
+    return np.asarray(kernels)
 
 
 def _log_ratio(near: Floats, other: float, around: Floats) -> Floats:

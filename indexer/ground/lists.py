@@ -41,13 +41,19 @@ def reference_index_type(photos: int, wanted: str = "auto") -> IndexType:
 
 
 def make_reference_lists(
-    folder: Path, wanted: str = "auto", *, seed: int = 0, quiet: bool = False
+    folder: Path,
+    wanted: str = "auto",
+    *,
+    of: str = VECTORS_FILE,
+    seed: int = 0,
+    quiet: bool = False,
 ) -> dict[str, Any]:
     """Give a set whose vectors are written lists, where its type has any.
 
     Args:
         folder: of the set.
         wanted: ``auto``, or an index type.
+        of: the file of the vectors that are searched: of the photos, or of their prototypes.
         seed: chooses training rows and queries.
         quiet: no progress.
 
@@ -57,7 +63,7 @@ def make_reference_lists(
     Raises:
         StorageError: the disk refused.
     """
-    store = FaissStore(folder / VECTORS_FILE)
+    store = FaissStore(folder / of)
     kind = reference_index_type(store.count, wanted)
     field: dict[str, Any] = {**FLAT, "wanted": wanted}
     if kind == "flat":

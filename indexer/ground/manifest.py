@@ -22,6 +22,9 @@ SET_MANIFEST_FILE = "ground.json"
 VECTORS_FILE = "ground.faiss"
 LISTS_FILE = "ground.ann.faiss"
 PHOTO_TABLE_FILE = "ground.duckdb"
+PROTOTYPES_FILE = "ground.prototypes.faiss"
+"""Vectors of prototypes, and in the next the prototype of each photo, where a set has them."""
+OF_PHOTO_FILE = "ground.prototypes.npy"
 
 FORMAT_VERSION = 1
 """Raised when an old reader could misread a new set."""
@@ -56,10 +59,16 @@ class ReferenceManifest:
     with_heading: int
     bbox_wsen_deg: list[float]
     search: dict[str, Any]
-    """The index type; where it is not flat, how it was tuned and its measured recall."""
+    """The index type; where it is not flat, how it was tuned and its measured recall; and the
+    ``prototypes`` that are searched instead of the photos, where there are any."""
     content_sha256: str
     """Of the vectors and the rows of the table: the same for the same photos added again."""
     files: dict[str, FileRecord]
+
+    @property
+    def prototypes(self) -> int:
+        """How many a cell has at most; 0 for none."""
+        return int(self.search.get("prototypes", {}).get("a_cell", 0))
 
     def to_json(self) -> bytes:
         """Canonical JSON."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gair.arrays import Floats
+from gair.arrays import Floats, Floats32, Ints
 from gair.geo import haversine_m
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 MOST_LISTED = 3
 """Reference photos that are listed with a place."""
+_PROTOTYPES = 8
+"""Prototypes around a place whose photos are looked at one by one."""
 
 
 @dataclass(frozen=True)
@@ -51,16 +54,12 @@ def photos_near(
         For each place at most :data:`MOST_LISTED` of those whose likeness is known one by one.
     """
     photos = evidence.field.comparison.photos
-    rows = np.unique(np.concatenate([one.rows for one in evidence.likenesses]))
-    cosine = np.full(len(rows), -np.inf, dtype=np.float32)
-    for one in evidence.likenesses:
-        at = np.searchsorted(rows, one.rows)
-        cosine[at] = np.maximum(cosine[at], one.cosines)
-    places = photos.lonlat_deg[rows]
     reach_m = max(radius_m, evidence.kernel.kernel_m)
+    candidates = _candidates_of(evidence)
     listed = []
     for place in lonlat_deg:
-        away_m = np.asarray(haversine_m(places, place)).reshape(-1)
+        rows, cosine = candidates(place, reach_m)
+        away_m = np.asarray(haversine_m(photos.lonlat_deg[rows], place)).reshape(-1)
         near = np.flatnonzero(away_m <= reach_m)
         best = near[np.argsort(-cosine[near], kind="stable")[:MOST_LISTED]]
         told = zip(photos.details(rows[best]), away_m[best], cosine[best], strict=True)
@@ -80,3 +79,34 @@ def photos_near(
             )
         )
     return listed
+
+
+def _candidates_of(
+    evidence: GroundEvidence,
+) -> Callable[[Floats, float], tuple[Ints, Floats32]]:
+    """What finds the reference photos that may be shown at a (2,) place, within metres of it.
+
+    It gives (r,) rows of photos and their cosines; some may lie farther away.
+    """
+    exemplars, likenesses = evidence.field.comparison.exemplars, evidence.likenesses
+    rows = np.unique(np.concatenate([one.rows for one in likenesses]))
+    cosine = np.full(len(rows), -np.inf, dtype=np.float32)
+    for one in likenesses:
+        at = np.searchsorted(rows, one.rows)
+        cosine[at] = np.maximum(cosine[at], one.cosines)
+    if exemplars.prototypes is None:
+        return lambda _place, _reach_m: (rows, cosine)
+    middles = exemplars.lonlat_deg[rows]
+    left_out = np.unique(np.concatenate([one.left_out for one in likenesses]))
+
+    def behind(place: Floats, reach_m: float) -> tuple[Ints, Floats32]:
+        """The photos of the prototypes there that look most like it, each compared itself."""
+        away_m = np.asarray(haversine_m(middles, place)).reshape(-1)
+        near = np.flatnonzero(away_m <= 2 * reach_m)
+        best = near[np.argsort(-cosine[near], kind="stable")[:_PROTOTYPES]]
+        photos = np.setdiff1d(exemplars.photos_of(rows[best]), left_out)
+        vectors = evidence.field.comparison.photos.vectors(photos)
+        s = np.stack([one.s for one in likenesses if one.s is not None])
+        return photos, (vectors @ s.T).max(axis=1)
+
+    return behind

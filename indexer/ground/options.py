@@ -29,5 +29,8 @@ class AddOptions:
     """How the photos are searched: flat scores every one, the others score a shortlist exactly
     (default: as before; at first auto, which is flat up to 200,000 photos, ivf-sq8 up to 50
     million, ivf-pq above)."""
+    prototypes: int | None = option(None, metavar="N")
+    """Search by at most so many prototypes a cell instead of by every photo: quicker and smaller
+    for millions of photos; 0 for none (default: as before; at first 0)."""
     quiet: bool = False
     """No progress."""

@@ -27,7 +27,7 @@ from scipy.spatial import KDTree
 from gair.arrays import Floats, Floats32, Ints
 from gair.errors import IndexCorruptError, IndexMismatchError, IndexNotFoundError
 from gair.files import read_file, sha256_of
-from indexer.ground.lists import TIMES, open_reference_lists
+from indexer.ground.lists import open_reference_lists
 from indexer.ground.manifest import (
     AGAIN,
     LISTS_FILE,
@@ -37,7 +37,9 @@ from indexer.ground.manifest import (
     VECTORS_FILE,
     ReferenceManifest,
 )
+from indexer.ground.nearest import nearest_rows
 from indexer.ground.photo_table import ReferencePhoto, photos_of, read_columns, read_rows
+from indexer.ground.prototypes import Prototypes, open_prototypes
 from indexer.index.index import read_manifest
 from indexer.index.ivf import GpuLists, InvertedLists
 from indexer.index.manifest import FileRecord
@@ -48,9 +50,6 @@ from indexer.regions.cells import cells_at
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-_SCORES_AT_ONCE = 1 << 25
-"""Cosines in memory together: 128 MB."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +70,9 @@ class ReferencePhotos:
     store: FaissStore
     """The vectors, row by row."""
     lists: InvertedLists | GpuLists | None = None
-    """What finds the rows that are scored; None where all are."""
+    """What finds the rows that are scored; None where all are, or prototypes are searched."""
+    prototypes: Prototypes | None = None
+    """What is searched instead of the photos; None where these are."""
     held: BuildLock | None = field(default=None, repr=False)
     """Keeps the set from being pruned while it is open."""
 
@@ -112,27 +113,7 @@ class ReferencePhotos:
         Returns:
             (m, count) cosines and rows, best first; fewer columns where the set has fewer photos.
         """
-        queries = np.atleast_2d(np.asarray(s, dtype=np.float32))
-        count = min(count, len(self))
-        cosines = np.empty((len(queries), count), dtype=np.float32)
-        rows = np.empty((len(queries), count), dtype=np.int64)
-        if not count:
-            return cosines, rows
-        if self.lists is not None and TIMES * count < len(self):
-            listed = self.lists.shortlist(queries, TIMES * count)
-            for query, s_of_one in enumerate(queries):
-                likely = np.unique(listed[query][listed[query] >= 0])
-                if len(likely) < count:  # few were in the lists that were looked into
-                    likely = np.arange(len(self))
-                exact = self.store.vectors(likely) @ s_of_one
-                cosines[query], places = _best(exact[None], count)
-                rows[query] = likely[places[0]]
-            return cosines, rows
-        step = max(_SCORES_AT_ONCE // len(self), 1)
-        for start in range(0, len(queries), step):
-            block = slice(start, start + step)
-            cosines[block], rows[block] = _best(self.store.scores(queries[block]), count)
-        return cosines, rows
+        return nearest_rows(self.store, self.lists, len(self), s, count)
 
     def details(self, rows: npt.ArrayLike) -> list[ReferencePhoto]:
         """What is known of the photos of some rows, in their order."""
@@ -148,18 +129,6 @@ class ReferencePhotos:
     def vectors(self, rows: npt.ArrayLike) -> Floats32:
         """The vectors of some rows, (r, D)."""
         return self.store.vectors(np.asarray(rows, dtype=np.int64).reshape(-1))
-
-
-def _best(scores: Floats32, count: int) -> tuple[Floats32, Ints]:
-    """The largest of each row, (m, n) to (m, count) values and columns; equal ones by column."""
-    columns = np.argpartition(-scores, count - 1, axis=1)[:, :count]
-    columns.sort(axis=1)
-    values = np.take_along_axis(scores, columns, axis=1)
-    order = np.argsort(-values, axis=1, kind="stable")
-    return (
-        np.take_along_axis(values, order, axis=1),
-        np.take_along_axis(columns, order, axis=1).astype(np.int64),
-    )
 
 
 def open_reference_photos(index_folder: Path) -> ReferencePhotos | None:
@@ -196,7 +165,12 @@ def opened_set(path: Path, manifest: ReferenceManifest, held: BuildLock | None) 
     query = 'SELECT "row", lon_deg, lat_deg, place, heading_deg, taken_on FROM photos ORDER BY 1'
     table = read_columns(path / PHOTO_TABLE_FILE, query)
     store = FaissStore(path / VECTORS_FILE)
-    lists = open_reference_lists(path, manifest.search)
+    lonlat_deg = np.stack([table["lon_deg"].to_numpy(), table["lat_deg"].to_numpy()], axis=1)
+    prototypes = lists = None
+    if manifest.prototypes:
+        prototypes = open_prototypes(path, manifest.search, unit_vectors(lonlat_deg))
+    else:
+        lists = open_reference_lists(path, manifest.search)
     counts = {
         PHOTO_TABLE_FILE: len(table),
         VECTORS_FILE: store.count,
@@ -215,12 +189,13 @@ def opened_set(path: Path, manifest: ReferenceManifest, held: BuildLock | None) 
     return ReferencePhotos(
         path=path,
         manifest=manifest,
-        lonlat_deg=np.stack([table["lon_deg"].to_numpy(), table["lat_deg"].to_numpy()], axis=1),
+        lonlat_deg=lonlat_deg,
         place_ids=table["place"].to_numpy().astype(np.int64),
         taken_on=taken_on,
         heading_deg=table["heading_deg"].to_numpy().astype(np.float32),
         store=store,
         lists=lists,
+        prototypes=prototypes,
         held=held,
     )
 

@@ -96,6 +96,7 @@ def remove_photos(
                 model=references.manifest.model,
                 h3_resolution=references.manifest.h3_resolution,
                 index_type=str(references.manifest.search["wanted"]),
+                prototypes=references.manifest.prototypes,
                 quiet=quiet,
             )
         return RemoveReport(int(gone.sum()), len(left), not_there)

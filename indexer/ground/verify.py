@@ -13,10 +13,11 @@ from indexer.ground.manifest import (
     AGAIN,
     PHOTO_TABLE_FILE,
     POINTER_FILE,
+    PROTOTYPES_FILE,
     SET_MANIFEST_FILE,
     VECTORS_FILE,
 )
-from indexer.ground.photo_table import read_rows
+from indexer.ground.photo_table import read_columns, read_rows
 from indexer.ground.reference_photos import (
     ReferencePhotos,
     check_set_file,
@@ -82,6 +83,28 @@ def _inside(index_folder: Path, path: Path, seed: int) -> Iterator[Finding]:
     rows = np.sort(rng.choice(len(references), count, replace=False))
     problem = vector_problem(references.store, rows)
     yield Finding(path / VECTORS_FILE, problem, f"{count:,} vectors of length 1")
+    if references.prototypes is not None:
+        yield _prototypes_finding(path, references, seed)
+
+
+def _prototypes_finding(path: Path, references: ReferencePhotos, seed: int) -> Finding:
+    """Whether prototypes are of length 1, each of one cell, and none more than a cell may have."""
+    prototypes = references.prototypes
+    assert prototypes is not None
+    cells = read_columns(path / PHOTO_TABLE_FILE, 'SELECT h3 FROM photos ORDER BY "row"')["h3"]
+    pairs = np.unique(
+        np.stack([prototypes.of_photo.astype(np.uint64), cells.to_numpy()], axis=1), axis=0
+    )
+    most = np.unique(pairs[:, 1], return_counts=True)[1].max()
+    count = min(SAMPLE, len(prototypes))
+    rows = np.sort(np.random.default_rng(seed).choice(len(prototypes), count, replace=False))
+    problem = vector_problem(prototypes.store, rows)
+    if len(pairs) != len(prototypes):
+        problem = f"a prototype stands for photos of several cells: {AGAIN}"
+    elif most > references.manifest.prototypes:
+        problem = f"a cell has {most} prototypes: {AGAIN}"
+    about = f"{len(prototypes):,} prototypes, at most {most} a cell"
+    return Finding(path / PROTOTYPES_FILE, problem, about)
 
 
 def _row_problem(references: ReferencePhotos) -> str:
@@ -91,7 +114,7 @@ def _row_problem(references: ReferencePhotos) -> str:
     hashes, resolution = rows["content_sha256"].to_pylist(), manifest.h3_resolution
     cells = rows["h3"].to_numpy()
     sample = cells[:: max(len(cells) // SAMPLE, 1)]
-    content = content_of_set(manifest.files[VECTORS_FILE].sha256, rows)
+    content = content_of_set(manifest.files, rows)
     wanted = {
         "a photo is there more than once": len(set(hashes)) == len(hashes),
         "a photo's place is not on Earth": bool(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,17 +25,20 @@ from gair.progress import Progress
 from indexer.ground.lists import make_reference_lists
 from indexer.ground.manifest import (
     FORMAT_VERSION,
+    OF_PHOTO_FILE,
     PHOTO_TABLE_FILE,
     POINTER_FILE,
+    PROTOTYPES_FILE,
     SET_MANIFEST_FILE,
     UNKNOWN,
     VECTORS_FILE,
     ReferenceManifest,
 )
 from indexer.ground.photo_table import rows_sha256, write_photo_table
-from indexer.index.manifest import ModelRecord, utc_now
+from indexer.ground.prototypes import check_prototypes, make_prototypes
+from indexer.index.manifest import FileRecord, ModelRecord, utc_now
 from indexer.index.storage import file_records, new_build_id, orphans, publish, require_space
-from indexer.index.vectors import FlatWriter
+from indexer.index.vectors import FaissStore, FlatWriter
 from indexer.photos.groups import place_numbers
 
 if TYPE_CHECKING:
@@ -79,6 +82,7 @@ def write_reference_photos(
     model: ModelRecord,
     h3_resolution: int,
     index_type: str = "auto",
+    prototypes: int = 0,
     quiet: bool = False,
 ) -> ReferenceManifest:
     """Write a set and make it the one that serves; the caller is :func:`changing` the index.
@@ -91,14 +95,16 @@ def write_reference_photos(
         model: that made them.
         h3_resolution: of their cells.
         index_type: one of :data:`indexer.index.ivf.WANTED`.
+        prototypes: how many a cell has at most (:mod:`indexer.ground.prototypes`); 0 for none.
         quiet: no progress.
 
     Raises:
-        UsageError: there is no photo.
+        UsageError: there is no photo, or the number of prototypes makes no sense.
         StorageError: the disk refused; the set that served goes on serving.
     """
     if not len(rows):
         raise UsageError("a set of reference photos needs one photo or more")
+    check_prototypes(prototypes)
     require_space(index_folder, len(rows) * (2 * dim + _BYTES_A_ROW))
     order = rows.append_column("at", [np.arange(len(rows))]).sort_by(
         [("h3", "ascending"), ("content_sha256", "ascending")]
@@ -117,7 +123,7 @@ def write_reference_photos(
                 block = at[start : start + _ROWS_AT_ONCE]
                 writer.append(vectors_of(block))
                 progress.advance(len(block))
-        search = make_reference_lists(hidden, index_type, quiet=quiet)
+        search = _made_searchable(hidden, rows, prototypes, index_type, quiet=quiet)
         places = place_numbers(
             rows["sequence"].to_pylist(), rows["captured_at"].to_pylist(), _lonlat_deg(rows)
         )
@@ -134,7 +140,7 @@ def write_reference_photos(
             places=int(places.max()) + 1,
             **_facts(rows),
             search=search,
-            content_sha256=content_of_set(files[VECTORS_FILE].sha256, rows),
+            content_sha256=content_of_set(files, rows),
             files=files,
         )
         publish(
@@ -160,9 +166,29 @@ def remove_pointer(index_folder: Path) -> None:
         sync_folder(index_folder)
 
 
-def content_of_set(vectors_sha256: str, rows: pa.Table) -> str:
-    """The hash of what a set holds: of its vectors and its rows, not of when it was written."""
-    text = f"{vectors_sha256}  {VECTORS_FILE}\n{rows_sha256(rows)}  {PHOTO_TABLE_FILE}\n"
+def _made_searchable(
+    folder: Path, rows: pa.Table, prototypes: int, index_type: str, *, quiet: bool
+) -> dict[str, Any]:
+    """Write what a set is searched by, beside its vectors; the manifest's field ``search``."""
+    if not prototypes:
+        return make_reference_lists(folder, index_type, quiet=quiet)
+    store, cells = FaissStore(folder / VECTORS_FILE), rows["h3"].to_numpy()
+    return make_prototypes(folder, store, cells, prototypes, index_type, quiet=quiet)
+
+
+def content_of_set(files: Mapping[str, FileRecord], rows: pa.Table) -> str:
+    """The hash of what a set says: of its vectors, rows and prototypes, not of when it was written.
+
+    Args:
+        files: of the set.
+        rows: of its table.
+    """
+    text = (
+        f"{files[VECTORS_FILE].sha256}  {VECTORS_FILE}\n{rows_sha256(rows)}  {PHOTO_TABLE_FILE}\n"
+    )
+    for name in (PROTOTYPES_FILE, OF_PHOTO_FILE):
+        if name in files:
+            text += f"{files[name].sha256}  {name}\n"
     return hashlib.sha256(text.encode()).hexdigest()
 
 

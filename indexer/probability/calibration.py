@@ -35,10 +35,10 @@ from indexer.probability.open_world import BayesFactor
 from indexer.probability.out_of_index import OutOfIndexTest
 from indexer.probability.posterior import ScoreWeights
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raised when an old reader could misread a new file. 2: conditions of photos are checked before
-anything is promised. 3: reference photos have a weight."""
-READABLE = (1, 2, 3)
+anything is promised. 3: reference photos have a weight. 4: their age may count."""
+READABLE = (1, 2, 3, 4)
 """Versions that are read."""
 AGAIN = "calibrate again with python -m indexer calibrate"
 UNKNOWN_CONDITIONS = Caution(

@@ -62,6 +62,8 @@ class ScoreWeights:
     """How far around a reference photo speaks, standard deviation in metres."""
     ground_sharpness: float = 0.0
     """Factor of the cosine of a photo and a reference photo."""
+    ground_half_life_years: float = 0.0
+    """In which a reference photo comes to count half as much; 0: its age does not count."""
 
     @property
     def temperature(self) -> float:

@@ -148,7 +148,8 @@ def _warm(geolocator: Geolocator) -> None:
     """Do what the first request would do, while others still serve."""
     space = geolocator.space
     if space.ground is not None and space.weights.ground_weight:
-        space.ground.density(GroundKernel.of(space.weights).kernel_m)
+        kernel = GroundKernel.of(space.weights)
+        space.ground.density(kernel.kernel_m, kernel.half_life_years)
     if geolocator.index.shortlists is None or looks_at_all(space, Query()):
         space.discs(space.merge_radius_m)
         _ = space.reader

@@ -15,6 +15,7 @@ imagery. Nothing is random.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -238,9 +239,20 @@ def _grid_of(reader: TokenReader, refining: Refining) -> _Grid:
     radius_m = _radius_m(reader, refining.options)
     _check_starts(reader, refining.lonlat_deg)
     spacing_m = max(reader.token_m / POINTS_A_TOKEN, radius_m / _MOST_STEPS)
+    return _Grid(refining, radius_m, spacing_m, *_disc_on(radius_m, spacing_m))
+
+
+def _disc_on(radius_m: float, spacing_m: float) -> tuple[Floats, Bools]:
+    """(g, g, 2) metres east and north of a start, and (g, g) which lie within the radius."""
     grid_m = square_grid(int(radius_m // spacing_m), spacing_m)
-    within = np.hypot(*np.moveaxis(grid_m, -1, 0)) <= radius_m
-    return _Grid(refining, radius_m, spacing_m, grid_m, within)
+    return grid_m, np.asarray(np.hypot(*np.moveaxis(grid_m, -1, 0)) <= radius_m)
+
+
+@functools.lru_cache(maxsize=8)
+def _lattice_on(radius_m: float, spacing_m: float, step_m: float) -> tuple[Floats, csr_array]:
+    """:func:`lattice_around` the points of a disc: the same for every start of a search."""
+    grid_m, within = _disc_on(radius_m, spacing_m)
+    return lattice_around(grid_m[within], step_m)
 
 
 def _surfaces(reader: TokenReader, grids: Sequence[_Grid]) -> list[list[Surface]]:
@@ -274,7 +286,9 @@ def _ground_on(grid: _Grid) -> Floats:
     if reading is None or not grid.refining.options.ground_weight:
         return np.zeros(len(starts) * len(points_m))
     # It is smooth: read on a lattice, it is off by (step / kernel)^2 / 8 of itself in between.
-    lattice_m, share = lattice_around(points_m, reading.kernel_m / _READS_A_KERNEL)
+    lattice_m, share = _lattice_on(
+        grid.radius_m, grid.spacing_m, reading.kernel_m / _READS_A_KERNEL
+    )
     read = [share @ reading.read(moved(start, lattice_m)) for start in starts]
     return np.array(read).reshape(-1)
 
@@ -297,11 +311,11 @@ def _location_cosines(
     read: list[Floats] = []
     shares: list[csr_array | None] = []
     for grid, at in zip(grids, points, strict=True):
-        if grid.spacing_m > step_m / 2:
+        if grid.spacing_m > step_m / 2 or not grid.refining.options.location_weight:
             read.append(at)
             shares.append(None)
             continue
-        lattice_m, share = lattice_around(grid.grid_m[grid.within], step_m)
+        lattice_m, share = _lattice_on(grid.radius_m, grid.spacing_m, step_m)
         starts = grid.refining.lonlat_deg
         read.append(np.array([moved(start, lattice_m) for start in starts]).reshape(-1, 2))
         shares.append(share)

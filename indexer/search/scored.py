@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -41,10 +41,19 @@ class Seen:
     """Names of further photos that are copies of these, and count no second time."""
     repeats_sha256: tuple[str, ...] = field(default=(), kw_only=True)
     """Of their files."""
+    left_out: tuple[Ints, ...] | None = field(default=None, kw_only=True)
+    """Of each photo, the rows of the reference photos that are no evidence of it, where its answer
+    is compared with what is known to be true; None for none of any."""
 
     def one_by_one(self) -> Sequence[Seen]:
         """Each photo for itself."""
-        return [Seen((photo,), self.s[[n]]) for n, photo in enumerate(self.photos)]
+        return [
+            Seen((photo,), self.s[[n]], left_out=self._own(n))
+            for n, photo in enumerate(self.photos)
+        ]
+
+    def _own(self, number: int) -> tuple[Ints, ...] | None:
+        return None if self.left_out is None else (self.left_out[number],)
 
     def distinct(self) -> Self:
         """Each photo once, however often it was given: the same pixels are the same photo."""
@@ -64,7 +73,9 @@ class Seen:
         )
 
     def _taken(self, rows: list[int]) -> Self:
-        return replace(self, photos=tuple(self.photos[n] for n in rows), s=self.s[rows])
+        left_out = None if self.left_out is None else tuple(self.left_out[n] for n in rows)
+        photos = tuple(self.photos[n] for n in rows)
+        return replace(self, photos=photos, s=self.s[rows], left_out=left_out)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -107,12 +118,17 @@ class Seen:
         repeats = tuple(name for part in parts for name in part.repeats)
         sha256 = tuple(digest for part in parts for digest in part.repeats_sha256)
         s = np.concatenate([part.s for part in parts])
+        told: dict[str, Any] = {
+            "repeats": repeats,
+            "repeats_sha256": sha256,
+            "left_out": _left_out_of(parts),
+        }
         scored = [part for part in parts if isinstance(part, Scored)]
         if len(scored) < len(parts):
-            return Seen(photos, s, repeats=repeats, repeats_sha256=sha256)
+            return Seen(photos, s, **told)
         rs = np.concatenate([part.rs for part in scored])
         location = np.concatenate([part.location for part in scored])
-        return Scored(photos, s, rs, location, repeats=repeats, repeats_sha256=sha256)
+        return Scored(photos, s, rs, location, **told)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,17 +150,29 @@ class Scored(Seen):
             location,
             repeats=seen.repeats,
             repeats_sha256=seen.repeats_sha256,
+            left_out=seen.left_out,
         )
 
     def one_by_one(self) -> Sequence[Scored]:
         """Each photo for itself."""
         return [
-            Scored((photo,), self.s[[n]], self.rs[[n]], self.location[[n]])
+            Scored((photo,), self.s[[n]], self.rs[[n]], self.location[[n]], left_out=self._own(n))
             for n, photo in enumerate(self.photos)
         ]
 
     def _taken(self, rows: list[int]) -> Self:
         return replace(super()._taken(rows), rs=self.rs[rows], location=self.location[rows])
+
+
+def _left_out_of(parts: Sequence[Seen]) -> tuple[Ints, ...] | None:
+    """What is no evidence of each photo of all parts; None for nothing of any."""
+    if all(part.left_out is None for part in parts):
+        return None
+    none = np.empty(0, dtype=np.int64)
+    each = [
+        (none,) * len(part.photos) if part.left_out is None else part.left_out for part in parts
+    ]
+    return tuple(rows for of_part in each for rows in of_part)
 
 
 def scores_for(space: SearchSpace, s: Vectors, weights: ScoreWeights) -> tuple[Vectors, Vectors]:

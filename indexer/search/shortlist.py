@@ -150,7 +150,7 @@ def _beside_photos(space: SearchSpace, s: Vectors, weight: float, allowed: Bools
     if space.ground is None or not weight:
         return np.empty(0, dtype=np.int64)
     alike = [one.rows for one in space.ground.comparison.likenesses(s)]
-    places = space.ground.comparison.photos.lonlat_deg[np.unique(np.concatenate(alike))]
+    places = space.ground.comparison.exemplars.lonlat_deg[np.unique(np.concatenate(alike))]
     rows = np.unique(space.cell_row(places))
     return rows[(rows >= 0) & (True if allowed is None else allowed[rows])]
 

@@ -109,6 +109,27 @@ class SearchSpace:
             merge_radius_m=self.merge_radius_m,
         )
 
+    def beside(self, ground: GroundField | None) -> SearchSpace:
+        """The same cells beside other reference photos, not calibrated with them.
+
+        What does not depend on these is shared: neighbourhoods, and what reads between cells.
+        """
+        space = SearchSpace(
+            self.index,
+            self.model,
+            ground=ground,
+            stands_for=self.stands_for,
+            merge_radius_m=self.merge_radius_m,
+        )
+        space._discs, space._blurs, space._backgrounds = (
+            self._discs,
+            self._blurs,
+            self._backgrounds,
+        )
+        space._lock = self._lock
+        vars(space).update(field=self.field, reader=self.reader)
+        return space
+
     @functools.cached_property
     def field(self) -> CellField:
         """The cells as points and areas."""

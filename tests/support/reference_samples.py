@@ -38,7 +38,11 @@ def reference_photos(
 
 
 def give_references(
-    index_folder: Path, photos: Sequence[ReferencePhoto], s: Vectors, index_type: str = "auto"
+    index_folder: Path,
+    photos: Sequence[ReferencePhoto],
+    s: Vectors,
+    index_type: str = "auto",
+    prototypes: int = 0,
 ) -> ReferenceManifest:
     """Give an index photos with (n, D) vectors, which must be of the model's dimensions."""
     build, digest = read_current(index_folder)
@@ -52,5 +56,6 @@ def give_references(
             model=manifest.model,
             h3_resolution=manifest.h3_resolution,
             index_type=index_type,
+            prototypes=prototypes,
             quiet=True,
         )

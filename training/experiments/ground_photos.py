@@ -2,8 +2,9 @@
 
 A synthetic city is drawn and indexed; some of its photos are reference photos, some calibrate, and
 others are asked about. For each number of reference photos the index is calibrated and asked anew,
-as the product does both. From the command line, in one go; what is drawn and encoded is kept in the
-folder, so a second run is short, and another model only encodes again::
+as the product does both. From the command line, in one go; what is drawn, encoded and measured is
+kept in the folder, so a run that was ended goes on from there, and another model only encodes and
+measures again::
 
     python -m training.experiments.ground_photos --out unseen
 """
@@ -24,6 +25,8 @@ import numpy as np
 from gair.command import run_script
 from gair.errors import UsageError
 from gair.fields import check_range, option
+from gair.files import make_folder, write_whole
+from gair.progress import Progress
 from indexer.evaluate.report.wording import metres, percent
 from indexer.ground.options import APART_M
 
@@ -32,13 +35,15 @@ if TYPE_CHECKING:
     from gair.model import Gair
     from indexer.evaluate.judge import Outcomes
     from indexer.evaluate.task import Task
+    from indexer.ground.likelihood import GroundField
     from indexer.photos.vectors import PhotoVectors
-    from indexer.search.geolocator import Geolocator
     from indexer.search.space import SearchSpace
 
 Rows = list[dict[str, Any]]
 
 NONE = "no reference photos"
+VERSION = 1
+"""Of the rows that are kept; raised when the same photos would give others than before."""
 RADIUS_M = 200.0
 """How near counts as found, and the radius of the chance that is compared with that."""
 
@@ -61,6 +66,8 @@ class GroundOptions:
     """How many photos are asked about."""
     calibration_photos: int = 500
     """How many others calibrate."""
+    prototypes: int = option(4, metavar="N")
+    """Measure most reference photos once more by so many prototypes a cell, too; 0: do not."""
     ground_apart_m: float = option(0.0, metavar="M")
     """Reference photos as near as this are no evidence of a photo, metres; 0, as all photos are
     scattered and taken by themselves (the product's default is 100)."""
@@ -72,7 +79,7 @@ class GroundOptions:
     def __post_init__(self) -> None:
         check_range(self, 1.5, "side_km", most=40)
         check_range(self, 50, "photos", "calibration_photos")
-        check_range(self, 0, "seed")
+        check_range(self, 0, "seed", "prototypes")
         if not self.references or min(self.references) < 1:
             raise UsageError(f"references is {self.references}: give numbers of 1 or more")
 
@@ -83,7 +90,8 @@ class City:
 
     folder: Path
     """Of its index."""
-    model: Gair
+    space: SearchSpace
+    """Of its index, with no reference photos."""
     queries: PhotoVectors
     calibration: PhotoVectors
     references: PhotoVectors
@@ -107,7 +115,7 @@ def open_city(options: GroundOptions) -> City:
     rows = np.arange(len(photos))
     return City(
         folder,
-        model,
+        geolocator.space.beside(None),
         photos.taken(rows[: options.photos]),
         calibration,
         photos.taken(rows[options.photos :]),
@@ -145,61 +153,97 @@ def _indexed(options: GroundOptions, home: Path, model: Gair) -> Path:
     return options.out / name
 
 
+@dataclass(frozen=True, eq=False)
+class _Case:
+    """One number of reference photos."""
+
+    name: str
+    references: Ints
+    """Which of the city's."""
+    sides: Mapping[str, Bools]
+    """What the rows of the table are called, and which photos each is about."""
+    prototypes: int = 0
+
+
 def rows_of(city: City, options: GroundOptions) -> Rows:
     """The table: without reference photos, with more and more, and with half the city bare."""
-    everywhere = {"": np.ones(len(city.queries), dtype=bool)}
-    rows = _rows(city, options, np.arange(0), NONE, everywhere)
-    for count in sorted(options.references):
-        rows += _rows(city, options, np.arange(count), f"{count:,}", everywhere)
+    cases, rows = _cases(city, options), Rows()
+    with Progress("table", len(cases), "calibration", quiet=options.quiet) as progress:
+        for case in cases:
+            kept = _kept_at(city, options, case)
+            if not kept.is_file():
+                make_folder(kept.parent)
+                write_whole(kept, json.dumps(_rows(city, options, case)).encode())
+            rows += json.loads(kept.read_bytes())
+            progress.advance(1)
+    return rows
+
+
+def _cases(city: City, options: GroundOptions) -> list[_Case]:
+    all_asked = {"": np.ones(len(city.queries), dtype=bool)}
+    counts = sorted(options.references)
+    cases = [_Case(NONE, np.arange(0), all_asked)]
+    cases += [_Case(f"{count:,}", np.arange(count), all_asked) for count in counts]
+    if options.prototypes:
+        name = f"{counts[-1]:,} as {options.prototypes} prototypes a cell"
+        cases.append(_Case(name, np.arange(counts[-1]), all_asked, options.prototypes))
     middle_deg = float(np.median(city.references.lonlat_deg[:, 0]))
     west = city.queries.lonlat_deg[:, 0] < middle_deg
     half = np.flatnonzero(city.references.lonlat_deg[:, 0] < middle_deg)
     sides = {", asked where they are": west, ", asked where none is": ~west}
-    return [*rows, *_rows(city, options, half, f"{len(half):,} in one half", sides)]
+    return [*cases, _Case(f"{len(half):,} in one half", half, sides)]
 
 
-def _rows(
-    city: City, options: GroundOptions, references: Ints, name: str, groups: Mapping[str, Bools]
-) -> Rows:
+def _kept_at(city: City, options: GroundOptions, case: _Case) -> Path:
+    """Where the rows of a case are kept, by all that they depend on but the code."""
+    digest = hashlib.sha256(case.references.tobytes())
+    manifest = city.space.index.manifest
+    sizes = (len(city.queries), len(city.calibration), case.prototypes, options.ground_apart_m)
+    digest.update(f"{VERSION} {manifest.build} {case.name} {sizes}".encode())
+    return options.out / f"{city.folder.name}-rows" / f"{digest.hexdigest()[:16]}.json"
+
+
+def _rows(city: City, options: GroundOptions, case: _Case) -> Rows:
     """Calibrate with some reference photos, and ask: a row for each group of the photos asked."""
     from indexer.calibrate.calibrate import calibrate
     from indexer.evaluate.options import EvaluateOptions
     from indexer.evaluate.task import make_task
 
-    space = _with_references(city, city.references.taken(references)).space
-    apart_m, quiet = options.ground_apart_m, options.quiet
-    space.calibration = calibrate(space, city.calibration, ground_apart_m=apart_m, quiet=quiet)
+    space = city.space.beside(_given(city, case))
+    apart_m = options.ground_apart_m
+    space.calibration = calibrate(space, city.calibration, ground_apart_m=apart_m, quiet=True)
     task = make_task(space, city.queries, EvaluateOptions(ground_apart_m=apart_m, quiet=True))
     outcomes = _judged(task)
     weights = dataclasses.asdict(space.calibration.weights)
     return [
         {
-            "name": f"{name}{group}",
-            "references": len(references),
-            "a_km2": len(references) / task.scale.area_m2 * 1e6,
+            "name": f"{case.name}{group}",
+            "references": len(case.references),
+            "a_km2": len(case.references) / task.scale.area_m2 * 1e6,
             "asked": int(asked.sum()),
             "weights": weights,
             "left_out": {} if task.truths.left_out is None else task.truths.left_out.counts,
             "methods": {key: _numbers(task, one, asked) for key, one in outcomes.items()},
         }
-        for group, asked in groups.items()
+        for group, asked in case.sides.items()
     ]
 
 
-def _with_references(city: City, photos: PhotoVectors) -> Geolocator:
-    """The index beside these reference photos, as they are written and opened again."""
+def _given(city: City, case: _Case) -> GroundField | None:
+    """The reference photos around the cells, as they are written and opened again."""
+    from indexer.ground.likelihood import GroundField
+    from indexer.ground.likeness import Comparison
     from indexer.ground.photo_table import ReferencePhoto, rows_of
+    from indexer.ground.reference_photos import open_reference_photos
     from indexer.ground.write import changing, remove_pointer, write_reference_photos
-    from indexer.index.index import open_index
+    from indexer.photos.vectors import file_digest
     from indexer.regions.cells import cell_hex, cells_at
-    from indexer.search.geolocator import Geolocator
 
-    index = open_index(city.folder)
-    manifest = index.manifest
+    photos, manifest = city.references.taken(case.references), city.space.index.manifest
     cells = cells_at(photos.lonlat_deg, manifest.h3_resolution)
     listed = [
         ReferencePhoto(
-            content_sha256=hashlib.sha256(photo.path.read_bytes()).hexdigest(),
+            content_sha256=file_digest(photo.path),
             lonlat_deg=(float(lon), float(lat)),
             cell=cell_hex(int(cell)),
             heading_deg=photo.heading_deg,
@@ -210,19 +254,22 @@ def _with_references(city: City, photos: PhotoVectors) -> Geolocator:
         for photo, (lon, lat), cell in zip(photos.photos, photos.lonlat_deg, cells, strict=True)
     ]
     with changing(city.folder):
-        if listed:
-            write_reference_photos(
-                city.folder,
-                rows_of(listed),
-                lambda rows: photos.s[rows],
-                dim=photos.s.shape[1],
-                model=manifest.model,
-                h3_resolution=manifest.h3_resolution,
-                quiet=True,
-            )
-        else:
+        if not listed:
             remove_pointer(city.folder)
-    return Geolocator(index, city.model)
+            return None
+        write_reference_photos(
+            city.folder,
+            rows_of(listed),
+            lambda rows: photos.s[rows],
+            dim=photos.s.shape[1],
+            model=manifest.model,
+            h3_resolution=manifest.h3_resolution,
+            prototypes=case.prototypes,
+            quiet=True,
+        )
+    opened = open_reference_photos(city.folder)
+    assert opened is not None
+    return GroundField(Comparison(opened), city.space.index.cells.lonlat_deg)
 
 
 def _judged(task: Task) -> dict[str, Outcomes]:

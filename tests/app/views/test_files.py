@@ -298,6 +298,30 @@ def test_exports_say_the_same_as_the_answer() -> None:
     assert len(kml.findall(".//{*}Polygon")) == 1
 
 
+def test_exports_say_what_each_kind_of_evidence_adds() -> None:
+    photo = GroundPhoto(42.4, 0.6, None, "2024-05-06", "KartaView", "https://a.example/1", "", "P")
+    place = dataclasses.replace(FIRST, ground_score=-1.25, ground_photos=(photo,))
+    answer = dataclasses.replace(BELIEVED, candidates=(place,), ground_weight=0.08)
+    (row,) = csv.DictReader(io.StringIO(answer_csv(answer)))
+    assert (row["photos"], row["photos_weight"]) == ("-1.250000", "0.08")
+    assert (row["imagery_weight"], row["location_weight"]) == ("0.5", "0.5")
+    (described,) = ElementTree.fromstring(answer_kml(answer)).findall(
+        ".//{*}Placemark/{*}description"
+    )
+    assert described.text == (
+        "score 0.250: imagery 0.375, location -0.125, reference photos -0.100; reference photo "
+        "42 m away, 2024-05-06, KartaView https://a.example/1, licence unknown, P"
+    )
+    geojson = json.loads(answer_geojson(answer))
+    assert geojson["weights"]["photos"] == 0.08
+    told = geojson["features"][0]["properties"]
+    assert told["photos"] == -1.25
+    assert told["reference_photos"][0]["link"] == "https://a.example/1"
+    (bare, _) = csv.DictReader(io.StringIO(answer_csv(BELIEVED)))
+    assert (bare["photos"], bare["photos_weight"]) == ("", "")
+    assert "reference photo" not in answer_kml(BELIEVED)
+
+
 def test_a_spreadsheet_takes_no_name_for_a_formula() -> None:
     answer = dataclasses.replace(ANSWER, index="=HYPERLINK(1)", model="+1", build="@x")
     (first, _) = csv.DictReader(io.StringIO(answer_csv(answer)))

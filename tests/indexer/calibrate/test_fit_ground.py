@@ -9,12 +9,19 @@ import numpy as np
 import pytest
 from grounded_city import GroundedCity
 from model_city import unit
+from references import references
 
 from indexer.calibrate.calibrate import calibrate
-from indexer.calibrate.fit_ground import KERNELS_M, SHARPNESSES, fit_ground, shuffle
+from indexer.calibrate.fit_ground import (
+    HALF_LIVES_YEARS,
+    KERNELS_M,
+    SHARPNESSES,
+    fit_ground,
+    shuffle,
+)
 from indexer.calibrate.fit_posterior import FitTask, fit_score_weights, fit_weights
 from indexer.ground.left_out import COPIES, NEAR, OF_SEQUENCE, own_references
-from indexer.ground.likelihood import GroundKernel
+from indexer.ground.likelihood import GroundField, GroundKernel
 from indexer.ground.likeness import Comparison
 from indexer.probability.calibration import calibration_path, load_calibration
 
@@ -94,8 +101,9 @@ def test_a_shuffled_set_has_the_same_looks_at_other_places(city: GroundedCity) -
     assert city.ground is not None
     photos = city.ground.comparison.photos
     own = [np.array([4, 9]), np.array([], dtype=np.int64)]
-    likenesses = Comparison(photos, nearest=398).likenesses(city.asked(2, 3).s, own)
-    shuffled = shuffle(likenesses, len(photos), 0)
+    comparison = Comparison(photos, nearest=398)
+    likenesses = comparison.likenesses(city.asked(2, 3).s, own)
+    shuffled = shuffle(likenesses, comparison, 0)
     for before, after, left_out in zip(likenesses, shuffled, own, strict=True):
         assert not np.isin(left_out, after.rows).any()
         assert len(np.unique(after.rows)) == len(before.rows)
@@ -122,3 +130,27 @@ def test_what_was_measured_is_kept_and_older_files_have_none(
     read = load_calibration(folder, calibration.build, calibration.model_fingerprint)
     assert read is not None
     assert read.ground is None
+
+
+def test_age_counts_only_where_the_old_photos_mislead() -> None:
+    """Half the photos are ten years old: as the streets are, or of streets that have changed."""
+    city = GroundedCity(800)
+    photos = city.asked(150, 1)
+    assert city.ground is not None
+    there = city.ground.comparison.photos
+    old = np.arange(800) % 2 == 0
+    days = np.where(old, np.datetime64("2014-05-06"), np.datetime64("2024-05-06"))
+    changed = city.reference_s.copy()
+    changed[old] = changed[np.random.default_rng(1).permutation(np.flatnonzero(old))]
+    half_lives = []
+    for s in (city.reference_s, changed):
+        given = dataclasses.replace(references(s, there.lonlat_deg), taken_on=days)
+        vars(given).update(content_sha256=there.content_sha256, sequence=there.sequence)
+        ground = GroundField(Comparison(given), city.field.lonlat_deg)
+        truth, scores = city.cell_row(photos.lonlat_deg), city.scores(photos.s)
+        base = fit_score_weights(*scores, city.field, truth)
+        looks = ground.comparison.likenesses(photos.s, own_references(given, photos).rows)
+        fitted = fit_ground(scores, city.field, truth, base, ground, looks, times=np.ones(150))
+        half_lives.append(fitted.ground_half_life_years)
+    assert half_lives[0] == 0
+    assert half_lives[1] in HALF_LIVES_YEARS

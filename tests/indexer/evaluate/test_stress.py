@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hand_calibration import calibrate_by_hand
+from reference_samples import give_references, reference_photos
 from small_builds import tiny_model
 from toy_city import photo
 
@@ -133,3 +134,31 @@ def test_photos_that_cannot_be_asked_about_are_told(
     gone.photos[1] = dataclasses.replace(gone.photos[1], path=tmp_path / "gone.png")
     told = stress_report(calibrated, gone, QUIET)
     assert {(one["photos"], one["unreadable"]) for one in told["rows"]} == {(1, 1)}
+
+
+def test_a_photos_own_reference_photos_are_no_evidence_of_what_is_made_of_it(
+    calibrated: Geolocator, photos: PhotoVectors, tmp_path: Path
+) -> None:
+    """With the photo itself and its neighbour in the set, answers are as with neither."""
+    rng = np.random.default_rng(0)
+    s = rng.normal(size=(40, photos.s.shape[1])).astype(np.float32)
+    s /= np.linalg.norm(s, axis=1, keepdims=True)
+    cells = calibrated.index.cells.lonlat_deg
+    places = cells[rng.integers(0, len(cells), 40)]
+    own = np.arange(2)
+    beside = photos.lonlat_deg[own] + (0.0, 3e-4)
+    planted_s = np.concatenate([s, photos.s[own], photos.s[own] + 0.01 * s[own]])
+    planted_s /= np.linalg.norm(planted_s, axis=1, keepdims=True)
+    planted = np.concatenate([places, photos.lonlat_deg[own], beside])
+    told = {}
+    for name, given_s, at in (("with", planted_s, planted), ("without", s, places)):
+        shutil.copytree(calibrated.index.path.parent, tmp_path / name)
+        give_references(tmp_path / name, reference_photos(at, 9), given_s)
+        geolocator = Geolocator.open(tmp_path / name, model=tiny_model())
+        geolocator.space.calibration = None
+        options = dataclasses.replace(QUIET, ground_apart_m=50.0)
+        told[name] = stress_report(geolocator, photos.taken(own), options)
+    assert "2 copies of it" in told["with"]["own_references"]
+    assert "of 2 of 2 photos" in told["with"]["own_references"]
+    assert told["with"]["rows"] == told["without"]["rows"]
+    assert told["with"]["own_references"] in "\n".join(stress_lines(told["with"]))
