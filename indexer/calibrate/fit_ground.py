@@ -31,7 +31,7 @@ from indexer.ground.likeness import Comparison, Likeness
 from indexer.probability.posterior import ScoreWeights
 from indexer.regions.cell_field import CellField
 
-KERNELS_M = (150.0, 75.0, 300.0)
+KERNELS_M = (150.0, 110.0, 75.0, 300.0)
 """Widths that are tried, the usual one first."""
 SHARPNESSES = (20.0, 10.0, 40.0)
 """The same of factors of a cosine."""

@@ -9,6 +9,8 @@ In the order of the work:
 * :mod:`.add`: which of them are evidence, and their vectors; :mod:`.remove` takes them out again.
 * :mod:`.write`: a set, whole or not at all, of a :mod:`.photo_table` and a :mod:`.manifest`.
 * :mod:`.reference_photos`: opens a set and finds the photos that look most like another.
+* :mod:`.prototypes`: the compact form of a set; :mod:`.exemplars`: what is compared, these or the
+  photos; :mod:`.ages`: how much less old ones count.
 * :mod:`.likeness`: how much a photo looks like them; :mod:`.likelihood`: what that says of places.
 * :mod:`.left_out`: which of them are no evidence of a photo that is tested; :mod:`.nearby`: which
   of them are shown beside a place.

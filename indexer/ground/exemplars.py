@@ -75,7 +75,8 @@ class Exemplars:
         if self.prototypes is None:
             return photo_rows, weights
         exemplars, own = np.unique(self.prototypes.of_photo[photo_rows], return_inverse=True)
-        return exemplars, np.bincount(own, weights=weights, minlength=len(exemplars))
+        counted = np.bincount(own, weights=weights, minlength=len(exemplars))
+        return exemplars.astype(np.int64), np.asarray(counted, dtype=np.float64)
 
     def without(self, photo_rows: Ints) -> Without:
         """What is left when (x,) photos, ascending, are left out."""
@@ -112,4 +113,5 @@ class Exemplars:
         if self.prototypes is None:
             return weights
         of_photo = self.prototypes.of_photo
-        return np.bincount(of_photo, weights=weights, minlength=len(self.prototypes))
+        counted = np.bincount(of_photo, weights=weights, minlength=len(self.prototypes))
+        return np.asarray(counted, dtype=np.float64)

@@ -13,6 +13,7 @@ from gair.geo import haversine_m
 
 if TYPE_CHECKING:
     from indexer.ground.likelihood import GroundEvidence
+    from indexer.ground.photo_table import ReferencePhoto
 
 MOST_LISTED = 3
 """Reference photos that are listed with a place."""
@@ -56,29 +57,36 @@ def photos_near(
     photos = evidence.field.comparison.photos
     reach_m = max(radius_m, evidence.kernel.kernel_m)
     candidates = _candidates_of(evidence)
-    listed = []
+    told: list[tuple[Ints, Floats, Floats32]] = []
     for place in lonlat_deg:
         rows, cosine = candidates(place, reach_m)
         away_m = np.asarray(haversine_m(photos.lonlat_deg[rows], place)).reshape(-1)
         near = np.flatnonzero(away_m <= reach_m)
         best = near[np.argsort(-cosine[near], kind="stable")[:MOST_LISTED]]
-        told = zip(photos.details(rows[best]), away_m[best], cosine[best], strict=True)
-        listed.append(
-            tuple(
-                GroundPhoto(
-                    distance_m=float(distance_m),
-                    cosine=float(like),
-                    heading_deg=photo.heading_deg,
-                    taken_on=photo.taken_on,
-                    source=photo.source,
-                    link=photo.link,
-                    licence=photo.licence,
-                    attribution=photo.attribution,
-                )
-                for photo, distance_m, like in told
-            )
+        told.append((rows[best], away_m[best], cosine[best]))
+    # The table is opened once for all places: that takes longer than reading it.
+    every = np.concatenate([np.empty(0, dtype=np.int64), *(rows for rows, _, _ in told)])
+    details = iter(photos.details(every) if len(every) else ())
+    return [
+        tuple(
+            _shown(photo, float(distance_m), float(like))
+            for distance_m, like, photo in zip(away_m, cosine, details, strict=False)
         )
-    return listed
+        for _, away_m, cosine in told
+    ]
+
+
+def _shown(photo: ReferencePhoto, distance_m: float, cosine: float) -> GroundPhoto:
+    return GroundPhoto(
+        distance_m=distance_m,
+        cosine=cosine,
+        heading_deg=photo.heading_deg,
+        taken_on=photo.taken_on,
+        source=photo.source,
+        link=photo.link,
+        licence=photo.licence,
+        attribution=photo.attribution,
+    )
 
 
 def _candidates_of(

@@ -23,9 +23,8 @@ from gair.arrays import Floats, Floats32, Ints, Vectors
 from gair.errors import IndexCorruptError, UsageError
 from gair.files import disk_errors
 from gair.progress import Progress
-from indexer.ground.lists import make_reference_lists, open_reference_lists
+from indexer.ground.lists import make_reference_lists, nearest_rows, open_reference_lists
 from indexer.ground.manifest import AGAIN, OF_PHOTO_FILE, PROTOTYPES_FILE
-from indexer.ground.nearest import nearest_rows
 from indexer.index.ivf import GpuLists, InvertedLists
 from indexer.index.vectors import FaissStore, FlatWriter
 
@@ -72,7 +71,8 @@ class Prototypes:
     def lonlat_deg(self) -> Floats:
         """(e, 2) the same in degrees."""
         x, y, z = self.places.T
-        return np.degrees(np.stack([np.arctan2(y, x), np.arcsin(np.clip(z, -1, 1))], axis=1))
+        lonlat = np.stack([np.arctan2(y, x), np.arcsin(np.clip(z, -1, 1))], axis=1)
+        return np.asarray(np.degrees(lonlat))
 
     @functools.cached_property
     def tree(self) -> KDTree:

@@ -27,7 +27,7 @@ from scipy.spatial import KDTree
 from gair.arrays import Floats, Floats32, Ints
 from gair.errors import IndexCorruptError, IndexMismatchError, IndexNotFoundError
 from gair.files import read_file, sha256_of
-from indexer.ground.lists import open_reference_lists
+from indexer.ground.lists import nearest_rows, open_reference_lists
 from indexer.ground.manifest import (
     AGAIN,
     LISTS_FILE,
@@ -37,7 +37,6 @@ from indexer.ground.manifest import (
     VECTORS_FILE,
     ReferenceManifest,
 )
-from indexer.ground.nearest import nearest_rows
 from indexer.ground.photo_table import ReferencePhoto, photos_of, read_columns, read_rows
 from indexer.ground.prototypes import Prototypes, open_prototypes
 from indexer.index.index import read_manifest

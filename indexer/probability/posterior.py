@@ -64,6 +64,9 @@ class ScoreWeights:
     """Factor of the cosine of a photo and a reference photo."""
     ground_half_life_years: float = 0.0
     """In which a reference photo comes to count half as much; 0: its age does not count."""
+    ground_pseudo_photos: float = 1.0
+    """Reference photos with the base rate that every place has beside its own; 1 in calibrations
+    from before it was told."""
 
     @property
     def temperature(self) -> float:

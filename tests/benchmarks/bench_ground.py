@@ -42,7 +42,9 @@ def give_many(index_folder: Path, count: int) -> float:
 
     index = open_index(index_folder)
     rng = np.random.default_rng(0)
-    middles, noises = (rng.normal(size=(n, index.rs.dim)) for n in (CENTRES, NOISES))
+    middles, noises = (
+        rng.standard_normal((n, index.rs.dim), dtype=np.float32) for n in (CENTRES, NOISES)
+    )
     near = index.cells.lonlat_deg[rng.integers(0, len(index.cells), count)]
     lonlat_deg = near + rng.normal(0, 5e-4, (count, 2))
     texts = {name: "Mapillary" for name in ("source", "link", "licence")}
@@ -62,7 +64,7 @@ def give_many(index_folder: Path, count: int) -> float:
     rows = pa.table({name: columns[name] for name in row_schema().names}, schema=row_schema())
 
     def vectors_of(numbers: Ints) -> Floats32:
-        s = middles[numbers % CENTRES] + 0.4 * noises[numbers % NOISES]
+        s = middles[numbers % CENTRES] + np.float32(0.4) * noises[numbers % NOISES]
         return np.asarray(s / np.linalg.norm(s, axis=1, keepdims=True), dtype=np.float32)
 
     since = time.perf_counter()

@@ -66,6 +66,7 @@ def slow_log_ratios(
     kernel_m: float,
     sharpness: float,
     left_out: Collection[int] = (),
+    pseudo: float = 1.0,
 ) -> list[float]:
     """The formula of :mod:`indexer.ground.likelihood`, one photo and point after the other."""
     there = [row for row in range(len(photos)) if row not in left_out]
@@ -80,5 +81,5 @@ def slow_log_ratios(
                 kernel = math.exp(-(away_m**2) / (2 * kernel_m**2))
                 likely += w[row] / base * kernel
                 around += kernel
-        logs.append(math.log((likely + 1) / (around + 1)))
+        logs.append(math.log((likely + pseudo) / (around + pseudo)))
     return logs

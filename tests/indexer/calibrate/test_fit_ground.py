@@ -60,7 +60,7 @@ def test_photos_of_anything_get_none() -> None:
     share = city.field.area_m2 / city.field.area_m2.sum()
     task = FitTask(*scores, truth, share, times)
     start = np.array([base.rs_weight, 0.0, 0.5])
-    gap = city.ground.log_ratios(looks, GroundKernel(75.0, 40.0))
+    gap = city.ground.log_ratios(looks, GroundKernel(75.0, 40.0, pseudo_photos=1.0))
     weights, nll = fit_weights(dataclasses.replace(task, ground=gap), None, start, location=False)
     _, without = fit_weights(task, None, start[:2], location=False)
     assert weights[2] > 0.2  # what it would have got

@@ -33,7 +33,7 @@ def test_the_formula_takes_each_term_by_its_age() -> None:
     photos = references(s[:40], places)
     days = np.datetime64("2012-01-01") + rng.integers(0, 3650, 40)
     photos = dataclasses.replace(photos, taken_on=days.astype("datetime64[D]"))
-    kernel, points = GroundKernel(120.0, 9.0, 3.0), places[:7] + 1e-4
+    kernel, points = GroundKernel(120.0, 9.0, 3.0, pseudo_photos=2.0), places[:7] + 1e-4
     field = GroundField(Comparison(photos), points)
     own = np.array([1, 5, 30])
     evidence = field.evidence(s[40:], kernel, [own])
@@ -44,10 +44,10 @@ def test_the_formula_takes_each_term_by_its_age() -> None:
     for number, point in enumerate(points):
         kernels = {n: math.exp(-0.5 * (haversine_m(point, places[n]) / 120) ** 2) for n in there}
         kernels = {n: k if haversine_m(point, places[n]) <= 480 else 0 for n, k in kernels.items()}
-        likely = 1 + sum(v[n] * w[n] / base * kernels[n] for n in there)
-        around = 1 + sum(v[n] * kernels[n] for n in there)
+        likely = 2 + sum(v[n] * w[n] / base * kernels[n] for n in there)
+        around = 2 + sum(v[n] * kernels[n] for n in there)
         wanted = math.log(likely / around)
         assert evidence.log_ratios[0, number] == pytest.approx(wanted, abs=1e-4)
     np.testing.assert_allclose(evidence.at(points), evidence.log_ratios[0], atol=1e-5)
-    plain = field.evidence(s[40:], GroundKernel(120.0, 9.0), [own])
+    plain = field.evidence(s[40:], GroundKernel(120.0, 9.0, pseudo_photos=2.0), [own])
     assert np.abs(plain.log_ratios - evidence.log_ratios).max() > 0.05

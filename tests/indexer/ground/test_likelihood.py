@@ -17,7 +17,7 @@ from indexer.ground.reference_photos import ReferencePhotos
 DIM = 8
 SPAN_DEG = 0.02
 """Some 2 km: a fifth of the photos is within reach of a point."""
-KERNEL = GroundKernel(120.0, 9.0)
+KERNEL = GroundKernel(120.0, 9.0, pseudo_photos=1.0)
 
 
 def unit(rng: np.random.Generator, count: int) -> Vectors:

@@ -27,7 +27,7 @@ from indexer.ground.verify import check_reference_photos
 from indexer.index.index import open_index
 
 COUNT = 60
-KERNEL = GroundKernel(400.0, 30.0)
+KERNEL = GroundKernel(400.0, 30.0, pseudo_photos=1.0)
 
 
 def unit(count: int, dim: int, seed: int = 0) -> Vectors:

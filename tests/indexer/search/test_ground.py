@@ -28,7 +28,7 @@ from indexer.search.ranking import ground_readings, refine_options
 from indexer.search.refine import Refining, refine_each
 
 COUNT = 60
-KERNEL = GroundKernel(400.0, 12.0)
+KERNEL = GroundKernel(400.0, 12.0, pseudo_photos=1.0)
 """Cells of resolution 9 are 350 m apart."""
 
 
@@ -101,7 +101,7 @@ def test_a_score_is_the_sum_of_three_and_the_nearest_photos_are_shown(grounded: 
     (asked,) = grounded.seen([photo(1)])
     for place in answer.candidates:
         at = np.array([(place.lon_deg, place.lat_deg)])
-        (wanted,) = slow_log_ratios(references, asked.s[0], at, 150.0, 20.0)
+        (wanted,) = slow_log_ratios(references, asked.s[0], at, 150.0, 20.0, pseudo=3.0)
         assert place.ground_score == pytest.approx(wanted, abs=1e-4)
         fused = answer.rs_weight * place.rs_score + answer.location_weight * place.location_score
         fused += answer.ground_weight * place.ground_score
