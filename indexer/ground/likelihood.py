@@ -40,8 +40,8 @@ SHARPNESS = 20.0
 REACH = 4.0
 """A kernel ends at this many widths, where it is 0.0003."""
 PSEUDO_PHOTOS = 3.0
-"""Photos with the base rate that every place has beside its own: one or three, with 4.5 and 45 photos
-a km2 of an unseen city three made the true cells of other photos more probable."""
+"""Photos with the base rate that every place has beside its own. With 4.5 and with 45 photos a km2
+of an unseen city, three made the true cells of other photos more probable than one."""
 
 _ROWS_AT_ONCE = 4096
 """Reference photos whose kernels are made together."""
