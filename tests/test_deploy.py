@@ -183,6 +183,7 @@ def test_styles_of_qgis_colour_by_what_exports_have() -> None:
     assert (renderer.get("type"), renderer.get("band")) == ("singlebandpseudocolor", "1")
 
 
+@pytest.mark.process
 def test_language_models_are_told_how_to_ask(server: RunningPage) -> None:
     from app.http.mcp import TOOLS, instructions
 

@@ -53,7 +53,7 @@ class Program:
 
 def program_modules() -> list[str]:
     """Modules with a ``main`` that people start, in the order of the packages."""
-    modules = []
+    modules = [ENTRY]
     for package in PACKAGES:
         for path in sorted((REPOSITORY / package).rglob("*.py")):
             text = path.read_text(encoding="utf-8")
