@@ -93,6 +93,7 @@ def calibrate(
     level: float = 0.05,
     out_of_index: PhotoVectors | None = None,
     ground_apart_m: float = APART_M,
+    base: ScoreWeights | None = None,
     seed: int = 0,
     quiet: bool = False,
 ) -> Calibration:
@@ -105,6 +106,8 @@ def calibrate(
         out_of_index: photos from elsewhere, to measure how many of those are noticed.
         ground_apart_m: reference photos as near as this to a photo are no evidence of it, like
             its copies and its sequence, which never are; metres.
+        base: weights of the same index without reference photos, where the same photos calibrated
+            it by the same seed before; None: they are fitted.
         seed: of the split and of the claims.
         quiet: no progress.
 
@@ -118,7 +121,9 @@ def calibrate(
     most = max(FEWEST_PHOTOS, min(MOST_PHOTOS, _FIT_ENTRIES // len(space.field)))
     fitted, held = split_by_place(place, min(most, int(_FIT_SHARE * len(rows))), seed)
     scores, times = space.scores(s[fitted]), place_weights(place[fitted])
-    weights = fit_score_weights(*scores, space.field, truth[fitted], times=times, quiet=quiet)
+    weights = base or fit_score_weights(
+        *scores, space.field, truth[fitted], times=times, quiet=quiet
+    )
     own = _own_references(space, vectors.taken(rows), ground_apart_m)
     if space.ground is not None and own is not None:
         weights = fit_ground(

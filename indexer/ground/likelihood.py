@@ -28,6 +28,7 @@ from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist
 
 from gair.arrays import Floats, Ints, Vectors
+from gair.geo import EARTH_RADIUS_M
 from gair.processes.forks import fork_safe_lock
 from indexer.ground.likeness import Comparison, Likeness, values_at
 from indexer.probability.posterior import ScoreWeights
@@ -234,9 +235,12 @@ def _kernels(places: Floats, points: KDTree, kernel_m: float) -> csr_array:
 
 def _dense_kernels(points: Floats, places: Floats, kernel_m: float) -> Floats:
     """(Q, r) kernels of (r, 3) reference photos at (Q, 3) points; 0 beyond their reach."""
-    away_m = arc_m(cdist(points, places))
-    kernels = np.exp(-0.5 * (away_m / kernel_m) ** 2)
-    kernels[away_m > REACH * kernel_m] = 0.0
+    # Over some kilometres an arc is as long as its chord, but for a part in a hundred million.
+    squares = cdist(points, places, "sqeuclidean")
+    beyond = squares > chord_of(REACH * kernel_m) ** 2
+    squares *= -0.5 * (EARTH_RADIUS_M / kernel_m) ** 2
+    kernels = np.exp(squares, out=squares)
+    kernels[beyond] = 0.0
     return np.asarray(kernels)
 
 

@@ -168,13 +168,15 @@ class _Case:
 def rows_of(city: City, options: GroundOptions) -> Rows:
     """The table: without reference photos, with more and more, and with half the city bare."""
     cases, rows = _cases(city, options), Rows()
+    base: dict[str, float] | None = None
     with Progress("table", len(cases), "calibration", quiet=options.quiet) as progress:
         for case in cases:
             kept = _kept_at(city, options, case)
             if not kept.is_file():
                 make_folder(kept.parent)
-                write_whole(kept, json.dumps(_rows(city, options, case)).encode())
+                write_whole(kept, json.dumps(_rows(city, options, case, base)).encode())
             rows += json.loads(kept.read_bytes())
+            base = base or rows[0]["weights"]  # of the first case, which has no reference photos
             progress.advance(1)
     return rows
 
@@ -203,15 +205,27 @@ def _kept_at(city: City, options: GroundOptions, case: _Case) -> Path:
     return options.out / f"{city.folder.name}-rows" / f"{digest.hexdigest()[:16]}.json"
 
 
-def _rows(city: City, options: GroundOptions, case: _Case) -> Rows:
-    """Calibrate with some reference photos, and ask: a row for each group of the photos asked."""
+def _rows(
+    city: City, options: GroundOptions, case: _Case, base: Mapping[str, float] | None
+) -> Rows:
+    """Calibrate with some reference photos, and ask: a row for each group of the photos asked.
+
+    ``base`` are the fields of the weights without any, where these were fitted.
+    """
     from indexer.calibrate.calibrate import calibrate
     from indexer.evaluate.options import EvaluateOptions
     from indexer.evaluate.task import make_task
+    from indexer.probability.posterior import ScoreWeights
 
     space = city.space.beside(_given(city, case))
     apart_m = options.ground_apart_m
-    space.calibration = calibrate(space, city.calibration, ground_apart_m=apart_m, quiet=True)
+    space.calibration = calibrate(
+        space,
+        city.calibration,
+        ground_apart_m=apart_m,
+        base=None if base is None else ScoreWeights(**base),
+        quiet=True,
+    )
     task = make_task(space, city.queries, EvaluateOptions(ground_apart_m=apart_m, quiet=True))
     outcomes = _judged(task)
     weights = dataclasses.asdict(space.calibration.weights)

@@ -27,12 +27,13 @@ def city(folder: Path, build: str = "b1") -> City:
 def measured(asked: list[str]) -> Any:
     """Stands for calibrating and asking, which takes minutes."""
 
-    def rows(_city: City, _options: GroundOptions, case: Any) -> Any:
+    def rows(_city: City, _options: GroundOptions, case: Any, base: Any) -> Any:
+        assert base == (None if case.name == ground_photos.NONE else {"rs_weight": 3.0})
         asked.append(case.name)
         numbers = dict.fromkeys(("best_guess", "one_of_ten", "cell_1", "cell_10"), 0.25)
         numbers |= {"median_m": 1234.0, "ece": 0.03, "covered_90": 0.9}
         each = {"answer": numbers, "imagery": numbers, "nearest_photo": numbers}
-        about = {"references": len(case.references), "a_km2": 4.5, "weights": {}, "left_out": {}}
+        about = {"references": len(case.references), "a_km2": 4.5, "weights": {"rs_weight": 3.0}}
         return [
             {"name": case.name + side, "asked": int(inside.sum()), "methods": each, **about}
             for side, inside in case.sides.items()
