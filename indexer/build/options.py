@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gair.config import QueryMode
+from gair.encoders.precision import WantedPrecision
 from gair.fields import option
 
-WantedPrecision = Literal["auto", "float32", "bfloat16"]
 WantedIndexType = Literal["auto", "flat", "ivf-sq8", "ivf-pq"]
 
 

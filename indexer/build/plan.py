@@ -17,6 +17,7 @@ import numpy as np
 import shapely
 import torch
 
+from gair.encoders.precision import WantedPrecision, choose_precision
 from gair.errors import RegionError, UsageError
 from gair.progress import Timings, duration
 from indexer.build.embed import Encoders
@@ -25,9 +26,7 @@ from indexer.build.options import BuildOptions
 from indexer.build.recipe import (
     UNIT_SCHEMA,
     Recipe,
-    WantedPrecision,
     choose_frames_at_once,
-    choose_precision,
     digest_of,
     machine,
 )

@@ -10,16 +10,16 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gair.errors import UsageError
+from gair.encoders.precision import has_bfloat16
 from gair.info import library_versions
-from indexer.build.options import WantedPrecision as WantedPrecision
 
 if TYPE_CHECKING:
     from gair.config import QueryMode
+    from gair.encoders.precision import Precision
     from gair.model import Gair
 
 UNIT_SCHEMA = 3
@@ -27,17 +27,10 @@ UNIT_SCHEMA = 3
 
 _LIBRARIES = ("gair-geolocator", "torch", "numpy", "pyarrow", "rasterio", "pyproj")
 
-Precision = Literal["float32", "bfloat16"]
-
-PRECISIONS: tuple[WantedPrecision, ...] = get_args(WantedPrecision)
-
 MOST_FRAMES_AT_ONCE = {"cpu": 8, "cuda": 64}
 """Frames in one encoder pass. On a CPU more gain nothing."""
 
 _FRAMES_AT_ONCE_ELSEWHERE = 8
-
-_WIDE = 512
-"""From this width on a CPU gains by half precision; narrower models spend their time elsewhere."""
 
 _SHARE_OF_MEMORY = 0.25
 
@@ -60,28 +53,6 @@ class Recipe:
     leaves it to torch."""
     keep_token_maps: bool = True
     """Whether token maps go into the units."""
-
-
-def choose_precision(wanted: WantedPrecision, model: Gair) -> Precision:
-    """The type that matrix products are computed in.
-
-    ``auto`` is bfloat16 where the CPU has instructions for it and the model is wide enough to gain;
-    anywhere else, GPUs included, it is float32.
-    """
-    if wanted not in PRECISIONS:
-        raise UsageError(f"`precision` {wanted!r} is none of {', '.join(PRECISIONS)}: choose one")
-    if wanted != "auto":
-        return wanted
-    wide = model.config.dim >= _WIDE
-    return "bfloat16" if model.device.type == "cpu" and wide and has_bfloat16() else "float32"
-
-
-def has_bfloat16() -> bool:
-    """Whether this CPU multiplies in bfloat16 by itself (AVX512-BF16, AMX)."""
-    import torch
-
-    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # from torch 2.6 on
-    return any(bool(getattr(torch.cpu, name, bool)()) for name in checks)
 
 
 def choose_frames_at_once(model: Gair) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gair.encoders.precision import WantedPrecision
 from gair.errors import UsageError
 from gair.fields import option
 from indexer.build.options import WantedIndexType
@@ -77,12 +78,18 @@ class IndexAndModel(IndexChoice):
     model: str | None = option(None, metavar="MODEL")
     """Where the index's model is now."""
 
-    def geolocator(self, store: str | None = None) -> Geolocator:
+    def geolocator(
+        self, store: str | None = None, precision: WantedPrecision = "auto"
+    ) -> Geolocator:
         """The index, opened with its model."""
         from indexer.search.geolocator import Geolocator
 
         return Geolocator.open(
-            self.index, indexes_dir=self.indexes_dir, model=self.model, store=store
+            self.index,
+            indexes_dir=self.indexes_dir,
+            model=self.model,
+            store=store,
+            precision=precision,
         )
 
 
@@ -95,6 +102,9 @@ class PhotoReading:
     the right of their middle."""
     cut_bars: bool = option(False, group=_PICTURES)
     """Cut black bars off."""
+    precision: WantedPrecision = "auto"
+    """Type that the photo encoder computes in; auto takes bfloat16 where this CPU multiplies in it
+    and the model gains."""
 
     def unread(self, words: Sequence[str]) -> list[UnreadPhoto]:
         """The photos that words name (:func:`indexer.photos.named.named_photos`), not yet read."""

@@ -219,7 +219,7 @@ def add(commands: Any) -> None:  # noqa: ANN401
 def run(options: Search) -> int:
     """Search and print the answers; 1 if a photo could not be read."""
     photos = options.unread(options.photos)
-    geolocator = options.geolocator(options.store)
+    geolocator = options.geolocator(options.store, options.precision)
     if options.geojson is not None and len(photos) > 1 and not options.same_place:
         raise UsageError("--geojson is for one answer: name one photo, or add --same-place")
     query: QueryFields = {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from gair.arrays import Floats32
+from gair.encoders.precision import Precision, photo_tower
 from gair.errors import IndexMismatchError, ModelError
 from gair.photos.photo import Photo
 from gair.preprocess import model_input
@@ -93,25 +94,29 @@ def load_model(index: Index, model: Gair | str | None = None) -> Gair:
         ) from error
 
 
-def encode_photos(model: Gair, photos: Sequence[Photo], name: str) -> Floats32:
+def encode_photos(
+    model: Gair, photos: Sequence[Photo], name: str, precision: Precision = "float32"
+) -> Floats32:
     """The vectors s of photos, (P, D), unit length.
 
     Args:
         model: in evaluation mode.
         photos: any number; few pass the encoder at a time.
         name: of the model, for errors.
+        precision: type that matrix products are computed in.
 
     Raises:
         ModelError: a vector is not finite.
     """
     import torch
 
+    encode = photo_tower(model) if precision == "bfloat16" else model.encode_street_view
     vectors = []
     for start in range(0, len(photos), PHOTOS_AT_ONCE):
         block = photos[start : start + PHOTOS_AT_ONCE]
         pixels = torch.stack([model_input(photo, model.config.sv_image_px) for photo in block])
         with torch.inference_mode():
-            encoded = model.encode_street_view(pixels.to(model.device))
+            encoded = encode(pixels.to(model.device))
         vectors.append(encoded.float().cpu().numpy())
     s: Floats32 = np.concatenate(vectors)
     if not np.isfinite(s).all():

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 import numpy as np
 import numpy.typing as npt
 
+from gair.encoders.precision import Precision, WantedPrecision, choose_precision
 from gair.errors import PhotoError, UsageError
 from gair.photos.photo import Photo, UnreadPhoto, open_photo
 from indexer.ground.likelihood import GroundField
@@ -58,7 +59,7 @@ class Geolocator:
     without encoding anything again.
     """
 
-    def __init__(self, index: Index, model: Gair) -> None:
+    def __init__(self, index: Index, model: Gair, precision: WantedPrecision = "auto") -> None:
         fingerprint, folder = check_model(index, model), index.path.parent
         calibration = load_calibration(folder, index.manifest.build, fingerprint)
         references = open_reference_photos(folder)
@@ -74,11 +75,13 @@ class Geolocator:
         self.model = model
         self.calibration = calibration
         """How far answers can be believed; None where that was not measured."""
+        self.precision = choose_precision(precision, model)
+        """Type that photos to answer are encoded in."""
         self._store: str | None = None
 
     def __reduce__(self) -> tuple[Callable[..., Geolocator], tuple[Any, ...]]:
         folder = self.index.path.parent.resolve()
-        return _reopened, (folder, model_to_reopen(self), self._store)
+        return _reopened, (folder, model_to_reopen(self), self._store, self.precision)
 
     @classmethod
     def open(
@@ -88,6 +91,7 @@ class Geolocator:
         indexes_dir: str | Path | None = None,
         model: Gair | str | None = None,
         store: str | None = None,
+        precision: WantedPrecision = "auto",
     ) -> Geolocator:
         """Open an index by name or path and load its model, unless an open index shares it.
 
@@ -100,16 +104,18 @@ class Geolocator:
             model: a loaded model or where to load it from; what the manifest names if not given.
             store: where the vectors are, if not in the index's own files
                 (:mod:`indexer.index.milvus`).
+            precision: type that photos to answer are encoded in: ``auto`` is bfloat16 where this
+                CPU multiplies in it and the model gains. :meth:`embed` is always float32.
         """
         opened = open_index(find_index(index, indexes_dir))
         if store is not None:
             opened = with_store(opened, store)
-        geolocator = cls(opened, load_model(opened, model))
+        geolocator = cls(opened, load_model(opened, model), precision)
         geolocator._store = store
         return geolocator
 
     def embed(self, photos: Sequence[Photo]) -> npt.NDArray[np.float32]:
-        """The vectors s of photos, (P, D), unit length."""
+        """The vectors s of photos, (P, D), unit length, by float32: for measuring and keeping."""
         return encode_photos(self.model, photos, self.index.manifest.model.name)
 
     @overload
@@ -348,7 +354,8 @@ class Geolocator:
         for start in range(0, len(sources), PHOTOS_AT_ONCE):
             block = sources[start : start + PHOTOS_AT_ONCE]
             photos = tuple(_photo(source) for source in block)
-            yield Seen(photos, self.embed(photos))
+            name = self.index.manifest.model.name
+            yield Seen(photos, encode_photos(self.model, photos, name, self.precision))
 
     def _one_place(self, image: OnePlace) -> Seen:
         """A photo, or the photos of one place, as the model sees them."""
@@ -385,8 +392,10 @@ def model_to_reopen(geolocator: Geolocator) -> Gair | str | None:
     return geolocator.model if source is None else source
 
 
-def _reopened(folder: Path, model: Gair | str | None, store: str | None) -> Geolocator:
-    return Geolocator.open(folder, model=model, store=store)
+def _reopened(
+    folder: Path, model: Gair | str | None, store: str | None, precision: Precision
+) -> Geolocator:
+    return Geolocator.open(folder, model=model, store=store, precision=precision)
 
 
 def _photo(source: PhotoSource) -> Photo:

@@ -14,11 +14,12 @@ from frame_vectors import embed_frames
 from measured_builds import described, measured_build
 from measuring import report
 
+from gair.encoders.precision import Precision, has_bfloat16
 from gair.geo import lonlat_to_web_mercator
 from gair.model import Gair
 from indexer.build.embed import Encoders, embed_locations
 from indexer.build.frames import FramePlan, on_whole_pixels, plan_frames
-from indexer.build.recipe import Precision, Recipe, has_bfloat16
+from indexer.build.recipe import Recipe
 from indexer.imagery import open_imagery
 from indexer.regions.cells import cells_of
 

@@ -11,13 +11,11 @@ from resumable import build_city
 from small_builds import tiny_model
 from toy_city import photo
 
-from gair.errors import UsageError
 from gair.preprocess import street_view_pixels
 from indexer.build.embed import Encoders
 from indexer.build.recipe import (
     Recipe,
     choose_frames_at_once,
-    choose_precision,
     torch_threads,
 )
 from indexer.index.index import Index, open_index
@@ -59,18 +57,6 @@ def test_half_precision_is_another_number_and_rounds_no_phase() -> None:
         wanted, found = tiny_model().encode_location(places), low.at_places(places)
     assert found.dtype == torch.float32
     assert 0 < (wanted - found).abs().max() < AGREE  # a rounded phase is off by whole turns
-
-
-def test_auto_is_half_precision_where_a_wide_model_gains(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert choose_precision("bfloat16", tiny_model()) == "bfloat16"
-    monkeypatch.setattr("indexer.build.recipe.has_bfloat16", lambda: True)
-    assert choose_precision("auto", tiny_model()) == "float32"
-    monkeypatch.setattr("indexer.build.recipe._WIDE", 100)
-    assert choose_precision("auto", tiny_model()) == "bfloat16"
-    monkeypatch.setattr("indexer.build.recipe.has_bfloat16", lambda: False)
-    assert choose_precision("auto", tiny_model()) == "float32"
-    with pytest.raises(UsageError, match="`precision` 'int8' is none of auto, float32, bfloat16"):
-        choose_precision("int8", tiny_model())  # type: ignore[arg-type]
 
 
 def test_frames_at_once_follow_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,10 +15,10 @@ from shapely.geometry import MultiPolygon, box
 from small_builds import build_box, fill_disk, rewrite_manifest, small_disk, snapshot, tiny_model
 from toy_city import NORTH_M, WEST_M, photo, write_city
 
+from gair.encoders.precision import WantedPrecision
 from gair.errors import IndexMismatchError, StorageError, UsageError
 from gair.model import Gair
 from indexer.build.build import BuildOptions, build_index
-from indexer.build.recipe import WantedPrecision
 from indexer.commands.cli import main
 from indexer.export.export import embedding_entry
 from indexer.imagery import open_imagery

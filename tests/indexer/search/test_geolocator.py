@@ -364,3 +364,22 @@ def test_threads_may_share_one(toy: Geolocator) -> None:
     alone = [rows(image) for image in images]
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(rows, images * 3)) == alone * 3
+
+
+def test_answers_in_half_precision_are_those_of_float32_within_a_thousandth(
+    tiny_index: Path, toy: Geolocator
+) -> None:
+    half = Geolocator.open("toy", indexes_dir=tiny_index, model=tiny_model(), precision="bfloat16")
+    assert (half.precision, toy.precision) == ("bfloat16", "float32")  # auto: too narrow to gain
+    photos = [photo(number) for number in range(4)]
+    for low, high in zip(half.search(photos, k=1000), toy.search(photos, k=1000), strict=True):
+        low_score = {c.row: c.score for c in low.candidates}
+        high_score = {c.row: c.score for c in high.candidates}
+        both = low_score.keys() & high_score.keys()
+        assert len(both) > 0.9 * len(high_score)
+        assert max(abs(low_score[row] - high_score[row]) for row in both) < 5e-3
+    assert low_score != high_score
+    # What is kept or compared with other photos is float32 whatever answers are computed in.
+    opened = [open_photo(image) for image in photos]
+    np.testing.assert_array_equal(half.embed(opened), toy.embed(opened))
+    assert copy.deepcopy(half).precision == "bfloat16"
