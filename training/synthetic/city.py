@@ -67,6 +67,13 @@ class City:
         lon, lat = _transform(self.crs, "OGC:CRS84").transform(west + east_m, north - south_m)
         return np.stack([np.asarray(lon), np.asarray(lat)], axis=-1)
 
+    def xy_m(self, lonlat_deg: Floats) -> tuple[Floats, Floats]:
+        """(N, 2) degrees to city coordinates, metres to the east and south of its corner."""
+        west, north = self.west_north_m
+        to_crs = _transform("OGC:CRS84", self.crs)
+        east, up = to_crs.transform(lonlat_deg[:, 0], lonlat_deg[:, 1])
+        return np.asarray(east) - west, north - np.asarray(up)
+
     def draw(self) -> World:
         """Its world."""
         return draw_world(self.seed, self.side_m)
