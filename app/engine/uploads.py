@@ -226,10 +226,12 @@ class Uploads:
             return len(self._kept)
 
     def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
-        for file in self.folder.rglob("*"):
-            with contextlib.suppress(OSError):  # somebody else was faster
-                if file.is_file():
-                    yield file, file.stat()
+        # os.walk passes over a folder that somebody else takes away meanwhile.
+        for folder, _, names in os.walk(self.folder):
+            for file in (Path(folder, name) for name in names):
+                with contextlib.suppress(OSError):  # somebody else was faster
+                    if file.is_file():
+                        yield file, file.stat()
 
     def _read(self, path: str) -> Upload:
         if not self.holds(path):

@@ -32,6 +32,8 @@ from photo_samples import encode
 from PIL import Image
 from toy_city import photo
 
+from gair.photos.heif import can_read_heif
+
 AT_ONCE = 24
 MOST_MB = 1000.0
 """Above idle."""
@@ -69,19 +71,21 @@ def padded(content: bytes) -> bytes:
 
 def largest() -> dict[str, list[bytes]]:
     """For each format the most that one question may hold."""
-    strip = {278: 6400}  # TIFF's RowsPerStrip: all of them
+    assert can_read_heif()
+    strip = {278: 7070}  # TIFF's RowsPerStrip: all of them
     progressive = {"progressive": True, "subsampling": 0}
     return {
         "2 PNG of 100 megapixels, RGBA": [flat("PNG", "RGBA", 10_000, compress_level=1)] * 2,
         "8 PNG of 25 megapixels, 160 MB": [padded(flat("PNG", "RGB", 5_000, compress_level=1))] * 8,
         "2 JPEG of 100 megapixels": [flat("JPEG", "RGB", 10_000)] * 2,
-        "2 progressive JPEG of 70 megapixels": [flat("JPEG", "RGB", 8_366, **progressive)] * 2,
-        "6 WebP of 31 megapixels": [flat("WEBP", "RGB", 5_567, method=0)] * 6,
-        "4 TIFF of 41 megapixels in one strip": [
-            flat("TIFF", "RGB", 6_400, compression="tiff_deflate", tiffinfo=strip)
+        "2 progressive JPEG of 77 megapixels": [flat("JPEG", "RGB", 8_800, **progressive)] * 2,
+        "5 WebP of 38 megapixels": [flat("WEBP", "RGB", 6_200, method=0)] * 5,
+        "4 TIFF of 50 megapixels in one strip": [
+            flat("TIFF", "RGB", 7_070, compression="tiff_deflate", tiffinfo=strip)
         ]
         * 4,
-        "4 AVIF of 41 megapixels": [flat("AVIF", "RGB", 6_400, speed=10)] * 4,
+        "4 AVIF of 50 megapixels": [flat("AVIF", "RGB", 7_070, speed=10)] * 4,
+        "4 HEIC of 50 megapixels": [flat("HEIF", "RGB", 7_070, quality=30)] * 4,
     }
 
 

@@ -24,7 +24,11 @@ from typing import Any
 from photo_samples import encode, gps_jpeg, png
 from repository import REPOSITORY
 from toy_city import photo
+from warm_processes import WarmServer
 
+STOPPING_S = 60.0
+"""How long a server may take to stop: 10 s for questions, 10 s for connections, and on a machine
+that has other work to do several times that."""
 BERLIN = {1: "N", 2: (52.0, 30.0, 0.0), 3: "E", 4: (13.0, 24.0, 0.0)}
 """EXIF GPS tags of 52.5 degrees north, 13.4 east."""
 
@@ -81,9 +85,7 @@ def running_page(
     env = {**os.environ, "PYTHONPATH": path, "TMPDIR": str(folder)}
     with (
         (folder / "errors.txt").open("w") as errors,
-        subprocess.Popen(
-            command, env=env, stdout=subprocess.PIPE, stderr=errors, text=True
-        ) as process,
+        WarmServer(command, env=env, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
     ):
         try:
             assert process.stdout is not None
@@ -92,7 +94,11 @@ def running_page(
             yield replace(page, process=process)
         finally:
             process.send_signal(signal.SIGINT)
-            process.wait(timeout=20)
+            try:
+                process.wait(timeout=STOPPING_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 8.0) -> None:

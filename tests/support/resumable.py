@@ -11,6 +11,7 @@ from typing import Any
 
 from repository import REPOSITORY
 from small_builds import tiny_model
+from warm_processes import WarmProcess
 
 from gair.geo import Footprint
 from indexer.build.build import BuildOptions, BuildReport, build_index
@@ -81,7 +82,7 @@ def build_argv(city: Path, out: Path, *more: str) -> list[str]:
 
 def start(argv: Sequence[str], program: Sequence[str] = ("-m", "indexer")) -> subprocess.Popen[str]:
     """The command line in a process of its own."""
-    return subprocess.Popen(
+    return WarmProcess(
         [sys.executable, *program, *argv],
         cwd=REPOSITORY,
         stdout=subprocess.PIPE,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import json
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -22,6 +24,7 @@ import pytest
 import rasterio
 from file_server import Served, serving
 from rasterio.enums import Resampling
+from rasterio.io import MemoryFile
 from rasterio.vrt import WarpedVRT
 from toy_city import NORTH_M, WEST_M, write_city
 
@@ -89,12 +92,9 @@ def publish(scene: FakeScene, folder: Path, url: str) -> dict[str, Any]:
                 pixels = pixels[::2, ::2]
         transform = rasterio.transform.from_origin(west, north, 10 * step, 10 * step)
         file = target / f"{name}.tif"
-        with rasterio.open(
-            file, "w", driver="COG", dtype=pixels.dtype, count=1, height=pixels.shape[0],
-            width=pixels.shape[1], crs=scene.crs, transform=transform, nodata=0, blocksize=256,
-            compress="deflate", overviews="none",
-        ) as raster:  # fmt: skip
-            raster.write(pixels, 1)
+        file.write_bytes(
+            _cog(pixels.tobytes(), pixels.dtype.str, pixels.shape, scene.crs, transform)
+        )
         asset: dict[str, Any] = {
             "href": f"{url}/{scene.name}/{name}.tif",
             "type": "image/tiff; application=geotiff; profile=cloud-optimized",
@@ -108,6 +108,20 @@ def publish(scene: FakeScene, folder: Path, url: str) -> dict[str, Any]:
             ]
         assets[key] = asset
     return _item(scene, assets)
+
+
+@functools.lru_cache(64)
+def _cog(
+    content: bytes, dtype: str, shape: tuple[int, int], crs: str, transform: rasterio.Affine
+) -> bytes:
+    """A cloud-optimised GeoTIFF of one band; most tests publish the same few."""
+    with MemoryFile() as file:
+        with file.open(
+            driver="COG", dtype=dtype, count=1, height=shape[0], width=shape[1], crs=crs,
+            transform=transform, nodata=0, blocksize=256, compress="deflate", overviews="none",
+        ) as raster:  # fmt: skip
+            raster.write(np.frombuffer(content, dtype).reshape(shape), 1)
+        return bytes(file.read())
 
 
 def _item(scene: FakeScene, assets: dict[str, Any]) -> dict[str, Any]:
@@ -214,9 +228,14 @@ class World:
         return open_stac(region, self.query(**changes), cache=cache)
 
 
-def toy_pixels(folder: Path) -> DigitalNumbers:
-    with rasterio.open(write_city(folder / "city.tif")) as raster:
-        return np.asarray(raster.read())
+@functools.cache
+def toy_pixels() -> DigitalNumbers:
+    """(10, 400, 400) the made-up city; do not write to it."""
+    with tempfile.TemporaryDirectory() as folder:
+        with rasterio.open(write_city(Path(folder) / "city.tif")) as raster:
+            dn: DigitalNumbers = raster.read()
+    dn.setflags(write=False)
+    return dn
 
 
 def scene(name: str, day: str, dn: DigitalNumbers, **changes: object) -> FakeScene:

@@ -297,6 +297,23 @@ def test_a_photo_that_two_people_sent_is_there_until_both_let_it_go(tmp_path: Pa
         uploads.take(shared)
 
 
+def test_folders_that_go_while_they_are_looked_through_are_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uploads = Uploads(tmp_path, Limits())
+    for _ in range(3):
+        uploads.write("a.jpg", io.BytesIO(b"\xff\xd8\xff photo"))
+    scandir = os.scandir
+
+    def too_late(path: Any) -> Any:
+        if Path(path) != tmp_path:
+            os.rename(path, f"{path}-gone")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", too_late)
+    assert uploads.on_disk() == 0
+
+
 def _written(path: Path) -> Path:
     path.write_bytes(b"x")
     return path

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from repository import REPOSITORY
+from warm_processes import warm_run
 
 from gair.model import Gair
 
@@ -88,13 +89,12 @@ def convert(hub_id: str, out: Path, endpoint: str, cache: Path) -> subprocess.Co
     unset = ("HF_HUB_OFFLINE", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
     environment = {k: v for k, v in os.environ.items() if k not in unset}
     environment |= {"HF_ENDPOINT": endpoint, "HF_HOME": str(cache), "HF_HUB_DISABLE_XET": "1"}
-    return subprocess.run(
+    return warm_run(
         [sys.executable, "-m", "gair", "convert", hub_id, str(out)],
         cwd=REPOSITORY,
         env=environment,
         capture_output=True,
         text=True,
-        check=False,
     )
 
 

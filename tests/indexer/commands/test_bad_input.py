@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ from refusals import Capture, built, refusal
 from repository import REPOSITORY
 from tiny_rasters import flat_bands, write_raster
 from toy_city import photo
+from warm_processes import warm_run
 
 from indexer.commands.cli import main
 
@@ -229,13 +229,12 @@ def test_a_polygon_that_is_none(
 
 def failure_in_a_process(argv: list[str], environment: dict[str, str]) -> str:
     """The one line that a command ends with, in a process with this environment."""
-    done = subprocess.run(
+    done = warm_run(
         [sys.executable, "-m", "indexer", *argv],
         cwd=REPOSITORY,
         env=environment,
         capture_output=True,
         text=True,
-        check=False,
     )
     assert done.returncode == 1
     [error] = done.stderr.splitlines()

@@ -13,6 +13,7 @@ from refusals import refusal
 from repository import REPOSITORY
 from small_builds import build_box, serving_build, snapshot, tiny_model
 from toy_city import photo
+from warm_processes import WarmProcess
 
 from gair.errors import StorageError
 from indexer.commands.cli import main
@@ -111,7 +112,7 @@ def test_a_build_that_another_process_has_open_stays(city_tif: Path, box: Path) 
     script += "print('open', flush=True); sys.stdin.read()"
     command = [sys.executable, "-c", script, str(box)]
     root = REPOSITORY
-    with subprocess.Popen(
+    with WarmProcess(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root
     ) as reader:
         assert reader.stdout is not None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 from repository import REPOSITORY
 from tiny_run import arguments, assert_same_state, saved_state, write_material
+from warm_processes import warm_run
 
 from training.pretrain import main
 
@@ -66,7 +66,7 @@ def interrupted(
     here = str(REPOSITORY)
     environment = {**os.environ, "PYTHONPATH": here, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(script), *argv]
-    return subprocess.run(command, env=environment, timeout=120, check=False).returncode
+    return warm_run(command, env=environment, timeout=120).returncode
 
 
 @pytest.mark.process

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from refusals import refusal
 from repository import REPOSITORY
 from small_builds import build_box, tiny_model
 from stac_world import CLOUD, DATES, World, clear_classes, published, scene, toy_pixels
+from warm_processes import warm_run
 
 from gair.geo import Footprint
 from indexer.build.build import BuildOptions, BuildReport, build_index
@@ -115,7 +115,7 @@ def test_a_region_over_the_antimeridian_is_one_build(tmp_path: Path) -> None:
 def clouded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Two dates with the same hole of 1.2 by 1.2 kilometres."""
     folder = tmp_path_factory.mktemp("clouded")
-    dn = toy_pixels(folder)
+    dn = toy_pixels()
     classes = clear_classes(dn)
     classes[60:120, 90:150] = CLOUD
     scenes = [
@@ -141,7 +141,7 @@ def test_cells_below_clouds_are_counted_and_explained(clouded: World, tmp_path: 
 
 
 def test_vectors_are_those_of_the_same_pixels_in_a_file(tmp_path: Path) -> None:
-    dn = toy_pixels(tmp_path)
+    dn = toy_pixels()
     dn[:, 1::2], dn[:, :, 1::2] = dn[:, ::2], dn[:, :, ::2]  # alike at 10 and 20 m
     region = region_from_bbox(BOX, "box")
     with published(tmp_path, [scene("S2A_1", "2024-06-01", dn)]) as world:
@@ -235,7 +235,7 @@ def test_a_second_build_in_another_process_fetches_nothing(
     assert "imagery: 0.0 MB fetched" not in told
     fetched = len(clouded.files.log)
     argv = [sys.executable, "-m", "indexer", *command(clouded, tmp_path)]
-    again = subprocess.run(argv, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    again = warm_run(argv, cwd=REPOSITORY, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
     assert len(clouded.files.log) == fetched
     assert "imagery: 0.0 MB fetched and kept" in again.stderr

@@ -45,7 +45,7 @@ class Catalogue:
     def __init__(self, folder: Path, answers: Answers, files: Served) -> None:
         self.folder, self.answers, self.files = folder, answers, files
         self.items: Items = []
-        self.dn = toy_pixels(folder)
+        self.dn = toy_pixels()
         answers.by_path["/"] = stac_root(answers.url)
         answers.by_path["/collections"] = collections(COLLECTION)
 

@@ -18,6 +18,7 @@ import pytest
 from refusals import refusal
 from repository import REPOSITORY
 from stac_world import DATES, FRAME, SHAPE, World, brighter, published, scene, toy_pixels
+from warm_processes import WarmProcess
 
 from indexer.commands.cli import main
 from indexer.commands.prune import parsed_size
@@ -33,7 +34,7 @@ EARLY = "2024-06-01/2024-06-05"
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """One place on two dates."""
     folder = tmp_path_factory.mktemp("stac")
-    dn = toy_pixels(folder)
+    dn = toy_pixels()
     scenes = [scene("early", "2024-06-01", dn), scene("late", "2024-06-11", brighter(dn, 10))]
     with published(folder, scenes) as world:
         yield world
@@ -150,7 +151,7 @@ def stopped_build(world: World, cache: Path, out: Path) -> subprocess.Popen[byte
     argv = ["build", box, "--imagery", f"stac:{world.url}", "--imagery-cache", str(cache)]
     argv += ["--dates", EARLY, "--model", "untrained:tiny", "--resolution", "10"]
     argv += ["--out", str(out), "--quiet"]
-    process = subprocess.Popen([sys.executable, "-m", "indexer", *argv], cwd=REPOSITORY)
+    process = WarmProcess([sys.executable, "-m", "indexer", *argv], cwd=REPOSITORY)
     deadline = time.monotonic() + 60
     while not any(path.read_text() for path in in_use(cache)):
         assert process.poll() is None
@@ -193,7 +194,7 @@ def test_a_killed_process_holds_nothing(cache: Path) -> None:
     script += "i = Lease(Path(sys.argv[1])); i.add(Path(sys.argv[2])); "
     script += "print('in use', flush=True); sys.stdin.read()"
     command = [sys.executable, "-c", script, str(cache), str(windows(cache)[0].parent)]
-    with subprocess.Popen(
+    with WarmProcess(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY
     ) as process:
         assert process.stdout is not None

@@ -38,7 +38,7 @@ from indexer.regions.region import region_from_bbox
 def five_dates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Five dates, from 0 to 40 brighter; the second has a cloud, two more are too cloudy."""
     folder = tmp_path_factory.mktemp("stac")
-    dn = toy_pixels(folder)
+    dn = toy_pixels()
     cloudy = clear_classes(dn)
     cloudy[80:160, 20:120] = CLOUD
     white = brighter(dn, 20)
@@ -106,7 +106,7 @@ def test_dates_clouds_and_the_catalogue_are_told(five_dates: World, tmp_path: Pa
 
 @pytest.mark.process
 def test_each_pixel_is_fetched_once(tmp_path: Path) -> None:
-    dn = toy_pixels(tmp_path)
+    dn = toy_pixels()
     scenes = [scene("S2A_8", "2024-06-01", dn), scene("S2A_9", "2024-06-11", brighter(dn, 9))]
     elsewhere = Footprint.web_mercator_square((-0.112, 51.502), 2446)
     with published(tmp_path, scenes) as world:

@@ -36,7 +36,7 @@ pytestmark = pytest.mark.process
 
 @pytest.fixture
 def one_scene(tmp_path: Path) -> Iterator[World]:
-    with published(tmp_path, [scene("S2A_1", "2024-06-01", toy_pixels(tmp_path))]) as world:
+    with published(tmp_path, [scene("S2A_1", "2024-06-01", toy_pixels())]) as world:
         yield world
 
 
@@ -119,7 +119,7 @@ def test_what_was_fetched_before_a_server_went_away_is_kept(
 
 
 def test_an_offset_that_was_taken_off_before_is_noticed(tmp_path: Path) -> None:
-    dn = np.clip(toy_pixels(tmp_path), 1, None) // 2  # ground as dark as most ground is
+    dn = np.clip(toy_pixels(), 1, None) // 2  # ground as dark as most ground is
     dn = dn.astype(np.uint16)
     scenes = [
         scene("S2A_0", "2024-05-20", dn, cloud_percent=0, stored_higher=0),
@@ -134,7 +134,7 @@ def test_an_offset_that_was_taken_off_before_is_noticed(tmp_path: Path) -> None:
 
 
 def test_an_offset_that_was_not_taken_off_is_noticed_beside_another_date(tmp_path: Path) -> None:
-    dn = toy_pixels(tmp_path)
+    dn = toy_pixels()
     liar = scene("S2A_0", "2024-05-20", dn, cloud_percent=0, offset=0.0)
     honest = scene("S2A_1", "2024-06-11", brighter(dn, 9), cloud_percent=1)
     with published(tmp_path, [liar, honest]) as world, world.open(tmp_path / "cache") as imagery:
@@ -146,7 +146,7 @@ def test_an_offset_that_was_not_taken_off_is_noticed_beside_another_date(tmp_pat
 
 
 def test_where_nothing_is_dark_the_majority_is_right(tmp_path: Path) -> None:
-    dn = brighter(toy_pixels(tmp_path), 1500)
+    dn = brighter(toy_pixels(), 1500)
     liar = scene("S2A_0", "2024-05-20", dn, cloud_percent=0, stored_higher=0)
     honest = [scene(f"S2A_{n}", f"2024-06-1{n}", brighter(dn, n), cloud_percent=n) for n in (1, 2)]
     with published(tmp_path, [liar, *honest]) as world, world.open(tmp_path / "cache") as imagery:
@@ -156,7 +156,7 @@ def test_where_nothing_is_dark_the_majority_is_right(tmp_path: Path) -> None:
 
 
 def test_a_season_is_no_offset(tmp_path: Path) -> None:
-    dn = toy_pixels(tmp_path)
+    dn = toy_pixels()
     summer = dn.copy()
     summer[3:8] = brighter(summer[3:8], 1000)  # leaves, from the red edge to the near infrared
     scenes = [
@@ -169,7 +169,7 @@ def test_a_season_is_no_offset(tmp_path: Path) -> None:
 
 
 def test_scenes_that_all_lie_are_refused(tmp_path: Path) -> None:
-    dn = (toy_pixels(tmp_path) // 3).astype(np.uint16)
+    dn = (toy_pixels() // 3).astype(np.uint16)
     scenes = [scene("S2A_0", "2024-05-20", dn, stored_higher=0)]
     with (
         published(tmp_path, scenes) as world,
@@ -186,7 +186,7 @@ def hidden(dn: np.ndarray) -> np.ndarray:
 
 
 def test_a_further_date_fills_what_clouds_hide(tmp_path: Path) -> None:
-    dn = toy_pixels(tmp_path)
+    dn = toy_pixels()
     scenes = [
         scene("S2A_1", "2024-06-01", dn, classes=hidden(dn), cloud_percent=1),
         scene("S2A_2", "2024-06-11", dn, classes=hidden(dn), cloud_percent=2),

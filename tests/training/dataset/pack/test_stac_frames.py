@@ -39,7 +39,7 @@ FRAME = Footprint.web_mercator_square((-0.1075, 51.505), 2446)
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     folder = tmp_path_factory.mktemp("stac")
-    dn = toy_pixels(folder)
+    dn = toy_pixels()
     cloudy = np.full((200, 200), 4, dtype=np.uint8)
     cloudy[80:120, 80:120] = 9
     scenes = [
@@ -114,7 +114,7 @@ def test_a_data_set_with_a_catalogue(
 def test_days_of_two_scales_meet_alike_and_a_bad_day_shows_nothing(tmp_path: Path) -> None:
     """A catalogue that states no offset: one day before baseline 04.00, two after it."""
     (tmp_path / "cogs").mkdir()
-    dn = toy_pixels(tmp_path)
+    dn = toy_pixels()
     with answering() as answers, serving(tmp_path / "cogs") as files:
         items = []
         for day, baseline, higher in (
