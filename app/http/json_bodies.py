@@ -20,7 +20,8 @@ def read_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON
     """The value of a JSON text.
 
     Raises:
-        HTTPException: it is none (400), holds NaN or an infinity, or is nested too deeply.
+        HTTPException: it is none (400), holds NaN, an infinity or half a character, or is nested
+            too deeply.
     """
     try:
         value = json.loads(body, parse_constant=refuse_constant, parse_float=_finite)
@@ -28,6 +29,8 @@ def read_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON
         raise HTTPException(400, "the body is no JSON") from error
     if is_deeper(value, DEEPEST):
         raise HTTPException(400, f"the body is nested deeper than {DEEPEST} lists and objects")
+    if b"\\u" in body and not _is_text(value):
+        raise HTTPException(400, "the body holds half a character, such as \\ud800 by itself")
     return value
 
 
@@ -58,6 +61,15 @@ def checked(model: type[AnyModel], value: Any) -> AnyModel:  # noqa: ANN401 - an
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])[:60] or "the body"
         raise HTTPException(422, f"{where}: {first['msg']}") from error
+
+
+def _is_text(value: Any) -> bool:  # noqa: ANN401 - any JSON
+    """Whether it could be sent back: JSON may escape halves of characters, UTF-8 has none."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _finite(text: str) -> float:

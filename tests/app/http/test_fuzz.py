@@ -173,7 +173,7 @@ def test_odd_names_and_numbers_of_mcp(http: httpx.Client) -> None:
         assert reply.status_code == 200
         said = reply.json()
         assert "error" in said or said["result"]["isError"], change
-    for raw in (b'{"jsonrpc": "2.0", "id": 1e999}', b'{"jsonrpc": "2.0", "id": NaN}'):
+    for raw in (b'{"id": 1e999}', b'{"id": NaN}', b'{"id": "\\ud800"}'):
         assert http.post("mcp", content=raw, headers=JSON).json()["error"]["code"] == -32700
 
 

@@ -125,16 +125,34 @@ def report(calibrated: Geolocator, photos: PhotoVectors, others: PhotoVectors) -
     return evaluate(calibrated.space, photos, options, outside=others)
 
 
+@pytest.fixture(scope="module")
+def reports(
+    plain: Geolocator, calibrated: Geolocator, photos: PhotoVectors
+) -> dict[str, dict[str, Any]]:
+    """Short ones, without and with a calibration."""
+    both = {"plain": plain, "calibrated": calibrated}
+    return {name: evaluate(each.space, photos, QUIET) for name, each in both.items()}
+
+
+@pytest.fixture
+def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages whose words are looked at: drawing takes seconds."""
+    monkeypatch.setattr("indexer.evaluate.report.report.draw_all", lambda _: {})
+
+
 def row(report: dict[str, Any], key: str) -> Any:
     return next(m for m in report["methods"] if m["key"] == key)
 
 
 @pytest.mark.parametrize("which", ["plain", "calibrated"])
 def test_the_answer_that_is_judged_is_what_a_search_answers(
-    which: str, photos: PhotoVectors, request: pytest.FixtureRequest
+    which: str,
+    photos: PhotoVectors,
+    reports: dict[str, dict[str, Any]],
+    request: pytest.FixtureRequest,
 ) -> None:
     geolocator: Geolocator = request.getfixturevalue(which)
-    found = evaluate(geolocator.space, photos, QUIET)
+    found = reports[which]
     errors = []
     for number, one in enumerate(found["figures"]["photos"]):
         if number in (5, 6, 7):
@@ -212,8 +230,8 @@ def test_failures_and_truths_outside_are_counted(report: dict[str, Any]) -> None
 
 
 @pytest.mark.process
-def test_what_cannot_be_measured_says_why(plain: Geolocator, photos: PhotoVectors) -> None:
-    found = evaluate(plain.space, photos, QUIET)
+def test_what_cannot_be_measured_says_why(reports: dict[str, dict[str, Any]]) -> None:
+    found = reports["plain"]
     assert found["calibration"] == {
         "measured": False,
         "why": "not measured: calibrate first (python -m indexer calibrate)",
@@ -344,11 +362,12 @@ def hostile(report: Any, key: str = "") -> Any:
     return NASTY if is_text and report not in ("inf", "-inf", "nan") else report
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_every_template_shows_hostile_text_as_text(
-    report: dict[str, Any], plain: Geolocator, photos: PhotoVectors
+    report: dict[str, Any], reports: dict[str, dict[str, Any]]
 ) -> None:
     TEMPLATES.cache.clear()
-    for content in (report, evaluate(plain.space, photos, QUIET)):
+    for content in (report, reports["plain"]):
         page = Page()
         page.feed(html_of(hostile(content)))
         assert "script" not in page.tags
@@ -357,13 +376,14 @@ def test_every_template_shows_hostile_text_as_text(
 
 
 def test_the_same_photos_give_the_same_numbers(
-    calibrated: Geolocator, photos: PhotoVectors
+    calibrated: Geolocator, photos: PhotoVectors, reports: dict[str, dict[str, Any]]
 ) -> None:
-    def numbers(threads: int) -> dict[str, Any]:
-        found = evaluate(calibrated.space, photos, dataclasses.replace(QUIET, threads=threads))
-        return {key: value for key, value in found.items() if key != "made"}
-
-    assert numbers(1) == numbers(2)
+    again = evaluate(calibrated.space, photos, dataclasses.replace(QUIET, threads=1))
+    one, two = (
+        {key: value for key, value in each.items() if key != "made"}
+        for each in (again, reports["calibrated"])
+    )
+    assert one == two
 
 
 def test_no_photo_that_can_be_judged(calibrated: Geolocator, photos: PhotoVectors) -> None:
@@ -392,6 +412,7 @@ def test_swapped_coordinates_are_hinted_at(calibrated: Geolocator, photos: Photo
     assert swapped(lambda places: np.where(places[:, 1] == 51.5, 0, -1), far).tolist() == [True]
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_photos_of_one_place_widen_the_intervals(
     calibrated: Geolocator, photos: PhotoVectors
 ) -> None:

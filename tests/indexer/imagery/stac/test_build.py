@@ -211,6 +211,7 @@ def test_a_dry_run_says_what_it_would_be_and_does_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_dry_run_downloads_no_weights(
     clouded: World, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

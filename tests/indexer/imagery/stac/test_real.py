@@ -60,6 +60,7 @@ def test_a_real_scene_is_the_same_from_a_catalogue_and_from_its_files(tmp_path: 
     assert (apart.mean(axis=(1, 2)) < 0.05 * contrast).all()
 
 
+@pytest.mark.slow
 def test_a_synthetic_city_of_two_dates_is_indexed(tmp_path: Path) -> None:
     city = City(seed=7, side_m=4000)
     files = city.write_scenes(city.draw(), tmp_path / "files", dates=3)
