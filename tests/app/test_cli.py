@@ -13,7 +13,8 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from app_pages import free_port
+from app_pages import STOPPING_S, free_port
+from warm_processes import WarmServer
 
 from app.cli import build_parser, main, read_options
 from app.options import Credentials, ServerOptions, TileSource, is_loopback
@@ -149,12 +150,16 @@ def test_tiles_need_every_placeholder() -> None:
         TileSource("https://tiles.example.org/{z}/{x}.png", "me")
 
 
-def start(indexes: Path, port: int, folder: Path, **more: str) -> subprocess.Popen[str]:
+def start(
+    indexes: Path,
+    port: int,
+    folder: Path,
+    process: type[subprocess.Popen[str]] = subprocess.Popen,
+    **more: str,
+) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "app", "--indexes", str(indexes), "--port", str(port)]
     env = {**os.environ, "TMPDIR": str(folder), **more}
-    return subprocess.Popen(
-        command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    return process(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def read_until_ready(process: subprocess.Popen[str]) -> str:
@@ -177,7 +182,7 @@ def test_it_says_what_it_serves_and_ends_cleanly(tiny_index: Path, tmp_path: Pat
     shutil.copytree(tiny_index, several)
     shutil.copytree(tiny_index / "toy", several / "zoo")  # as new; the first by name is taken
     with (
-        start(tiny_index, ports[0], tmp_path) as one,
+        start(tiny_index, ports[0], tmp_path, WarmServer) as one,
         start(several, ports[1], tmp_path, **unusable) as two,
     ):
         for port, process, how in zip(ports, (one, two), signals, strict=True):
@@ -189,7 +194,7 @@ def test_it_says_what_it_serves_and_ends_cleanly(tiny_index: Path, tmp_path: Pat
             newest = f"toy is the newest index of {several}; --index takes zoo, too\n"
             assert said.startswith(newest) is (process is two)
             process.send_signal(how)
-            rest, errors = process.communicate(timeout=20)
+            rest, errors = process.communicate(timeout=STOPPING_S)
             assert process.returncode == 0
             assert errors == ""
             assert "uploaded photos are deleted" in rest

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import pickle
 import socket
+import sys
 from pathlib import Path
 
 import pytest
 import torch
-from micro_training import Case, Result, micro_model, run_case, run_rank
+from micro_training import Case, Result, micro_model, run_case
+from repository import REPOSITORY
+from warm_processes import WarmProcess
 
 from gair.errors import TrainingError, UsageError
 from training.pretraining.distributed import any_rank, gather_with_grad, start_ranks
@@ -44,6 +49,13 @@ OTHER = {
 }
 
 
+RANK = """
+import pathlib, pickle, sys
+from micro_training import run_rank
+run_rank(int(sys.argv[1]), *pickle.loads(pathlib.Path(sys.argv[2]).read_bytes()))
+"""
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What each of two processes wrote."""
@@ -51,9 +63,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    torch.multiprocessing.spawn(  # type: ignore[no-untyped-call]
-        run_rank, args=(WORLD, port, EXACT | OTHER, folder), nprocs=WORLD
-    )
+    (folder / "told").write_bytes(pickle.dumps((WORLD, port, EXACT | OTHER, folder)))
+    path = os.pathsep.join(map(str, (REPOSITORY, REPOSITORY / "tests" / "support")))
+    processes = [
+        WarmProcess(
+            [sys.executable, "-c", RANK, str(rank), str(folder / "told")],
+            env={**os.environ, "PYTHONPATH": path},
+        )
+        for rank in range(WORLD)
+    ]
+    assert [process.wait(120) for process in processes] == [0] * WORLD
     return folder
 
 

@@ -14,10 +14,16 @@ from pathlib import Path
 import pytest
 from repository import REPOSITORY
 from tiny_dataset import write_tiny_dataset
+from warm_processes import WarmProcess, warm_run
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 
 SCRIPT = """
+import sys, warnings
+sys.warnoptions.append("error")  # for the processes it starts
+warnings.simplefilter("error")
+import torch.utils.data._utils.worker
+torch.utils.data._utils.worker.MP_STATUS_CHECK_INTERVAL = 0.5  # not 5 s
 import os, signal, sys, time, multiprocessing
 from gair.config import preset
 from gair.errors import TrainingError
@@ -48,7 +54,7 @@ def main(folder, what):
         return
     try:
         say("ready", *workers)
-        time.sleep(60 if what == "int" else 7)  # torch looks after its workers every 5 s
+        time.sleep(60 if what == "int" else 2)
     except KeyboardInterrupt:
         pass
     for _ in range(12):
@@ -68,13 +74,13 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     folder = tmp_path_factory.mktemp("workers")
     write_tiny_dataset(folder / "data")
     (folder / "go.py").write_text(SCRIPT)
-    return [sys.executable, "-W", "error", str(folder / "go.py"), str(folder / "data")]
+    return [sys.executable, str(folder / "go.py"), str(folder / "data")]
 
 
 @contextmanager
 def started(script: list[str], what: str) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
     """Run the script in a process group of its own, until its workers are there."""
-    with subprocess.Popen(
+    with WarmProcess(
         [*script, what],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -128,9 +134,7 @@ def test_workers_outlive_sigterm_and_end_with_a_process_that_forgot_them(script:
 
 @pytest.mark.process
 def test_a_dead_worker_is_one_line(script: list[str]) -> None:
-    run = subprocess.run(
-        [*script, "kill-workers"], capture_output=True, text=True, check=False, timeout=60
-    )
+    run = warm_run([*script, "kill-workers"], capture_output=True, text=True, timeout=60)
     assert run.returncode == 0, run.stderr
     assert run.stdout.startswith("TrainingError an input worker died (")
     assert "/dev/shm" in run.stdout
