@@ -35,6 +35,7 @@ connection, and Mapillary's errors in the body for "try again" and "limit reache
 
 
 @functools.cache
+@functools.cache
 def street_photo(seed: int, size: tuple[int, int] = (500, 320)) -> bytes:
     """A sharp JPEG."""
     coarse = np.asarray(photo(seed, size), dtype=np.int16)
