@@ -5,14 +5,15 @@ r"""What a server bears: the largest requests, silent connections, minutes of ev
     python -m pytest tests/benchmarks/bench_operations.py -o "python_files=bench_*.py" -m "" -s \
         --timeout=0
 
-``GAIR_BENCH_SOAK_S`` sets how long the soak lasts, 600 seconds unless given, and
-``GAIR_BENCH_SILENT`` how many silent connections there are, 1,000. The figures stand in
-``docs/app.md``.
+``GAIR_BENCH_SOAK_S`` sets how long the soak lasts, 600 seconds unless given,
+``GAIR_BENCH_SOAK_SVG`` where its curve is drawn, and ``GAIR_BENCH_SILENT`` how many silent
+connections there are, 1,000. The figures stand in ``docs/app.md``.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import resource
 import socket
@@ -179,7 +180,31 @@ def test_soak(page: RunningPage, http: httpx.Client) -> None:
         *(f"{minute:5.1f} min {megabytes:6.0f} MB" for minute, megabytes in curve),
         f"second half: {slope:+.2f} MB a minute; {len(errors)} errors {errors[:3]}",
     )
+    if "GAIR_BENCH_SOAK_SVG" in os.environ:
+        Path(os.environ["GAIR_BENCH_SOAK_SVG"]).write_text(curve_svg(curve))
     assert errors == []
+
+
+def curve_svg(curve: Sequence[tuple[float, float]]) -> str:
+    """A small picture of megabytes by minutes, from nothing to a little above the most."""
+    most_min, most_mb = curve[-1][0], 100 * math.ceil(max(mb for _, mb in curve) / 100 + 0.5)
+    across, up = 500 / most_min, 130 / most_mb
+    points = " ".join(f"{50 + across * x:.0f},{140 - up * y:.1f}" for x, y in curve)
+    rules = "".join(
+        f'<path d="M50 {140 - up * mb:.1f}H550" stroke="#8884"/>'
+        f'<text x="44" y="{144 - up * mb:.1f}" text-anchor="end">{mb}</text>'
+        for mb in range(0, most_mb + 1, 200)
+    )
+    minutes = "".join(
+        f'<text x="{50 + across * x:.0f}" y="156" text-anchor="middle">{x}</text>'
+        for x in range(0, round(most_min) + 1, 5)
+    )
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 570 172" font-family="sans-serif" '
+        f'font-size="11" fill="#777">{rules}{minutes}<text x="550" y="170" text-anchor="end">'
+        'minutes</text><text x="54" y="12">MB</text><polyline fill="none" stroke="#2563eb" '
+        f'stroke-width="2" points="{points}"/></svg>\n'
+    )
 
 
 def _everything(http: httpx.Client, page: int, content: bytes) -> None:

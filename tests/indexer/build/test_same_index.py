@@ -10,6 +10,7 @@ import rasterio
 from small_builds import tiny_model
 
 from gair.errors import UnfinishedError
+from gair.model import Gair
 from indexer.build.build import BuildOptions, BuildReport, build_index
 from indexer.build.engine import Engine
 from indexer.build.ray_engine import RayEngine
@@ -18,6 +19,10 @@ from indexer.regions.region import region_from_bbox
 
 CITY_WSEN_DEG = (-0.142, 51.488, -0.078, 51.522)
 """Nearly all of the made-up city: frames along its sides reach past the imagery."""
+
+
+SOME_WSEN_DEG = (-0.128, 51.496, -0.098, 51.513)
+"""Two kilometres of it."""
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +45,15 @@ def built(
     out: Path,
     *,
     engine: Engine | None = None,
+    model: Gair | None = None,
+    bbox_wsen_deg: tuple[float, float, float, float] = CITY_WSEN_DEG,
     **options: Any,
 ) -> BuildReport:
-    region = region_from_bbox(CITY_WSEN_DEG, "city")
+    region = region_from_bbox(bbox_wsen_deg, "city")
     chosen = BuildOptions(resolution=9, quiet=True, **options)
     with open_imagery(city) as imagery:
         return build_index(
-            "city", region, imagery, tiny_model(), out, options=chosen, engine=engine
+            "city", region, imagery, model or tiny_model(), out, options=chosen, engine=engine
         )
 
 
@@ -79,6 +86,24 @@ def test_threads_and_resuming_give_one_index(
         report = built(holed_tif, out, frames_a_unit=4, threads=threads)
         assert report.manifest.computed["units_resumed"] == 1
         assert report.manifest.content_sha256 == one_unit.manifest.content_sha256
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["bfloat16", "float32"])
+def test_the_released_architecture_gives_one_index(
+    holed_tif: Path, tmp_path: Path, precision: str
+) -> None:
+    """How many frames pass the encoder together may not show: not in half precision either."""
+    model = Gair.untrained("base")
+    small = {"model": model, "bbox_wsen_deg": SOME_WSEN_DEG, "precision": precision}
+    reports = [
+        built(holed_tif, tmp_path / str(frames_a_unit), frames_a_unit=frames_a_unit, **small)
+        for frames_a_unit in (1, 3, 5000)
+    ]
+    assert [report.manifest.computed["precision"] for report in reports] == [precision] * 3
+    assert reports[0].manifest.computed["units"] > reports[1].manifest.computed["units"] > 1
+    assert reports[2].manifest.computed["units"] == 1
+    assert len({report.manifest.content_sha256 for report in reports}) == 1
 
 
 @pytest.mark.process
