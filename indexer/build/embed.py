@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 LOCATIONS_AT_ONCE = 4096
 """Places in one pass of the location encoder."""
+LEAST_PLACES = 8
+"""Fewer than these are computed more than once, in one pass."""
 FRAMES_AHEAD = 16
 """Frames that wait, or are being read, before no further one is begun."""
 READERS = 1
@@ -215,8 +217,11 @@ class Encoders:
 
     def at_places(self, lonlat_deg: Tensor) -> Tensor:
         """(N, 2) degrees to (N, D) of unit length."""
+        places = lonlat_deg.to(self.model.device)
+        # Up to three rows are multiplied in another way (MKL): their last digits would show it.
+        more = -(-LEAST_PLACES // len(places)) if 0 < len(places) < LEAST_PLACES else 1
         with self._lower():
-            return self.model.encode_location(lonlat_deg.to(self.model.device)).float()
+            return self.model.encode_location(places.repeat(more, 1)).float()[: len(places)]
 
     def _lower(self) -> contextlib.AbstractContextManager[object]:
         if self._low is None:

@@ -262,6 +262,16 @@ def test_locations_in_several_passes_equal_one_by_one(monkeypatch: pytest.Monkey
     np.testing.assert_allclose(found, wanted, rtol=0, atol=HALF_ULP + 2e-6)
 
 
+def test_a_place_alone_has_the_bits_that_it_has_in_company() -> None:
+    """Units end where they end: one of few cells may not show."""
+    encoders = Encoders(tiny_model(), Recipe())
+    places = torch.tensor(np.random.default_rng(0).uniform((-1, 50), (1, 52), (9, 2)))
+    with torch.inference_mode():
+        together = encoders.at_places(places)
+        alone = [encoders.at_places(place[None]) for place in places]
+    assert torch.equal(torch.cat(alone), together)
+
+
 def test_the_form_of_nili_is_the_plans_and_not_that_of_a_pass() -> None:
     """The forms round otherwise: a frame's vectors would depend on what it is encoded with."""
     model, maps = tiny_model(), torch.randn(1, 12, 12, 192)

@@ -98,12 +98,11 @@ def test_the_released_architecture_gives_one_index(
     small = {"model": model, "bbox_wsen_deg": SOME_WSEN_DEG, "precision": precision}
     reports = [
         built(holed_tif, tmp_path / str(frames_a_unit), frames_a_unit=frames_a_unit, **small)
-        for frames_a_unit in (1, 3, 5000)
+        for frames_a_unit in (1, 5000)
     ]
-    assert [report.manifest.computed["precision"] for report in reports] == [precision] * 3
-    assert reports[0].manifest.computed["units"] > reports[1].manifest.computed["units"] > 1
-    assert reports[2].manifest.computed["units"] == 1
-    assert len({report.manifest.content_sha256 for report in reports}) == 1
+    assert [report.manifest.computed["precision"] for report in reports] == [precision] * 2
+    assert reports[0].manifest.computed["units"] > reports[1].manifest.computed["units"] == 1
+    assert reports[0].manifest.content_sha256 == reports[1].manifest.content_sha256
 
 
 @pytest.mark.process
