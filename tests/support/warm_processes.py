@@ -174,6 +174,9 @@ def _fork_off(control: socket.socket) -> dict[str, Any]:
         pid = os.fork()
         if not pid:
             signal.set_wakeup_fd(-1)
+            # Only what is the nursery's: PROJ has its database open, and knows of forks.
+            for number in (control.fileno(), waking, woken, *statuses.values()):
+                os.close(number)
             return {**json.loads(message), "streams": streams}
         statuses[pid] = streams.pop()
         os.write(statuses[pid], _NUMBER.pack(pid))
@@ -198,7 +201,8 @@ def _become(told: dict[str, Any], paths: Sequence[str]) -> None:
     """Run a program as if the interpreter had been started for it."""
     for number, stream in enumerate(told["streams"][:3]):
         os.dup2(stream, number)
-    os.closerange(3, max(told["streams"]) + 64)
+    for stream in told["streams"]:
+        os.close(stream)
     sys.stdin = open(0, closefd=False)
     sys.stdout = open(1, "w", closefd=False)
     sys.stderr = open(2, "w", 1, errors="backslashreplace", closefd=False)

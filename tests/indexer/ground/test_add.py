@@ -199,7 +199,8 @@ for name, where in (
         killing(name, where)
         main({argv!r})
         os._exit(9)
-    print(-os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), os.path.exists({pointer!r}))
+    status = -os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    print(status, os.path.exists({pointer!r}), flush=True)
 """
 
 

@@ -141,7 +141,7 @@ def test_cells_below_clouds_are_counted_and_explained(clouded: World, tmp_path: 
 
 
 def test_vectors_are_those_of_the_same_pixels_in_a_file(tmp_path: Path) -> None:
-    dn = toy_pixels()
+    dn = toy_pixels().copy()
     dn[:, 1::2], dn[:, :, 1::2] = dn[:, ::2], dn[:, :, ::2]  # alike at 10 and 20 m
     region = region_from_bbox(BOX, "box")
     with published(tmp_path, [scene("S2A_1", "2024-06-01", dn)]) as world:
