@@ -15,6 +15,7 @@ from app.engine.limits import MOST_PHOTOS, MOST_PLACES
 from app.http.questions import Latitude, Longitude, SearchQuestion, VerifyQuestion
 from gair.coordinates.text import parse_coordinates
 from gair.errors import UsageError
+from indexer.probability.decisions import ERROR_RATES
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -91,6 +92,20 @@ class SearchRequest(ScoreRequest):
 
     k: Annotated[float, Field(ge=1, le=MOST_PLACES)]
     """How many."""
+    error_percent: Annotated[
+        float | None, Field(ge=100 * ERROR_RATES[0], le=100 * ERROR_RATES[1])
+    ] = None
+    """Percent of answers that may be wrong, for a decision; None: none is asked for."""
+    within_m: Annotated[float, Field(ge=1, le=MOST_RADIUS_M)] = 500
+    """How near an answer of the decision should be."""
+
+    def question(self, geo: Geolocator, k: float = 1) -> SearchQuestion:
+        """The same as a program would ask it, with the decision."""
+        asked = super().question(geo, k)
+        if self.error_percent is None:
+            return asked
+        rate = self.error_percent / 100
+        return asked.model_copy(update={"max_error_rate": rate, "within_m": self.within_m})
 
 
 class HeatRequest(ScoreRequest):

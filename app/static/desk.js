@@ -14,6 +14,8 @@ window.gairDesk = (() => {
     k: 5,
     share: null, // weight of the imagery; null: as the index starts
     area: null, // [[lon, lat], ...]
+    error_percent: null, // of answers that may be wrong, for a decision; null: none is asked for
+    within_m: 500, // how near an answer of the decision should be
     layer: "fused", // what the heat map shows; "off" for none
     references: false, // whether the map shows where reference photos were taken
     claim: "", // coordinates as text
@@ -59,8 +61,8 @@ window.gairDesk = (() => {
 
   // What every question about the photos says.
   function query() {
-    const { photos, k, share, area } = state;
-    return { photos: photos.map((photo) => photo.path), k, share, area };
+    const { photos, k, share, area, error_percent, within_m } = state;
+    return { photos: photos.map((photo) => photo.path), k, share, area, error_percent, within_m };
   }
 
   function notice(kind, text) {

@@ -22,6 +22,8 @@ window.gairLink = (() => {
     state.references = asked.get("photos") === "1";
     if (inside(asked.get("k"), 1, 20)) state.k = Math.round(Number(asked.get("k")));
     if (inside(asked.get("share"), 0, 1)) state.share = Number(asked.get("share"));
+    if (inside(asked.get("wrong"), 0.1, 50)) state.error_percent = Number(asked.get("wrong"));
+    if (inside(asked.get("within"), 1, 1e6)) state.within_m = Number(asked.get("within"));
     if (inside(asked.get("radius"), 1, 1e6)) state.radius_m = Number(asked.get("radius"));
     if (asked.get("claim")) state.claim = asked.get("claim").slice(0, 200);
     const flat = (asked.get("area") || "").split(" ").map((corner) => numbers(corner, 2));
@@ -37,6 +39,10 @@ window.gairLink = (() => {
     if (state.tab !== "locate") said.set("tab", state.tab);
     if (state.k !== 5) said.set("k", state.k);
     if (state.share !== null) said.set("share", state.share);
+    if (state.error_percent !== null) {
+      said.set("wrong", state.error_percent);
+      said.set("within", state.within_m);
+    }
     if (state.layer !== "fused") said.set("heat", state.layer);
     if (state.references) said.set("photos", "1");
     if (state.area) said.set("area", state.area.map((corner) => corner.join(",")).join(" "));

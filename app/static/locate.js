@@ -93,14 +93,15 @@ window.gairLocate = (() => {
       input.addEventListener("change", () => {
         const value = Math.min(Math.max(Number(input.value), Number(input.min)), Number(input.max));
         const name = input.dataset.gairSetting;
-        const valid = input.value.trim() !== "" && Number.isFinite(value);
-        const wanted = valid ? (name === "k" ? Math.round(value) : value) : null;
-        const changed = wanted !== null && wanted !== (name === "k" ? state.k : shareNow());
+        const given = input.value.trim() !== "";
+        const valid = given ? Number.isFinite(value) : name === "error_percent"; // may be none
+        const wanted = given ? (name === "k" ? Math.round(value) : value) : null;
+        const changed = valid && wanted !== settingsNow()[name];
         if (changed) state[name] = wanted;
         showSettings();
         if (changed) {
           tell("setting");
-          search();
+          if (name !== "within_m" || state.error_percent !== null) search();
         }
       });
     });
@@ -108,15 +109,21 @@ window.gairLocate = (() => {
 
   const shareNow = () => (state.share === null ? (state.facts ? state.facts.share : 1) : state.share);
 
+  function settingsNow() {
+    const { k, error_percent, within_m } = state;
+    return { k, share: shareNow(), error_percent, within_m };
+  }
+
   function showSettings() {
-    const values = { k: state.k, share: shareNow() };
+    const values = settingsNow();
     document.querySelectorAll("[data-gair-setting]").forEach((input) => {
-      input.value = values[input.dataset.gairSetting];
+      input.value = values[input.dataset.gairSetting] ?? "";
     });
     const own = state.share !== null && state.facts && state.share !== state.facts.share;
     const by = own ? "by you" : state.facts && state.facts.share_by;
+    const decision = state.error_percent === null ? "" : `, at most ${state.error_percent} % wrong`;
     document.getElementById("gair-settings-said").textContent =
-      `${state.k} places, imagery ${shareNow().toFixed(2)}${by ? ` (${by})` : ""}${state.area ? ", area drawn" : ""}`;
+      `${state.k} places, imagery ${shareNow().toFixed(2)}${by ? ` (${by})` : ""}${state.area ? ", area drawn" : ""}${decision}`;
   }
 
   function mount() {
@@ -140,7 +147,7 @@ window.gairLocate = (() => {
       const kind = event.target.closest("[data-gair-save]");
       if (kind) save(kind.dataset.gairSave);
       if (event.target.closest("[data-gair-reset]")) {
-        Object.assign(state, { k: 5, share: null });
+        Object.assign(state, { k: 5, share: null, error_percent: null, within_m: 500 });
         showSettings();
         tell("setting");
         search();

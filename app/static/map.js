@@ -54,6 +54,7 @@ window.gairMap = (() => {
       layers.looked.clearLayers();
       map.closePopup();
       drawRegions(answer ? answer.regions : []);
+      drawDecision(answer ? answer.decision : null);
       drawPlaces(answer ? answer.places : []);
       if (!answer) showHeat(null);
     });
@@ -114,6 +115,14 @@ window.gairMap = (() => {
       const className = `gair-region gair-region-${likely}`;
       layers.regions.addLayer(L.geoJSON(feature, { interactive: false, className, weight: 1.5 }));
     });
+  }
+
+  // What a decision answers with: a disc around the best guess, or a region.
+  function drawDecision(decision) {
+    if (!decision) return;
+    const style = { className: "gair-decided", interactive: false, weight: 2.5 };
+    const disc = () => L.circle(decision.position, { radius: decision.radius_m, ...style });
+    layers.regions.addLayer(decision.region ? L.geoJSON(decision.region, style) : disc());
   }
 
   // Worst first, so that the best place is drawn on top.

@@ -16,7 +16,7 @@ from app.views.wording import distance
 from indexer.probability.verdicts import CANNOT_TELL, CONSISTENT, OUTSIDE, UNLIKELY, Verdict
 from indexer.search.answer import NOT_IN_INDEX, Answer
 from indexer.search.maps.ground_picture import Chip
-from indexer.search.wording import elsewhere_said, likely_means
+from indexer.search.wording import decision_kind, decision_said, elsewhere_said, likely_means
 
 _TONES = {CONSISTENT: "good", UNLIKELY: "bad", CANNOT_TELL: "open", OUTSIDE: "open"}
 _TITLES = {
@@ -110,6 +110,9 @@ def places_html(
         not_in_index=NOT_IN_INDEX,
         chips=chips or {},
         elsewhere="" if answer.elsewhere is None else elsewhere_said(answer.elsewhere),
+        decision=None
+        if (decision := answer.decision) is None
+        else (decision_kind(decision, distance), decision_said(decision)),
         meaning=likely_means(answer, distance(answer.merge_radius_m)) if answer.calibrated else "",
     )
 

@@ -59,13 +59,24 @@ def map_places(answer: Answer) -> dict[str, Any]:
         ``places``: per candidate its rank, position, label (plain text), how far the cells merged
         into it reach in metres, and the corners of its cell as (latitude, longitude) pairs, the
         order Leaflet wants. ``regions``: the GeoJSON features of the regions, the largest first;
-        none where nothing is calibrated.
+        none where nothing is calibrated. ``decision``: the ``region`` that was decided for, or the
+        ``position`` and ``radius_m`` of the disc; None for none.
     """
     levels = sorted((region["level"] for region in answer.regions), reverse=True)
     return {
         "places": [_place(answer, candidate) for candidate in answer.candidates],
         "regions": [answer.region(level).to_geojson() for level in levels],
+        "decision": _decided(answer),
     }
+
+
+def _decided(answer: Answer) -> dict[str, Any] | None:
+    if answer.decided_region is not None:
+        return {"region": answer.decided_region.to_geojson()}
+    if answer.decision is None or answer.decision.radius_m is None:
+        return None
+    lon_deg, lat_deg = shown_lonlat_deg(answer.candidates[0])
+    return {"position": [lat_deg, lon_deg], "radius_m": answer.decision.radius_m}
 
 
 def _place(answer: Answer, candidate: Candidate) -> dict[str, Any]:

@@ -14,7 +14,13 @@ from app.views.templates import render
 from app.views.wording import distance, shown_lonlat_deg
 from indexer.search.answer import Answer
 from indexer.search.maps.ground_picture import Chip
-from indexer.search.wording import elsewhere_said, likely_means, near_said
+from indexer.search.wording import (
+    decision_kind,
+    decision_said,
+    elsewhere_said,
+    likely_means,
+    near_said,
+)
 
 _WIDTH, _HEIGHT, _PAD = 720, 460, 26
 _M_PER_DEG = 111_195.0
@@ -52,6 +58,8 @@ def report_html(
         belief.append(f"all {answer.given}")
     if answer.elsewhere is not None:
         belief.append(elsewhere_said(answer.elsewhere))
+    if (decision := answer.decision) is not None:
+        belief.append(f"decision: {decision_kind(decision, distance)}: {decision_said(decision)}")
     return render(
         "report.html",
         answer=answer,

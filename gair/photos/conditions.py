@@ -1,7 +1,10 @@
 """Conditions that a photo was taken under: its light, season and camera, and if it shows anything.
 
 Brightness, contrast, sharpness and greenness are measured on as many pixels as the model looks at,
-spread over the photo in the same way (:mod:`gair.preprocess`), black bars on all. The date, the
+spread over the photo in the same way (:mod:`gair.preprocess`), black bars on all. So are the
+numbers of its *colours and texture*: what they are in the whole and in its upper, middle and lower
+third. Each says little by itself, since another place has other colours; how they go together
+tells a picture in snow or a part of a picture from others. The date, the
 hour and the focal length are what the camera wrote, where it wrote them. None of it is used to find
 a place: it tells whether a photo is like those that an index was calibrated on.
 """
@@ -18,6 +21,7 @@ from gair.photos.bars import picture_box
 from gair.photos.exif import captured_at, focal_length_mm
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     from PIL import Image
 
     from gair.arrays import Floats
@@ -26,7 +30,13 @@ NAMES = (
     *("brightness", "contrast", "sharpness", "greenness", "date", "hour", "focal length"),
     "share of black bars",
 )
-"""Of the conditions, in the order of :attr:`Conditions.values`."""
+"""Of the conditions, in the order of :attr:`Conditions.values`, whose first so many they are."""
+LIGHT = 4
+"""The first so many are of the pixels, which every photo states."""
+THIRDS = 3
+"""Bands of the picture, from its upper edge down, that colours and texture are told of."""
+COLOURS = 7 + 6 * THIRDS
+"""Numbers of colours and texture, the last of :attr:`Conditions.values`."""
 
 SIDE_PX = 224
 """Pixels are taken from a square grid of this side, as in the model's recipe."""
@@ -60,20 +70,19 @@ class Conditions:
     """Share of the photo that black bars around the picture take."""
     nothing: str = ""
     """Why there is nothing to see in the photo; empty where there is something."""
+    colours: tuple[float, ...] = (np.nan,) * COLOURS
+    """:data:`COLOURS` numbers of colours and texture: :func:`colours_of`."""
 
     @property
     def values(self) -> Floats:
-        """(C,) numbers in the order of :data:`NAMES`."""
-        return np.array(astuple(self)[: len(NAMES)], dtype=np.float64)
+        """(C,) numbers: those of :data:`NAMES` in their order, then the colours."""
+        return np.array([*astuple(self)[: len(NAMES)], *self.colours], dtype=np.float64)
 
     @classmethod
     def of_values(cls, values: Floats, nothing: str = "") -> Conditions:
         """The same from (C,) :attr:`values`."""
-        brightness, contrast, sharpness, greenness, day_of_year, hour, focal_mm, bars = map(
-            float, values
-        )
-        light = (brightness, contrast, sharpness, greenness)
-        return cls(*light, day_of_year, hour, focal_mm, bars, nothing)
+        named = [float(value) for value in values[: len(NAMES)]]
+        return cls(*named, nothing, tuple(float(value) for value in values[len(NAMES) :]))
 
 
 def measure(rgb: Image.Image, tagged: Image.Image | None = None) -> Conditions:
@@ -101,7 +110,33 @@ def measure(rgb: Image.Image, tagged: Image.Image | None = None) -> Conditions:
         focal_length_mm=focal_mm,
         bars=1 - (right - left) * (bottom - top) / (rgb.width * rgb.height),
         nothing=_nothing(rgb.size, float(grid.std(axis=(0, 1)).max())),
+        colours=tuple(colours_of(grid)),
     )
+
+
+def colours_of(grid: npt.NDArray[np.float32]) -> list[float]:
+    """Colours and texture of a picture.
+
+    Args:
+        grid: (H, W, 3) RGB, 0 to 1.
+
+    Returns:
+        Mean step of luminance between neighbours down a column; mean and deviation of the chroma
+        (largest less smallest channel), of red less green, and of yellow less blue; then of each
+        of :data:`THIRDS` mean luminance, chroma, step along a row, yellow less blue, red less
+        green, and deviation of the luminance.
+    """
+    red, green, blue = np.moveaxis(grid, -1, 0)
+    grey = grid @ _LUMINANCE
+    chroma = grid.max(axis=-1) - grid.min(axis=-1)
+    redness, yellowness = red - green, (red + green) / 2 - blue
+    numbers = [np.abs(np.diff(grey, axis=0)).mean()]
+    numbers += [of(kind) for kind in (chroma, redness, yellowness) for of in (np.mean, np.std)]
+    for band in np.array_split(np.arange(len(grid)), THIRDS):
+        numbers += [grey[band].mean(), chroma[band].mean()]
+        numbers += [np.abs(np.diff(grey[band], axis=1)).mean(), yellowness[band].mean()]
+        numbers += [redness[band].mean(), grey[band].std()]
+    return [float(number) for number in numbers]
 
 
 def _nothing(size_px: tuple[int, int], contrast: float) -> str:

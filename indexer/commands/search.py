@@ -20,6 +20,8 @@ from indexer.probability.open_world import EVEN
 from indexer.search.weights import weights_said
 from indexer.search.wording import (
     by_luck,
+    decision_kind,
+    decision_said,
     elsewhere_said,
     likely_means,
     near_said,
@@ -115,9 +117,8 @@ def _belief_lines(answer: Answer) -> list[str]:
     if answer.calibration is not None:
         lines.append(f"  rests on {answer.calibration.said}")
     if answer.decision is not None:
-        lines.append(
-            f"  decision: {answer.decision.kind.replace('_', ' ')}: {decision_said(answer)}"
-        )
+        kind = decision_kind(answer.decision, lambda metres: f"{metres:,.0f} m")
+        lines.append(f"  decision: {kind}: {decision_said(answer.decision)}")
     if answer.prior:
         lines.append(f"  prior: {answer.prior}")
     if answer.membership is not None:
@@ -128,14 +129,6 @@ def _belief_lines(answer: Answer) -> list[str]:
             f"photos look as strange (under {m.level:.0%} is not taken for one of it{told})"
         )
     return lines
-
-
-def decision_said(answer: Answer) -> str:
-    """The decision in words, with the size of its region."""
-    assert answer.decision is not None
-    region = answer.decision.region
-    size = "" if region is None else f"{region['km2']:,.2f} km2 in {region['cells']:,} cells; "
-    return size + answer.decision.reason
 
 
 def _named_file(text: str) -> tuple[str, Path]:

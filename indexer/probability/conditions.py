@@ -3,10 +3,14 @@
 Each condition (:data:`gair.photos.conditions.NAMES`, and the look: the photo's vector) has a
 *distance*: to the nearest few calibration photos in that condition alone, round the clock and the
 year where it goes round. Distances of calibration photos are measured to photos of other places, as
-a new photo's are, and give each condition its scale. The *deviation* of a photo is its largest
-distance in units of these scales. It is compared with the calibration photos' own deviations: one
-threshold for all conditions together, which at most 5 % of new places' photos exceed if they are
-like the calibration photos (split conformal, :func:`indexer.probability.conformal.one_a_place`).
+a new photo's are, and give each condition its scale. Light and colours have one more distance
+*together*, that of Mahalanobis to their mean (:mod:`gair.photos.together`): a picture in snow is as
+bright as some others, and has as little texture as some, but none that bright has so little.
+
+The *deviation* of a photo is its largest distance in units of these scales. It is compared with the
+calibration photos' own deviations: one threshold for all conditions together, which at most 5 % of
+new places' photos exceed if they are like the calibration photos (split conformal,
+:func:`indexer.probability.conformal.one_a_place`).
 
 What a photo does not state, such as a date, is not compared: nor is it where fewer than
 :data:`FEWEST_STATED` calibration photos state it.
@@ -22,13 +26,16 @@ import numpy as np
 import numpy.typing as npt
 
 from gair.arrays import Bools, Floats, Ints
-from gair.photos.conditions import NAMES
+from gair.photos.conditions import COLOURS, LIGHT, NAMES
+from gair.photos.together import Usual, fit_usual
 from indexer.probability.cautions import Caution
 from indexer.probability.conformal import conformal_mass, one_a_place, place_weights
 
 LOOK = "overall look"
 """The condition that is the photo's vector; it comes last."""
-ALL_NAMES = (*NAMES, LOOK)
+TOGETHER = "light and colours together"
+"""The condition that is the numbers of light and colours, as they go with each other."""
+ALL_NAMES = (*NAMES, TOGETHER, LOOK)
 NEAREST = 5
 """Calibration photos that a distance is measured to."""
 FEWEST_STATED = 50
@@ -37,14 +44,12 @@ FLAGGED = 0.05
 """At most this share of photos like the calibration photos is taken for unlike them."""
 
 _PERIOD = {"date": 365.25, "hour": 24.0}
-_FINEST = (0.02, 0.01, 0.005, 0.005, 21.0, 1.0, 0.1, 0.02, 0.01)
+_FINEST = (0.02, 0.01, 0.005, 0.005, 21.0, 1.0, 0.1, 0.02, 0.1, 0.01)
 """Of :data:`ALL_NAMES`: a smaller distance is none, however alike calibration photos are, and no
 scale is smaller. The focal length's is of its logarithm."""
 _SCALE_SHARE = 0.95
 _AT_ONCE = 256
-_ARRAYS = ("values", "middle", "scale", "deviations", "labels")
-_LIGHT = 4
-"""The first so many conditions are those of the pixels, which every photo states."""
+_ARRAYS = ("values", "middle", "scale", "deviations", "labels", "mean", "whitening")
 _VOTES = 15
 """Calibration photos that say which condition a photo looks like."""
 
@@ -54,18 +59,30 @@ class CalibratedConditions:
     """What the calibration photos were like, and how far another may be from that."""
 
     values: npt.NDArray[np.float32]
-    """(n, C) of calibration photos, in the order of :data:`gair.photos.conditions.NAMES`; NaN where
-    one does not say."""
+    """(n, C) of calibration photos, :attr:`gair.photos.conditions.Conditions.values`; NaN where one
+    does not say."""
     middle: Floats
-    """(C + 1,) the middle distance in each of :data:`ALL_NAMES`; NaN: not compared."""
+    """(A,) the middle distance in each of :data:`ALL_NAMES`; NaN: not compared."""
     scale: Floats
-    """(C + 1,) how far the 95 % quantile is above it."""
+    """(A,) how far the 95 % quantile is above it."""
     deviations: Floats
     """(K,) of the calibration photos, one a place, ascending."""
     labels: Ints
     """(n,) the condition that their list names, as a row of ``named``; -1 for none."""
+    usual: Usual
+    """What light and colours together usually are."""
     named: tuple[str, ...] = ()
     """Conditions that the list names, such as ``day`` and ``night``."""
+
+    @property
+    def mean(self) -> Floats:
+        """Of ``usual``, for the file."""
+        return self.usual.mean
+
+    @property
+    def whitening(self) -> Floats:
+        """Of ``usual``, for the file."""
+        return self.usual.whitening
 
     def guess(self, values: Floats, passed_over: Bools | None = None) -> Ints:
         """The named condition that photos look like, by a vote of those alike in the pixels.
@@ -78,13 +95,13 @@ class CalibratedConditions:
             (P,) rows of ``named``; -1 where fewer than two are named, or a photo says nothing.
         """
         guessed = np.full(len(values), -1)
-        voting = np.isfinite(self.values[:, :_LIGHT]).all(axis=1) & (self.labels >= 0)
+        voting = np.isfinite(self.values[:, :LIGHT]).all(axis=1) & (self.labels >= 0)
         if len(self.named) < 2 or not voting.any():
             return guessed
-        light, labels = self.values[voting, :_LIGHT].astype(np.float64), self.labels[voting]
-        spread = np.maximum(light.std(axis=0), _FINEST[:_LIGHT])
-        for row in np.flatnonzero(np.isfinite(values[:, :_LIGHT]).all(axis=1)).tolist():
-            apart = (((light - values[row, :_LIGHT]) / spread) ** 2).sum(axis=1)
+        light, labels = self.values[voting, :LIGHT].astype(np.float64), self.labels[voting]
+        spread = np.maximum(light.std(axis=0), _FINEST[:LIGHT])
+        for row in np.flatnonzero(np.isfinite(values[:, :LIGHT]).all(axis=1)).tolist():
+            apart = (((light - values[row, :LIGHT]) / spread) ** 2).sum(axis=1)
             if passed_over is not None:
                 apart[passed_over[row, voting]] = np.inf
             nearest = np.argsort(apart, kind="stable")[:_VOTES]
@@ -112,11 +129,20 @@ class CalibratedConditions:
             (Bonferroni).
         """
         own = _distances(values, self.values, np.zeros((len(values), len(self.values)), np.bool_))
-        distances = np.column_stack([own, 1 - np.asarray(likeness, dtype=np.float64)])
+        together = self.usual.distance(light_and_colours(values))
+        distances = _stacked(own, together, likeness)
         limit = conformal_mass(self.deviations, 1 - FLAGGED / max(1, len(values)))
         deviations = (distances - self.middle) / self.scale
         beyond = np.flatnonzero((deviations > limit).any(axis=0)).tolist()  # NaN never is
         return tuple(ALL_NAMES[column] for column in beyond)
+
+    def unstated(self, values: Floats) -> tuple[str, ...]:
+        """The conditions that are compared, but that one of (M, C) photos does not state."""
+        silent = np.isnan(values[:, : len(NAMES)]).any(axis=0)
+        return tuple(
+            name for name, says_not in zip(NAMES, silent, strict=True) if says_not
+            and name in self.stated
+        )
 
     @property
     def stated(self) -> tuple[str, ...]:
@@ -140,12 +166,17 @@ class CalibratedConditions:
         """
         if tuple(names) != ALL_NAMES:
             return None
-        values, middle, scale, deviations, labels = (
+        values, middle, scale, deviations, labels, mean, whitening = (
             arrays[f"conditions_{name}"] for name in _ARRAYS
         )
-        if values.shape[1:] != (len(NAMES),) or {middle.shape, scale.shape} != {(len(ALL_NAMES),)}:
+        if values.shape[1:] != (len(NAMES) + COLOURS,):
             raise ValueError("conditions of different length")
-        return cls(values, middle, scale, deviations, labels, tuple(named))
+        if {middle.shape, scale.shape} != {(len(ALL_NAMES),)}:
+            raise ValueError("conditions of different length")
+        if mean.shape != (LIGHT + COLOURS,) or whitening.shape != (LIGHT + COLOURS,) * 2:
+            raise ValueError("colours of different length")
+        usual = Usual(mean, whitening)
+        return cls(values, middle, scale, deviations, labels, usual, tuple(named))
 
 
 def fit_conditions(
@@ -163,7 +194,8 @@ def fit_conditions(
     rows = [named.index(label) if label else -1 for label in labels or [""] * len(values)]
     kept = np.asarray(values, dtype=np.float32)
     own = _distances(values, kept, place[:, None] == place)
-    distances = np.column_stack([own, 1 - np.asarray(likeness, dtype=np.float64)])
+    usual, together = fit_usual(light_and_colours(values), place)
+    distances = _stacked(own, together, likeness)
     distances[:, np.isfinite(distances).sum(axis=0) < FEWEST_STATED] = np.nan
     times = place_weights(place)
     middle = np.array([_quantile(column, 0.5, times) for column in distances.T])
@@ -171,16 +203,27 @@ def fit_conditions(
     scale = np.maximum(high - middle, _FINEST)  # NaN stays NaN
     deviation = np.where(np.isfinite(distances), (distances - middle) / scale, -np.inf)
     deviations = one_a_place(deviation.max(axis=1), place, above=True)
-    return CalibratedConditions(kept, middle, scale, deviations, np.array(rows), named)
+    return CalibratedConditions(kept, middle, scale, deviations, np.array(rows), usual, named)
+
+
+def light_and_colours(values: Floats) -> Floats:
+    """Those of (P, C) conditions that go together: (P, L)."""
+    return np.asarray(np.column_stack([values[:, :LIGHT], values[:, len(NAMES) :]]))
+
+
+def _stacked(own: Floats, together: Floats, likeness: Floats) -> Floats:
+    """(P, A) distances in the order of :data:`ALL_NAMES`."""
+    apart = 1 - np.asarray(likeness, dtype=np.float64)
+    return np.column_stack([own, together, apart])
 
 
 def _distances(values: Floats, photos: npt.NDArray[np.float32], passed_over: Bools) -> Floats:
-    """Mean distance in each condition to the nearest photos: (P, C) and (n, C) to (P, C).
+    """Mean distance in each of :data:`NAMES` to the nearest photos: (P, C) and (n, C) to (P, c).
 
     What is below :data:`_FINEST` is none, and what is above is less by that. ``passed_over`` is
     (P, n). NaN where a photo does not say, or none of the others does.
     """
-    distances = np.full(values.shape, np.nan)
+    distances = np.full((len(values), len(NAMES)), np.nan)
     for column, name in enumerate(NAMES):
         own, others = (np.asarray(v[:, column], dtype=np.float64) for v in (values, photos))
         if name == "focal length":

@@ -369,6 +369,8 @@ class Standing:
     """How likely they are not."""
     unlike: tuple[str, ...]
     """The conditions in which they are unlike the calibration photos."""
+    unstated: tuple[str, ...]
+    """The conditions that are compared, but that they do not state."""
     looks_like: str
     """The condition that the calibration photos' list names and that they look like; empty for
     none."""
@@ -388,9 +390,13 @@ class Standing:
     @property
     def given(self) -> str:
         """What every probability of theirs holds under."""
-        if not self.unlike:
-            return GIVEN_HERE
-        return f"{GIVEN_HERE}, and if its {in_words(self.unlike)} made no difference"
+        given = GIVEN_HERE
+        if self.unstated:
+            words = in_words(self.unstated)
+            given += f", with {words}, which it does not state, like the calibration photos'"
+        if self.unlike:
+            given += f", and if its {in_words(self.unlike)} made no difference"
+        return given
 
 
 def why_not(
@@ -431,6 +437,7 @@ def standing_of(
     assert space.calibration is not None
     membership, elsewhere = membership_of(space, scored, elsewhere_prior, ground)
     unlike: tuple[str, ...] = ()
+    unstated: tuple[str, ...] = ()
     looks_like = ""
     cautions: list[Caution] = []
     if scored.shows_nothing:
@@ -441,6 +448,7 @@ def standing_of(
         values = np.stack([conditions_of(photo).values for photo in scored.photos])
         likeness = nearest_cosine(scored.s, space.calibration.out_of_index.s)
         unlike = space.calibration.conditions.unlike(values, likeness)
+        unstated = space.calibration.conditions.unstated(values)
         cautions += [unlike_caution(unlike)] * bool(unlike)
         looks_like = space.calibration.conditions.looks_like(values)
-    return Standing(membership, elsewhere, unlike, looks_like, tuple(cautions))
+    return Standing(membership, elsewhere, unlike, unstated, looks_like, tuple(cautions))

@@ -6,9 +6,11 @@ expected error is worth.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from indexer.probability.decisions import Decision
     from indexer.ground.nearby import GroundPhoto
     from indexer.probability.open_world import Elsewhere
     from indexer.search.answer import Answer, Candidate, Confidence
@@ -66,6 +68,26 @@ def elsewhere_said(elsewhere: Elsewhere) -> str:
         f"{most}{percent(elsewhere.probability)} that it was not taken in this index "
         f"(before looking: {percent(elsewhere.prior)})"
     )
+
+
+def decision_kind(decision: Decision, distance: Callable[[float], str]) -> str:
+    """What was decided: ``within 500 m``, ``larger disc, within 2 km``, ``region`` or ``none``.
+
+    Args:
+        decision: of an answer.
+        distance: writes metres.
+    """
+    if decision.radius_m is None:
+        return decision.kind
+    larger = "larger disc, " if decision.kind == "larger_disc" else ""
+    return f"{larger}within {distance(decision.radius_m)}"
+
+
+def decision_said(decision: Decision) -> str:
+    """Why a photo is answered so, with the size of the region that is answered with."""
+    region = decision.region
+    size = "" if region is None else f"{region['km2']:,.2f} km2 in {region['cells']:,} cells; "
+    return size + decision.reason
 
 
 def likely_means(answer: Answer, distance: str) -> str:

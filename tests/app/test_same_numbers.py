@@ -16,11 +16,18 @@ from toy_city import photo
 from app.views.cards import places_html
 from app.views.exports import answer_csv, answer_geojson, answer_kml
 from app.views.report import report_html
-from app.views.wording import sentence
+from app.views.wording import distance, sentence
 from indexer.commands.cli import main
 from indexer.search.answer import Answer
 from indexer.search.geolocator import Geolocator
-from indexer.search.wording import elsewhere_said, percent, percents, shown_at
+from indexer.search.wording import (
+    decision_kind,
+    decision_said,
+    elsewhere_said,
+    percent,
+    percents,
+    shown_at,
+)
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +175,35 @@ def test_the_page_shows_the_answer(visit: Visit, street: Path, answer: Answer) -
     assert "not probabilities" not in visit.text("#gair-found")
     visit.seen(".gair-legend >> text=probability a km²")
     visit.keep("desktop-calibrated")
+
+
+@pytest.mark.process
+@pytest.mark.browser
+@BROWSER_MARKS[1]
+def test_the_page_decides_as_python_does(
+    visit: Visit, site_indexes: Path, street: Path
+) -> None:
+    geolocator = Geolocator.open("known", indexes_dir=site_indexes)
+    visit.open("#index=known")
+    visit.upload(street)
+    assert visit.count(".gair-decision") == 0
+    visit.settings()
+    for percent_wrong, within_m in (("40", "500"), ("40", "2000"), ("0.2", "2000")):
+        visit.set("within_m", within_m)
+        visit.set("error_percent", percent_wrong)
+        said = f"text=at most {float(percent_wrong):.1f}% wrong answers within {float(within_m):,.0f} m"
+        told = visit.seen(f".gair-decision >> {said}").inner_text()
+        meant = geolocator.search(
+            street, max_error_rate=float(percent_wrong) / 100, within_m=float(within_m)
+        )
+        assert meant.decision is not None
+        kind = decision_kind(meant.decision, distance)
+        assert told == f"Decision: {kind}. {sentence(decision_said(meant.decision))}."
+        assert visit.count("path.gair-decided") == (meant.decision.kind != "none")
+    assert visit.hash()["wrong"] == "0.2"
+    assert "at most 0.2 % wrong" in visit.text("#gair-settings-said")
+    visit.set("error_percent", "")
+    visit.tab.wait_for_selector(".gair-decision", state="detached")
 
 
 @pytest.mark.process

@@ -7,23 +7,26 @@ from typing import Any
 
 import numpy as np
 
+from gair.photos.conditions import COLOURS, LIGHT, NAMES
 from indexer.index.index import open_index
 from indexer.probability.calibration import SCHEMA_VERSION, Calibration, calibration_path
 from indexer.probability.conditions import ALL_NAMES, CalibratedConditions
 from indexer.probability.confidence import Curve
 from indexer.probability.out_of_index import OutOfIndexTest
 from indexer.probability.posterior import ScoreWeights
+from gair.photos.together import Usual
 
 WEIGHTS = ScoreWeights(rs_weight=9.0, location_weight=3.0, spread_m=90.0)
 MASSES = np.linspace(0.05, 0.95, 39)
 """The 20th is 0.5, the 36th 0.879: what 50 and 90 % need."""
 
 ANY_CONDITIONS = CalibratedConditions(
-    values=np.ones((1, len(ALL_NAMES) - 1), np.float32),
+    values=np.ones((1, len(NAMES) + COLOURS), np.float32),
     middle=np.zeros(len(ALL_NAMES)),
     scale=np.ones(len(ALL_NAMES)),
     deviations=np.full(39, np.inf),
     labels=np.full(1, -1),
+    usual=Usual(np.full(LIGHT + COLOURS, np.nan), np.eye(LIGHT + COLOURS)),
 )
 """No photo is unlike these."""
 

@@ -9,12 +9,13 @@ import pytest
 from model_city import at_most
 
 from gair.arrays import Floats, Ints
-from gair.photos.conditions import NAMES
+from gair.photos.conditions import COLOURS, NAMES
 from indexer.probability import conditions
 from indexer.probability.conditions import (
     ALL_NAMES,
     LOOK,
     NEAREST,
+    TOGETHER,
     CalibratedConditions,
     fit_conditions,
     in_words,
@@ -22,6 +23,8 @@ from indexer.probability.conditions import (
 
 PLACES, EACH = 150, 3
 NO_LIKENESS = np.array([0.5])
+MIXED = np.random.default_rng(3).normal(size=(4, COLOURS))
+"""Colours follow the light of a photo, but for a little."""
 
 
 def drawn(count: int, seed: int) -> tuple[Floats, Floats, Ints]:
@@ -42,6 +45,7 @@ def drawn(count: int, seed: int) -> tuple[Floats, Floats, Ints]:
             np.zeros(len(place)),
         ]
     )
+    values = np.column_stack([values, z[:, :4] @ MIXED + 0.3 * rng.normal(size=(len(z), COLOURS))])
     return values, 0.6 + 0.05 * z[:, 7], place
 
 
@@ -60,9 +64,9 @@ def test_at_most_one_in_twenty_alike_photos_is_flagged_by_all_conditions_togethe
 def test_distances_are_those_of_a_slow_search() -> None:
     values, _, place = drawn(40, 0)
     values[::7, 4] = np.nan
-    slow = np.full(values.shape, np.nan)
+    slow = np.full((len(values), len(NAMES)), np.nan)
     finest = (0.02, 0.01, 0.005, 0.005, 21, 1, 0.1, 0.02)
-    for n, column in np.ndindex(*values.shape):
+    for n, column in np.ndindex(*slow.shape):
         apart = []
         for other in np.flatnonzero(place != place[n]):
             a, b = values[n, column], values[other, column]
@@ -107,19 +111,33 @@ def test_scales_are_those_of_places_and_not_of_photos() -> None:
 def test_an_unlike_photo_is_flagged_for_what_is_unlike(
     changes: dict[str, float], unlike: tuple[str, ...]
 ) -> None:
-    usual = dict(zip(ALL_NAMES, (0.45, 0.2, 0.05, 0.04, 200.0, 13.0, 28.0, 0, 0.6), strict=True))
+    usual = dict(zip((*NAMES, LOOK), (0.45, 0.2, 0.05, 0.04, 200.0, 13.0, 28.0, 0, 0.6), strict=True))
     *values, likeness = (usual | changes).values()
-    said = fitted().unlike(np.array([values]), np.array([likeness]))
-    assert said == unlike
+    # Colours as they go with such a light; without, it would be unlike together, too.
+    light = (np.array(values[:4]) - [0.45, 0.2, 0.05, 0.04]) / [0.06, 0.03, 0.015, 0.016]
+    photo = np.array([[*values, *(light @ MIXED)]])
+    said = fitted().unlike(photo, np.array([likeness]))
+    assert tuple(name for name in said if name != TOGETHER) == unlike
+    assert (TOGETHER in said) <= bool(unlike)
+
+
+def test_what_is_usual_one_by_one_is_unlike_together() -> None:
+    values, likeness, _ = drawn(PLACES, 0)
+    lit = np.abs(values[:, 0] - 0.45).argmax()  # by itself no photo is farther off in anything
+    dull = np.abs(values[:, 0] - 0.45).argmin()
+    mixed = values[[dull]]
+    mixed[0, len(NAMES) :] = values[lit, len(NAMES) :]
+    assert fitted().unlike(values[[lit]], likeness[[lit]]) == ()
+    assert fitted().unlike(mixed, likeness[[dull]]) == (TOGETHER,)
 
 
 def test_the_year_and_the_clock_go_round() -> None:
-    values = np.full((100, len(NAMES)), np.nan)
+    values = np.full((100, len(NAMES) + COLOURS), np.nan)
     values[:, 4] = np.linspace(350, 365, 100)
     values[:, 5] = np.linspace(22.5, 23.9, 100)
     alike = fit_conditions(values, np.full(100, 0.5), np.arange(100))
     assert alike.stated == ("date", "hour", LOOK)
-    photo = np.full((1, len(NAMES)), np.nan)
+    photo = np.full((1, len(NAMES) + COLOURS), np.nan)
     photo[0, 4:6] = 10.0, 0.5
     assert alike.unlike(photo, NO_LIKENESS) == ()
     photo[0, 4:6] = 180.0, 12.0
