@@ -33,6 +33,7 @@ from indexer.calibrate.held_out import (
     trials_of,
 )
 from indexer.calibrate.places import Places, examine_places
+from indexer.calibrate.several import fit_shared
 from indexer.ground.left_out import LeftOut, own_references
 from indexer.ground.options import APART_M
 from indexer.index.manifest import utc_now
@@ -192,6 +193,7 @@ def calibrate(
         conditions=conditions,
         grouped_masses=grouped,
         ground=None if own is None else _ground_basis(space, own),
+        shared=fit_shared(space, weights, photos, of_held, seed),
     )
 
 

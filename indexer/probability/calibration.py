@@ -33,7 +33,7 @@ from indexer.probability.decisions import Trials, among_radii
 from indexer.probability.likelihood_ratios import RatioCurves, curves_from_json, curves_json
 from indexer.probability.open_world import BayesFactor
 from indexer.probability.out_of_index import OutOfIndexTest
-from indexer.probability.posterior import ScoreWeights
+from indexer.probability.posterior import ScoreWeights, SharedErrors
 
 SCHEMA_VERSION = 4
 """Raised when an old reader could misread a new file. 2: conditions of photos are checked before
@@ -120,6 +120,9 @@ class Calibration:
     regions were."""
     ground: GroundBasis | None = None
     """The reference photos it was made with; None where the index had none."""
+    shared: SharedErrors | None = None
+    """What photos of one place share at least; None where too few places had several photos, and in
+    files from before that was measured."""
     ground_doubt: str = ""
     """Why it does not hold with the reference photos of the index as it is open; not kept."""
 
@@ -345,6 +348,7 @@ def _header(calibration: Calibration) -> dict[str, Any]:
         "likelihood_ratios": curves_json(calibration.likelihood_ratios),
         "conditions": None if calibration.conditions is None else list(ALL_NAMES),
         "ground": None if calibration.ground is None else asdict(calibration.ground),
+        "shared": None if calibration.shared is None else asdict(calibration.shared),
         "named": [] if calibration.conditions is None else list(calibration.conditions.named),
     }
 
@@ -395,6 +399,7 @@ def _from_parts(header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> 
         else None,
         grouped_masses=_grouped(arrays, tuple(header.get("named", ()))),
         ground=GroundBasis(**ground) if (ground := header.get("ground")) else None,
+        shared=SharedErrors(**shared) if (shared := header.get("shared")) else None,
     )
 
 

@@ -140,8 +140,9 @@ class CalibratedConditions:
         """The conditions that are compared, but that one of (M, C) photos does not state."""
         silent = np.isnan(values[:, : len(NAMES)]).any(axis=0)
         return tuple(
-            name for name, says_not in zip(NAMES, silent, strict=True) if says_not
-            and name in self.stated
+            name
+            for name, says_not in zip(NAMES, silent, strict=True)
+            if says_not and name in self.stated
         )
 
     @property

@@ -19,7 +19,8 @@ does for all of them, and frames of one film are almost the same photo. Of M pho
 log-likelihoods add up and are divided by 1 + (M - 1) rho, where rho is how much of their errors
 they share: 0 would be independent photos, 1 photos that all say the same. It is the mean
 correlation of their maps of log-likelihoods, over the cells as far as the prior believes in them,
-and never under what photos of one place share at least (:data:`LEAST_SHARED`). What the maps share
+and never under what photos of one place share at least: what calibration measured where it had
+several photos of places (:class:`SharedErrors`), :data:`LEAST_SHARED` else. What the maps share
 because it is true counts as an error, too: that is the cautious side.
 """
 
@@ -44,6 +45,18 @@ _FLAT = 1e-9
 """A map that deviates less is the same everywhere, but for rounding."""
 _TOO_SMALL = 1e-290
 """Sums of exponentials below this have lost digits, or everything."""
+
+
+@dataclass(frozen=True)
+class SharedErrors:
+    """How much of their errors photos of one place share, as calibration measured it."""
+
+    least: float
+    """At least so much, however unlike their maps: 0 to 1."""
+    places: int
+    """Places with several photos that this rests on."""
+    photos: int
+    """Photos of those."""
 
 
 @dataclass(frozen=True)

@@ -70,9 +70,12 @@ CENTRE_ONLY = Caution(
     "for its refined point; calibrate again with python -m indexer calibrate",
     "calibrated_for_centres",
 )
+_SINGLE = (
+    "several photos of one place: regions and confidences were measured on single photos, and "
+)
 TOGETHER = Caution(
-    "several photos of one place: regions and confidences were measured on single photos, and how "
-    "much further photos add on synthetic cities",
+    f"{_SINGLE}how much further photos add on synthetic cities: the calibration had too few places "
+    "with several photos",
     "several_photos",
 )
 
@@ -314,7 +317,7 @@ def _weigh(space: SearchSpace, scored: Scored, query: Query) -> _Weighed:
         each = weights.rs * scored.rs + weights.location * scored.location
         if ground is not None:
             each = each + np.float32(weights.ground) * ground.log_ratios
-        divisor = shared_by(each, space.log_prior)
+        divisor = shared_by(each, space.log_prior, space.least_shared)
         if log_weight is not None:  # scores cannot be weighed with a prior, only left out
             fused = np.where(np.isfinite(log_weight), fused, -np.inf).astype(np.float32)
     return _Weighed(rs, location, fused, ground, radius_m, p, place_mass, divisor)
@@ -448,5 +451,16 @@ def _warnings(space: SearchSpace, query: Query, scored: Scored) -> tuple[str, ..
         elif query.prior is not None:
             texts.append(WITH_PRIOR)
         elif len(scored.photos) > 1:
-            texts.append(TOGETHER)
+            texts.append(_together(space.calibration))
     return tuple(texts)
+
+
+def _together(calibration: Calibration) -> Caution:
+    """What to know of an answer about several photos."""
+    if (shared := calibration.shared) is None:
+        return TOGETHER
+    text = (
+        f"{_SINGLE}how much further photos add on {shared.photos:,} photos of {shared.places:,} "
+        f"places (they share {shared.least:.0%} of their errors or more)"
+    )
+    return Caution(text, TOGETHER.code)

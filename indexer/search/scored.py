@@ -266,7 +266,7 @@ def joint_posterior(
     log_prior, ratios = _log_prior(space, log_weight), ratios_of(ground)
     blur = space.blur(weights.spread_m)
     each = log_likelihood(scored.rs, scored.location, weights, blur, ratios)
-    divisor = shared_by(each, log_prior)
+    divisor = shared_by(each, log_prior, space.least_shared)
     return np.asarray(posterior(same_place(each, divisor), log_prior)[0]), divisor
 
 

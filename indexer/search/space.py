@@ -25,7 +25,7 @@ from indexer.ground.likelihood import GroundEvidence, GroundField, GroundKernel
 from indexer.probability.basis import NOT_WEIGHED
 from indexer.probability.claims import Background, background, claim_mass
 from indexer.probability.known_claims import Alike
-from indexer.probability.posterior import ScoreWeights, area_log_prior
+from indexer.probability.posterior import LEAST_SHARED, ScoreWeights, area_log_prior
 from indexer.regions.cell_field import CellField, Discs, spacing_m
 from indexer.regions.cells import cells_at
 from indexer.search.answer import UNCALIBRATED
@@ -163,6 +163,12 @@ class SearchSpace:
     def log_prior(self) -> Floats:
         """(N,) equally likely everywhere."""
         return area_log_prior(self.area_m2)
+
+    @property
+    def least_shared(self) -> float:
+        """How much of their errors photos of one place share at least."""
+        shared = None if self.calibration is None else self.calibration.shared
+        return LEAST_SHARED if shared is None else shared.least
 
     @property
     def weights(self) -> ScoreWeights:

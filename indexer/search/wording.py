@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from indexer.probability.decisions import Decision
     from indexer.ground.nearby import GroundPhoto
+    from indexer.probability.decisions import Decision
     from indexer.probability.open_world import Elsewhere
     from indexer.search.answer import Answer, Candidate, Confidence
 

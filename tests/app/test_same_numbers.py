@@ -180,9 +180,7 @@ def test_the_page_shows_the_answer(visit: Visit, street: Path, answer: Answer) -
 @pytest.mark.process
 @pytest.mark.browser
 @BROWSER_MARKS[1]
-def test_the_page_decides_as_python_does(
-    visit: Visit, site_indexes: Path, street: Path
-) -> None:
+def test_the_page_decides_as_python_does(visit: Visit, site_indexes: Path, street: Path) -> None:
     geolocator = Geolocator.open("known", indexes_dir=site_indexes)
     visit.open("#index=known")
     visit.upload(street)
@@ -191,7 +189,7 @@ def test_the_page_decides_as_python_does(
     for percent_wrong, within_m in (("40", "500"), ("40", "2000"), ("0.2", "2000")):
         visit.set("within_m", within_m)
         visit.set("error_percent", percent_wrong)
-        said = f"text=at most {float(percent_wrong):.1f}% wrong answers within {float(within_m):,.0f} m"
+        said = f"text={float(percent_wrong):.1f}% wrong answers within {float(within_m):,.0f} m"
         told = visit.seen(f".gair-decision >> {said}").inner_text()
         meant = geolocator.search(
             street, max_error_rate=float(percent_wrong) / 100, within_m=float(within_m)

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from gair.photos.conditions import COLOURS, LIGHT, NAMES
+from gair.photos.together import Usual
 from indexer.index.index import open_index
 from indexer.probability.calibration import SCHEMA_VERSION, Calibration, calibration_path
 from indexer.probability.conditions import ALL_NAMES, CalibratedConditions
 from indexer.probability.confidence import Curve
 from indexer.probability.out_of_index import OutOfIndexTest
 from indexer.probability.posterior import ScoreWeights
-from gair.photos.together import Usual
 
 WEIGHTS = ScoreWeights(rs_weight=9.0, location_weight=3.0, spread_m=90.0)
 MASSES = np.linspace(0.05, 0.95, 39)

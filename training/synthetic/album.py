@@ -6,6 +6,7 @@ so the same places can be photographed by day and by night.
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -60,7 +61,9 @@ class Sequences:
     frames: int
     """Photos of each."""
     step_m: float
-    """Between two photos."""
+    """Between two photos; 0 for photos of one spot."""
+    turn_deg: float = 0.0
+    """How far the camera turns from photo to photo."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,9 @@ def plan_sequences(
         drives.step_m,
         conditions.camera,
     )
+    if drives.turn_deg:
+        turned = cameras.heading_deg + drives.turn_deg * (np.arange(len(number)) % drives.frames)
+        cameras = dataclasses.replace(cameras, heading_deg=(turned % 360).astype(np.float32))
     names = np.array([f"{city.name}-drive-{drive:03d}" for drive in range(drives.count)])
     lonlat_deg = city.lonlat_deg(cameras.x_m, cameras.y_m)
     return Shots(cameras, conditions.take(number), lonlat_deg, names[number])

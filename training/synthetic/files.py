@@ -75,7 +75,7 @@ def write_city(
         calibration_photos: how many more, of other places, in ``calibration/`` and
             ``calibration.csv``.
         reference_photos: the same, in ``references/`` and ``references.csv``.
-        dates: how many scenes.
+        dates: how many scenes; 0 for photos alone.
         wanted: where photos may come from; anywhere if not given.
         mix: under which conditions all photos are taken; their places do not depend on it.
         sequences: take these photos instead of ``photos`` scattered ones.
@@ -87,7 +87,8 @@ def write_city(
     """
     make_folder(folder)
     world = city.draw()
-    city.write_scenes(world, folder / IMAGERY, dates)
+    if dates:
+        city.write_scenes(world, folder / IMAGERY, dates)
     album = _Album(city, world, folder, wanted, mix, quiet)
     calibration = references = None
     if calibration_photos:

@@ -111,7 +111,9 @@ def test_scales_are_those_of_places_and_not_of_photos() -> None:
 def test_an_unlike_photo_is_flagged_for_what_is_unlike(
     changes: dict[str, float], unlike: tuple[str, ...]
 ) -> None:
-    usual = dict(zip((*NAMES, LOOK), (0.45, 0.2, 0.05, 0.04, 200.0, 13.0, 28.0, 0, 0.6), strict=True))
+    usual = dict(
+        zip((*NAMES, LOOK), (0.45, 0.2, 0.05, 0.04, 200.0, 13.0, 28.0, 0, 0.6), strict=True)
+    )
     *values, likeness = (usual | changes).values()
     # Colours as they go with such a light; without, it would be unlike together, too.
     light = (np.array(values[:4]) - [0.45, 0.2, 0.05, 0.04]) / [0.06, 0.03, 0.015, 0.016]

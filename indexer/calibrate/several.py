@@ -1,0 +1,103 @@
+"""Correlation of photos of one place: how much of their errors they share at least.
+
+The log-likelihoods of M photos of one place are added up and divided by 1 + (M - 1) rho
+(:mod:`indexer.probability.posterior`), rho being the correlation of their maps, or a floor if that
+is more. The floor is fitted where places have several photos: it is the largest under which the
+true cells are as probable as under the best one, but for what chance explains (the profile
+likelihood's 95 % interval, whose upper end is the cautious one). It is fitted on places that
+nothing else was fitted on, a few photos of each that stand within 100 m of its first.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gair.arrays import Floats, Ints, Scores
+from indexer.calibrate.held_out import HeldOut
+from indexer.probability.out_of_index import NEAR_M
+from indexer.probability.posterior import (
+    ScoreWeights,
+    SharedErrors,
+    log_likelihood,
+    map_correlation,
+    posterior,
+    same_place,
+)
+from indexer.regions.cell_field import chord_of, unit_vectors
+from indexer.search.scored import ratios_of, scores_for
+from indexer.search.space import SearchSpace
+
+FEWEST_PLACES = 30
+"""Places with several photos that a floor is fitted on; with fewer the usual one is used."""
+MOST_PLACES = 200
+"""Places that are looked at."""
+MOST_PHOTOS = 4
+"""Photos of a place that are looked at."""
+FLOORS = tuple(round(0.05 * step, 2) for step in range(21))
+"""Floors that are tried."""
+
+_EARNED_NATS = 1.92
+"""Half the 95th percentile of a chi-squared variable with one degree of freedom."""
+_LEAST = np.finfo(np.float64).tiny
+
+
+def fit_shared(
+    space: SearchSpace,
+    weights: ScoreWeights,
+    photos: HeldOut,
+    place: Ints,
+    seed: int,
+) -> SharedErrors | None:
+    """The floor; None where too few places have several photos.
+
+    Args:
+        space: the cells.
+        weights: that were fitted on other photos.
+        photos: P of them, whose place is known.
+        place: (P,) which of them are of one place.
+        seed: chooses places and photos where there are more than are looked at.
+    """
+    together = several_of_each(photos.lonlat_deg, place, seed)
+    if len(together) < FEWEST_PLACES:
+        return None
+    nats = np.zeros(len(FLOORS))
+    for rows in together:
+        maps, truth = _maps(space, weights, photos.taken(rows)), photos.truth_row[rows]
+        alike = map_correlation(maps, space.log_prior)
+        nats += [_nats(maps, space.log_prior, max(floor, alike), truth) for floor in FLOORS]
+    floor = FLOORS[int(np.flatnonzero(nats >= nats.max() - _EARNED_NATS)[-1])]
+    return SharedErrors(floor, len(together), sum(len(rows) for rows in together))
+
+
+def _nats(maps: Scores, log_prior: Floats, rho: float, truth_row: Ints) -> float:
+    """Mean log probability of the true cells of the photos of one place."""
+    divisor = 1.0 + (len(maps) - 1) * min(1.0, rho)
+    p = posterior(same_place(maps, divisor), log_prior)[0]
+    return float(np.log(np.maximum(p[truth_row], _LEAST)).mean())
+
+
+def several_of_each(lonlat_deg: Floats, place: Ints, seed: int) -> list[Ints]:
+    """Rows of the photos of each place that has several near each other, :data:`MOST_PHOTOS` each.
+
+    Args:
+        lonlat_deg: (P, 2).
+        place: (P,).
+        seed: chooses.
+    """
+    rng = np.random.default_rng(seed)
+    points, reach = unit_vectors(lonlat_deg), chord_of(NEAR_M)
+    order = rng.permutation(len(place))
+    together = []
+    for number in rng.permutation(np.unique(place)).tolist():
+        rows = order[place[order] == number]
+        near = rows[np.linalg.norm(points[rows] - points[rows[0]], axis=1) <= reach]
+        if len(near) > 1:
+            together.append(near[:MOST_PHOTOS])
+    return together[:MOST_PLACES]
+
+
+def _maps(space: SearchSpace, weights: ScoreWeights, photos: HeldOut) -> Scores:
+    """(M, N) log-likelihoods of the photos of one place."""
+    ratios = ratios_of(space.ground_evidence(photos.s, weights, photos.own()))
+    blur = space.blur(weights.spread_m)
+    return log_likelihood(*scores_for(space, photos.s, weights), weights, blur, ratios)
