@@ -81,8 +81,12 @@ class Conditions:
     @classmethod
     def of_values(cls, values: Floats, nothing: str = "") -> Conditions:
         """The same from (C,) :attr:`values`."""
-        named = [float(value) for value in values[: len(NAMES)]]
-        return cls(*named, nothing, tuple(float(value) for value in values[len(NAMES) :]))
+        numbers = [float(value) for value in values]
+        brightness, contrast, sharpness, greenness, *tagged = numbers[: len(NAMES)]
+        day_of_year, hour, focal_mm, bars = tagged
+        light = (brightness, contrast, sharpness, greenness)
+        colours = tuple(numbers[len(NAMES) :])
+        return cls(*light, day_of_year, hour, focal_mm, bars, nothing, colours)
 
 
 def measure(rgb: Image.Image, tagged: Image.Image | None = None) -> Conditions:
@@ -114,7 +118,7 @@ def measure(rgb: Image.Image, tagged: Image.Image | None = None) -> Conditions:
     )
 
 
-def colours_of(grid: npt.NDArray[np.float32]) -> list[float]:
+def colours_of(grid: npt.NDArray[np.floating]) -> list[float]:
     """Colours and texture of a picture.
 
     Args:

@@ -138,7 +138,7 @@ class CalibratedConditions:
 
     def unstated(self, values: Floats) -> tuple[str, ...]:
         """The conditions that are compared, but that one of (M, C) photos does not state."""
-        silent = np.isnan(values[:, : len(NAMES)]).any(axis=0)
+        silent = np.isnan(values[:, : len(NAMES)]).any(axis=0).tolist()
         return tuple(
             name
             for name, says_not in zip(NAMES, silent, strict=True)

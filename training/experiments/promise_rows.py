@@ -187,8 +187,7 @@ def claim_rows(name: str, geolocator: Geolocator, photos: PhotoVectors) -> list[
 
     groups = one_by_one(photos)
     verdicts = [
-        geolocator.verify(seen_of(photos, rows), *photos.lonlat_deg[rows[0]], CLAIM_M)
-        for rows in groups
+        geolocator.verify(seen_of(photos, rows), *_lonlat(photos, rows), CLAIM_M) for rows in groups
     ]
     told = np.array([verdict.verdict for verdict in verdicts])
     judged, place = told != CANNOT_TELL, photos.place_of_photo[np.concatenate(groups)]
@@ -197,6 +196,11 @@ def claim_rows(name: str, geolocator: Geolocator, photos: PhotoVectors) -> list[
         share_row(line, "at most 5%", told == UNLIKELY, place, len(told), at_most(0.05)),
         share_row(f"{name}: true claims that are judged", "", judged, place, len(told), None),
     ]
+
+
+def _lonlat(photos: PhotoVectors, rows: Ints) -> tuple[float, float]:
+    lon_deg, lat_deg = photos.lonlat_deg[rows[0]].tolist()
+    return lon_deg, lat_deg
 
 
 def own_guess_rows(geolocator: Geolocator, photos: PhotoVectors, count: int) -> list[Row]:
@@ -223,7 +227,8 @@ def nothing_rows(geolocator: Geolocator) -> list[Row]:
         seen = geolocator.seen([Image.new("RGB", size)])[0]
         region = geolocator.search(seen, k=1).region(LEVEL)
         lonlat_deg = geolocator.index.cells.lonlat_deg[0]
-        verdict = geolocator.verify(seen, *lonlat_deg, CLAIM_M).verdict
+        lon_deg, lat_deg = (float(value) for value in lonlat_deg)
+        verdict = geolocator.verify(seen, lon_deg, lat_deg, CLAIM_M).verdict
         right = region.refused and not region.promised and verdict == CANNOT_TELL
         one = np.array([right])
         rows.append(
@@ -243,7 +248,8 @@ def foreign_rows(name: str, geolocator: Geolocator, photos: PhotoVectors) -> lis
     promised = np.array([answer.region(LEVEL).promised for answer in answers])
     elsewhere = [e.probability for a in answers if (e := a.elsewhere) is not None]
     place, asked = np.arange(len(answers)), len(answers)
-    miss = geolocator.space.calibration and geolocator.space.calibration.out_of_index.miss_rate
+    calibration = geolocator.space.calibration
+    miss = None if calibration is None else calibration.out_of_index.miss_rate
     stated = "" if miss is None else f"at most {miss:.0%} pass, as measured on others of that city"
     mean = float(np.mean(elsewhere)) if elsewhere else np.nan
     holds = None if miss is None else at_most(miss)
@@ -255,26 +261,29 @@ def decision_rows(geolocator: Geolocator, photos: PhotoVectors) -> list[Row]:
     """How often answers of each kind of decision are wrong."""
     from gair.geo import haversine_m
 
-    kinds, wrong = [], []
+    kinds: list[str] = []
+    wrong: list[bool] = []
     groups = one_by_one(photos)
-    for rows in groups:
+    for of_photo in groups:
         answer = geolocator.search(
-            seen_of(photos, rows), k=1, max_error_rate=MAX_ERROR_RATE, within_m=CLAIM_M
+            seen_of(photos, of_photo), k=1, max_error_rate=MAX_ERROR_RATE, within_m=CLAIM_M
         )
-        decision, truth = answer.decision, geolocator.space.cell_row(photos.lonlat_deg[rows])[0]
+        decision = answer.decision
         assert decision is not None
         kinds.append(decision.kind)
         if decision.radius_m is not None:
             best = np.array(answer.candidates[0].shown_lonlat_deg)
-            wrong.append(haversine_m(best, photos.lonlat_deg[rows[0]]) > decision.radius_m)
+            missed_m = float(haversine_m(best, photos.lonlat_deg[of_photo[0]]))
+            wrong.append(missed_m > decision.radius_m)
         else:
+            truth = int(geolocator.space.cell_row(photos.lonlat_deg[of_photo])[0])
             region = answer.decided_region
             wrong.append(region is not None and truth not in region.rows)
     kind, bad = np.array(kinds), np.array(wrong, dtype=np.bool_)
     place, asked = photos.place_of_photo[np.concatenate(groups)], len(kinds)
     stated = f"at most {MAX_ERROR_RATE:.0%}"
     holds = at_most(MAX_ERROR_RATE)
-    rows = []
+    rows: list[Row] = []
     for name in ("within", "larger_disc", "region"):
         of = kind == name
         line = f"decisions at {MAX_ERROR_RATE:.0%} within {CLAIM_M:g} m: {name.replace('_', ' ')}"

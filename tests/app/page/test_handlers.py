@@ -8,6 +8,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from app_pages import BERLIN
 from app_site import REFERENCES
 from photo_samples import encode, gps_jpeg
 from toy_city import photo
+from view_answers import ANSWER, FIRST
 
 from app.engine.engine import Engine
 from app.engine.indexes import Indexes
@@ -24,8 +26,16 @@ from app.engine.limits import Limits
 from app.engine.uploads import GONE, Uploads
 from app.examples import Sample
 from app.page.handlers import Desk
-from app.views.map import MOST_DOTS, cosine_levels, density_levels, reference_points
+from app.views.cards import places_html
+from app.views.map import (
+    MOST_DOTS,
+    cosine_levels,
+    density_levels,
+    map_places,
+    reference_points,
+)
 from indexer.index.index import open_index
+from indexer.probability.decisions import Decision
 
 EXIF_MARK = b"Exif"
 
@@ -98,6 +108,30 @@ def test_an_area_and_own_weights_change_the_answer(desk: Desk, street: str) -> N
     assert "eights of your own" in own["list"]
     same = ask(desk, "locate", photos=[street], k=5, share=0.75)
     assert same["map"] == whole["map"]
+
+
+def test_a_decision_is_asked_for_in_percent(desk: Desk, street: str) -> None:
+    plain = ask(desk, "locate", photos=[street], k=3, error_percent=None, within_m=700)
+    assert "Decision" not in plain["list"]
+    assert plain["map"]["decision"] is None
+    told = ask(desk, "locate", photos=[street], k=3, error_percent=40, within_m=700)
+    assert "at most 40.0% wrong answers within 700 m" in told["list"]
+    report = ask(desk, "save", kind="report", photos=[street], k=3, error_percent=40)
+    assert "at most 40.0% wrong answers within 500 m" in report["text"]
+    wrong = {"do": "locate", "index": "known", "photos": [street], "k": 3, "error_percent": 60}
+    assert desk.ask(wrong)["error"] == "error_percent is 60: it must be from 0.1 to 50"
+
+
+def test_a_decision_is_drawn_as_what_it_answers_with() -> None:
+    def decided(kind: str, radius_m: float | None) -> Decision:
+        return Decision(kind, 0.1, 500.0, radius_m, 0.5, None, 100, 1, 120, 0.95, "so")
+
+    drawn = map_places(replace(ANSWER, decision=decided("larger_disc", 2000.0)))["decision"]
+    lon_deg, lat_deg = FIRST.shown_lonlat_deg
+    assert drawn == {"position": [lat_deg, lon_deg], "radius_m": 2000.0}
+    assert map_places(replace(ANSWER, decision=decided("none", None)))["decision"] is None
+    card = places_html(replace(ANSWER, calibrated=True, decision=decided("within", 500.0)), 0.1)
+    assert "<b>Decision: within 500 m.</b> So." in card
 
 
 def unpacked(text: str, kind: str) -> Any:
