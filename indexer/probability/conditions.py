@@ -138,12 +138,10 @@ class CalibratedConditions:
 
     def unstated(self, values: Floats) -> tuple[str, ...]:
         """The conditions that are compared, but that one of (M, C) photos does not state."""
-        silent = np.isnan(values[:, : len(NAMES)]).any(axis=0).tolist()
-        return tuple(
-            name
-            for name, says_not in zip(NAMES, silent, strict=True)
-            if says_not and name in self.stated
-        )
+        stated = self.stated
+        silent = [bool(np.isnan(values[:, column]).any()) for column in range(len(NAMES))]
+        pairs = zip(NAMES, silent, strict=True)
+        return tuple(name for name, says_not in pairs if says_not and name in stated)
 
     @property
     def stated(self) -> tuple[str, ...]:
