@@ -5,7 +5,8 @@ The log-likelihoods of M photos of one place are added up and divided by 1 + (M 
 is more. The floor is fitted where places have several photos: it is the largest under which the
 true cells are as probable as under the best one, but for what chance explains (the profile
 likelihood's 95 % interval, whose upper end is the cautious one). It is fitted on places that
-nothing else was fitted on, a few photos of each that stand within 100 m of its first.
+nothing else was fitted on, a few photos of each that stand within 30 m of its first: photos farther
+apart are of one street, and not of the one place that people mean.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import numpy as np
 
 from gair.arrays import Floats, Ints, Scores
 from indexer.calibrate.held_out import HeldOut
-from indexer.probability.out_of_index import NEAR_M
 from indexer.probability.posterior import (
     ScoreWeights,
     SharedErrors,
@@ -29,6 +29,8 @@ from indexer.search.space import SearchSpace
 
 FEWEST_PLACES = 30
 """Places with several photos that a floor is fitted on; with fewer the usual one is used."""
+SPOT_M = 30.0
+"""Photos as near as this are of one spot."""
 MOST_PLACES = 200
 """Places that are looked at."""
 MOST_PHOTOS = 4
@@ -85,7 +87,7 @@ def several_of_each(lonlat_deg: Floats, place: Ints, seed: int) -> list[Ints]:
         seed: chooses.
     """
     rng = np.random.default_rng(seed)
-    points, reach = unit_vectors(lonlat_deg), chord_of(NEAR_M)
+    points, reach = unit_vectors(lonlat_deg), chord_of(SPOT_M)
     order = rng.permutation(len(place))
     together = []
     for number in rng.permutation(np.unique(place)).tolist():

@@ -115,7 +115,7 @@ def test_a_decision_is_asked_for_in_percent(desk: Desk, street: str) -> None:
     assert "Decision" not in plain["list"]
     assert plain["map"]["decision"] is None
     told = ask(desk, "locate", photos=[street], k=3, error_percent=40, within_m=700)
-    assert "at most 40.0% wrong answers within 700 m" in told["list"]
+    assert "At most 40.0% wrong answers within 700 m" in told["list"]
     report = ask(desk, "save", kind="report", photos=[street], k=3, error_percent=40)
     assert "at most 40.0% wrong answers within 500 m" in report["text"]
     wrong = {"do": "locate", "index": "known", "photos": [street], "k": 3, "error_percent": 60}

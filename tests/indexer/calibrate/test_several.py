@@ -70,12 +70,12 @@ def test_too_few_places_with_several_photos_measure_nothing() -> None:
 
 def test_photos_far_from_the_first_of_their_place_are_left_out() -> None:
     metre_deg = 1 / 111_195.0
-    along_m = np.array([0, 30, 60, 90, 120, 150, 5000])
+    along_m = np.array([0, 9, 18, 27, 36, 45, 5000])
     points: Floats = np.column_stack([np.zeros(7), along_m * metre_deg])
     for seed in range(5):
         (rows,) = several_of_each(points, np.array([0, 0, 0, 0, 0, 0, 1]), seed)
         assert 2 <= len(rows) <= MOST_PHOTOS
-        assert np.abs(along_m[rows] - along_m[rows[0]]).max() <= 100
+        assert np.abs(along_m[rows] - along_m[rows[0]]).max() <= 30
         assert len(set(rows.tolist())) == len(rows)
     assert several_of_each(points[[0, 6]], np.array([0, 0]), 0) == []
 
