@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from snippets import PAGES
+from snippets import PAGES, read, snippets_of
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
@@ -34,3 +34,10 @@ def test_every_page_of_the_docs_is_linked() -> None:
     linked = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     for page in PAGES[2:]:
         assert f"{page.name})" in linked, page.name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_snippets_could_run(page: Path) -> None:
+    """Those that do run in tests/test_snippets.py; names and flags of all others are there, too."""
+    for snippet in snippets_of(page):
+        read(snippet)

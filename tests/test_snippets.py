@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hand_calibration import calibrate_by_hand
 from repository import REPOSITORY
-from snippets import PAGES, read, run, snippets_of
+from snippets import PAGES, run, snippets_of
 from toy_city import photo
 
 if TYPE_CHECKING:
@@ -40,12 +40,6 @@ def place(tiny_index: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     build = json.loads((folder / "indexes" / "demo" / "CURRENT").read_text())["build"]
     (folder / "demo-build").symlink_to(folder / "indexes" / "demo" / build)
     return folder
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_what_is_not_run_could_run(page: Path) -> None:
-    for snippet in snippets_of(page):
-        read(snippet)
 
 
 def test_reasons_are_reasons() -> None:

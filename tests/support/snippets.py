@@ -99,6 +99,8 @@ def read(snippet: Snippet) -> None:
     for words in snippet.commands:
         if (program := _program(words)) is not None:
             module, rest = program
+            measures = module.startswith("training.experiments") and not snippet.why_not_run
+            assert not measures, f"{snippet}: a measurement takes hours: say why it is not run"
             said = io.StringIO()
             try:
                 with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
