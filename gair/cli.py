@@ -1,4 +1,4 @@
-"""Command line: ``python -m gair check | convert``."""
+"""Command line: ``python -m gair check | convert | push | export-onnx``."""
 
 from __future__ import annotations
 
@@ -23,6 +23,12 @@ examples:
 
   # half the size; vectors differ in the fourth decimal
   python -m gair convert runs/mine/best models/mine --half
+
+  # share it
+  python -m gair push runs/mine/best OWNER/NAME
+
+  # both image towers for runtimes without torch
+  python -m gair export-onnx shipped:demo onnx/demo
 """
 
 
@@ -34,6 +40,17 @@ class _Model:
     model: str = option(positional=True, metavar="model", help=_MODEL)
     allow_unknown: bool = False
     """Load a checkpoint although it has tensors nobody knows."""
+    revision: str | None = None
+    """Branch, tag or commit of a model on the hub; HF_TOKEN says who asks, HF_HOME where downloads
+    are kept."""
+
+    def loaded(self) -> Gair:
+        """The model."""
+        from gair.model import Gair
+
+        return Gair.from_pretrained(
+            self.model, allow_unknown=self.allow_unknown, revision=self.revision
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +65,22 @@ class _Convert(_Model):
     """Where the model goes."""
     half: bool = False
     """Store weights as float16, half the size; they are loaded as float32."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Push(_Model):
+    hub_id: str = option(positional=True, metavar="OWNER/NAME")
+    """The repository, made if it is not there."""
+    private: bool = False
+    """Make it a private one, if it is made."""
+    half: bool = False
+    """Store weights as float16."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Onnx(_Model):
+    folder: Path = option(positional=True, metavar="folder")
+    """Where the files go."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -78,15 +111,32 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Convert any model that can be loaded to safetensors, config and card. What "
         "a folder says of its training goes along: the end of its card, and training.json.",
     )
+    add_command(
+        commands,
+        "push",
+        _Push,
+        _push,
+        help="push a model to the Hugging Face hub",
+        description="Push safetensors, config and card to the Hugging Face hub as one commit. "
+        "HF_TOKEN or hf auth login says who pushes.",
+    )
+    add_command(
+        commands,
+        "export-onnx",
+        _Onnx,
+        _export_onnx,
+        help="write both image towers as ONNX",
+        description="Write the street-view and the remote-sensing tower as ONNX, for runtimes "
+        "without torch (extra onnx). The licence is that of the weights.",
+    )
     return run_parsed(parser, argv, interrupted="interrupted")
 
 
 def _check(options: _Check) -> int:
     from gair.check import compare, comparison_lines, load_pairs
-    from gair.model import Gair
 
     pairs = load_pairs(options.pairs)
-    model = Gair.from_pretrained(options.model, allow_unknown=options.allow_unknown)
+    model = options.loaded()
     comparisons = compare(model, pairs)
     print(f"model {model.info.name}, licence {model.info.licence}")
     print("\n".join(comparison_lines(comparisons)))
@@ -95,13 +145,54 @@ def _check(options: _Check) -> int:
 
 def _convert(options: _Convert) -> int:
     model = convert(
-        options.model, options.folder, half=options.half, allow_unknown=options.allow_unknown
+        options.model,
+        options.folder,
+        half=options.half,
+        allow_unknown=options.allow_unknown,
+        revision=options.revision,
     )
     print(f"{options.folder}: {model.info.name}, licence {model.info.licence}")
     return 0
 
 
-def convert(source: str, folder: Path, *, half: bool = False, allow_unknown: bool = False) -> Gair:
+def _push(options: _Push) -> int:
+    import tempfile
+
+    from gair.checkpoints.hub import push_folder
+
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        model = convert(
+            options.model,
+            folder,
+            half=options.half,
+            allow_unknown=options.allow_unknown,
+            revision=options.revision,
+        )
+        said = f"{model.info.name}, licence {model.info.licence}"
+        address = push_folder(folder, options.hub_id, private=options.private, message=said)
+    print(f"{address}: {said}")
+    return 0
+
+
+def _export_onnx(options: _Onnx) -> int:
+    from gair.onnx.export import export_onnx
+
+    model = options.loaded()
+    for file in export_onnx(model, options.folder):
+        print(f"{file}: {file.stat().st_size:,} bytes")
+    print(f"{model.info.name}, licence {model.info.licence}")
+    return 0
+
+
+def convert(
+    source: str,
+    folder: Path,
+    *,
+    half: bool = False,
+    allow_unknown: bool = False,
+    revision: str | None = None,
+) -> Gair:
     """Load a model and save it as a folder; returns it.
 
     What a folder says of the training of its weights goes along: the end of its card, and
@@ -112,7 +203,7 @@ def convert(source: str, folder: Path, *, half: bool = False, allow_unknown: boo
     from gair.files import write_whole
     from gair.model import Gair
 
-    model = Gair.from_pretrained(source, allow_unknown=allow_unknown)
+    model = Gair.from_pretrained(source, allow_unknown=allow_unknown, revision=revision)
     home = shipped_folder(source) if source.startswith(SHIPPED) else Path(source)
     card, facts = (_content(home / name) for name in (CARD_FILE, FACTS_FILE))
     about = sections_of(card.decode(errors="replace"))

@@ -17,6 +17,7 @@
     ├── SearchIndexError              an index cannot be used
     │   ├── IndexNotFoundError    there is none of that name
     │   ├── IndexCorruptError     a file is missing or differs from what was built
+    │   ├── SharingError          a source of shared indexes is not there, or not what it says
     │   ├── IndexInUseError       another program has a file open to write
     │   └── IndexMismatchError    it belongs to another model
     ├── DatasetError              a training data set cannot be made, found or read
@@ -113,6 +114,10 @@ class IndexNotFoundError(SearchIndexError):
 
 class IndexCorruptError(SearchIndexError):
     """A file of an index is missing, truncated or differs from what was built."""
+
+
+class SharingError(SearchIndexError):
+    """A source of shared indexes does not answer, or holds something else than it says."""
 
 
 class IndexInUseError(SearchIndexError):

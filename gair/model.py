@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import tempfile
 from pathlib import Path
 from typing import Literal, cast
 
@@ -17,6 +18,7 @@ from torch.nn import functional as F
 
 import gair.processes.forks  # noqa: F401 (torch in a forked child)
 from gair.checkpoints.checkpoint import open_checkpoint, write_folder
+from gair.checkpoints.hub import HubAccess, push_folder
 from gair.config import GairConfig, QueryMode, preset
 from gair.encoders.initial import initial_state
 from gair.encoders.inr import QUERY_MODES, Nili, interpolate_tokens
@@ -70,7 +72,15 @@ class Gair(nn.Module):
         return model.eval()
 
     @classmethod
-    def from_pretrained(cls, source: str | Path, *, allow_unknown: bool = False) -> Gair:
+    def from_pretrained(
+        cls,
+        source: str | Path,
+        *,
+        allow_unknown: bool = False,
+        revision: str | None = None,
+        token: str | None = None,
+        cache_dir: str | Path | None = None,
+    ) -> Gair:
         """A model from wherever it is, in evaluation mode, on the CPU.
 
         Args:
@@ -80,6 +90,9 @@ class Gair(nn.Module):
                 ``shipped:demo``; or ``untrained:PRESET[:SEED]`` for random weights. Paths are
                 looked at before the hub.
             allow_unknown: accept a release checkpoint with tensors nobody knows.
+            revision: branch, tag or commit of a model on the hub; its main branch unless given.
+            token: who asks the hub; what its own tools know unless given.
+            cache_dir: where downloads are kept; where the hub's own tools keep them unless given.
 
         Raises:
             ModelError: there is no such model, or the hub cannot be reached.
@@ -93,7 +106,8 @@ class Gair(nn.Module):
                     f"{text!r} is not untrained:PRESET[:SEED], for example untrained:tiny:0"
                 )
             return cls.untrained(name, seed=int(rest[0]) if rest else 0)
-        checkpoint = open_checkpoint(source, allow_unknown=allow_unknown)
+        access = HubAccess(revision, token, cache_dir)
+        checkpoint = open_checkpoint(source, allow_unknown=allow_unknown, access=access)
         model = cls.without_weights(checkpoint.config, checkpoint.info)
         model.load_state_dict(checkpoint.tensors(model.state_dict()), assign=True)
         return model
@@ -111,6 +125,40 @@ class Gair(nn.Module):
             ModelError: a weight is too large for float16.
         """
         return write_folder(folder, self.config, self.info, self.state_dict(), half, about)
+
+    def push_to_hub(
+        self,
+        hub_id: str,
+        *,
+        revision: str | None = None,
+        token: str | None = None,
+        private: bool = False,
+        half: bool = False,
+        about: str = "",
+    ) -> str:
+        """Push weights, config and card to the Hugging Face hub as one commit; returns its address.
+
+        Args:
+            hub_id: ``OWNER/NAME``; the repository is made if it is not there.
+            revision: a branch that is there; the main one unless given.
+            token: who pushes; what the hub's own tools know unless given.
+            private: whether a repository that is made is private.
+            half: as for :meth:`save_pretrained`.
+            about: as for :meth:`save_pretrained`.
+
+        Raises:
+            ModelError: the hub refused, does not answer, or a weight is too large for float16.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            saved = self.save_pretrained(folder, half=half, about=about)
+            return push_folder(
+                saved,
+                hub_id,
+                revision=revision,
+                token=token,
+                private=private,
+                message=f"{self.info.name}, licence {self.info.licence}",
+            )
 
     @property
     def device(self) -> torch.device:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from indexer.build.options import BuildOptions as BuildOptions
     from indexer.index.index import Index as Index
     from indexer.index.index import open_index as open_index
+    from indexer.merge.cut import cut_index as cut_index
     from indexer.merge.merge import merge_indexes as merge_indexes
     from indexer.probability.verdicts import Verdict as Verdict
     from indexer.regions.region import Region as Region
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from indexer.search.by_name import verify as verify
     from indexer.search.geolocator import Geolocator as Geolocator
     from indexer.search.live import LiveGeolocator as LiveGeolocator
+    from indexer.sharing.bundle import bundle_index as bundle_index
+    from indexer.sharing.pull import list_indexes as list_indexes
+    from indexer.sharing.pull import pull_index as pull_index
+    from indexer.sharing.push import push_index as push_index
 
 _HOME = {
     "Answer": "indexer.search.answer",
@@ -36,8 +41,13 @@ _HOME = {
     "Region": "indexer.regions.region",
     "Verdict": "indexer.probability.verdicts",
     "build_index": "indexer.build.build",
+    "bundle_index": "indexer.sharing.bundle",
+    "cut_index": "indexer.merge.cut",
+    "list_indexes": "indexer.sharing.pull",
     "merge_indexes": "indexer.merge.merge",
     "open_index": "indexer.index.index",
+    "pull_index": "indexer.sharing.pull",
+    "push_index": "indexer.sharing.push",
     "verify": "indexer.search.by_name",
 }
 

@@ -15,7 +15,7 @@ MOST_LINES = 500
 MOST_MODULES = 20
 ROOMS_OF_INDEXER = {
     *("build", "calibrate", "commands", "evaluate", "export", "ground", "imagery", "index"),
-    *("merge", "photos", "probability", "regions", "search"),
+    *("merge", "photos", "probability", "regions", "search", "sharing"),
 }
 
 

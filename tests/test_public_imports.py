@@ -13,7 +13,8 @@ import pytest
 
 INDEXER = (
     "Answer BuildOptions Candidate Geolocator Index LiveGeolocator Region Verdict build_index "
-    "merge_indexes open_index search verify"
+    "bundle_index cut_index list_indexes merge_indexes open_index pull_index push_index search "
+    "verify"
 ).split()
 GAIR = (
     "Footprint Gair GairConfig GairError ModelInfo PRESETS Photo open_photo parse_coordinates"

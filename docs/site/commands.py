@@ -76,8 +76,22 @@ def read_programs() -> list[Program]:
             # Commands of the one entry to all are those of the others.
             own = [] if module == ENTRY else _commands(parser)
             names = [name for action in own for name in action.choices]
-            programs[parser.prog] = Program(parser, {n: parser_of(module, n) for n in names})
+            parsers = {n: parser_of(module, n) for n in names}
+            programs[parser.prog] = Program(parser, _with_their_own(module, parsers))
     return list(programs.values())
+
+
+def _with_their_own(
+    module: str, parsers: dict[str, argparse.ArgumentParser]
+) -> dict[str, argparse.ArgumentParser]:
+    """Commands, each followed by the commands that it has: ``index``, ``index push``."""
+    everything = {}
+    for name, parser in parsers.items():
+        everything[name] = parser
+        for action in _commands(parser):
+            for own in action.choices:
+                everything[f"{name} {own}"] = parser_of(module, name, own)
+    return everything
 
 
 def parser_of(module: str, *words: str) -> argparse.ArgumentParser:
@@ -104,10 +118,16 @@ def overview(programs: list[Program]) -> str:
             f"**[`{program.name}`]({page})** {_escaped(_first_sentence(program.parser))}",
             "",
         ]
-        for action in _commands(program.parser) if program.commands else ():
-            for choice in action._choices_actions:
-                anchor = _anchor(program, choice.dest)
-                lines.append(f"- [`{choice.dest}`]({page}#{anchor}): {_escaped(choice.help or '')}")
+        parsers = {"": program.parser, **program.commands}
+        for name in program.commands:
+            above, _, own = name.rpartition(" ")
+            (said,) = [
+                choice.help or ""
+                for action in _commands(parsers[above])
+                for choice in action._choices_actions
+                if choice.dest == own
+            ]
+            lines.append(f"- [`{name}`]({page}#{_anchor(program, name)}): {_escaped(said)}")
     return "\n".join(lines) + "\n"
 
 
@@ -170,7 +190,7 @@ def _first_sentence(parser: argparse.ArgumentParser) -> str:
 
 
 def _anchor(program: Program, command: str) -> str:
-    return f"{program.slug}-{command}"
+    return f"{program.slug}-{command.replace(' ', '-')}"
 
 
 def _commands(

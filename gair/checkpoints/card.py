@@ -13,7 +13,8 @@ _CARD = """\
 library_name: gair-geolocator
 license: {license_id}
 license_name: "{licence}"
-tags: [geolocation, remote-sensing, street-view]
+pipeline_tag: image-feature-extraction
+tags: [geolocation, remote-sensing, street-view, gair]
 ---
 # {name}
 

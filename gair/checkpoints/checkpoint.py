@@ -13,7 +13,6 @@ of places (to a cosine of 0.97 with what they were).
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import json
 import re
@@ -29,6 +28,7 @@ import torch
 from torch import Tensor
 
 from gair.checkpoints.card import model_card
+from gair.checkpoints.hub import NO_WISHES, HubAccess, model_files
 from gair.checkpoints.release import (
     RELEASE_FILE,
     RELEASE_ID,
@@ -57,7 +57,6 @@ LOCATION_WEIGHT = "location_weight"
 
 _MOST_FACTS = 1 << 20
 """Bytes of a JSON file beside the weights."""
-_HUB_TIMEOUT_S = 10.0
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 EXACT = (".frequencies", ".input_mean", ".input_sd")
 """How the names of tensors end that are never rounded."""
@@ -73,14 +72,26 @@ class Checkpoint:
     """Reads the weights for a state dict of these names and shapes; refuses any others."""
 
 
-def open_checkpoint(source: str | Path, *, allow_unknown: bool = False) -> Checkpoint:
+def open_checkpoint(
+    source: str | Path, *, allow_unknown: bool = False, access: HubAccess = NO_WISHES
+) -> Checkpoint:
     """Find a saved model: see :meth:`gair.model.Gair.from_pretrained` for what ``source`` may be.
+
+    Args:
+        source: where it is.
+        allow_unknown: accept a release checkpoint with tensors nobody knows.
+        access: how the hub is asked.
 
     Raises:
         ModelError: there is no such model, or the hub cannot be reached.
         CheckpointError: it has none of the tensors of a GAIR checkpoint.
     """
     text = str(source)
+    if access.revision is not None and not _is_on_hub(source):
+        raise ModelError(
+            f"`revision` {access.revision!r} is of a model on the hub, and {text!r} is none: leave "
+            "it out"
+        )
     if text.startswith(SHIPPED):
         checkpoint = _open_folder(shipped_folder(text))
         return replace(checkpoint, info=replace(checkpoint.info, source=text))
@@ -96,11 +107,16 @@ def open_checkpoint(source: str | Path, *, allow_unknown: bool = False) -> Check
             f"{path} holds no model: expected {CONFIG_FILE} with {WEIGHTS_FILE}, or {RELEASE_FILE}"
         )
     if _HUB_ID.fullmatch(text):
-        return _open_hub(text, allow_unknown)
+        return _open_hub(text, access, allow_unknown)
     raise ModelError(
         f"no model at {text!r}: give a folder, a checkpoint file, a Hugging Face id such as "
         f"{RELEASE_ID}, shipped:demo, or untrained:tiny"
     )
+
+
+def _is_on_hub(source: str | Path) -> bool:
+    """Whether a model is looked for on the hub: paths come first."""
+    return not Path(source).exists() and _HUB_ID.fullmatch(str(source)) is not None
 
 
 def write_folder(
@@ -252,58 +268,13 @@ def why_not_loaded(error: Exception) -> str:
     return lines[0] if lines else repr(error)
 
 
-def _open_hub(hub_id: str, allow_unknown: bool) -> Checkpoint:
+def _open_hub(hub_id: str, access: HubAccess, allow_unknown: bool) -> Checkpoint:
     """A model of the hub: one of ours if it is one, else the release's checkpoint."""
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    listed = _hub_files(hub_id)
-    for names in ((CONFIG_FILE, WEIGHTS_FILE), (RELEASE_FILE,)):
-        if listed is not None and not listed.issuperset(names):
-            continue
-        try:
-            paths = [
-                Path(hf_hub_download(hub_id, name, local_files_only=listed is None))
-                for name in names
-            ]
-        except LocalEntryNotFoundError:
-            continue  # without the hub there is only what was downloaded before
-        except (HfHubHTTPError, OSError) as error:
-            raise _no_hub(hub_id, type(error).__name__) from error
-        if len(names) == 1:
-            return _open_release(paths[0], hub_id, allow_unknown)
-        if listed is None or FACTS_FILE in listed:
-            with contextlib.suppress(LocalEntryNotFoundError):  # it is optional
-                hf_hub_download(hub_id, FACTS_FILE, local_files_only=listed is None)
-        return _open_folder(paths[0].parent)
-    if listed is None:
-        raise _no_hub(hub_id, "out of reach, and nothing was downloaded before")
-    raise ModelError(
-        f"{hub_id!r} on the Hugging Face hub holds no GAIR model: expected {CONFIG_FILE} with "
-        f"{WEIGHTS_FILE}, or {RELEASE_FILE}"
-    )
-
-
-def _hub_files(hub_id: str) -> set[str] | None:
-    """The files of a hub model, asked once and without retries; None if the hub does not answer."""
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import RepositoryNotFoundError
-
-    try:
-        listing = HfApi().model_info(hub_id, timeout=_HUB_TIMEOUT_S)
-    except RepositoryNotFoundError as error:
-        raise _no_hub(hub_id, "no such model, or it is private") from error
-    except Exception:  # which HTTP library fails differs between releases of the hub's client
-        return None
-    return {file.rfilename for file in listing.siblings or []}
-
-
-def _no_hub(hub_id: str, reason: str) -> ModelError:
-    return ModelError(
-        f"cannot get {hub_id!r} from the Hugging Face hub ({reason}): check the name and the "
-        f"network; or download its {RELEASE_FILE} from https://huggingface.co/{hub_id} elsewhere, "
-        "and give the file's path instead of the name"
-    )
+    choices = ((CONFIG_FILE, WEIGHTS_FILE), (RELEASE_FILE,))
+    paths = model_files(hub_id, choices, (FACTS_FILE,), access)
+    if len(paths) == 1:
+        return _open_release(paths[0], hub_id, allow_unknown)
+    return _open_folder(paths[0].parent)
 
 
 def weights_to_bytes(state: Mapping[str, Tensor], *, half: bool = False) -> bytes:

@@ -153,7 +153,7 @@ class RemoteSensingEncoder(nn.Module):
                 for block in list(self.blocks)[done - convolved : count - convolved]:
                     tokens = block(tokens, bias)
                 outputs[i], done = tokens, count
-        return [tokens.view(len(pixels), h, w, -1) for tokens in outputs]
+        return [tokens.view(pixels.shape[0], h, w, -1) for tokens in outputs]
 
     def _embedded(self, pixels: Tensor, counts: Sequence[int]) -> list[Tensor]:
         """(B, C, H, W) to tokens (B, h*w, D) after some numbers of residual convolutions."""

@@ -45,6 +45,7 @@ _MODULES = {
     "prune": ("prune",),
     "photos": ("add-photos", "remove-photos"),
     "export": ("export",),
+    "sharing": ("index",),
 }
 """Modules of this package, and the commands in each."""
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from gair.command import add_command, complain
 from gair.errors import PhotoError, UsageError
 from gair.fields import option
-from indexer.commands.arguments import IndexAndModel, PhotoReading
+from indexer.commands.arguments import Indexes, PhotoReading
 from indexer.evaluate.options import WEIGHTS
 from indexer.probability.cautions import coded
 from indexer.probability.open_world import EVEN
@@ -31,6 +32,7 @@ from indexer.search.wording import (
 )
 
 if TYPE_CHECKING:
+    from gair.photos.photo import UnreadPhoto
     from indexer.search.answer import Answer, Candidate
     from indexer.search.geolocator import Geolocator
     from indexer.search.prior import Prior
@@ -41,6 +43,7 @@ examples:
   python -m indexer search front.jpg side.jpg --same-place --index london
   python -m indexer search photos/ "more/**/*.heic" --index london --json > answers.json
   curl -s https://example.org/photo.jpg | python -m indexer search - --index london
+  python -m indexer search photo.jpg --index london --index kent
   python -m indexer search panorama.jpg --index london --heading 90
   python -m indexer search photo.jpg --index london --within boroughs.geojson
   python -m indexer search photo.jpg --index london --where "water.share < 0.5" \\
@@ -139,9 +142,14 @@ def _named_file(text: str) -> tuple[str, Path]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Search(IndexAndModel, PhotoReading):
+class Search(Indexes, PhotoReading):
     """Flags of ``search``."""
 
+    index: tuple[str, ...] = option((), metavar="NAME")
+    """Name or folder (default: the only one there is); again for a further one: each is asked, and
+    an answer says which it is of. Its chances hold if the photo was taken there."""
+    model: str | None = option(None, metavar="MODEL")
+    """Where the model of the index is now."""
     photos: tuple[str, ...] = option(positional=True, metavar="PHOTO")
     """A street-level photo, a folder of them, a glob in quotes, or - for one that is piped in."""
     store: str | None = option(None, metavar="ADDRESS")
@@ -212,9 +220,43 @@ def add(commands: Any) -> None:  # noqa: ANN401
 def run(options: Search) -> int:
     """Search and print the answers; 1 if a photo could not be read."""
     photos = options.unread(options.photos)
-    geolocator = options.geolocator(options.store, options.precision)
-    if options.geojson is not None and len(photos) > 1 and not options.same_place:
-        raise UsageError("--geojson is for one answer: name one photo, or add --same-place")
+    several = len(options.index) > 1
+    if options.geojson is not None and (several or len(photos) > 1 and not options.same_place):
+        raise UsageError(
+            "--geojson is for one answer: name one index and one photo, or add --same-place"
+        )
+    if several and options.store is not None:
+        raise UsageError("--store goes with one --index: name one")
+    if several:
+        photos = [_readable_again(photo) for photo in photos]
+    opened = [_opened(name, options) for name in options.index or (None,)]
+    results = itertools.chain.from_iterable(_asked(one, photos, options) for one in opened)
+    return _printed(results, [photo.name for photo in photos] * len(opened), options)
+
+
+def _readable_again(photo: UnreadPhoto) -> UnreadPhoto:
+    """A photo that each index can read: standard input gives its bytes only once."""
+    piped = photo.source is sys.stdin.buffer
+    return replace(photo, source=sys.stdin.buffer.read()) if piped else photo
+
+
+def _opened(name: str | None, options: Search) -> Geolocator:
+    """An index with its model."""
+    from indexer.search.geolocator import Geolocator
+
+    return Geolocator.open(
+        name,
+        indexes_dir=options.indexes_dir,
+        model=options.model,
+        store=options.store,
+        precision=options.precision,
+    )
+
+
+def _asked(
+    geolocator: Geolocator, photos: Sequence[UnreadPhoto], options: Search
+) -> Iterator[Answer | PhotoError]:
+    """The answers of one index, or what is wrong with a photo."""
     query: QueryFields = {
         "k": options.k,
         "rs_weight": options.rs_weight,
@@ -228,18 +270,15 @@ def run(options: Search) -> int:
         "within_m": options.within_m,
     }
     if options.same_place:
-        results: Iterator[Answer | PhotoError]
-        results = iter([geolocator.search(photos, same_place=True, **query)])
-    else:
-        results = geolocator.search_each(photos, on_error="collect", **query)
-    return _printed(results, [photo.name for photo in photos], options)
+        return iter([geolocator.search(list(photos), same_place=True, **query)])
+    return geolocator.search_each(photos, on_error="collect", **query)
 
 
 def _prior(geolocator: Geolocator, options: Search) -> Prior | None:
     if not (options.within or options.where or options.weight):
         if options.table:
-            name, file = options.table[0]
-            raise UsageError(f"--table {name}={file} is not used: name it in --where")
+            table, file = options.table[0]
+            raise UsageError(f"--table {table}={file} is not used: name it in --where")
         return None
     from indexer.search.prior import build_prior
 
@@ -256,7 +295,7 @@ def _printed(results: Iterator[Answer | PhotoError], names: Sequence[str], optio
     """Print answers as they come, and keep none; the exit status."""
     from gair.progress import Progress
 
-    total = 1 if options.same_place else len(names)
+    total = max(len(options.index), 1) if options.same_place else len(names)
     failed = 0
     quiet = options.quiet or total == 1
     with Progress("search", total, "photo", quiet=quiet) as progress, _Printer(options) as printer:

@@ -16,7 +16,7 @@ from pathlib import Path
 from gair.errors import StorageError, UsageError
 from gair.files import can_lock, dead_temporaries, disk_errors, size_bytes
 from indexer.index.manifest import MANIFEST_FILE
-from indexer.index.storage import CURRENT_FILE, WORK, alone, orphans, read_current, seize
+from indexer.index.storage import CURRENT_FILE, PULLED, WORK, alone, orphans, read_current, seize
 from indexer.probability.calibration import CALIBRATION_FILES, calibration_path
 
 _TEMPORARY = {CURRENT_FILE: "unfinished pointer", CALIBRATION_FILES: "unfinished calibration"}
@@ -99,6 +99,9 @@ def _dead(folder: Path, units: bool) -> list[Leftover]:
     kept = "" if units else "the same build goes on from it; `units` removes it"
     for path in resumable:
         leftovers.append(Leftover((path,), size_bytes(path), "units of an unfinished build", kept))
+    kept = "" if units else "the same pull goes on from it; `units` removes it"
+    for path in sorted(folder.glob(f"{PULLED}*")):
+        leftovers.append(Leftover((path,), size_bytes(path), "files of an unfinished pull", kept))
     return leftovers
 
 

@@ -63,10 +63,13 @@ TOKENS_FILE = "tokens.npy"
 TABLE_FILE = "cells.duckdb"
 REGION_FILE = "region.geojson"
 
-_HIDDEN = ".building-"
+HIDDEN = ".building-"
+"""Begins the name of the folder of a build that is not finished."""
 WORK = ".work-"
 """Begins the names of folders with the finished units of a build."""
-_UNPUBLISHED = ".unpublished"
+PULLED = ".pulled-"
+"""Begins the names of folders with what was moved here of a shared index that is not whole yet."""
+UNPUBLISHED = ".unpublished"
 """Lies in a build, and holds the pointer's name, until that names the build."""
 _FULL_BYTES = 64 << 20
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -110,13 +113,13 @@ def building(index_folder: Path, build: str) -> Iterator[Path]:
     """
     make_folder(index_folder)
     with alone(index_folder):
-        for leftover in index_folder.glob(f"{_HIDDEN}*"):
+        for leftover in index_folder.glob(f"{HIDDEN}*"):
             shutil.rmtree(leftover, ignore_errors=True)
         for leftover in dead_temporaries(index_folder, CURRENT_FILE):
             leftover.unlink(missing_ok=True)
         for orphan in orphans(index_folder):
             shutil.rmtree(orphan, ignore_errors=True)
-        hidden = index_folder / f"{_HIDDEN}{build}"
+        hidden = index_folder / f"{HIDDEN}{build}"
         with disk_errors(hidden):
             hidden.mkdir()
         try:
@@ -130,7 +133,7 @@ def orphans(index_folder: Path, pointer_file: str = CURRENT_FILE) -> list[Path]:
 
     The same command makes them again from their units. Ask only while no build runs.
     """
-    marks = index_folder.glob(f"*/{_UNPUBLISHED}")
+    marks = index_folder.glob(f"*/{UNPUBLISHED}")
     unnamed = []
     for mark in sorted(marks):
         if _serves(index_folder, mark.parent.name, pointer_file):
@@ -163,18 +166,18 @@ def publish(
     index_folder = hidden.parent
     final = index_folder / build
     write_whole(hidden / manifest_file, manifest)
-    pointer = {"build": build, "manifest_sha256": sha256_of(hidden / manifest_file)}
+    pointer = pointer_to(build, sha256_of(hidden / manifest_file))
     with disk_errors(hidden):
         for file in hidden.iterdir():
             with file.open("r+b") as handle:  # Windows syncs only what is open for writing
                 os.fsync(handle.fileno())
-    mark = _UNPUBLISHED
+    mark = UNPUBLISHED
     try:
         with disk_errors(final):
             (hidden / mark).write_text(pointer_file)
             hidden.rename(final)
             sync_folder(index_folder)
-        write_whole(index_folder / pointer_file, json.dumps(pointer).encode())
+        write_whole(index_folder / pointer_file, pointer)
         with contextlib.suppress(OSError):  # it serves, and the next build removes the mark
             (final / mark).unlink()
     except BaseException:
@@ -182,6 +185,11 @@ def publish(
             shutil.rmtree(final, ignore_errors=True)
         raise
     return final
+
+
+def pointer_to(build: str, manifest_sha256: str) -> bytes:
+    """What a pointer holds that names a build, or a set beside one."""
+    return json.dumps({"build": build, "manifest_sha256": manifest_sha256}).encode()
 
 
 def file_records(folder: Path) -> dict[str, FileRecord]:

@@ -5,14 +5,15 @@ Memory does not grow with the vectors and token maps.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 
-from gair.arrays import Ids, Ints
+from gair.arrays import Floats, Ids, Ints
 from gair.progress import Progress
 from indexer.index.chips import write_chips
 from indexer.index.index import Index
@@ -126,9 +127,20 @@ def merge_chips(path: Path, indexes: Sequence[Index], order: MergeOrder) -> None
 
 
 def merge_table(
-    path: Path, indexes: Sequence[Index], order: MergeOrder
+    path: Path,
+    indexes: Sequence[Index],
+    order: MergeOrder,
+    *,
+    within: Callable[[Floats], npt.NDArray[np.bool_]] | None = None,
 ) -> tuple[FrameRows, MissingRows]:
     """Write the cell table.
+
+    Args:
+        path: of the table.
+        indexes: with the cells.
+        order: which of them.
+        within: takes (M, 2) longitudes and latitudes, tells which of the cells that are missing
+            belong to the region, (M,); all unless given.
 
     Returns:
         The frames that are left, index by index, and the cells that none of the indexes could
@@ -154,6 +166,10 @@ def merge_table(
         np.concatenate([rows.valid_fraction[kept] for rows, kept in pairs]),
     )
     missing = _still_missing(indexes, h3)
+    if within is not None and len(missing.h3):
+        kept = np.flatnonzero(within(missing.lonlat_deg))
+        reasons = [missing.reason[row] for row in kept]
+        missing = MissingRows(missing.h3[kept], missing.lonlat_deg[kept], reasons)
     write_table(path, CellRows(h3, lonlat_deg, area_m2, frame), frames, missing)
     return frames, missing
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import io
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from cachetools import LRUCache
 
+from gair.errors import UsageError
+from gair.photos.photo import UnreadPhoto
 from gair.processes.forks import fork_safe_lock, renew_in_child
 from indexer.index.index import find_index
 from indexer.index.storage import read_current
@@ -31,21 +36,51 @@ made of it; its vectors are mapped, and its weights are those of every index of 
 def search(
     image: PhotoSource | list[Any] | tuple[Any, ...],
     *,
-    index: str | Path | None = None,
+    index: str | Path | None | Sequence[str | Path] = None,
     indexes_dir: str | Path | None = None,
     same_place: bool = False,
     on_error: OnError = "raise",
     **query: Unpack[QueryFields],
-) -> Answer | Sequence[Answer | PhotoError]:
+) -> Answer | Sequence[Answer | PhotoError] | list[Answer | Sequence[Answer | PhotoError]]:
     """Where a photo may have been taken: :meth:`Geolocator.search` on an index by name.
 
     The index and its model stay loaded between calls, until a newer build or another calibration
     takes over.
+
+    Args:
+        image: as :meth:`Geolocator.search` takes it.
+        index: name or folder; the only one there is unless given. Of a list of them each is asked,
+            and there is a result for each, in their order. Nothing is joined: an answer names its
+            ``index``, and its chances hold if the photo was taken in that one.
+        indexes_dir: folder of all indexes; $GAIR_INDEXES or ``indexes`` if not given.
+        same_place: as :meth:`Geolocator.search` takes it.
+        on_error: as :meth:`Geolocator.search` takes it.
+        **query: as :meth:`Geolocator.search` takes them.
     """
+    if isinstance(index, list | tuple):
+        if not index:
+            raise UsageError("`index` is an empty list: name one index or more")
+        image = (
+            [_readable_again(one) for one in image]
+            if isinstance(image, list | tuple)
+            else (_readable_again(image))
+        )
+        asked: Any = functools.partial(
+            search, image, indexes_dir=indexes_dir, same_place=same_place
+        )
+        return [asked(index=one, on_error=on_error, **query) for one in index]
+    assert index is None or isinstance(index, str | Path)
     ask: Any = opened(index, indexes_dir).search  # its overloads know no image of any kind
     answers: Answer | Sequence[Answer | PhotoError]
     answers = ask(image, same_place=same_place, on_error=on_error, **query)
     return answers
+
+
+def _readable_again(image: Any) -> Any:  # noqa: ANN401 (any source of a photo)
+    """A photo that each of several indexes can read: an open file gives its bytes only once."""
+    if isinstance(image, UnreadPhoto):
+        return dataclasses.replace(image, source=_readable_again(image.source))
+    return image.read() if isinstance(image, io.IOBase) else image
 
 
 def verify(

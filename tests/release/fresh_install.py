@@ -11,6 +11,7 @@ import csv
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -70,8 +71,11 @@ def prove(wheel: Path, folder: Path) -> None:
 
 def page_answers(folder: Path, gair: Path, photo: Path, answer: dict[str, object]) -> None:
     """Start the page, fetch it, and ask it what was asked before."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
     page = subprocess.Popen(
-        [gair, "app", "--index", "demo", "--port", "0"],
+        [gair, "app", "--index", "demo", "--port", str(port)],
         cwd=folder,
         env=environment(),
         stdout=subprocess.PIPE,

@@ -69,3 +69,31 @@ def test_geojson_of_several_answers_is_refused_before_the_work(
     assert main(argv) == 2
     assert capsys.readouterr().err.startswith("error: --geojson is for one answer")
     assert not file.exists()
+
+
+def test_several_indexes_are_asked_and_named(
+    tiny_index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from indexer import cut_index, search
+    from indexer.regions.region import region_from_bbox
+
+    half = region_from_bbox((-0.14, 51.48, -0.11, 51.53), "half")
+    cut_index(tiny_index / "toy", half, "half", tmp_path, quiet=True)
+    photo(seed=3).save(tmp_path / "a.jpg")
+    photo(seed=4).save(tmp_path / "b.jpg")
+    indexes = ["--index", str(tiny_index / "toy"), "--index", str(tmp_path / "half")]
+    photos = [str(tmp_path / "a.jpg"), str(tmp_path / "b.jpg")]
+    assert main(["search", *photos, *indexes, "--json", "--quiet"]) == 0
+    answers = json.loads(capsys.readouterr().out)
+    assert [answer["index"] for answer in answers] == ["toy", "toy", "half", "half"]
+    names = [tiny_index / "toy", tmp_path / "half"]
+    with open(photos[0], "rb") as opened:
+        results = [search(photos[0], index=names), search(opened, index=names)]
+    for of_toy, of_half in results:
+        assert of_toy.candidates[0].h3_cell == answers[0]["candidates"][0]["h3_cell"]
+        assert of_half.candidates[0].h3_cell == answers[2]["candidates"][0]["h3_cell"]
+    assert main(["search", *photos, *indexes, "--same-place", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 2
+    argv = ["search", photos[0], *indexes, "--geojson", str(tmp_path / "x.geojson")]
+    assert main(argv) == 2
+    assert "name one index and one photo" in capsys.readouterr().err

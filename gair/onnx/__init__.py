@@ -1,0 +1,1 @@
+"""ONNX: the image towers of a model for runtimes without torch."""
