@@ -106,7 +106,8 @@ def _run(options: ReadingOptions) -> int:
     city = City(options.seed, options.side_km * 1000)
     _, style = draw_plan(city.seed, city.side_m)
     photos = photo_vectors(geolocator, options.photos, cache=options.cache)
-    there = np.isfinite(photos.s).all(axis=1) & np.isfinite(photos.lonlat_deg).all(axis=1)
+    finite = np.isfinite(np.concatenate([photos.s, photos.lonlat_deg], axis=1))
+    there = np.asarray(finite.all(axis=1))
     cells = geolocator.index.cells.lonlat_deg
     z = geolocator.index.rs.vectors(np.arange(len(cells)))
     shares = []
