@@ -15,9 +15,11 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO_PORT ?= 7860
 TEST_PROCESSES ?= 2
-# The model that ships knows nothing of the city "unseen"; in "seen" it was trained, except for the
-# blocks that the demo's photos are from (of their ground, 44 % lies inside a training frame).
-DEMO_CITY ?= unseen
+# The model that ships knows nothing of the cities "town" (25 km2) and "unseen" (133 km2); in "seen"
+# it was trained, except for the blocks that the demo's photos are from (of their ground, 44 % lies
+# inside a training frame).
+DEMO_CITY ?= town
+town := --seed 3 --side-km 5
 seen := --seed 1 --side-km 9 --from-held-out-blocks
 unseen := --seed 3 --side-km 11.5
 
@@ -36,12 +38,12 @@ $(VENV)/installed: pyproject.toml constraints.txt
 demo: demo-city/$(DEMO_CITY)/photos.csv
 	$(BIN)/python -m app.demo --city demo-city/$(DEMO_CITY) --port $(DEMO_PORT)
 
-# 200 photos to be asked about, of which the page offers the first 24; 600 to calibrate with; 1,500 of
+# 200 photos to be asked about, of which the page offers the first 24; 600 to calibrate with; 2,500 of
 # known places, added to the index as evidence.
 demo-city/%/photos.csv: $(wildcard training/synthetic/*.py training/synthetic/*/*.py) Makefile | $(VENV)/installed
 	rm -rf $(@D)
 	$(BIN)/python -m training.synthetic city --out $(@D) --photos 200 --calibration-photos 600 \
-	  --reference-photos 1500 --dates 1 $($*)
+	  --reference-photos 2500 --dates 1 $($*)
 
 demo-model: $(VENV)/installed
 	test -f worlds/demo/dataset.json || $(BIN)/python -m training.synthetic world --out worlds/demo

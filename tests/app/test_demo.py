@@ -302,7 +302,12 @@ def test_a_taken_port_is_found_before_anything_is_indexed(
 
 
 @pytest.mark.parametrize(
-    ("name", "city", "held_out"), [("seen", SEEN_CITY, True), ("unseen", UNSEEN_CITY, False)]
+    ("name", "city", "held_out"),
+    [
+        ("seen", SEEN_CITY, True),
+        ("unseen", UNSEEN_CITY, False),
+        ("town", City(UNSEEN_CITY.seed, 5000.0), False),  # of a seed that no training draws
+    ],
 )
 def test_make_draws_the_cities_of_the_training_world(name: str, city: City, held_out: bool) -> None:
     makefile = (REPOSITORY / "Makefile").read_text()
