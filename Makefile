@@ -14,7 +14,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO_PORT ?= 7860
-TEST_PROCESSES ?= 2
+# More than the cores: much of a test's time is waiting, for servers, browsers and processes.
+TEST_PROCESSES ?= 3
 # The model that ships knows nothing of the cities "town" (25 km2) and "unseen" (133 km2); in "seen"
 # it was trained, except for the blocks that the demo's photos are from (of their ground, 44 % lies
 # inside a training frame).

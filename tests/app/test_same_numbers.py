@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 from pathlib import Path
@@ -110,7 +111,7 @@ def test_files_and_the_report_say_what_the_answer_says(
         made_utc="",
     )
     card = places_html(answer, 1.0)
-    for text in (kml, report, card):
+    for text in (html.unescape(page) for page in (kml, report, card)):
         assert sentence(elsewhere) in text or elsewhere in text
         assert answer.given in text
         for c in answer.candidates:
