@@ -7,44 +7,20 @@ it holds for one set of cells; nor are reference photos.
 
 from __future__ import annotations
 
-import time
-from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import shapely
 from shapely.geometry import MultiPolygon, Polygon, shape
 
-from gair.arrays import Floats
+from gair.arrays import Bools, Floats
 from gair.errors import RegionError
-from indexer.index.chips import CHIPS_FILE
-from indexer.index.content_hash import content_sha256
 from indexer.index.default_folder import folder_of_indexes
 from indexer.index.index import Index, open_index
-from indexer.index.ivf_build import calibration_photos, make_search
-from indexer.index.manifest import SCHEMA_VERSION, Manifest, region_field, tokens_field, utc_now
-from indexer.index.storage import (
-    LOCATION_FILE,
-    RS_FILE,
-    TABLE_FILE,
-    TOKENS_FILE,
-    building,
-    check_name,
-    file_records,
-    new_build_id,
-    publish,
-    require_space,
-    write_outline,
-)
-from indexer.merge.copy_rows import (
-    MergeOrder,
-    merge_chips,
-    merge_table,
-    merge_tokens,
-    merge_vectors,
-)
+from indexer.index.manifest import Manifest
+from indexer.index.storage import building, check_name, new_build_id, publish, require_space
+from indexer.merge.copy_rows import MergeOrder
+from indexer.merge.merge import filled_build
 from indexer.regions.region import Region
 
 
@@ -71,7 +47,6 @@ def cut_index(
         RegionError: no cell of the index lies in the region.
         StorageError: the disk refused; nothing changes for readers.
     """
-    began = time.perf_counter()
     index_folder = folder_of_indexes(out) / check_name(name)
     index = open_index(folder)
     rows = np.flatnonzero(_inside(region, index.cells.lonlat_deg))
@@ -86,69 +61,26 @@ def cut_index(
     require_space(index_folder, int(sizes * share))
     build = new_build_id()
     with building(index_folder, build) as hidden:
-        manifest = _filled(hidden, index, region, order, index_type, quiet)
-        manifest = replace(
-            manifest,
-            name=name,
-            build=build,
-            created_utc=utc_now(),
-            seconds={"total": round(time.perf_counter() - began, 3)},
+        manifest = filled_build(
+            hidden,
+            name,
+            build,
+            [index],
+            order,
+            region=_outline(index, region),
+            within=lambda points: _inside(region, points),
+            index_type=index_type,
+            quiet=quiet,
         )
         publish(hidden, build, manifest.to_json())
     return manifest
 
 
-def _inside(region: Region, lonlat_deg: Floats) -> npt.NDArray[np.bool_]:
+def _inside(region: Region, lonlat_deg: Floats) -> Bools:
     """(N,) whether points lie in a region, as the centres of cells do that a build chooses."""
     lon, lat = lonlat_deg[:, 0], lonlat_deg[:, 1]
-    inside: npt.NDArray[np.bool_] = shapely.contains_xy(region.geometry, lon, lat)
+    inside: Bools = shapely.contains_xy(region.geometry, lon, lat)
     return inside
-
-
-def _filled(
-    folder: Path, index: Index, region: Region, order: MergeOrder, index_type: str, quiet: bool
-) -> Manifest:
-    """Write every file of the build but its manifest, which is returned."""
-    merge_vectors(folder / RS_FILE, [index.rs], order, quiet=quiet)
-    merge_vectors(folder / LOCATION_FILE, [index.location], order, quiet=quiet)
-    token_shape = merge_tokens(folder / TOKENS_FILE, [index], order)
-    if index.chips is not None:
-        merge_chips(folder / CHIPS_FILE, [index], order)
-    frames, missing = merge_table(
-        folder / TABLE_FILE, [index], order, within=lambda points: _inside(region, points)
-    )
-    outline = _outline(index, region)
-    write_outline(folder, outline.to_geojson())
-    whole = index.manifest
-    photos = calibration_photos(index.path.parent, whole.model.fingerprint)
-    search = make_search(folder, index_type, photos, quiet=quiet)
-    records = file_records(folder)
-    taken = {
-        "index": whole.name,
-        "build": whole.build,
-        "created_utc": whole.created_utc,
-        "cells": len(order.row),
-        "precision": ", ".join(whole.precisions),
-    }
-    return replace(
-        whole,
-        schema_version=SCHEMA_VERSION,
-        region=region_field(outline),
-        cells_in_region=len(order.row) + len(missing.reason),
-        cells_indexed=len(order.row),
-        missing=dict(sorted(Counter(missing.reason).items())),
-        frames={
-            **whole.frames,
-            "count": len(frames.valid_fraction),
-            "incomplete": int((frames.valid_fraction < 1).sum()),
-        },
-        tokens=tokens_field(token_shape, TOKENS_FILE),
-        files=records,
-        computed={"precision": taken["precision"]},
-        content_sha256=content_sha256(folder, records),
-        search=search,
-        merged=[taken],
-    )
 
 
 def _outline(index: Index, region: Region) -> Region:

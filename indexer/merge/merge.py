@@ -23,6 +23,7 @@ import numpy as np
 import shapely
 from shapely.geometry import MultiPolygon, Polygon, shape
 
+from gair.arrays import Bools, Floats
 from gair.errors import IndexMismatchError, UsageError
 from indexer.ground.carry import Carried, open_parts
 from indexer.index.chips import CHIPS_FILE
@@ -150,7 +151,9 @@ def merge_indexes(
     ground = open_parts(own_folders, index_folder, wanted=reference_photos)
     with ground.changing():
         with building(index_folder, build) as folder:
-            manifest = _filled(folder, name, build, indexes, order, index_type, quiet)
+            manifest = filled_build(
+                folder, name, build, indexes, order, index_type=index_type, quiet=quiet
+            )
             path = publish(folder, build, manifest.to_json())
         carried = ground.carry(manifest, indexes[0].rs.dim, quiet=quiet)
     return MergeReport(
@@ -184,24 +187,39 @@ def check_alike(indexes: Sequence[Index]) -> None:
                 )
 
 
-def _filled(
+def filled_build(
     folder: Path,
     name: str,
     build: str,
     indexes: Sequence[Index],
     order: MergeOrder,
+    *,
+    region: Region | None = None,
+    within: Callable[[Floats], Bools] | None = None,
     index_type: str,
     quiet: bool,
 ) -> Manifest:
-    """Write every file of the build but its manifest, which is returned."""
+    """Write every file of a build of others' cells but its manifest, which is returned.
+
+    Args:
+        folder: of the build, empty.
+        name: of the index.
+        build: its id.
+        indexes: that cells are taken from.
+        order: which cells, and in what order.
+        region: that the build is of; all of the indexes' if not given.
+        within: which of (N, 2) places without a cell are told of as missing; all if not given.
+        index_type: one of :data:`indexer.index.ivf.WANTED`.
+        quiet: no progress.
+    """
     began = time.perf_counter()
     merge_vectors(folder / RS_FILE, [index.rs for index in indexes], order, quiet=quiet)
     merge_vectors(folder / LOCATION_FILE, [index.location for index in indexes], order, quiet=quiet)
     token_shape = merge_tokens(folder / TOKENS_FILE, indexes, order)
     if any(index.chips is not None for index in indexes):
         merge_chips(folder / CHIPS_FILE, indexes, order)
-    frames, missing = merge_table(folder / TABLE_FILE, indexes, order)
-    region = merged_region(indexes, name)
+    frames, missing = merge_table(folder / TABLE_FILE, indexes, order, within=within)
+    region = region or merged_region(indexes, name)
     write_outline(folder, region.to_geojson())
     parts = [index.manifest for index in indexes]
     first, taken = parts[0], np.bincount(order.source, minlength=len(parts)).tolist()
