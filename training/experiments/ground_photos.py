@@ -29,10 +29,10 @@ from gair.files import make_folder, write_whole
 from gair.progress import Progress
 from indexer.evaluate.report.wording import metres, percent
 from indexer.ground.options import APART_M
+from training.experiments.drawn_city import index_city
 
 if TYPE_CHECKING:
     from gair.arrays import Bools, Ints
-    from gair.model import Gair
     from indexer.evaluate.judge import Outcomes
     from indexer.evaluate.task import Task
     from indexer.ground.likelihood import GroundField
@@ -106,7 +106,7 @@ def open_city(options: GroundOptions) -> City:
     model = Gair.from_pretrained(options.model)
     most = max(options.references)
     home = _drawn(options, most)
-    folder = _indexed(options, home, model)
+    folder = index_city(options.out, home, model)
     geolocator = Geolocator.open(folder, model=model)
     photos, calibration = (
         photo_vectors(geolocator, manifest, cache=options.out / "vectors", quiet=options.quiet)
@@ -135,22 +135,6 @@ def _drawn(options: GroundOptions, references: int) -> Path:
             city, home, photos=count, calibration_photos=calibration, dates=1, quiet=options.quiet
         )
     return home
-
-
-def _indexed(options: GroundOptions, home: Path, model: Gair) -> Path:
-    from indexer.build.build import BuildOptions, build_index
-    from indexer.imagery import open_imagery
-    from indexer.regions.region import Region
-    from training.synthetic.city import ATTRIBUTION
-    from training.synthetic.files import IMAGERY
-
-    name = f"{home.name}-{model.fingerprint()[:8]}".replace(".", "-")
-    if not (options.out / name / "CURRENT").is_file():
-        with open_imagery(home / IMAGERY) as imagery:
-            region = Region(home.name, imagery.coverage, attribution=ATTRIBUTION)
-            build = BuildOptions(quiet=True)
-            build_index(name, region, imagery, model, options.out, options=build)
-    return options.out / name
 
 
 @dataclass(frozen=True, eq=False)

@@ -100,8 +100,7 @@ def oracle_rows(options: OracleOptions) -> list[tuple[float, list[float], float]
     x_m, y_m = (axis.ravel().astype(np.float32) for axis in np.meshgrid(at, at))
     photo_m = rng.uniform(0, side_m, (2, options.photos)).astype(np.float32)
     names = options.latents or LATENTS
-    cells = np.stack([style.at(name, x_m, y_m) for name in names], axis=1).astype(np.float64)
-    truth = np.stack([style.at(name, *photo_m) for name in names], axis=1).astype(np.float64)
+    cells, truth = style.numbers(names, x_m, y_m), style.numbers(names, *photo_m)
     miss_m = haversine_m(city.lonlat_deg(*photo_m)[:, None], city.lonlat_deg(x_m, y_m)[None])
     errors = rng.standard_normal(truth.shape)
     rows = []

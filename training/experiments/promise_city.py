@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from gair.errors import UsageError
 from gair.fields import check_range, option
+from training.experiments.drawn_city import index_city
 
 if TYPE_CHECKING:
     from gair.arrays import Ints
-    from gair.model import Gair
     from indexer.photos.vectors import PhotoVectors
     from indexer.search.geolocator import Geolocator
     from indexer.search.scored import Seen
@@ -113,7 +113,7 @@ def open_city(options: CityOptions) -> PromiseCity:
         _drawn(options, other, "other", photos=2 * options.each) / "photos.csv",
     ]
     model = Gair.from_pretrained(options.model)
-    geolocator = Geolocator.open(_indexed(options, home, model), model=model)
+    geolocator = Geolocator.open(index_city(options.out, home, model), model=model)
 
     def encoded(photos: Path) -> PhotoVectors:
         cache = options.out / "vectors"
@@ -163,22 +163,6 @@ def _drawn(
             quiet=options.quiet,
         )
     return home
-
-
-def _indexed(options: CityOptions, home: Path, model: Gair) -> Path:
-    from indexer.build.build import BuildOptions, build_index
-    from indexer.imagery import open_imagery
-    from indexer.regions.region import Region
-    from training.synthetic.city import ATTRIBUTION
-    from training.synthetic.files import IMAGERY
-
-    name = f"{home.name}-{model.fingerprint()[:8]}".replace(".", "-")
-    if not (options.out / name / "CURRENT").is_file():
-        with open_imagery(home / IMAGERY) as imagery:
-            region = Region(home.name, imagery.coverage, attribution=ATTRIBUTION)
-            build = BuildOptions(quiet=True)
-            build_index(name, region, imagery, model, options.out, options=build)
-    return options.out / name
 
 
 def seen_of(photos: PhotoVectors, rows: Ints) -> Seen:

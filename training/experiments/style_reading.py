@@ -119,7 +119,7 @@ def _run(options: ReadingOptions) -> int:
                 "side that it was drawn with"
             )
         at = x_m.astype(np.float32), y_m.astype(np.float32)
-        numbers = np.stack([style.at(name, *at) for name in LATENTS], axis=1).astype(np.float64)
+        numbers = style.numbers(LATENTS, *at)
         shares.append(explained(vectors.astype(np.float64), numbers, block_of(x_m, y_m)))
     unread = len(there) - int(there.sum())
     print(

@@ -8,12 +8,13 @@ which style differs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from gair.arrays import Bytes
+from gair.arrays import Bytes, Floats
 from training.synthetic.globe import shared_normal
 from training.synthetic.noise import Reals, SmoothField, normal_to_uniform
 
@@ -83,6 +84,11 @@ class Style:
         # Slower parts come on top: differences within a neighbourhood stay what they are alone.
         total = np.asarray(total + np.float32(SHARED_WEIGHT) * shared, dtype=np.float32)
         return normal_to_uniform(total)
+
+    def numbers(self, names: Sequence[str], x_m: Reals, y_m: Reals) -> Floats:
+        """Some latent numbers at (N,) points: (N, L) float64."""
+        each = [self.at(name, x_m, y_m) for name in names]
+        return np.stack(each, axis=1).astype(np.float64)
 
     def grid(self) -> StyleGrid:
         """All latent numbers on a grid of :data:`GRID_STEP_M`."""
