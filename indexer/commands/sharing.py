@@ -13,6 +13,7 @@ from indexer.commands.arguments import IndexChoice, Indexes, IndexTypeChoice, ad
 from indexer.commands.source import RegionChoice
 
 if TYPE_CHECKING:
+    from indexer.sharing.bundle import SharedReport
     from indexer.sharing.listing import SharedIndex
 
 _EPILOG = """\
@@ -163,9 +164,7 @@ def _bundle(options: Bundle) -> int:
         reference_photos=options.reference_photos,
         quiet=options.quiet,
     )
-    _tell(report.listing)
-    print("\n".join(report.lines))
-    return 0
+    return _told(report)
 
 
 def _push(options: Push) -> int:
@@ -178,6 +177,11 @@ def _push(options: Push) -> int:
         private=options.private,
         quiet=options.quiet,
     )
+    return _told(report)
+
+
+def _told(report: SharedReport) -> int:
+    """What was shared, and whose it is."""
     _tell(report.listing)
     print("\n".join(report.lines))
     return 0

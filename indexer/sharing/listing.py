@@ -25,11 +25,11 @@ from gair.errors import IndexCorruptError, SharingError
 from gair.files import sha256_of
 from gair.inputs.documents import json_of
 from gair.inputs.field_checks import check_fields
-from indexer.ground.manifest import SET_MANIFEST_FILE, ReferenceManifest
+from indexer.ground.manifest import POINTER_FILE, SET_MANIFEST_FILE, ReferenceManifest
 from indexer.ground.reference_photos import check_set_file, current_set, read_set_manifest
 from indexer.index.index import check_file, read_manifest
 from indexer.index.manifest import MANIFEST_FILE, FileRecord, Manifest, ModelRecord
-from indexer.index.storage import check_name, read_current
+from indexer.index.storage import CURRENT_FILE, check_name, pointer_to, read_current
 from indexer.probability.calibration import calibration_path
 
 LISTING_FILE = "listing.json"
@@ -86,9 +86,6 @@ class SharedIndex:
 
     def pointers(self) -> dict[str, bytes]:
         """The files that name what serves, which are made of the rest."""
-        from indexer.ground.manifest import POINTER_FILE
-        from indexer.index.storage import CURRENT_FILE, pointer_to
-
         pointers = {CURRENT_FILE: pointer_to(self.build, self.files[self.manifest_path].sha256)}
         if (photos := self.reference_photos) is not None:
             record = self.files[f"{photos.folder}/{SET_MANIFEST_FILE}"]
