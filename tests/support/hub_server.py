@@ -18,6 +18,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import huggingface_hub.constants
+import pytest
+
 LFS_FROM_BYTES = 1000
 
 
@@ -225,3 +228,19 @@ def hub_serving() -> Iterator[Hub]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextlib.contextmanager
+def hub_asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A hub that the hub's own client asks until the block ends; who pushes says ``secret``."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "HF_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    with hub_serving() as hub:
+        hub.token = "secret"
+        constants = huggingface_hub.constants
+        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+        files = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", files)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        yield hub

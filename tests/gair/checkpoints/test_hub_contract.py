@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import huggingface_hub.constants
 import pytest
-from hub_server import Hub, hub_serving
+from hub_server import Hub, hub_asked
 
 from gair.cli import main
 from gair.errors import ModelError
@@ -19,15 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Use .content:DeprecationWarning"
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "HF_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    with hub_serving() as hub:
-        hub.token = "secret"
-        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", hub.url)
-        files = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", files)
-        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
+    with hub_asked(monkeypatch) as hub:
         yield hub
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import huggingface_hub.constants
 import pytest
-from hub_server import Hub, hub_serving
+from hub_server import Hub, hub_asked
 from said_errors import refused
 from shared_samples import content, write_shared
 
@@ -29,13 +28,7 @@ def homes(city_tif: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "HF_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    with hub_serving() as hub:
-        hub.token = "secret"
-        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", hub.url)
-        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
+    with hub_asked(monkeypatch) as hub:
         yield hub
 
 
