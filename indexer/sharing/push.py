@@ -28,8 +28,6 @@ from indexer.sharing.listing import (
 )
 from indexer.sharing.sources import (
     FolderSource,
-    NoSuchFileError,
-    read_document,
     shared_listing,
     shared_names,
 )
@@ -112,9 +110,8 @@ def _push_to_folder(home: Path, listing: SharedIndex, share: Path, quiet: bool) 
 def _listing_there(source: FolderSource, name: str) -> SharedIndex | None:
     """What was pushed before; None where nothing was, or it is damaged."""
     try:
-        read_document(source, f"{name}/{LISTING_FILE}")
         return shared_listing(source, name)
-    except (NoSuchFileError, SharingError):
+    except SharingError:
         return None
 
 
