@@ -90,7 +90,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def site_indexes(tiny_index: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of three small indexes: see :mod:`app_site`. Copy one before changing anything."""
+    """A folder of small indexes: see :mod:`app_site`. Copy one before changing anything."""
     from app_site import make_indexes
 
     return make_indexes(tiny_index, tmp_path_factory.mktemp("site-indexes"))

@@ -57,7 +57,7 @@ def explore_html(
         scenes=scenes,
         levels=sorted(levels),
         made=m.created_utc.replace("T", " ").removesuffix("+00:00"),
-        chips_kept=bool(index.chips),
+        chips_kept=bool(index.pictures or index.chips),
         size_bytes=sum(record.size_bytes for record in m.files.values()),
         calibration=calibration,
         weights=default_weights(m.model, calibration),

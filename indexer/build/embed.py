@@ -30,7 +30,7 @@ from indexer.build.frames import FramePlan
 from indexer.build.recipe import Recipe
 from indexer.build.units import INDEXED, MOSTLY_EMPTY, NO_DATA, OUTSIDE, BuildPlan, Outcome, Unit
 from indexer.imagery.source import FramePixels, ImagerySource
-from indexer.index.chips import jpeg_of
+from indexer.index.picture.shades import shades_png
 from indexer.index.token_maps import half_maps
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class ReadyFrame:
     pixels: Tensor | None
     """(1, C, H, W) input of the encoder; None where no cell would be read from it."""
     picture: bytes | None
-    """JPEG for people (:mod:`indexer.index.chips`); None where the frame is not encoded."""
+    """PNG of its :mod:`shades <indexer.index.picture.shades>`; None where it is not encoded."""
 
 
 @dataclass(eq=False)
@@ -130,7 +130,7 @@ class FrameReader:
         prepared = picture = None
         if enough and here.any() and not self._stop.is_set():
             prepared = remote_sensing_pixels(pixels.dn[None], self.frame_px)
-            picture = jpeg_of(pixels.dn)
+            picture = shades_png(pixels.dn, pixels.valid)
         return ReadyFrame(frame, cells, xy, status, pixels.valid_fraction, prepared, picture)
 
 
@@ -164,7 +164,7 @@ class UnitVectors(Outcome):
     tokens: Halves | None
     """(F, h, w, D) token maps, zero where a frame was not encoded; None if they are not kept."""
     pictures: dict[int, bytes]
-    """Frame to JPEG, of the frames that were encoded."""
+    """Frame to the PNG of its shades, of the frames that were encoded."""
 
 
 class Encoders:

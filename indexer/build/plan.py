@@ -32,8 +32,11 @@ from indexer.build.recipe import (
 )
 from indexer.build.unit_parquet import embedding_metadata
 from indexer.build.units import BuildPlan, plan_units
-from indexer.index.chips import CHIP_BYTES
+from indexer.imagery.source import kept_days
 from indexer.index.manifest import ModelRecord
+from indexer.index.picture.cog import expected_bytes
+from indexer.index.picture.grid import PictureGrid, grids_of
+from indexer.index.picture.shades import SHADES_BYTES
 from indexer.index.token_maps import map_bytes
 from indexer.regions.cells import Cells, cells_of
 from indexer.regions.region import Region
@@ -81,7 +84,11 @@ class BuildTask:
         halves = _HALVES_A_CELL * self.model.config.dim
         cells = len(self.plan.cells) * (2 * halves + 2 * _BYTES_A_CELL_BESIDE_VECTORS)
         shape = self.token_shape
-        pictures = 2 * len(self.plan.frames.bounds_wsen_m) * CHIP_BYTES
+        grids = _grids(self.plan.frames, self.imagery.resolution_m)
+        pictures = len(self.plan.frames.bounds_wsen_m) * SHADES_BYTES
+        # Once without compression, and once as it stays.
+        pixels = sum(grid.width_px * grid.height_px for grid in grids)
+        pictures += (5 + len(kept_days(self.imagery))) * pixels
         return cells + pictures + (2 * shape[0] * map_bytes(shape) if shape else 0)
 
     def facts(self) -> dict[str, Any]:
@@ -173,6 +180,11 @@ def _lay_frames(
     return cells, frames
 
 
+def _grids(frames: FramePlan, resolution_m: float) -> list[PictureGrid]:
+    """Of the region's picture."""
+    return [grid for _, grid in grids_of(frames.bounds_wsen_m, resolution_m)]
+
+
 def no_overlap(region: Region, imagery: ImagerySource) -> RegionError:
     """The error for a region without imagery."""
 
@@ -215,6 +227,8 @@ class Estimate:
     index_bytes: int
     token_bytes: int
     """Of the token maps; 0 if they are not kept."""
+    picture_bytes: int
+    """Of the pictures of the region: what the index is made from, and days by themselves."""
     download: Download | None
     """None where imagery is on disk."""
     seconds: float
@@ -223,11 +237,12 @@ class Estimate:
     def lines(self) -> list[str]:
         """For people."""
         outside = f", {self.outside:,} of them outside the imagery" if self.outside else ""
-        tokens = f" and {_size(self.token_bytes)} of token maps" if self.token_bytes else ""
+        kept = [f"{_size(self.index_bytes)} of index", f"{_size(self.picture_bytes)} of picture"]
+        kept += [f"{_size(self.token_bytes)} of token maps"] if self.token_bytes else []
         lines = [
             f"region {self.name}: {self.area_km2:,.1f} km2, {self.cells:,} cells of H3 resolution "
             f"{self.resolution}{outside}, {self.frames:,} frames",
-            f"disk: {_size(self.index_bytes)} of index{tokens}",
+            f"disk: {', '.join(kept[:-1])} and {kept[-1]}",
         ]
         if (download := self.download) is not None:
             cached = f"; {download.cached:,} more are in the cache" if download.cached else ""
@@ -273,6 +288,8 @@ def estimate(
         frames=frames,
         index_bytes=indexed * (vectors + BYTES_A_CELL) + _FIXED_BYTES,
         token_bytes=frames * map_bytes((frames, grid, grid, dim)) if keep_token_maps else 0,
+        picture_bytes=(1 + len(kept_days(imagery)))
+        * expected_bytes(len(used), INNER_SHARE * plan.side_m, _grids(plan, imagery.resolution_m)),
         download=imagery.download(plan.footprint(int(frame)) for frame in used),
         seconds=frames * speed.frame_s + indexed * speed.location_s if speed else 0.0,
     )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gair.encoders.precision import Precision
     from gair.model import Gair
 
-UNIT_SCHEMA = 3
+UNIT_SCHEMA = 4
 """Raised when units are computed or written in another way."""
 
 _LIBRARIES = ("gair-geolocator", "torch", "numpy", "pyarrow", "rasterio", "pyproj")

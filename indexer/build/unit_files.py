@@ -5,7 +5,7 @@
     indexes/london/.work-3f2a81c09d5e/plan.json
                                       units/86194ad37ffffff.parquet
                                             86194ad37ffffff.tokens.npy
-                                            86194ad37ffffff.chips.zip
+                                            86194ad37ffffff.shades.zip
                                             86194ad37ffffff.json
 
 Each file is written whole. The small ``.json`` comes last and holds the sha256 of the others, so a
@@ -20,7 +20,7 @@ import hashlib
 import io
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +35,7 @@ from gair.inputs.documents import json_of
 from gair.progress import Progress, say
 from indexer.build.recipe import Recipe, fingerprint_of
 from indexer.build.unit_parquet import Kind, read_status, read_vectors, unit_parquet
-from indexer.index.chips import unzipped, zipped
+from indexer.index.picture.shades import unzipped, zipped
 from indexer.index.storage import WORK, work_folders
 from indexer.index.token_maps import TOKEN_TYPE
 
@@ -74,7 +74,7 @@ class UnitFolder:
         files = {f"{name}.parquet": unit_parquet(plan, vectors, self.emb)}
         if vectors.tokens is not None:
             files[f"{name}.tokens.npy"] = _npy(vectors.tokens)
-        files[f"{name}.chips.zip"] = zipped(vectors.pictures)
+        files[f"{name}.shades.zip"] = zipped(vectors.pictures)
         record = {
             "fingerprint": self.fingerprint,
             "valid_fraction": vectors.valid_fraction.tolist(),
@@ -126,23 +126,28 @@ class UnitFolder:
         maps = np.load(io.BytesIO(self._bytes(f"{unit.name}.tokens.npy")), allow_pickle=False)
         return maps
 
-    def pictures(self, unit: Unit) -> dict[int, bytes]:
-        """Frame to JPEG, of its frames; nothing where the unit was done before there were any."""
-        file = f"{unit.name}.chips.zip"
-        return unzipped(self._bytes(file)) if file in self._record(unit)["files"] else {}
+    def shades(self, unit: Unit, frame: int) -> bytes | None:
+        """The PNG of one of its frames; None where that was not encoded."""
+        path = self.units / f"{unit.name}.shades.zip"
+        with _readable(path):
+            return unzipped(path, frame)
 
     def _record(self, unit: Unit) -> dict[str, Any]:
         record: dict[str, Any] = json_of(self._bytes(f"{unit.name}.json"))
         return record
 
     def _bytes(self, file: str) -> bytes:
-        try:
+        with _readable(self.units / file):
             return read_file(self.units / file)
-        except OSError as error:
-            reason = error.strerror or repr(error)
-            raise StorageError(
-                f"cannot read {self.units / file}: {reason}: run the build again"
-            ) from error
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or repr(error)
+        raise StorageError(f"cannot read {path}: {reason}: run the build again") from error
 
 
 def _npy(maps: Halves) -> bytes:

@@ -7,9 +7,7 @@ comes last: a folder without one is no build (:mod:`indexer.index.storage`).
 
 from __future__ import annotations
 
-import functools
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +16,11 @@ import numpy as np
 from gair.errors import StorageError
 from gair.info import library_versions
 from gair.progress import Timings
+from indexer.build.pictures import write_pictures
 from indexer.build.plan import BuildTask
 from indexer.build.unit_files import UnitFolder
 from indexer.build.unit_parquet import Kind
 from indexer.build.units import OUTSIDE, BuildPlan, Outcome
-from indexer.index.chips import CHIPS_FILE, write_chips
 from indexer.index.content_hash import content_sha256
 from indexer.index.ivf_build import calibration_photos, make_search
 from indexer.index.manifest import (
@@ -54,8 +52,6 @@ CONTAINMENT = "center"
 SYNTHETIC = "synthetic"
 """Stands in the name of a model that saw no real place in training."""
 _LIBRARIES = ("torch", "timm", "faiss-cpu", "faiss-gpu", "h3", "duckdb", "rasterio", "numpy")
-_UNITS_OPEN = 64
-"""Units whose pictures are held at the same time, some 30 MB."""
 _VECTOR_FILES: tuple[tuple[Kind, str], ...] = (("rs", RS_FILE), ("location", LOCATION_FILE))
 
 
@@ -94,7 +90,7 @@ def write_index(
     Raises:
         StorageError: the disk refused.
     """
-    _write_files(folder, task, work, outcome, timings)
+    pictures = _write_files(folder, task, work, outcome, timings)
     since = time.perf_counter()
     photos = calibration_photos(folder.parent, task.record.fingerprint)
     search = make_search(folder, task.options.index_type, photos, quiet=task.options.quiet)
@@ -145,12 +141,14 @@ def write_index(
         computed=computed,
         content_sha256=content,
         search=search,
+        pictures=pictures,
     )
 
 
 def _write_files(
     folder: Path, task: BuildTask, work: UnitFolder, outcome: Outcome, timings: Timings
-) -> None:
+) -> list[dict[str, Any]]:
+    """Write them; returns the field ``pictures`` of the manifest."""
     plan, shape = task.plan, task.token_shape
     since = time.perf_counter()
     for kind, name in _VECTOR_FILES:
@@ -161,7 +159,7 @@ def _write_files(
             for unit in plan.units:
                 tokens.write(unit.frames, work.tokens(unit))
         since = timings.add("token maps", since)
-    write_chips(folder / CHIPS_FILE, _pictures(plan, work))
+    pictures = write_pictures(folder, task, work)
     since = timings.add("pictures", since)
     cells, kept, lost = plan.cells, outcome.kept, outcome.lost
     write_table(
@@ -177,21 +175,7 @@ def _write_files(
     )
     write_outline(folder, task.region.to_geojson())
     timings.add("cell table", since)
-
-
-def _pictures(plan: BuildPlan, work: UnitFolder) -> Iterator[dict[int, bytes]]:
-    """The pictures of all frames, by frame: the file is the same whatever the units are."""
-    unit_of_frame = np.zeros(len(plan.frames.bounds_wsen_m), dtype=np.int64)
-    for number, unit in enumerate(plan.units):
-        unit_of_frame[unit.frames] = number
-
-    @functools.lru_cache(_UNITS_OPEN)  # frames go row by row, and so in and out of units
-    def pictures(number: int) -> dict[int, bytes]:
-        return work.pictures(plan.units[number])
-
-    for frame, number in enumerate(unit_of_frame.tolist()):
-        if (picture := pictures(number).get(frame)) is not None:
-            yield {frame: picture}
+    return pictures
 
 
 def _write_vectors(

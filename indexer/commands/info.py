@@ -161,6 +161,7 @@ def manifest_lines(manifest: Manifest, weights: SearchWeights) -> list[str]:
         f"{'trained' if m.model.trained else 'UNTRAINED'}, {m.model.fingerprint[:12]}",
         f"  imagery  {len(m.imagery['scenes'])} scenes, {', '.join(dates) or 'dates unknown'}; "
         f"{m.imagery['attribution']}",
+        *_picture_lines(m),
         f"  vectors  {m.vectors['rs']['dim']} dimensions; {m.metric}",
         f"  search   {_search_line(m.search)}",
         f"  weights  {weights.said}{SAYS_NOTHING if weights.source == 'default' else ''}",
@@ -170,6 +171,17 @@ def manifest_lines(manifest: Manifest, weights: SearchWeights) -> list[str]:
             for part in m.merged
         ],
         *[f"  note     {warning}" for warning in m.warnings],
+    ]
+
+
+def _picture_lines(manifest: Manifest) -> list[str]:
+    """The pictures of the region, a line each."""
+    from indexer.index.picture.cog import said_dates
+
+    return [
+        f"  picture  {entry['file']}, {manifest.files[entry['file']].size_bytes / 1e6:,.1f} MB, "
+        f"{said_dates(entry['dates'])}{' by itself' if entry['shows'] == 'date' else ''}"
+        for entry in manifest.pictures
     ]
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -54,7 +55,7 @@ def export_geoparquet(
         index: an open index.
         to: the file, ``.parquet``.
         geometry: what a cell is, its centre or its outline.
-        stac: whether to write ``item.json`` and ``collection.json`` beside it.
+        stac: whether to write ``item.json``, ``collection.json`` and the pictures beside it.
         quiet: no progress.
 
     Returns:
@@ -76,6 +77,11 @@ def export_geoparquet(
             file = path.with_name(f"{name}.json")
             write_whole(file, json.dumps(content, indent=1).encode())
             lines.append(f"{file}: STAC {name.capitalize()}")
+        for picture in index.pictures:
+            file = path.with_name(picture.path.name)
+            with whole_file(file) as temporary:
+                shutil.copyfile(picture.path, temporary)
+            lines.append(f"{file}: picture of the region, {file.stat().st_size:,} bytes")
     return lines
 
 

@@ -19,6 +19,7 @@ from shapely.geometry.base import BaseGeometry
 from gair.info import package_version
 from indexer.index.index import Index
 from indexer.index.manifest import Manifest
+from indexer.index.picture.cog import Picture, said_dates
 from indexer.regions.cell_field import spacing_m
 
 STAC_VERSION = "1.1.0"
@@ -35,6 +36,7 @@ PUBLICATIONS = (
     },
 )
 PARQUET = "application/vnd.apache.parquet"
+COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 
 _ASSET = {
     "type": PARQUET,
@@ -93,8 +95,19 @@ def stac_item(index: Index, parquet: str) -> dict[str, Any]:
             "embeddings": {
                 "href": f"./{parquet}",
                 **_ASSET,
-            }
+            },
+            **{picture.path.stem: _visual(picture) for picture in index.pictures},
         },
+    }
+
+
+def _visual(picture: Picture) -> dict[str, Any]:
+    """The asset of a picture of the region, beside the Item."""
+    return {
+        "href": f"./{picture.path.name}",
+        "type": COG,
+        "roles": ["visual"],
+        "title": f"True colours, {said_dates(picture.entry['dates'])}",
     }
 
 

@@ -10,6 +10,7 @@ Scenes that overlap are laid over each other by name, the first one on top.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +31,8 @@ from indexer.imagery.scenes import Scene, find_rasters, find_scenes
 from indexer.imagery.source import FramePixels
 from indexer.imagery.warping import Grid, filled, outline_of, warp_scene
 
+_SEEN_TWICE = 0.01
+"""Share of all days' areas that must overlap for days to be kept by themselves."""
 _NAMED_SCENES = 20
 """Scenes that a sentence names at most."""
 
@@ -156,6 +159,28 @@ class LocalImagery:
             "licence": licence,
             "warnings": list(self.warnings),
         }
+
+    def by_day(self) -> dict[str, LocalImagery]:
+        """Its days, each as imagery by itself, where a place was seen on two; close none of them.
+
+        Scenes without a date, and imagery of one day, give nothing.
+        """
+        days: dict[str, list[int]] = {}
+        for number, scene in enumerate(self._scenes):
+            if (acquired := scene.provenance.acquired) is not None:
+                days.setdefault(acquired.date().isoformat(), []).append(number)
+        shown = [shapely.union_all([self._scenes[n].outline for n in days[day]]) for day in days]
+        if shapely.union_all(shown).area > (1 - _SEEN_TWICE) * sum(area.area for area in shown):
+            return {}
+        return {day: self._of(days[day]) for day in sorted(days)}
+
+    def _of(self, numbers: Sequence[int]) -> LocalImagery:
+        """Some of its scenes, read through its own files."""
+        part = copy.copy(self)
+        part._scenes = tuple(self._scenes[number] for number in numbers)
+        part._scalings = tuple(self._scalings[number] for number in numbers)
+        part._coverage = shapely.union_all([scene.outline for scene in part._scenes])
+        return part
 
     def close(self) -> None:
         """Close the files; ``read`` refuses from now on."""

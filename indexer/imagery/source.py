@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 from shapely.geometry.base import BaseGeometry
 
 from gair.geo import Footprint
+
+MOST_DAYS = 8
+"""Days that an index keeps pictures of: each is read once more."""
 
 
 @dataclass(frozen=True)
@@ -85,3 +88,21 @@ class ImagerySource(Protocol):
     def describe(self) -> dict[str, Any]:
         """Plain JSON types for a manifest: scenes with files and hashes, dates, licence."""
         ...
+
+    def by_day(self) -> Mapping[str, Self]:
+        """Its days, as ``2024-05-31``, each as imagery by itself, where it can show several.
+
+        Nothing where all is of one day, no place was seen on two, or days were mixed.
+        """
+        ...
+
+
+def kept_days(imagery: ImagerySource) -> dict[str, ImagerySource]:
+    """The days of imagery that an index keeps pictures of: those that show the most.
+
+    Returns:
+        At most :data:`MOST_DAYS`, in order.
+    """
+    days = imagery.by_day()
+    largest = sorted(days, key=lambda day: (-days[day].coverage.area, day))
+    return {day: days[day] for day in sorted(largest[:MOST_DAYS])}

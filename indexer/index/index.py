@@ -14,6 +14,7 @@ from indexer.index.chips import CHIPS_FILE, Chips
 from indexer.index.default_folder import ENVIRONMENT, folder_of_indexes
 from indexer.index.ivf import GpuLists, InvertedLists, Shortlists, list_files, open_shortlists
 from indexer.index.manifest import MANIFEST_FILE, FileRecord, Manifest
+from indexer.index.picture.cog import Picture, open_picture
 from indexer.index.storage import (
     CURRENT_FILE,
     LOCATION_FILE,
@@ -53,7 +54,9 @@ class Index:
     held: BuildLock | None = None
     """Keeps the build from being pruned while it is open."""
     chips: Chips | None = None
-    """A picture of each frame; None where the build did not keep any."""
+    """A picture of each frame, in builds from before there were :attr:`pictures`; else None."""
+    pictures: tuple[Picture, ...] = ()
+    """Of the region: what it was made from, then single days of the imagery."""
 
     @property
     def name(self) -> str:
@@ -131,6 +134,7 @@ def open_index(folder: str | Path) -> Index:
     kept = [TOKENS_FILE] if manifest.tokens else []
     kept += [CHIPS_FILE] if CHIPS_FILE in manifest.files else []
     kept += list_files(manifest.search)
+    kept += [str(entry.get("file")) for entry in manifest.pictures]
     for name in (RS_FILE, LOCATION_FILE, TABLE_FILE, REGION_FILE, *kept):
         check_file(path / name, manifest)
     cells, frames = read_table(path / TABLE_FILE)
@@ -146,6 +150,7 @@ def open_index(folder: str | Path) -> Index:
         shortlists=open_shortlists(path, manifest.search),
         held=held,
         chips=Chips(path / CHIPS_FILE) if CHIPS_FILE in kept else None,
+        pictures=tuple(open_picture(path, entry) for entry in manifest.pictures),
     )
     _check_rows(index)
     return index

@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     from indexer.regions.region import Region
 
 MANIFEST_FILE = "manifest.json"
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Raised when an old reader could misread a new index, or could not tell why it cannot read it.
 
 1 had no token maps, 1 and 2 did not say how they were computed and knew no index types and no
-merged builds, 1 to 3 nothing of how a model weighs location; such indexes are still read."""
-_READABLE = (1, 2, 3, 4)
+merged builds, 1 to 3 nothing of how a model weighs location, and 1 to 4 had pictures of frames
+(``chips.zip``) or none; such indexes are still read."""
+_READABLE = (1, 2, 3, 4, 5)
 FLAT = {"type": "flat", "wanted": "flat", "note": ""}
 """The field ``search`` of an index whose cells are all scored."""
 
@@ -100,6 +101,9 @@ class Manifest:
     merged: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     """The builds that this one was put together from: index, build, created_utc, cells taken,
     precision."""
+    pictures: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    """Pictures of the region for people (:mod:`indexer.index.picture`): file, what it ``shows``,
+    dates, attribution, licence, grid and stretch."""
 
     @property
     def precisions(self) -> tuple[str, ...]:

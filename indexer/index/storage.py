@@ -4,7 +4,7 @@
 
     indexes/london/CURRENT                    {"build": ..., "manifest_sha256": ...}
     indexes/london/20261123T101500Z-3f2a/     rs.faiss location.faiss tokens.npy
-                                              chips.zip cells.duckdb region.geojson manifest.json
+                                              picture.tif cells.duckdb region.geojson manifest.json
     indexes/london/.work-3f2a81c09d5e/        finished units of a build that is not
 
 A build grows in a hidden folder and is renamed when its manifest is on disk; only then does

@@ -19,6 +19,7 @@ from gair.arrays import Ints
 from gair.errors import GairError, IndexCorruptError, IndexInUseError
 from indexer.index.index import Index, check_file, open_index, read_manifest
 from indexer.index.manifest import MANIFEST_FILE, FileRecord, Manifest
+from indexer.index.picture.cog import said_dates
 from indexer.index.storage import (
     CURRENT_FILE,
     LOCATION_FILE,
@@ -139,6 +140,10 @@ def _inside(folder: Path, manifest: Manifest, seed: int) -> Iterator[Finding]:
     rows = np.sort(rng.choice(len(index.cells), count, replace=False))
     for name, store in ((RS_FILE, index.rs), (LOCATION_FILE, index.location)):
         yield Finding(path / name, vector_problem(store, rows), f"{count:,} vectors of length 1")
+    for picture in index.pictures:
+        grid = picture.grid
+        said = f"{grid.width_px:,} x {grid.height_px:,} pixels of zoom {grid.zoom}"
+        yield Finding(picture.path, "", f"{said}, {said_dates(picture.entry['dates'])}")
     if index.tokens is not None and not problem:
         used = np.unique(index.cells.frame)
         frames = rng.choice(used, min(_FRAMES, len(used)), replace=False)

@@ -5,7 +5,7 @@ Memory does not grow with the vectors and token maps.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from gair.arrays import Floats, Ids, Ints
 from gair.progress import Progress
-from indexer.index.chips import write_chips
 from indexer.index.index import Index
 from indexer.index.storage import TABLE_FILE
 from indexer.index.table import CellRows, FrameRows, MissingRows, read_missing, write_table
@@ -106,24 +105,6 @@ def merge_tokens(
                 writer.write(np.arange(begin, begin + len(block)), tokens.halves(block))
                 begin += len(block)
     return shape
-
-
-def merge_chips(path: Path, indexes: Sequence[Index], order: MergeOrder) -> None:
-    """Write the pictures of the frames that are left, byte for byte; some may have none.
-
-    Raises:
-        StorageError: the disk refused.
-    """
-
-    def numbered() -> Iterator[dict[int, bytes]]:
-        begin = 0
-        for index, frames in zip(indexes, order.frames, strict=True):
-            if index.chips is not None:
-                for place in np.flatnonzero(np.isin(frames, index.chips.frames)).tolist():
-                    yield {begin + place: index.chips.jpeg(int(frames[place]))}
-            begin += len(frames)
-
-    write_chips(path, numbered())
 
 
 def merge_table(

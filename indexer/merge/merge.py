@@ -26,7 +26,6 @@ from shapely.geometry import MultiPolygon, Polygon, shape
 from gair.arrays import Bools, Floats
 from gair.errors import IndexMismatchError, UsageError
 from indexer.ground.carry import Carried, open_parts
-from indexer.index.chips import CHIPS_FILE
 from indexer.index.content_hash import content_sha256
 from indexer.index.default_folder import folder_of_indexes
 from indexer.index.index import Index, open_index
@@ -54,12 +53,12 @@ from indexer.index.storage import (
 )
 from indexer.merge.copy_rows import (
     MergeOrder,
-    merge_chips,
     merge_order,
     merge_table,
     merge_tokens,
     merge_vectors,
 )
+from indexer.merge.pictures import merge_pictures
 from indexer.probability.calibration import calibration_path
 from indexer.regions.region import Region
 
@@ -216,8 +215,7 @@ def filled_build(
     merge_vectors(folder / RS_FILE, [index.rs for index in indexes], order, quiet=quiet)
     merge_vectors(folder / LOCATION_FILE, [index.location for index in indexes], order, quiet=quiet)
     token_shape = merge_tokens(folder / TOKENS_FILE, indexes, order)
-    if any(index.chips is not None for index in indexes):
-        merge_chips(folder / CHIPS_FILE, indexes, order)
+    pictures = merge_pictures(folder, indexes, order, crop=region is not None)
     frames, missing = merge_table(folder / TABLE_FILE, indexes, order, within=within)
     region = region or merged_region(indexes, name)
     write_outline(folder, region.to_geojson())
@@ -253,6 +251,7 @@ def filled_build(
         computed={"precision": ", ".join(sorted({p for part in parts for p in part.precisions}))},
         content_sha256=content_sha256(folder, records),
         search=search,
+        pictures=pictures,
         merged=[
             {
                 "index": part.name,

@@ -36,6 +36,9 @@ class NoiseEverywhere:
     def download(self, footprints: Iterable[Footprint]) -> None:
         """Nothing is fetched."""
 
+    def by_day(self) -> dict[str, Any]:
+        return {}
+
     def describe(self) -> dict[str, Any]:
         """What a manifest needs."""
         return {"scenes": [], "attribution": ""}

@@ -3,7 +3,8 @@
 * ``toy``: untrained, not calibrated, with a hole;
 * ``known``: the same cells with a calibration made by hand;
 * ``ground``: the same as ``toy``, with reference photos;
-* ``older``: built when no pictures and no token maps were kept.
+* ``older``: built when no pictures and no token maps were kept;
+* ``days``: of imagery of two days.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import rasterio
 from app_pages import RunningPage, running_page
 from hand_calibration import calibrate_by_hand
 from reference_samples import give_references, reference_photos
-from small_builds import rewrite_manifest, serving_build
-from toy_city import photo
+from small_builds import build_box, rewrite_manifest, serving_build
+from toy_city import photo, write_city
 
 from indexer.index.index import open_index
 from indexer.probability.decisions import Trials
 
+TINY = "untrained:tiny"
 REFERENCES = 300
 """Reference photos of the index ``ground``."""
 EXAMPLES = 26
@@ -61,10 +64,21 @@ def make_indexes(tiny_index: Path, folder: Path) -> Path:
     calibrate_by_hand(indexes / "known", trials=TRIALS)
     _give_photos(_renamed(tiny_index / "toy", indexes / "ground"))
     older = _renamed(tiny_index / "toy", indexes / "older")
-    for name in ("chips.zip", "tokens.npy"):
+    for name in ("picture.tif", "tokens.npy"):
         (serving_build(older) / name).unlink()
-    rewrite_manifest(older, tokens=None)
+    rewrite_manifest(older, tokens=None, pictures=[])
+    _build_days(indexes, folder / "days")
     return indexes
+
+
+def _build_days(indexes: Path, imagery: Path) -> None:
+    imagery.mkdir()
+    for seed, day in enumerate(("2024:03:01", "2024:06:11"), start=1):
+        path = write_city(imagery / f"city-{seed}.tif", side_px=200, seed=seed)
+        with rasterio.open(path, "r+") as file:
+            file.update_tags(TIFFTAG_DATETIME=f"{day} 11:00:00")
+    bbox = (-0.128, 51.502, -0.106, 51.518)
+    build_box(imagery, indexes, name="days", bbox_wsen_deg=bbox, resolution=9, model_source=TINY)
 
 
 def _give_photos(folder: Path) -> None:

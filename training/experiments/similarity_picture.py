@@ -13,6 +13,7 @@ from gair.arrays import Floats
 from gair.errors import GairError
 from gair.geo import EARTH_RADIUS_M
 from indexer.evaluate.report.wording import percent
+from indexer.search.maps.ground_picture import frame_picture
 from indexer.search.maps.heatmap import COLOURS
 from indexer.search.outlines import cell_rings, middle_longitude_deg
 
@@ -74,11 +75,12 @@ def _draw_photo(axes: Any, of_photo: SimilarityMaps) -> None:  # noqa: ANN401
 def _draw_ground(axes: Any, index: Index, of_photo: SimilarityMaps) -> None:  # noqa: ANN401
     """The imagery of the tile, where the build kept a picture of it."""
     axes.set_title("the tile from above", fontsize=10)
-    if index.chips is None or of_photo.frame not in index.chips.frames:
+    picture = frame_picture(index, of_photo.frame)
+    if picture is None:
         axes.text(0.5, 0.5, "no picture kept", ha="center", transform=axes.transAxes)
         axes.set_axis_off()
         return
-    axes.imshow(np.asarray(index.chips.frame(of_photo.frame)), extent=_extent(of_photo))
+    axes.imshow(np.asarray(picture), extent=_extent(of_photo))
     _mark_tile(axes, of_photo, peak=False)
 
 

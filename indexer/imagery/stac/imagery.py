@@ -183,6 +183,10 @@ class StacImagery:
             "licence": LICENCE if real else "",
         } | ({"left_out": left_out} if left_out else {})
 
+    def by_day(self) -> dict[str, StacImagery]:
+        """Nothing: a place is made from several days, and a further one would be fetched anew."""
+        return {}
+
     def opener(self) -> Callable[[], StacImagery]:
         """Opens the same scenes again, in any process, without asking the catalogue; picklable."""
         return partial(StacImagery, *self._made_of)

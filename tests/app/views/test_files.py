@@ -334,7 +334,7 @@ def test_control_characters_do_not_break_kml() -> None:
 
 def test_every_template_shows_hostile_text_as_text() -> None:
     ENVIRONMENT.cache.clear()
-    index = SimpleNamespace(manifest=HOSTILE_MANIFEST, chips=None)
+    index = SimpleNamespace(manifest=HOSTILE_MANIFEST, chips=None, pictures=())
     outside = dataclasses.replace(HOSTILE, warnings=(NOT_IN_INDEX, EVIL))
     cell = CellFacts(EVIL, -0.1, 51.5, 0.4, -0.2, None, 0.1, True, 7, 171, None)
     told = space_of(

@@ -88,7 +88,7 @@ def test_the_manifest_says_what_the_build_is(toy: Index, city_tif: Path) -> None
     assert manifest.frames["count"] == 16
     assert manifest.missing == {}
     vectors = {"rs.faiss", "location.faiss", "tokens.npy"}
-    assert set(manifest.files) == {*vectors, "cells.duckdb", "region.geojson", "chips.zip"}
+    assert set(manifest.files) == {*vectors, "cells.duckdb", "region.geojson", "picture.tif"}
     assert "untrained" in manifest.warnings[0]
     assert manifest.warnings[1].startswith("12 of 16 frames reach past the imagery")
     assert manifest.libraries["torch"] == torch.__version__
@@ -246,6 +246,7 @@ class Interrupted:
         self.resolution_m = inner.resolution_m
         self.warnings = inner.warnings
         self.read = inner.read
+        self.by_day = inner.by_day
 
     def describe(self) -> dict[str, Any]:
         raise self._error

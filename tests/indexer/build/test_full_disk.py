@@ -48,6 +48,7 @@ class FillingImagery:
         self.resolution_m = inner.resolution_m
         self.warnings = inner.warnings
         self.describe = inner.describe
+        self.by_day = inner.by_day
 
     def read(self, footprint: Footprint, shape: tuple[int, int]) -> FramePixels:
         if self._leave_bytes is not None:
@@ -74,10 +75,10 @@ def outcomes(city_tif: Path, tmp_path_factory: pytest.TempPathFactory) -> list[O
     """Builds onto a disk that fills up: when it did, with what left, and the error."""
     found: list[Outcome] = []
     page = 4096
-    moments = [("read", n * page) for n in (0, 9, 20, 21, 22, 23, 24)]  # around a unit
-    moments += [("gather_outcome", n * page) for n in (0, 4, 9, 19, 20, 21, 24)]
+    moments = [("read", n * page) for n in (0, 9, 20, 24, 30, 34)]  # around a unit
+    moments += [("gather_outcome", n * page) for n in (0, 4, 9, 20, 130)]
     moments += [("write_table", 0)]
-    moments += [("content_sha256", n * page) for n in range(3)]
+    moments += [("content_sha256", n * page) for n in (0, 2, 3)]
     with small_disk(tmp_path_factory.mktemp("storage") / "disk") as disk:
         build_box(city_tif, disk)
         for moment, leave in moments:
@@ -126,7 +127,7 @@ def test_no_space_left_is_one_line_and_leaves_the_old_index(outcomes: list[Outco
         "units/.*.tokens.npy",
         "ffff.json",
         "/tokens.npy",
-        "/chips.zip",
+        "/picture.tif",
         "rs.faiss",
         "cells.duckdb",
         "region.geojson",

@@ -1,59 +1,73 @@
-"""Pictures of frames: the right place, way up and colours; none in older builds."""
+"""Pictures of frames, which older indexes have: shown, and painted into one by a merge."""
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from small_builds import rewrite_manifest, serving_build
+from PIL import Image
+from small_builds import frame_pixels, rewrite_manifest, serving_build
 
-from gair.errors import IndexCorruptError, StorageError
+from gair.errors import IndexCorruptError
+from gair.files import sha256_of
 from gair.geo import Footprint
 from indexer.imagery import open_imagery
-from indexer.index.chips import (
-    CHIPS_FILE,
-    Chips,
-    jpeg_of,
-    true_colour,
-    unzipped,
-    write_chips,
-    zipped,
-)
-from indexer.index.index import Index, open_index
-from indexer.search.maps.ground_picture import chip_at
+from indexer.index.chips import CHIPS_FILE, Chips
+from indexer.index.index import open_index
+from indexer.index.picture.cog import PICTURE_FILE
+from indexer.merge.merge import merge_indexes
+from indexer.search.maps.ground_picture import chip_at, frame_picture
+
+
+def write_chips(path: Path, jpegs: dict[int, bytes]) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as file:
+        for frame, jpeg in jpegs.items():
+            file.writestr(f"{frame}.jpg", jpeg)
 
 
 @pytest.fixture
-def index(tiny_index: Path) -> Index:
-    return open_index(tiny_index / "toy")
-
-
-def test_the_picture_at_a_place_has_the_colours_of_the_imagery_there(
-    index: Index, city_tif: Path
-) -> None:
-    compared = 0
+def older(tiny_index: Path, city_tif: Path, tmp_path: Path) -> Path:
+    """The index ``toy`` as it was built when every frame had a picture of its own."""
+    folder = tmp_path / "toy"
+    shutil.copytree(tiny_index / "toy", folder)
+    index, jpegs = open_index(folder), {}
     with open_imagery(city_tif) as imagery:
-        for row in range(0, len(index.cells), 7):
-            chip = chip_at(index, row)
-            assert chip is not None
-            assert chip.side_m == pytest.approx(640, rel=0.01)
-            if max(abs(v - 0.5) for v in chip.place_xy) > 0.01:
-                continue
-            lon, lat = (float(v) for v in index.cells.lonlat_deg[row])
-            square = Footprint.web_mercator_square((lon, lat), 640 / np.cos(np.radians(lat)))
-            meant = true_colour(imagery.read(square, chip.rgb.size[::-1]).dn).astype(float)
-            seen = np.asarray(chip.rgb, dtype=float)
-            assert abs(seen - meant).mean() < 12
-            assert abs(seen[::-1] - meant).mean() > 24  # upside down
-            assert abs(seen[:, ::-1] - meant).mean() > 24
-            compared += 1
-    assert compared > 5
+        for frame in range(len(index.frames.bounds_wsen_m)):
+            dn = frame_pixels(index, imagery, frame).dn[[2, 1, 0]]
+            rgb = (255 * np.clip(dn / 3600, 0, 1)).astype(np.uint8).transpose(1, 2, 0)
+            buffer = io.BytesIO()
+            Image.fromarray(rgb).save(buffer, "JPEG", quality=88)
+            jpegs[frame] = buffer.getvalue()
+    build = serving_build(folder)
+    write_chips(build / CHIPS_FILE, jpegs)
+    (build / PICTURE_FILE).unlink()
+    rewrite_manifest(folder, pictures=[], schema_version=4)
+    add_record(folder)
+    return folder
 
 
-def test_a_place_near_the_edge_of_its_frame_is_off_the_middle_not_cut(index: Index) -> None:
+def add_record(folder: Path) -> None:
+    """Let the manifest vouch for the chips."""
+    file = serving_build(folder) / CHIPS_FILE
+    manifest = json.loads((file.parent / "manifest.json").read_bytes())
+    record = {"sha256": sha256_of(file), "size_bytes": file.stat().st_size}
+    files = {**manifest["files"], CHIPS_FILE: record}
+    (file.parent / "manifest.json").write_text(json.dumps({**manifest, "files": files}))
+    rewrite_manifest(folder)
+
+
+def test_an_older_index_shows_its_frames(older: Path) -> None:
+    index = open_index(older)
+    assert index.pictures == ()
+    chip = chip_at(index, 0)
+    assert chip is not None
+    assert chip.side_m == pytest.approx(640, rel=0.01)
     bounds = index.frames.bounds_wsen_m
     frame = bounds[bounds[:, 2:].sum(axis=1).argmax()]  # no other reaches as far north-east
     corner = Footprint("EPSG:3857", tuple(frame)).lonlat_deg([[0.96, -0.9]])[0]
@@ -63,47 +77,44 @@ def test_a_place_near_the_edge_of_its_frame_is_off_the_middle_not_cut(index: Ind
     x, y = chip.place_xy
     assert x > 0.9
     assert y < 0.2
+    assert frame_picture(index, 3) is not None
 
 
-def test_white_and_black_keep_their_place() -> None:
-    dn = np.zeros((10, 1, 3), dtype=np.uint16)
-    dn[2, 0, 0] = 9000  # B4 is red
-    dn[0, 0, 1] = 1800  # B2 is blue
-    picture = true_colour(dn)
-    assert picture[0, 0].tolist() == [255, 0, 0]
-    assert picture[0, 1, 0] == picture[0, 1, 1] == 0
-    assert 128 < picture[0, 1, 2] < 170
-    assert picture[0, 2].tolist() == [0, 0, 0]
+def test_a_merge_paints_them_into_one_picture(older: Path, tmp_path: Path) -> None:
+    before = open_index(older)
+    merge_indexes([older], "new", tmp_path, quiet=True)
+    after = open_index(tmp_path / "new")
+    assert after.chips is None
+    assert CHIPS_FILE not in after.manifest.files
+    (picture,) = after.pictures
+    assert picture.entry["stretch"] is None
+    for row in range(0, len(after.cells), 20):
+        seen, meant = chip_at(after, row), chip_at(before, row)
+        assert seen is not None
+        assert meant is not None
+        if max(abs(v - 0.5) for v in (*seen.place_xy, *meant.place_xy)) < 0.02:
+            small = [np.asarray(c.rgb.resize((24, 24)), dtype=float) for c in (seen, meant)]
+            assert abs(small[0] - small[1]).mean() < 12
+            assert abs(small[0][::-1] - small[1]).mean() > 24  # upside down
 
 
-def test_a_build_without_pictures_opens_and_says_none(tiny_index: Path, tmp_path: Path) -> None:
-    shutil.copytree(tiny_index / "toy", tmp_path / "toy")
-    build = serving_build(tmp_path / "toy")
+def test_a_build_without_pictures_opens_and_says_none(older: Path) -> None:
+    build = serving_build(older)
     (build / CHIPS_FILE).unlink()
     with pytest.raises(IndexCorruptError, match="chips.zip is missing"):
-        open_index(tmp_path / "toy")
-    rewrite_manifest(tmp_path / "toy")  # as a build before there were any
-    older = open_index(tmp_path / "toy")
-    assert older.chips is None
-    assert chip_at(older, 0) is None
-
-
-def test_pictures_come_in_parts_and_a_refusal_is_named(tmp_path: Path) -> None:
-    one, two = (jpeg_of(np.full((10, 8, 8), dn, dtype=np.uint16)) for dn in (1000, 2000))
-    for path, first in ((tmp_path / "a.zip", {4: one, 1: two}), (tmp_path / "b.zip", {1: two})):
-        write_chips(path, [first, {1: one, 4: one}])  # of a frame in two parts the first counts
-    assert unzipped(zipped({4: one, 1: two})) == {1: two, 4: one}
-    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
-    assert unzipped((tmp_path / "a.zip").read_bytes()) == {1: two, 4: one}
-    with pytest.raises(StorageError, match="nowhere"):
-        write_chips(tmp_path / "nowhere" / "c.zip", [])
+        open_index(older)
+    rewrite_manifest(older)  # as a build before there were any
+    index = open_index(older)
+    assert index.chips is None
+    assert chip_at(index, 0) is None
+    assert frame_picture(index, 0) is None
 
 
 @pytest.mark.process
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_a_forked_child_reads_at_a_place_of_its_own(tmp_path: Path) -> None:
     """A file that was opened before is read at one place by all who share it."""
-    write_chips(tmp_path / "chips.zip", [{0: b"a" * 9000, 1: b"b" * 9000}])
+    write_chips(tmp_path / "chips.zip", {0: b"a" * 9000, 1: b"b" * 9000})
     chips = Chips(tmp_path / "chips.zip")
     parents = chips._zip.fp
     pid = os.fork()

@@ -139,11 +139,11 @@ def test_a_build_that_never_finished_does_not_count(indexes: Path, city_tif: Pat
 
 
 def test_a_newer_schema_is_refused(indexes: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rewrite_manifest(indexes / "box", schema_version=5)
+    rewrite_manifest(indexes / "box", schema_version=6)
     message = refused(indexes, file_of(indexes, "manifest.json"), capsys)
-    assert "schema version 5; this program reads 1 to 4: rebuild the index or update" in message
+    assert "schema version 6; this program reads 1 to 5: rebuild the index or update" in message
     assert main(["info", "--index", "box", "--indexes", str(indexes)]) == 1
-    assert "schema version 5" in capsys.readouterr().err
+    assert "schema version 6" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

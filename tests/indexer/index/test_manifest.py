@@ -13,7 +13,7 @@ from indexer.index.manifest import FileRecord, Manifest, ModelRecord
 
 WHERE = Path("an-index/a-build/manifest.json")
 MANIFEST = Manifest(
-    schema_version=4,
+    schema_version=5,
     name="district",
     build="build-1",
     created_utc="2026-01-01T00:00:00+00:00",

@@ -63,7 +63,7 @@ def test_a_build_keeps_what_the_encoder_gave(toy: Index, city_tif: Path) -> None
 def test_the_file_is_plain_numpy_and_the_manifest_vouches_for_it(toy: Index) -> None:
     maps = np.load(toy.path / "tokens.npy", mmap_mode="r")
     assert (maps.shape, maps.dtype) == ((16, 12, 12, 192), np.float16)
-    assert toy.manifest.schema_version == 4
+    assert toy.manifest.schema_version == 5
     assert toy.manifest.tokens == {
         "file": "tokens.npy",
         "shape": [16, 12, 12, 192],

@@ -21,7 +21,7 @@ from indexer.probability.calibration import calibration_path
 Capture = pytest.CaptureFixture[str]
 FILES = (
     *("rs.faiss", "location.faiss", "tokens.npy"),
-    *("cells.duckdb", "region.geojson", "chips.zip"),
+    *("cells.duckdb", "region.geojson", "picture.tif"),
 )
 
 

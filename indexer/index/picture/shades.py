@@ -1,0 +1,128 @@
+"""Shades: a frame's red, green and blue in 8 bits, before anybody knows how light it should be.
+
+A picture is stretched by what the whole region holds, and a unit of a build sees a part of it. So
+units keep shades: the square root of the digital number, whose steps are as fine as an eye's.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from gair.arrays import Bools, DigitalNumbers
+from gair.bands import GAIR_BANDS
+from gair.files import open_file
+
+Shades = npt.NDArray[np.uint8]
+"""(H, W, 4): red, green and blue shades, and 255 where there is imagery, else 0."""
+
+SHADES_BYTES = 60_000
+"""About what a frame takes."""
+LEVELS = 256
+_RGB = [GAIR_BANDS.index(band) for band in ("B4", "B3", "B2")]
+_BRIGHTEST_DN = 6000.0
+"""Digital number (reflectance x 10000) of the highest shade: only snow and clouds are brighter."""
+_LOW, _HIGH = 0.01, 0.99
+"""Shares of the pixels that are drawn black and white at most."""
+_LEAST_RANGE_DN = 500.0
+"""Of a stretch: an even sea stays even."""
+_GAMMA = 1 / 1.3
+"""Roofs and roads are dark: a little more light for them."""
+
+
+def shades_png(dn: DigitalNumbers, valid: Bools) -> bytes:
+    """The shades of a frame as a PNG, which loses nothing.
+
+    Args:
+        dn: (10, H, W) digital numbers, bands in the order of :data:`gair.bands.GAIR_BANDS`.
+        valid: (H, W) where there is imagery.
+    """
+    share = np.sqrt(np.clip(dn[_RGB].astype(np.float32) / _BRIGHTEST_DN, 0, 1))
+    rgb = np.rint((LEVELS - 1) * share).astype(np.uint8).transpose(1, 2, 0)  # (H, W, 3)
+    alpha = np.where(valid, np.uint8(255), np.uint8(0))[..., None]
+    buffer = io.BytesIO()
+    Image.fromarray(np.concatenate([rgb, alpha], axis=2)).save(buffer, "PNG", compress_level=4)
+    return buffer.getvalue()
+
+
+def shades_of(png: bytes) -> Shades:
+    """The inverse of :func:`shades_png`."""
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGBA"))
+
+
+def zipped(pictures: Mapping[int, bytes]) -> bytes:
+    """The PNGs of frames as one file; equal pictures are equal bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as file:
+        for frame in sorted(pictures):
+            # A ZipInfo of its own has a fixed date.
+            file.writestr(zipfile.ZipInfo(f"{frame}.png"), pictures[frame])
+    return buffer.getvalue()
+
+
+def unzipped(path: Path, frame: int) -> bytes | None:
+    """The PNG of one frame; None where the file has none of it.
+
+    Raises:
+        OSError: the file cannot be read, or is no such file.
+    """
+    try:
+        with open_file(path) as content, zipfile.ZipFile(content) as file:
+            return file.read(f"{frame}.png")
+    except KeyError:
+        return None
+    except zipfile.BadZipFile as error:
+        raise OSError(errno.EIO, str(error)) from error
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Which digital numbers are drawn black and white."""
+
+    black_dn: tuple[float, float, float]
+    """Of red, green and blue: haze lightens blue the most."""
+    white_dn: float
+    """Of all three, so that colours stay what they are."""
+
+    def table(self) -> npt.NDArray[np.uint8]:
+        """(3, 256) what each shade of red, green and blue is drawn as."""
+        dn = _BRIGHTEST_DN * (np.arange(LEVELS) / (LEVELS - 1)) ** 2
+        black = np.array(self.black_dn)[:, None]
+        share = np.clip((dn - black) / (self.white_dn - black), 0, 1) ** _GAMMA
+        return np.asarray(np.rint(255 * share).astype(np.uint8))
+
+    def to_json(self) -> dict[str, Any]:
+        """For a manifest."""
+        return {
+            "black_dn": [round(dn, 1) for dn in self.black_dn],
+            "white_dn": round(self.white_dn, 1),
+        }
+
+
+def stretch_of(frames: Iterable[Shades]) -> Stretch:
+    """The stretch of a picture: the first and last percent of its pixels are black and white.
+
+    Args:
+        frames: all of the region; where they overlap, pixels count more than once.
+    """
+    counts = np.zeros((3, LEVELS), dtype=np.int64)
+    for shades in frames:
+        seen = shades[shades[..., 3] > 0]  # (n, 4)
+        counts += [np.bincount(seen[:, band], minlength=LEVELS) for band in range(3)]
+    if not counts.any():
+        return Stretch((0.0, 0.0, 0.0), _LEAST_RANGE_DN)
+    below = np.cumsum(counts, axis=1) / counts.sum(axis=1, keepdims=True)
+    black, white = ((below < share).sum(axis=1) for share in (_LOW, _HIGH))
+    black_dn = _BRIGHTEST_DN * (black / (LEVELS - 1)) ** 2
+    white_dn = _BRIGHTEST_DN * (white.max() / (LEVELS - 1)) ** 2
+    red, green, blue = (float(dn) for dn in black_dn)
+    return Stretch((red, green, blue), float(max(white_dn, black_dn.max() + _LEAST_RANGE_DN)))
