@@ -6,28 +6,35 @@ import csv
 import io
 import json
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.views.report import polygons_of
 from app.views.templates import render
+from app.views.wording import distance
 from indexer.probability.cautions import coded
 from indexer.search.answer import Answer, Candidate
-from indexer.search.wording import elsewhere_said
+from indexer.search.wording import decision_kind, decision_said, elsewhere_said
+
+if TYPE_CHECKING:
+    from indexer.probability.decisions import Decision
 
 _COLUMNS = (
     "rank", "lat", "lon", "probability", "probability_low", "probability_high", "chance_level",
     "given", "not_in_index", "in_index", "score", "imagery", "location", "photos",
     "imagery_weight", "location_weight", "photos_weight", "merged_cells", "merged_within_m",
     "h3_cell", "cell_lat", "cell_lon", "index", "build", "model",
+    "decision", "max_error_rate", "decided_within_m", "decided_km2",
 )  # fmt: skip
 
 
 def answer_geojson(answer: Answer) -> str:
-    """Points of the places and outlines of the regions, best first."""
+    """Points of the places and outlines of the regions, best first; then the decision."""
     levels = sorted(region["level"] for region in answer.regions)
     features = [_point(answer, candidate) for candidate in answer.candidates]
     about = {"kind": "region", "given": answer.given}
     features += [answer.region(level).to_geojson(about) for level in levels]
+    if (decided := answer.decision_geojson()) is not None:
+        features.append(decided)
     credits_ = {
         "index": answer.index,
         "build": answer.build,
@@ -41,6 +48,7 @@ def answer_geojson(answer: Answer) -> str:
         "attribution": answer.attribution,
         "calibrated": answer.calibrated,
         "calibration": answer.calibration and asdict(answer.calibration),
+        "decision": answer.decision and asdict(answer.decision),
         "warnings": coded(answer.warnings),
         "prior": answer.prior,
         "elsewhere": None if answer.elsewhere is None else asdict(answer.elsewhere),
@@ -54,7 +62,8 @@ def answer_csv(answer: Answer) -> str:
     """A line a place; numbers that are not known are empty.
 
     ``not_in_index`` is the share of photos from elsewhere, the same in every line. The score is
-    that of imagery, location and reference photos, each times its weight.
+    that of imagery, location and reference photos, each times its weight. The decision is of the
+    answer, the same in every line; a disc that was decided for is around the first place.
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
@@ -74,6 +83,7 @@ def answer_csv(answer: Answer) -> str:
             + [c.merged_cells, f"{c.merged_within_m:.1f}", c.h3_cell]
             + [f"{c.lat_deg:.7f}", f"{c.lon_deg:.7f}"]
             + [_plain(name) for name in (answer.index, answer.build, answer.model)]
+            + _decided(answer)
         )
     return buffer.getvalue()
 
@@ -89,12 +99,36 @@ def answer_kml(answer: Answer) -> str:
         )
         for region in told
     ]
+    decision = None if answer.decision is None else _kml_decision(answer, answer.decision)
     return render(
         "answer.kml",
         answer=answer,
         regions=regions,
+        decision=decision,
         elsewhere="" if answer.elsewhere is None else elsewhere_said(answer.elsewhere),
     )
+
+
+def _kml_decision(answer: Answer, decision: Decision) -> dict[str, Any]:
+    """Its words, and the polygons or the point that it answers with."""
+    feature = answer.decision_geojson()
+    geometry = None if feature is None else feature["geometry"]
+    point = geometry is not None and geometry["type"] == "Point"
+    return {
+        "kind": decision_kind(decision, distance),
+        "said": decision_said(decision),
+        "polygons": [] if geometry is None or point else polygons_of(geometry),
+        "point": geometry["coordinates"] if geometry is not None and point else None,
+    }
+
+
+def _decided(answer: Answer) -> list[str]:
+    """Columns of the decision; empty where nobody asked for one."""
+    if (decision := answer.decision) is None:
+        return [""] * 4
+    km2 = None if decision.region is None else decision.region["km2"]
+    numbers = (decision.max_error_rate, decision.radius_m, km2)
+    return [decision.kind, *map(_number, numbers)]
 
 
 def _number(value: float | None) -> str:

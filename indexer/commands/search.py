@@ -361,11 +361,15 @@ def _write_geojson(answer: Answer, file: Path, level: float) -> None:
     ]
     region = answer.decided_region or answer.region(level)
     features = [region.to_geojson({"given": answer.given}), *places]
+    if (decided := answer.decision_geojson()) is not None:
+        features.append(decided)
     elsewhere = None if answer.elsewhere is None else dataclasses.asdict(answer.elsewhere)
     weights = {
         name: getattr(answer, name) for name in ("rs_weight", "location_weight", "ground_weight")
     }
-    about = {"elsewhere": elsewhere, "warnings": coded(answer.warnings), **weights}
+    decision = None if answer.decision is None else dataclasses.asdict(answer.decision)
+    about = {"elsewhere": elsewhere, "warnings": coded(answer.warnings), "decision": decision}
+    about |= weights
     text = json.dumps({"type": "FeatureCollection", **about, "features": features})
     write_whole(file, text.encode())
 

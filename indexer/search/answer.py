@@ -173,8 +173,9 @@ class Answer:
     """That the photo was not taken in the index; None where that was not tested."""
     unlike: tuple[str, ...] = ()
     """Conditions in which the photo is unlike the calibration photos, such as ``brightness`` or
-    ``date``: then nothing is promised of it. Empty where it is alike, and where the calibration is
-    from before conditions were measured, which a warning says."""
+    ``date``, and looks that it has and they have not, such as ``fog``: then nothing is promised of
+    it. Empty where it is alike, and where the calibration is from before conditions were measured,
+    which a warning says."""
     given: str = ""
     """What every probability, region and confidence holds under; empty where there are none."""
     error_m: float | None = None
@@ -212,6 +213,27 @@ class Answer:
                 "its posterior"
             )
         return self.make_region(level)
+
+    def decision_geojson(self) -> dict[str, Any] | None:
+        """What is answered with, as a GeoJSON Feature; None where nobody asked for a decision.
+
+        Returns:
+            Its properties are the fields of :attr:`decision`, and ``given``. Its geometry is the
+            outline of the region; or the best guess as it is shown, which is the middle of the disc
+            of ``radius_m`` metres; or null where nothing is answered.
+        """
+        if self.decision is None:
+            return None
+        geometry = None
+        if self.decided_region is not None:
+            geometry = self.decided_region.to_geojson()["geometry"]
+        elif self.decision.radius_m is not None:
+            lonlat_deg = self.candidates[0].shown_lonlat_deg
+            point = [round(degrees, self.decimals) for degrees in lonlat_deg]
+            geometry = {"type": "Point", "coordinates": point}
+        told = {f"decision_{k}" if k == "kind" else k: v for k, v in asdict(self.decision).items()}
+        properties = {"kind": "decision", **told, "given": self.given}
+        return {"type": "Feature", "properties": properties, "geometry": geometry}
 
     def without_posterior(self) -> Answer:
         """The same without what is as large as the index, to keep or to send many of them.

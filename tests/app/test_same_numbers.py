@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import html
 import io
 import json
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from app_browser import BROWSER_MARKS, Visit
@@ -126,6 +128,60 @@ def test_files_and_the_report_say_what_the_answer_says(
     features = json.loads(out.read_text())["features"]
     assert features[1]["geometry"]["coordinates"] == list(best.shown_lonlat_deg)
     assert_same(features[1]["properties"]["probability"], best.probability)
+
+
+@pytest.mark.parametrize(
+    ("rate", "within_m"), [(0.4, 500.0), (0.4, 2000.0), (0.002, 2000.0)], ids=["a", "b", "none"]
+)
+def test_files_have_the_decision(
+    site_indexes: Path, street: Path, tmp_path: Path, rate: float, within_m: float
+) -> None:
+    geolocator = Geolocator.open("known", indexes_dir=site_indexes)
+    answer = geolocator.search(street, max_error_rate=rate, within_m=within_m)
+    assert (decision := answer.decision) is not None
+    out = tmp_path / "where.geojson"
+    asked = ["--max-error-rate", str(rate), "--within-m", str(within_m), "--geojson", str(out)]
+    where = ["--index", "known", "--indexes", str(site_indexes)]
+    assert main(["search", str(street), *where, *asked]) == 0
+    for text in (answer_geojson(answer), out.read_text()):
+        document = json.loads(text)
+        assert_same(document["decision"], dataclasses.asdict(decision))
+        told = document["features"][-1]
+        assert_same(
+            told["properties"] | {"given": ""},
+            {"kind": "decision", "decision_kind": decision.kind, "given": ""}
+            | {k: v for k, v in dataclasses.asdict(decision).items() if k != "kind"},
+        )
+        if decision.radius_m is not None:
+            best = [round(v, answer.decimals) for v in answer.candidates[0].shown_lonlat_deg]
+            assert told["geometry"] == {"type": "Point", "coordinates": best}
+        elif answer.decided_region is not None:
+            assert_same(told["geometry"], answer.decided_region.to_geojson()["geometry"])
+        else:
+            assert (decision.kind, told["geometry"]) == ("none", None)
+    for row in csv.DictReader(io.StringIO(answer_csv(answer))):
+        assert row["decision"] == decision.kind
+        assert float(row["max_error_rate"]) == rate
+        radius_m, region = decision.radius_m, decision.region
+        assert row["decided_within_m"] == ("" if radius_m is None else f"{radius_m:.4g}")
+        assert row["decided_km2"] == ("" if region is None else f"{region['km2']:.4g}")
+    kml = ElementTree.fromstring(answer_kml(answer))
+    (marked,) = [
+        mark
+        for mark in kml.findall(".//{*}Placemark")
+        if mark.findtext("{*}name") == f"decision: {decision_kind(decision, distance)}"
+    ]
+    assert sentence(decision_said(decision)) in (marked.findtext("{*}description") or "")
+    assert bool(marked.findall(".//{*}Polygon")) == (decision.region is not None)
+    assert bool(marked.findall("{*}Point")) == (decision.radius_m is not None)
+
+
+def test_files_without_a_decision_have_none(answer: Answer) -> None:
+    document = json.loads(answer_geojson(answer))
+    assert document["decision"] is None
+    assert {f["properties"]["kind"] for f in document["features"]} == {"place", "region"}
+    assert {r["decision"] for r in csv.DictReader(io.StringIO(answer_csv(answer)))} == {""}
+    assert "decision" not in answer_kml(answer)
 
 
 def of_places(answer: Answer) -> list[dict[str, Any]]:
