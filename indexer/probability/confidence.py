@@ -92,15 +92,23 @@ def fit_confidence(disc_mass: Floats, inside: Bools, weight: Floats | None = Non
     return fit_curve(logit(disc_mass), inside, weight)
 
 
-def fit_curve(x: Floats, inside: Bools, weight: Floats | None = None) -> Curve:
+def fit_curve(
+    x: Floats, inside: Bools, weight: Floats | None = None, group: Ints | None = None
+) -> Curve:
     """The curve from (P,) numbers, such as logits of masses, to the chance of (P,) truths.
 
-    Where nothing speaks against it, the chance has the logit x itself. Weights are those of
-    :func:`fit_confidence`.
+    Where nothing speaks against it, the chance has the logit x itself.
+
+    Args:
+        x: the numbers.
+        inside: what came true.
+        weight: as of :func:`fit_confidence`.
+        group: (P,) the group of each, rising with x, whose shares bend the logistic;
+            :data:`GROUPS` of equally many if None.
     """
     times = np.ones(len(x)) if weight is None else weight
     line = _fit_logistic(x, inside, times)
-    group = confidence_groups(x, GROUPS)
+    group = confidence_groups(x, GROUPS) if group is None else group
     groups = [np.flatnonzero(group == number) for number in np.unique(group)]
     knots = np.array([np.average(x[group], weights=times[group]) for group in groups])
     shares = _shares(x, inside, times, line, groups)

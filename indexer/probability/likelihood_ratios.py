@@ -7,8 +7,10 @@ The *score* of a claim is the log odds of its disc under the posterior, over tho
 
 for a stated alternative (:data:`ALTERNATIVES`). It is a logistic of the score, bent where claims
 are many, fitted to true claims and to false ones of that kind about photos whose place is known,
-where each place counts once. A ratio beyond what as many places can show is cut off: of n places,
-none above n or below 1/n.
+where each place counts once. All true claims together count as much as all false ones: else, of two
+thousand true and three hundred false ones, the curve would be bent where there are true claims, and
+straight where the ratio is settled. A ratio beyond what as many places can show is cut off: of n
+places, none above n or below 1/n.
 """
 
 from __future__ import annotations
@@ -37,6 +39,11 @@ ALTERNATIVES: dict[str, str] = {
 
 FEWEST_PLACES = 20
 """Places with claims of each kind that a curve needs."""
+MOST_GROUPS = 12
+"""Groups of claims whose shares bend a curve."""
+
+_PLACES_A_GROUP = 20
+"""There are fewer groups where they would have fewer places of each kind."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +57,12 @@ class RatioCurve:
     false_places: int
     limit: float
     """The largest ratio, and one over the smallest."""
+    balanced: bool = False
+    """Whether both kinds counted as much as each other in the fit; False in files from before."""
 
     def log_ratio(self, score: npt.ArrayLike) -> Floats:
         """(...) scores to (...) natural logarithms of ratios; more score never means less."""
-        odds = np.log(self.true_places / self.false_places)
+        odds = 0.0 if self.balanced else np.log(self.true_places / self.false_places)
         logs = self.curve.logit_of(np.asarray(score, dtype=np.float64)) - odds
         most = np.log(self.limit)
         return np.asarray(np.clip(logs, -most, most), dtype=np.float64)
@@ -85,11 +94,23 @@ def fit_ratio(
     places = [len(np.unique(place)) for _, place in kept]
     if min(places) < FEWEST_PLACES:
         return None
-    times = np.concatenate([place_weights(place) for _, place in kept])
-    scores = np.concatenate([of_kind for of_kind, _ in kept])
-    curve = fit_curve(scores, np.arange(len(scores)) < len(kept[0][0]), times)
     true_places, false_places = places
-    return RatioCurve(curve, true_places, false_places, limit=float(min(places)))
+    fewer = min(places)
+    times = np.concatenate(
+        [place_weights(at) * fewer / many for (_, at), many in zip(kept, places, strict=True)]
+    )
+    scores = np.concatenate([of_kind for of_kind, _ in kept])
+    groups = int(np.clip(fewer // _PLACES_A_GROUP, 1, MOST_GROUPS))
+    group = _of_equal_weight(scores, times, groups)
+    curve = fit_curve(scores, np.arange(len(scores)) < len(kept[0][0]), times, group)
+    return RatioCurve(curve, true_places, false_places, float(fewer), balanced=True)
+
+
+def _of_equal_weight(scores: Floats, times: Floats, groups: int) -> Ints:
+    """Groups of (n,) scores that count (n,) times, of about equal weight: (n,) from 0, rising."""
+    wanted = np.arange(1, groups) / groups
+    edges = np.quantile(scores, wanted, weights=times, method="inverted_cdf")
+    return np.searchsorted(np.unique(edges), scores, side="left").astype(np.int64)
 
 
 def crossed_log_ratios(true: Floats, false: Floats) -> tuple[Floats, Floats]:
@@ -136,6 +157,7 @@ def curves_from_json(rows: list[list[Any]]) -> RatioCurves:
             int(fields["true_places"]),
             int(fields["false_places"]),
             float(fields["limit"]),
+            bool(fields.get("balanced", False)),
         )
         curves.setdefault(str(alternative), {})[float(radius_m)] = curve
     return curves

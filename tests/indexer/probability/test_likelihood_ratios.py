@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -63,6 +64,22 @@ def test_ratios_cost_hardly_more_than_they_must_and_mislead_no_more_often_than_t
     for k in (2, 5, 20):
         assert (false >= np.log(k)).mean() < 1 / k
         assert (true <= -np.log(k)).mean() < 1 / k
+
+
+def test_few_false_claims_that_score_far_lower_are_told_as_well_as_many() -> None:
+    """Photos of another city score from far below up to what true ones do; few are at hand."""
+    rng = np.random.default_rng(5)
+
+    def drawn(n: int, m: int) -> tuple[Floats, Floats]:
+        return 5 - np.abs(rng.normal(0, 2, n)), 2 - rng.exponential(8, m)
+
+    curve = fitted(*drawn(2000, 300))
+    assert curve is not None
+    true, false = (curve.log_ratio(scores) for scores in drawn(4000, 4000))
+    assert cllr(true, false)[0] < 1.2 * least_cllr(true, false)  # 1.5 where each claim counts once
+    assert curves_from_json([[ELSEWHERE, 100.0, {**asdict(curve), "balanced": False}]])[ELSEWHERE][
+        100.0
+    ].log_ratio(0.0) == pytest.approx(curve.log_ratio(0.0) - np.log(2000 / 300))
 
 
 def test_no_ratio_is_beyond_the_number_of_claims_or_places() -> None:
