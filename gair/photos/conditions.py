@@ -4,7 +4,8 @@ Brightness, contrast, sharpness and greenness are measured on as many pixels as 
 spread over the photo in the same way (:mod:`gair.preprocess`), black bars on all. So are the
 numbers of its *colours and texture*: what they are in the whole and in its upper, middle and lower
 third. Each says little by itself, since another place has other colours; how they go together
-tells a picture in snow or a part of a picture from others. The date, the
+tells a picture in snow or a part of a picture from others. Finer numbers of its texture
+(:mod:`gair.photos.texture`) are for what was taught on altered pictures. The date, the
 hour and the focal length are what the camera wrote, where it wrote them. None of it is used to find
 a place: it tells whether a photo is like those that an index was calibrated on.
 """
@@ -19,6 +20,7 @@ import numpy as np
 
 from gair.photos.bars import picture_box
 from gair.photos.exif import captured_at, focal_length_mm
+from gair.photos.texture import TEXTURE, texture_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -36,7 +38,10 @@ LIGHT = 4
 THIRDS = 3
 """Bands of the picture, from its upper edge down, that colours and texture are told of."""
 COLOURS = 7 + 6 * THIRDS
-"""Numbers of colours and texture, the last of :attr:`Conditions.values`."""
+"""Numbers of colours and texture, the next of :attr:`Conditions.values`."""
+COMPARED = len(NAMES) + COLOURS
+"""The first so many are what a photo is compared in; the rest, :data:`TEXTURE`, is for what was
+taught."""
 
 SIDE_PX = 224
 """Pixels are taken from a square grid of this side, as in the model's recipe."""
@@ -72,11 +77,14 @@ class Conditions:
     """Why there is nothing to see in the photo; empty where there is something."""
     colours: tuple[float, ...] = (np.nan,) * COLOURS
     """:data:`COLOURS` numbers of colours and texture: :func:`colours_of`."""
+    texture: tuple[float, ...] = (np.nan,) * TEXTURE
+    """:data:`gair.photos.texture.TEXTURE` finer ones: :func:`gair.photos.texture.texture_of`."""
 
     @property
     def values(self) -> Floats:
-        """(C,) numbers: those of :data:`NAMES` in their order, then the colours."""
-        return np.array([*astuple(self)[: len(NAMES)], *self.colours], dtype=np.float64)
+        """(C,) numbers: those of :data:`NAMES` in their order, the colours, the texture."""
+        named = astuple(self)[: len(NAMES)]
+        return np.array([*named, *self.colours, *self.texture], dtype=np.float64)
 
     @classmethod
     def of_values(cls, values: Floats, nothing: str = "") -> Conditions:
@@ -85,8 +93,8 @@ class Conditions:
         brightness, contrast, sharpness, greenness, *tagged = numbers[: len(NAMES)]
         day_of_year, hour, focal_mm, bars = tagged
         light = (brightness, contrast, sharpness, greenness)
-        colours = tuple(numbers[len(NAMES) :])
-        return cls(*light, day_of_year, hour, focal_mm, bars, nothing, colours)
+        colours, texture = tuple(numbers[len(NAMES) : COMPARED]), tuple(numbers[COMPARED:])
+        return cls(*light, day_of_year, hour, focal_mm, bars, nothing, colours, texture)
 
 
 def measure(rgb: Image.Image, tagged: Image.Image | None = None) -> Conditions:
@@ -115,6 +123,7 @@ def measure(rgb: Image.Image, tagged: Image.Image | None = None) -> Conditions:
         bars=1 - (right - left) * (bottom - top) / (rgb.width * rgb.height),
         nothing=_nothing(rgb.size, float(grid.std(axis=(0, 1)).max())),
         colours=tuple(colours_of(grid)),
+        texture=tuple(texture_of(grid, grey)),
     )
 
 
@@ -132,7 +141,7 @@ def colours_of(grid: npt.NDArray[np.floating]) -> list[float]:
     """
     red, green, blue = np.moveaxis(grid, -1, 0)
     grey = grid @ _LUMINANCE
-    chroma = grid.max(axis=-1) - grid.min(axis=-1)
+    chroma = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
     redness, yellowness = red - green, (red + green) / 2 - blue
     numbers = [np.abs(np.diff(grey, axis=0)).mean()]
     numbers += [of(kind) for kind in (chroma, redness, yellowness) for of in (np.mean, np.std)]

@@ -37,6 +37,7 @@ from indexer.calibrate.several import fit_shared
 from indexer.ground.left_out import LeftOut, own_references
 from indexer.ground.options import APART_M
 from indexer.index.manifest import utc_now
+from indexer.photos.altered import AlteredPhotos
 from indexer.photos.groups import numbered
 from indexer.photos.swapped import EXCHANGED, swapped, swapped_said
 from indexer.probability.basis import FEWEST_PLACES, GroundBasis
@@ -93,6 +94,7 @@ def calibrate(
     *,
     level: float = 0.05,
     out_of_index: PhotoVectors | None = None,
+    altered: AlteredPhotos | None = None,
     ground_apart_m: float = APART_M,
     base: ScoreWeights | None = None,
     seed: int = 0,
@@ -105,6 +107,8 @@ def calibrate(
         vectors: photos with known places, drawn like those that will be asked about.
         level: share of the index's own photos that may be refused as not from the index.
         out_of_index: photos from elsewhere, to measure how many of those are noticed.
+        altered: some of the photos, altered, to teach how fog, snow and cuts look; None: they are
+            not told.
         ground_apart_m: reference photos as near as this to a photo are no evidence of it, like
             its copies and its sequence, which never are; metres.
         base: weights of the same index without reference photos, where the same photos calibrated
@@ -145,7 +149,8 @@ def calibrate(
     membership = fit_out_of_index(s, held, findings.evidence, where, level=level, seed=seed)
     labels = [vectors.photos[row].condition for row in rows.tolist()]
     values = vectors.condition_values[rows]
-    conditions, named, guessed = conditions_of(values, labels, s, where, membership, seed)
+    taught = None if altered is None else altered.among(rows)
+    conditions, named, guessed = conditions_of(values, labels, s, where, membership, seed, taught)
     grouped = GroupedMasses(
         *(findings.masses, findings.sureness, of_held),
         *(named[held], guessed[held], conditions.named),
@@ -163,6 +168,10 @@ def calibrate(
     measured |= measure_places(places[1] or places[0])
     measured |= scores_of.costs()
     placed = np.isfinite(vectors.lonlat_deg).all(axis=1)
+    centre, refined = (
+        {} if guesses is None else _curves(guesses, of_held)
+        for guesses in (findings.centre, findings.refined)
+    )
     return Calibration(
         schema_version=SCHEMA_VERSION,
         build=space.index.manifest.build,
@@ -172,8 +181,8 @@ def calibrate(
         left_out=left_out,
         weights=weights,
         masses=one_a_place(findings.masses, of_held, above=True),
-        confidence=_curves(findings.centre, of_held),
-        refined_confidence=_curves(findings.refined, of_held) if findings.refined else {},
+        confidence=centre,
+        refined_confidence=refined,
         place_curves=_place_curves(space, places[0]),
         refined_place_curves=_place_curves(space, places[1]),
         out_of_index=membership,
@@ -193,7 +202,7 @@ def calibrate(
         conditions=conditions,
         grouped_masses=grouped,
         ground=None if own is None else _ground_basis(space, own),
-        shared=fit_shared(space, weights, photos, of_held, seed),
+        shared=fit_shared(space, weights, photos, of_held, refined or centre, seed),
     )
 
 

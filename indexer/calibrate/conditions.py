@@ -7,13 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from gair.arrays import Bools, Floats, Ints, Vectors
-from indexer.probability.conditions import CalibratedConditions, fit_conditions
+from indexer.photos.altered import AlteredPhotos
+from indexer.probability.conditions import CalibratedConditions, fit_conditions, pixel_values
 from indexer.probability.out_of_index import (
     OutOfIndexTest,
     Whereabouts,
     kept_rows,
     nearest_cosine,
 )
+from indexer.probability.taught import Altered
 
 MOST_PHOTOS = 2_000
 """Photos that are kept to compare with."""
@@ -26,6 +28,7 @@ def conditions_of(
     where: Whereabouts,
     test: OutOfIndexTest,
     seed: int,
+    altered: AlteredPhotos | None = None,
 ) -> tuple[CalibratedConditions, Ints, Ints]:
     """What (P,) calibration photos are like.
 
@@ -36,6 +39,7 @@ def conditions_of(
         where: they were taken.
         test: made of the same photos with the same seed.
         seed: chooses :data:`MOST_PHOTOS` where there are more.
+        altered: some of these photos, altered, by their row; None teaches no look.
 
     Returns:
         It, and (P,) the condition that is named of each photo, and that each looks like among
@@ -50,7 +54,15 @@ def conditions_of(
 
     likeness = nearest_cosine(s[rows], test.s, passed_over)
     some = [labels[row] for row in rows.tolist()]
-    fitted = fit_conditions(values[rows], likeness, where.place[rows], some)
+    taught = (
+        {}
+        if altered is None
+        else {
+            name: Altered(pixel_values(of_look), where.place[altered.rows])
+            for name, of_look in altered.values.items()
+        }
+    )
+    fitted = fit_conditions(values[rows], likeness, where.place[rows], some, taught)
     named = [fitted.named.index(label) if label in fitted.named else -1 for label in labels]
     guessed = fitted.guess(values, where.place[:, None] == where.place[rows])
     return fitted, np.array(named), guessed

@@ -7,14 +7,23 @@ true cells are as probable as under the best one, but for what chance explains (
 likelihood's 95 % interval, whose upper end is the cautious one). It is fitted on places that
 nothing else was fitted on, a few photos of each that stand within 30 m of its first: photos farther
 apart are of one street, and not of the one place that people mean.
+
+The cautious floor makes maps flatter than what the photos say together is right. Regions are then
+larger than they need be; chances are mended: on the same places, each radius gets what is to be
+added to the logit of a single photo's chance (by most likelihood, with a normal prior around
+nothing).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from gair.arrays import Floats, Ints, Scores
+from gair.geo import haversine_m
 from indexer.calibrate.held_out import HeldOut
+from indexer.probability.confidence import Curve, expit
 from indexer.probability.posterior import (
     ScoreWeights,
     SharedErrors,
@@ -22,8 +31,11 @@ from indexer.probability.posterior import (
     map_correlation,
     posterior,
     same_place,
+    shared_by,
 )
 from indexer.regions.cell_field import chord_of, unit_vectors
+from indexer.search.query import Query
+from indexer.search.ranking import refine_options, shown_together
 from indexer.search.scored import ratios_of, scores_for
 from indexer.search.space import SearchSpace
 
@@ -48,15 +60,17 @@ def fit_shared(
     weights: ScoreWeights,
     photos: HeldOut,
     place: Ints,
+    curves: Mapping[float, Curve],
     seed: int,
 ) -> SharedErrors | None:
-    """The floor; None where too few places have several photos.
+    """The floor and the shifts of chances; None where too few places have several photos.
 
     Args:
         space: the cells.
         weights: that were fitted on other photos.
         photos: P of them, whose place is known.
         place: (P,) which of them are of one place.
+        curves: radius in metres to the chances of single photos, at the points that are shown.
         seed: chooses places and photos where there are more than are looked at.
     """
     together = several_of_each(photos.lonlat_deg, place, seed)
@@ -68,7 +82,50 @@ def fit_shared(
         alike = map_correlation(maps, space.log_prior)
         nats += [_nats(maps, space.log_prior, max(floor, alike), truth) for floor in FLOORS]
     floor = FLOORS[int(np.flatnonzero(nats >= nats.max() - _EARNED_NATS)[-1])]
-    return SharedErrors(floor, len(together), sum(len(rows) for rows in together))
+    discs = [_discs(space, weights, photos.taken(rows), floor, sorted(curves)) for rows in together]
+    mass, inside = (np.array(column) for column in zip(*discs, strict=True))
+    shifts = tuple(
+        (radius_m, fit_shift(curves[radius_m].logit_at(mass[:, n]), inside[:, n]))
+        for n, radius_m in enumerate(sorted(curves))
+    )
+    return SharedErrors(floor, len(together), sum(len(rows) for rows in together), shifts)
+
+
+def fit_shift(logits: Floats, inside: Floats) -> float:
+    """What to add to the logits of chances, so that they are those of what happened.
+
+    Args:
+        logits: (n,) of places.
+        inside: (n,) the share of each place's photos that came true.
+    """
+    from scipy.optimize import brentq
+
+    # The slope of the log-likelihood and of a standard normal's log density; it only falls.
+    def slope(shift: float) -> float:
+        return float((inside - expit(logits + shift)).sum() - shift)
+
+    most = len(logits) + 1.0
+    return float(brentq(slope, -most, most))
+
+
+def _discs(
+    space: SearchSpace,
+    weights: ScoreWeights,
+    photos: HeldOut,
+    floor: float,
+    radii_m: Sequence[float],
+) -> tuple[Floats, Floats]:
+    """Around the best guess of the photos of one place: (R,) masses, and (R,) shares inside."""
+    ground = space.ground_evidence(photos.s, weights, photos.own())
+    maps = _maps(space, weights, photos)
+    divisor = shared_by(maps, space.log_prior, floor)
+    p = posterior(same_place(maps, divisor), space.log_prior)
+    best = int(space.place_mass(p)[0].argmax())
+    options = refine_options(space, Query(), weights)
+    shown = shown_together(space, photos.s, best, options, divisor, ground)
+    away_m = haversine_m(shown, photos.lonlat_deg)
+    inside = (away_m[:, None] <= np.array(radii_m)).mean(axis=0)
+    return space.masses_within(p, shown[None], radii_m)[0], inside
 
 
 def _nats(maps: Scores, log_prior: Floats, rho: float, truth_row: Ints) -> float:

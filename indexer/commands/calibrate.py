@@ -73,6 +73,7 @@ def add(commands: Any) -> None:  # noqa: ANN401
 def run(options: CalibrateOptions) -> int:
     """Calibrate, keep the result beside the build, print what was measured."""
     from indexer.calibrate.calibrate import calibrate
+    from indexer.photos.altered import altered_photos
     from indexer.probability.calibration import calibration_path
     from indexer.probability.out_of_index import check_level
 
@@ -87,6 +88,7 @@ def run(options: CalibrateOptions) -> int:
         vectors,
         level=options.level,
         out_of_index=outside,
+        altered=altered_photos(vectors, seed=options.seed, quiet=options.quiet),
         ground_apart_m=options.ground_apart_m,
         seed=options.seed,
         quiet=options.quiet,

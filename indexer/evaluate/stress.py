@@ -1,7 +1,7 @@
 """Stress test of an index: what its answers say, and what is true, when photos are altered.
 
 The photos of an evaluation are asked about as they are and under each of
-:data:`indexer.evaluate.alterations.ALTERATIONS`, as a search is asked: every number here is of the
+:data:`indexer.photos.alterations.ALTERATIONS`, as a search is asked: every number here is of the
 answers that people get. A promise that does not hold under an alteration must be withheld there.
 Reference photos that are a photo's own evidence (:mod:`indexer.ground.left_out`) are left out for
 the photo and for all that is made of it.
@@ -23,11 +23,11 @@ from gair.errors import PhotoError
 from gair.geo import haversine_m
 from gair.photos.photo import Photo, open_photo
 from gair.progress import Progress
-from indexer.evaluate.alterations import ALTERATIONS, LEFT_OUT, Alteration
 from indexer.evaluate.bootstrap import Resamples
 from indexer.evaluate.options import EvaluateOptions
 from indexer.evaluate.probabilities import share_of
 from indexer.ground.left_out import own_references
+from indexer.photos.alterations import ALTERATIONS, LEFT_OUT, Alteration
 from indexer.search.query import Query
 from indexer.search.ranking import finished
 

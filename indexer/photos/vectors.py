@@ -21,8 +21,9 @@ import numpy as np
 from gair.arrays import Bools, Floats, Ints, Vectors
 from gair.errors import PhotoError, StorageError
 from gair.files import make_folder, sha256_of
-from gair.photos.conditions import COLOURS, NAMES, Conditions, day_and_hour
+from gair.photos.conditions import COMPARED, NAMES, Conditions, day_and_hour
 from gair.photos.photo import conditions_of, open_photo
+from gair.photos.texture import TEXTURE
 from gair.progress import Progress
 from indexer.photos.groups import places_of
 from indexer.photos.listing import ListedPhoto, read_photos
@@ -39,7 +40,7 @@ UNREADABLE = "photo cannot be read"
 _AT_ONCE = 64
 _PREPROCESSING = 1
 """Raised when the same photo and model give other vectors than before."""
-_MEASURED = "conditions_3"
+_MEASURED = "conditions_4"
 """The table of conditions; renamed when the same photo gives others than before."""
 _CLOCK = ("date", "hour")
 
@@ -87,7 +88,7 @@ class PhotoVectors:
         A date that the photo does not carry is the list's; so is an hour, unless the list tells it
         in UTC. NaN is what neither says.
         """
-        values = np.full((len(self), len(NAMES) + COLOURS), np.nan)
+        values = np.full((len(self), COMPARED + TEXTURE), np.nan)
         for row, conditions in self.conditions.items():
             values[row] = conditions.values
             day_of_year, hour = day_and_hour(listed_at := self.photos[row].captured_at)

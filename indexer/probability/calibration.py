@@ -27,18 +27,21 @@ from indexer.probability.basis import OTHER_REFERENCES, Basis, GroundBasis
 from indexer.probability.cautions import Caution
 from indexer.probability.chances import PlaceCurves, disjoint, most_sure
 from indexer.probability.conditions import ALL_NAMES, CalibratedConditions
-from indexer.probability.confidence import Curve, expit
+from indexer.probability.confidence import GROUPS, Curve, expit
 from indexer.probability.conformal import GroupedMasses, region_mass
 from indexer.probability.decisions import Trials, among_radii
 from indexer.probability.likelihood_ratios import RatioCurves, curves_from_json, curves_json
 from indexer.probability.open_world import BayesFactor
 from indexer.probability.out_of_index import OutOfIndexTest
 from indexer.probability.posterior import ScoreWeights, SharedErrors
+from indexer.probability.taught import Taught
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Raised when an old reader could misread a new file. 2: conditions of photos are checked before
-anything is promised. 3: reference photos have a weight. 4: their age may count."""
-READABLE = (1, 2, 3, 4)
+anything is promised. 3: reference photos have a weight. 4: their age may count. 5: altered photos
+teach looks; true and false claims count as much as each other in a ratio; chances of several photos
+have shifts."""
+READABLE = (1, 2, 3, 4, 5)
 """Versions that are read."""
 AGAIN = "calibrate again with python -m indexer calibrate"
 UNKNOWN_CONDITIONS = Caution(
@@ -207,8 +210,26 @@ class Calibration:
         """
         return region_mass(self.masses, level)
 
+    def shift_of(self, photos: int, radius_m: float) -> float:
+        """What is added to the logit of a chance, if it is of so many photos of one place."""
+        return 0.0 if photos < 2 or self.shared is None else self.shared.shift_at(radius_m)
+
+    def independent_of(self, photos: int) -> int:
+        """Photos that the chances of so many photos of one place rest on.
+
+        The shift is one for all, where a curve is bent on a fifth of the photos.
+        """
+        if photos < 2 or self.shared is None or not self.shared.chance_shifts:
+            return self.independent
+        return min(self.independent, GROUPS * self.shared.places)
+
     def confidence_within(
-        self, disc_mass: npt.ArrayLike, radius_m: float, *, refined: bool = False
+        self,
+        disc_mass: npt.ArrayLike,
+        radius_m: float,
+        *,
+        refined: bool = False,
+        photos: int = 1,
     ) -> Floats:
         """How likely the truth is within a radius of the best guess.
 
@@ -217,6 +238,7 @@ class Calibration:
             radius_m: of that disc. Between the calibrated radii the logits are interpolated in the
                 radius' logarithm; beyond them the nearest curve is used.
             refined: whether the guess is a refined point, or the centre of a cell.
+            photos: of the one place, that the mass is of.
 
         Returns:
             (...) probabilities; more mass never means less.
@@ -230,15 +252,16 @@ class Calibration:
         radii = sorted(curves)
         low, high, share = among_radii(radii, radius_m)
         below, above = curves[radii[low]], curves[radii[high]]
-        return expit((1 - share) * below.logit_at(disc_mass) + share * above.logit_at(disc_mass))
+        logits = (1 - share) * below.logit_at(disc_mass) + share * above.logit_at(disc_mass)
+        return expit(logits + self.shift_of(photos, radius_m))
 
-    def confidences(self, disc_masses: Floats, *, refined: bool = False) -> Floats:
+    def confidences(self, disc_masses: Floats, *, refined: bool = False, photos: int = 1) -> Floats:
         """The same for (P, R) masses at :attr:`radii_m`, never less for a larger radius.
 
         No chance is more certain than the number of photos allows.
         """
         each = [
-            self.confidence_within(mass, radius_m, refined=refined)
+            self.confidence_within(mass, radius_m, refined=refined, photos=photos)
             for radius_m, mass in zip(self.radii_m, disc_masses.T, strict=True)
         ]
         if not each:
@@ -350,6 +373,7 @@ def _header(calibration: Calibration) -> dict[str, Any]:
         "ground": None if calibration.ground is None else asdict(calibration.ground),
         "shared": None if calibration.shared is None else asdict(calibration.shared),
         "named": [] if calibration.conditions is None else list(calibration.conditions.named),
+        "taught": [] if (taught := _taught(calibration)) is None else list(taught.names),
     }
 
 
@@ -394,13 +418,24 @@ def _from_parts(header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> 
         photo_lonlat_deg=arrays["photo_lonlat_deg"],
         likelihood_ratios=curves_from_json(header.get("likelihood_ratios", [])),
         trials=_trials(arrays),
-        conditions=CalibratedConditions.from_arrays(names, arrays, header.get("named", ()))
+        conditions=CalibratedConditions.from_arrays(
+            names, arrays, header.get("named", ()), header.get("taught", ())
+        )
         if (names := header.get("conditions"))
         else None,
         grouped_masses=_grouped(arrays, tuple(header.get("named", ()))),
         ground=GroundBasis(**ground) if (ground := header.get("ground")) else None,
-        shared=SharedErrors(**shared) if (shared := header.get("shared")) else None,
+        shared=_shared(shared) if (shared := header.get("shared")) else None,
     )
+
+
+def _shared(fields: dict[str, Any]) -> SharedErrors:
+    shifts = tuple((float(r), float(shift)) for r, shift in fields.get("chance_shifts", ()))
+    return SharedErrors(**fields | {"chance_shifts": shifts})
+
+
+def _taught(calibration: Calibration) -> Taught | None:
+    return None if calibration.conditions is None else calibration.conditions.taught
 
 
 def _trials(arrays: dict[str, npt.NDArray[Any]]) -> Trials | None:

@@ -7,6 +7,10 @@ a new photo's are, and give each condition its scale. Light and colours have one
 *together*, that of Mahalanobis to their mean (:mod:`gair.photos.together`): a picture in snow is as
 bright as some others, and has as little texture as some, but none that bright has so little.
 
+Some looks are *taught* on altered calibration photos (:mod:`indexer.probability.taught`): fog,
+snow, an enlargement, a part of a picture. A photo's score of each is one more distance. Distances
+and looks flag as many photos by mistake: the scale of the looks is set so.
+
 The *deviation* of a photo is its largest distance in units of these scales. It is compared with the
 calibration photos' own deviations: one threshold for all conditions together, which at most 5 % of
 new places' photos exceed if they are like the calibration photos (split conformal,
@@ -18,7 +22,7 @@ What a photo does not state, such as a date, is not compared: nor is it where fe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,10 +30,12 @@ import numpy as np
 import numpy.typing as npt
 
 from gair.arrays import Bools, Floats, Ints
-from gair.photos.conditions import COLOURS, LIGHT, NAMES
+from gair.photos.conditions import COLOURS, COMPARED, LIGHT, NAMES
+from gair.photos.texture import TEXTURE
 from gair.photos.together import Usual, fit_usual
 from indexer.probability.cautions import Caution
 from indexer.probability.conformal import conformal_mass, one_a_place, place_weights
+from indexer.probability.taught import Altered, Taught, fit_taught
 
 LOOK = "overall look"
 """The condition that is the photo's vector; it comes last."""
@@ -50,6 +56,7 @@ scale is smaller. The focal length's is of its logarithm."""
 _SCALE_SHARE = 0.95
 _AT_ONCE = 256
 _ARRAYS = ("values", "middle", "scale", "deviations", "labels", "mean", "whitening")
+_TAUGHT = ("mean", "weights")
 _VOTES = 15
 """Calibration photos that say which condition a photo looks like."""
 
@@ -59,12 +66,13 @@ class CalibratedConditions:
     """What the calibration photos were like, and how far another may be from that."""
 
     values: npt.NDArray[np.float32]
-    """(n, C) of calibration photos, :attr:`gair.photos.conditions.Conditions.values`; NaN where one
-    does not say."""
+    """(n, C) of calibration photos, the first of :attr:`gair.photos.conditions.Conditions.values`,
+    :data:`gair.photos.conditions.COMPARED` of them; NaN where one does not say."""
     middle: Floats
-    """(A,) the middle distance in each of :data:`ALL_NAMES`; NaN: not compared."""
+    """(A + K,) the middle distance in each of :data:`ALL_NAMES`, then the middle score of each
+    taught look; NaN: not compared."""
     scale: Floats
-    """(A,) how far the 95 % quantile is above it."""
+    """(A + K,) how far the 95 % quantile is above it; of looks, more or less (:func:`_evened`)."""
     deviations: Floats
     """(K,) of the calibration photos, one a place, ascending."""
     labels: Ints
@@ -73,6 +81,13 @@ class CalibratedConditions:
     """What light and colours together usually are."""
     named: tuple[str, ...] = ()
     """Conditions that the list names, such as ``day`` and ``night``."""
+    taught: Taught | None = None
+    """Looks that altered photos taught; None where none did, and in files from before."""
+
+    @property
+    def all_names(self) -> tuple[str, ...]:
+        """(A + K,) of all that is compared."""
+        return ALL_NAMES + (() if self.taught is None else self.taught.names)
 
     @property
     def mean(self) -> Floats:
@@ -124,17 +139,20 @@ class CalibratedConditions:
                 :func:`indexer.probability.out_of_index.nearest_cosine` gives them.
 
         Returns:
-            Those of :data:`ALL_NAMES` in which any of the photos is; empty where all are alike, and
+            Those of :attr:`all_names` in which any of the photos is; empty where all are alike, and
             where too few places were measured to say. Of several photos, each is allowed less
             (Bonferroni).
         """
         own = _distances(values, self.values, np.zeros((len(values), len(self.values)), np.bool_))
         together = self.usual.distance(light_and_colours(values))
         distances = _stacked(own, together, likeness)
+        if self.taught is not None:
+            looks = self.taught.scores(pixel_values(values))
+            distances = np.column_stack([distances, looks])
         limit = conformal_mass(self.deviations, 1 - FLAGGED / max(1, len(values)))
         deviations = (distances - self.middle) / self.scale
         beyond = np.flatnonzero((deviations > limit).any(axis=0)).tolist()  # NaN never is
-        return tuple(ALL_NAMES[column] for column in beyond)
+        return tuple(self.all_names[column] for column in beyond)
 
     def unstated(self, values: Floats) -> tuple[str, ...]:
         """The conditions that are compared, but that one of (M, C) photos does not state."""
@@ -146,18 +164,31 @@ class CalibratedConditions:
     @property
     def stated(self) -> tuple[str, ...]:
         """The conditions that are compared."""
-        pairs = zip(ALL_NAMES, np.isfinite(self.middle), strict=True)
+        pairs = zip(self.all_names, np.isfinite(self.middle), strict=True)
         return tuple(name for name, compared in pairs if compared)
 
     def arrays(self) -> dict[str, Any]:
         """The arrays of its file, by name."""
-        return {f"conditions_{name}": getattr(self, name) for name in _ARRAYS}
+        arrays = {f"conditions_{name}": getattr(self, name) for name in _ARRAYS}
+        if self.taught is not None:
+            arrays |= {f"taught_{name}": getattr(self.taught, name) for name in _TAUGHT}
+        return arrays
 
     @classmethod
     def from_arrays(
-        cls, names: Sequence[str], arrays: dict[str, Any], named: Sequence[str] = ()
+        cls,
+        names: Sequence[str],
+        arrays: dict[str, Any],
+        named: Sequence[str] = (),
+        taught: Sequence[str] = (),
     ) -> CalibratedConditions | None:
         """The same again; None where other conditions were measured than these.
+
+        Args:
+            names: of the conditions that were measured.
+            arrays: of the file.
+            named: by the list.
+            taught: looks that were taught; none in files from before there were any.
 
         Raises:
             ValueError: the arrays do not fit together.
@@ -168,18 +199,27 @@ class CalibratedConditions:
         values, middle, scale, deviations, labels, mean, whitening = (
             arrays[f"conditions_{name}"] for name in _ARRAYS
         )
-        if values.shape[1:] != (len(NAMES) + COLOURS,):
+        if values.shape[1:] != (COMPARED,):
             raise ValueError("conditions of different length")
-        if {middle.shape, scale.shape} != {(len(ALL_NAMES),)}:
+        if {middle.shape, scale.shape} != {(len(ALL_NAMES) + len(taught),)}:
             raise ValueError("conditions of different length")
         if mean.shape != (LIGHT + COLOURS,) or whitening.shape != (LIGHT + COLOURS,) * 2:
             raise ValueError("colours of different length")
         usual = Usual(mean, whitening)
-        return cls(values, middle, scale, deviations, labels, usual, tuple(named))
+        looks = None
+        if taught:
+            looks = Taught(tuple(taught), *(arrays[f"taught_{name}"] for name in _TAUGHT))
+            if looks.weights.shape != (LIGHT + COLOURS + TEXTURE, len(taught)):
+                raise ValueError("taught looks of different length")
+        return cls(values, middle, scale, deviations, labels, usual, tuple(named), looks)
 
 
 def fit_conditions(
-    values: Floats, likeness: Floats, place: Ints, labels: Sequence[str] = ()
+    values: Floats,
+    likeness: Floats,
+    place: Ints,
+    labels: Sequence[str] = (),
+    altered: Mapping[str, Altered] | None = None,
 ) -> CalibratedConditions:
     """Learn what calibration photos are like.
 
@@ -188,25 +228,65 @@ def fit_conditions(
         likeness: (P,) mean cosine of each with photos of other places.
         place: (P,) which of them are of one place.
         labels: (P,) the condition that the list names; empty text for none.
+        altered: look to altered photos, their numbers as :func:`pixel_values` gives them; None
+            teaches nothing.
     """
     named = tuple(sorted({label for label in labels if label}))
     rows = [named.index(label) if label else -1 for label in labels or [""] * len(values)]
-    kept = np.asarray(values, dtype=np.float32)
+    kept = np.asarray(values[:, :COMPARED], dtype=np.float32)
     own = _distances(values, kept, place[:, None] == place)
     usual, together = fit_usual(light_and_colours(values), place)
     distances = _stacked(own, together, likeness)
     distances[:, np.isfinite(distances).sum(axis=0) < FEWEST_STATED] = np.nan
     times = place_weights(place)
+    middle, scale = _scaled(distances, times)
+    scale = np.maximum(scale, _FINEST)  # NaN stays NaN
+    deviation = _largest((distances - middle) / scale)
+    taught, looks = fit_taught(pixel_values(values), place, altered or {})
+    if taught is not None:
+        middles, scales = _scaled(looks, times)
+        scales *= _evened(deviation, _largest((looks - middles) / scales), times)
+        deviation = np.maximum(deviation, _largest((looks - middles) / scales))
+        middle, scale = np.append(middle, middles), np.append(scale, scales)
+    deviations = one_a_place(deviation, place, above=True)
+    return CalibratedConditions(
+        *(kept, middle, scale, deviations, np.array(rows), usual, named, taught)
+    )
+
+
+def _scaled(distances: Floats, times: Floats) -> tuple[Floats, Floats]:
+    """Of (P, A) distances the (A,) middle ones, and how far their 95 % quantiles are above them."""
     middle = np.array([_quantile(column, 0.5, times) for column in distances.T])
     high = np.array([_quantile(column, _SCALE_SHARE, times) for column in distances.T])
-    scale = np.maximum(high - middle, _FINEST)  # NaN stays NaN
-    deviation = np.where(np.isfinite(distances), (distances - middle) / scale, -np.inf)
-    deviations = one_a_place(deviation.max(axis=1), place, above=True)
-    return CalibratedConditions(kept, middle, scale, deviations, np.array(rows), usual, named)
+    return middle, high - middle
+
+
+def _largest(deviations: Floats) -> Floats:
+    """(P,) of (P, A), as far as they are known."""
+    return np.asarray(np.where(np.isfinite(deviations), deviations, -np.inf).max(axis=1))
+
+
+def _evened(deviation: Floats, looks: Floats, times: Floats) -> float:
+    """What scales of looks are multiplied by, so that distances and looks flag as many photos.
+
+    Args:
+        deviation: (P,) by all distances.
+        looks: (P,) the same by all looks.
+        times: (P,) how much each counts.
+    """
+    at = 1 - FLAGGED / 2
+    reached = [_quantile(values, at, times) for values in (looks, deviation)]
+    ratio = reached[0] / reached[1]
+    return float(ratio) if np.isfinite(ratio) and ratio > 0 else 1.0
 
 
 def light_and_colours(values: Floats) -> Floats:
     """Those of (P, C) conditions that go together: (P, L)."""
+    return np.asarray(np.column_stack([values[:, :LIGHT], values[:, len(NAMES) : COMPARED]]))
+
+
+def pixel_values(values: Floats) -> Floats:
+    """Those of (P, C) conditions that are of the pixels, which looks are taught on: (P, L)."""
     return np.asarray(np.column_stack([values[:, :LIGHT], values[:, len(NAMES) :]]))
 
 
@@ -253,12 +333,36 @@ def _quantile(values: Floats, share: float, times: Floats) -> float:
 
 def unlike_caution(names: Sequence[str]) -> Caution:
     """What is said of a photo that is unlike the calibration photos in some conditions."""
-    return Caution(
-        f"nothing is promised of this photo: its {in_words(names)} "
-        f"{'is' if len(names) == 1 else 'are'} unlike those of the calibration photos, which "
-        "chances and regions were measured on",
-        "unlike_calibration",
-    )
+    looks, compared = _parted(names)
+    look = f"it looks like {in_words(looks)}, and " if looks else ""
+    theirs = "the calibration photos, which chances and regions were measured on"
+    if compared:
+        are = "is" if len(compared) == 1 else "are"
+        unlike = f"its {in_words(compared)} {are} unlike those of {theirs}"
+    else:
+        unlike = f"{theirs}, do not"
+    return Caution(f"nothing is promised of this photo: {look}{unlike}", "unlike_calibration")
+
+
+def unlike_said(names: Sequence[str]) -> str:
+    """The same in a clause that begins with the photo."""
+    looks, compared = _parted(names)
+    said = [f"looks like {in_words(looks)}"] if looks else []
+    said += [f"is unlike the calibration photos in its {in_words(compared)}"] if compared else []
+    return f"the photo {' and '.join(said)}"
+
+
+def supposed(names: Sequence[str]) -> str:
+    """What chances hold under, where a photo is unlike in some conditions, in a clause."""
+    looks, compared = _parted(names)
+    said = [*looks, *([f"its {in_words(compared)}"] if compared else [])]
+    return f"if {in_words(said)} made no difference"
+
+
+def _parted(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Taught looks, and conditions that are compared."""
+    compared = [name for name in names if name in ALL_NAMES]
+    return [name for name in names if name not in ALL_NAMES], compared
 
 
 def in_words(names: Sequence[str]) -> str:

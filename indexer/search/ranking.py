@@ -261,6 +261,33 @@ def shown_points(
     return points
 
 
+def shown_together(
+    space: SearchSpace,
+    s: Vectors,
+    row: int,
+    options: RefineOptions,
+    divisor: float,
+    ground: GroundEvidence | None = None,
+) -> Floats:
+    """The best guess about several photos of one place as a search shows it, (2,).
+
+    Args:
+        space: the cells.
+        s: (M, D) vectors of the photos.
+        row: their best cell.
+        options: from :func:`refine_options`.
+        divisor: of the sum over the photos.
+        ground: of these photos; None where reference photos have no weight.
+    """
+    centre = space.index.cells.lonlat_deg[row]
+    if space.reader is None:
+        return np.asarray(centre)
+    joint = (s.sum(axis=0) / divisor).astype(np.float32)
+    refining = Refining(joint, centre[None], options, _reading(ground, divisor))
+    ((place,),) = refine_each(space.reader, [refining])
+    return np.array((place.lon_deg, place.lat_deg))
+
+
 def _radius_m(space: SearchSpace, query: Query) -> float:
     """Of a place."""
     return space.merge_radius_m if query.merge_radius_m is None else query.merge_radius_m
@@ -394,7 +421,7 @@ def _believed(
         make_region=region,
     )
     before = prior_shares(space, None if query.prior is None else query.prior.log_weight)
-    chances = functools.partial(with_chances, space, p, before, of_refined)
+    chances = functools.partial(with_chances, space, p, before, of_refined, len(scored.photos))
     decide = decider(space, scored, query, p, answer)
 
     def final(answer: Answer) -> Answer:
@@ -459,8 +486,12 @@ def _together(calibration: Calibration) -> Caution:
     """What to know of an answer about several photos."""
     if (shared := calibration.shared) is None:
         return TOGETHER
-    text = (
-        f"{_SINGLE}how much further photos add on {shared.photos:,} photos of {shared.places:,} "
-        f"places (they share {shared.least:.0%} of their errors or more)"
-    )
+    measured = f"on {shared.photos:,} photos of {shared.places:,} places"
+    errors = f"(they share {shared.least:.0%} of their errors or more)"
+    text = f"{_SINGLE}how much further photos add {measured} {errors}"
+    if shared.chance_shifts:
+        text = (
+            f"several photos of one place: regions were measured on single photos; chances, and "
+            f"how much further photos add, {measured} {errors}"
+        )
     return Caution(text, TOGETHER.code)

@@ -12,7 +12,7 @@ from gair.arrays import Floats, Ints, Vectors
 from gair.photos.photo import conditions_of, content_of
 from indexer.ground.likelihood import GroundEvidence
 from indexer.probability.cautions import Caution
-from indexer.probability.conditions import in_words, unlike_caution
+from indexer.probability.conditions import in_words, supposed, unlike_caution, unlike_said
 from indexer.probability.open_world import EVEN, Elsewhere, bound_of, elsewhere_of
 from indexer.probability.out_of_index import evidence_of, nearest_cosine
 from indexer.probability.posterior import (
@@ -281,7 +281,9 @@ def prior_shares(space: SearchSpace, log_weight: Floats | None = None) -> Floats
     return np.asarray(shares / shares.sum())
 
 
-def confidences(space: SearchSpace, p: Floats, lonlat_deg: Floats, *, refined: bool) -> Floats:
+def confidences(
+    space: SearchSpace, p: Floats, lonlat_deg: Floats, *, refined: bool, photos: int = 1
+) -> Floats:
     """How likely each photo was taken within each calibrated radius of a point.
 
     Args:
@@ -289,13 +291,14 @@ def confidences(space: SearchSpace, p: Floats, lonlat_deg: Floats, *, refined: b
         p: (P, N) posteriors.
         lonlat_deg: (P, 2) the point of each photo that people are shown.
         refined: whether the points were refined, or are centres of cells.
+        photos: of one place, that each posterior is of.
 
     Returns:
         (P, R), the radii ascending; never less for a larger one.
     """
     assert space.calibration is not None
     masses = space.masses_within(p, lonlat_deg, space.calibration.radii_m)
-    return space.calibration.confidences(masses, refined=refined)
+    return space.calibration.confidences(masses, refined=refined, photos=photos)
 
 
 def evidence(
@@ -395,7 +398,7 @@ class Standing:
             words = in_words(self.unstated)
             given += f", with {words}, which it does not state, like the calibration photos'"
         if self.unlike:
-            given += f", and if its {in_words(self.unlike)} made no difference"
+            given += f", and {supposed(self.unlike)}"
         return given
 
 
@@ -415,8 +418,7 @@ def why_not(
     elif membership is not None and not membership.in_index:
         clauses.append(Caution("the photo looks like nothing in this index", "not_in_index"))
     if unlike:
-        text = f"the photo is unlike the calibration photos in its {in_words(unlike)}"
-        clauses.append(Caution(text, "unlike_calibration"))
+        clauses.append(Caution(unlike_said(unlike), "unlike_calibration"))
     return tuple(clauses)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from indexer.probability.confidence import GROUPS
 from training.experiments.promise_city import seen_of
 
 if TYPE_CHECKING:
@@ -58,6 +59,9 @@ class Told:
     """What was said about P photos, and what is so."""
 
     said: Floats
+    """Chance within the radius; NaN where none was said."""
+    ends: Floats
+    """(P, 2) of the interval that is said with it."""
     near: Bools
     promised: Bools
     refused: Bools
@@ -78,18 +82,21 @@ def ask(
     """
     from gair.geo import haversine_m
 
-    told: list[tuple[float, bool, bool, bool, bool, int]] = []
+    told: list[tuple[float, tuple[float, float], bool, bool, bool, bool, int]] = []
     for number, rows in enumerate(groups):
         answer = geolocator.search(seen_of(photos, rows), k=1)
         region = answer.region(LEVEL)
-        said = [c.probability for c in answer.confidence if c.radius_m == RADIUS_M] or [np.nan]
+        said, ends = next(
+            ((c.probability, c.interval) for c in answer.confidence if c.radius_m == RADIUS_M),
+            (np.nan, (np.nan, np.nan)),
+        )
         best = np.array(answer.candidates[0].shown_lonlat_deg)
         truth = geolocator.space.cell_row(photos.lonlat_deg[rows])
         held, away_m = np.isin(truth, region.rows), haversine_m(best, photos.lonlat_deg[rows])
         for row, here, metres in zip(rows.tolist(), held, away_m, strict=True):
             own = number if place is None else int(place[row])
             near = bool(metres <= RADIUS_M)
-            told.append((said[0], near, region.promised, region.refused, bool(here), own))
+            told.append((said, ends, near, region.promised, region.refused, bool(here), own))
     columns = [np.array(column) for column in zip(*told, strict=True)]
     return Told(*columns)
 
@@ -138,15 +145,55 @@ def at_most(stated: float) -> Callable[[Any], bool]:
     return lambda share: bool(share["low"] <= stated)
 
 
-def about(stated: float) -> Callable[[Any], bool]:
-    """A share that may be neither."""
-    return lambda share: bool(share["low"] <= stated <= share["high"])
+def about(stated: Stated) -> Callable[[Any], bool]:
+    """A share that may be neither: the two differ by no more than both intervals explain."""
+
+    def holds(share: Any) -> bool:  # noqa: ANN401 (numbers of a share)
+        if share["value"] >= stated.value:
+            ends = share["value"] - share["low"], stated.high - stated.value
+        else:
+            ends = share["high"] - share["value"], stated.value - stated.low
+        return bool(abs(share["value"] - stated.value) <= np.hypot(*ends))
+
+    return holds
+
+
+@dataclass(frozen=True)
+class Stated:
+    """A chance as it is said on average, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def mean_of(cls, said: Floats, ends: Floats, parts: int = 1) -> Stated:
+        """The mean of chances.
+
+        Args:
+            said: (P,).
+            ends: (P, 2) of their intervals.
+            parts: of the calibration's places; each interval rests on one, their mean on all.
+        """
+        kept = np.isfinite(said)
+        if not kept.any():
+            return cls(np.nan, np.nan, np.nan)
+        value = float(said[kept].mean())
+        low, high = value + (ends[kept].mean(axis=0) - value) / np.sqrt(parts)
+        return cls(value, float(low), float(high))
+
+    @property
+    def words(self) -> str:
+        """For the table."""
+        if np.isnan(self.value):
+            return "nothing"
+        return f"{self.value:.1%} ({self.low:.1%} to {self.high:.1%}) on average"
 
 
 def promise_rows(name: str, told: Told, *, refused: bool = False) -> list[Row]:
     """Region, chance, and share promised of photos asked about one by one."""
     asked, kept = len(told.near), told.promised
-    said = float(np.nanmean(told.said[kept])) if np.isfinite(told.said[kept]).any() else np.nan
+    said = Stated.mean_of(told.said[kept], told.ends[kept], GROUPS)
     place = told.place
     rows = [
         share_row(f"{name}: promised", "", kept, place, asked, None),
@@ -157,7 +204,7 @@ def promise_rows(name: str, told: Told, *, refused: bool = False) -> list[Row]:
         ),
         share_row(
             f"{name}: within {RADIUS_M:g} m, if promised",
-            "nothing" if np.isnan(said) else f"{said:.1%} on average",
+            said.words,
             told.near[kept], place[kept], asked, about(said),
         ),
     ]  # fmt: skip
@@ -169,13 +216,13 @@ def promise_rows(name: str, told: Told, *, refused: bool = False) -> list[Row]:
 
 def several_rows(name: str, told: Told) -> list[Row]:
     """Region and chance of several photos of one place, which nothing is promised of."""
-    said, asked = float(np.nanmean(told.said)), len(told.near)
+    said, asked = Stated.mean_of(told.said, told.ends), len(told.near)
     line = f"{name}: {LEVEL:.0%} region holds the place"
     return [
         share_row(line, f"at least {LEVEL:.0%}", told.covered, told.place, asked, at_least(LEVEL)),
         share_row(
             f"{name}: within {RADIUS_M:g} m",
-            f"{said:.1%} on average",
+            said.words,
             told.near, told.place, asked, about(said),
         ),
     ]  # fmt: skip

@@ -53,11 +53,15 @@ if TYPE_CHECKING:
 def measure(city: PromiseCity, options: CityOptions) -> list[Row]:
     """The whole table."""
     from indexer.calibrate.calibrate import calibrate
+    from indexer.photos.altered import altered_photos
 
     geolocator, space = city.geolocator, city.geolocator.space
 
     def by(photos: PhotoVectors) -> Calibration:
-        return calibrate(space, photos, out_of_index=city.foreign[0], quiet=options.quiet)
+        altered = altered_photos(photos, quiet=options.quiet)
+        return calibrate(
+            space, photos, out_of_index=city.foreign[0], altered=altered, quiet=options.quiet
+        )
 
     scattered, driven = by(city.calibration), by(city.drives[0])
     frames = in_groups(city.drives[1], 12)

@@ -7,8 +7,9 @@ import pytest
 from photo_samples import encode, exif_with, noise
 from PIL import ExifTags, Image
 
-from gair.photos.conditions import COLOURS, NAMES, Conditions, day_and_hour
+from gair.photos.conditions import COMPARED, NAMES, Conditions, day_and_hour
 from gair.photos.photo import conditions_of, open_photo
+from gair.photos.texture import TEXTURE
 
 EXIF_IFD = int(ExifTags.IFD.Exif)
 
@@ -87,7 +88,8 @@ def test_a_photo_of_nothing_says_so(pixels: np.ndarray, why: str) -> None:
 def test_conditions_come_back_from_their_values() -> None:
     measured = of(noise(40, 40))
     again = Conditions.of_values(measured.values, "why")
-    assert len(measured.values) == len(NAMES) + COLOURS
-    assert np.isfinite(measured.colours).all()
+    assert len(measured.values) == COMPARED + TEXTURE
+    assert COMPARED == len(NAMES) + len(measured.colours)
+    assert np.isfinite((*measured.colours, *measured.texture)).all()
     np.testing.assert_array_equal(again.values, measured.values)
     assert again.nothing == "why"

@@ -17,10 +17,10 @@ from toy_city import photo
 from gair.geo import haversine_m
 from gair.photos.photo import conditions_of, open_photo
 from indexer.commands.evaluate import stress_lines
-from indexer.evaluate.alterations import ALTERATIONS
 from indexer.evaluate.options import EvaluateOptions
 from indexer.evaluate.report.report import TEMPLATES
 from indexer.evaluate.stress import stress_report
+from indexer.photos.alterations import ALTERATIONS
 from indexer.photos.vectors import PhotoVectors, photo_vectors
 from indexer.probability.conditions import fit_conditions
 from indexer.search.geolocator import Geolocator

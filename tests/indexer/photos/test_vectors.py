@@ -96,7 +96,7 @@ def test_a_store_from_before_conditions_is_not_encoded_again(
     first = found_of(geolocator, manifest, cache)
     (store,) = cache.glob("*.sqlite")
     with contextlib.closing(sqlite3.connect(store)) as connection, connection:
-        connection.execute("DROP TABLE conditions_3")
+        connection.execute("DROP TABLE conditions_4")
     again = found_of(geolocator, manifest, cache)
     assert geolocator.encoded == 4
     assert again.conditions.keys() == first.conditions.keys()

@@ -10,6 +10,7 @@ from gair.model import Gair
 from indexer.build.build import BuildOptions, build_index
 from indexer.calibrate.calibrate import calibrate
 from indexer.imagery import open_imagery
+from indexer.photos.altered import altered_photos
 from indexer.photos.listing import read_photos
 from indexer.photos.vectors import photo_vectors
 from indexer.probability.basis import FEWEST_PLACES
@@ -32,7 +33,9 @@ def calibrated(tmp_path_factory: pytest.TempPathFactory) -> Geolocator:
         build_index("synthetic", region, imagery, model, folder / "indexes", options=options)
     made = Geolocator.open(folder / "indexes" / "synthetic", model=model)
     photos = photo_vectors(made, folder / "calibration.csv", cache=None, quiet=True)
-    made.space.calibration = made.calibration = calibrate(made.space, photos, quiet=True)
+    made.space.calibration = made.calibration = calibrate(
+        made.space, photos, altered=altered_photos(photos, quiet=True), quiet=True
+    )
     assert made.calibration is not None
     assert (made.calibration.places or 0) >= FEWEST_PLACES
     return made

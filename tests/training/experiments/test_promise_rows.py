@@ -20,6 +20,7 @@ from training.experiments.promise_rows import (
     LEVEL,
     TOLD,
     WITHHELD,
+    Stated,
     about,
     ask,
     at_least,
@@ -78,6 +79,19 @@ def test_what_is_kept_of_photos_is_answered_as_their_files_are(
     assert not pairs.promised.any()
 
 
+def exactly(chance: float) -> Stated:
+    """A chance that is said for certain."""
+    return Stated(chance, chance, chance)
+
+
+def test_the_mean_of_chances_is_surer_than_each_by_what_each_rests_on() -> None:
+    said, ends = np.array([0.2, np.nan, 0.4]), np.array([(0.1, 0.4), (np.nan,) * 2, (0.3, 0.6)])
+    whole, parts = Stated.mean_of(said, ends), Stated.mean_of(said, ends, 4)
+    assert (whole.value, whole.low, whole.high) == pytest.approx((0.3, 0.2, 0.5))
+    assert (parts.value, parts.low, parts.high) == pytest.approx((0.3, 0.25, 0.4))
+    assert Stated.mean_of(said[1:2], ends[1:2]).words == "nothing"
+
+
 def test_outcomes_follow_from_the_interval() -> None:
     hits, place = np.arange(100) < 80, np.arange(100)
     for holds, outcome in (
@@ -85,8 +99,12 @@ def test_outcomes_follow_from_the_interval() -> None:
         (at_least(0.85), KEPT),
         (at_most(0.05), BROKEN),
         (at_most(0.75), KEPT),
-        (about(0.9), BROKEN),
-        (about(0.75), KEPT),
+        (about(exactly(0.9)), BROKEN),
+        (about(exactly(0.75)), KEPT),
+        (about(Stated(0.88, 0.83, 0.95)), KEPT),  # 0.08 apart: the hypotenuse of 0.07 and 0.05
+        (about(Stated(0.9, 0.89, 0.95)), BROKEN),
+        (about(Stated(0.68, 0.6, 0.69)), BROKEN),
+        (about(Stated(0.68, 0.67, 0.78)), KEPT),
         (None, TOLD),
     ):
         row = share_row("x", "y", hits, place, 100, holds)

@@ -8,7 +8,7 @@ from PIL import Image, ImageStat
 from toy_city import photo
 
 from gair.photos.conditions import measure
-from indexer.evaluate.alterations import ALTERATIONS, Alteration
+from indexer.photos.alterations import ALTERATIONS, Alteration
 
 BY_KEY = {one.key: one.alter for one in ALTERATIONS}
 

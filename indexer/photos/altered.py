@@ -1,0 +1,84 @@
+"""Altered photos of a list: what their pixels say once they are in fog, in snow or cut.
+
+They teach a calibration how such a photo looks (:mod:`indexer.probability.taught`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL import Image
+
+from gair.arrays import Floats, Ints
+from gair.errors import PhotoError
+from gair.photos.conditions import SIDE_PX, measure
+from gair.photos.photo import open_photo
+from gair.progress import Progress
+from indexer.photos.alterations import TAUGHT
+from indexer.photos.vectors import PhotoVectors
+
+MOST_PHOTOS = 500
+"""Photos that are altered, of different places as far as there are so many."""
+_CUTS = ("an enlargement", "a part of a picture")
+"""These are cut out of the whole picture; of the others only the pixels that are measured count."""
+
+
+@dataclass(frozen=True, eq=False)
+class AlteredPhotos:
+    """Some photos of a list, altered."""
+
+    rows: Ints
+    """(Q,) of the list."""
+    values: dict[str, Floats] = field(default_factory=dict)
+    """Look to (Q, C), :attr:`gair.photos.conditions.Conditions.values`."""
+
+    def among(self, rows: Ints) -> AlteredPhotos:
+        """Those of some rows of the list, ascending, by their number among these."""
+        kept = np.flatnonzero(np.isin(self.rows, rows))
+        values = {name: of_look[kept] for name, of_look in self.values.items()}
+        return AlteredPhotos(np.searchsorted(rows, self.rows[kept]), values)
+
+
+def altered_photos(
+    photos: PhotoVectors, *, most: int = MOST_PHOTOS, seed: int = 0, quiet: bool = False
+) -> AlteredPhotos:
+    """Alter some photos of a list, and measure them.
+
+    Args:
+        photos: those with a vector and a place are altered; one that cannot be opened is left out.
+        most: how many, at most.
+        seed: chooses.
+        quiet: no progress.
+    """
+    rows = _chosen(photos, most, seed)
+    kept: list[int] = []
+    told: dict[str, list[Floats]] = {name: [] for name in TAUGHT}
+    with Progress("altered", len(rows), "photo", quiet=quiet) as progress:
+        for row in rows.tolist():
+            try:
+                rgb = open_photo(photos.photos[row].path).rgb
+            except PhotoError:  # it was there when its vector was made
+                continue
+            finally:
+                progress.advance(1)
+            kept.append(row)
+            seen = rgb.resize((SIDE_PX, SIDE_PX), Image.Resampling.NEAREST)
+            for name, alter in TAUGHT.items():
+                told[name].append(measure(alter(rgb if name in _CUTS else seen)).values)
+    values = {name: np.array(each) for name, each in told.items() if each}
+    return AlteredPhotos(np.array(kept, dtype=np.int64), values)
+
+
+def _chosen(photos: PhotoVectors, most: int, seed: int) -> Ints:
+    """Rows of usable photos, one of each place before any second one."""
+    rows = np.flatnonzero(photos.usable & photos.shows_something)
+    rows = np.random.default_rng(seed).permutation(rows)
+    place: Sequence[int] = photos.place_of_photo[rows].tolist()
+    seen: dict[int, int] = {}
+    nth = []
+    for at in place:
+        nth.append(seen.get(at, 0))
+        seen[at] = nth[-1] + 1
+    return np.sort(rows[np.argsort(nth, kind="stable")[:most]])
