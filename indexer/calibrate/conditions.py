@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gair.arrays import Bools, Floats, Ints, Vectors
+from gair.photos.taught import Altered
 from indexer.photos.altered import AlteredPhotos
 from indexer.probability.conditions import CalibratedConditions, fit_conditions, pixel_values
 from indexer.probability.out_of_index import (
@@ -15,7 +16,6 @@ from indexer.probability.out_of_index import (
     kept_rows,
     nearest_cosine,
 )
-from indexer.probability.taught import Altered
 
 MOST_PHOTOS = 2_000
 """Photos that are kept to compare with."""

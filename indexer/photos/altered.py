@@ -1,6 +1,6 @@
 """Altered photos of a list: what their pixels say once they are in fog, in snow or cut.
 
-They teach a calibration how such a photo looks (:mod:`indexer.probability.taught`).
+They teach a calibration how such a photo looks (:mod:`gair.photos.taught`).
 """
 
 from __future__ import annotations

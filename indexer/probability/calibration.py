@@ -23,6 +23,7 @@ from gair.arrays import Floats
 from gair.errors import IndexCorruptError, IndexMismatchError, UsageError
 from gair.files import dead_temporaries, open_file, write_whole
 from gair.inputs.documents import json_of
+from gair.photos.taught import Taught
 from indexer.probability.basis import OTHER_REFERENCES, Basis, GroundBasis
 from indexer.probability.cautions import Caution
 from indexer.probability.chances import PlaceCurves, disjoint, most_sure
@@ -34,7 +35,6 @@ from indexer.probability.likelihood_ratios import RatioCurves, curves_from_json,
 from indexer.probability.open_world import BayesFactor
 from indexer.probability.out_of_index import OutOfIndexTest
 from indexer.probability.posterior import ScoreWeights, SharedErrors
-from indexer.probability.taught import Taught
 
 SCHEMA_VERSION = 5
 """Raised when an old reader could misread a new file. 2: conditions of photos are checked before

@@ -7,7 +7,7 @@ a new photo's are, and give each condition its scale. Light and colours have one
 *together*, that of Mahalanobis to their mean (:mod:`gair.photos.together`): a picture in snow is as
 bright as some others, and has as little texture as some, but none that bright has so little.
 
-Some looks are *taught* on altered calibration photos (:mod:`indexer.probability.taught`): fog,
+Some looks are *taught* on altered calibration photos (:mod:`gair.photos.taught`): fog,
 snow, an enlargement, a part of a picture. A photo's score of each is one more distance. Distances
 and looks flag as many photos by mistake: the scale of the looks is set so.
 
@@ -31,11 +31,11 @@ import numpy.typing as npt
 
 from gair.arrays import Bools, Floats, Ints
 from gair.photos.conditions import COLOURS, COMPARED, LIGHT, NAMES
+from gair.photos.taught import Altered, Taught, fit_taught
 from gair.photos.texture import TEXTURE
 from gair.photos.together import Usual, fit_usual
 from indexer.probability.cautions import Caution
 from indexer.probability.conformal import conformal_mass, one_a_place, place_weights
-from indexer.probability.taught import Altered, Taught, fit_taught
 
 LOOK = "overall look"
 """The condition that is the photo's vector; it comes last."""

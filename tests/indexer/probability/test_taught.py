@@ -9,9 +9,10 @@ import pytest
 from model_city import at_most
 
 from gair.arrays import Floats, Ints
+from gair.photos import taught
 from gair.photos.conditions import COLOURS, COMPARED, LIGHT, NAMES
+from gair.photos.taught import FEWEST, FOLDS, Altered, fit_taught
 from gair.photos.texture import TEXTURE
-from indexer.probability import taught
 from indexer.probability.conditions import (
     ALL_NAMES,
     CalibratedConditions,
@@ -21,7 +22,6 @@ from indexer.probability.conditions import (
     unlike_caution,
     unlike_said,
 )
-from indexer.probability.taught import FEWEST, FOLDS, Altered, fit_taught
 
 LENGTH = LIGHT + COLOURS + TEXTURE
 PLACES, EACH = 220, 2

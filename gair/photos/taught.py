@@ -1,11 +1,10 @@
-"""Taught looks: what tells a photo in fog from the calibration photos, learnt on altered ones.
+"""Taught looks: what tells a photo in fog from others, learnt on altered ones.
 
-Few lists of calibration photos have fog or snow in them. But their photos can be altered
-(:mod:`indexer.photos.alterations`), and what changes by that, whatever the place, is what tells the
-look: a linear discriminant (Fisher's) between the photos as they are and as they are altered, one a
-look. Of many numbers and few photos the covariance is shrunk towards none
-(https://doi.org/10.1016/S0047-259X(03)00096-4). A photo's score is measured by what photos of other
-places teach: they are parted into :data:`FOLDS`.
+Few lists of photos have fog or snow in them. But their photos can be altered, and what changes by
+that, whatever the place, is what tells the look: a linear discriminant (Fisher's) between the
+photos as they are and as they are altered, one a look. Of many numbers and few photos the
+covariance is shrunk towards none (https://doi.org/10.1016/S0047-259X(03)00096-4). A photo's score
+is measured by what photos of other places teach: they are parted into :data:`FOLDS`.
 """
 
 from __future__ import annotations
@@ -69,13 +68,13 @@ def fit_taught(
     Returns:
         Them, or None where too few photos teach any; and (P, K) scores, NaN where there is none.
     """
-    known = np.isfinite(values).all(axis=1)
+    stated = np.isfinite(values).all(axis=1)
     looks = {
         name: Altered(of_look.values[whole], of_look.place[whole])
         for name, of_look in altered.items()
         if (whole := np.isfinite(of_look.values).all(axis=1)).sum() >= FEWEST
     }
-    if not looks or known.sum() < FEWEST:
+    if not looks or stated.sum() < FEWEST:
         return None, np.full((len(values), 0), np.nan)
     scores = np.full((len(values), len(looks)), np.nan)
     every = np.unique(np.concatenate([place, *(look.place for look in looks.values())]))
@@ -85,12 +84,12 @@ def fit_taught(
         return np.asarray(part[np.searchsorted(every, of)])
 
     for number in range(FOLDS):
-        own = known & (fold(place) == number)
+        own = stated & (fold(place) == number)
         others = {name: look.values[fold(look.place) != number] for name, look in looks.items()}
         if own.any():
-            scores[own] = _taught(values[known & ~own], others).scores(values[own])
+            scores[own] = _taught(values[stated & ~own], others).scores(values[own])
     everything = {name: look.values for name, look in looks.items()}
-    return _taught(values[known], everything), scores
+    return _taught(values[stated], everything), scores
 
 
 def _taught(values: Floats, altered: Mapping[str, Floats]) -> Taught:
