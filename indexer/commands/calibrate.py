@@ -72,8 +72,11 @@ def add(commands: Any) -> None:  # noqa: ANN401
 
 def run(options: CalibrateOptions) -> int:
     """Calibrate, keep the result beside the build, print what was measured."""
+    import numpy as np
+
     from indexer.calibrate.calibrate import calibrate
     from indexer.photos.altered import altered_photos
+    from indexer.probability.basis import FEWEST_PLACES
     from indexer.probability.calibration import calibration_path
     from indexer.probability.out_of_index import check_level
 
@@ -83,12 +86,15 @@ def run(options: CalibrateOptions) -> int:
     geolocator = options.geolocator()
     vectors = options.vectors(geolocator, photos)
     outside = None if photos_elsewhere is None else options.vectors(geolocator, photos_elsewhere)
+    altered = None
+    if len(np.unique(vectors.place_of_photo)) >= FEWEST_PLACES:  # else nothing is promised anyway
+        altered = altered_photos(vectors, seed=options.seed, quiet=options.quiet)
     calibration = calibrate(
         geolocator.space,
         vectors,
         level=options.level,
         out_of_index=outside,
-        altered=altered_photos(vectors, seed=options.seed, quiet=options.quiet),
+        altered=altered,
         ground_apart_m=options.ground_apart_m,
         seed=options.seed,
         quiet=options.quiet,
@@ -144,6 +150,7 @@ def summary(calibration: Calibration, path: Path) -> dict[str, Any]:
             "auroc": test.auroc,
             "photos_from_elsewhere": test.elsewhere,
         },
+        "looks": list(calibration.looks),
         "measured": calibration.measured,
     }
 
@@ -182,6 +189,8 @@ def ground_lines(calibration: Calibration) -> list[str]:
 
 def calibration_lines(calibration: Calibration) -> list[str]:
     """A calibration as lines for a terminal."""
+    from indexer.probability.conditions import in_words
+
     m, sharpness = calibration.measured, calibration.weights
     rs_share, location_share = sharpness.shares
     lines = [
@@ -213,6 +222,8 @@ def calibration_lines(calibration: Calibration) -> list[str]:
     lines += ["  confidence  off by " + "; ".join(f"{e:.1%} at {r:,.0f} m" for r, _, e in within)]
     if (off := m.get("ece_places")) is not None:
         lines.append(f"  places      chances off by {off:.1%}, over the first places of answers")
+    if calibration.looks:
+        lines.append(f"  looks       told by altered photos: {in_words(calibration.looks)}")
     if calibration.doubt:
         lines.append(f"  note: {calibration.doubt}")
     return [*lines, *_claim_lines(calibration), *_familiarity_lines(calibration)]

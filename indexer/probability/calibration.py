@@ -23,7 +23,6 @@ from gair.arrays import Floats
 from gair.errors import IndexCorruptError, IndexMismatchError, UsageError
 from gair.files import dead_temporaries, open_file, write_whole
 from gair.inputs.documents import json_of
-from gair.photos.taught import Taught
 from indexer.probability.basis import OTHER_REFERENCES, Basis, GroundBasis
 from indexer.probability.cautions import Caution
 from indexer.probability.chances import PlaceCurves, disjoint, most_sure
@@ -197,6 +196,12 @@ class Calibration:
         """Whether chances of places were measured at a radius."""
         curves = self.refined_place_curves if refined else self.place_curves
         return curves is not None and math.isclose(curves.radius_m, radius_m, rel_tol=0.01)
+
+    @property
+    def looks(self) -> tuple[str, ...]:
+        """Looks that altered photos taught; empty in files from before."""
+        taught = None if self.conditions is None else self.conditions.taught
+        return () if taught is None else taught.names
 
     @property
     def radii_m(self) -> tuple[float, ...]:
@@ -373,7 +378,7 @@ def _header(calibration: Calibration) -> dict[str, Any]:
         "ground": None if calibration.ground is None else asdict(calibration.ground),
         "shared": None if calibration.shared is None else asdict(calibration.shared),
         "named": [] if calibration.conditions is None else list(calibration.conditions.named),
-        "taught": [] if (taught := _taught(calibration)) is None else list(taught.names),
+        "taught": list(calibration.looks),
     }
 
 
@@ -432,10 +437,6 @@ def _from_parts(header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> 
 def _shared(fields: dict[str, Any]) -> SharedErrors:
     shifts = tuple((float(r), float(shift)) for r, shift in fields.get("chance_shifts", ()))
     return SharedErrors(**fields | {"chance_shifts": shifts})
-
-
-def _taught(calibration: Calibration) -> Taught | None:
-    return None if calibration.conditions is None else calibration.conditions.taught
 
 
 def _trials(arrays: dict[str, npt.NDArray[Any]]) -> Trials | None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from pathlib import Path
 
 import numpy as np
 import pytest
 from model_city import ModelCity, unit
 
-from gair.photos.conditions import Conditions
+from gair.photos.conditions import COLOURS, NAMES, Conditions
+from gair.photos.texture import TEXTURE
 from indexer.calibrate.calibrate import calibrate
+from indexer.commands.calibrate import calibration_lines
+from indexer.photos.altered import AlteredPhotos
 from indexer.photos.vectors import PhotoVectors
+from indexer.probability.calibration import load_calibration
 from indexer.probability.conformal import mass_to_reach, region_mass
 from indexer.probability.posterior import ScoreWeights
 from indexer.search.scored import posteriors
@@ -40,6 +45,43 @@ def city() -> ModelCity:
     made = ModelCity(ScoreWeights(14.0, 0.0, 95.0), seed=3)
     made.calibration = calibrate(made, by_day_and_night(made, 700, 0), quiet=True)
     return made
+
+
+def in_light(count: int, brightness: float, seed: int) -> np.ndarray:
+    """(count, C) conditions whose pixels all vary, around a brightness."""
+    rng = np.random.default_rng(seed)
+    light = brightness + 0.02 * rng.normal(size=count)
+    numbers = rng.normal(size=(count, COLOURS + TEXTURE)) + 4 * (light[:, None] - 0.45)
+    each = [
+        Conditions(
+            float(b), 0.2, 0.05, 0.04, colours=tuple(n[:COLOURS]), texture=tuple(n[COLOURS:])
+        )
+        for b, n in zip(light, numbers, strict=True)
+    ]
+    return np.stack([conditions.values for conditions in each])
+
+
+def test_looks_are_taught_kept_and_told(tmp_path: Path) -> None:
+    made = ModelCity(ScoreWeights(14.0, 0.0, 95.0), seed=3)
+    photos = made.photos(500, 0)
+    day = in_light(500, 0.45, 1)
+    photos.conditions.update({n: Conditions.of_values(row) for n, row in enumerate(day)})
+    altered = AlteredPhotos(np.arange(0, 500, 2), {"fog": in_light(250, 0.56, 2)})
+    calibration = calibrate(made, photos, altered=altered, quiet=True)
+    assert calibration.looks == ("fog",)
+    assert "told by altered photos: fog" in "\n".join(calibration_lines(calibration))
+    path = tmp_path / f"calibration-{calibration.build}.npz"
+    calibration.save(path)
+    again = load_calibration(tmp_path, calibration.build, calibration.model_fingerprint)
+    assert again is not None
+    assert again.conditions is not None
+    likeness = np.array([1 - again.conditions.middle[len(NAMES) + 1]])
+    told = [
+        ["fog" in again.conditions.unlike(row[None], likeness) for row in in_light(60, light, 3)]
+        for light in (0.56, 0.45)
+    ]
+    assert np.mean(told[0]) > 0.9 > 0.1 > np.mean(told[1])
+    assert calibrate(made, photos, quiet=True).looks == ()
 
 
 def share_held(named: bool) -> dict[str, float]:
