@@ -17,6 +17,7 @@ from training.experiments.promise_city import seen_of
 if TYPE_CHECKING:
     from gair.arrays import Bools, Floats, Ints
     from indexer.photos.vectors import PhotoVectors
+    from indexer.probability.calibration import Calibration
     from indexer.search.answer import Answer
     from indexer.search.geolocator import Geolocator
     from indexer.search.scored import Seen
@@ -167,7 +168,7 @@ class Stated:
     high: float
 
     @classmethod
-    def mean_of(cls, said: Floats, ends: Floats, parts: int = 1) -> Stated:
+    def mean_of(cls, said: Floats, ends: Floats, parts: float = 1.0) -> Stated:
         """The mean of chances.
 
         Args:
@@ -214,9 +215,21 @@ def promise_rows(name: str, told: Told, *, refused: bool = False) -> list[Row]:
     return rows
 
 
-def several_rows(name: str, told: Told) -> list[Row]:
+def parts_of(calibration: Calibration) -> float:
+    """How many times as many places the mean chance of several photos rests on as each does.
+
+    Each rests on a fifth of the places that curves were fitted on, or on all that the shift was, if
+    these are fewer.
+    """
+    each = calibration.independent_of(2) / GROUPS
+    shared = calibration.shared
+    shifted = calibration.independent if shared is None else shared.places
+    return min(calibration.independent, shifted) / each
+
+
+def several_rows(name: str, told: Told, calibration: Calibration) -> list[Row]:
     """Region and chance of several photos of one place, which nothing is promised of."""
-    said, asked = Stated.mean_of(told.said, told.ends), len(told.near)
+    said, asked = Stated.mean_of(told.said, told.ends, parts_of(calibration)), len(told.near)
     line = f"{name}: {LEVEL:.0%} region holds the place"
     return [
         share_row(line, f"at least {LEVEL:.0%}", told.covered, told.place, asked, at_least(LEVEL)),

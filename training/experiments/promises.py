@@ -82,7 +82,7 @@ def measure(city: PromiseCity, options: CityOptions) -> list[Row]:
         lambda: copies_rows(geolocator, city.photos, options.each),
         *(
             lambda name=name, of=of: several_rows(
-                f"{name}, {_floor(space.calibration)}", ask(geolocator, *of)
+                f"{name}, {_floor(scattered)}", ask(geolocator, *of), scattered
             )
             for name, of in several.items()
         ),
@@ -101,7 +101,7 @@ def measure(city: PromiseCity, options: CityOptions) -> list[Row]:
         ),
         *(
             lambda name=name, of=of: several_rows(
-                f"calibrated on drives, {name}, {_floor(space.calibration)}", ask(geolocator, *of)
+                f"calibrated on drives, {name}, {_floor(driven)}", ask(geolocator, *of), driven
             )
             for name, of in several.items()
         ),
@@ -119,11 +119,11 @@ def _single(geolocator: Geolocator, photos: PhotoVectors) -> Told:
     return ask(geolocator, photos, one_by_one(photos), photos.place_of_photo)
 
 
-def _floor(calibration: Calibration | None) -> str:
+def _floor(calibration: Calibration) -> str:
     """How much of their errors photos of one place are taken to share, in words."""
     from indexer.probability.posterior import LEAST_SHARED
 
-    shared = None if calibration is None else calibration.shared
+    shared = calibration.shared
     if shared is None:
         return f"sharing {LEAST_SHARED:.2f} (unmeasured)"
     return f"sharing {shared.least:.2f} (of {shared.photos:,} photos of {shared.places:,} places)"

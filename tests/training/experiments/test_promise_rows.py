@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hand_calibration import calibrate_by_hand
+from hand_calibration import calibrate_by_hand, hand_calibration
 from small_builds import tiny_model
 from toy_city import photo
 
 from indexer.photos.vectors import PhotoVectors, photo_vectors
+from indexer.probability.confidence import GROUPS
+from indexer.probability.posterior import SharedErrors
 from indexer.search.geolocator import Geolocator
 from training.experiments.promise_city import CityOptions, seen_of
 from training.experiments.promise_rows import (
@@ -32,6 +34,7 @@ from training.experiments.promise_rows import (
     nothing_rows,
     one_by_one,
     own_guess_rows,
+    parts_of,
     promise_rows,
     share_row,
 )
@@ -90,6 +93,16 @@ def test_the_mean_of_chances_is_surer_than_each_by_what_each_rests_on() -> None:
     assert (whole.value, whole.low, whole.high) == pytest.approx((0.3, 0.2, 0.5))
     assert (parts.value, parts.low, parts.high) == pytest.approx((0.3, 0.25, 0.4))
     assert Stated.mean_of(said[1:2], ends[1:2]).words == "nothing"
+
+
+def test_the_mean_chance_of_several_photos_rests_on_the_fewest_places(tiny_index: Path) -> None:
+    for shared, parts in (
+        (None, GROUPS),  # 39 places bent each curve in five parts
+        (SharedErrors(1.0, 30, 70, ((200.0, 0.1),)), 30 / (39 / GROUPS)),
+        (SharedErrors(1.0, 6, 20, ((200.0, 0.1),)), 1.0),  # the shift is the same for all parts
+    ):
+        calibration = hand_calibration(tiny_index / "toy", shared=shared)
+        assert parts_of(calibration) == pytest.approx(parts)
 
 
 def test_outcomes_follow_from_the_interval() -> None:
