@@ -121,7 +121,7 @@ def measure(rgb: Image.Image, tagged: Image.Image | None = None) -> Conditions:
         hour=hour,
         focal_length_mm=focal_mm,
         bars=1 - (right - left) * (bottom - top) / (rgb.width * rgb.height),
-        nothing=_nothing(rgb.size, float(grid.std(axis=(0, 1)).max())),
+        nothing=_nothing(rgb.size, max(float(grid[..., c].std()) for c in range(3))),
         colours=tuple(colours_of(grid)),
         texture=tuple(texture_of(grid, grey)),
     )
@@ -141,6 +141,7 @@ def colours_of(grid: npt.NDArray[np.floating]) -> list[float]:
     """
     red, green, blue = np.moveaxis(grid, -1, 0)
     grey = grid @ _LUMINANCE
+    # Channel by channel: NumPy takes thirty times longer over an axis of three.
     chroma = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
     redness, yellowness = red - green, (red + green) / 2 - blue
     numbers = [np.abs(np.diff(grey, axis=0)).mean()]
