@@ -42,6 +42,7 @@ GROUPS: dict[str, dict[str, tuple[Program, str]]] = {
         "search": (_INDEXER, "where were photos taken?"),
         "verify": (_INDEXER, "was a photo taken at a claimed place?"),
         "heatmap": (_INDEXER, "how every cell of an index scores for a photo"),
+        "explore": (_INDEXER, "places like a place, photos of one place"),
         "app": (_APP, "the page, with HTTP and MCP for programs"),
     },
     "make an index": {

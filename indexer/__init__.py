@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from indexer.build.build import build_index as build_index
     from indexer.build.options import BuildOptions as BuildOptions
+    from indexer.explore.compare import compare_photos as compare_photos
+    from indexer.explore.near_photos import photos_near_place as photos_near_place
+    from indexer.explore.similar import similar_places as similar_places
     from indexer.index.index import Index as Index
     from indexer.index.index import open_index as open_index
     from indexer.merge.cut import cut_index as cut_index
@@ -42,12 +45,15 @@ _HOME = {
     "Verdict": "indexer.probability.verdicts",
     "build_index": "indexer.build.build",
     "bundle_index": "indexer.sharing.bundle",
+    "compare_photos": "indexer.explore.compare",
     "cut_index": "indexer.merge.cut",
     "list_indexes": "indexer.sharing.pull",
     "merge_indexes": "indexer.merge.merge",
     "open_index": "indexer.index.index",
+    "photos_near_place": "indexer.explore.near_photos",
     "pull_index": "indexer.sharing.pull",
     "push_index": "indexer.sharing.push",
+    "similar_places": "indexer.explore.similar",
     "verify": "indexer.search.by_name",
 }
 

@@ -18,7 +18,10 @@ what else the machine does."""
 
 COMMANDS = [
     *[("indexer.commands.cli", name) for name in ("build", "add", "merge", "search", "verify")],
-    *[("indexer.commands.cli", name) for name in ("heatmap", "calibrate", "evaluate", "info")],
+    *[
+        ("indexer.commands.cli", name)
+        for name in ("heatmap", "explore", "calibrate", "evaluate", "info")
+    ],
     *[("indexer.commands.cli", name) for name in ("verify-index", "prune", "export", "regions")],
     *[("indexer.commands.cli", name) for name in ("add-photos", "remove-photos", "")],
     ("training.pretrain", ""),

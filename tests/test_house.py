@@ -14,7 +14,17 @@ PACKAGES = ("app", "gair", "indexer", "training")
 MOST_LINES = 500
 MOST_MODULES = 20
 ROOMS_OF_INDEXER = {
-    *("build", "calibrate", "commands", "evaluate", "export", "ground", "imagery", "index"),
+    *(
+        "build",
+        "calibrate",
+        "commands",
+        "evaluate",
+        "explore",
+        "export",
+        "ground",
+        "imagery",
+        "index",
+    ),
     *("merge", "photos", "probability", "regions", "search", "sharing"),
 }
 

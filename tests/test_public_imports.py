@@ -13,8 +13,8 @@ import pytest
 
 INDEXER = (
     "Answer BuildOptions Candidate Geolocator Index LiveGeolocator Region Verdict build_index "
-    "bundle_index cut_index list_indexes merge_indexes open_index pull_index push_index search "
-    "verify"
+    "bundle_index compare_photos cut_index list_indexes merge_indexes open_index photos_near_place "
+    "pull_index push_index search similar_places verify"
 ).split()
 GAIR = (
     "Footprint Gair GairConfig GairError ModelInfo PRESETS Photo open_photo parse_coordinates"

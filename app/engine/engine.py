@@ -33,6 +33,9 @@ from gair.files import read_file
 
 if TYPE_CHECKING:
     from gair.photos.photo import Photo
+    from indexer.explore.compare import PhotoPair
+    from indexer.explore.near_photos import NearPhotos, PhotoOrder
+    from indexer.explore.similar import SimilarPlaces
     from indexer.probability.verdicts import Verdict
     from indexer.search.answer import Answer
     from indexer.search.geolocator import Geolocator
@@ -165,15 +168,71 @@ class Engine:
         with self._every_cell(name, photos) as (geo, scored):
             return geo.heatmap(scored, of=of, prior=prior)
 
-    def compare(self, name: str, photo_a: PhotoInput, photo_b: PhotoInput) -> float:
-        """How much alike two photos are to the model of an index: the cosine of their vectors s.
+    def compare(
+        self,
+        name: str,
+        photo_a: PhotoInput,
+        photo_b: PhotoInput,
+        prior_probability: float = 0.5,
+    ) -> PhotoPair:
+        """How alike two photos are to the model of an index, and how likely they are of one place.
 
         Raises:
             GairError: as for :meth:`search`.
         """
+        from indexer.explore.compare import compare_seen
+
         with self.admission.question() as deadline:
-            both = _together(self._seen(self.indexes.get(name), [photo_a, photo_b], deadline))
-            return float(both.s[0] @ both.s[1])
+            geo = self.indexes.get(name)
+            (_, first), (_, second) = self._seen(geo, [photo_a, photo_b], deadline)
+            with self._working(deadline):
+                return compare_seen(geo, first, second, prior_probability)
+
+    def similar(
+        self,
+        name: str,
+        like_lonlat_deg: Sequence[tuple[float, float]],
+        unlike_lonlat_deg: Sequence[tuple[float, float]] = (),
+        *,
+        k: int = 10,
+        apart_m: float | None = None,
+    ) -> SimilarPlaces:
+        """Places that look like some examples: :func:`indexer.explore.similar.similar_places`.
+
+        Raises:
+            GairError: as for :meth:`search`.
+        """
+        from indexer.explore.similar import similar_places
+
+        if k > MOST_PLACES:
+            raise UsageError(f"k is {k}: ask for {MOST_PLACES} places or fewer")
+        with self.admission.question() as deadline:
+            geo = self.indexes.get(name)
+            with self._working(deadline):
+                return similar_places(geo, like_lonlat_deg, unlike_lonlat_deg, k=k, apart_m=apart_m)
+
+    def photos_near(
+        self,
+        name: str,
+        lon_deg: float,
+        lat_deg: float,
+        *,
+        k: int = 10,
+        order: PhotoOrder = "distance",
+    ) -> NearPhotos:
+        """The reference photos of a place: :func:`indexer.explore.near_photos.photos_near_place`.
+
+        Raises:
+            GairError: as for :meth:`search`.
+        """
+        from indexer.explore.near_photos import photos_near_place
+
+        if k > MOST_PLACES:
+            raise UsageError(f"k is {k}: ask for {MOST_PLACES} photos or fewer")
+        with self.admission.question() as deadline:
+            geo = self.indexes.get(name)
+            with self._working(deadline):
+                return photos_near_place(geo, lon_deg, lat_deg, k=k, order=order)
 
     def picture(self, upload: Upload, make: Callable[[Photo], Made]) -> Made:
         """What is made of a photo to be looked at, such as a small picture of it.

@@ -76,7 +76,7 @@ ROUTES = tuple(
         (r"/", "GET HEAD"),
         (r"/(health|openapi\.json|config|theme\.css|favicon\.ico|robots\.txt)/?", "GET HEAD"),
         (r"/manifest\.json", "GET"),
-        (r"/(search|verify|mcp)", "POST"),
+        (r"/(search|verify|compare|similar|photos-near|mcp)", "POST"),
         (r"/(assets|static|gair-static)/[A-Za-z0-9._@+~/-]{1,200}", "GET HEAD"),
         (r"/gradio_api/(info|openapi\.json|app_id|startup-events|queue/status)/?", "GET"),
         (r"/gradio_api/(queue/data|upload_progress|user|login_check)/?", "GET"),
@@ -211,7 +211,7 @@ class Guard:
         return Refusal(401, "user and password are needed, by HTTP Basic", ask)
 
     def _largest(self, path: str) -> int:
-        if path in ("/search", "/verify", UPLOAD):
+        if path in ("/search", "/verify", "/compare", UPLOAD):
             return self._limits.max_request_bytes
         if path == MCP:
             return self._limits.max_upload_bytes * 4 // 3 + SMALL

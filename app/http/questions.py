@@ -7,30 +7,23 @@ refused and what comes back is the same and written here once. The page asks in 
 
 from __future__ import annotations
 
-import functools
-import inspect
 import json
 import reprlib
 from collections.abc import Sequence
-from dataclasses import fields
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
     ValidationError,
-    create_model,
     model_validator,
 )
-from pydantic.json_schema import models_json_schema
 from pydantic_core import PydanticCustomError
 
 from app.engine.limits import MOST_PHOTOS, MOST_PLACES
 from gair.coordinates.text import MOST_TEXT, parse_coordinates
 from gair.errors import UsageError
-from gair.fields import field_help
-from indexer.probability.cautions import CODES
 
 if TYPE_CHECKING:
     from app.engine.engine import Engine, PhotoInput
@@ -294,125 +287,3 @@ def _polygon(text: str) -> dict[str, Any]:
     if not isinstance(polygon, dict):
         raise UsageError(f"within {_short(text)} is no GeoJSON object")
     return polygon
-
-
-class Problem(BaseModel):
-    """Why there is no answer."""
-
-    error: str = Field(description="One line that names what was wrong and what to do.")
-
-
-@functools.cache
-def answer_model() -> type[BaseModel]:
-    """The JSON of an :class:`indexer.search.answer.Answer`."""
-    from indexer.ground.nearby import GroundPhoto
-    from indexer.probability.basis import Basis
-    from indexer.probability.decisions import Decision
-    from indexer.search.answer import (
-        SCHEMA_VERSION,
-        Answer,
-        Candidate,
-        Confidence,
-        Elsewhere,
-        Membership,
-    )
-
-    kinds = (Basis, Confidence, Decision, Elsewhere, GroundPhoto, Membership)
-    parts = {part.__name__: json_model(part) for part in kinds}
-    parts["Candidate"] = json_model(Candidate, parts)
-    hidden = tuple(f.name for f in fields(Answer) if not f.repr)
-    model = json_model(Answer, parts, hidden)
-    regions = Field(description="The 50 and the 90 % region; their outlines are GeoJSON.")
-    model = create_model("Answer", __base__=model, regions=(list[RegionSize], regions))
-    return _versioned("SearchAnswer", model, SCHEMA_VERSION)
-
-
-@functools.cache
-def verdict_model() -> type[BaseModel]:
-    """The JSON of an :class:`indexer.probability.verdicts.Verdict`."""
-    from indexer.probability.basis import Basis
-    from indexer.probability.evidence import Evidence
-    from indexer.probability.out_of_index import Membership
-    from indexer.probability.verdicts import SCHEMA_VERSION, Verdict
-
-    hidden = tuple(f.name for f in fields(Verdict) if not f.repr)
-    parts = {part.__name__: json_model(part) for part in (Basis, Evidence, Membership)}
-    model = json_model(Verdict, parts, hidden)
-    return _versioned("ClaimVerdict", model, SCHEMA_VERSION)
-
-
-class CodedWarning(BaseModel):
-    """A sentence to show beside an answer."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    code: Literal[tuple(CODES)] = Field(  # type: ignore[valid-type]
-        description="Stays the same when the words are improved."
-    )
-    text: str = Field(description="For people.")
-
-
-class RegionSize(BaseModel):
-    """A region that holds the place with a probability, without its outline."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    level: float = Field(description="Share of photos whose place such regions are meant to hold.")
-    mass: float = Field(description="Posterior probability of its cells, before calibration.")
-    promised: bool = Field(description="Whether the level was measured on photos like this one.")
-    refused: bool = Field(description="Whether the photo looks like nothing in the index.")
-    cells: int = Field(description="How many.")
-    km2: float = Field(description="Their area.")
-
-
-def answers_schema() -> dict[str, Any]:
-    """The JSON schema of answers and verdicts, as ``docs/answers.schema.json`` has it."""
-    models = [(answer_model(), "serialization"), (verdict_model(), "serialization")]
-    _, schema = models_json_schema(models, ref_template="#/$defs/{model}")  # type: ignore[arg-type]
-    either = [{"$ref": f"#/$defs/{model.__name__}"} for model, _ in models]
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Answers and verdicts of GAIR Geolocator",
-        "anyOf": either,
-        **schema,
-    }
-
-
-def _versioned(name: str, model: type[BaseModel], version: int) -> type[BaseModel]:
-    """A model of an answer with the version of its schema and its warnings' codes."""
-    about = Field(description="Raised when a field changes its meaning or goes away.")
-    warned = Field(description="What to know before believing it.")
-    members: dict[str, Any] = {
-        "schema_version": (Literal[version], about),
-        "warnings": (list[CodedWarning], warned),
-    }
-    return create_model(name, __base__=model, __doc__=model.__doc__, **members)
-
-
-def json_model(
-    kind: type, parts: dict[str, type[BaseModel]] | None = None, hidden: tuple[str, ...] = ()
-) -> type[BaseModel]:
-    """A model of the JSON of a dataclass, with the words that stand under each field there.
-
-    So ``/openapi.json`` cannot say anything else than the code does.
-
-    Args:
-        kind: the dataclass; its type hints may name things that are imported for checking only,
-            as long as those fields are hidden.
-        parts: models of the dataclasses it is made of, by name.
-        hidden: fields that are not in the JSON.
-    """
-    texts = field_help(kind)
-    shown = [f for f in fields(kind) if f.name not in hidden]
-    # Hints are resolved on a class of the shown fields only: those of the others may name types
-    # that do not exist at run time. The models of the parts stand in for their dataclasses.
-    bare = type(kind.__name__, (), {"__annotations__": {f.name: f.type for f in shown}})
-    bare.__module__ = kind.__module__
-    hints = get_type_hints(bare, localns=dict(parts or {}))
-    members: dict[str, Any] = {
-        f.name: (hints[f.name], Field(description=texts.get(f.name))) for f in shown
-    }
-    doc = inspect.cleandoc(kind.__doc__ or "")
-    return create_model(
-        kind.__name__, __config__=ConfigDict(extra="forbid"), __doc__=doc, **members
-    )

@@ -1,11 +1,14 @@
-"""Routes of plain HTTP: ``POST /search`` and ``POST /verify`` take a form and answer with JSON.
+"""Routes of plain HTTP: questions about photos take a form, others JSON; all answer with JSON.
 
 ::
 
     curl -F photo=@street.jpg -F k=3 http://127.0.0.1:7860/search
     curl -F photo=@street.jpg -F lat_deg=51.5 -F lon_deg=-0.12 http://127.0.0.1:7860/verify
+    curl -F photo=@one.jpg -F photo=@other.jpg http://127.0.0.1:7860/compare
+    curl --json '{"like": ["51.5, -0.12"]}' http://127.0.0.1:7860/similar
+    curl --json '{"at": "51.5, -0.12"}' http://127.0.0.1:7860/photos-near
 
-``/openapi.json`` describes both. Photos stay in memory, are never written to disk, and are let go
+``/openapi.json`` describes them. Photos stay in memory, are never written to disk, and are let go
 with the answer. Nothing that is sent is a path or an address.
 """
 
@@ -26,17 +29,19 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from app.engine.limits import MOST_PHOTOS
 from app.engine.uploads import Upload
-from app.http.bodies import LONGEST_ERROR, Bodies
-from app.http.health import app_version, health_report
-from app.http.questions import (
+from app.http.answer_schemas import (
     Problem,
-    Question,
-    SearchQuestion,
-    VerifyQuestion,
     answer_model,
-    read_question,
+    near_photos_model,
+    pair_model,
+    similar_model,
     verdict_model,
 )
+from app.http.bodies import LONGEST_ERROR, Bodies
+from app.http.explore_questions import CompareQuestion, NearQuestion, PlainQuestion, SimilarQuestion
+from app.http.health import app_version, health_report
+from app.http.json_bodies import read_json
+from app.http.questions import Question, SearchQuestion, VerifyQuestion, read_question
 from gair.errors import (
     BusyError,
     GairError,
@@ -69,7 +74,7 @@ STATUS: tuple[tuple[type[GairError], int], ...] = (
 RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": why}
     for status, why in {
-        400: "The body is no form.",
+        400: "The body is no form, or no JSON.",
         401: "User and password are needed.",
         404: "There is no index of that name.",
         413: "A photo, or all of them, are too large.",
@@ -138,8 +143,29 @@ def api_app(engine: Engine, start: str, bodies: Bodies) -> FastAPI:
             openapi_extra={"requestBody": form_schema(kind)},
         )
 
+    def add_plain(path: str, kind: type[PlainQuestion], model: Any, summary: str) -> None:  # noqa: ANN401
+        async def ask(request: Request) -> JSONResponse:
+            question = read_plain(kind, await request.body())
+            answer = await anyio.to_thread.run_sync(question.answer, engine, start, limiter=threads)
+            return JSONResponse(answer)
+
+        schema = {"application/json": {"schema": kind.model_json_schema()}}
+        router.add_api_route(
+            path,
+            ask,
+            methods=["POST"],
+            response_model=model,
+            responses=RESPONSES,
+            summary=summary,
+            operation_id=path.strip("/"),
+            openapi_extra={"requestBody": {"required": True, "content": schema}},
+        )
+
     add("/search", SearchQuestion, answer_model(), "Where may a photo have been taken?")
     add("/verify", VerifyQuestion, verdict_model(), "May a photo have been taken there?")
+    add("/compare", CompareQuestion, pair_model(), "Are two photos of one place?")
+    add_plain("/similar", SimilarQuestion, similar_model(), "Which places look like these?")
+    add_plain("/photos-near", NearQuestion, near_photos_model(), "Which photos are of a place?")
     started = time.monotonic()
 
     @router.get("/health", summary="Is the server up, and how busy is it?")
@@ -195,6 +221,19 @@ async def read_form(
     if not photos:
         raise UsageError("no photo was given: send one as a file named photo")
     return photos, values
+
+
+def read_plain(kind: type[PlainQuestion], body: bytes) -> PlainQuestion:
+    """A question without photos, from its JSON.
+
+    Raises:
+        HTTPException: it is no JSON object (400).
+        UsageError: a field is unknown, missing or makes no sense.
+    """
+    values = read_json(body)
+    if not isinstance(values, dict):
+        raise HTTPException(400, "send a JSON object with the fields of the question")
+    return read_question(kind, values)
 
 
 def form_schema(kind: type[Question]) -> dict[str, Any]:

@@ -21,6 +21,12 @@ import numpy as np
 
 from app.engine.uploads import GONE
 from app.examples import Sample, stem_of
+from app.page.exploring import (
+    near_photos_file,
+    near_photos_reply,
+    similar_file,
+    similar_reply,
+)
 from app.page.request import (
     CellRequest,
     CompareRequest,
@@ -28,12 +34,16 @@ from app.page.request import (
     HeatRequest,
     IndexRequest,
     Layer,
+    NearPhotosRequest,
     PageRequest,
     PhotosRequest,
     PlaceRequest,
+    SaveNearPhotosRequest,
     SaveRequest,
+    SaveSimilarRequest,
     ScoreRequest,
     SearchRequest,
+    SimilarRequest,
     VerifyRequest,
     read_request,
 )
@@ -41,12 +51,12 @@ from app.views.cards import (
     CellFacts,
     PhotoFacts,
     cell_html,
-    comparison_html,
     facts_html,
     outside_html,
     places_html,
     verdict_html,
 )
+from app.views.explored import comparison_html
 from app.views.exports import answer_csv, answer_geojson, answer_kml
 from app.views.index_facts import (
     explore_html,
@@ -259,10 +269,24 @@ class Desk:
         """How alike two photos are."""
         if len(request.photos) != 2:
             raise UsageError(f"{len(request.photos)} photos: choose two to compare")
-        photos = self._photos(request)
-        cosine = self.engine.compare(request.index, photos[0], photos[1])
-        first, second = (facts.name for facts in describe_photos(photos))
-        return {"comparison": comparison_html(first, second, cosine)}
+        first, second = self._photos(request)
+        return {"comparison": comparison_html(self.engine.compare(request.index, first, second))}
+
+    def similar(self, request: SimilarRequest) -> Reply:
+        """Places like some places."""
+        return similar_reply(self.engine, request)
+
+    def save_similar(self, request: SaveSimilarRequest) -> Reply:
+        """The same as a file."""
+        return similar_file(self.engine, request, request.kind)
+
+    def near_photos(self, request: NearPhotosRequest) -> Reply:
+        """Reference photos of a place."""
+        return near_photos_reply(self.engine, request)
+
+    def save_near_photos(self, request: SaveNearPhotosRequest) -> Reply:
+        """The same as a file."""
+        return near_photos_file(self.engine, request, request.kind)
 
     def save(self, request: SaveRequest) -> Reply:
         """An answer as a file: its ``name``, its media ``type`` and its ``text``."""

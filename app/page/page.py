@@ -34,7 +34,7 @@ STYLES = ("leaflet/leaflet", "page", "places", "claim", "map")
 """Style sheets of the page, in order."""
 SCRIPTS = (
     "leaflet/leaflet", "graticule", "canvas", "heat", "references", "draw", "controls", "map",
-    "link", "desk", "photos", "locate", "claim", "explore", "page",
+    "link", "desk", "photos", "locate", "claim", "explore", "similar", "page",
 )  # fmt: skip
 """Scripts of the page; each may use those before it."""
 HEAD = "\n".join(

@@ -15,6 +15,8 @@ from app.engine.limits import MOST_PHOTOS, MOST_PLACES
 from app.http.questions import Latitude, Longitude, SearchQuestion, VerifyQuestion
 from gair.coordinates.text import parse_coordinates
 from gair.errors import UsageError
+from indexer.explore.near_photos import PhotoOrder
+from indexer.explore.similar import MOST_EXAMPLES
 from indexer.probability.decisions import ERROR_RATES
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ Layer = Literal["fused", "imagery", "location", "ground"]
 """What a heat map shows."""
 Kind = Literal["geojson", "csv", "kml", "report"]
 """What can be downloaded."""
+PlainKind = Literal["geojson", "csv"]
+"""The same of what was explored."""
 
 MOST_CORNERS = 500
 """Corners of an area that was drawn."""
@@ -63,6 +67,36 @@ class PhotosRequest(PageRequest):
 
 class CompareRequest(IndexRequest, PhotosRequest):
     """Two photos to compare."""
+
+
+class SimilarRequest(IndexRequest):
+    """Places that are like some, and not like others."""
+
+    like: Annotated[list[Text], Field(min_length=1, max_length=MOST_EXAMPLES)]
+    """Examples, as people write places."""
+    unlike: Annotated[list[Text], Field(max_length=MOST_EXAMPLES)] = []
+    """Counter-examples."""
+
+
+class SaveSimilarRequest(SimilarRequest):
+    """The same as a file."""
+
+    kind: PlainKind
+
+
+class NearPhotosRequest(IndexRequest):
+    """Reference photos of a place."""
+
+    at: Text
+    """The place, as people write it."""
+    order: PhotoOrder = "distance"
+    """What comes first."""
+
+
+class SaveNearPhotosRequest(NearPhotosRequest):
+    """The same as a file."""
+
+    kind: PlainKind
 
 
 class ScoreRequest(IndexRequest):
@@ -175,6 +209,10 @@ REQUESTS: dict[str, type[PageRequest]] = {
     "cell": CellRequest,
     "verify": VerifyRequest,
     "compare": CompareRequest,
+    "similar": SimilarRequest,
+    "save_similar": SaveSimilarRequest,
+    "near_photos": NearPhotosRequest,
+    "save_near_photos": SaveNearPhotosRequest,
     "save": SaveRequest,
     "place": PlaceRequest,
     "example": ExampleRequest,
@@ -215,6 +253,8 @@ def _sentence(model: type[PageRequest], detail: ErrorDetails) -> str:
         if isinstance(value, list) and not inner:
             return f"{len(value)} photos: give 1 to {MOST_PHOTOS} of one place"
         return "photos must be a list of uploaded photos"
+    if name in ("like", "unlike"):
+        return f"{name} must be a list of 1 to {MOST_EXAMPLES} places, each a text"
     if name == "area" and not inner:
         return f"an area has 3 to {MOST_CORNERS} corners"
     if name in ("area", "lonlat"):

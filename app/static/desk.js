@@ -162,6 +162,7 @@ window.gairDesk = (() => {
     window.gairLocate.mount();
     window.gairClaim.mount();
     window.gairExplore.mount();
+    window.gairSimilar.mount();
     window.gairPage.mount();
     window.gairLink.mount();
     choice.addEventListener("change", () => {

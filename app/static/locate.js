@@ -70,7 +70,10 @@ window.gairLocate = (() => {
     button.setAttribute("aria-busy", "true");
     const reply = await ask(`save-${kind}`, { do: "save", kind, ...query() });
     button.removeAttribute("aria-busy");
-    if (!reply) return;
+    if (reply) saved(reply);
+  }
+
+  function saved(reply) {
     if (reply.error) {
       say(reply.error);
       return;
@@ -155,5 +158,5 @@ window.gairLocate = (() => {
     });
   }
 
-  return { mount, showPhotos };
+  return { mount, showPhotos, saved };
 })();

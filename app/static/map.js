@@ -32,6 +32,7 @@ window.gairMap = (() => {
     layers.heat = new window.gairHeat.Layer().addTo(map);
     layers.references = new window.gairReferences.Layer().addTo(map);
     layers.places = L.featureGroup().addTo(map);
+    layers.explored = L.featureGroup();
     layers.legend = new window.gairHeat.Legend().addTo(map);
     window.gairControls.add(map, layers, { whole, near, draw });
     map.on("focus", () => map.scrollWheelZoom.enable());
@@ -61,10 +62,14 @@ window.gairMap = (() => {
     hear("heat", showHeat);
     hear("pick", highlight);
     hear("claim", drawClaim);
+    hear("explored", drawExplored);
     hear("area", drawArea);
     hear("theme", () => { layers.heat.redraw(); layers.legend.again(); });
     window.gairReferences.follow(layers.references);
-    hear("tab", (tab) => map.getContainer().classList.toggle("gair-aiming", tab === "claim"));
+    hear("tab", (tab) => {
+      map.getContainer().classList.toggle("gair-aiming", tab === "claim");
+      layers.explored[tab === "explore" ? "addTo" : "removeFrom"](map);
+    });
   }
 
   function showHeat(reply) {
@@ -152,7 +157,21 @@ window.gairMap = (() => {
     pin.textContent = place.rank;
     const icon = L.divIcon({ html: pin, className: `gair-pin${first}`, iconSize: [30, 32], iconAnchor: [15, 31] });
     const options = { icon, title: place.label, alt: place.label, riseOnHover: true };
-    return L.marker(place.position, { ...options, zIndexOffset: 1000 - 10 * place.rank });
+    return L.marker(place.position, { ...options, zIndexOffset: 1000 - 10 * (Number(place.rank) || 0) });
+  }
+
+  // Similar places with their examples, or photos of a place; seen in "Explore" only.
+  function drawExplored(points) {
+    layers.explored.clearLayers();
+    [...points].reverse().forEach(({ mark, position, label, cell }) => {
+      const kind = /^\d/.test(mark) ? "" : " gair-first";
+      if (cell) layers.explored.addLayer(L.polygon(cell, { className: `gair-cell${kind}`, weight: 2, interactive: false }));
+      layers.explored.addLayer(markerOf({ rank: mark, position, label }, kind));
+    });
+    if (!points.length) return;
+    map.closePopup();
+    // At once: one list follows another faster than a flight ends.
+    if (!held) map.fitBounds(layers.explored.getBounds(), { ...FIT, animate: false });
   }
 
   function highlight(rank) {

@@ -170,8 +170,3 @@ class PhotoFacts:
 def facts_html(photos: Sequence[PhotoFacts]) -> str:
     """A note for each photo that carries coordinates, and the facts of all, folded away."""
     return render("facts.html", photos=photos)
-
-
-def comparison_html(first: str, second: str, cosine: float) -> str:
-    """How alike two photos are to the model."""
-    return render("comparison.html", first=first, second=second, cosine=cosine)

@@ -32,6 +32,7 @@ from indexer.calibrate.held_out import (
     region_areas_m2,
     trials_of,
 )
+from indexer.calibrate.pairs import compare_pairs
 from indexer.calibrate.places import Places, examine_places
 from indexer.calibrate.several import fit_shared
 from indexer.ground.left_out import LeftOut, own_references
@@ -203,6 +204,7 @@ def calibrate(
         grouped_masses=grouped,
         ground=None if own is None else _ground_basis(space, own),
         shared=fit_shared(space, weights, photos, of_held, refined or centre, seed),
+        pairs=compare_pairs(vectors.taken(rows), place, seed),
     )
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from indexer.photos.vectors import PhotoVectors
     from indexer.search.geolocator import Geolocator
 
-NUMBER_FLAGS = ("--bbox", "--at", "--claim")
+NUMBER_FLAGS = ("--bbox", "--at", "--claim", "--like", "--unlike", "--photos-near")
 """Flags whose value is a list of numbers, of which the first may be negative."""
 _PICTURES = "which part of a picture counts"
 _WITH_NUMBERS = tuple(f"{flag}=" for flag in NUMBER_FLAGS)

@@ -39,6 +39,7 @@ _MODULES = {
     "search": ("search",),
     "verify": ("verify",),
     "heatmap": ("heatmap",),
+    "explore": ("explore",),
     "calibrate": ("calibrate",),
     "evaluate": ("evaluate",),
     "info": ("info", "verify-index", "regions"),

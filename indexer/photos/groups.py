@@ -65,7 +65,7 @@ def place_numbers(
     place[named] = named[first][of_name]
     rest = np.flatnonzero((names == "") & np.isfinite(lonlat_deg).all(axis=1))
     points = unit_vectors(lonlat_deg[rest])
-    drive = _drives(points, np.array([_seconds(captured_at[row]) for row in rest.tolist()]))
+    drive = _drives(points, np.array([clock_seconds(captured_at[row]) for row in rest.tolist()]))
     place[rest] = rest[drive]
     single = np.bincount(drive, minlength=len(rest))[drive] == 1
     place[rest[single]] = rest[single][_near(points[single])]
@@ -78,7 +78,7 @@ def numbered(labels: Ints) -> Ints:
     return np.argsort(np.argsort(first))[of_label].astype(np.int64)
 
 
-def _seconds(captured_at: str | None) -> float:
+def clock_seconds(captured_at: str | None) -> float:
     """A moment since 1970; NaN for a day without a clock, or a clock that was never set."""
     try:
         moment = datetime.fromisoformat(captured_at or "")

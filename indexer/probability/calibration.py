@@ -30,7 +30,13 @@ from indexer.probability.conditions import ALL_NAMES, CalibratedConditions
 from indexer.probability.confidence import GROUPS, Curve, expit
 from indexer.probability.conformal import GroupedMasses, region_mass
 from indexer.probability.decisions import Trials, among_radii
-from indexer.probability.likelihood_ratios import RatioCurves, curves_from_json, curves_json
+from indexer.probability.likelihood_ratios import (
+    PairRatio,
+    RatioCurves,
+    curves_from_json,
+    curves_json,
+    pairs_from_json,
+)
 from indexer.probability.open_world import BayesFactor
 from indexer.probability.out_of_index import OutOfIndexTest
 from indexer.probability.posterior import ScoreWeights, SharedErrors
@@ -125,6 +131,9 @@ class Calibration:
     shared: SharedErrors | None = None
     """What photos of one place share at least; None where too few places had several photos, and in
     files from before that was measured."""
+    pairs: PairRatio | None = None
+    """What the likeness of two photos says of whether they are of one place; None in files from
+    before that was measured."""
     ground_doubt: str = ""
     """Why it does not hold with the reference photos of the index as it is open; not kept."""
 
@@ -377,6 +386,7 @@ def _header(calibration: Calibration) -> dict[str, Any]:
         "conditions": None if calibration.conditions is None else list(ALL_NAMES),
         "ground": None if calibration.ground is None else asdict(calibration.ground),
         "shared": None if calibration.shared is None else asdict(calibration.shared),
+        "pairs": None if calibration.pairs is None else asdict(calibration.pairs),
         "named": [] if calibration.conditions is None else list(calibration.conditions.named),
         "taught": list(calibration.looks),
     }
@@ -431,6 +441,7 @@ def _from_parts(header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> 
         grouped_masses=_grouped(arrays, tuple(header.get("named", ()))),
         ground=GroundBasis(**ground) if (ground := header.get("ground")) else None,
         shared=_shared(shared) if (shared := header.get("shared")) else None,
+        pairs=pairs_from_json(pairs) if (pairs := header.get("pairs")) else None,
     )
 
 

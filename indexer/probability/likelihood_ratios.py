@@ -11,12 +11,15 @@ where each place counts once. All true claims together count as much as all fals
 thousand true and three hundred false ones, the curve would be bent where there are true claims, and
 straight where the ratio is settled. A ratio beyond what as many places can show is cut off: of n
 places, none above n or below 1/n.
+
+A :class:`PairRatio` does the same for two photos: the score is the cosine of their vectors, and
+the alternative that they were taken at different places.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +28,7 @@ import numpy.typing as npt
 from gair.arrays import Floats, Ints
 from indexer.probability.confidence import Curve, fit_curve
 from indexer.probability.conformal import place_weights
+from indexer.probability.reliability import auroc
 
 RANDOM = "random"
 LOOKALIKE = "lookalike"
@@ -44,6 +48,9 @@ MOST_GROUPS = 12
 
 _PLACES_A_GROUP = 20
 """There are fewer groups where they would have fewer places of each kind."""
+
+SAME_PLACE_M = 200.0
+"""Photos taken as near as this to each other are of one place, where pairs are asked about."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +120,73 @@ def _of_equal_weight(scores: Floats, times: Floats, groups: int) -> Ints:
     return np.searchsorted(np.unique(edges), scores, side="left").astype(np.int64)
 
 
+@dataclass(frozen=True)
+class PairRatio:
+    """Cosines of two photos to the ratio of "of one place" to "of different places"."""
+
+    radius_m: float
+    """Photos as near as this to each other are of one place."""
+    pairs: int
+    """Pairs of one place that were measured."""
+    places: int
+    """Places that these are of."""
+    other_pairs: int
+    """Pairs of different places that were measured."""
+    other_places: int
+    """Places that the first photos of these are of."""
+    middle: float = 0.0
+    """Mean cosine of pairs of different places."""
+    scale: float = 1.0
+    """Their standard deviation."""
+    auroc: float | None = None
+    """How often a pair of one place has the higher cosine; 0.5 is chance. None with the ratio."""
+    ratio: RatioCurve | None = None
+    """Of (cosine - middle) / scale; None where the places are too few."""
+
+    def log_ratio(self, cosine: npt.ArrayLike) -> Floats:
+        """(...) cosines to (...) natural logarithms of ratios; only where there is a curve."""
+        assert self.ratio is not None
+        return self.ratio.log_ratio((np.asarray(cosine, np.float64) - self.middle) / self.scale)
+
+
+def fit_pairs(
+    same: Floats, same_place: Ints, other: Floats, other_place: Ints, radius_m: float = SAME_PLACE_M
+) -> PairRatio:
+    """The ratio for cosines of (n,) pairs of one place and (m,) pairs of different places.
+
+    Args:
+        same: cosines of photos of one place.
+        same_place: (n,) which pairs are of one place: each place counts once.
+        other: cosines of photos of different places.
+        other_place: (m,) the place of the first photo of each.
+        radius_m: what is one place.
+    """
+    places, other_places = (len(np.unique(place)) for place in (same_place, other_place))
+    counted = PairRatio(radius_m, len(same), places, len(other), other_places)
+    if min(places, other_places) < FEWEST_PLACES or not other.std():
+        return counted
+    middle, scale = float(other.mean()), float(other.std())
+    times = (place_weights(same_place)[None], place_weights(other_place)[None])
+    return replace(
+        counted,
+        middle=middle,
+        scale=scale,
+        auroc=float(auroc(same, other, *times)[0]),
+        # As a curve expects it where nothing speaks against it: a unit is a nat.
+        ratio=fit_ratio((same - middle) / scale, same_place, (other - middle) / scale, other_place),
+    )
+
+
+def pairs_from_json(values: dict[str, Any]) -> PairRatio:
+    """The inverse of ``asdict``.
+
+    Raises:
+        ValueError: a curve has more knots than shifts, or fewer.
+    """
+    ratio = values["ratio"]
+    return PairRatio(**values | {"ratio": None if ratio is None else _ratio_of(ratio)})
+
+
 def crossed_log_ratios(true: Floats, false: Floats) -> tuple[Floats, Floats]:
     """Log ratios of (n,) true and (m,) false claims, each half by a curve of the other.
 
@@ -152,12 +226,15 @@ def curves_from_json(rows: list[list[Any]]) -> RatioCurves:
     """
     curves: RatioCurves = {}
     for alternative, radius_m, fields in rows:
-        curve = RatioCurve(
-            Curve.from_fields(fields["curve"]),
-            int(fields["true_places"]),
-            int(fields["false_places"]),
-            float(fields["limit"]),
-            bool(fields.get("balanced", False)),
-        )
-        curves.setdefault(str(alternative), {})[float(radius_m)] = curve
+        curves.setdefault(str(alternative), {})[float(radius_m)] = _ratio_of(fields)
     return curves
+
+
+def _ratio_of(fields: dict[str, Any]) -> RatioCurve:
+    return RatioCurve(
+        Curve.from_fields(fields["curve"]),
+        int(fields["true_places"]),
+        int(fields["false_places"]),
+        float(fields["limit"]),
+        bool(fields.get("balanced", False)),
+    )

@@ -78,9 +78,11 @@ def test_answers_are_those_of_the_index(engine: Engine, tiny_index: Path) -> Non
     assert engine.heatmap("toy", [one], "imagery").values.tolist() == pytest.approx(
         geo.heatmap(one, of="imagery").values.tolist(), abs=1e-6
     )
-    assert engine.compare("toy", one, one) == pytest.approx(1, abs=1e-5)
+    assert engine.compare("toy", one, one).cosine == pytest.approx(1, abs=1e-5)
     s = geo.seen([one, two])
-    assert engine.compare("toy", one, two) == pytest.approx((s[0].s @ s[1].s.T).item(), abs=1e-5)
+    assert engine.compare("toy", one, two).cosine == pytest.approx(
+        (s[0].s @ s[1].s.T).item(), abs=1e-5
+    )
     assert engine.indexes.names() == ["toy"]
 
 

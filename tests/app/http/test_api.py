@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,8 @@ import httpx
 import pytest
 from app_pages import RunningPage, sha256, wait_for, write_photos
 
-from app.http.questions import answer_model, verdict_model
+from app.http.answer_schemas import answer_model, pair_model, similar_model, verdict_model
+from indexer.explore.similar import similar_places
 from indexer.search.geolocator import Geolocator
 
 pytestmark = pytest.mark.process
@@ -112,6 +114,35 @@ def test_claims_are_verified_all_three_ways(
         assert reply["mass"] == pytest.approx(expected["mass"], abs=1e-5)
 
 
+def test_an_index_is_explored_over_http(
+    http: httpx.Client, tiny_index: Path, photos: dict[str, Path]
+) -> None:
+    geo = Geolocator.open("toy", indexes_dir=tiny_index)
+    (lon, lat), (lon_2, lat_2) = geo.index.cells.lonlat_deg[[5, 120]].tolist()
+    question = {"like": [f"{lat}, {lon}"], "unlike": [f"{lat_2}, {lon_2}"], "k": 3, "apart_m": 500}
+    reply = http.post("similar", json=question)
+    expected = similar_places(geo, [(lon, lat)], [(lon_2, lat_2)], k=3, apart_m=500)
+    assert reply.json() == similar_model().model_validate(reply.json()).model_dump(mode="json")
+    assert reply.json() == json.loads(json.dumps(expected.to_dict()))
+    pair = post(http, "compare", photos["street"], photos["other"], prior_probability=0.1)
+    assert pair_model().model_validate(pair.json())
+    assert "not calibrated" in pair.json()["why"]
+    for path, body, told in (
+        ("similar", {"like": []}, "like: List should have at least 1 item"),
+        ("similar", {"like": ["51.5, -0.1"], "text": "a park"}, "text: Extra inputs"),
+        ("similar", {"like": ["a park"]}, "a park"),
+        ("photos-near", {"at": "51.5, -0.1"}, "has no reference photos"),
+        ("photos-near", {"at": "51.5, -0.1", "order": "x"}, "order: Input should be"),
+    ):
+        refused = http.post(path, json=body)
+        assert refused.status_code == 422
+        assert told in refused.json()["error"]
+    for content in (b"[]", b"{", b"NaN"):
+        assert http.post("similar", content=content).status_code == 400
+    assert "1 photos: send two" in post(http, "compare", photos["street"]).json()["error"]
+    assert http.get("similar").status_code == 405
+
+
 def test_several_photos_of_one_place_and_a_box(
     http: httpx.Client, tiny_index: Path, photos: dict[str, Path]
 ) -> None:
@@ -184,7 +215,9 @@ def test_calls_of_gradios_routes_are_refused_as_those_of_ours(
 
 def test_openapi_documents_every_field_with_its_own_words(http: httpx.Client) -> None:
     document = http.get("openapi.json").json()
-    assert set(document["paths"]) == {"/search", "/verify", "/health"}
+    assert set(document["paths"]) == {
+        *("/search", "/verify", "/compare", "/similar", "/photos-near", "/health"),
+    }
     answer = document["components"]["schemas"]["SearchAnswer"]["properties"]
     assert answer["merge_radius_m"]["description"].startswith("Cells closer than this are one")
     candidate = document["components"]["schemas"]["Candidate"]["properties"]

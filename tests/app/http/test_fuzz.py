@@ -31,6 +31,8 @@ ODD: tuple[Any, ...] = (
 RAW = (b"", b"{", b"null", b"[]", b"\xff\xfe", b"[" * 50_000, b"1" * 9000, b"NaN", b'{"a": 1e999}')
 """Bodies that are no question of anybody's."""
 JSON_ROUTES: dict[str, dict[str, Any]] = {
+    "similar": {"like": ["51.5, -0.1"], "unlike": [], "k": 3, "apart_m": 500, "index": "toy"},
+    "photos-near": {"at": "51.5, -0.1", "k": 3, "order": "distance", "index": "toy"},
     "mcp": {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "search_photo"}},
     "gradio_api/component_server": {
         "component_id": 1, "fn_name": "ask", "session_hash": "s", "data": {"do": "locate"},
@@ -47,7 +49,7 @@ JSON_ROUTES: dict[str, dict[str, Any]] = {
 PAGE = {
     "do": "locate", "index": "toy", "photos": ["x"], "k": 3, "share": 0.5, "area": [[0, 0]] * 3,
     "layer": "fused", "claim": "51.5, 0", "radius_m": 50, "kind": "csv", "number": 1,
-    "lonlat": [0, 0],
+    "lonlat": [0, 0], "like": ["51.5, -0.1"], "unlike": [], "at": "51.5, -0.1", "order": "distance",
 }  # fmt: skip
 KINDS = (
     "index",
@@ -56,6 +58,8 @@ KINDS = (
     "cell",
     "verify",
     "compare",
+    "similar",
+    "near_photos",
     "save",
     "place",
     "example",

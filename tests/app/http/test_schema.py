@@ -11,7 +11,8 @@ import pytest
 from repository import REPOSITORY
 from toy_city import photo
 
-from app.http.questions import answers_schema
+from app.http.answer_schemas import answers_schema
+from indexer import compare_photos, photos_near_place, similar_places
 from indexer.probability.cautions import CODES
 from indexer.search.geolocator import Geolocator
 
@@ -49,6 +50,16 @@ def test_real_answers_and_verdicts_follow_it(
     for place in (geo.index.cells.lonlat_deg[0], (0.0, 0.0)):
         verdict = geo.verify(photo(3), *place)
         assert errors(schema, "ClaimVerdict", verdict.to_dict()) == []
+    (lon_deg, lat_deg), pair = (
+        geo.index.cells.lonlat_deg[3],
+        compare_photos(geo, photo(3), photo(4)),
+    )
+    explored = similar_places(geo, [(lon_deg, lat_deg)])
+    assert errors(schema, "SimilarPlacesAnswer", explored.to_dict()) == []
+    assert errors(schema, "PhotoPairAnswer", pair.to_dict()) == []
+    grounded = Geolocator.open("ground", indexes_dir=site_indexes)
+    near = photos_near_place(grounded, lon_deg, lat_deg)
+    assert errors(schema, "NearPhotosAnswer", near.to_dict()) == []
     assert errors(schema, "SearchAnswer", {**answer.to_dict(), "schema_version": 2})
     assert errors(schema, "SearchAnswer", {**answer.to_dict(), "warnings": ["plain words"]})
 

@@ -57,6 +57,35 @@ def test_two_photos_are_compared(visit: Visit, photos: dict[str, Path]) -> None:
     assert visit.count(".gair-comparison") == 0
 
 
+def test_places_like_a_place_are_listed_and_drawn(visit: Visit) -> None:
+    visit.tab.select_option("#gair-index", "ground")
+    visit.tab.wait_for_function("gairDesk.state.facts && gairDesk.state.facts.name === 'ground'")
+    visit.show("explore")
+    visit.tab.fill("#gair-similar-text", "51.5, -0.1")
+    visit.tab.click("#gair-similar [type=submit]")
+    visit.seen(".gair-similar-places >> text=10 similar places")
+    visit.tab.locator(".gair-similar-list [data-gair-unlike]").first.click()
+    visit.tab.wait_for_function("document.querySelectorAll('#gair-similar-chosen li').length === 2")
+    visit.seen("text=less that with the counter-examples")
+    assert visit.tab.locator(".gair-pin span").all_inner_texts().count("+") == 1
+    assert visit.count(".gair-pin") == 12
+    assert visit.overflowing() == []
+    visit.settled()
+    visit.keep("desktop-similar")
+    visit.show("locate")
+    assert visit.count(".gair-pin") == 0
+    visit.click_map(0.5, 0.5)
+    visit.tab.click(".gair-cell-card [data-gair-near]")
+    visit.seen(".gair-near-photos >> text=10 reference photos closest to")
+    visit.tab.click("[data-gair-order]")
+    visit.seen("text=most like the imagery at")
+    with visit.tab.expect_download() as saved:
+        visit.tab.click("[data-gair-save-near=csv]")
+    assert saved.value.suggested_filename == "reference-photos-in-ground.csv"
+    visit.settled()
+    visit.keep("desktop-near-photos")
+
+
 def test_a_box_and_a_polygon_limit_the_search(visit: Visit, photos: dict[str, Path]) -> None:
     visit.upload(photos["street"])
     visit.settled()

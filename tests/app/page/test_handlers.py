@@ -234,6 +234,28 @@ def test_a_claim_two_photos_and_a_typed_place(desk: Desk, street: str, berlin: s
     assert ask(desk, "place", claim="51.5, -0.1")["claim"] == [51.5, -0.1]
     told = ask(desk, "compare", photos=[street, street])["comparison"]
     assert "<b>1.000</b>" in told
+    assert "both are the same picture" in told
+
+
+def test_similar_places_and_photos_of_a_place(desk: Desk) -> None:
+    asked = {"index": "ground", "like": ["51.5, -0.1"], "unlike": ["51.51, -0.08"]}
+    reply = ask(desk, "similar", **asked)
+    marks = [point["mark"] for point in reply["points"]]
+    assert marks == ["+", "\u2212", *map(str, range(1, 11))]
+    assert all(len(point["cell"]) >= 5 for point in reply["points"])
+    assert reply["list"].count("data-gair-similar-place") == 10
+    saved = ask(desk, "save_similar", **asked, kind="csv")
+    assert saved["name"] == "similar-places-in-ground.csv"
+    first = next(csv.DictReader(io.StringIO(saved["text"])))
+    assert [float(first["lat"]), float(first["lon"])] == pytest.approx(
+        reply["points"][2]["position"], abs=1e-6
+    )
+    near = ask(desk, "near_photos", index="ground", at="51.5, -0.1")
+    assert near["list"].count("Mapillary") == len(near["points"]) - 1 == 10
+    assert near["points"][0]["position"] == [51.5, -0.1]
+    place = {"index": "ground", "at": "51.5, -0.1", "order": "likeness"}
+    text = ask(desk, "save_near_photos", **place, kind="geojson")["text"]
+    assert json.loads(text)["order"] == "likeness"
 
 
 @pytest.mark.parametrize("kind", ["geojson", "csv", "kml", "report"])
@@ -291,6 +313,11 @@ BAD = [
     ({"do": "preview", "photos": ["../../etc/passwd"]}, GONE),
     ({"do": "compare", "index": "known", "photos": ["x"]}, "1 photos"),
     ({"do": "verify", "claim": None}, "claim must be text"),
+    ({"do": "similar", "index": "known", "like": []}, "like must be a list of 1 to 100 places"),
+    ({"do": "similar", "index": "known", "like": [7]}, "like must be a list of 1 to 100 places"),
+    ({"do": "similar", "index": "known", "like": ["9, 9"]}, "no cell of index 'known'"),
+    ({"do": "near_photos", "index": "known", "at": "51.5, -0.1"}, "no reference photos"),
+    ({"do": "near_photos", "index": "known", "at": "51, 0", "order": "x"}, "choose distance"),
     ({"do": "example", "number": True}, "number must be a number, not bool"),
 ]
 

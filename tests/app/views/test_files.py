@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from explored_answers import near_of, pair_of, similar_of
 from jinja2 import UndefinedError
 from PIL import Image
 from view_answers import ANSWER, EVIL, FIRST, Page, space_of
@@ -21,12 +22,12 @@ from app.views.cards import (
     CellFacts,
     PhotoFacts,
     cell_html,
-    comparison_html,
     facts_html,
     outside_html,
     places_html,
     verdict_html,
 )
+from app.views.explored import comparison_html, near_photos_html, similar_html
 from app.views.exports import answer_csv, answer_geojson, answer_kml
 from app.views.index_facts import (
     explore_html,
@@ -351,7 +352,10 @@ def test_every_template_shows_hostile_text_as_text() -> None:
             dataclasses.replace(VERDICT, sentence=EVIL, warnings=(EVIL,)), EVIL, (13.4, 52.5)
         ),
         facts_html([facts(name=EVIL, captured_at=EVIL)]),
-        comparison_html(EVIL, EVIL, 0.5),
+        comparison_html(pair_of(EVIL)),
+        comparison_html(pair_of(EVIL, chance=0.25)),
+        similar_html(similar_of(EVIL), {1: CHIP}),
+        near_photos_html(near_of(EVIL)),
         places_html(outside, 0.1, (), {1: CHIP}),
         cell_html(cell),
         explore_html(index, None, HOSTILE_REFERENCES),
@@ -373,8 +377,8 @@ def test_every_template_shows_hostile_text_as_text() -> None:
 
 
 def test_a_template_without_one_of_its_values_is_an_error() -> None:
-    with pytest.raises(UndefinedError, match="'first' is undefined"):
-        render("comparison.html", second="b", cosine=0.5)
+    with pytest.raises(UndefinedError, match="'pair' is undefined"):
+        render("comparison.html", names=("a", "b"))
 
 
 @pytest.mark.process
@@ -384,7 +388,7 @@ def test_a_template_without_one_of_its_values_is_an_error() -> None:
         report_of(HOSTILE, {1: CHIP}),
         verdict_html(dataclasses.replace(VERDICT, sentence=EVIL, warnings=(EVIL,)), EVIL, None),
         facts_html([facts(name=EVIL, captured_at=EVIL)]),
-        comparison_html(EVIL, EVIL, 0.5),
+        comparison_html(pair_of(EVIL)),
         places_html(HOSTILE, 0.1, (), {1: CHIP}),
         shell_of([]),
         answer_kml(HOSTILE),
