@@ -29,6 +29,9 @@ examples:
 
   # both image towers for runtimes without torch
   python -m gair export-onnx shipped:demo onnx/demo
+
+  # the same where python -m indexer search --runtime onnx looks for them
+  python -m gair export-onnx shipped:demo
 """
 
 
@@ -79,8 +82,9 @@ class _Push(_Model):
 
 @dataclass(frozen=True, kw_only=True)
 class _Onnx(_Model):
-    folder: Path = option(positional=True, metavar="folder")
-    """Where the files go."""
+    folder: str | None = option(None, positional=True, metavar="folder")
+    """Where the files go (default: where search --runtime onnx looks, a folder of the model's
+    fingerprint in GAIR_ONNX or the user's cache)."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -177,9 +181,10 @@ def _push(options: _Push) -> int:
 
 def _export_onnx(options: _Onnx) -> int:
     from gair.onnx.export import export_onnx
+    from gair.onnx.street_view import onnx_folder
 
     model = options.loaded()
-    for file in export_onnx(model, options.folder):
+    for file in export_onnx(model, options.folder or onnx_folder(model.fingerprint())):
         print(f"{file}: {file.stat().st_size:,} bytes")
     print(f"{model.info.name}, licence {model.info.licence}")
     return 0

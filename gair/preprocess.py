@@ -17,15 +17,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gair.arrays import DigitalNumbers, Ints
+from gair.arrays import DigitalNumbers
 from gair.bands import GAIR_BANDS, MEAN_DN, SD_DN
-from gair.errors import ImageryError, PhotoError
+from gair.errors import ImageryError
 from gair.photos.photo import Photo, conditions_of
+from gair.photos.squares import SV_MEAN as SV_MEAN
+from gair.photos.squares import SV_SD as SV_SD
+from gair.photos.squares import check_rgb, taps
 
-SV_MEAN = (135.47184384, 142.28621995, 145.12271992)
-"""Mean of Streetscape1M's photos, RGB in 0..255 (GAIR release, street-view preprocessing)."""
-SV_SD = (59.19978436, 59.35279219, 72.02295734)
-"""Standard deviation of the same."""
 _NOTHING = PIL.Image.new("RGB", (1, 1))
 
 
@@ -48,11 +47,7 @@ def street_view_pixels(photos: Sequence[npt.NDArray[np.uint8]], image_px: int = 
     sd = torch.tensor(SV_SD)[:, None, None]
     squares = []
     for photo in photos:
-        if photo.ndim != 3 or photo.shape[2] != 3 or photo.dtype != np.uint8 or not photo.size:
-            raise PhotoError(
-                f"a photo has shape {photo.shape} and type {photo.dtype}; "
-                "expected (height, width, 3), uint8, RGB"
-            )
+        check_rgb(photo)
         # Bicubic weights sum to 1, so normalising after the resize equals normalising before it,
         # and touches 50,000 pixels instead of millions.
         squares.append((_squeezed(photo, image_px) - mean) / sd)
@@ -100,35 +95,15 @@ def _squeezed(photo: npt.NDArray[np.uint8], side: int) -> Tensor:
     """
     height, width, _ = photo.shape
     if height * width > 2 * (4 * side) ** 2:
-        (rows, row_weight), (columns, column_weight) = _taps(height, side), _taps(width, side)
+        (rows, row_weight), (columns, column_weight) = taps(height, side), taps(width, side)
         seen = torch.from_numpy(photo[rows.reshape(-1)[:, None], columns.reshape(-1)]).float()
         by_tap = seen.view(side, 4, side, 4, 3)
         # i, j: row and column of the result; a, b: their four taps; c: channel.
-        lines = torch.einsum("iajbc,jb->iajc", by_tap, column_weight)
-        return torch.einsum("iajc,ia->cij", lines, row_weight)
+        lines = torch.einsum("iajbc,jb->iajc", by_tap, torch.from_numpy(column_weight))
+        return torch.einsum("iajc,ia->cij", lines, torch.from_numpy(row_weight))
     writable = np.require(photo, requirements="W")  # torch complains of what is not
     raw = torch.from_numpy(writable).permute(2, 0, 1)[None].float()
     return F.interpolate(raw, size=(side, side), mode="bicubic", align_corners=False)[0]
-
-
-@functools.lru_cache(32)
-def _taps(source_px: int, side: int) -> tuple[Ints, Tensor]:
-    """Which four pixels along an axis each result looks at, (side, 4), and their weights.
-
-    The kernel is Keys' with a = -0.75, as torch and OpenCV have it; beyond the edge the last pixel
-    counts (https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.interpolate.html).
-    """
-    scale = np.float32(source_px) / np.float32(side)
-    at = scale * (np.arange(side, dtype=np.float32) + np.float32(0.5)) - np.float32(0.5)
-    first = np.floor(at)
-    near = (at - first).astype(np.float64)[:, None]  # distance to the second tap
-    away = np.abs(near - np.array([-1.0, 0.0, 1.0, 2.0]))
-    a = -0.75
-    inner = ((a + 2) * away - (a + 3)) * away**2 + 1
-    outer = ((away - 5) * away + 8) * away * a - 4 * a
-    weight = torch.from_numpy(np.where(away <= 1, inner, outer)).float()
-    index = first.astype(np.int64)[:, None] + np.array([-1, 0, 1, 2])
-    return np.clip(index, 0, source_px - 1), weight
 
 
 def remote_sensing_pixels(dn: DigitalNumbers, frame_px: int = 96) -> Tensor:

@@ -24,11 +24,9 @@ from gair.errors import ModelError
 from gair.files import disk_errors, make_folder, sha256_of, write_whole
 from gair.info import import_problem
 from gair.model import Gair
+from gair.onnx.street_view import ABOUT_FILE, FORMAT_VERSION, STREET_VIEW_FILE
 
-STREET_VIEW_FILE = "street-view.onnx"
 REMOTE_SENSING_FILE = "remote-sensing.onnx"
-ABOUT_FILE = "onnx.json"
-FORMAT_VERSION = 1
 OPSET = 18
 """Has every operator that the towers need; runtimes of 2023 and later know it."""
 

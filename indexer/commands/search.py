@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from gair.command import add_command, complain
 from gair.errors import PhotoError, UsageError
@@ -150,6 +150,9 @@ class Search(Indexes, PhotoReading):
     an answer says which it is of. Its chances hold if the photo was taken there."""
     model: str | None = option(None, metavar="MODEL")
     """Where the model of the index is now."""
+    runtime: Literal["torch", "onnx"] = "torch"
+    """What encodes photos; onnx is the photo tower that python -m gair export-onnx wrote (--model:
+    its folder), needs no torch, and names centres of cells, nothing between them."""
     photos: tuple[str, ...] = option(positional=True, metavar="PHOTO")
     """A street-level photo, a folder of them, a glob in quotes, or - for one that is piped in."""
     store: str | None = option(None, metavar="ADDRESS")
@@ -250,6 +253,7 @@ def _opened(name: str | None, options: Search) -> Geolocator:
         model=options.model,
         store=options.store,
         precision=options.precision,
+        runtime=options.runtime,
     )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gair.arrays import Floats32
+from gair.arrays import Floats32, Halves
 from gair.processes.forks import renew_in_child
 
 if TYPE_CHECKING:
@@ -41,6 +41,16 @@ def inner_products(halves: Tensor, queries: Floats32) -> Floats32:
     if len(halves):
         _THREADS.share(iter(blocks), lambda some: _multiply(some, q), torch.get_num_threads())
     return np.ascontiguousarray(out.view(len(halves), len(queries)).T.numpy())
+
+
+def inner_products_by_numpy(halves: Halves, queries: Floats32) -> Floats32:
+    """The same without torch: (N, D) halves and (Q, D) queries to (Q, N), a block at a time."""
+    q = np.ascontiguousarray(queries, dtype=np.float32)
+    out = np.empty((len(q), len(halves)), dtype=np.float32)
+    for start in range(0, len(halves), ROWS_AT_ONCE):
+        rows = halves[start : start + ROWS_AT_ONCE].astype(np.float32)
+        np.matmul(q, rows.T, out=out[:, start : start + len(rows)])
+    return out
 
 
 def _multiply(blocks: Iterator[tuple[Tensor, Tensor]], q: Tensor) -> None:

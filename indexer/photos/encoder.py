@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 import numpy as np
 
 from gair.arrays import Floats32
 from gair.encoders.precision import Precision, photo_tower
 from gair.errors import IndexMismatchError, ModelError
+from gair.onnx.street_view import OnnxStreetView, onnx_folder, open_onnx
 from gair.photos.photo import Photo
-from gair.preprocess import model_input
+from gair.photos.squares import photo_squares
 from indexer.photos.models import MODELS
 
 if TYPE_CHECKING:
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 PHOTOS_AT_ONCE = 16
 """Photos in one encoder pass."""
+
+Runtime = Literal["torch", "onnx"]
+"""What computes: torch with all of a model, or onnxruntime with its photo tower."""
 
 
 class Encoder(Protocol):
@@ -94,8 +99,28 @@ def load_model(index: Index, model: Gair | str | None = None) -> Gair:
         ) from error
 
 
+def load_photo_tower(index: Index, folder: str | None = None) -> Gair:
+    """The photo tower of an index's model, as it was exported, in the place of the model.
+
+    It has what a search at cells asks of a model, and torch is not needed.
+
+    Args:
+        index: open.
+        folder: that ``export-onnx`` wrote; where it writes by itself if None.
+
+    Raises:
+        ModelError: there is none, or it is of other weights.
+    """
+    record = index.manifest.model
+    home = onnx_folder(record.fingerprint) if folder is None else Path(folder)
+    return cast("Gair", open_onnx(home, record.fingerprint, record.source))
+
+
 def encode_photos(
-    model: Gair, photos: Sequence[Photo], name: str, precision: Precision = "float32"
+    model: Gair | OnnxStreetView,
+    photos: Sequence[Photo],
+    name: str,
+    precision: Precision = "float32",
 ) -> Floats32:
     """The vectors s of photos, (P, D), unit length.
 
@@ -108,17 +133,28 @@ def encode_photos(
     Raises:
         ModelError: a vector is not finite.
     """
-    import torch
-
-    encode = photo_tower(model) if precision == "bfloat16" else model.encode_street_view
-    vectors = []
-    for start in range(0, len(photos), PHOTOS_AT_ONCE):
-        block = photos[start : start + PHOTOS_AT_ONCE]
-        pixels = torch.stack([model_input(photo, model.config.sv_image_px) for photo in block])
-        with torch.inference_mode():
-            encoded = encode(pixels.to(model.device))
-        vectors.append(encoded.float().cpu().numpy())
-    s: Floats32 = np.concatenate(vectors)
+    blocks = [photos[at : at + PHOTOS_AT_ONCE] for at in range(0, len(photos), PHOTOS_AT_ONCE)]
+    if isinstance(model, OnnxStreetView):
+        s = np.concatenate([_by_onnx(model, block) for block in blocks])
+    else:
+        s = np.concatenate([_by_torch(model, block, precision) for block in blocks])
     if not np.isfinite(s).all():
         raise ModelError(f"model {name} gave vectors that are not finite: reload it")
     return s
+
+
+def _by_onnx(model: OnnxStreetView, photos: Sequence[Photo]) -> Floats32:
+    side = model.config.sv_image_px
+    return model.encode_street_view(photo_squares([np.asarray(p.rgb) for p in photos], side))
+
+
+def _by_torch(model: Gair, photos: Sequence[Photo], precision: Precision) -> Floats32:
+    import torch
+
+    from gair.preprocess import model_input
+
+    encode = photo_tower(model) if precision == "bfloat16" else model.encode_street_view
+    pixels = torch.stack([model_input(photo, model.config.sv_image_px) for photo in photos])
+    with torch.inference_mode():
+        encoded: Floats32 = encode(pixels.to(model.device)).float().cpu().numpy()
+    return encoded

@@ -13,13 +13,21 @@ import numpy.typing as npt
 
 from gair.encoders.precision import Precision, WantedPrecision, choose_precision
 from gair.errors import PhotoError, UsageError
+from gair.onnx.street_view import OnnxStreetView
 from gair.photos.photo import Photo, UnreadPhoto, open_photo
 from indexer.ground.likelihood import GroundField
 from indexer.ground.likeness import Comparison
 from indexer.ground.reference_photos import open_reference_photos
 from indexer.index.index import Index, find_index, open_index
 from indexer.index.milvus import with_store
-from indexer.photos.encoder import PHOTOS_AT_ONCE, check_model, encode_photos, load_model
+from indexer.photos.encoder import (
+    PHOTOS_AT_ONCE,
+    Runtime,
+    check_model,
+    encode_photos,
+    load_model,
+    load_photo_tower,
+)
 from indexer.photos.models import MODELS
 from indexer.probability.calibration import load_calibration
 from indexer.probability.claim_context import Context
@@ -75,7 +83,7 @@ class Geolocator:
         self.model = model
         self.calibration = calibration
         """How far answers can be believed; None where that was not measured."""
-        self.precision = choose_precision(precision, model)
+        self.precision = _precision_of(precision, model)
         """Type that photos to answer are encoded in."""
         self._store: str | None = None
 
@@ -92,6 +100,7 @@ class Geolocator:
         model: Gair | str | None = None,
         store: str | None = None,
         precision: WantedPrecision = "auto",
+        runtime: Runtime = "torch",
     ) -> Geolocator:
         """Open an index by name or path and load its model, unless an open index shares it.
 
@@ -106,11 +115,21 @@ class Geolocator:
                 (:mod:`indexer.index.milvus`).
             precision: type that photos to answer are encoded in: ``auto`` is bfloat16 where this
                 CPU multiplies in it and the model gains. :meth:`embed` is always float32.
+            runtime: ``onnx`` encodes photos by the tower that ``python -m gair export-onnx`` wrote
+                and imports no torch; ``model`` is then the folder it is in, if not the usual one.
+                Places are then the centres of cells: nothing reads between them.
         """
         opened = open_index(find_index(index, indexes_dir))
         if store is not None:
             opened = with_store(opened, store)
-        geolocator = cls(opened, load_model(opened, model), precision)
+        if runtime == "onnx":
+            if not (model is None or isinstance(model, str)):
+                raise UsageError(
+                    "`model` with the runtime onnx is a folder of export-onnx: name it"
+                )
+            geolocator = cls(opened, load_photo_tower(opened, model), precision)
+        else:
+            geolocator = cls(opened, load_model(opened, model), precision)
         geolocator._store = store
         return geolocator
 
@@ -384,6 +403,14 @@ class Geolocator:
         :meth:`verify` and :meth:`heatmap` score its cells when they are asked.
         """
         return [photo for seen in self._seen(sources) for photo in self._ready(seen)]
+
+
+def _precision_of(wanted: WantedPrecision, model: Gair | OnnxStreetView) -> Precision:
+    if not isinstance(model, OnnxStreetView):
+        return choose_precision(wanted, model)
+    if wanted == "bfloat16":
+        raise UsageError("`precision` bfloat16 is torch's: leave it out with the runtime onnx")
+    return "float32"
 
 
 def model_to_reopen(geolocator: Geolocator) -> Gair | str | None:

@@ -19,7 +19,7 @@ import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -28,8 +28,10 @@ from scipy.sparse import csr_array
 from gair.arrays import Bools, Floats, Vectors
 from gair.errors import UsageError
 from gair.geo import EARTH_RADIUS_M, haversine_m
-from gair.model import Gair
 from indexer.search.token_reader import TokenReader
+
+if TYPE_CHECKING:
+    from gair.model import Gair
 
 Estimate = Literal["peak", "mean"]
 

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from cachetools import LRUCache
 
 from gair.arrays import Floats, Ints, Vectors
+from gair.onnx.street_view import OnnxStreetView
 from gair.processes.forks import fork_safe_lock, renew_in_child
 from indexer.ground.likelihood import GroundEvidence, GroundField, GroundKernel
 from indexer.probability.basis import NOT_WEIGHED
@@ -137,8 +138,14 @@ class SearchSpace:
 
     @functools.cached_property
     def reader(self) -> TokenReader | None:
-        """What reads the index between its cells; None where it keeps no token maps."""
-        return TokenReader(self.index, self.model, self.field) if self.index.tokens else None
+        """What reads the index between its cells.
+
+        None where the index keeps no token maps, or where its model is a photo tower alone.
+        """
+        model: object = self.model
+        if not self.index.tokens or isinstance(model, OnnxStreetView):
+            return None
+        return TokenReader(self.index, self.model, self.field)
 
     @functools.cached_property
     def sample(self) -> tuple[Ints, Vectors, Vectors]:

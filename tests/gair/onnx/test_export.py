@@ -14,12 +14,8 @@ from gair.cli import main
 from gair.errors import ModelError
 from gair.files import sha256_of
 from gair.model import Gair
-from gair.onnx.export import (
-    ABOUT_FILE,
-    REMOTE_SENSING_FILE,
-    STREET_VIEW_FILE,
-    export_onnx,
-)
+from gair.onnx.export import REMOTE_SENSING_FILE, export_onnx
+from gair.onnx.street_view import ABOUT_FILE, STREET_VIEW_FILE
 
 NO_EXTRA = "needs the extra onnx: pip install 'gair-geolocator[onnx]'"
 
