@@ -131,14 +131,21 @@ def test_files_and_the_report_say_what_the_answer_says(
 
 
 @pytest.mark.parametrize(
-    ("rate", "within_m"), [(0.4, 500.0), (0.4, 2000.0), (0.002, 2000.0)], ids=["a", "b", "none"]
+    ("rate", "within_m", "kind"),
+    [
+        (0.4, 500.0, "within"),
+        (0.3, 200.0, "larger_disc"),
+        (0.2, 100.0, "region"),
+        (0.002, 2000.0, "none"),
+    ],
 )
 def test_files_have_the_decision(
-    site_indexes: Path, street: Path, tmp_path: Path, rate: float, within_m: float
+    site_indexes: Path, street: Path, tmp_path: Path, rate: float, within_m: float, kind: str
 ) -> None:
     geolocator = Geolocator.open("known", indexes_dir=site_indexes)
     answer = geolocator.search(street, max_error_rate=rate, within_m=within_m)
     assert (decision := answer.decision) is not None
+    assert decision.kind == kind
     out = tmp_path / "where.geojson"
     asked = ["--max-error-rate", str(rate), "--within-m", str(within_m), "--geojson", str(out)]
     where = ["--index", "known", "--indexes", str(site_indexes)]
