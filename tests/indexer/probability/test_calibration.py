@@ -16,6 +16,7 @@ from model_city import calibrated_city
 from gair.errors import IndexCorruptError, IndexMismatchError, SearchIndexError, UsageError
 from indexer.probability.calibration import Calibration, calibration_path, load_calibration
 from indexer.probability.confidence import Curve
+from indexer.probability.posterior import SharedErrors
 
 BUILD, MODEL = "20260101T000000Z-0000", "f" * 64
 
@@ -253,3 +254,29 @@ def test_a_file_from_before_decisions_opens_without_their_places(folder: Path) -
     assert old is not None
     assert old.trials is None
     assert measured_calibration().trials is not None
+
+
+def test_a_file_of_version_4_opens_with_its_own_meaning(folder: Path) -> None:
+    """Without looks and shifts; and each claim counted once in its ratios."""
+    path = calibration_path(folder, BUILD)
+    shared = SharedErrors(0.8, 40, 90, ((200.0, 0.5),))
+    dataclasses.replace(measured_calibration(), shared=shared).save(path)
+
+    def older(header: dict[str, Any]) -> dict[str, Any]:
+        kept = {k: v for k, v in header.items() if k != "taught"} | {"schema_version": 4}
+        del kept["shared"]["chance_shifts"]
+        for _, _, fields in kept["likelihood_ratios"]:
+            del fields["balanced"]
+        return kept
+
+    rewrite_header(path, older)
+    old = load_calibration(folder, BUILD, MODEL)
+    assert old is not None
+    assert old.looks == ()
+    assert old.shared == SharedErrors(0.8, 40, 90)
+    assert old.shift_of(5, 200.0) == 0
+    assert old.independent_of(5) == old.independent
+    for alternative, by_radius in old.likelihood_ratios.items():
+        for radius_m, curve in by_radius.items():
+            new = measured_calibration().likelihood_ratios[alternative][radius_m]
+            assert (curve.curve, curve.balanced, new.balanced) == (new.curve, False, True)
