@@ -24,6 +24,8 @@ from indexer.probability.ratio_cost import cllr, least_cllr
 from indexer.search.scored import posterior_blocks
 from indexer.search.space import SearchSpace
 
+_DRAWS = 400
+
 Placed = tuple[Floats, Ints]
 """(n,) scores of claims, and (n,) the place that each claim's photo is of."""
 
@@ -53,7 +55,7 @@ class ClaimScores:
         return curves
 
     def costs(self) -> dict[str, float]:
-        """Cost of the ratios, bits, and its least, by name."""
+        """Cost of the ratios, bits, the low end of its 95 % interval, and its least, by name."""
         measured = {}
         for alternative, by_radius in self.false.items():
             for radius_m, false in by_radius.items():
@@ -61,8 +63,23 @@ class ClaimScores:
                 if len(logs[0]) and len(logs[1]):
                     name = f"{alternative}_{radius_m:g}m"
                     measured[f"cllr_{name}"] = float(cllr(*logs)[0])
+                    measured[f"cllr_low_{name}"] = low_cllr(*logs)
                     measured[f"least_cllr_{name}"] = least_cllr(*logs)
         return measured
+
+
+def low_cllr(true: Floats, false: Floats) -> float:
+    """The low end of the 95 % interval of the cost: claims of each kind are drawn again.
+
+    Args:
+        true: (n,) log ratios of true claims, one a place.
+        false: (m,) the same of false ones.
+    """
+    rng = np.random.default_rng(0)
+    drawn = [
+        rng.multinomial(len(of), np.full(len(of), 1 / len(of)), _DRAWS) for of in (true, false)
+    ]
+    return float(np.quantile(cllr(true, false, *drawn), 0.025))
 
 
 def _one_each(claims: Placed) -> Floats:

@@ -29,6 +29,8 @@ SCALE = (
     (math.inf, "extremely strong support"),
 )
 """Ratios below each number, above the one before, and what they are called."""
+WELL_CALIBRATED = 1.1
+"""Cost of calibrated ratios, at most, in units of the least that it could be."""
 
 
 @dataclass(frozen=True)
@@ -97,16 +99,39 @@ def weighed(
     if not curves:
         return (), no_ratio(f"the calibration is from before claims were weighed; {AGAIN}")
     evidence: tuple[Evidence, ...] = ()
+    withheld: list[str] = []
     if tested_radius_m is not None and scores is not None:
-        evidence = weigh(curves, tested_radius_m, scores, prior_odds)
+        measured = calibration.measured
+        withheld = [name for name in curves if ill_calibrated(measured, name, tested_radius_m)]
+        kept = {name: of for name, of in curves.items() if name not in withheld}
+        evidence = weigh(kept, tested_radius_m, scores, prior_odds)
+    told = [
+        f"No ratio is given against its being taken {ALTERNATIVES[name]}: on held-out places such "
+        "ratios were not calibrated."
+        for name in withheld
+    ]
     if not evidence or scores is None:
-        return (), no_ratio(f"calibration has none for a radius of {radius_m:,.0f} m")
-    words = [one.sentence for one in evidence]
+        why = no_ratio(f"calibration has none for a radius of {radius_m:,.0f} m")
+        return (), " ".join(told) or why
+    words = [one.sentence for one in evidence] + told
     if tested_radius_m != radius_m:
         words.append(f"The ratios are of a radius of {tested_radius_m:,.0f} m.")
     if len(scores) > 1:
         words.append("Of several photos they are the geometric mean: all count as one.")
     return evidence, " ".join(words)
+
+
+def ill_calibrated(measured: Mapping[str, float], alternative: str, radius_m: float) -> bool:
+    """Whether ratios cost surely more, on held-out places, than :data:`WELL_CALIBRATED` allows.
+
+    Args:
+        measured: of a calibration; what it does not have is not held against it.
+        alternative: of the ratios.
+        radius_m: of the claims.
+    """
+    name = f"{alternative}_{radius_m:g}m"
+    low, least = measured.get(f"cllr_low_{name}"), measured.get(f"least_cllr_{name}")
+    return low is not None and least is not None and low > WELL_CALIBRATED * least
 
 
 def no_ratio(why: str) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from indexer.probability.confidence import GROUPS
+from indexer.probability.evidence import WELL_CALIBRATED
 from training.experiments.promise_city import seen_of
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ LEVEL, RADIUS_M, CLAIM_M = 0.9, 200.0, 500.0
 """Of regions; of chances; of claims and decisions, metres."""
 MAX_ERROR_RATE = 0.1
 """Of decisions."""
-WELL_CALIBRATED = 1.1
-"""Cllr of calibrated likelihood ratios, in units of the least that it could be."""
 KEPT, WITHHELD, BROKEN, TOLD = "kept", "withheld", "broken", "told"
 """What became of a promise; ``told``: nothing was promised, and it is said what is so."""
 _NEARLY_NONE = 0.06

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -12,12 +12,14 @@ from model_city import calibrated_city
 from gair.arrays import Floats
 from gair.errors import UsageError
 from gair.geo import haversine_m
+from indexer.calibrate.claim_ratios import low_cllr
 from indexer.probability.evidence import (
     odds_in_words,
     prior_odds_of,
     ratio_in_words,
     support_in_words,
     weigh,
+    weighed,
 )
 from indexer.probability.known_claims import TRUE, Alike, draw_claims, lookalike_claims
 from indexer.probability.likelihood_ratios import (
@@ -179,6 +181,41 @@ def test_several_photos_count_as_one() -> None:
     )
     assert "Prior odds of 1 to 4 become" in alone.sentence
     assert weigh({RANDOM: {200.0: curve}}, 500.0, np.array([0.3])) == ()
+
+
+def test_ratios_that_were_not_calibrated_are_withheld_and_it_is_said() -> None:
+    calibration = calibrated_city().calibration
+    assert calibration is not None
+    scores = np.array([2.0])
+    whole, _ = weighed(calibration, 200.0, 200.0, scores, None)
+    assert [one.alternative for one in whole] == [RANDOM, LOOKALIKE, ELSEWHERE]
+    least = calibration.measured["least_cllr_elsewhere_200m"]
+    for low, kept in ((1.09 * least, True), (1.11 * least, False)):
+        measured = calibration.measured | {"cllr_low_elsewhere_200m": low}
+        asked = replace(calibration, measured=measured)
+        evidence, sentence = weighed(asked, 200.0, 200.0, scores, None)
+        assert evidence == (whole if kept else whole[:2])
+        assert ("No ratio is given against its being taken outside the index" in sentence) != kept
+        assert len(weighed(asked, 500.0, 500.0, scores, None)[0]) == 3
+    nothing = {f"cllr_low_{name}_200m": 9.0 for name in (RANDOM, LOOKALIKE, ELSEWHERE)}
+    asked = replace(calibration, measured=calibration.measured | nothing)
+    evidence, sentence = weighed(asked, 200.0, 200.0, scores, None)
+    assert evidence == ()
+    assert sentence.count("were not calibrated") == 3
+    old = {k: v for k, v in calibration.measured.items() if "low" not in k}
+    assert weighed(replace(calibration, measured=old), 200.0, 200.0, scores, None)[0] == whole
+
+
+def test_the_low_end_of_a_cost_is_that_of_many_samples() -> None:
+    rng = np.random.default_rng(3)
+    costs, lows = [], []
+    for _ in range(200):
+        true, false = 2 * rng.normal(1, 1, 120), 2 * rng.normal(-1, 1, 90)
+        costs.append(float(cllr(true, false)[0]))
+        lows.append(low_cllr(true, false) if len(lows) < 20 else 0.0)
+    low = np.quantile(costs, 0.025)
+    assert np.mean(lows[:20]) == pytest.approx(low, abs=0.03)
+    assert low < np.mean(costs) - 0.05
 
 
 @pytest.mark.parametrize(
