@@ -77,7 +77,8 @@ def low_cllr(true: Floats, false: Floats) -> float:
     """
     rng = np.random.default_rng(0)
     drawn = [
-        rng.multinomial(len(of), np.full(len(of), 1 / len(of)), _DRAWS) for of in (true, false)
+        rng.multinomial(len(logs), np.full(len(logs), 1 / len(logs)), _DRAWS)
+        for logs in (true, false)
     ]
     return float(np.quantile(cllr(true, false, *drawn), 0.025))
 
