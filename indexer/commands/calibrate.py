@@ -18,6 +18,7 @@ from indexer.ground.options import APART_M
 
 if TYPE_CHECKING:
     from indexer.probability.calibration import Calibration
+    from indexer.probability.likelihood_ratios import PairRatio
 
 _EPILOG = """\
 examples:
@@ -150,9 +151,28 @@ def summary(calibration: Calibration, path: Path) -> dict[str, Any]:
             "auroc": test.auroc,
             "photos_from_elsewhere": test.elsewhere,
         },
+        "pairs": None if calibration.pairs is None else _pairs_summary(calibration.pairs),
         "looks": list(calibration.looks),
         "measured": calibration.measured,
     }
+
+
+def _pairs_summary(pairs: PairRatio) -> dict[str, Any]:
+    names = ("radius_m", "pairs", "places", "other_pairs", "other_places", "auroc")
+    return {name: getattr(pairs, name) for name in names}
+
+
+def pair_lines(pairs: PairRatio | None) -> list[str]:
+    """What pairs of calibration photos say of whether two photos are of one place."""
+    if pairs is None:
+        return []
+    counted = (
+        f"  two photos  {pairs.pairs:,} pairs within {pairs.radius_m:g} m of each other, of "
+        f"{pairs.places:,} places"
+    )
+    if pairs.auroc is None:
+        return [f"{counted}: too few places to say whether two photos are of one"]
+    return [f"{counted}: more alike than pairs of different places {pairs.auroc:.1%} of the times"]
 
 
 def _ground_summary(calibration: Calibration) -> dict[str, Any]:
@@ -222,6 +242,7 @@ def calibration_lines(calibration: Calibration) -> list[str]:
     lines += ["  confidence  off by " + "; ".join(f"{e:.1%} at {r:,.0f} m" for r, _, e in within)]
     if (off := m.get("ece_places")) is not None:
         lines.append(f"  places      chances off by {off:.1%}, over the first places of answers")
+    lines += pair_lines(calibration.pairs)
     if calibration.looks:
         lines.append(f"  looks       told by altered photos: {in_words(calibration.looks)}")
     if calibration.doubt:

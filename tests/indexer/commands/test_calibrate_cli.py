@@ -82,10 +82,13 @@ def test_calibrate_keeps_its_result_beside_the_build_and_prints_it(
     assert 0 <= told["familiarity"]["miss_rate"] <= 1
     assert told["measured"]["photos_held_back"] >= 30
     assert told["rs_weight"] > 0
+    pairs = told["pairs"]
+    assert (pairs["radius_m"], pairs["pairs"] > 0, pairs["auroc"]) == (200, True, None)
     assert told["looks"] == []  # under 100 places nothing is promised, and none is taught
     assert main(argv) == 0
     text = capsys.readouterr().out
     assert "told by altered photos" not in text
+    assert f"{pairs['pairs']:,} pairs within 200 m of each other, of {pairs['places']}" in text
     for words in ("temperature", "by chance", "region 90 %", "left out", "from elsewhere", "held"):
         assert words in text
 
