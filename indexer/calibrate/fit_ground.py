@@ -1,7 +1,8 @@
 """Fits how much reference photos count, how far each speaks, and how sharply it does.
 
 The kernel's width and the sharpness (:mod:`indexer.ground.likelihood`) are tried one after the
-other on a few values; for each, the weights of imagery, location and reference photos are those
+other on a few values, shared out among the places that are likely by the weights without reference
+photos; for each, the weights of imagery, location and reference photos are those
 under which the true cells are most probable, as without reference photos
 (:mod:`indexer.calibrate.fit_posterior`).
 
@@ -17,14 +18,14 @@ best of these earns so much more than none that luck would not.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from gair.arrays import Floats, Ints, Scores, Vectors
+from gair.arrays import Floats, Ints, Scores
 from gair.progress import Progress
-from indexer.calibrate.fit_posterior import FitTask, fit_weights
+from indexer.calibrate.fit_posterior import FitTask, GroundTerm, fit_weights
 from indexer.ground.ages import ages_years
 from indexer.ground.likelihood import GroundField, GroundKernel
 from indexer.ground.likeness import Comparison, Likeness
@@ -80,10 +81,13 @@ def fit_ground(
         seed: shuffles.
         quiet: no progress bar.
     """
-    task = FitTask(*scores, truth_row, field.area_m2 / field.area_m2.sum(), times)
+    share = field.area_m2 / field.area_m2.sum()
+    task = FitTask(*scores, truth_row, share, times)
     blur = field.blur(base.spread_m)
     shuffled = shuffle(likenesses, ground.comparison, seed)
-    kernel = GroundKernel()
+    kernel = GroundKernel(rs_weight=base.rs_weight, location_weight=base.location_weight)
+    likely = kernel.likely(*scores, share)
+    assert likely is not None
     tried: dict[GroundKernel, _Fit] = {}
     most = len(KERNELS_M) + len(SHARPNESSES) - 1 + len(HALF_LIVES_YEARS)
     with Progress("reference photos", most, "kernel", quiet=quiet) as progress:
@@ -91,8 +95,10 @@ def fit_ground(
         def best_of(kernels: Sequence[GroundKernel]) -> GroundKernel:
             for one in kernels:
                 if one not in tried:
-                    looks = (ground.log_ratios(likenesses, one), ground.log_ratios(shuffled, one))
-                    tried[one] = _fitted(task, blur, base, one, looks)
+                    terms = tuple(
+                        term(ground, looks, one, likely) for looks in (likenesses, shuffled)
+                    )
+                    tried[one] = _fitted(task, blur, base, one, terms)
                     progress.advance(1)
             return max(kernels, key=lambda one: tried[one].earned)
 
@@ -108,24 +114,32 @@ def fit_ground(
     return tried[kernel].weights
 
 
+def term(
+    ground: GroundField, likenesses: Sequence[Likeness], kernel: GroundKernel, likely: Scores
+) -> GroundTerm:
+    """What the reference photos say of (P,) photos by a kernel, whatever their weight."""
+    log_ratios, covered = np.empty((2, *likely.shape), dtype=np.float32)
+    for number, likeness in enumerate(likenesses):
+        log_ratios[number], covered[number] = ground.ratio(likeness, kernel)
+    return GroundTerm(log_ratios, covered, likely)
+
+
 def _fitted(
     task: FitTask,
     blur: csr_array | None,
     base: ScoreWeights,
     kernel: GroundKernel,
-    looks: tuple[Vectors, Vectors],
+    terms: Sequence[GroundTerm],
 ) -> _Fit:
     """The weights with one kernel, by the reference photos as they look and shuffled."""
     start = np.array([base.rs_weight, base.location_weight, 0.5])
     real, by_luck = (
-        fit_weights(
-            replace(task, ground=log_ratios), blur, start, location=base.location_weight > 0
-        )
-        for log_ratios in looks
+        fit_weights(replace(task, ground=term), blur, start, location=base.location_weight > 0)
+        for term in terms
     )
     weights, nll = real
     rs, location, ground = (float(weight) for weight in weights)
-    fitted = ScoreWeights(rs, location, base.spread_m, ground, *astuple(kernel))
+    fitted = kernel.score_weights(rs, location, base.spread_m, ground)
     return _Fit(fitted, float((by_luck[1] - nll) * task.times.sum()))
 
 

@@ -24,6 +24,7 @@ from scipy.sparse import csr_array
 from gair.arrays import Floats, Ints, Scores
 from gair.errors import UsageError
 from gair.progress import Progress
+from indexer.ground.likelihood import level_of, shared_out
 from indexer.probability.posterior import ScoreWeights
 from indexer.regions.cell_field import CellField
 
@@ -37,6 +38,7 @@ FEWEST_PHOTOS = 20
 _LEAST_WEIGHT = 1e-6
 """Of the imagery: as good as none, but there is a temperature."""
 _MOST_WEIGHT = 1e4
+_LEAST_MASS = float(np.finfo(np.float64).tiny)
 _START = 10.0
 _GAIN_NATS = 1e-6
 """A wider spread must be better by this."""
@@ -44,6 +46,31 @@ _EARNED_NATS = 1.92
 """Half the 95th percentile of a chi-squared variable with one degree of freedom."""
 _ENTRIES_AT_ONCE = 4_000_000
 """Photos times cells in one step: 32 MB an array."""
+
+
+@dataclass(frozen=True, eq=False)
+class GroundTerm:
+    """What reference photos say, as a function of their weight."""
+
+    log_ratios: Scores
+    """(P, N) before anything is shared out."""
+    covered: Scores
+    """(P, N) how far each cell has reference photos, 0 to 1."""
+    likely: Scores
+    """(P, N) how likely cells are without reference photos, up to a factor a photo."""
+
+    def at(self, weight: float, block: slice) -> tuple[Floats, Floats]:
+        """Of a block of B photos: the term, (B, N) nats, and its slope in the weight, (B, N)."""
+        logs, covered, likely = (
+            np.asarray(values[block], dtype=np.float64)
+            for values in (self.log_ratios, self.covered, self.likely)
+        )
+        levels = [level_of(*one, weight) for one in zip(logs, covered, likely, strict=True)]
+        term = shared_out(logs, covered, np.array(levels)[:, None], weight)
+        said = covered * np.exp(weight * logs - np.array(levels)[:, None])
+        mass = likely * said
+        mean = (mass * logs).sum(axis=1) / np.maximum(mass.sum(axis=1), _LEAST_MASS)
+        return term, said * (logs - mean[:, None]) * np.exp(-term)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,13 +84,8 @@ class FitTask:
     """(N,) each cell's share of the area."""
     times: Floats
     """(P,) how much each photo counts."""
-    ground: Scores | None = None
-    """(P, N) log ratios of reference photos; None without any."""
-
-    @property
-    def kinds(self) -> tuple[Scores, ...]:
-        """What the weights are of."""
-        return (self.rs, self.location) + (() if self.ground is None else (self.ground,))
+    ground: GroundTerm | None = None
+    """Of reference photos; None without any."""
 
 
 def fit_score_weights(
@@ -188,10 +210,15 @@ def mean_nll(weights: Floats, task: FitTask, average: _Average) -> tuple[float, 
     total, gradient = 0.0, np.zeros(len(weights))
     for start in range(0, count, step):
         block = slice(start, min(start + step, count))
-        kinds = [scores[block].astype(np.float64) for scores in task.kinds[: len(weights)]]
+        scores = (task.rs, task.location)[: len(weights)]
+        kinds = [of_kind[block].astype(np.float64) for of_kind in scores]
         logits = weights[0] * kinds[0]
-        for weight, scores in zip(weights[1:], kinds[1:], strict=True):
-            logits += weight * scores
+        for weight, of_kind in zip(weights[1:], kinds[1:], strict=False):
+            logits += weight * of_kind
+        if task.ground is not None and len(weights) > len(kinds):
+            term, slope = task.ground.at(float(weights[-1]), block)
+            logits += term
+            kinds.append(slope)
         starts = average.start[block.start : block.stop + 1]
         photo = np.repeat(np.arange(len(logits)), np.diff(starts))
         of_block = slice(average.start[block.start], average.start[block.stop])

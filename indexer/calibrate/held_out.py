@@ -133,7 +133,7 @@ def examine(
             s, truth_deg = photos.s[block], photos.lonlat_deg[block]
             truth = photos.truth_row[block]
             scores = scores_for(space, s, weights)
-            ground = space.ground_evidence(s, weights, photos.own(block))
+            ground = space.ground_evidence(s, scores, weights, photos.own(block))
             findings.evidence[block] = evidence_of(*scores, weights, area_m2, ratios_of(ground))
             p = posteriors(space, *scores, weights, ground=ground)
             own = np.take_along_axis(p, truth[:, None], axis=1)[:, 0]  # (B,) of the true cells

@@ -18,7 +18,7 @@ from indexer.search.places import APART_RADII, first_rows
 from indexer.search.query import Query
 from indexer.search.ranking import MOST_REFINED, ground_readings, refine_options
 from indexer.search.refine import Refining, refine_each
-from indexer.search.scored import posterior_blocks
+from indexer.search.scored import posteriors, scores_for
 from indexer.search.space import SearchSpace
 
 MOST_PHOTOS = 400
@@ -53,9 +53,12 @@ def examine_places(
     near = space.discs(APART_RADII * radius_m).matrix
     options = refine_options(space, Query(), weights)
     centre, refined = _room_for(count), None if space.reader is None else _room_for(count)
-    for block, p in posterior_blocks(space, photos.s[:count], weights, photos.own()):
+    for block in space.blocks(count):
+        block = slice(block.start, min(block.stop, count))
         s = photos.s[block]
-        ground = space.ground_evidence(s, weights, photos.own(block))
+        scores = scores_for(space, s, weights)
+        ground = space.ground_evidence(s, scores, weights, photos.own(block))
+        p = posteriors(space, *scores, weights, ground=ground)
         around = space.place_mass(p)
         rows = [first_rows(masses, near, MOST_REFINED) for masses in around]
         centres = [space.field.lonlat_deg[of_photo] for of_photo in rows]

@@ -116,7 +116,8 @@ def _discs(
     radii_m: Sequence[float],
 ) -> tuple[Floats, Floats]:
     """Around the best guess of the photos of one place: (R,) masses, and (R,) shares inside."""
-    ground = space.ground_evidence(photos.s, weights, photos.own())
+    scores = scores_for(space, photos.s, weights)
+    ground = space.ground_evidence(photos.s, scores, weights, photos.own())
     maps = _maps(space, weights, photos)
     divisor = shared_by(maps, space.log_prior, floor)
     p = posterior(same_place(maps, divisor), space.log_prior)
@@ -157,6 +158,6 @@ def several_of_each(lonlat_deg: Floats, place: Ints, seed: int) -> list[Ints]:
 
 def _maps(space: SearchSpace, weights: ScoreWeights, photos: HeldOut) -> Scores:
     """(M, N) log-likelihoods of the photos of one place."""
-    ratios = ratios_of(space.ground_evidence(photos.s, weights, photos.own()))
-    blur = space.blur(weights.spread_m)
-    return log_likelihood(*scores_for(space, photos.s, weights), weights, blur, ratios)
+    scores = scores_for(space, photos.s, weights)
+    ratios = ratios_of(space.ground_evidence(photos.s, scores, weights, photos.own()))
+    return log_likelihood(*scores, weights, space.blur(weights.spread_m), ratios)

@@ -75,11 +75,24 @@ class Ranking:
         return Ranking(*own, ground_weight=self.ground_weight)
 
     @property
-    def kernel(self) -> GroundKernel | None:
+    def reads_ground(self) -> bool:
+        """Whether reference photos have a weight."""
+        of_weights = self.weights.ground_weight if self.weights is not None else 0.0
+        return max(of_weights, self.ground_weight) > 0
+
+    def kernel(self, space: SearchSpace) -> GroundKernel | None:
         """How reference photos are read; None where they have no weight."""
+        if not self.reads_ground:
+            return None
         if self.weights is not None:
-            return GroundKernel.of(self.weights) if self.weights.ground_weight else None
-        return GroundKernel() if self.ground_weight else None
+            return GroundKernel.of(self.weights)
+        alone = not (self.rs_weight or self.location_weight)
+        return GroundKernel.of(space.weights.ground_alone if alone else space.weights)
+
+    def reads_location(self, space: SearchSpace) -> bool:
+        """Whether the location's cosine is looked at."""
+        kernel = self.kernel(space)
+        return self.location_weight > 0 or (kernel is not None and kernel.location_weight > 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,9 +200,9 @@ def judge_all(
 
     def work(rows: Ints) -> int:
         scores = scores_of(truths.s[rows])
-        ground = judge.ground_evidence(rankings.values(), truths, rows)
+        ground = judge.ground_evidence(rankings.values(), truths, rows, scores)
         for name, ranking in rankings.items():
-            of_ranking = ground.get(ranking.kernel)
+            of_ranking = ground.get(ranking.kernel(judge.space))
             judge.judge(ranking, scores, truths, outcomes[name], rows, of_ranking)
         return len(rows)
 
@@ -268,15 +281,22 @@ class Judge:
             self.space.blur(ranking.weights.spread_m)
 
     def ground_evidence(
-        self, rankings: Iterable[Ranking], truths: Truths, rows: Ints
+        self,
+        rankings: Iterable[Ranking],
+        truths: Truths,
+        rows: Ints,
+        scores: tuple[Vectors, Vectors],
     ) -> dict[GroundKernel | None, GroundEvidence]:
         """What reference photos say of some photos, by kernel, as far as rankings ask."""
-        if self.space.ground is None:
-            return {}
         own = None if truths.left_out is None else truths.left_out.taken(rows).rows
-        kernels = {ranking.kernel for ranking in rankings} - {None}
-        s = truths.s[rows]
-        return {k: self.space.ground.evidence(s, k, own) for k in kernels if k is not None}
+        said: dict[GroundKernel | None, GroundEvidence] = {}
+        for kernel in {ranking.kernel(self.space) for ranking in rankings}:
+            if kernel is None:
+                continue
+            read = self.space.ground_read(truths.s[rows], scores, kernel, own)
+            if read is not None:
+                said[kernel] = read
+        return said
 
     def _near(self, *, likely: bool) -> csr_array:
         """(N, N) which cells are too near to each to be another place."""

@@ -90,7 +90,7 @@ def judge_answer(task: Task) -> Outcomes:
 def _judged(
     task: Task, rankings: dict[str, Ranking], rs_scores: Callable[[Vectors], Vectors]
 ) -> dict[str, Outcomes]:
-    weighed = any(ranking.location_weight for ranking in rankings.values())
+    weighed = any(ranking.reads_location(task.space) for ranking in rankings.values())
 
     def scores_of(s: Vectors) -> tuple[Vectors, Vectors]:
         rs = rs_scores(s)
@@ -137,13 +137,13 @@ def rankings_of(task: Task) -> tuple[Ranking, Ranking, Ranking]:
 
 def ground_rankings(answer: Ranking) -> dict[str, Ranking]:
     """The answer without reference photos, and these alone; nothing where they have no weight."""
-    if answer.kernel is None:
+    if not answer.reads_ground:
         return {}
     if answer.weights is None:
         without = replace(answer, ground_weight=0.0)
         return {WITHOUT_GROUND: without, GROUND: Ranking(0.0, 0.0, ground_weight=1.0)}
     weights = answer.weights
-    alone = replace(weights, rs_weight=0.0, location_weight=0.0, spread_m=0.0)
+    alone = weights.ground_alone
     return {
         WITHOUT_GROUND: replace(answer, weights=replace(weights, ground_weight=0.0)),
         GROUND: Ranking(0.0, 0.0, alone),

@@ -8,8 +8,21 @@ photos j at x_j, a Gaussian kernel K of ``kernel_m`` metres (1 at its middle, cu
 
 where the base rate b is the mean of w_j over all reference photos. It is the mean likeness of the
 photos around x, of which :data:`PSEUDO_PHOTOS` = c more have the base rate: where there is no
-reference photo the ratio is 1 and its log 0, so such a place is neither punished nor favoured; and
-where many stand, they are not added up but averaged. Its log is the third term of a score.
+reference photo the ratio is 1, and where many stand, they are not added up but averaged.
+
+The ratio to the power of its weight g is how likely reference photos make a place beside others
+that have some. It says nothing of places that have none, and the largest of thousands of ratios is
+large wherever the photo was taken. So what reference photos say is shared out among the places
+that have some. If p(x) is how likely imagery and location make the cells,
+
+    said(x) = 1 - k(x) + k(x) ratio(x)^g / Z,    k(x) = n(x) / (n(x) + e),  n(x) = sum_j K(x - x_j),
+    Z = sum_x p(x) k(x) ratio(x)^g / sum_x p(x) k(x),
+
+with e = :data:`EDGE_PHOTOS`. Then sum_x p(x) said(x) = sum_x p(x): places with reference photos are
+together as likely as before, and so is every place without any. The third term of a score is
+log said(x), or g times the log ratio that people are shown, log said(x) / g. Where each place has
+photos, Z is the same for all, and the order of places is that of the ratio. Calibrations up to
+version 5 have the ratio itself for the log ratio.
 
 Of the sum over j, the nearest photos are looked at one by one and all others have their mean
 (:mod:`indexer.ground.likeness`). Where photos count by their age (:mod:`indexer.ground.ages`) or
@@ -19,7 +32,7 @@ prototypes stand for several, each term of the sums, and of the mean that b is, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +40,7 @@ from scipy.sparse import csr_array, vstack
 from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist
 
-from gair.arrays import Floats, Ints, Vectors
+from gair.arrays import Floats, Ints, Scores, Vectors
 from gair.geo import EARTH_RADIUS_M
 from gair.processes.forks import fork_safe_lock
 from indexer.ground.likeness import Comparison, Likeness, values_at
@@ -44,8 +57,12 @@ PSEUDO_PHOTOS = 3.0
 """Photos with the base rate that every place has beside its own. With 4.5 and with 45 photos a km2
 of an unseen city, three made the true cells of other photos more probable than one."""
 
+EDGE_PHOTOS = 0.1
+"""A place with this many photos around it counts as one with and one without, half each."""
+
 _ROWS_AT_ONCE = 4096
 """Reference photos whose kernels are made together."""
+_NO_MASS = float(np.finfo(np.float64).tiny)
 _MOST_KEPT = 20_000_000
 """Entries of kernels that are kept: 240 MB."""
 
@@ -62,18 +79,54 @@ class GroundKernel:
     """In which a photo comes to count half as much; 0: its age does not count."""
     pseudo_photos: float = PSEUDO_PHOTOS
     """Photos with the base rate that every place has beside its own."""
+    rs_weight: float | None = None
+    """Factor of the imagery's cosine in how likely cells are without reference photos; None: what
+    these say is not shared out."""
+    location_weight: float = 0.0
+    """The same of the location's cosine."""
+    power: float = 1.0
+    """Of the ratio when it is shared out: the weight that its log gets."""
 
     @classmethod
     def of(cls, weights: ScoreWeights) -> GroundKernel:
         """As it was fitted; the default where it was not."""
         if not weights.ground_kernel_m:
-            return cls()
+            return cls(rs_weight=weights.rs_weight, location_weight=weights.location_weight)
         return cls(
             weights.ground_kernel_m,
             weights.ground_sharpness,
             weights.ground_half_life_years,
             weights.ground_pseudo_photos,
+            weights.ground_rs_weight,
+            weights.ground_location_weight,
+            weights.ground_weight if weights.ground_weight > 0 else 1.0,
         )
+
+    def score_weights(
+        self, rs_weight: float, location_weight: float, spread_m: float, weight: float
+    ) -> ScoreWeights:
+        """Weights with this kernel; the last of the reference photos."""
+        own = astuple(replace(self, power=weight))[:-1]
+        return ScoreWeights(rs_weight, location_weight, spread_m, weight, *own)
+
+    def likely(self, rs: Scores, location: Scores, area_m2: Floats) -> Floats | None:
+        """How likely cells are without reference photos; None where nothing is shared out.
+
+        Args:
+            rs: (P, N) cosines of the imagery.
+            location: (P, N) cosines of the location embeddings.
+            area_m2: (N,) that each cell stands for.
+
+        Returns:
+            (P, N), each photo's up to a factor.
+        """
+        if self.rs_weight is None:
+            return None
+        logs: Floats = self.rs_weight * np.asarray(rs, dtype=np.float64)
+        if self.location_weight:
+            logs += self.location_weight * np.asarray(location, dtype=np.float64)
+        logs -= logs.max(axis=1, keepdims=True)
+        return np.asarray(np.exp(logs, out=logs) * area_m2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,22 +139,27 @@ class GroundEvidence:
     """Of each photo."""
     log_ratios: Vectors
     """(P, N) at each point of the field."""
+    levels: Floats | None
+    """(P,) log Z of each photo; None where nothing is shared out."""
 
     def at(self, lonlat_deg: Floats) -> Floats:
         """The sum of the photos' log ratios at any (Q, 2) points that lie together, (Q,)."""
-        each = [self.field.log_ratio_at(one, self.kernel, lonlat_deg) for one in self.likenesses]
+        levels = [None] * len(self.likenesses) if self.levels is None else self.levels
+        each = [
+            self.field.log_ratio_at(likeness, self.kernel, lonlat_deg, level)
+            for likeness, level in zip(self.likenesses, levels, strict=True)
+        ]
         return np.asarray(np.sum(each, axis=0), dtype=np.float64)
 
     def taken(self, photos: Ints) -> GroundEvidence:
         """Of some of the photos, in this order."""
         some = [self.likenesses[number] for number in photos.tolist()]
-        return GroundEvidence(self.field, self.kernel, some, self.log_ratios[photos])
+        levels = None if self.levels is None else self.levels[photos]
+        return replace(self, likenesses=some, log_ratios=self.log_ratios[photos], levels=levels)
 
     def one_by_one(self) -> list[GroundEvidence]:
         """Of each photo for itself."""
-        each = enumerate(self.likenesses)
-        logs = self.log_ratios
-        return [GroundEvidence(self.field, self.kernel, [one], logs[[n]]) for n, one in each]
+        return [self.taken(np.array([number])) for number in range(len(self.likenesses))]
 
 
 class GroundField:
@@ -134,26 +192,51 @@ class GroundField:
         return total
 
     def evidence(
-        self, s: Vectors, kernel: GroundKernel, left_out: Sequence[Ints] | None = None
+        self,
+        s: Vectors,
+        kernel: GroundKernel,
+        left_out: Sequence[Ints] | None = None,
+        likely: Floats | None = None,
     ) -> GroundEvidence:
-        """What the reference photos say of (P, D) photos, but for what is left out for each."""
-        likenesses = self.comparison.likenesses(s, left_out)
-        return GroundEvidence(self, kernel, likenesses, self.log_ratios(likenesses, kernel))
+        """What the reference photos say of some photos.
 
-    def log_ratios(self, likenesses: Sequence[Likeness], kernel: GroundKernel) -> Vectors:
-        """The log of the ratio of each of P photos at each point, (P, N); 0 without photos."""
-        density = self.density(kernel.kernel_m, kernel.half_life_years)
-        logs = np.empty((len(likenesses), len(density)), dtype=np.float32)
+        Args:
+            s: (P, D) vectors of the photos.
+            kernel: how reference photos speak.
+            left_out: of each photo, the rows of those that are no evidence of it; None for none.
+            likely: (P, N) of :meth:`GroundKernel.likely`.
+        """
+        return self.read(self.comparison.likenesses(s, left_out), kernel, likely)
+
+    def read(
+        self, likenesses: Sequence[Likeness], kernel: GroundKernel, likely: Floats | None = None
+    ) -> GroundEvidence:
+        """The same of photos that were compared before."""
+        logs = np.empty((len(likenesses), self._points.n), dtype=np.float32)
+        levels = None if likely is None else np.zeros(len(likenesses))
         for number, likeness in enumerate(likenesses):
-            excess, other, removed, parts = self._read(likeness, kernel)
-            near = self._sum(likeness.rows, excess, kernel.kernel_m)
-            around = density
-            if len(removed):
-                around = density - self._sum(removed, parts, kernel.kernel_m)
-            logs[number] = _log_ratio(near, other, around, kernel.pseudo_photos)
-        return logs
+            ratio, covered = self.ratio(likeness, kernel)
+            if likely is not None and levels is not None:
+                levels[number] = level_of(ratio, covered, likely[number], kernel.power)
+                ratio = shared_out(ratio, covered, levels[number], kernel.power) / kernel.power
+            logs[number] = ratio
+        return GroundEvidence(self, kernel, list(likenesses), logs, levels)
 
-    def _read(self, likeness: Likeness, kernel: GroundKernel) -> tuple[Floats, float, Ints, Floats]:
+    def ratio(self, likeness: Likeness, kernel: GroundKernel) -> tuple[Floats, Floats]:
+        """The log of the ratio of one photo at each point, (N,), and k, (N,), how far it has any.
+
+        Nothing is shared out yet.
+        """
+        around = self.density(kernel.kernel_m, kernel.half_life_years)
+        excess, other, removed, parts = self._counted(likeness, kernel)
+        near = self._sum(likeness.rows, excess, kernel.kernel_m)
+        if len(removed):
+            around = around - self._sum(removed, parts, kernel.kernel_m)
+        return _log_ratio(near, other, around, kernel.pseudo_photos)
+
+    def _counted(
+        self, likeness: Likeness, kernel: GroundKernel
+    ) -> tuple[Floats, float, Ints, Floats]:
         """What the exemplars count that one photo looks like, and those that are left out for it.
 
         Returns:
@@ -170,9 +253,20 @@ class GroundField:
         return likeness.masses * (weights - other), other, removed, parts
 
     def log_ratio_at(
-        self, likeness: Likeness, kernel: GroundKernel, lonlat_deg: npt.ArrayLike
+        self,
+        likeness: Likeness,
+        kernel: GroundKernel,
+        lonlat_deg: npt.ArrayLike,
+        level: float | None = None,
     ) -> Floats:
-        """The same of one photo at any (Q, 2) points that lie together, (Q,)."""
+        """What is said of one photo at any (Q, 2) points that lie together, (Q,).
+
+        Args:
+            likeness: of the photo.
+            kernel: how reference photos speak.
+            lonlat_deg: the points.
+            level: log Z of the photo; None where nothing is shared out.
+        """
         points = unit_vectors(lonlat_deg)
         if not len(points):
             return np.empty(0)
@@ -181,7 +275,7 @@ class GroundField:
         reach = chord_of(reach_m) + np.linalg.norm(points - middle, axis=1).max()
         around = exemplars.tree.query_ball_point(middle, float(reach))
         rows = np.sort(np.array(around, dtype=np.int64))
-        excess, other, removed, parts = self._read(likeness, kernel)
+        excess, other, removed, parts = self._counted(likeness, kernel)
         masses = exemplars.masses(kernel.half_life_years)[rows] - values_at(rows, removed, parts)
         order = np.argsort(likeness.rows)
         more = values_at(rows, likeness.rows[order], excess[order])
@@ -192,7 +286,10 @@ class GroundField:
             kernels = _dense_kernels(points, exemplars.places[rows[block]], kernel.kernel_m)
             near += kernels @ more[block]
             total += kernels @ masses[block]
-        return _log_ratio(near, other, total, kernel.pseudo_photos)
+        ratio, covered = _log_ratio(near, other, total, kernel.pseudo_photos)
+        if level is None:
+            return ratio
+        return shared_out(ratio, covered, level, kernel.power) / kernel.power
 
     def part(self, rows: Ints, lonlat_deg: Floats) -> GroundField:
         """The same at (n,) of the points alone, (n, 2); their density is not added up again."""
@@ -244,8 +341,8 @@ def _dense_kernels(points: Floats, places: Floats, kernel_m: float) -> Floats:
     return np.asarray(kernels)
 
 
-def _log_ratio(near: Floats, other: float, around: Floats, pseudo: float) -> Floats:
-    """Log of the ratio at (N,) points.
+def _log_ratio(near: Floats, other: float, around: Floats, pseudo: float) -> tuple[Floats, Floats]:
+    """Log of the ratio at (N,) points, and k, (N,), how far each has reference photos.
 
     Args:
         near: (N,) sum of the kernels of the photos that were looked at, times what each weighs more
@@ -256,5 +353,27 @@ def _log_ratio(near: Floats, other: float, around: Floats, pseudo: float) -> Flo
     """
     # Where kernels were taken away again, rounding may leave a little less than nothing.
     around = np.maximum(around, 0.0)
-    likely = np.maximum(near + other * around, 0.0)
-    return np.asarray(np.log((likely + pseudo) / (around + pseudo)))
+    alike = np.maximum(near + other * around, 0.0)
+    logs = np.log((alike + pseudo) / (around + pseudo))
+    return np.asarray(logs), around / (around + EDGE_PHOTOS)
+
+
+def level_of(log_ratio: Floats, covered: Floats, likely: Floats, power: float) -> float:
+    """Log Z of one photo; 0 where no likely place has reference photos.
+
+    Args:
+        log_ratio: (N,) at each cell.
+        covered: (N,) k at each.
+        likely: (N,) how likely each is without reference photos, up to a factor.
+        power: of the ratio.
+    """
+    counts = likely * covered
+    total = float(counts.sum())
+    top = power * float(log_ratio.max(initial=0.0))
+    whole = float(counts @ np.exp(power * log_ratio - top))
+    return float(np.log(whole / total)) + top if min(total, whole) > _NO_MASS else 0.0
+
+
+def shared_out(log_ratio: Floats, covered: Floats, level: float | Floats, power: float) -> Floats:
+    """Log of what reference photos say at (N,) points; of (P, N) with (P, 1) levels."""
+    return np.asarray(np.log1p(covered * np.expm1(power * log_ratio - level)))

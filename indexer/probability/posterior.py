@@ -27,7 +27,7 @@ because it is true counts as an error, too: that is the cautious side.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -91,6 +91,11 @@ class ScoreWeights:
     ground_pseudo_photos: float = 1.0
     """Reference photos with the base rate that every place has beside its own; 1 in calibrations
     from before it was told."""
+    ground_rs_weight: float | None = None
+    """Factor of the imagery's cosine in how likely cells are without reference photos; None in
+    calibrations from before: what these say is not shared out by it."""
+    ground_location_weight: float = 0.0
+    """The same of the location's cosine."""
 
     @property
     def temperature(self) -> float:
@@ -103,6 +108,20 @@ class ScoreWeights:
         """The two weights as shares of their sum: imagery, location; both 0 for no weight."""
         total = self.rs_weight + self.location_weight or 1.0
         return self.rs_weight / total, self.location_weight / total
+
+    @property
+    def reads_location(self) -> bool:
+        """Whether the location's cosine is looked at, for whatever purpose."""
+        without_ground = self.ground_location_weight if self.ground_weight else 0.0
+        return max(self.location_weight, without_ground) > 0
+
+    @property
+    def ground_alone(self) -> ScoreWeights:
+        """Of the reference photos alone: imagery and location make no place more likely."""
+        alone = replace(self, rs_weight=0.0, location_weight=0.0, spread_m=0.0)
+        if self.ground_rs_weight is None:
+            return alone
+        return replace(alone, ground_rs_weight=0.0, ground_location_weight=0.0)
 
     @property
     def ground_share(self) -> float:

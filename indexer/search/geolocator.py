@@ -317,7 +317,7 @@ class Geolocator:
         Context(odds, claim_number=claim_number).check()
         scored = self.every_cell(self._one_place(image))
         space, weights = self.space, self.space.weights
-        ground = space.ground_evidence(scored.s, weights, scored.left_out)
+        ground = space.ground_evidence(scored.s, scored.cosines, weights, scored.left_out)
         answer = draft_of(space, scored, Query(refine=False)).answer
         p = answer.posterior
         if p is None:

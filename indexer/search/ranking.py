@@ -332,8 +332,10 @@ def _weigh(space: SearchSpace, scored: Scored, query: Query) -> _Weighed:
     rs, location = scored.rs.mean(axis=0), scored.location.mean(axis=0)
     fused = weights.rs * rs + weights.location * location
     ground = None
-    if space.ground is not None and weights.ground:
-        ground = space.ground.evidence(scored.s, GroundKernel.of(space.weights), scored.left_out)
+    if weights.ground:
+        kernel = GroundKernel.of(space.weights)
+        ground = space.ground_read(scored.s, scored.cosines, kernel, scored.left_out)
+    if ground is not None:
         fused = fused + np.float32(weights.ground) * ground.log_ratios.mean(axis=0)
     log_weight = None if query.prior is None else query.prior.log_weight
     p = place_mass = None

@@ -153,6 +153,11 @@ class Scored(Seen):
             left_out=seen.left_out,
         )
 
+    @property
+    def cosines(self) -> tuple[Vectors, Vectors]:
+        """(M, N) of the imagery and of the location."""
+        return self.rs, self.location
+
     def one_by_one(self) -> Sequence[Scored]:
         """Each photo for itself."""
         return [
@@ -180,7 +185,7 @@ def scores_for(space: SearchSpace, s: Vectors, weights: ScoreWeights) -> tuple[V
 
     A location without weight is never looked at: the imagery's cosines stand in its place.
     """
-    if weights.location_weight:
+    if weights.reads_location:
         return space.scores(s)
     rs = space.index.rs.scores(s)
     return rs, rs
@@ -234,11 +239,9 @@ def posterior_blocks(
         The rows of a block of B photos, and their (B, N) posteriors.
     """
     for block in space.blocks(len(s)):
-        ground = space.ground_evidence(s[block], weights, left_out and left_out[block])
-        yield (
-            block,
-            posteriors(space, *scores_for(space, s[block], weights), weights, ground=ground),
-        )
+        scores = scores_for(space, s[block], weights)
+        ground = space.ground_evidence(s[block], scores, weights, left_out and left_out[block])
+        yield block, posteriors(space, *scores, weights, ground=ground)
 
 
 def cell_posterior(
@@ -315,18 +318,12 @@ def evidence(
         weights: of a calibration.
         left_out: of each photo, the reference photos that are no evidence of it.
     """
-    return np.concatenate(
-        [
-            evidence_of(
-                *scores_for(space, s[block], weights),
-                weights,
-                space.area_m2,
-                ratios_of(space.ground_evidence(s[block], weights, left_out and left_out[block])),
-            )
-            for block in space.blocks(len(s))
-        ]
-        or [np.empty(0)]
-    )
+    each = [np.empty(0)]
+    for block in space.blocks(len(s)):
+        scores = scores_for(space, s[block], weights)
+        ground = space.ground_evidence(s[block], scores, weights, left_out and left_out[block])
+        each.append(evidence_of(*scores, weights, space.area_m2, ratios_of(ground)))
+    return np.concatenate(each)
 
 
 def membership_of(

@@ -113,7 +113,9 @@ def find_part(space: SearchSpace, s: Vectors, query: Query, allowed: Bools | Non
     if space.ground is not None and weights.ground:
         kernel = GroundKernel.of(space.weights)
         of_part = space.ground.part(listed, index.cells.lonlat_deg[listed])
-        fused = fused + weights.ground * of_part.evidence(s, kernel).log_ratios.mean(axis=0)
+        likely = kernel.likely(part.rs, part.location, index.cells.area_m2[listed])
+        ratios = of_part.evidence(s, kernel, likely=likely).log_ratios
+        fused = fused + weights.ground * ratios.mean(axis=0)
     best = listed[np.argsort(-fused, kind="stable")[:BEST]]
     wide_m = near_m = 0.0
     if score_weights is not None and calibration is not None:

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import astuple, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from cachetools import LRUCache
 
-from gair.arrays import Floats, Ints, Vectors
+from gair.arrays import Floats, Ints, Scores, Vectors
 from gair.onnx.street_view import OnnxStreetView
 from gair.processes.forks import fork_safe_lock, renew_in_child
 from indexer.ground.likelihood import GroundEvidence, GroundField, GroundKernel
@@ -184,7 +184,8 @@ class SearchSpace:
             return self.calibration.weights
         of = self.default_weights
         rs, location, ground = (w / PAPER_TEMPERATURE for w in (of.rs, of.location, of.ground))
-        return ScoreWeights(rs, location, 0.0, ground, *astuple(GroundKernel()))
+        kernel = GroundKernel(rs_weight=rs, location_weight=location)
+        return kernel.score_weights(rs, location, 0.0, ground)
 
     @property
     def default_weights(self) -> SearchWeights:
@@ -193,18 +194,35 @@ class SearchSpace:
         return default_weights(self.index.manifest.model, self.calibration, ground)
 
     def ground_evidence(
-        self, s: Vectors, weights: ScoreWeights, left_out: Sequence[Ints] | None = None
+        self,
+        s: Vectors,
+        scores: tuple[Scores, Scores],
+        weights: ScoreWeights,
+        left_out: Sequence[Ints] | None = None,
     ) -> GroundEvidence | None:
-        """What reference photos say of (P, D) photos; None where they have no weight.
+        """What reference photos say of some photos; None where they have no weight.
 
         Args:
-            s: vectors of the photos.
+            s: (P, D) vectors of the photos.
+            scores: (P, N) cosines of the imagery and of the location.
             weights: as scores are weighed.
             left_out: of each photo, the rows of those that are no evidence of it.
         """
-        if self.ground is None or not weights.ground_weight:
+        if not weights.ground_weight:
             return None
-        return self.ground.evidence(s, GroundKernel.of(weights), left_out)
+        return self.ground_read(s, scores, GroundKernel.of(weights), left_out)
+
+    def ground_read(
+        self,
+        s: Vectors,
+        scores: tuple[Scores, Scores],
+        kernel: GroundKernel,
+        left_out: Sequence[Ints] | None = None,
+    ) -> GroundEvidence | None:
+        """The same as a kernel reads them, whatever their weight; None where there are none."""
+        if self.ground is None:
+            return None
+        return self.ground.evidence(s, kernel, left_out, kernel.likely(*scores, self.area_m2))
 
     def discs(self, radius_m: float) -> Discs:
         """The cells within a radius of each cell."""

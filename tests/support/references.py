@@ -67,19 +67,37 @@ def slow_log_ratios(
     sharpness: float,
     left_out: Collection[int] = (),
     pseudo: float = 1.0,
+    *,
+    cells_deg: Floats | None = None,
+    likely: Sequence[float] = (),
+    power: float = 1.0,
 ) -> list[float]:
-    """The formula of :mod:`indexer.ground.likelihood`, one photo and point after the other."""
+    """The formula of :mod:`indexer.ground.likelihood`, one photo and point after the other.
+
+    It is shared out among cells that are so likely; without cells it is not.
+    """
     there = [row for row in range(len(photos)) if row not in left_out]
     w = {row: math.exp(sharpness * float(s @ photos.vectors(np.array([row]))[0])) for row in there}
+
     base = sum(w.values()) / len(w) if w else 1.0
-    logs = []
-    for point in points_deg:
-        likely = around = 0.0
+
+    def ratio_at(point: Floats) -> tuple[float, float]:
+        alike = around = 0.0
         for row in there:
             away_m = float(haversine_m(point, photos.lonlat_deg[row]))
             if away_m <= 4 * kernel_m:
                 kernel = math.exp(-(away_m**2) / (2 * kernel_m**2))
-                likely += w[row] / base * kernel
+                alike += w[row] / base * kernel
                 around += kernel
-        logs.append(math.log((likely + pseudo) / (around + pseudo)))
-    return logs
+        return (alike + pseudo) / (around + pseudo), around / (around + 0.1)
+
+    ratios = [ratio_at(point) for point in points_deg]
+    if cells_deg is None:
+        return [math.log(ratio) for ratio, _ in ratios]
+    said = total = 0.0
+    for cell, p in zip(cells_deg, likely, strict=True):
+        ratio, covered = ratio_at(cell)
+        said += p * covered * ratio**power
+        total += p * covered
+    level = said / total if total else 1.0
+    return [math.log(1 - k + k * ratio**power / level) / power for ratio, k in ratios]

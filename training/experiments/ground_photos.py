@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 Rows = list[dict[str, Any]]
 
 NONE = "no reference photos"
-VERSION = 1
+VERSION = 2
 """Of the rows that are kept; raised when the same photos would give others than before."""
 RADIUS_M = 200.0
 """How near counts as found, and the radius of the chance that is compared with that."""
@@ -168,16 +168,17 @@ def rows_of(city: City, options: GroundOptions) -> Rows:
 def _cases(city: City, options: GroundOptions) -> list[_Case]:
     all_asked = {"": np.ones(len(city.queries), dtype=bool)}
     counts = sorted(options.references)
-    cases = [_Case(NONE, np.arange(0), all_asked)]
+    middle_deg = float(np.median(city.references.lonlat_deg[:, 0]))
+    west = city.queries.lonlat_deg[:, 0] < middle_deg
+    halves = {", asked in the west half": west, ", asked in the east half": ~west}
+    cases = [_Case(NONE, np.arange(0), all_asked | halves)]
     cases += [_Case(f"{count:,}", np.arange(count), all_asked) for count in counts]
     if options.prototypes:
         name = f"{counts[-1]:,} as {options.prototypes} prototypes a cell"
         cases.append(_Case(name, np.arange(counts[-1]), all_asked, options.prototypes))
-    middle_deg = float(np.median(city.references.lonlat_deg[:, 0]))
-    west = city.queries.lonlat_deg[:, 0] < middle_deg
     half = np.flatnonzero(city.references.lonlat_deg[:, 0] < middle_deg)
-    sides = {", asked where they are": west, ", asked where none is": ~west}
-    return [*cases, _Case(f"{len(half):,} in one half", half, sides)]
+    sides = {", asked there": west, ", asked in the east half": ~west}
+    return [*cases, _Case(f"{len(half):,} in the west half", half, sides)]
 
 
 def _kept_at(city: City, options: GroundOptions, case: _Case) -> Path:
@@ -327,7 +328,7 @@ def table_text(rows: Rows, options: GroundOptions) -> str:
     ways |= {"ground": "reference photos alone", "nearest_photo": "nearest reference photo"}
     for row in rows:
         for key, way in ways.items():
-            if key not in row["methods"] or (key == "imagery" and row["name"] != NONE):
+            if key not in row["methods"] or (key == "imagery" and row["references"]):
                 continue
             n = row["methods"][key]
             cells = [row["name"], f"{row['a_km2']:.1f}", f"{row['asked']:,}", way]

@@ -113,13 +113,13 @@ def _ground(space: SearchSpace, scored: Scored, of: Of) -> GroundEvidence | None
         UsageError: the map is of them, and there are none.
     """
     if of != "ground":
-        return space.ground_evidence(scored.s, space.weights)
+        return space.ground_evidence(scored.s, scored.cosines, space.weights)
     if space.ground is None:
         raise UsageError(
             f"index {space.index.name!r} has no reference photos to make a map of: add some with "
             "python -m indexer add-photos"
         )
-    return space.ground.evidence(scored.s, GroundKernel.of(space.weights))
+    return space.ground_read(scored.s, scored.cosines, GroundKernel.of(space.weights))
 
 
 def _posterior(

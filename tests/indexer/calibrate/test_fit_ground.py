@@ -18,8 +18,15 @@ from indexer.calibrate.fit_ground import (
     SHARPNESSES,
     fit_ground,
     shuffle,
+    term,
 )
-from indexer.calibrate.fit_posterior import FitTask, fit_score_weights, fit_weights
+from indexer.calibrate.fit_posterior import (
+    FitTask,
+    average_of,
+    fit_score_weights,
+    fit_weights,
+    mean_nll,
+)
 from indexer.ground.left_out import COPIES, NEAR, OF_SEQUENCE, own_references
 from indexer.ground.likelihood import GroundField, GroundKernel
 from indexer.ground.likeness import Comparison
@@ -50,8 +57,8 @@ def test_photos_of_anything_get_none() -> None:
     """They are left out around every place, and that gap alone tells where it is: not enough."""
     city = GroundedCity(1200)
     assert city.ground is not None
-    city.give(unit(np.random.default_rng(1), 1200), city.ground.comparison.photos.lonlat_deg)
-    photos, times = city.asked(120, 1), np.ones(120)
+    city.give(unit(np.random.default_rng(2), 1200), city.ground.comparison.photos.lonlat_deg)
+    photos, times = city.asked(120, 2), np.ones(120)
     truth, scores = city.cell_row(photos.lonlat_deg), city.scores(photos.s)
     base = fit_score_weights(*scores, city.field, truth)
     own = own_references(city.ground.comparison.photos, photos).rows
@@ -60,11 +67,36 @@ def test_photos_of_anything_get_none() -> None:
     share = city.field.area_m2 / city.field.area_m2.sum()
     task = FitTask(*scores, truth, share, times)
     start = np.array([base.rs_weight, 0.0, 0.5])
-    gap = city.ground.log_ratios(looks, GroundKernel(75.0, 40.0, pseudo_photos=1.0))
+    kernel = GroundKernel(75.0, 40.0, pseudo_photos=1.0)
+    gap = term(city.ground, looks, kernel, np.tile(share, (120, 1)))
     weights, nll = fit_weights(dataclasses.replace(task, ground=gap), None, start, location=False)
     _, without = fit_weights(task, None, start[:2], location=False)
     assert weights[2] > 0.2  # what it would have got
-    assert (without - nll) * 120 > 8
+    assert (without - nll) * 120 > 6
+
+
+def test_the_slope_of_what_they_say_is_the_slope_of_the_loss(city: GroundedCity) -> None:
+    assert city.ground is not None
+    photos = city.asked(30, 4)
+    truth, rng = city.cell_row(photos.lonlat_deg), np.random.default_rng(1)
+    rs, location = rng.normal(size=(2, 30, len(city.field)))
+    share = city.field.area_m2 / city.field.area_m2.sum()
+    likely = np.exp(0.5 * rs) * share
+    looks = city.ground.comparison.likenesses(photos.s)
+    said = term(city.ground, looks, GroundKernel(), likely)
+    task = FitTask(rs, location, truth, share, np.ones(30), said)
+    for blur in (None, city.field.blur(60.0)):
+        average = average_of(task, blur)
+        for weights in np.array([[0.5, 0.3, 0.4], [1.0, 0.0, 1.7]]):
+            _, gradient = mean_nll(weights, task, average)
+            for axis, step in enumerate(1e-5 * np.eye(3)):
+                ends = (mean_nll(weights + way * step, task, average)[0] for way in (1, -1))
+                slope = float(np.subtract(*ends)) / 2e-5
+                assert gradient[axis] == pytest.approx(slope, abs=1e-4)
+    values, _ = said.at(0.8, slice(0, 30))
+    kernel = GroundKernel(rs_weight=0.5, power=0.8)
+    evidence = city.ground.read(looks, kernel, likely)
+    np.testing.assert_allclose(values, 0.8 * evidence.log_ratios, atol=1e-4)
 
 
 def test_a_planted_photo_its_walk_and_a_crop_of_it_are_left_out_and_counted() -> None:

@@ -15,6 +15,7 @@ from references import slow_log_ratios
 from small_builds import tiny_model
 from toy_city import photo
 
+from gair.arrays import Floats
 from gair.errors import UsageError
 from gair.geo import haversine_m
 from indexer.commands.cli import main
@@ -26,10 +27,14 @@ from indexer.search.geolocator import Geolocator
 from indexer.search.query import Query
 from indexer.search.ranking import ground_readings, refine_options
 from indexer.search.refine import Refining, refine_each
+from indexer.search.scored import Scored
+from indexer.search.space import SearchSpace
 
 COUNT = 60
 KERNEL = GroundKernel(400.0, 12.0, pseudo_photos=1.0)
 """Cells of resolution 9 are 350 m apart."""
+LIKELY = (11.0, 2.0)
+"""Factors of the two cosines in how likely cells are without reference photos."""
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +66,13 @@ def grounded(folder: Path) -> Geolocator:
     return Geolocator.open(folder / "with", model=tiny_model())
 
 
-def calibrated(folder: Path, tmp_path: Path, *, weight: float = 0.8) -> Geolocator:
-    """A calibrated copy of the index with reference photos."""
+def calibrated(
+    folder: Path, tmp_path: Path, *, weight: float = 0.8, shared: bool = True
+) -> Geolocator:
+    """A calibrated copy of the index with reference photos.
+
+    What they say is shared out among likely places, or not, as in older calibrations.
+    """
     shutil.copytree(folder / "with", tmp_path / "with")
     uncalibrated = Geolocator.open(tmp_path / "with", model=tiny_model()).space.ground
     assert uncalibrated is not None
@@ -70,9 +80,39 @@ def calibrated(folder: Path, tmp_path: Path, *, weight: float = 0.8) -> Geolocat
     kernel = dataclasses.astuple(KERNEL)
     weights = dataclasses.replace(WEIGHTS, ground_weight=weight)
     weights = dataclasses.replace(weights, ground_kernel_m=kernel[0], ground_sharpness=kernel[1])
+    if shared:
+        weights = dataclasses.replace(
+            weights, ground_rs_weight=LIKELY[0], ground_location_weight=LIKELY[1]
+        )
     ground = GroundBasis(COUNT, content, 100.0, {"near it": 3}, 2)
     calibrate_by_hand(tmp_path / "with", weights=weights, ground=ground)
     return Geolocator.open(tmp_path / "with", model=tiny_model())
+
+
+def slow_ratios(
+    space: SearchSpace,
+    scored: Scored,
+    points: Floats,
+    kernel: GroundKernel,
+    likely: tuple[float, float] | None,
+) -> list[float]:
+    """The formula, shared out among likely places or not."""
+    assert space.ground is not None
+    photos = space.ground.comparison.photos
+    cells_deg, p = None, np.empty(0)
+    if likely is not None:
+        cells_deg = space.field.lonlat_deg
+        p = np.exp(likely[0] * scored.rs[0] + likely[1] * scored.location[0]) * space.area_m2
+    return slow_log_ratios(
+        photos,
+        scored.s[0],
+        points,
+        *(kernel.kernel_m, kernel.sharpness),
+        pseudo=kernel.pseudo_photos,
+        cells_deg=cells_deg,
+        likely=p.tolist(),
+        power=kernel.power,
+    )
 
 
 def test_without_reference_photos_a_search_is_as_it_was(
@@ -95,13 +135,12 @@ def test_a_score_is_the_sum_of_three_and_the_nearest_photos_are_shown(grounded: 
     answer = grounded.search(photo(1), k=4, refine=False)
     assert answer.ground_weight is not None
     assert answer.ground_weight > 0
-    field = grounded.space.ground
-    assert field is not None
-    references = field.comparison.photos
-    (asked,) = grounded.seen([photo(1)])
+    scored = grounded.every_cell(grounded.seen([photo(1)])[0])
+    own = grounded.space.weights
     for place in answer.candidates:
         at = np.array([(place.lon_deg, place.lat_deg)])
-        (wanted,) = slow_log_ratios(references, asked.s[0], at, 150.0, 20.0, pseudo=3.0)
+        likely = own.rs_weight, own.location_weight
+        (wanted,) = slow_ratios(grounded.space, scored, at, GroundKernel(), likely)
         assert place.ground_score == pytest.approx(wanted, abs=1e-4)
         fused = answer.rs_weight * place.rs_score + answer.location_weight * place.location_score
         fused += answer.ground_weight * place.ground_score
@@ -131,16 +170,15 @@ def test_the_distance_of_a_photo_is_from_the_place_that_is_shown(grounded: Geolo
     assert place.ground_photos[0].distance_m in away_m
 
 
-def test_the_posterior_is_one_of_all_three(folder: Path, tmp_path: Path) -> None:
-    geolocator = calibrated(folder, tmp_path)
+@pytest.mark.parametrize("shared", [True, False])
+def test_the_posterior_is_one_of_all_three(folder: Path, tmp_path: Path, shared: bool) -> None:
+    geolocator = calibrated(folder, tmp_path, shared=shared)
     space, weights = geolocator.space, geolocator.space.weights
     (seen,) = geolocator.seen([photo(2)])
     scored = geolocator.every_cell(seen)
-    field = space.ground
-    assert field is not None
-    ground = np.array(
-        [slow_log_ratios(field.comparison.photos, seen.s[0], space.field.lonlat_deg, 400.0, 12.0)]
-    )
+    likely = LIKELY if shared else None
+    kernel = dataclasses.replace(KERNEL, power=0.8)
+    ground = np.array([slow_ratios(space, scored, space.field.lonlat_deg, kernel, likely)])
     logits = weights.rs_weight * scored.rs + weights.location_weight * scored.location
     logits = logits + 0.8 * ground
     blur = space.blur(weights.spread_m)
@@ -170,24 +208,23 @@ def test_refined_points_read_reference_photos_between_cells(folder: Path, tmp_pa
     geolocator = calibrated(folder, tmp_path, weight=3.0)
     answer = geolocator.search(photo(1), k=1)
     (place,) = answer.candidates
-    field = geolocator.space.ground
-    assert field is not None
-    references = field.comparison.photos
-    reader = geolocator.space.reader
+    space, reader = geolocator.space, geolocator.space.reader
     assert reader is not None
-    s = geolocator.seen([photo(1)])[0].s
-    options = refine_options(geolocator.space, Query())
-    evidence = geolocator.space.ground_evidence(s, geolocator.space.weights)
+    scored = geolocator.every_cell(geolocator.seen([photo(1)])[0])
+    s = scored.s
+    options = refine_options(space, Query())
+    evidence = space.ground_evidence(s, scored.cosines, space.weights)
     (reading,) = ground_readings(evidence, 1)
     start = np.array([(place.lon_deg, place.lat_deg)])
     ((refined,),) = refine_each(reader, [Refining(s[0], start, options, reading)])
     at = np.array([(refined.lon_deg, refined.lat_deg)])
-    wanted = slow_log_ratios(references, s[0], at, 400.0, 12.0)
+    kernel = dataclasses.replace(KERNEL, power=3.0)
+    wanted = slow_ratios(space, scored, at, kernel, LIKELY)
     assert refined.ground_score == pytest.approx(wanted[0], abs=1e-3)
     grid = refined.surface
     inside = np.isfinite(grid.scores)
     points = grid.lonlat_deg[inside]
-    exact = slow_log_ratios(references, s[0], points[::7], 400.0, 12.0)
+    exact = slow_ratios(space, scored, points[::7], kernel, LIKELY)
     plain = dataclasses.replace(options, ground_weight=0.0)
     assert place.refined_lonlat_deg == pytest.approx((refined.lon_deg, refined.lat_deg), abs=1e-7)
     ((bare,),) = refine_each(reader, [Refining(s[0], start, plain)])

@@ -47,9 +47,9 @@ def test_rows_are_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(ground_photos, "_rows", measured(asked))
     options = GroundOptions(out=tmp_path, references=(20, 5), photos=50, quiet=True)
     rows = rows_of(city(tmp_path / "city"), options)
-    cases = ["no reference photos", "5", "20", "20 as 4 prototypes a cell", "20 in one half"]
+    cases = ["no reference photos", "5", "20", "20 as 4 prototypes a cell", "20 in the west half"]
     assert asked == cases
-    assert [row["asked"] for row in rows] == [40, 40, 40, 40, 20, 20]
+    assert [row["asked"] for row in rows] == [40, 20, 20, 40, 40, 40, 20, 20]
     assert rows_of(city(tmp_path / "city"), options) == rows
     assert asked == cases
     more = dataclasses.replace(options, references=(5, 20, 40), prototypes=0)
@@ -64,9 +64,9 @@ def test_the_table_has_each_way_to_answer(tmp_path: Path, monkeypatch: pytest.Mo
     options = GroundOptions(out=tmp_path, references=(20,), prototypes=0, quiet=True)
     text = table_text(rows_of(city(tmp_path / "city"), options), options)
     lines = [line for line in text.splitlines() if line.startswith("| ")][1:]
-    assert len(lines) == 3 + 2 + 2 * 2
+    assert len(lines) == 3 * 3 + 2 + 2 * 2
     assert lines[0].startswith("| no reference photos | 4.5 | 40 | all three | 25.0 % |")
     assert lines[1].startswith("| no reference photos | 4.5 | 40 | imagery alone |")
-    assert "20 in one half, asked where none is" in lines[-1]
+    assert "20 in the west half, asked in the east half" in lines[-1]
     with pytest.raises(UsageError, match="references is"):
         GroundOptions(out=tmp_path, references=())
