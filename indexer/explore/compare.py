@@ -184,7 +184,7 @@ def _why_none(space: SearchSpace, measured: PairRatio | None) -> str:
 def _standing(geolocator: Geolocator, photo: Seen) -> Standing:
     space = geolocator.space
     scored = geolocator.every_cell(photo)
-    ground = space.ground_evidence(scored.s, space.weights, scored.left_out)
+    ground = space.ground_evidence(scored.s, scored.cosines, space.weights, scored.left_out)
     return standing_of(space, scored, ground=ground)
 
 
