@@ -104,6 +104,8 @@ class Cut(RegionChoice, IndexTypeChoice, IndexChoice):
     """The same as --polygon."""
     into: str = option(metavar="NAME")
     """Name of the new index."""
+    reference_photos: bool = True
+    """Leave out the reference photos that were taken there; private ones always are."""
     quiet: bool = False
     """No progress."""
 
@@ -150,7 +152,8 @@ def add(commands: Any) -> None:  # noqa: ANN401
         _cut,
         help="make an index of a region of a larger one",
         description="Make an index of the cells whose centres lie in a region of a larger index. "
-        "Vectors are copied as they are. Calibration and reference photos are not carried over.",
+        "Vectors are copied as they are, and so are the reference photos that were taken there, "
+        "but for private ones. The calibration is not carried over.",
     )
     add_positional_index(cut)
 
@@ -247,14 +250,14 @@ def _cut(options: Cut) -> int:
         region = region_from_geojson(options.within, name=options.into)
     if region is None:
         raise UsageError("cut needs an area: add --bbox, --polygon, --within, --region or --place")
-    manifest = cut_index(
+    report = cut_index(
         options.folder,
         region,
         options.into,
         options.indexes_dir,
         index_type=options.index_type,
+        reference_photos=options.reference_photos,
         quiet=options.quiet,
     )
-    print("\n".join(manifest.summary))
-    print("  note: calibration and reference photos were not carried over")
+    print("\n".join(report.summary))
     return 0

@@ -1,16 +1,16 @@
-"""Carries the reference photos of several indexes over into one that was merged from them."""
+"""Carries the reference photos of indexes over into one that was merged from or cut out of them."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gair.arrays import Floats32, Ints
+from gair.arrays import Bools, Floats, Floats32, Ints
 from gair.files import make_folder
 from indexer.ground.manifest import POINTER_FILE
 from indexer.ground.reference_photos import ReferencePhotos, open_reference_photos, stored_rows
@@ -20,7 +20,7 @@ from indexer.index.manifest import Manifest
 
 @dataclass(frozen=True)
 class Carried:
-    """What became of the reference photos of the parts of a merged index."""
+    """What became of the reference photos of the parts of a new index."""
 
     photos: int = 0
     duplicates: int = 0
@@ -29,6 +29,8 @@ class Carried:
     """Left out because they are private and of another index."""
     unwanted: int = 0
     """Left out because none were wanted."""
+    outside: int = 0
+    """Left out because they were taken outside what was cut."""
 
     @property
     def lines(self) -> list[str]:
@@ -38,18 +40,21 @@ class Carried:
             f"  reference photos: {self.photos:,}{again}": self.photos,
             f"  note: {self.private:,} private reference photos were left out": self.private,
             f"  note: {self.unwanted:,} reference photos were left out, as asked": self.unwanted,
+            f"  note: {self.outside:,} reference photos were taken elsewhere": self.outside,
         }
         return [line for line, count in counts.items() if count]
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The reference photos of the parts of a merge, opened, and where they go."""
+    """The reference photos of the parts of a new index, opened, and where they go."""
 
     target: Path
-    """Folder of the merged index, which must be there."""
+    """Folder of the new index, which must be there."""
     sets: tuple[ReferencePhotos, ...]
     wanted: bool
+    within: Callable[[Floats], Bools] | None = None
+    """Which of (N, 2) places the new index is of; all if not given."""
 
     def changing(self) -> contextlib.AbstractContextManager[None]:
         """Keep others from changing those of the target, where there are any.
@@ -63,22 +68,24 @@ class Parts:
         return changing(self.target)
 
     def carry(self, manifest: Manifest, dim: int, *, quiet: bool) -> Carried:
-        """Write them as those of the merged index, whose photos of before are replaced.
+        """Write them as those of the new index, whose photos of before are replaced.
 
         Args:
-            manifest: of the merged index.
+            manifest: of the new index.
             dim: of its vectors.
             quiet: no progress.
 
         Raises:
             StorageError: the disk refused.
         """
-        taken = [self._taken(references) for references in self.sets]
-        private = sum(len(part) for part in self.sets) - sum(map(len, taken))
+        here = [self._here(references) for references in self.sets]
+        taken = [self._taken(part, rows) for part, rows in zip(self.sets, here, strict=True)]
+        outside = sum(len(part) for part in self.sets) - sum(map(len, here))
+        private = sum(map(len, here)) - sum(map(len, taken))
         count = sum(map(len, taken))
         if not self.wanted or not count:
             remove_pointer(self.target)
-            return Carried(private=private, unwanted=0 if self.wanted else count)
+            return Carried(private=private, unwanted=0 if self.wanted else count, outside=outside)
         resolution = manifest.h3_resolution
         rows, first = _joined(self.sets, taken, resolution)
         begin = np.cumsum([0, *map(len, taken)])
@@ -102,29 +109,42 @@ class Parts:
             prototypes=self.sets[0].manifest.prototypes,
             quiet=quiet,
         )
-        return Carried(written.photos, count - len(first), private)
+        return Carried(written.photos, count - len(first), private, outside=outside)
 
-    def _taken(self, references: ReferencePhotos) -> Ints:
-        """Rows of a part that go over: private ones stay where they are."""
-        if references.path.parent.resolve() == self.target.resolve():
+    def _here(self, references: ReferencePhotos) -> Ints:
+        """Rows of a part that were taken where the new index is."""
+        if self.within is None:
             return np.arange(len(references))
-        return references.public_rows()
+        return np.flatnonzero(self.within(references.lonlat_deg))
+
+    def _taken(self, references: ReferencePhotos, rows: Ints) -> Ints:
+        """Those of some rows of a part that go over: private ones stay where they are."""
+        if references.path.parent.resolve() == self.target.resolve():
+            return rows
+        return np.intersect1d(rows, references.public_rows())
 
 
-def open_parts(folders: Sequence[Path], target: Path, *, wanted: bool) -> Parts:
-    """Open the reference photos of indexes that are to be merged.
+def open_parts(
+    folders: Sequence[Path],
+    target: Path,
+    *,
+    wanted: bool,
+    within: Callable[[Floats], Bools] | None = None,
+) -> Parts:
+    """Open the reference photos of indexes that are to be merged, or that one is cut out of.
 
     Args:
         folders: of the indexes.
-        target: folder of the merged one.
+        target: folder of the new one.
         wanted: whether it is to have any.
+        within: which of (N, 2) places it is of; all if not given.
 
     Raises:
         IndexMismatchError: those of a part are not of its model.
         IndexCorruptError: those of a part are damaged.
     """
     opened = (open_reference_photos(folder) for folder in folders)
-    return Parts(target, tuple(part for part in opened if part is not None), wanted)
+    return Parts(target, tuple(part for part in opened if part is not None), wanted, within)
 
 
 def _joined(sets: Sequence[ReferencePhotos], taken: Sequence[Ints], resolution: int) -> Any:  # noqa: ANN401

@@ -1,12 +1,14 @@
 """Cuts a region out of an index: a new index of the cells that lie in it, without computing any.
 
 A vector of the new index is the vector it was, bit for bit, so a photo gets the scores it got
-there. Frames that no cell refers to any more are left out. A calibration is not carried over, for
-it holds for one set of cells; nor are reference photos.
+there. Frames that no cell refers to any more are left out. Reference photos that were taken in the
+region come along, with their licences and credits; private ones stay where they are. A calibration
+is not carried over, for it holds for one set of cells.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +17,38 @@ from shapely.geometry import MultiPolygon, Polygon, shape
 
 from gair.arrays import Bools, Floats
 from gair.errors import RegionError
+from indexer.ground.carry import Carried, open_parts
 from indexer.index.default_folder import folder_of_indexes
 from indexer.index.index import Index, open_index
 from indexer.index.manifest import Manifest
 from indexer.index.storage import building, check_name, new_build_id, publish, require_space
 from indexer.merge.copy_rows import MergeOrder
 from indexer.merge.merge import filled_build
+from indexer.probability.calibration import calibration_path
 from indexer.regions.region import Region
+
+
+@dataclass(frozen=True)
+class CutReport:
+    """What a cut did."""
+
+    path: Path
+    """The build's folder."""
+    manifest: Manifest
+    carried: Carried
+    """What became of the reference photos."""
+    calibrated: bool
+    """Whether the larger index has a calibration, which was not carried over."""
+
+    @property
+    def summary(self) -> list[str]:
+        """Lines for people."""
+        lines = [*self.manifest.summary, *self.carried.lines]
+        if self.calibrated:
+            lines.append(
+                "  note: the calibration was not carried over: run python -m indexer calibrate"
+            )
+        return lines
 
 
 def cut_index(
@@ -31,9 +58,10 @@ def cut_index(
     out: str | Path | None = None,
     *,
     index_type: str = "auto",
+    reference_photos: bool = True,
     quiet: bool = False,
-) -> Manifest:
-    """Make an index of the cells of another whose centres lie in a region; returns its manifest.
+) -> CutReport:
+    """Make an index of the cells of another whose centres lie in a region.
 
     Args:
         folder: of the larger index, which stays as it is.
@@ -41,6 +69,8 @@ def cut_index(
         name: of the new index.
         out: folder of all indexes; $GAIR_INDEXES or ``indexes`` if not given.
         index_type: one of :data:`indexer.index.ivf.WANTED`.
+        reference_photos: whether it gets those of the larger one that were taken in the region,
+            but for private ones. It keeps none that it had before.
         quiet: no progress.
 
     Raises:
@@ -60,20 +90,29 @@ def cut_index(
     sizes = sum(record.size_bytes for record in index.manifest.files.values())
     require_space(index_folder, int(sizes * share))
     build = new_build_id()
-    with building(index_folder, build) as hidden:
-        manifest = filled_build(
-            hidden,
-            name,
-            build,
-            [index],
-            order,
-            region=_outline(index, region),
-            within=lambda points: _inside(region, points),
-            index_type=index_type,
-            quiet=quiet,
-        )
-        publish(hidden, build, manifest.to_json())
-    return manifest
+
+    def within(points: Floats) -> Bools:
+        return _inside(region, points)
+
+    larger = index.path.parent
+    ground = open_parts([larger], index_folder, wanted=reference_photos, within=within)
+    with ground.changing():
+        with building(index_folder, build) as hidden:
+            manifest = filled_build(
+                hidden,
+                name,
+                build,
+                [index],
+                order,
+                region=_outline(index, region),
+                within=within,
+                index_type=index_type,
+                quiet=quiet,
+            )
+            path = publish(hidden, build, manifest.to_json())
+        carried = ground.carry(manifest, index.rs.dim, quiet=quiet)
+    calibrated = calibration_path(larger, index.manifest.build).exists()
+    return CutReport(path, manifest, carried, calibrated)
 
 
 def _inside(region: Region, lonlat_deg: Floats) -> Bools:
