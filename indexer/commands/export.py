@@ -31,6 +31,8 @@ class Export(IndexChoice):
     """What a cell is in GeoParquet, its centre or its outline."""
     stac: bool = False
     """Write item.json and collection.json beside the file."""
+    stac_version: Literal["1.1.0", "1.0.0"] = "1.1.0"
+    """Of these; 1.0.0 is the one that the schema of the extension embeddings takes."""
     reference_photos: bool = True
     """Leave out the reference photos, which go to a file beside; private ones always are."""
     quiet: bool = False
@@ -61,6 +63,8 @@ def run(options: Export) -> int:
     from indexer.index.index import open_index
     from indexer.index.milvus import is_store_address
 
+    if options.stac_version != "1.1.0" and not options.stac:
+        raise UsageError("--stac-version is of what --stac writes: add --stac")
     if is_store_address(options.to):
         if options.stac:
             raise UsageError("--stac goes with a .parquet file, not with --to milvus://...")
@@ -73,6 +77,7 @@ def run(options: Export) -> int:
             options.to,
             geometry=options.geometry,
             stac=options.stac,
+            stac_version=options.stac_version,
             quiet=options.quiet,
         )
     print("\n".join(written + _reference_photos(options)))
@@ -88,6 +93,8 @@ def _reference_photos(options: Export) -> list[str]:
     references = open_reference_photos(options.folder) if options.reference_photos else None
     if references is None:
         return []
+    if options.stac_version != "1.1.0" and not options.stac:
+        raise UsageError("--stac-version is of what --stac writes: add --stac")
     if is_store_address(options.to):
         return [f"{len(references):,} reference photos were left out: they go to .parquet files"]
     path = references_beside(Path(options.to))

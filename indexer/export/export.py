@@ -29,7 +29,7 @@ from gair.files import disk_errors, sync_folder, write_whole
 from gair.progress import Progress
 from indexer.build.unit_parquet import embedding_metadata, geo_metadata
 from indexer.export.covering import BBOX, bbox_column, bbox_type, covering
-from indexer.export.stac import stac_collection, stac_item
+from indexer.export.stac import STAC_VERSION, StacVersion, stac_collection, stac_item
 from indexer.index.index import Index
 from indexer.index.milvus import without_password
 from indexer.index.table import CellRows
@@ -47,6 +47,7 @@ def export_geoparquet(
     *,
     geometry: Geometry = "point",
     stac: bool = False,
+    stac_version: StacVersion = STAC_VERSION,
     quiet: bool = False,
 ) -> list[str]:
     """Write an index as a GeoParquet file.
@@ -56,6 +57,7 @@ def export_geoparquet(
         to: the file, ``.parquet``.
         geometry: what a cell is, its centre or its outline.
         stac: whether to write ``item.json``, ``collection.json`` and the pictures beside it.
+        stac_version: of these.
         quiet: no progress.
 
     Returns:
@@ -72,7 +74,10 @@ def export_geoparquet(
     write_geoparquet(index, path, geometry, quiet=quiet)
     lines = [f"{path}: {len(index.cells):,} cells, {path.stat().st_size:,} bytes"]
     if stac:
-        parts = {"item": stac_item(index, path.name), "collection": stac_collection(index)}
+        parts = {
+            "item": stac_item(index, path.name, stac_version),
+            "collection": stac_collection(index, stac_version),
+        }
         for name, content in parts.items():
             file = path.with_name(f"{name}.json")
             write_whole(file, json.dumps(content, indent=1).encode())

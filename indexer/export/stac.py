@@ -1,16 +1,17 @@
-"""STAC of an index: an Item of the build and the Collection it belongs to, version 1.1.
+"""STAC of an index: an Item of the build and the Collection it belongs to, version 1.1 or 1.0.
 
 What all embeddings of a kind have in common is in the Collection (``emb:type``, ``emb:dimensions``,
 ``data_type``), what one run did in the Item. Extensions: embeddings v0.0.1
-(https://github.com/geo-embeddings/embeddings-stac-specification), whose schema asks for STAC 1.0.0
-beside its own fields, which is the only thing of it that is not kept; processing v1.2.0 in the
-Item; scientific v1.0.0 in the Collection.
+(https://github.com/geo-embeddings/embeddings-stac-specification), whose schema includes that of
+STAC 1.0.0 and so refuses any other version: what must pass it is written as 1.0.0, where
+``item_assets`` is an extension, too; processing v1.2.0 in the Item; scientific v1.0.0 in the
+Collection.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 import shapely
 from shapely.geometry import shape
@@ -22,10 +23,13 @@ from indexer.index.manifest import Manifest
 from indexer.index.picture.cog import Picture, said_dates
 from indexer.regions.cell_field import spacing_m
 
-STAC_VERSION = "1.1.0"
+StacVersion = Literal["1.1.0", "1.0.0"]
+STAC_VERSION: StacVersion = "1.1.0"
 EXTENSION = "https://stac-extensions.github.io/embeddings/v0.0.1/schema.json"
 PROCESSING = "https://stac-extensions.github.io/processing/v1.2.0/schema.json"
 SCIENTIFIC = "https://stac-extensions.github.io/scientific/v1.0.0/schema.json"
+ITEM_ASSETS = "https://stac-extensions.github.io/item-assets/v1.0.0/schema.json"
+"""What 1.0 needs for what is of the core in 1.1."""
 PAPER = "https://arxiv.org/abs/2503.16683"
 PUBLICATIONS = (
     {
@@ -46,18 +50,19 @@ _ASSET = {
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
-def stac_item(index: Index, parquet: str) -> dict[str, Any]:
+def stac_item(index: Index, parquet: str, version: StacVersion = STAC_VERSION) -> dict[str, Any]:
     """The Item of a build.
 
     Args:
         index: an open index.
         parquet: where its embeddings are, beside the Item.
+        version: of STAC.
     """
     m = index.manifest
     geometry = index.outline["geometry"]
     return {
         "type": "Feature",
-        "stac_version": STAC_VERSION,
+        "stac_version": version,
         "stac_extensions": [EXTENSION, PROCESSING],
         "id": f"{m.name}-{m.build}",
         "collection": collection_id(m),
@@ -111,8 +116,8 @@ def _visual(picture: Picture) -> dict[str, Any]:
     }
 
 
-def stac_collection(index: Index) -> dict[str, Any]:
-    """The Collection that the Item belongs to."""
+def stac_collection(index: Index, version: StacVersion = STAC_VERSION) -> dict[str, Any]:
+    """The Collection that the Item belongs to, in a version of STAC."""
     m = index.manifest
     dates = _dates(m)
     interval = [dates.get("start_datetime", dates["datetime"])] + [
@@ -120,8 +125,8 @@ def stac_collection(index: Index) -> dict[str, Any]:
     ]
     return {
         "type": "Collection",
-        "stac_version": STAC_VERSION,
-        "stac_extensions": [EXTENSION, SCIENTIFIC],
+        "stac_version": version,
+        "stac_extensions": [EXTENSION, SCIENTIFIC, *([ITEM_ASSETS] if version == "1.0.0" else [])],
         "id": collection_id(m),
         "title": f"Embeddings of {m.model.name}",
         "description": f"Sentinel-2 imagery and location as vectors of the model {m.model.name}, "

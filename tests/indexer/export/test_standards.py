@@ -10,8 +10,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import embedding_rules
 import geojson_validator
 import geoparquet_validator
+import jsonschema
 import numpy as np
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
@@ -89,6 +91,39 @@ def test_stac_is_valid_under_1_1(toy: Index) -> None:
         broken = {**core, "links": [{"href": "no relation"}]}
         with pytest.raises((pystac.STACError, KeyError)):
             kind.from_dict(broken, migrate=False).validate()
+
+
+@pytest.mark.parametrize("kind", ["item", "collection"])
+def test_stac_1_0_is_what_the_schema_of_embeddings_takes(toy: Index, kind: str) -> None:
+    if kind == "item":
+        old, new = (stac_item(toy, "toy.parquet", v) for v in ("1.0.0", "1.1.0"))
+        rules, core = embedding_rules.ITEM, pystac.Item
+    else:
+        old, new = (stac_collection(toy, v) for v in ("1.0.0", "1.1.0"))
+        rules, core = embedding_rules.COLLECTION, pystac.Collection
+    check = jsonschema.Draft7Validator(rules)
+    assert [error.message for error in check.iter_errors(old)] == []
+    assert [error.message for error in check.iter_errors(new)] == ["'1.0.0' was expected"]
+    wrong = {**old, "emb:dimensions": 0}
+    wrong["properties"] = {**old.get("properties", {}), "emb:model": "GAIR"}
+    assert list(check.iter_errors(wrong))
+    # Under another label it is valid by the core of 1.1, so it uses nothing that one of both lacks.
+    relabelled = {**old, "stac_version": "1.1.0", "stac_extensions": []}
+    assert core.from_dict(relabelled, migrate=False).validate()
+    added = set(old["stac_extensions"]) - set(new["stac_extensions"])
+    assert ["item-assets" in one for one in added] == [True] * (kind == "collection")
+
+
+def test_the_command_line_names_the_version_of_stac(
+    tiny_index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    to = ["--indexes", str(tiny_index), "--to", str(tmp_path / "toy.parquet"), "--quiet"]
+    argv = ["export", "toy", *to, "--stac-version", "1.0.0"]
+    assert main(argv) == 2
+    assert "--stac-version is of what --stac writes: add --stac" in capsys.readouterr().err
+    assert main([*argv, "--stac"]) == 0
+    for name in ("item", "collection"):
+        assert json.loads((tmp_path / f"{name}.json").read_text())["stac_version"] == "1.0.0"
 
 
 def test_processing_is_declared_where_it_is_used(toy: Index) -> None:
