@@ -18,6 +18,9 @@ examples:
   # are these the released weights, converted right?
   python -m gair check PingL/GAIR --pairs gair_pairs/
 
+  # and is its location encoder the one of a published benchmark?
+  python -m gair check PingL/GAIR --coordbench row/transfer.json
+
   # turn the release's checkpoint into a folder of safetensors, config and card
   python -m gair convert checkpoint.pth models/gair
 
@@ -60,6 +63,9 @@ class _Model:
 class _Check(_Model):
     pairs: Path = option(Path("gair_pairs"), metavar="DIR")
     """Folder with pairs.csv and the chips and photos it names."""
+    coordbench: Path | None = option(None, metavar="FILE")
+    """transfer.json of training.finetune --task coordbench with this model and --seeds 5: compare
+    that row with the published one, too. The pairs are left out where the folder is not there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,10 +107,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         "check",
         _Check,
         _check,
-        help="compare a model with nine scores its authors published",
+        help="compare a model with scores that were published of it",
         description="Compare a model with nine published cosines between the three example chips "
-        "and photos of github.com/zpl99/GAIR, with and without the final norm. Exits 0 if it "
-        "reproduces them.",
+        "and photos of github.com/zpl99/GAIR, with and without the final norm, and its location "
+        "encoder with a published row of CoordBench. Exits 0 if it reproduces what was compared.",
     )
     add_command(
         commands,
@@ -137,14 +143,28 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _check(options: _Check) -> int:
-    from gair.check import compare, comparison_lines, load_pairs
+    from gair.check.coordbench import compare_row
+    from gair.check.pairs import compare, comparison_lines, load_pairs
 
-    pairs = load_pairs(options.pairs)
+    pairs = None
+    if options.coordbench is None or options.pairs.is_dir():
+        pairs = load_pairs(options.pairs)
     model = options.loaded()
-    comparisons = compare(model, pairs)
+    row = None
+    if options.coordbench is not None:
+        row = compare_row(options.coordbench, model.fingerprint())
     print(f"model {model.info.name}, licence {model.info.licence}")
-    print("\n".join(comparison_lines(comparisons)))
-    return 0 if any(c.reproduces for c in comparisons) else 1
+    reproduced = []
+    if pairs is not None:
+        comparisons = compare(model, pairs)
+        print("\n".join(comparison_lines(comparisons)))
+        reproduced.append(any(c.reproduces for c in comparisons))
+    else:
+        print(f"pairs not compared: no folder {options.pairs}")
+    if row is not None:
+        print("\n".join(row.lines()))
+        reproduced.append(row.reproduces)
+    return 0 if all(reproduced) else 1
 
 
 def _convert(options: _Convert) -> int:

@@ -12,7 +12,7 @@ import torch
 from release_names import final_norm_shapes, made_up_state, release_shapes
 from toy_city import photo, write_city
 
-from gair.check import PAIRS, PUBLISHED, Pair, compare, comparison_lines, load_pairs
+from gair.check.pairs import PAIRS, PUBLISHED, Pair, compare, comparison_lines, load_pairs
 from gair.checkpoints.release import convert_release
 from gair.cli import main
 from gair.config import preset

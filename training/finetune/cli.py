@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _DESCRIPTION = """\
 The paper's tasks on top of an encoder: street view (a linear map on g, or g fine-tuned), remote
 sensing (a UPerNet on frozen f, PANGAEA's protocol), location (a linear map on e; species priors).
+And CoordBench: 78 numbers and classes of places from frozen e, by blocks of places held out.
 Any encoder can stand in for GAIR's: the same towers untrained or from scratch, a timm model,
 ImageNet's EfficientNet-Lite, DINOv2, CROMA, GeoCLIP, SatCLIP.
 """
@@ -52,6 +53,11 @@ examples:
   # one task, two encoders beside one another, three seeds
   python -m training.finetune --task hls-burn-scars --data hls_burn_scars \\
       --model PingL/GAIR --model croma --seeds 3 --out scars
+
+  # the row of a benchmark of location encoders, and whether these are the released weights
+  python -m training.finetune --task coordbench --data coordbench --model PingL/GAIR --seeds 5 \\
+      --out row
+  python -m gair check PingL/GAIR --coordbench row/transfer.json
 
   # all tasks of the paper whose data are there: ROOT/TASK for each
   python -m training.finetune --table paper --data ROOT --model PingL/GAIR --out paper
@@ -146,6 +152,7 @@ def _synthetic(options: TransferOptions) -> Iterable[Section]:
 
 
 def _paper(tasks: Sequence[Task], root: Path, options: TransferOptions) -> Iterable[Section]:
+    from training.finetune.coordbench.row import described
     from training.finetune.results import Row, Section
 
     for task in tasks:
@@ -157,7 +164,18 @@ def _paper(tasks: Sequence[Task], root: Path, options: TransferOptions) -> Itera
             data = task.read(folder)
             rows = [_row(task, data, model, options) for model in options.models]
             about = ""
-        yield Section(task.title, task.pipeline, task.metrics, tuple(rows), about, task.published)
+            if task.pipeline == "coordinates":
+                about = described(data, range(options.seeds))
+        yield Section(
+            task.title,
+            task.pipeline,
+            task.metrics,
+            tuple(rows),
+            about,
+            task.published,
+            task.name,
+            task.source if task.published else "",
+        )
 
 
 def _row(task: Task, data: Any, model: str, options: TransferOptions) -> Row:  # noqa: ANN401

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-PERCENT = ("mIoU", "macro F1", "top-1", "top-3")
-"""Metrics that tables give in percent."""
+PERCENT = ("mIoU", "macro F1", "top-1", "top-3", "accuracy")
+"""Beginnings of metrics that tables give in percent."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,8 @@ class Row:
     """Of each seed; empty if it was not run."""
     not_run: str = ""
     """Why not."""
+    fingerprint: str = ""
+    """Of the GAIR model that was used; empty for others."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,10 @@ class Section:
     """What was fitted and tested on."""
     published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """Metric to model to value."""
+    task: str = ""
+    """Its name on the command line; empty for a synthetic one."""
+    published_source: str = ""
+    """Where the published values are from."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, with mean and deviation of each metric; null is not finite."""
@@ -74,7 +80,7 @@ def markdown(sections: Sequence[Section]) -> str:
 
 
 def _table(section: Section) -> str:
-    heads = [f"{m} (%)" if m in PERCENT else m for m in section.metrics]
+    heads = [f"{m} (%)" if m.startswith(PERCENT) else m for m in section.metrics]
     lines = [
         "| | " + " | ".join(heads) + " |",
         "|---" + "|---:" * len(heads) + "|",
@@ -90,7 +96,7 @@ def _table(section: Section) -> str:
     models = dict.fromkeys(name for by_model in section.published.values() for name in by_model)
     for model in models:
         values = [section.published.get(m, {}).get(model) for m in section.metrics]
-        cells = ["" if v is None else f"{v:.2f}" for v in values]
+        cells = ["" if v is None else f"{v:g}" for v in values]
         lines.append(f"| {model}, as published | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -104,7 +110,7 @@ def _best(section: Section, metric: str) -> float | None:
 
 def _cell(row: Row, metric: str, best: float | None) -> str:
     mean, sd = mean_sd(row, metric)
-    scale, digits = (100.0, 1) if metric in PERCENT else (1.0, 3)
+    scale, digits = (100.0, 1) if metric.startswith(PERCENT) else (1.0, 3)
     text = f"{mean * scale:.{digits}f}"
     if len(row.scores) > 1:
         text += f" ± {sd * scale:.{digits}f}"

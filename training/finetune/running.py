@@ -10,6 +10,7 @@ from typing import Any
 
 from gair.progress import Progress
 from training.finetune import remote_sensing, species, supervised
+from training.finetune.coordbench import row as coordinates
 from training.finetune.encoders.opening import SCRATCH, open_encoder
 from training.finetune.fitting import Budget, held_out_count
 from training.finetune.results import Row
@@ -40,6 +41,7 @@ EFFORTS: dict[Pipeline, Effort] = {
     "remote sensing": Effort(epochs=80, batch=8, lr=1e-4),  # PANGAEA's
     "location": Effort(epochs=30, batch=512, lr=1e-3),
     "species prior": Effort(epochs=30, batch=1024, lr=5e-4),  # the geo prior's
+    "coordinates": Effort(epochs=1, batch=1, lr=1.0),  # solved for, not fitted step by step
 }
 """Of the remote-sensing and the species pipeline as their protocols have it; the paper states none
 for the others, so those are ours."""
@@ -49,6 +51,9 @@ _PIPELINES: dict[Pipeline, Callable[..., list[dict[str, float]]]] = {
     "remote sensing": remote_sensing.run,
     "location": supervised.run,
     "species prior": species.run,
+    "coordinates": lambda make, suite, mode, _budget, seeds, advance: coordinates.run(
+        make, suite, mode, seeds, advance=advance
+    ),
 }
 
 
@@ -91,6 +96,8 @@ def run_contender(
         name, used = name.removesuffix(", random weights"), "from scratch"
     label = contender.label or f"{name}, {used}"
     total, unit = len(seeds) * budget.steps, "step"
+    if pipeline == "coordinates":
+        total, unit = coordinates.fits_of(data, seeds), "target"
     if contender.mode == "probe" and pipeline in ("street view", "location"):
         total, unit = len(data.train) + len(data.test), "input"
     with Progress(label, total=total, unit=unit, quiet=quiet) as progress:
@@ -103,7 +110,7 @@ def run_contender(
             advance=progress.advance,
             **(options or {}),
         )
-    return Row(label, tuple(scores))
+    return Row(label, tuple(scores), fingerprint=first.fingerprint() if first.fingerprint else "")
 
 
 def _once(first: Any, make: Callable[[int], Any]) -> Callable[[int], Any]:  # noqa: ANN401
@@ -114,6 +121,8 @@ def _once(first: Any, make: Callable[[int], Any]) -> Callable[[int], Any]:  # no
 
 def examples_in(pipeline: Pipeline, data: Any) -> int:  # noqa: ANN401
     """How many examples a task has to fit, without those that are held out to choose by."""
+    if pipeline == "coordinates":
+        return len(data.targets)
     if pipeline == "species prior":
         count, share = len(data.train_labels), species.CHOOSE_SHARE
     elif pipeline == "remote sensing":

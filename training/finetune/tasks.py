@@ -1,4 +1,4 @@
-"""Tasks of the paper: labels, metrics, where their data come from, and what was published.
+"""Tasks of the paper and one of others: labels, metrics, where their data are, what was published.
 
 Published numbers are those that are known to us from the paper; where there are none the column
 stays empty. Nothing here imports torch, so the list of tasks answers at once.
@@ -11,31 +11,35 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from gair.check import coordbench
 from gair.errors import DatasetError, UsageError
 from gair.fields import nearest
 
 Mode = Literal["probe", "finetune"]
-Pipeline = Literal["street view", "remote sensing", "location", "species prior"]
+Pipeline = Literal["street view", "remote sensing", "location", "species prior", "coordinates"]
 KIND_OF: dict[Pipeline, Literal["photo", "frame", "location"]] = {
     "street view": "photo",
     "remote sensing": "frame",
     "location": "location",
     "species prior": "location",
+    "coordinates": "location",
 }
 MODE_OF: dict[Pipeline, Mode] = {
     "street view": "finetune",
     "remote sensing": "probe",
     "location": "probe",
     "species prior": "probe",
+    "coordinates": "probe",
 }
-"""What the paper does: fine-tunes g, freezes f and e."""
+"""What the paper does: fine-tunes g, freezes f and e. So does the benchmark of coordinates."""
 
 PAPER = "arXiv 2503.16683 v1"
+MIND = "CoordBench's table in the paper of MIND, https://github.com/taylor-geospatial/mind"
 
 
 @dataclass(frozen=True)
 class Task:
-    """One of the evaluation's tasks."""
+    """A task: what is asked, of which data, and how it is scored."""
 
     name: str
     title: str
@@ -48,7 +52,9 @@ class Task:
     """``module:function`` under :mod:`training.finetune.readers`."""
     arguments: tuple[Any, ...] = ()
     published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """Metric to model to value, as in :data:`PAPER`."""
+    """Metric to model to value, as in ``source``."""
+    source: str = PAPER
+    """Where the published values are from."""
 
     def read(self, folder: Path) -> Any:  # noqa: ANN401
         """The task's data.
@@ -148,6 +154,25 @@ TASKS: tuple[Task, ...] = (
         "labelled_places:read_yfcc",
     ),
 )  # fmt: skip
+"""Those of the paper."""
+COORDBENCH = Task(
+    coordbench.TASK,
+    "CoordBench",
+    "coordinates",
+    coordbench.METRICS,
+    "https://huggingface.co/datasets/taylor-geospatial/CoordBench, with its folder data",
+    "coordinate_tables:read_coordbench",
+    published={
+        metric: {
+            model: round(100 * value, 1) if metric.startswith("accuracy") else value
+            for model, value in of_models.items()
+        }
+        for metric, of_models in coordbench.PUBLISHED.items()
+    },
+    source=MIND,
+)
+"""A benchmark of others, of location encoders alone."""
+EVERY_TASK = (*TASKS, COORDBENCH)
 
 
 def task_named(name: str) -> Task:
@@ -156,7 +181,7 @@ def task_named(name: str) -> Task:
     Raises:
         UsageError: there is none; near ones are named.
     """
-    by_name = {task.name: task for task in TASKS}
+    by_name = {task.name: task for task in EVERY_TASK}
     if name not in by_name:
         raise UsageError(
             f"no task {name!r}{nearest(name, list(by_name))}; see them with `task` list"
@@ -169,7 +194,7 @@ def describe_tasks() -> str:
     lines = []
     for pipeline in KIND_OF:
         lines.append(f"{pipeline} ({'frozen' if MODE_OF[pipeline] == 'probe' else 'fine-tuned'})")
-        for task in TASKS:
+        for task in EVERY_TASK:
             if task.pipeline == pipeline:
                 lines.append(f"  {task.name:<22} {', '.join(task.metrics)}")
                 lines.append(f"  {'':<22} data: {task.get}")

@@ -232,6 +232,6 @@ def test_a_table_has_means_deviations_and_the_best_in_bold() -> None:
         "| a | **60.0 ± 14.1** | 3.000 ± 1.414 |",
         "| b | 40.0 | **1.000** |",
         "| c: not run: data needed at d | - | - |",
-        "| GAIR, as published |  | 1.50 |",
+        "| GAIR, as published |  | 1.5 |",
     ]
     assert section.to_dict()["rows"][0]["mean"] == {"top-1": pytest.approx(0.6), "MAE": 3.0}

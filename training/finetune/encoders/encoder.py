@@ -66,6 +66,8 @@ class Encoder(Generic[Raw]):
     """Prepared inputs to vectors or maps, as the table above says."""
     side_px: int = 0
     """Side of the square input it was made for; 0 where there is none."""
+    fingerprint: Callable[[], str] | None = None
+    """Of the whole GAIR model that it is a tower of; None for others."""
 
 
 def depths_of(blocks: int) -> tuple[int, ...]:

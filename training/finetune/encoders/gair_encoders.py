@@ -105,7 +105,14 @@ def frame_encoder(model: Gair) -> Encoder[Frames]:
 def location_encoder(model: Gair) -> Encoder[Floats]:
     """The location encoder e, not normalised."""
     prepare = functools.partial(torch.as_tensor, dtype=torch.float32)
-    return Encoder(model.info, model.config.dim, model.location, prepare, model.location)
+    return Encoder(
+        model.info,
+        model.config.dim,
+        model.location,
+        prepare,
+        model.location,
+        fingerprint=model.fingerprint,
+    )
 
 
 def gair_pixels(frames: Frames) -> Tensor:
