@@ -53,10 +53,10 @@ demo-model: $(VENV)/installed
 	$(BIN)/python -m gair convert runs/demo/best gair/data/demo --half
 
 test: $(VENV)/installed chromium
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 test-fast: $(VENV)/installed
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile -m "not slow and not online and not process"
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder -m "not slow and not online and not process"
 
 check: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,21 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.hookimpl(trylast=True)  # when those that do not run are gone
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Several processes take the files that wait most first: a long one begun last ends alone.
+
+    A file is judged by its tests that start servers, browsers and processes, each as much as ten
+    others. ``make test`` keeps xdist from ordering files by how many tests they have.
+    """
+    if not hasattr(config, "workerinput"):
+        return
+    weight: Counter[Path] = Counter()
+    for item in items:
+        weight[item.path] += 10 if item.get_closest_marker("process") else 1
+    items.sort(key=lambda item: -weight[item.path])
 
 
 @pytest.fixture(autouse=True)
