@@ -53,9 +53,10 @@ class Capsule(nn.Module):
 
     def __init__(self, config: GairConfig, sigma: float) -> None:
         super().__init__()
-        self.register_buffer(
-            "frequencies", torch.randn(config.location_frequencies, 2) * sigma
-        )  # (F, 2)
+        frequencies = torch.empty(config.location_frequencies, 2)  # (F, 2)
+        if not frequencies.is_meta:  # there, even this much would import torch's compiler
+            frequencies = frequencies.normal_() * sigma
+        self.register_buffer("frequencies", frequencies)
         hidden = config.location_hidden
         self.layers = nn.Sequential(
             nn.Linear(2 * config.location_frequencies, hidden),

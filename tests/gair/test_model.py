@@ -100,3 +100,13 @@ def test_public_names_exist_and_importing_is_cheap() -> None:
         assert getattr(gair, name) is not None
     code = "import sys, gair; assert 'torch' not in sys.modules; gair.GairConfig"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.process
+def test_loading_the_demo_model_imports_no_compiler() -> None:
+    """Drawing numbers that have no memory did: two fifths of a cold search."""
+    code = (
+        "import sys; from gair.model import Gair; Gair.from_pretrained('shipped:demo'); "
+        "assert not {'torch._dynamo', 'sympy'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -87,6 +87,6 @@ def test_a_forked_child_makes_threads_of_its_own(threads: int) -> None:
     child.join()
 
 
-def _in_child(to_parent: multiprocessing.connection.Connection) -> None:  # type: ignore[name-defined]
+def _in_child(to_parent: multiprocessing.connection.Connection) -> None:
     assert not _THREADS._pools
     to_parent.send(inner_products(halves(), queries(1)))
