@@ -92,6 +92,7 @@ def _application(engine: Engine, uploads: Uploads, options: ServerOptions, start
     from app.http.gradio_gate import GradioGate
     from app.http.gradio_routes import gradio_routes
     from app.http.guard import Guard
+    from app.http.pictures import pictures_router
     from app.http.routes import api_app
     from app.page.handlers import Desk
     from app.page.page import HEAD, STATIC_ROUTE, ask_of, build_page, component_of, theme
@@ -102,6 +103,7 @@ def _application(engine: Engine, uploads: Uploads, options: ServerOptions, start
         from app.http.mcp import mcp_router
 
         app.include_router(mcp_router(engine, start, bodies))
+    app.include_router(pictures_router(engine))
     app.mount(f"/{STATIC_ROUTE}", StaticFiles(directory=STATIC_DIR))
     endpoints = Endpoints(engine, start)
     ask = ask_of(Desk(engine, uploads, options.examples[:MOST_EXAMPLES]))

@@ -78,6 +78,7 @@ ROUTES = tuple(
         (r"/manifest\.json", "GET"),
         (r"/(search|verify|compare|similar|photos-near|mcp)", "POST"),
         (r"/(assets|static|gair-static)/[A-Za-z0-9._@+~/-]{1,200}", "GET HEAD"),
+        (r"/picture/[A-Za-z0-9._-]{1,64}/[A-Za-z0-9-]{1,40}(/\d{1,7}){4}\.webp", "GET HEAD"),
         (r"/gradio_api/(info|openapi\.json|app_id|startup-events|queue/status)/?", "GET"),
         (r"/gradio_api/(queue/data|upload_progress|user|login_check)/?", "GET"),
         (r"/gradio_api/heartbeat/[A-Za-z0-9_-]{1,64}", "GET"),

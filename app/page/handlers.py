@@ -44,6 +44,7 @@ from app.page.request import (
     ScoreRequest,
     SearchRequest,
     SimilarRequest,
+    SunRequest,
     VerifyRequest,
     read_request,
 )
@@ -72,6 +73,7 @@ from app.views.map import (
     index_background,
     map_places,
     packed,
+    picture_layers,
     reference_points,
 )
 from app.views.report import report_html
@@ -82,6 +84,7 @@ from gair.errors import GairError, PhotoError, UsageError
 from gair.geo import haversine_m
 from gair.photos.disclosed import place_in
 from gair.photos.exif import read_tags
+from gair.photos.sun import moment_of, parse_moment, sun_at
 from indexer.regions.cells import cell_boundary_lonlat_deg, cell_hex
 from indexer.search.answer import GIVEN_HERE
 from indexer.search.maps.ground_picture import Chip, chip_at
@@ -162,6 +165,7 @@ class Desk:
             "explore": explore_html(geo.index, calibration, photos),
             "references": 0 if references is None else len(references),
             "references_set": None if photos is None else photos.name,
+            "pictures": picture_layers(geo.index),
             **index_background(geo.index),
         }
 
@@ -265,6 +269,37 @@ class Desk:
         lon_deg, lat_deg = parse_coordinates(request.claim)
         return {"claim": [lat_deg, lon_deg], "text": coordinates(lon_deg, lat_deg)}
 
+    def sun(self, request: SunRequest) -> Reply:
+        """Where the sun stood over places when the photos were taken, to check shadows by.
+
+        Returns:
+            ``places``, each with ``azimuth_deg``, ``elevation_deg`` and ``words``; none where the
+            time is not known. ``said``: which time, or why it is not known.
+        """
+        when, said = moment_of(None)
+        if typed := request.taken_at.strip():
+            when = parse_moment(typed)
+        else:
+            for upload in self._photos(request):
+                tags = read_tags(io.BytesIO(upload.content))
+                when, said = moment_of(tags.captured_at if tags else None)
+                if when is not None:
+                    break
+        if when is None:
+            return {"places": [], "said": said}
+        suns = [sun_at(lonlat_deg, when) for lonlat_deg in request.lonlats]
+        return {
+            "places": [
+                {
+                    "azimuth_deg": round(sun.azimuth_deg, 1),
+                    "elevation_deg": round(sun.elevation_deg, 1),
+                    "words": sun.said,
+                }
+                for sun in suns
+            ],
+            "said": f"{when:%Y-%m-%d %H:%M} UTC, {'as typed' if typed else 'says the photo'}",
+        }
+
     def compare(self, request: CompareRequest) -> Reply:
         """How alike two photos are."""
         if len(request.photos) != 2:
@@ -341,7 +376,9 @@ class Desk:
         """A picture of an upload, upright and without metadata, as a data: address."""
         return self.engine.picture(upload, lambda photo: jpeg_uri(photo.rgb, PREVIEW_PX))
 
-    def _photos(self, request: PhotosRequest | ScoreRequest | VerifyRequest) -> list[Upload]:
+    def _photos(
+        self, request: PhotosRequest | ScoreRequest | SunRequest | VerifyRequest
+    ) -> list[Upload]:
         """The photos that the paths of a request lead to.
 
         Raises:

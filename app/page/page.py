@@ -33,8 +33,9 @@ PAGE_ID = "gair-page"
 STYLES = ("leaflet/leaflet", "page", "places", "claim", "map")
 """Style sheets of the page, in order."""
 SCRIPTS = (
-    "leaflet/leaflet", "graticule", "canvas", "heat", "references", "draw", "controls", "map",
-    "link", "desk", "photos", "locate", "claim", "explore", "similar", "page",
+    "leaflet/leaflet", "togeojson/togeojson.umd", "graticule", "canvas", "heat", "references",
+    "pictures", "overlays", "sun", "draw", "controls", "map", "link", "desk", "photos", "locate",
+    "claim", "explore", "similar", "page",
 )  # fmt: skip
 """Scripts of the page; each may use those before it."""
 HEAD = "\n".join(

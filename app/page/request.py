@@ -189,6 +189,15 @@ class PlaceRequest(PageRequest):
     claim: Text
 
 
+class SunRequest(PageRequest):
+    """Where the sun stood over some places when the photos were taken."""
+
+    photos: Paths
+    lonlats: Annotated[list[Point], Field(min_length=1, max_length=MOST_PLACES)]
+    taken_at: Text = ""
+    """With an offset from UTC; empty: as the first photo says that has one."""
+
+
 class SaveRequest(SearchRequest):
     """An answer as a file."""
 
@@ -214,6 +223,7 @@ REQUESTS: dict[str, type[PageRequest]] = {
     "near_photos": NearPhotosRequest,
     "save_near_photos": SaveNearPhotosRequest,
     "save": SaveRequest,
+    "sun": SunRequest,
     "place": PlaceRequest,
     "example": ExampleRequest,
     "preview": PhotosRequest,
@@ -257,7 +267,7 @@ def _sentence(model: type[PageRequest], detail: ErrorDetails) -> str:
         return f"{name} must be a list of 1 to {MOST_EXAMPLES} places, each a text"
     if name == "area" and not inner:
         return f"an area has 3 to {MOST_CORNERS} corners"
-    if name in ("area", "lonlat"):
+    if name in ("area", "lonlat", "lonlats"):
         return _point_sentence(detail["type"], value)
     field = model.model_fields[name]
     choices = get_args(field.annotation)

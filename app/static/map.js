@@ -35,6 +35,9 @@ window.gairMap = (() => {
     layers.explored = L.featureGroup();
     layers.legend = new window.gairHeat.Legend().addTo(map);
     window.gairControls.add(map, layers, { whole, near, draw });
+    window.gairPictures.follow(map);
+    window.gairOverlays.follow(map);
+    window.gairSun.follow(map);
     map.on("focus", () => map.scrollWheelZoom.enable());
     map.on("blur", () => map.scrollWheelZoom.disable());
     map.on("click", (event) => drawing || clicked(event.latlng));

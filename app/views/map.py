@@ -13,8 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from app.views.wording import shown_lonlat_deg
-from gair.geo import WEB_MERCATOR_CIRCUMFERENCE_M, lonlat_to_web_mercator
+from gair.geo import (
+    WEB_MERCATOR_CIRCUMFERENCE_M,
+    lonlat_to_web_mercator,
+    web_mercator_to_lonlat_deg,
+)
 from indexer.index.index import Index
+from indexer.index.picture.cog import DATE, said_dates
+from indexer.index.picture.grid import PictureGrid
 from indexer.index.storage import TABLE_FILE
 from indexer.index.table import CellRows, read_missing
 from indexer.regions.cells import cell_boundary_lonlat_deg, cell_from_hex
@@ -50,6 +56,33 @@ def index_background(index: Index) -> dict[str, Any]:
         lost = read_missing(index.path / TABLE_FILE, MOST_HOLES)
         holes = geojson_geometry(dissolved(lost.h3)) if len(lost.h3) else None
     return {"outline": index.outline["geometry"], "holes": holes}
+
+
+def picture_layers(index: Index) -> list[dict[str, Any]]:
+    """The pictures of an index as layers of the map.
+
+    Returns:
+        A picture: its ``number``; ``day``, which one it shows by itself, or None for what the
+        index was made from; ``words``, its dates; ``attribution``; ``zoom``, up to which there are
+        tiles; ``corners``, south-west and north-east as (latitude, longitude).
+    """
+    return [
+        {
+            "number": number,
+            "day": picture.entry["dates"][0] if picture.entry["shows"] == DATE else None,
+            "words": said_dates(picture.entry["dates"]),
+            "attribution": picture.entry["attribution"],
+            "zoom": picture.grid.zoom,
+            "corners": _corners(picture.grid),
+        }
+        for number, picture in enumerate(index.pictures)
+    ]
+
+
+def _corners(grid: PictureGrid) -> list[list[float]]:
+    west, south, east, north = grid.bounds_wsen_m
+    lonlat_deg = web_mercator_to_lonlat_deg([(west, south), (east, north)])
+    return [[float(lat), float(lon)] for lon, lat in lonlat_deg]
 
 
 def map_places(answer: Answer) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import itertools
 import json
 import sys
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from gair.command import add_command, complain
 from gair.errors import PhotoError, UsageError
 from gair.fields import option
+from gair.photos.sun import EXAMPLE, moment_of, parse_moment, sun_at
 from indexer.commands.arguments import Indexes, PhotoReading
 from indexer.evaluate.options import WEIGHTS
 from indexer.probability.cautions import coded
@@ -86,6 +88,36 @@ def answer_lines(answer: Answer) -> list[str]:
     lines.append(f"  weights: {weights}")
     lines.append(f"  model {answer.model}, licence {answer.model_licence}; {answer.attribution}")
     return lines
+
+
+def sun_lines(answer: Answer, taken_at: str | None) -> list[str]:
+    """Where the sun stood over each place of an answer, or why that is not known.
+
+    Args:
+        answer: about photos of one moment.
+        taken_at: ISO 8601; None where nobody says.
+    """
+    when, why = moment_of(taken_at)
+    if when is None:
+        return [f"  sun: {why}; --taken-at {EXAMPLE} tells it"]
+    return [f"  taken {when:%Y-%m-%d %H:%M} UTC"] + [
+        f"  place {c.rank}: {sun_at(c.shown_lonlat_deg, when).said}" for c in answer.candidates
+    ]
+
+
+def _captured_at(photo: UnreadPhoto) -> str | None:
+    """What its file says; None where that is a stream, which was read."""
+    source: Path | io.BytesIO
+    if isinstance(photo.source, bytes):
+        source = io.BytesIO(photo.source)
+    elif isinstance(photo.source, str | Path):
+        source = Path(photo.source)
+    else:
+        return None
+    from gair.photos.exif import read_tags
+
+    tags = read_tags(source)
+    return tags.captured_at if tags else None
 
 
 def _ground(candidate: Candidate) -> str:
@@ -174,6 +206,9 @@ class Search(Indexes, PhotoReading):
     condition: str | None = option(None, metavar="NAME")
     """What the photos were taken under, as the column condition of the calibration photos calls it,
     such as night (default: what each looks like)."""
+    taken_at: str | None = option(None, metavar="TIME")
+    """When the photos were taken, with the offset from UTC, such as 2024-06-01T14:30+01:00: says
+    for each place where the sun stood, to check shadows by (default: what their files say)."""
     region: float = option(0.9, metavar="P")
     """How often the region of --geojson holds the truth."""
     geojson: Path | None = option(None, metavar="FILE")
@@ -222,6 +257,8 @@ def add(commands: Any) -> None:  # noqa: ANN401
 
 def run(options: Search) -> int:
     """Search and print the answers; 1 if a photo could not be read."""
+    if options.taken_at is not None:
+        parse_moment(options.taken_at)  # what makes no sense is told before the search
     photos = options.unread(options.photos)
     several = len(options.index) > 1
     if options.geojson is not None and (several or len(photos) > 1 and not options.same_place):
@@ -234,7 +271,7 @@ def run(options: Search) -> int:
         photos = [_readable_again(photo) for photo in photos]
     opened = [_opened(name, options) for name in options.index or (None,)]
     results = itertools.chain.from_iterable(_asked(one, photos, options) for one in opened)
-    return _printed(results, [photo.name for photo in photos] * len(opened), options)
+    return _printed(results, photos * len(opened), options)
 
 
 def _readable_again(photo: UnreadPhoto) -> UnreadPhoto:
@@ -295,17 +332,19 @@ def _prior(geolocator: Geolocator, options: Search) -> Prior | None:
     )
 
 
-def _printed(results: Iterator[Answer | PhotoError], names: Sequence[str], options: Search) -> int:
+def _printed(
+    results: Iterator[Answer | PhotoError], photos: Sequence[UnreadPhoto], options: Search
+) -> int:
     """Print answers as they come, and keep none; the exit status."""
     from gair.progress import Progress
 
-    total = max(len(options.index), 1) if options.same_place else len(names)
+    total = max(len(options.index), 1) if options.same_place else len(photos)
     failed = 0
     quiet = options.quiet or total == 1
     with Progress("search", total, "photo", quiet=quiet) as progress, _Printer(options) as printer:
-        for result, path in zip(results, names, strict=not options.same_place):
+        for result, photo in zip(results, photos, strict=not options.same_place):
             with progress.hidden():
-                printer.put(result, path)
+                printer.put(result, photo)
                 if isinstance(result, PhotoError):
                     complain(result)
                     failed += 1
@@ -322,18 +361,20 @@ class _Printer:
 
     def __init__(self, options: Search) -> None:
         self._json = options.json
+        self._taken_at = options.taken_at
         self._before = "["
 
     def __enter__(self) -> Self:
         return self
 
-    def put(self, result: Answer | PhotoError, path: str) -> None:
-        """Print an answer; an error only in JSON."""
+    def put(self, result: Answer | PhotoError, photo: UnreadPhoto) -> None:
+        """Print an answer; an error only in JSON, where the sun is told as text only."""
         if self._json:
-            print(self._before + json.dumps(_as_json(result, path)), end="", flush=True)
+            print(self._before + json.dumps(_as_json(result, photo.name)), end="", flush=True)
             self._before = ",\n"
         elif not isinstance(result, PhotoError):
-            print("\n".join(answer_lines(result)), flush=True)
+            told = sun_lines(result, self._taken_at or _captured_at(photo))
+            print("\n".join([*answer_lines(result), *told]), flush=True)
 
     def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
         """End the list, also where the work was stopped: what was printed can be read."""

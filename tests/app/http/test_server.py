@@ -62,6 +62,7 @@ def form(photo: Path) -> dict[str, Any]:
         "config",
         "openapi.json",
         "gair-static/map.js",
+        "picture/toy/20200101T000000Z-0000/0/1/0/0.webp",
         "assets/x",
         "gradio_api/info",
         "gradio_api/file=/etc/passwd",

@@ -17,6 +17,7 @@ import pytest
 from app_pages import BERLIN
 from app_site import REFERENCES
 from photo_samples import encode, gps_jpeg
+from PIL import Image
 from toy_city import photo
 from view_answers import ANSWER, FIRST
 
@@ -367,3 +368,39 @@ def test_values_that_make_no_sense_are_named(
     request = {"do": "locate", "index": "known", "photos": [street], "k": 5, **values}
     with pytest.raises(AssertionError, match=told):
         ask(desk, request.pop("do"), **request)
+
+
+def test_the_sun_is_known_by_a_photos_time_or_a_typed_one(desk: Desk, street: str) -> None:
+    lonlats = [[-0.11, 51.5], [151.2, -33.87]]
+    unknown = ask(desk, "sun", photos=[street], lonlats=lonlats)
+    assert unknown == {"places": [], "said": "the photo does not say when it was taken"}
+    exif = Image.Exif()
+    exif[0x8769] = {0x9003: "2024:06:20 13:02:00", 0x9011: "+01:00"}
+    dated = put(desk, "dated.jpg", encode(photo(seed=8), "JPEG", exif=exif))
+    told = ask(desk, "sun", photos=[street, dated], lonlats=lonlats)  # the first that says
+    london, sydney = told["places"]
+    assert told["said"] == "2024-06-20 12:02 UTC, says the photo"
+    assert london["azimuth_deg"] == pytest.approx(180, abs=1)
+    assert london["elevation_deg"] == pytest.approx(62, abs=0.3)
+    assert sydney["elevation_deg"] < 0
+    typed = ask(desk, "sun", photos=[dated], lonlats=lonlats, taken_at="2024-06-20T05:00Z")
+    assert typed["said"] == "2024-06-20 05:00 UTC, as typed"
+    assert typed["places"][0]["azimuth_deg"] == pytest.approx(60, abs=5)
+    for taken_at, words in (("noon", "is no time"), ("2024-06-20T05:00", "has no offset")):
+        reply = desk.ask({"do": "sun", "photos": [dated], "lonlats": lonlats, "taken_at": taken_at})
+        assert words in reply["error"]
+    nowhere = desk.ask({"do": "sun", "photos": [dated], "lonlats": [[500, 0]]})
+    assert nowhere["error"] == "a coordinate is no longitude or latitude in degrees"
+
+
+def test_an_index_tells_the_layers_of_its_pictures(desk: Desk) -> None:
+    (layer,) = ask(desk, "index", index="toy")["pictures"]
+    assert (layer["number"], layer["day"], layer["words"]) == (0, None, "date unknown")
+    assert layer["attribution"] == "Contains modified Copernicus Sentinel data"
+    assert layer["zoom"] == 13
+    (south, west), (north, east) = layer["corners"]
+    assert south < 51.5 < north
+    assert west < -0.11 < east
+    assert ask(desk, "index", index="older")["pictures"] == []
+    days = [layer["day"] for layer in ask(desk, "index", index="days")["pictures"]]
+    assert days == [None, "2024-03-01", "2024-06-11"]

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from small_builds import tiny_model
 from toy_city import photo
 
 from gair.errors import PhotoError
+from gair.photos.photo import UnreadPhoto
 from indexer.commands.cli import main
-from indexer.commands.search import Search, _printed, answer_lines
+from indexer.commands.search import Search, _printed, answer_lines, sun_lines
 from indexer.search.answer import Answer
 from indexer.search.geolocator import Geolocator
 
@@ -36,7 +38,8 @@ def test_an_answer_is_printed_before_the_next_one_is_made(
         yield answer
 
     names = ("a.jpg", "b.jpg", "c.jpg")
-    assert _printed(results(), names, Search(photos=names, json=as_json)) == 1
+    unread = [UnreadPhoto(Path(name), name) for name in names]
+    assert _printed(results(), unread, Search(photos=names, json=as_json)) == 1
     printed.append(capsys.readouterr().out)
     if as_json:
         told = json.loads("".join(printed))
@@ -44,7 +47,7 @@ def test_an_answer_is_printed_before_the_next_one_is_made(
         assert json.loads(printed[0] + "]") == told[:1]
         assert told[1] == {"photo": "b.jpg", "error": "b.jpg is empty"}
     else:
-        text = "\n".join(answer_lines(answer)) + "\n"
+        text = "\n".join([*answer_lines(answer), *sun_lines(answer, None)]) + "\n"
         assert printed == [text, "", text]
 
 
@@ -56,8 +59,9 @@ def test_a_list_that_was_stopped_can_still_be_read(
         raise KeyboardInterrupt
 
     names = ("a.jpg", "b.jpg")
+    unread = [UnreadPhoto(Path(name), name) for name in names]
     with pytest.raises(KeyboardInterrupt):
-        _printed(results(), names, Search(photos=names, json=True))
+        _printed(results(), unread, Search(photos=names, json=True))
     assert len(json.loads(capsys.readouterr().out)) == 1
 
 
@@ -69,6 +73,29 @@ def test_geojson_of_several_answers_is_refused_before_the_work(
     assert main(argv) == 2
     assert capsys.readouterr().err.startswith("error: --geojson is for one answer")
     assert not file.exists()
+
+
+def test_the_sun_is_told_by_the_files_time_or_a_typed_one(
+    tiny_index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exif = Image.Exif()
+    exif[0x8769] = {0x9003: "2024:06:20 13:02:00", 0x9011: "+01:00"}
+    photo(seed=3).save(tmp_path / "dated.jpg", exif=exif)
+    exif[0x8769] = {0x9003: "2024:06:20 13:02:00"}
+    photo(seed=3).save(tmp_path / "local.jpg", exif=exif)
+    photo(seed=3).save(tmp_path / "undated.jpg")
+    argv = ["search", "--indexes", str(tiny_index), "--index", "toy", "-k", "2", "--quiet"]
+    files = [str(tmp_path / f"{name}.jpg") for name in ("dated", "local", "undated")]
+    assert main([*argv, *files]) == 0
+    told = capsys.readouterr().out
+    assert told.count("  taken 2024-06-20 12:02 UTC\n") == 1
+    assert told.count("  place 1: sun in the south (") == told.count("place 2: sun in the ") == 1
+    assert "  sun: the photo says its time of day, but not its offset from UTC; --taken-at" in told
+    assert "  sun: the photo does not say when it was taken; --taken-at" in told
+    assert main([*argv, files[1], "--taken-at", "2024-06-20T05:00Z"]) == 0
+    assert "  place 1: sun in the north-east (" in capsys.readouterr().out
+    assert main([*argv, "nowhere.jpg", "--taken-at", "noon"]) == 2
+    assert capsys.readouterr().err.startswith("error: 'noon' is no time: write date, time and")
 
 
 def test_several_indexes_are_asked_and_named(
