@@ -35,6 +35,8 @@ def test_positions_are_the_published_ones(
 def test_the_offset_counts() -> None:
     same = [parse_moment(text) for text in ("2024-06-01T14:30+01:00", " 2024-06-01T13:30Z ")]
     assert same[0] == same[1] == datetime(2024, 6, 1, 13, 30, tzinfo=UTC)
+    local = datetime.fromisoformat("2024-06-01T14:30+01:00")
+    assert sun_at((0, 51.5), local) == sun_at((0, 51.5), same[0])
     hour_later = sun_at((0, 51.5), parse_moment("2024-06-01T14:30Z"))
     assert hour_later.azimuth_deg - sun_at((0, 51.5), same[0]).azimuth_deg > 15
 
