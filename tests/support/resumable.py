@@ -42,6 +42,7 @@ class Watched:
         self.resolution_m = inner.resolution_m
         self.warnings = inner.warnings
         self.describe = inner.describe
+        self.by_day = inner.by_day
 
     def read(self, footprint: Footprint, shape: tuple[int, int]) -> FramePixels:
         self._before_read(self.reads)
