@@ -60,6 +60,14 @@ class GairConfig:
     """Widths of the remote-sensing stages with a conv stem; each halves the sides."""
     rs_residuals: Residuals = ()
     """Residual convolutions at the end of each of them."""
+    sv_hidden: Annotated[int, Range(0, 16_384)] = 0
+    """Hidden units of a second way from a photo's strips to its embedding, with a conv stem; 0:
+    none (:mod:`gair.encoders.readers`)."""
+    rs_windows: Annotated[tuple[Annotated[int, Range(1, 63)], ...], Length(0, 8)] = ()
+    """Sides of the windows around each token, tokens, in which the bands' mean, spread and contrast
+    are read, with a conv stem; odd."""
+    rs_hidden: Annotated[int, Range(0, 16_384)] = 0
+    """Hidden units of the layer that adds them to the tokens; 0: none is read."""
 
     sv_image_px: Side = 224
     """Side of the street-view input (checkpoint: 197 positions = 14 x 14 patches + CLS)."""
@@ -143,7 +151,13 @@ class GairConfig:
         ):
             channels: tuple[int, ...] = getattr(self, f"{tower}_channels")
             residuals: tuple[int, ...] = getattr(self, f"{tower}_residuals")
+            readers = {"sv": (self.sv_hidden,), "rs": (self.rs_hidden, self.rs_windows)}[tower]
             if self.stem == "patch":
+                if any(readers):
+                    raise ModelError(
+                        f"sv_hidden is {self.sv_hidden}, rs_hidden {self.rs_hidden} and rs_windows "
+                        f"{self.rs_windows}: leave them away with stem patch, or choose stem conv"
+                    )
                 if channels or residuals:
                     raise ModelError(
                         f"{tower}_channels is {channels} and {tower}_residuals {residuals}: leave "
@@ -160,6 +174,17 @@ class GairConfig:
                     f"{tower}_residuals is {residuals}: give one count for each of "
                     f"{tower}_channels, {channels}"
                 )
+        if bool(self.rs_windows) != bool(self.rs_hidden):
+            raise ModelError(
+                f"rs_windows is {self.rs_windows} and rs_hidden {self.rs_hidden}: give both, or "
+                "neither"
+            )
+        even = [side for side in self.rs_windows if side % 2 == 0]
+        if even:
+            raise ModelError(
+                f"rs_windows is {self.rs_windows}: windows lie around a token, so their sides are "
+                f"odd, and {even[0]} is not"
+            )
 
     @property
     def rs_grid(self) -> int:
@@ -196,6 +221,7 @@ _LATER: dict[str, Any] = {
     name: getattr(GairConfig(), name)
     for name in (
         "inr_hidden", "stem", "sv_channels", "sv_residuals", "rs_channels", "rs_residuals",
+        "sv_hidden", "rs_windows", "rs_hidden",
     )
 }  # fmt: skip
 """Fields that the first configurations did not have, with what those meant."""

@@ -100,11 +100,15 @@ class FrameTrunk(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(B, bands, H, W) to (B, channels, H/8, W/8) before the residual blocks there."""
-        mean, sd = self.input_mean[:, None, None], self.input_sd[:, None, None]
-        x = ((pixels - mean) / sd).contiguous(memory_format=torch.channels_last)
+        x = self.standardised(pixels).contiguous(memory_format=torch.channels_last)
         for stage in self.stages:
             x = stage(x)
         return x
+
+    def standardised(self, pixels: Tensor) -> Tensor:
+        """The bands by the mean and spread that are stored beside the weights, same shape."""
+        mean, sd = self.input_mean[:, None, None], self.input_sd[:, None, None]
+        return (pixels - mean) / sd
 
 
 class PhotoTrunk(nn.Module):

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from gair.config import GairConfig
 from gair.encoders.convolutions import FrameTrunk
+from gair.encoders.readers import WindowReader, window_statistics
 
 
 def alibi_slopes(heads: int) -> list[float]:
@@ -93,6 +94,11 @@ class RemoteSensingEncoder(nn.Module):
         self.blocks = nn.ModuleList(
             Block(config.dim, config.rs_heads) for _ in range(config.rs_depth)
         )
+        self.reader = (
+            WindowReader(config.dim, len(config.rs_bands), config.rs_windows, config.rs_hidden)
+            if config.rs_windows
+            else None
+        )
         self.norm = nn.LayerNorm(config.dim) if config.rs_final_norm else nn.Identity()
         self.register_buffer("bias", None, persistent=False)
         self.compute_bias()
@@ -153,7 +159,16 @@ class RemoteSensingEncoder(nn.Module):
                 for block in list(self.blocks)[done - convolved : count - convolved]:
                     tokens = block(tokens, bias)
                 outputs[i], done = tokens, count
+            if self.reader is not None and count == self.depth:
+                outputs[i] = self.reader(outputs[i], self._statistics(pixels))
         return [tokens.view(pixels.shape[0], h, w, -1) for tokens in outputs]
+
+    def _statistics(self, pixels: Tensor) -> Tensor:
+        """What the window reader adds to the last tokens: (B, F, h, w) float32 or better."""
+        assert self.reader is not None
+        with torch.autocast(pixels.device.type, enabled=False):
+            standardised = self.trunk.standardised(pixels)
+            return window_statistics(standardised, self.patch_px, self.reader.windows)
 
     def _embedded(self, pixels: Tensor, counts: Sequence[int]) -> list[Tensor]:
         """(B, C, H, W) to tokens (B, h*w, D) after some numbers of residual convolutions."""

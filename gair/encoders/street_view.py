@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from gair.config import GairConfig
 from gair.encoders.convolutions import STRIPS, ChannelNorm, PhotoTrunk, strips_and_maximum
+from gair.encoders.readers import StripReader
 from gair.encoders.remote_sensing import Block
 
 MISSING_OPERATORS = ("nms", "qnms")
@@ -39,6 +40,7 @@ class StreetViewEncoder(nn.Module):
             self.vit = _vision_transformer(config)
         self.pooler = nn.Linear(seen, config.sv_width)
         self.projection = nn.Linear(config.sv_width, config.dim)
+        self.reader = StripReader(seen, config.sv_hidden, config.dim) if config.sv_hidden else None
 
     @property
     def tower(self) -> nn.Module:
@@ -53,12 +55,19 @@ class StreetViewEncoder(nn.Module):
 
     def pooled(self, pixels: Tensor) -> Tensor:
         """The pooler's output, (B, sv_width), before the projection."""
-        seen = self.pooler(self.tower(pixels))  # the ViT gives its class token after the final norm
-        return F.gelu(seen) if self.has_conv_stem else torch.tanh(seen)
+        return self.pooled_and_embedding(pixels)[0]
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(B, 3, H, W) to the projected embedding (B, D), not normalised."""
-        return cast(Tensor, self.projection(self.pooled(pixels)))
+        return self.pooled_and_embedding(pixels)[1]
+
+    def pooled_and_embedding(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Both of :meth:`pooled` and :meth:`forward` from one pass of the tower."""
+        seen = self.tower(pixels)  # of the ViT its class token after the final norm
+        pooled = self.pooler(seen)
+        pooled = F.gelu(pooled) if self.has_conv_stem else torch.tanh(pooled)
+        s = cast(Tensor, self.projection(pooled))
+        return pooled, s if self.reader is None else s + self.reader(seen)
 
 
 class PhotoTower(nn.Module):

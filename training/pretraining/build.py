@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from gair.config import PRESETS, GairConfig
+from gair.encoders.initial import initial_state
 from gair.errors import UsageError
 from gair.info import UNTRAINED_LICENCE, ModelInfo
 from gair.model import Gair
@@ -28,10 +29,16 @@ from training.pretraining.step import LocationQueue
 from training.pretraining.warm_start import warm_start
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from training.dataset.batches.source import PhotoSource
     from training.pretraining.config import PretrainConfig
     from training.pretraining.distributed import Ranks
     from training.pretraining.run import Run
+
+
+READERS = ("sv_hidden", "rs_windows", "rs_hidden")
+"""Fields of a model's second readers, which a trained model may be given."""
 
 
 def open_data(run: Run) -> tuple[ShardedDataset, ShardedDataset | None]:
@@ -76,7 +83,7 @@ def build_model(run: Run, train: ShardedDataset, say: Callable[[str], None]) -> 
     else:
         base = Gair.from_pretrained(config.model)
         model = Gair.without_weights(_same_shape(config, base.config, footprint_m), base.info)
-        model.load_state_dict(base.state_dict(), assign=True)
+        model.load_state_dict(_grown(model, base, config.seed), assign=True)
         run.record["base_licence"] = base.info.licence if base.info.trained else ""
         lines.append(f"{base.info.name} ({base.info.source}), licence {base.info.licence}")
         if not math.isclose(base.config.footprint_mercator_m, footprint_m, rel_tol=1e-3):
@@ -223,12 +230,21 @@ def _with_overrides(config: PretrainConfig, base: GairConfig, footprint_m: float
         temperature=config.temperature,
         location_sigmas=config.sigmas or base.location_sigmas,
         inr_hidden=config.inr_hidden or base.inr_hidden,
+        **{name: getattr(config, name) or getattr(base, name) for name in READERS},
     )
+
+
+def _grown(model: Gair, base: Gair, seed: int) -> dict[str, Tensor]:
+    """The weights of a model, and new ones of the readers that it lacks."""
+    drawn = initial_state(model.state_dict(), model.config, seed)
+    return {**drawn, **base.state_dict()}
 
 
 def _same_shape(config: PretrainConfig, base: GairConfig, footprint_m: float) -> GairConfig:
     wanted = _with_overrides(config, base, footprint_m)
-    for flag, name in (("sigmas", "location_sigmas"), ("inr_hidden", "inr_hidden")):
+    fixed = [("sigmas", "location_sigmas"), ("inr_hidden", "inr_hidden")]
+    fixed += [(name, name) for name in READERS if getattr(base, name)]
+    for flag, name in fixed:
         if getattr(wanted, name) != getattr(base, name):
             raise UsageError(
                 f"{flag} is {getattr(wanted, name)} and {config.model} has {getattr(base, name)}: "

@@ -40,6 +40,14 @@ class PretrainConfig:
     """Scales of the location encoder, such as 1,16,256,4096; empty: the model's own."""
     inr_hidden: Annotated[tuple[Count, ...], Length(0, 32)] = ()
     """Hidden layers of NILI's decoder, such as 256,256,256 (nili-mlp); empty: the model's own."""
+    sv_hidden: Annotated[int, Range(0, 16_384)] = 0
+    """Hidden units of a second reader of a photo's strips; a model without one is given it, silent
+    at first. 0: the model's own."""
+    rs_windows: Annotated[tuple[Some, ...], Length(0, 8)] = ()
+    """Sides, tokens, of windows around each token in which bands are read once more, such as 1,3,5;
+    a model without them is given them, silent at first. Empty: the model's own."""
+    rs_hidden: Annotated[int, Range(0, 16_384)] = 0
+    """Hidden units of the layer that reads these windows; 0: the model's own."""
     init_street_view: LINE = ""
     """Weights for the street-view tower: a timm ViT by name, or its file; empty: none."""
     init_remote_sensing: LINE = ""

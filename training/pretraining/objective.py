@@ -142,8 +142,7 @@ class Objective(nn.Module):
 
         Under autocast the towers run in half precision; coordinates and phases never do.
         """
-        tower = self.model.street_view
-        pooled = tower.pooled(batch.photos)
+        pooled, s = self.model.street_view.pooled_and_embedding(batch.photos)
         token_maps = at_least_float32(self.model.encode_remote_sensing(batch.frames))
         xy = batch.xy.to(token_maps.dtype)
         z = read_at_points(
@@ -151,7 +150,7 @@ class Objective(nn.Module):
         )
         distilled = bool(self.teachers)
         return Embeddings(
-            s=at_least_float32(tower.projection(pooled)),
+            s=at_least_float32(s),
             z=at_least_float32(z),
             l=self.model.encode_location(batch.lonlat_deg, normalize=False),
             g=at_least_float32(pooled) if distilled else None,

@@ -46,7 +46,13 @@ def test_every_flag_changes_its_field() -> None:
             words = [flag.replace("--", "--no-") if value else flag]
         else:
             other = {str: "other", int: 7, float: 0.25, tuple: "0.25,0.5"}[type(value)]
-            values = {"losses": "incl", "rs_query": "mean", "autocast": "bf16", "inr_hidden": "8"}
+            values = {
+                "losses": "incl",
+                "rs_query": "mean",
+                "autocast": "bf16",
+                "inr_hidden": "8",
+                "rs_windows": "3",
+            }
             words = [f"{flag}={values.get(name, other)}"]
         changed = resolved("--preset", "smoke", "--in-batch-locations", *words)
         if name != "in_batch_locations":

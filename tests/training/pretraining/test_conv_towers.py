@@ -132,3 +132,28 @@ def test_bands_of_trained_weights_are_not_standardised_again(
     assert main(arguments(tmp_path, tmp_path / "run", "--standardise-bands")) == 2
     told = capsys.readouterr().err.splitlines()[-1]
     assert re.search("standardise.bands is on and would change the input that .*small has", told)
+
+
+def test_a_trained_model_is_given_readers_that_learn(tmp_path: Path) -> None:
+    write_material(tmp_path)
+    base = micro_model(**CONV_STEM)
+    base.save_pretrained(tmp_path / "base")
+    readers = ["--sv-hidden", "6", "--rs-windows", "1,3", "--rs-hidden", "8", "--steps", "3"]
+    flags = ["--model", str(tmp_path / "base"), "--lr", "0.01", *readers]
+    assert main(arguments(tmp_path, tmp_path / "run", *flags)) == 0
+    grown = Gair.from_pretrained(tmp_path / "run" / "model")
+    assert (grown.config.sv_hidden, grown.config.rs_windows) == (6, (1, 3))
+    learnt = {name: weight for name, weight in grown.named_parameters() if ".reader.out." in name}
+    assert len(learnt) == 4
+    silent = [name for name, weight in learnt.items() if not weight.any()]
+    assert not silent
+
+
+def test_readers_that_are_there_already_are_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_material(tmp_path)
+    micro_model(**CONV_STEM, sv_hidden=5).save_pretrained(tmp_path / "base")
+    flags = ["--model", str(tmp_path / "base"), "--sv-hidden", "6"]
+    assert main(arguments(tmp_path, tmp_path / "run", *flags)) == 2
+    assert "sv_hidden is 6 and" in capsys.readouterr().err
