@@ -50,13 +50,11 @@ def texture_of(grid: npt.NDArray[np.floating], luminance: npt.NDArray[np.floatin
         them, and logs of the shares of pixels of which all channels are brighter; of dark ones of
         up to 5 pixels the log of their mean. Quantiles of luminance and of chroma.
     """
-    from scipy.ndimage import grey_closing, grey_opening, minimum_filter  # slow to import
-
     red, green, blue = np.moveaxis(grid, -1, 0)  # one by one: ten times as fast as along the axis
     dark = np.minimum(np.minimum(red, green), blue)
     chroma = np.maximum(np.maximum(red, green), blue) - dark
     step = np.abs(np.diff(luminance, axis=1, append=luminance[:, -1:]))
-    least = minimum_filter(dark, 7)
+    least = extreme_within(dark, 7, np.minimum)
     numbers: list[float] = []
     for band in np.array_split(np.arange(len(grid)), BANDS):
         numbers += [np.log(step[band].mean() + 1e-3), dark[band].mean(), least[band].mean()]
@@ -69,9 +67,39 @@ def texture_of(grid: npt.NDArray[np.floating], luminance: npt.NDArray[np.floatin
     white, grey = (dark > _WHITE) & (chroma < _PALE), chroma < _GREY
     numbers += [white[half:].mean(), white[:half].mean(), grey[half:].mean(), grey.mean()]
     for size in _SPECKS_PX:
-        numbers.append(np.log((luminance - grey_opening(luminance, size)).mean() + 1e-4))
-        brighter = dark - grey_opening(dark, size)
+        numbers.append(np.log((luminance - _opened(luminance, size)).mean() + 1e-4))
+        brighter = dark - _opened(dark, size)
         numbers += [np.log((brighter > by).mean() + 1e-3) for by in _BRIGHTER]
-    numbers.append(np.log((grey_closing(dark, 5) - dark).mean() + 1e-4))
+    numbers.append(np.log((_closed(dark, 5) - dark).mean() + 1e-4))
     numbers += [*np.quantile(luminance, _LUMINANCE_SHARES), *np.quantile(chroma, _CHROMA_SHARES)]
     return [float(number) for number in numbers]
+
+
+def extreme_within(
+    values: npt.NDArray[np.floating], size: int, extreme: np.ufunc
+) -> npt.NDArray[np.floating]:
+    """The least or largest of ``size`` x ``size`` values around each of (H, W), an odd size.
+
+    What ``scipy.ndimage.minimum_filter`` and ``maximum_filter`` give, mirrored beyond the edges:
+    some whole-array steps are ten times as fast as their walk along each line.
+    """
+    for axis in (0, 1):
+        ends = [(0, 0), (0, 0)]
+        ends[axis] = (size // 2, size // 2)
+        run = np.moveaxis(np.pad(values, ends, mode="symmetric"), axis, 0)
+        width = 1  # of the windows that ``run`` has the extremes of, by their first value
+        while width < size:
+            step = min(width, size - width)
+            run, width = extreme(run[:-step], run[step:]), width + step
+        values = np.moveaxis(run, 0, axis)
+    return values
+
+
+def _opened(values: npt.NDArray[np.floating], size: int) -> npt.NDArray[np.floating]:
+    """Without what is brighter than all around it and smaller than the size."""
+    return extreme_within(extreme_within(values, size, np.minimum), size, np.maximum)
+
+
+def _closed(values: npt.NDArray[np.floating], size: int) -> npt.NDArray[np.floating]:
+    """Without what is darker."""
+    return extreme_within(extreme_within(values, size, np.maximum), size, np.minimum)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.ndimage
 
-from gair.photos.texture import BANDS, TEXTURE, texture_of
+from gair.photos.texture import BANDS, TEXTURE, extreme_within, texture_of
 
 SIDE = 32
 LUMINANCE = np.array([0.299, 0.587, 0.114])
@@ -87,3 +88,11 @@ def test_fog_takes_texture_and_dark_pixels_where_it_is_and_flakes_add_specks() -
     assert after[:at] == pytest.approx(before[:at], abs=0.05)
     specks = 6 * BANDS + 7
     assert told(flakes)[specks + 2] > before[specks + 2]
+
+
+@pytest.mark.parametrize("size", [3, 5, 7, 9])
+def test_extremes_within_a_square_are_scipys(size: int) -> None:
+    values = np.random.default_rng(size).random((31, 18), dtype=np.float32)
+    least, largest = (extreme_within(values, size, e) for e in (np.minimum, np.maximum))
+    np.testing.assert_array_equal(least, scipy.ndimage.minimum_filter(values, size))
+    np.testing.assert_array_equal(largest, scipy.ndimage.maximum_filter(values, size))
