@@ -298,15 +298,17 @@ def test_the_command_measures_a_row_and_the_check_compares_it(
         ('{"tasks": [{"task": "coordbench", "rows": []}]}', "no row of CoordBench with this"),
         ("few", "is of 3 seeds and the published one of 5: measure it with --seeds 5"),
         ("other", "row.json is no result of CoordBench"),
+        ("another model's", "no row of CoordBench with this model's weights"),
     ],
 )
 def test_a_row_that_cannot_be_compared_is_one_line(
     model: str, tmp_path: Path, content: str | None, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "row.json"
-    if content in ("few", "other"):
+    if content in ("few", "other", "another model's"):
         scores = [{"R2": 0.1}] * (3 if content == "few" else 5)
-        row = {"fingerprint": micro_model().fingerprint(), "scores": scores}
+        weights = "0" * 64 if content == "another model's" else micro_model().fingerprint()
+        row = {"fingerprint": weights, "scores": scores}
         content = json.dumps({"tasks": [{"task": "coordbench", "rows": [row]}]})
     if content is not None:
         path.write_text(content)
