@@ -17,10 +17,14 @@ import pytest
 from measuring import process_memory_gb, report
 
 from gair.arrays import Floats, Vectors
+from gair.config import preset
+from gair.encoders.location import LocationEncoder
 from indexer.evaluate import methods
 from indexer.evaluate.evaluate import evaluate
 from indexer.evaluate.options import EvaluateOptions
 from indexer.evaluate.report.report import write_report
+from indexer.index.manifest import ModelRecord
+from indexer.index.table import CellRows
 from indexer.index.vectors import FaissStore, FlatWriter
 from indexer.photos.listing import ListedPhoto
 from indexer.photos.vectors import PhotoVectors
@@ -64,10 +68,11 @@ def london(folder: Path, cells: Cells) -> SearchSpace:
         cells_indexed=count,
         imagery={"scenes": [], "attribution": ""},
         region={"name": "london", "attribution": "", "bbox_wsen_deg": [-0.51, 51.28, 0.34, 51.7]},
-        model=SimpleNamespace(name="", source="", licence="", trained=False, fingerprint=""),
+        model=ModelRecord("", "", "", False, ""),
         warnings=[],
     )
-    rows = Indexed(h3=cells.ids, lonlat_deg=cells.lonlat_deg, area_m2=cells.area_m2)
+    frame = np.zeros(count, dtype=np.int64)
+    rows = CellRows(cells.ids, cells.lonlat_deg, cells.area_m2, frame)
     index: Any = SimpleNamespace(
         name="london",
         manifest=manifest,
@@ -100,17 +105,11 @@ def london(folder: Path, cells: Cells) -> SearchSpace:
     return space
 
 
-class Indexed(SimpleNamespace):
-    """Cells that have a number."""
-
-    def __len__(self) -> int:
-        return len(self.h3)
-
-
 class Readable:
     """Vectors by chance between the cells: how fast a model decodes tokens is not measured here."""
 
     name, token_m = "london", 160.0
+    model = SimpleNamespace(location=LocationEncoder(preset("base")))
 
     def __init__(self, field: CellField) -> None:
         self.field = field
@@ -129,7 +128,7 @@ def test_two_thousand_photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     cells = cells_of(named_region("london").geometry, 10)
     space = london(tmp_path, cells)
     rng = np.random.default_rng(1)
-    monkeypatch.setattr(methods, "_localized", lambda *_: unit(rng, len(cells)))
+    monkeypatch.setattr(methods, "TokenReader", lambda *_, **__: space.reader)
     listed = [ListedPhoto(str(n), tmp_path, str(n), None) for n in range(PHOTOS)]
     places = cells.lonlat_deg[rng.integers(len(cells), size=PHOTOS)] + 1e-4
     photos = PhotoVectors(listed, unit(rng, PHOTOS), places, {})
