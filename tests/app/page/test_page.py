@@ -84,7 +84,7 @@ def test_choosing_a_row_or_a_marker_highlights_both(visit: Visit, photos: dict[s
     assert visit.tab.evaluate(
         "[...document.querySelectorAll('.gair-chosen .gair-eye img')].every(i => i.naturalWidth)"
     )
-    assert "640 m wide" in pictures.nth(1).get_attribute("alt")
+    assert "643 m wide" in pictures.nth(1).get_attribute("alt")
     visit.keep("desktop-chosen")
     visit.settled()
     visit.tab.locator(".gair-pin", has_text="2").click()
