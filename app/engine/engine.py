@@ -111,8 +111,7 @@ class Engine:
 
         checked = Query(**query)
         checked.check()
-        if query.get("k", 1) > MOST_PLACES:
-            raise UsageError(f"k is {query['k']}: ask for {MOST_PLACES} places or fewer")
+        _check_count(query.get("k", 1), "places")
         if not same_place:
             raise UsageError("the photos of one question are of one place: ask for each by itself")
         with self.admission.question() as deadline:
@@ -204,12 +203,9 @@ class Engine:
         """
         from indexer.explore.similar import similar_places
 
-        if k > MOST_PLACES:
-            raise UsageError(f"k is {k}: ask for {MOST_PLACES} places or fewer")
-        with self.admission.question() as deadline:
-            geo = self.indexes.get(name)
-            with self._working(deadline):
-                return similar_places(geo, like_lonlat_deg, unlike_lonlat_deg, k=k, apart_m=apart_m)
+        _check_count(k, "places")
+        with self._index(name) as geo:
+            return similar_places(geo, like_lonlat_deg, unlike_lonlat_deg, k=k, apart_m=apart_m)
 
     def photos_near(
         self,
@@ -227,12 +223,9 @@ class Engine:
         """
         from indexer.explore.near_photos import photos_near_place
 
-        if k > MOST_PLACES:
-            raise UsageError(f"k is {k}: ask for {MOST_PLACES} photos or fewer")
-        with self.admission.question() as deadline:
-            geo = self.indexes.get(name)
-            with self._working(deadline):
-                return photos_near_place(geo, lon_deg, lat_deg, k=k, order=order)
+        _check_count(k, "photos")
+        with self._index(name) as geo:
+            return photos_near_place(geo, lon_deg, lat_deg, k=k, order=order)
 
     def picture(self, upload: Upload, make: Callable[[Photo], Made]) -> Made:
         """What is made of a photo to be looked at, such as a small picture of it.
@@ -336,6 +329,14 @@ class Engine:
                         self._cache.put(geo.index.path, h, without_pixels(after, h))
                 yield geo, scored
 
+    @contextmanager
+    def _index(self, name: str) -> Iterator[Geolocator]:
+        """An index, for a question without a photo whose turn it is."""
+        with self.admission.question() as deadline:
+            geo = self.indexes.get(name)
+            with self._working(deadline):
+                yield geo
+
     def _upload(self, photo: PhotoInput) -> Upload:
         if isinstance(photo, Upload):
             upload = replace(photo, name=plain_name(photo.name))
@@ -350,6 +351,11 @@ class Engine:
                 raise PhotoError(f"cannot read {photo}: name a photo you may read") from error
         check_upload(upload, self.limits)
         return upload
+
+
+def _check_count(k: int, what: str) -> None:
+    if k > MOST_PLACES:
+        raise UsageError(f"k is {k}: ask for {MOST_PLACES} {what} or fewer")
 
 
 def _left(deadline: float) -> float:

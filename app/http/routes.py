@@ -122,6 +122,18 @@ def api_app(engine: Engine, start: str, bodies: Bodies) -> FastAPI:
     router = APIRouter()
     threads = anyio.CapacityLimiter(engine.limits.max_waiting + 8)
 
+    def add_route(path: str, ask: Any, model: Any, summary: str, body: dict[str, Any]) -> None:  # noqa: ANN401
+        router.add_api_route(
+            path,
+            ask,
+            methods=["POST"],
+            response_model=model,
+            responses=RESPONSES,
+            summary=summary,
+            operation_id=path.strip("/"),
+            openapi_extra={"requestBody": body},
+        )
+
     def add(path: str, kind: type[Question], model: Any, summary: str) -> None:  # noqa: ANN401
         async def ask(request: Request) -> JSONResponse:
             with bodies.holding(request) as stream:
@@ -132,16 +144,7 @@ def api_app(engine: Engine, start: str, bodies: Bodies) -> FastAPI:
                 )
             return JSONResponse(answer)
 
-        router.add_api_route(
-            path,
-            ask,
-            methods=["POST"],
-            response_model=model,
-            responses=RESPONSES,
-            summary=summary,
-            operation_id=path.strip("/"),
-            openapi_extra={"requestBody": form_schema(kind)},
-        )
+        add_route(path, ask, model, summary, form_schema(kind))
 
     def add_plain(path: str, kind: type[PlainQuestion], model: Any, summary: str) -> None:  # noqa: ANN401
         async def ask(request: Request) -> JSONResponse:
@@ -150,16 +153,7 @@ def api_app(engine: Engine, start: str, bodies: Bodies) -> FastAPI:
             return JSONResponse(answer)
 
         schema = {"application/json": {"schema": kind.model_json_schema()}}
-        router.add_api_route(
-            path,
-            ask,
-            methods=["POST"],
-            response_model=model,
-            responses=RESPONSES,
-            summary=summary,
-            operation_id=path.strip("/"),
-            openapi_extra={"requestBody": {"required": True, "content": schema}},
-        )
+        add_route(path, ask, model, summary, {"required": True, "content": schema})
 
     add("/search", SearchQuestion, answer_model(), "Where may a photo have been taken?")
     add("/verify", VerifyQuestion, verdict_model(), "May a photo have been taken there?")
