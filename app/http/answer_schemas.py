@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.json_schema import models_json_schema
 
 from gair.fields import field_help
+from gair.photos.sun import Reason
 from indexer.probability.cautions import CODES
 
 
@@ -44,7 +45,9 @@ def answer_model() -> type[BaseModel]:
     hidden = tuple(f.name for f in fields(Answer) if not f.repr)
     model = json_model(Answer, parts, hidden)
     regions = Field(description="The 50 and the 90 % region; their outlines are GeoJSON.")
-    model = create_model("Answer", __base__=model, regions=(list[RegionSize], regions))
+    sun = Field(description="Where the sun stood over the candidates, to check shadows by.")
+    own: dict[str, Any] = {"regions": (list[RegionSize], regions), "sun": (SunOverPlaces, sun)}
+    model = create_model("Answer", __base__=model, **own)
     return _versioned("SearchAnswer", model, SCHEMA_VERSION)
 
 
@@ -84,6 +87,32 @@ class RegionSize(BaseModel):
     refused: bool = Field(description="Whether the photo looks like nothing in the index.")
     cells: int = Field(description="How many.")
     km2: float = Field(description="Their area.")
+
+
+class SunOverPlace(BaseModel):
+    """Where the sun stood over one place."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    azimuth_deg: float = Field(description="Clockwise from north, 0 to 360.")
+    elevation_deg: float = Field(
+        description="Above the horizon, with refraction; below it where negative."
+    )
+
+
+class SunOverPlaces(BaseModel):
+    """Where the sun stood over the places of an answer when the photo was taken."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    at_utc: str | None = Field(description="When; null where that is not known.")
+    reason: Reason | None = Field(
+        description="Why it is not known: the photo says no time, or none with its offset from "
+        "UTC; null where it is."
+    )
+    places: list[SunOverPlace] = Field(
+        description="One a candidate, in their order; none where the time is not known."
+    )
 
 
 @functools.cache

@@ -121,6 +121,12 @@ class SearchQuestion(Question):
     within_m: float = Field(
         default=500.0, gt=0, le=1e7, description="Answers farther off count as wrong, metres."
     )
+    taken_at: str | None = Field(
+        default=None,
+        max_length=MOST_TEXT,
+        description="When the photos were taken, with the offset from UTC, such as "
+        "2024-06-01T14:30+01:00, for the sun over the places. If left out: as their files say.",
+    )
     within: str | None = Field(
         default=None,
         max_length=200_000,
@@ -149,6 +155,7 @@ class SearchQuestion(Question):
             elsewhere_prior=self.elsewhere_prior,
             max_error_rate=self.max_error_rate,
             within_m=self.within_m,
+            taken_at=self.taken_at,
             prior=None if area is None else _prior(engine.indexes.get(name), area),
         )
 

@@ -84,7 +84,7 @@ from gair.errors import GairError, PhotoError, UsageError
 from gair.geo import haversine_m
 from gair.photos.disclosed import place_in
 from gair.photos.exif import read_tags
-from gair.photos.sun import moment_of, parse_moment, sun_at
+from gair.photos.sun import first_moment, parse_moment, suns_over
 from indexer.regions.cells import cell_boundary_lonlat_deg, cell_hex
 from indexer.search.answer import GIVEN_HERE
 from indexer.search.maps.ground_picture import Chip, chip_at
@@ -276,28 +276,18 @@ class Desk:
             ``places``, each with ``azimuth_deg``, ``elevation_deg`` and ``words``; none where the
             time is not known. ``said``: which time, or why it is not known.
         """
-        when, said = moment_of(None)
-        if typed := request.taken_at.strip():
-            when = parse_moment(typed)
+        taken_at: str | None = request.taken_at.strip()
+        if taken_at:
+            parse_moment(taken_at)
+            by = ", as typed"
         else:
-            for upload in self._photos(request):
-                tags = read_tags(io.BytesIO(upload.content))
-                when, said = moment_of(tags.captured_at if tags else None)
-                if when is not None:
-                    break
-        if when is None:
-            return {"places": [], "said": said}
-        suns = [sun_at(lonlat_deg, when) for lonlat_deg in request.lonlats]
+            files = [io.BytesIO(upload.content) for upload in self._photos(request)]
+            taken_at = first_moment(tags.captured_at for f in files if (tags := read_tags(f)))
+            by = ", says the photo"
+        suns = suns_over(request.lonlats, taken_at)
         return {
-            "places": [
-                {
-                    "azimuth_deg": round(sun.azimuth_deg, 1),
-                    "elevation_deg": round(sun.elevation_deg, 1),
-                    "words": sun.said,
-                }
-                for sun in suns
-            ],
-            "said": f"{when:%Y-%m-%d %H:%M} UTC, {'as typed' if typed else 'says the photo'}",
+            "places": [{**vars(sun), "words": sun.said} for sun in suns.places],
+            "said": suns.said if suns.reason else suns.said + by,
         }
 
     def compare(self, request: CompareRequest) -> Reply:

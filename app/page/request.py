@@ -132,10 +132,13 @@ class SearchRequest(ScoreRequest):
     """Percent of answers that may be wrong, for a decision; None: none is asked for."""
     within_m: Annotated[float, Field(ge=1, le=MOST_RADIUS_M)] = 500
     """How near an answer of the decision should be."""
+    taken_at: Text = ""
+    """When the photos were taken, with an offset from UTC; empty: as they say."""
 
     def question(self, geo: Geolocator, k: float = 1) -> SearchQuestion:
-        """The same as a program would ask it, with the decision."""
-        asked = super().question(geo, k)
+        """The same as a program would ask it, with the time and the decision."""
+        taken_at = self.taken_at.strip() or None
+        asked = super().question(geo, k).model_copy(update={"taken_at": taken_at})
         if self.error_percent is None:
             return asked
         rate = self.error_percent / 100

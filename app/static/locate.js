@@ -68,7 +68,7 @@ window.gairLocate = (() => {
   async function save(kind) {
     const button = document.querySelector(`[data-gair-save="${kind}"]`);
     button.setAttribute("aria-busy", "true");
-    const reply = await ask(`save-${kind}`, { do: "save", kind, ...query() });
+    const reply = await ask(`save-${kind}`, { do: "save", kind, taken_at: window.gairSun.taken(), ...query() });
     button.removeAttribute("aria-busy");
     if (reply) saved(reply);
   }

@@ -90,5 +90,8 @@ window.gairSun = (() => {
     });
   }
 
-  return { follow };
+  // What was typed, where a sun was told by it.
+  const taken = () => (suns.length ? typed : "");
+
+  return { follow, taken };
 })();

@@ -37,7 +37,7 @@ from gair.photos.conditions import Conditions, measure
 from gair.photos.cut import Cut
 from gair.photos.disclosed import disclosed_place, is_equirectangular, xmp_of
 from gair.photos.end_marker import END, with_end_marker
-from gair.photos.exif import upright_transpose
+from gair.photos.exif import captured_at, upright_transpose
 from gair.photos.heif import INSTALL, can_read_heif, is_heif
 from gair.photos.notes import Note
 from gair.photos.quiet_decoders import quiet_decoders
@@ -82,6 +82,8 @@ class Photo:
     """Of the bytes of the file, hexadecimal; empty for what was given as pixels."""
     notes: tuple[Note, ...] = ()
     """What was odd about the file, its tags or the picture."""
+    captured_at: str | None = None
+    """When, as :func:`gair.photos.exif.captured_at` says; None where the tags do not."""
 
 
 _WHOLE = Cut()
@@ -263,7 +265,8 @@ def _photo(
         rgb = cut.of(rgb, name)
         conditions = measure(rgb, image)
     rgb.info = {}
-    return Photo(rgb, name, gps, notes=notes, conditions=conditions)
+    taken_at = captured_at(image)
+    return Photo(rgb, name, gps, notes=notes, conditions=conditions, captured_at=taken_at)
 
 
 def halvings_of(size_px: tuple[int, int]) -> int:

@@ -6,14 +6,19 @@ what a camera's clock says is local time of somewhere. Position by astral, withi
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any, Literal
 
 from gair.errors import UsageError
 
 EXAMPLE = "2024-06-01T14:30+01:00"
 NO_TIME = "the photo does not say when it was taken"
 NO_OFFSET = "the photo says its time of day, but not its offset from UTC"
+Reason = Literal["no_time", "no_offset"]
+REASONS: dict[Reason, str] = {"no_time": NO_TIME, "no_offset": NO_OFFSET}
+"""Why it is not known where the sun stood: code for programs, words for people."""
 _POINTS = (
     "north", "north-east", "east", "south-east", "south", "south-west", "west", "north-west",
 )  # fmt: skip
@@ -41,8 +46,57 @@ class Sun:
         )
 
 
+@dataclass(frozen=True)
+class Suns:
+    """Where the sun stood over some places when a photo was taken."""
+
+    when: datetime | None
+    """In UTC; None where it is not known."""
+    reason: Reason | None
+    """Why it is not known; None where it is."""
+    places: tuple[Sun, ...]
+    """In the order of the places; empty where the time is not known."""
+
+    @property
+    def said(self) -> str:
+        """The time, or why it is not known."""
+        return REASONS[self.reason] if self.reason else f"{self.when:%Y-%m-%d %H:%M} UTC"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As answers have it: ``at_utc``, ``reason``, ``places``."""
+        return {
+            "at_utc": None if self.when is None else f"{self.when:%Y-%m-%dT%H:%M:%SZ}",
+            "reason": self.reason,
+            "places": [vars(sun) for sun in self.places],
+        }
+
+
+def suns_over(lonlats_deg: Sequence[tuple[float, float]], taken_at: str | None) -> Suns:
+    """Where the sun stood over some places.
+
+    Args:
+        lonlats_deg: the places.
+        taken_at: as :func:`first_moment` gives it.
+    """
+    when, why = moment_of(taken_at)
+    if when is None:
+        reason: Reason = "no_offset" if why == NO_OFFSET else "no_time"
+        return Suns(None, reason, ())
+    return Suns(when, None, tuple(sun_at(place, when) for place in lonlats_deg))
+
+
+def first_moment(captured_at: Iterable[str | None]) -> str | None:
+    """Of the times of photos of one place: the first with an offset, else the last there is.
+
+    Args:
+        captured_at: as :attr:`gair.photos.exif.Tags.captured_at` gives them.
+    """
+    told = [text for text in captured_at if text]
+    return next((text for text in told if moment_of(text)[0]), told[-1] if told else None)
+
+
 def sun_at(lonlat_deg: tuple[float, float], when: datetime) -> Sun:
-    """Where the sun stands.
+    """Where the sun stands, to a tenth of a degree.
 
     Args:
         lonlat_deg: the place.
@@ -58,7 +112,9 @@ def sun_at(lonlat_deg: tuple[float, float], when: datetime) -> Sun:
         raise _no_offset(when.isoformat())
     observer = Observer(latitude=lonlat_deg[1], longitude=lonlat_deg[0])
     moment = when.astimezone(UTC)
-    return Sun(azimuth(observer, moment), elevation(observer, moment))
+    # No finer than it is right: text, JSON and page round the same numbers.
+    azimuth_deg = round(azimuth(observer, moment), 1) % 360
+    return Sun(azimuth_deg, round(elevation(observer, moment), 1))
 
 
 def parse_moment(text: str) -> datetime:

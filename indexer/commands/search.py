@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import itertools
 import json
 import sys
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from gair.command import add_command, complain
 from gair.errors import PhotoError, UsageError
 from gair.fields import option
-from gair.photos.sun import EXAMPLE, moment_of, parse_moment, sun_at
+from gair.photos.sun import EXAMPLE, parse_moment
 from indexer.commands.arguments import Indexes, PhotoReading
 from indexer.evaluate.options import WEIGHTS
 from indexer.probability.cautions import coded
@@ -90,34 +89,13 @@ def answer_lines(answer: Answer) -> list[str]:
     return lines
 
 
-def sun_lines(answer: Answer, taken_at: str | None) -> list[str]:
-    """Where the sun stood over each place of an answer, or why that is not known.
-
-    Args:
-        answer: about photos of one moment.
-        taken_at: ISO 8601; None where nobody says.
-    """
-    when, why = moment_of(taken_at)
-    if when is None:
-        return [f"  sun: {why}; --taken-at {EXAMPLE} tells it"]
-    return [f"  taken {when:%Y-%m-%d %H:%M} UTC"] + [
-        f"  place {c.rank}: {sun_at(c.shown_lonlat_deg, when).said}" for c in answer.candidates
-    ]
-
-
-def _captured_at(photo: UnreadPhoto) -> str | None:
-    """What its file says; None where that is a stream, which was read."""
-    source: Path | io.BytesIO
-    if isinstance(photo.source, bytes):
-        source = io.BytesIO(photo.source)
-    elif isinstance(photo.source, str | Path):
-        source = Path(photo.source)
-    else:
-        return None
-    from gair.photos.exif import read_tags
-
-    tags = read_tags(source)
-    return tags.captured_at if tags else None
+def sun_lines(answer: Answer) -> list[str]:
+    """Where the sun stood over each place of an answer, or why that is not known."""
+    suns = answer.sun
+    if suns.reason:
+        return [f"  sun: {suns.said}; --taken-at {EXAMPLE} tells it"]
+    each = zip(answer.candidates, suns.places, strict=True)
+    return [f"  taken {suns.said}", *(f"  place {c.rank}: {sun.said}" for c, sun in each)]
 
 
 def _ground(candidate: Candidate) -> str:
@@ -309,6 +287,7 @@ def _asked(
         "condition": options.condition,
         "max_error_rate": options.max_error_rate,
         "within_m": options.within_m,
+        "taken_at": options.taken_at,
     }
     if options.same_place:
         return iter([geolocator.search(list(photos), same_place=True, **query)])
@@ -361,20 +340,18 @@ class _Printer:
 
     def __init__(self, options: Search) -> None:
         self._json = options.json
-        self._taken_at = options.taken_at
         self._before = "["
 
     def __enter__(self) -> Self:
         return self
 
     def put(self, result: Answer | PhotoError, photo: UnreadPhoto) -> None:
-        """Print an answer; an error only in JSON, where the sun is told as text only."""
+        """Print an answer; an error only in JSON."""
         if self._json:
             print(self._before + json.dumps(_as_json(result, photo.name)), end="", flush=True)
             self._before = ",\n"
         elif not isinstance(result, PhotoError):
-            told = sun_lines(result, self._taken_at or _captured_at(photo))
-            print("\n".join([*answer_lines(result), *told]), flush=True)
+            print("\n".join([*answer_lines(result), *sun_lines(result)]), flush=True)
 
     def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
         """End the list, also where the work was stopped: what was printed can be read."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from gair.errors import UsageError
 from gair.geo import EARTH_RADIUS_M
+from gair.photos.sun import Suns, suns_over
 from indexer.ground.nearby import GroundPhoto
 from indexer.probability.cautions import Caution, coded
 from indexer.probability.open_world import Elsewhere as Elsewhere
@@ -189,6 +190,9 @@ class Answer:
     """What was known before the photo was looked at; empty for nothing."""
     decision: Decision | None = None
     """What is answered to somebody who can bear so many wrong answers; None where nobody asked."""
+    taken_at: str | None = field(default=None, repr=False)
+    """When the photo was taken, as who asked or its file says; None where neither does. In the JSON
+    it is ``sun``."""
     decided_region: Region | None = field(default=None, repr=False, compare=False)
     """The region that the decision answers with; None where it is of another kind. Not part of the
     JSON."""
@@ -213,6 +217,11 @@ class Answer:
                 "its posterior"
             )
         return self.make_region(level)
+
+    @property
+    def sun(self) -> Suns:
+        """Where the sun stood over each candidate as it is shown, or why that is not known."""
+        return suns_over([c.shown_lonlat_deg for c in self.candidates], self.taken_at)
 
     def decision_geojson(self) -> dict[str, Any] | None:
         """What is answered with, as a GeoJSON Feature; None where nobody asked for a decision.
@@ -254,10 +263,11 @@ class Answer:
         return min(max(wanted, 1), _MOST_DECIMALS)
 
     def to_dict(self) -> dict[str, Any]:
-        """The answer as plain JSON types, with ``schema_version``."""
-        hidden = ("posterior", "make_region", "decided_region")
+        """The answer as plain JSON types, with ``schema_version`` and ``sun``."""
+        hidden = ("posterior", "make_region", "decided_region", "taken_at")
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in hidden}
         values["warnings"] = coded(self.warnings)
+        values["sun"] = self.sun.to_dict()
         return {"schema_version": SCHEMA_VERSION, **{k: _plain(v) for k, v in values.items()}}
 
 

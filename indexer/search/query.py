@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from gair.errors import UsageError
 from gair.geo import HALF_GLOBE_M
+from gair.photos.sun import parse_moment
 from indexer.probability.decisions import check_wanted
 from indexer.probability.open_world import EVEN, check_prior
 from indexer.search.weights import SearchWeights
@@ -43,6 +44,7 @@ class QueryFields(TypedDict, total=False):
     condition: str | None
     max_error_rate: float | None
     within_m: float
+    taken_at: str | None
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,9 @@ class Query:
     (:mod:`indexer.probability.decisions`); None: always answer."""
     within_m: float = 500.0
     """An answer farther than this from the truth is wrong, metres; beside ``max_error_rate``."""
+    taken_at: str | None = None
+    """When the photo was taken, for the sun over the places: ISO 8601 with its offset from UTC.
+    None: as its file says. It changes no score."""
 
     def __post_init__(self) -> None:
         """Take numbers of NumPy and others as Python's own: JSON knows only those."""
@@ -90,7 +95,7 @@ class Query:
         """Refuse what makes no sense.
 
         Raises:
-            UsageError: k, a weight or the radius does not.
+            UsageError: k, a weight, the radius or another field does not.
         """
         if not isinstance(self.k, int) or isinstance(self.k, bool) or self.k < 1:
             raise UsageError(f"k is {self.k!r}: ask for one place or more, a whole number")
@@ -117,6 +122,8 @@ class Query:
             )
         if self.max_error_rate is not None:
             check_wanted(self.max_error_rate, self.within_m)
+        if self.taken_at is not None:
+            parse_moment(self.taken_at)
 
     @property
     def own_weights(self) -> SearchWeights | None:

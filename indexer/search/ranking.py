@@ -322,6 +322,7 @@ def _unrefined(space: SearchSpace, scored: Scored, query: Query, weighed: _Weigh
         photos=scored.names,
         photo_sha256=scored.sha256,
         prior="" if query.prior is None else query.prior.description,
+        taken_at=query.taken_at or scored.captured_at,
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from gair.arrays import Floats, Ints, Vectors
 from gair.photos.photo import conditions_of, content_of
+from gair.photos.sun import first_moment
 from indexer.ground.likelihood import GroundEvidence
 from indexer.probability.cautions import Caution
 from indexer.probability.conditions import in_words, supposed, unlike_caution, unlike_said
@@ -110,6 +111,11 @@ class Seen:
     def shows_nothing(self) -> str:
         """Why there is nothing to see in one of the photos; empty where there is in all."""
         return next((why for p in self.photos if (why := conditions_of(p).nothing)), "")
+
+    @property
+    def captured_at(self) -> str | None:
+        """When they were taken, as their files say; None where none does."""
+        return first_moment(photo.captured_at for photo in self.photos)
 
     @staticmethod
     def together(parts: Sequence[Seen]) -> Seen:

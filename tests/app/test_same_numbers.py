@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 import pytest
 from app_browser import BROWSER_MARKS, Visit
 from app_pages import RunningPage
+from PIL import Image
 from toy_city import photo
 
 from app.views.cards import places_html
@@ -36,7 +37,9 @@ from indexer.search.wording import (
 @pytest.fixture(scope="module")
 def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("photos") / "street.jpg"
-    photo(3).save(path)
+    exif = Image.Exif()
+    exif[0x8769] = {0x9003: "2024:06:20 15:02:00", 0x9011: "+01:00"}
+    photo(3).save(path, exif=exif)
     return path
 
 
@@ -83,6 +86,9 @@ def test_the_command_line_prints_the_answer(
     assert answer.elsewhere is not None
     assert elsewhere_said(answer.elsewhere) in text
     assert answer.given in text
+    assert "  taken 2024-06-20 14:02 UTC\n" in text
+    for c, sun in zip(answer.candidates, answer.sun.places, strict=True):
+        assert f"  place {c.rank}: {sun.said}\n" in text
 
 
 def test_files_and_the_report_say_what_the_answer_says(
@@ -122,6 +128,9 @@ def test_files_and_the_report_say_what_the_answer_says(
         assert "%" in text
     for text in (report, card):
         assert shown_at(answer, best) in text
+    assert "Photo taken 2024-06-20 14:02 UTC. Place 1: sun in the south-west (" in report
+    for c, sun in zip(answer.candidates, answer.sun.places, strict=True):
+        assert f"Place {c.rank}: {sun.said}." in report
     out = tmp_path / "where.geojson"
     where = ["--index", "known", "--indexes", str(site_indexes)]
     assert main(["search", str(street), *where, "--geojson", str(out)]) == 0
@@ -232,6 +241,10 @@ def test_the_page_shows_the_answer(visit: Visit, street: Path, answer: Answer) -
         assert percents(c.interval) in belief
     assert answer.elsewhere is not None
     assert sentence(elsewhere_said(answer.elsewhere)) in belief
+    visit.seen("#gair-sun-said >> text=2024-06-20 14:02 UTC, says the photo")
+    for c, sun in zip(answer.candidates, answer.sun.places, strict=True):
+        line = visit.tab.locator(f"[data-gair-sun='{c.rank}']").text_content()
+        assert line == f"{sentence(sun.said)}."
     assert answer.candidates[0].refined_lonlat_deg is not None
     assert visit.text(".gair-best-where") == shown_at(answer, answer.candidates[0])
     assert visit.count("path.gair-region-50") >= 1

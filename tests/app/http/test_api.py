@@ -90,6 +90,12 @@ def test_all_three_ways_answer_what_the_engine_answers(
         assert reply["rs_weight"] == 0.25
         assert reply["trained"] is False
     assert plain["photo"] == "street.jpg"
+    assert plain["sun"] == {"at_utc": None, "reason": "no_time", "places": []}
+    timed = post(http, "search", photo, k=2, taken_at="2024-06-20T13:02+01:00").json()
+    assert timed["sun"]["at_utc"] == "2024-06-20T12:02:00Z"
+    assert [round(sun["elevation_deg"]) for sun in timed["sun"]["places"]] == [62, 62]
+    odd_time = post(http, "search", photo, taken_at="2024-06-20T13:02")
+    assert (odd_time.status_code, "has no offset" in odd_time.json()["error"]) == (422, True)
     assert len(post(http, "search", photo).json()["candidates"]) == 5
 
 

@@ -389,6 +389,12 @@ def test_the_sun_is_known_by_a_photos_time_or_a_typed_one(desk: Desk, street: st
     for taken_at, words in (("noon", "is no time"), ("2024-06-20T05:00", "has no offset")):
         reply = desk.ask({"do": "sun", "photos": [dated], "lonlats": lonlats, "taken_at": taken_at})
         assert words in reply["error"]
+    found = {"index": "toy", "photos": [dated], "k": 2, "kind": "report"}
+    assert "Photo taken 2024-06-20 12:02 UTC. Place 1: sun in" in ask(desk, "save", **found)["text"]
+    typed_report = ask(desk, "save", **found, taken_at="2024-06-20T05:00Z")["text"]
+    assert "Photo taken 2024-06-20 05:00 UTC. Place 1: sun in the north-east (" in typed_report
+    undated = ask(desk, "save", **found | {"photos": [street]})["text"]
+    assert "not known: the photo does not say when it was taken" in undated
     nowhere = desk.ask({"do": "sun", "photos": [dated], "lonlats": [[500, 0]]})
     assert nowhere["error"] == "a coordinate is no longitude or latitude in degrees"
 

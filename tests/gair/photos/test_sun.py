@@ -7,7 +7,16 @@ from datetime import UTC, datetime
 import pytest
 
 from gair.errors import UsageError
-from gair.photos.sun import NO_OFFSET, NO_TIME, Sun, moment_of, parse_moment, sun_at
+from gair.photos.sun import (
+    NO_OFFSET,
+    NO_TIME,
+    Sun,
+    first_moment,
+    moment_of,
+    parse_moment,
+    sun_at,
+    suns_over,
+)
 
 
 @pytest.mark.parametrize(
@@ -60,6 +69,33 @@ def test_a_photo_says_its_moment_or_why_not() -> None:
     assert moment_of("2024-06-01") == (None, NO_TIME)
     assert moment_of("2024") == (None, NO_TIME)
     assert moment_of(None) == (None, NO_TIME)
+
+
+def test_the_sun_over_places_is_told_with_its_time_or_a_reason() -> None:
+    places = [(0.0, 51.48), (151.2, -33.87)]
+    suns = suns_over(places, "2024-06-20T13:01:50+01:00")
+    assert suns.places == tuple(
+        sun_at(place, parse_moment("2024-06-20T12:01:50Z")) for place in places
+    )
+    assert suns.said == "2024-06-20 12:01 UTC"
+    told = suns.to_dict()
+    assert (told["at_utc"], told["reason"]) == ("2024-06-20T12:01:50Z", None)
+    assert [Sun(**place) for place in told["places"]] == list(suns.places)
+    assert told["places"][0]["elevation_deg"] == 62.0  # in tenths, as right as it is
+    for text, reason, words in (
+        (None, "no_time", NO_TIME),
+        ("2024-06-20T13:02", "no_offset", NO_OFFSET),
+    ):
+        unknown = suns_over(places, text)
+        assert unknown.to_dict() == {"at_utc": None, "reason": reason, "places": []}
+        assert unknown.said == words
+
+
+def test_of_several_photos_the_first_that_says_its_moment_counts() -> None:
+    local, whole = "2024-06-01T14:30:00", "2024-06-01T14:30:00+02:00"
+    assert first_moment([None, local, whole, "2024-07-01T00:00:00Z"]) == whole
+    assert first_moment([None, local]) == local
+    assert first_moment([None, ""]) is None
 
 
 def test_shadows_point_away_from_it() -> None:

@@ -13,6 +13,7 @@ from toy_city import photo
 
 from gair.errors import PhotoError
 from gair.photos.photo import UnreadPhoto
+from gair.photos.sun import Sun
 from indexer.commands.cli import main
 from indexer.commands.search import Search, _printed, answer_lines, sun_lines
 from indexer.search.answer import Answer
@@ -47,7 +48,7 @@ def test_an_answer_is_printed_before_the_next_one_is_made(
         assert json.loads(printed[0] + "]") == told[:1]
         assert told[1] == {"photo": "b.jpg", "error": "b.jpg is empty"}
     else:
-        text = "\n".join([*answer_lines(answer), *sun_lines(answer, None)]) + "\n"
+        text = "\n".join([*answer_lines(answer), *sun_lines(answer)]) + "\n"
         assert printed == [text, "", text]
 
 
@@ -92,6 +93,13 @@ def test_the_sun_is_told_by_the_files_time_or_a_typed_one(
     assert told.count("  place 1: sun in the south (") == told.count("place 2: sun in the ") == 1
     assert "  sun: the photo says its time of day, but not its offset from UTC; --taken-at" in told
     assert "  sun: the photo does not say when it was taken; --taken-at" in told
+    assert main([*argv, *files, "--json"]) == 0
+    dated, local, undated = (one["sun"] for one in json.loads(capsys.readouterr().out))
+    assert (dated["at_utc"], dated["reason"]) == ("2024-06-20T12:02:00Z", None)
+    words = [Sun(**place).said for place in dated["places"]]
+    assert [f"  place {n}: {said}\n" in told for n, said in enumerate(words, 1)] == [True] * 2
+    assert local == {"at_utc": None, "reason": "no_offset", "places": []}
+    assert undated == {"at_utc": None, "reason": "no_time", "places": []}
     assert main([*argv, files[1], "--taken-at", "2024-06-20T05:00Z"]) == 0
     assert "  place 1: sun in the north-east (" in capsys.readouterr().out
     assert main([*argv, "nowhere.jpg", "--taken-at", "noon"]) == 2

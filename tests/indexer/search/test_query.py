@@ -41,6 +41,12 @@ def test_what_is_no_number_is_refused_by_name(name: str, value: Any) -> None:
         Query(**{name: value}).check()
 
 
+def test_a_time_without_its_offset_is_refused() -> None:
+    Query(taken_at="2024-06-01T14:30+01:00").check()
+    with pytest.raises(UsageError, match="has no offset from UTC"):
+        Query(taken_at="2024-06-01T14:30").check()
+
+
 def test_radii_that_reach_around_the_globe_are_refused() -> None:
     Query(merge_radius_m=HALF_GLOBE_M, within_m=HALF_GLOBE_M, max_error_rate=0.1).check()
     for query in (
