@@ -1,4 +1,4 @@
-"""Gradio endpoints ``/search`` and ``/verify``, inside the page, for ``gradio_client``.
+"""Gradio endpoints ``/search``, ``/verify`` and three to explore, for ``gradio_client``.
 
 ::
 
@@ -6,36 +6,55 @@
     client = Client("http://127.0.0.1:7860")
     client.predict(handle_file("photo.jpg"), api_name="/search")
 
-They answer what :mod:`app.http.routes` answers. The file that Gradio wrote is deleted before the
-question is asked, and nothing of it is kept afterwards.
+They answer what :mod:`app.http.routes` answers. The files that Gradio wrote are deleted before the
+question is asked, and nothing of them is kept afterwards.
 """
 
 from __future__ import annotations
 
 import inspect
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import gradio as gr
 from gradio.data_classes import ImageData
 
+from app.http.explore_questions import CompareQuestion, NearQuestion, SimilarQuestion
 from app.http.questions import Question, SearchQuestion, VerifyQuestion, read_question
 from gair.errors import GairError, UsageError
 
 if TYPE_CHECKING:
     from app.engine.engine import Engine
 
+EndpointName = Literal["search", "verify", "compare", "similar", "photos_near"]
+KINDS: dict[EndpointName, type[Question]] = {
+    "search": SearchQuestion,
+    "verify": VerifyQuestion,
+    "compare": CompareQuestion,
+    "similar": SimilarQuestion,
+    "photos_near": NearQuestion,
+}
+"""The question of each endpoint."""
+PHOTOS = ("photo", "photo_a", "photo_b")
+"""Arguments that are photos."""
+LISTS = ("like", "unlike")
+"""Arguments that are several places, one a line: Gradio would look for files in lists."""
+
 
 def add_endpoints(endpoints: Endpoints) -> None:
-    """Put both endpoints into the Blocks that are being built; nothing of them can be seen."""
+    """Put the endpoints into the Blocks that are being built; nothing of them can be seen."""
     limit = endpoints.limits.max_waiting
 
-    def add(name: str, about: str, handler: Any, extra: list[Any]) -> None:  # noqa: ANN401
-        photo = photo_box(label="photo", visible=False)
+    def add(
+        name: str, about: str, handler: Callable[..., dict[str, Any]], extra: list[Any]
+    ) -> None:
+        taken = [key for key in inspect.signature(handler).parameters if key in PHOTOS]
+        photos = [photo_box(label=key, visible=False) for key in taken]
         gr.Button(visible=False).click(
             handler,
-            inputs=[photo, *extra],
+            inputs=[*photos, *extra],
             outputs=gr.JSON(visible=False, label="answer"),
             api_name=name,
             api_description=about,
@@ -67,6 +86,38 @@ def add_endpoints(endpoints: Endpoints) -> None:
             _as_sent(gr.Number(1, label="claim_number", precision=0, visible=False)),
         ],
     )
+    add(
+        "compare",
+        "Tell how likely two street photos are of one place; returns the pair.",
+        endpoints.compare,
+        [
+            _as_sent(gr.Number(0.5, label="prior_probability", visible=False)),
+            _as_sent(gr.Textbox(None, label="index", visible=False)),
+        ],
+    )
+    add(
+        "similar",
+        "Find places whose imagery is like some places; returns them.",
+        endpoints.similar,
+        [
+            _as_sent(gr.Textbox(None, label="like", visible=False)),
+            _as_sent(gr.Textbox("", label="unlike", visible=False)),
+            _as_sent(gr.Number(10, label="k", precision=0, visible=False)),
+            _as_sent(gr.Number(None, label="apart_m", visible=False)),
+            _as_sent(gr.Textbox(None, label="index", visible=False)),
+        ],
+    )
+    add(
+        "photos_near",
+        "List the reference photos of a place; returns them.",
+        endpoints.photos_near,
+        [
+            _as_sent(gr.Textbox(None, label="at", visible=False)),
+            _as_sent(gr.Number(10, label="k", precision=0, visible=False)),
+            _as_sent(gr.Textbox("distance", label="order", visible=False)),
+            _as_sent(gr.Textbox(None, label="index", visible=False)),
+        ],
+    )
 
 
 def _as_sent(box: Any) -> Any:  # noqa: ANN401 - a Gradio component
@@ -76,7 +127,7 @@ def _as_sent(box: Any) -> Any:  # noqa: ANN401 - a Gradio component
 
 
 class Endpoints:
-    """The two handlers. Arguments have the names that programs call them by."""
+    """The handlers. Arguments have the names that programs call them by."""
 
     def __init__(self, engine: Engine, start: str) -> None:
         """Take what answers, and the index that is asked where a question names none."""
@@ -105,7 +156,7 @@ class Endpoints:
             The answer: ``candidates``, best first, and what to know before believing them.
         """
         weights = {"rs_weight": rs_weight, "location_weight": location_weight}
-        return self._told(SearchQuestion, photo, {"k": k, **weights, "index": index})
+        return self._told("search", {"photo": photo, "k": k, **weights, "index": index})
 
     def verify(
         self,
@@ -133,44 +184,124 @@ class Endpoints:
         """
         place = {"lat_deg": lat_deg, "lon_deg": lon_deg, "radius_m": radius_m}
         asked = {"prior_probability": prior_probability, "claim_number": claim_number}
-        return self._told(VerifyQuestion, photo, {**place, **asked, "index": index})
+        return self._told("verify", {"photo": photo, **place, **asked, "index": index})
 
-    def called(self, name: Literal["search", "verify"], arguments: list[Any]) -> dict[str, Any]:
+    def compare(
+        self,
+        photo_a: str | None,
+        photo_b: str | None,
+        prior_probability: Any = 0.5,  # noqa: ANN401
+        index: Any = None,  # noqa: ANN401
+    ) -> dict[str, Any]:
+        """Tell how likely two street photos were taken within 200 m of each other.
+
+        Args:
+            photo_a: A photo, as an uploaded file.
+            photo_b: The other one.
+            prior_probability: That they were, before they are looked at.
+            index: Name of the index; the one the page starts with, if not given.
+
+        Returns:
+            The pair: ``cosine``, and ``probability`` or ``why`` there is none.
+        """
+        photos = {"photo_a": photo_a, "photo_b": photo_b}
+        asked = {"prior_probability": prior_probability, "index": index}
+        return self._told("compare", {**photos, **asked})
+
+    def similar(
+        self,
+        like: Any,  # noqa: ANN401
+        unlike: Any = "",  # noqa: ANN401
+        k: Any = 10,  # noqa: ANN401
+        apart_m: Any = None,  # noqa: ANN401
+        index: Any = None,  # noqa: ANN401
+    ) -> dict[str, Any]:
+        """Find places whose imagery is like some places and not like others.
+
+        Args:
+            like: Examples, one place a line, as people write places.
+            unlike: Counter-examples, the same.
+            k: How many places to return.
+            apart_m: None as near as this to an example; twice the merge radius, if not given.
+            index: Name of the index; the one the page starts with, if not given.
+
+        Returns:
+            The places with their ``similarity``, which is no probability; the model's licence and
+            the credit of the imagery.
+        """
+        asked = {"like": like, "unlike": unlike, "k": k, "apart_m": apart_m, "index": index}
+        return self._told("similar", asked)
+
+    def photos_near(
+        self,
+        at: Any,  # noqa: ANN401
+        k: Any = 10,  # noqa: ANN401
+        order: Any = "distance",  # noqa: ANN401
+        index: Any = None,  # noqa: ANN401
+    ) -> dict[str, Any]:
+        """List the reference photos of a place.
+
+        Args:
+            at: The place, as people write it.
+            k: How many photos to return.
+            order: ``distance``, or ``likeness`` with the imagery of the place.
+            index: Name of the index; the one the page starts with, if not given.
+
+        Returns:
+            The photos, each with its licence and the credit that it asks for.
+        """
+        return self._told("photos_near", {"at": at, "k": k, "order": order, "index": index})
+
+    def called(self, name: EndpointName, arguments: list[Any]) -> dict[str, Any]:
         """The answer to a call without a queue.
 
         Args:
             name: of the endpoint.
-            arguments: the photo as :func:`path_sent` reads it, then the others in their order.
+            arguments: in their order; photos as :func:`path_sent` reads them.
 
         Raises:
             GairError: there is no answer.
         """
-        kind: type[Question] = SearchQuestion if name == "search" else VerifyQuestion
-        _, *names = inspect.signature(getattr(self, name)).parameters
-        if len(arguments) > len(names) + 1:
-            raise UsageError(f"data has {len(arguments)} values, /{name} takes {len(names) + 1}")
-        photo = path_sent(arguments[0] if arguments else None)
-        return self._answer(kind, photo, dict(zip(names, arguments[1:], strict=False)))
+        names = list(inspect.signature(getattr(self, name)).parameters)
+        if len(arguments) > len(names):
+            raise UsageError(f"data has {len(arguments)} values, /{name} takes {len(names)}")
+        values = {key: None for key in names if key in PHOTOS}
+        values |= dict(zip(names, arguments, strict=False))
+        sent = {key: path_sent(value) for key, value in values.items() if key in PHOTOS}
+        return self._answer(name, values | sent)
 
-    def _told(
-        self, kind: type[Question], photo: str | None, values: dict[str, Any]
-    ) -> dict[str, Any]:
+    def _told(self, name: EndpointName, values: dict[str, Any]) -> dict[str, Any]:
         """The answer, or an error that Gradio hands on in words."""
         try:
-            return self._answer(kind, photo, values)
+            return self._answer(name, values)
         except GairError as error:
             raise _refusal(str(error)) from error
 
-    def _answer(
-        self, kind: type[Question], photo: str | None, values: dict[str, Any]
-    ) -> dict[str, Any]:
-        """The answer; the photo is gone afterwards, with or without one."""
-        if photo is None:
+    def _answer(self, name: EndpointName, values: dict[str, Any]) -> dict[str, Any]:
+        """The answer; the photos are gone afterwards, with or without one."""
+        paths = [value for key, value in values.items() if key in PHOTOS]
+        if None in paths:
             raise UsageError("no photo was given; pass one as handle_file(path)")
-        assert self._engine.uploads is not None
-        upload = self._engine.uploads.take(photo)
-        self._engine.uploads.forget(photo)
-        return read_question(kind, values).answer(self._engine, self._start, [upload])
+        asked = {
+            key: places_of(value) if key in LISTS else value
+            for key, value in values.items()
+            if key not in PHOTOS
+        }
+        kept = self._engine.uploads
+        assert kept is not None
+        try:
+            photos = [kept.take(path) for path in paths]
+        finally:
+            for path in paths:
+                kept.forget(path)
+        return read_question(KINDS[name], asked).answer(self._engine, self._start, photos)
+
+
+def places_of(sent: object) -> object:
+    """Places from a text with one a line; what is no text is left to the question to refuse."""
+    if sent is None:
+        return []
+    return [line for line in sent.splitlines() if line.strip()] if isinstance(sent, str) else sent
 
 
 class SentPhoto(ImageData):

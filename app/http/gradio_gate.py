@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from app.http.bodies import App, Message, Receive, Refusal, Scope, Send, inner_path, refuse
-from app.http.gradio_endpoints import Endpoints
+from app.http.gradio_endpoints import PHOTOS, Endpoints
 from app.http.json_bodies import checked, read_json
 
 JOIN = "/gradio_api/queue/join"
@@ -133,18 +133,18 @@ class GradioGate:
 
 
 def _parameters(name: str) -> dict[str, Any]:
-    """The arguments of an endpoint with their defaults, None for none; the photo comes first."""
+    """The arguments of an endpoint with their defaults, None for none."""
     _, *parameters = inspect.signature(getattr(Endpoints, name)).parameters.values()
     return {p.name: None if p.default is p.empty else p.default for p in parameters}
 
 
 def _filled(name: str, data: list[Any]) -> list[Any]:
     """All arguments of an endpoint, those left out as their defaults."""
-    defaults = list(_parameters(name).values())
+    defaults = _parameters(name)
     if len(data) > len(defaults):
         raise HTTPException(422, f"data has {len(data)} values, /{name} takes {len(defaults)}")
-    photo, *others = [*data, *defaults[len(data) :]]
-    return [json.dumps(photo), *map(_scalar, others)]
+    values = defaults | dict(zip(defaults, data, strict=False))
+    return list(_passing(values).values())
 
 
 def _filled_by_name(name: str, value: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
@@ -153,8 +153,15 @@ def _filled_by_name(name: str, value: Any) -> dict[str, Any]:  # noqa: ANN401 - 
     defaults = _parameters(name)
     if unknown := next((key for key in value if key not in defaults), None):
         raise HTTPException(422, f"{unknown[:60]!r}: /{name} takes {', '.join(defaults)}")
-    photo, *others = {**defaults, **value}.values()
-    return dict(zip(defaults, [json.dumps(photo), *map(_scalar, others)], strict=True))
+    return _passing({**defaults, **value})
+
+
+def _passing(values: dict[str, Any]) -> dict[str, Any]:
+    """Arguments as Gradio gets them: photos as JSON text, others as numbers and texts."""
+    return {
+        name: json.dumps(value) if name in PHOTOS else _scalar(value)
+        for name, value in values.items()
+    }
 
 
 def _scalar(value: Any) -> Any:  # noqa: ANN401 - any JSON

@@ -5,14 +5,14 @@ They keep Gradio's addresses and forms, so that its page and its client find wha
 * ``POST /gradio_api/upload`` writes each photo to a folder of its own. Gradio names folders by
   content, where two people who send the same photo share one file.
 * ``POST /gradio_api/component_server`` asks :meth:`app.page.handlers.Desk.ask`, and nothing else.
-* ``POST /gradio_api/run/search`` and ``/verify`` answer, or refuse with the status and the one line
-  that ``POST /search`` has.
+* ``POST /gradio_api/run/search`` and the other endpoints answer, or refuse with the status and the
+  one line that ``POST /search`` has.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import anyio
 import anyio.to_thread
@@ -26,7 +26,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from app.engine.limits import Limits
 from app.engine.uploads import Uploads, plain_name
-from app.http.gradio_endpoints import Endpoints
+from app.http.gradio_endpoints import EndpointName, Endpoints
 from app.http.json_bodies import checked, read_json
 from gair.errors import PhotoSizeError, UsageError
 
@@ -82,7 +82,7 @@ def gradio_routes(
 
     @router.post("/gradio_api/run/{name}")
     @router.post("/gradio_api/run/{name}/")
-    async def run(name: Literal["search", "verify"], request: Request) -> JSONResponse:
+    async def run(name: EndpointName, request: Request) -> JSONResponse:
         call = checked(DirectCall, read_json(await request.body()))
         answer = await anyio.to_thread.run_sync(endpoints.called, name, call.data, limiter=threads)
         return JSONResponse({"data": [answer], "is_generating": False})

@@ -70,6 +70,8 @@ JSON_ONLY = (
 )
 """Routes that take no forms, so that no upload is buffered there."""
 
+ENDPOINTS = "search|verify|compare|similar|photos_near"
+"""Of Gradio's."""
 ROUTES = tuple(
     (re.compile(pattern), methods)
     for pattern, methods in (
@@ -83,9 +85,9 @@ ROUTES = tuple(
         (r"/gradio_api/(queue/data|upload_progress|user|login_check)/?", "GET"),
         (r"/gradio_api/heartbeat/[A-Za-z0-9_-]{1,64}", "GET"),
         (r"/gradio_api/(queue/join|upload|component_server|cancel|reset)/?", "POST"),
-        (r"/gradio_api/call/(v2/)?(search|verify)/?", "POST"),
-        (r"/gradio_api/call/(v2/)?(search|verify)/[A-Za-z0-9_-]{1,64}", "GET"),
-        (r"/gradio_api/run/(search|verify)/?", "POST"),
+        (rf"/gradio_api/call/(v2/)?({ENDPOINTS})/?", "POST"),
+        (rf"/gradio_api/call/(v2/)?({ENDPOINTS})/[A-Za-z0-9_-]{{1,64}}", "GET"),
+        (rf"/gradio_api/run/({ENDPOINTS})/?", "POST"),
         (re.escape(FILE) + r".{1,4096}", "GET HEAD"),
     )
 )

@@ -1,4 +1,4 @@
-"""Model Context Protocol at ``POST /mcp``, with ``--mcp``: two tools, photos as base64 only.
+"""Model Context Protocol at ``POST /mcp``, with ``--mcp``: five tools, photos as base64 only.
 
 This is the stateless part of the protocol's HTTP transport (revision 2025-06-18,
 https://modelcontextprotocol.io/specification/2025-06-18/basic/transports): one JSON-RPC message in,
@@ -22,6 +22,12 @@ from starlette.exceptions import HTTPException
 
 from app.engine.uploads import Upload
 from app.http.bodies import Bodies
+from app.http.explore_questions import (
+    CompareQuestion,
+    NearQuestion,
+    PlainQuestion,
+    SimilarQuestion,
+)
 from app.http.health import app_version
 from app.http.json_bodies import read_json
 from app.http.questions import Question, SearchQuestion, VerifyQuestion, read_question
@@ -46,7 +52,23 @@ TOOLS: dict[str, tuple[type[Question], str]] = {
         "Tell whether a street photo may have been taken where somebody says: a verdict with its "
         "error rates.",
     ),
+    "similar_places": (
+        SimilarQuestion,
+        "Find places of one index whose satellite imagery is like some places and not like others. "
+        "Similarities rank places; they are no probabilities. Places, not words, are the examples.",
+    ),
+    "photos_near_place": (
+        NearQuestion,
+        "List the reference photos of a place: taken closest to it, or most like its imagery; each "
+        "with its licence and the credit that it asks for.",
+    ),
+    "compare_photos": (
+        CompareQuestion,
+        "Tell how likely two street photos were taken within 200 m of each other, if both are of "
+        "the index; `why` says why there is no chance.",
+    ),
 }
+"""Name: the question, and what a model is told of it. A plain question takes no photos."""
 
 
 def mcp_router(engine: Engine, start: str, bodies: Bodies) -> APIRouter:
@@ -104,10 +126,12 @@ def list_tools() -> list[dict[str, Any]]:
         "items": {"type": "string", "contentEncoding": "base64"},
         "description": "Photo files (JPEG, PNG, WebP ...) of one place, each as base64.",
     }
-    return [
-        {"name": name, "description": about, "inputSchema": kind.schema_with("photos", photos)}
-        for name, (kind, about) in TOOLS.items()
-    ]
+    tools = []
+    for name, (kind, about) in TOOLS.items():
+        plain = issubclass(kind, PlainQuestion)
+        schema = kind.model_json_schema() if plain else kind.schema_with("photos", photos)
+        tools.append({"name": name, "description": about, "inputSchema": schema})
+    return tools
 
 
 def call_tool(engine: Engine, start: str, params: dict[str, Any]) -> dict[str, Any]:
@@ -118,7 +142,8 @@ def call_tool(engine: Engine, start: str, params: dict[str, Any]) -> dict[str, A
         if not isinstance(values, dict):
             raise UsageError("arguments must be an object")
         values = dict(values)
-        photos = decode_photos(values.pop("photos", None))
+        plain = issubclass(kind, PlainQuestion)
+        photos = [] if plain else decode_photos(values.pop("photos", None))
         answer = read_question(kind, values).answer(engine, start, photos)
     except GairError as error:
         return {"content": [{"type": "text", "text": str(error)}], "isError": True}

@@ -237,12 +237,15 @@ def test_openapi_documents_every_field_with_its_own_words(http: httpx.Client) ->
     assert set(search["responses"]) >= {"200", "400", "404", "413", "415", "422", "429", "503"}
 
 
-def test_only_search_and_verify_are_public(client: Any) -> None:
+def test_only_questions_of_programs_are_public(client: Any) -> None:
     api = client.view_api(return_format="dict")
-    assert list(api["named_endpoints"]) == ["/search", "/verify"]
+    named = ["/search", "/verify", "/compare", "/similar", "/photos_near"]
+    assert list(api["named_endpoints"]) == named
     assert api["unnamed_endpoints"] == {}
     names = [p["parameter_name"] for p in api["named_endpoints"]["/search"]["parameters"]]
     assert names == ["photo", "k", "rs_weight", "location_weight", "index"]
+    names = [p["parameter_name"] for p in api["named_endpoints"]["/compare"]["parameters"]]
+    assert names == ["photo_a", "photo_b", "prior_probability", "index"]
 
 
 @pytest.mark.parametrize("name", ["street", "other", "berlin"])
@@ -387,7 +390,10 @@ def test_mcp_speaks_the_protocol_and_takes_bytes_only(
     assert hello["result"]["protocolVersion"] == "2025-06-18"
     assert say(method="notifications/initialized").status_code == 202
     tools = say(id=2, method="tools/list").json()["result"]["tools"]
-    assert [one["name"] for one in tools] == ["search_photo", "verify_photo"]
+    assert [one["name"] for one in tools] == [
+        *("search_photo", "verify_photo"),
+        *("similar_places", "photos_near_place", "compare_photos"),
+    ]
     assert tools[0]["inputSchema"]["required"] == ["photos"]
     assert say(id=3, method="nonsense").json()["error"]["code"] == -32601
     assert http.post("mcp", json=[1]).json()["error"]["code"] == -32600

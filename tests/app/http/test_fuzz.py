@@ -42,6 +42,9 @@ JSON_ROUTES: dict[str, dict[str, Any]] = {
     "gradio_api/call/v2/search": {"photo": None},
     "gradio_api/run/search": {"data": [None] * 5},
     "gradio_api/run/verify": {"data": [None] * 7},
+    "gradio_api/run/compare": {"data": [None] * 4},
+    "gradio_api/run/similar": {"data": ["51.5, -0.1", "", 3, 500, "toy"]},
+    "gradio_api/call/v2/photos_near": {"at": "51.5, -0.1", "k": 3, "order": "distance"},
     "gradio_api/cancel": {"session_hash": "s", "fn_index": 0, "event_id": "e"},
     "gradio_api/reset": {"event_id": "e"},
 }  # fmt: skip
@@ -78,6 +81,10 @@ PATHS = (
     "manifest.json", "robots.txt", "gradio_api/queue/status", "gradio_api/startup-events",
     "gradio_api/user", "gradio_api/login_check", "gradio_api/app_id", "openapi.json?x=%00",
     "gradio_api/openapi.json", "favicon.ico", "health?x=1", "gradio_api/nothing",
+    "picture/toy/x/0/1/0/0.webp", "picture/toy/x/9/99/9999999/9999999.webp",
+    f"picture/{LONG}/x/0/1/0/0.webp", "picture/%00/x/0/1/0/0.webp",
+    "picture/toy/%2e%2e/0/1/0/0.webp", "picture/toy/x/0/1/0/0.webp?x=%00",
+    f"picture/toy/x/{LONG}.webp", "picture/toy/x/-1/1/0/0.webp",
 )  # fmt: skip
 HEADERS = (
     {"origin": "http://["}, {"origin": LONG}, {"origin": "\xe9"}, {"host": "["}, {"host": LONG},
