@@ -19,7 +19,7 @@ from toy_city import photo
 import indexer
 from indexer.commands.cli import main
 from indexer.commands.info import manifest_lines
-from indexer.commands.search import answer_lines
+from indexer.commands.search import answer_lines, sun_lines
 from indexer.index.index import open_index
 from indexer.search.geolocator import Geolocator
 from indexer.search.weights import IMAGERY_ALONE
@@ -125,7 +125,7 @@ def test_build_and_search_from_the_shell(
     assert main(["search", str(jpg), "--indexes", out, "-k", "2"]) == 0
     told = capsys.readouterr()
     answer = Geolocator.open("box", indexes_dir=out).search(jpg, k=2)
-    assert told.out.splitlines() == answer_lines(answer)
+    assert told.out.splitlines() == [*answer_lines(answer), *sun_lines(answer)]
     assert told.err == ""
     assert told.out.startswith(f"{jpg}: {len(answer.candidates)} places of 23 cells in box\n")
     refined = answer.candidates[0].refined_lonlat_deg
