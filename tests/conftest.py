@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 # it, two threads on two cores are many times slower than one.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Tests leave nothing in the user's cache, and what one remembers is no other's.
+os.environ["GAIR_HASHES"] = ""
+
 # A shell that starts tests in the background makes them, and what they start, deaf to Ctrl-C.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -26,7 +26,7 @@ from scipy.spatial import KDTree
 
 from gair.arrays import Floats, Floats32, Ints
 from gair.errors import IndexCorruptError, IndexMismatchError, IndexNotFoundError
-from gair.files import read_file, sha256_of
+from gair.files import read_file
 from indexer.ground.lists import nearest_rows, open_reference_lists
 from indexer.ground.manifest import (
     AGAIN,
@@ -41,6 +41,7 @@ from indexer.ground.photo_table import ReferencePhoto, photos_of, read_columns, 
 from indexer.ground.prototypes import Prototypes, open_prototypes
 from indexer.index.index import read_manifest
 from indexer.index.ivf import GpuLists, InvertedLists
+from indexer.index.known_files import known_sha256
 from indexer.index.manifest import FileRecord
 from indexer.index.storage import BuildLock, hold, read_current
 from indexer.index.vectors import FaissStore
@@ -244,15 +245,17 @@ def read_set_manifest(path: Path, manifest_sha256: str) -> ReferenceManifest:
     return ReferenceManifest.from_json(text, file)
 
 
-def check_set_file(file: Path, manifest: ReferenceManifest) -> None:
+def check_set_file(file: Path, manifest: ReferenceManifest, *, anew: bool = False) -> None:
     """Compare a file with its record; FAISS must not see a byte that nobody vouches for.
+
+    It is read as :func:`indexer.index.index.check_file` reads.
 
     Raises:
         IndexCorruptError: it is another, or cannot be read.
     """
     pointer = file.parent.parent / POINTER_FILE
     try:
-        measured = FileRecord(sha256_of(file), file.stat().st_size)
+        measured = FileRecord(known_sha256(file, anew=anew), file.stat().st_size)
     except OSError as error:
         raise IndexCorruptError(
             f"cannot read {file}: {error.strerror}: make it readable, or delete {pointer} and "

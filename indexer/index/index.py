@@ -1,4 +1,4 @@
-"""Opens an index: checks every byte, maps the vectors, reads the cells."""
+"""Opens an index: checks every file, maps the vectors, reads the cells."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from gair.errors import IndexCorruptError, IndexNotFoundError, SearchIndexError
-from gair.files import read_file, sha256_of
+from gair.files import read_file
 from gair.inputs.documents import json_of
 from indexer.index.chips import CHIPS_FILE, Chips
 from indexer.index.default_folder import ENVIRONMENT, folder_of_indexes
 from indexer.index.ivf import GpuLists, InvertedLists, Shortlists, list_files, open_shortlists
+from indexer.index.known_files import known_sha256
 from indexer.index.manifest import MANIFEST_FILE, FileRecord, Manifest
 from indexer.index.picture.cog import Picture, open_picture
 from indexer.index.storage import (
@@ -173,11 +174,15 @@ def read_manifest(path: Path, manifest_sha256: str) -> Manifest:
     return Manifest.from_json(text, file)
 
 
-def check_file(file: Path, manifest: Manifest) -> None:
-    """Compare a file with its record; FAISS must not see a byte that nobody vouches for."""
+def check_file(file: Path, manifest: Manifest, *, anew: bool = False) -> None:
+    """Compare a file with its record; FAISS must not see a byte that nobody vouches for.
+
+    A file that was read before and is as it was then is read again only ``anew``
+    (:mod:`indexer.index.known_files`).
+    """
     record = manifest.files.get(file.name)
     try:
-        measured = FileRecord(sha256_of(file), file.stat().st_size)
+        measured = FileRecord(known_sha256(file, anew=anew), file.stat().st_size)
     except FileNotFoundError:
         raise IndexCorruptError(f"{file} is missing: rebuild the index {manifest.name!r}") from None
     except OSError as error:

@@ -1,14 +1,15 @@
 """Verifies a whole index: every byte against its hash, and what the bytes say.
 
-Opening an index compares hashes, too; this goes on where that stops at the first damage, and looks
-inside: rows and frames must fit together, cells be what the manifest says, and vectors be finite
-and of unit length.
+Opening an index compares hashes, too, of files that changed since they were last read; this reads
+every file, goes on where that stops at the first damage, and looks inside: rows and frames must fit
+together, cells be what the manifest says, and vectors be finite and of unit length.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -97,7 +98,7 @@ def check_index(folder: Path, seed: int = 0) -> Iterator[Finding]:
     yield Finding(path / MANIFEST_FILE, "", f"as {CURRENT_FILE} has it")
     sound = True
     for file in sorted(manifest.files):
-        finding = hashed(path / file, manifest, check_file)
+        finding = hashed(path / file, manifest, partial(check_file, anew=True))
         sound = sound and not finding.problem
         yield finding
     if sound:  # FAISS must not see a byte that nobody vouches for

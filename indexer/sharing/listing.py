@@ -219,7 +219,7 @@ def _why_not_shared(about: ReferenceManifest, manifest: Manifest, *, wanted: boo
 def _set_files(path: Path, about: ReferenceManifest, *, check: bool) -> Mapping[str, FileRecord]:
     if check:
         for name in about.files:
-            check_set_file(path / name, about)
+            check_set_file(path / name, about, anew=True)
     files = {f"{path.name}/{name}": record for name, record in about.files.items()}
     return files | {f"{path.name}/{SET_MANIFEST_FILE}": _record(path / SET_MANIFEST_FILE)}
 
