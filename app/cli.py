@@ -16,6 +16,7 @@ from app.examples import read_samples
 from app.options import WHAT, ServerOptions, TileSource, check_free
 from gair.command import Parser, run_parsed
 from gair.fields import add_fields, from_namespace, given, option
+from indexer.commands.arguments import RuntimeChoice
 from indexer.index.default_folder import folder_of_indexes
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ examples:
   python -m app --index london --open                the same, and open it in a browser
   python -m app --index toy --indexes /data/indexes  an index kept elsewhere
   python -m app --index london --examples photos/    photos to try with one click
+  python -m app --index london --runtime onnx        without torch: python -m gair export-onnx first
   python -m app --index london --host 0.0.0.0 --auth @secret.txt
                                                      for other machines, with a password
   python -m app --index london --root-path /gair --public-host maps.example.org
@@ -56,9 +58,12 @@ memory for 10 minutes, to be asked about again. Photos sent to /search and /veri
 written to disk. HTTP is not encrypted: put a proxy with TLS in front where that matters.
 /health says whether the server is up, how busy it is, and what it serves."""
 
+ONNX_SAID = "onnx, without torch: places are centres of cells"
+"""What the terminal says of a server that does without torch."""
+
 
 @dataclass(frozen=True)
-class Source:
+class Source(RuntimeChoice):
     """Indexes that are served, and photos to try on them."""
 
     index: str | None = option(None, metavar="NAME", group=WHAT)
@@ -138,7 +143,7 @@ def _serve_until_stopped(source: Source, options: ServerOptions) -> None:
     from app.server import serving
 
     folder, name = source.folder_and_name()
-    indexes = Indexes(folder, source.model)
+    indexes = Indexes(folder, source.model, source.runtime)
     start = indexes.choose(name)
     if name is None and (others := [other for other in indexes.names() if other != start]):
         print(f"{start} is the newest index of {folder}; --index takes {', '.join(others)}, too")
@@ -164,6 +169,7 @@ def ready_text(geo: Geolocator, url: str) -> str:
     lines = [
         f"index     {geo.index.name} ({manifest.cells_indexed:,} cells, build {manifest.build})",
         f"model     {geo.index.manifest.model.name}, licence {geo.index.manifest.model.licence}",
+        *([f"runtime   {ONNX_SAID}"] if geo.space.runtime == "onnx" else []),
         f"imagery   {geo.space.attribution}",
         *(f"warning   {warning}" for warning in geo.space.warnings),
         f"ready at  {url}   (Ctrl-C stops)",

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-import PIL.Image
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -20,12 +18,11 @@ from torch.nn import functional as F
 from gair.arrays import DigitalNumbers
 from gair.bands import GAIR_BANDS, MEAN_DN, SD_DN
 from gair.errors import ImageryError
-from gair.photos.photo import Photo, conditions_of
+from gair.photos.photo import Photo
+from gair.photos.prepared import pixels_of
 from gair.photos.squares import SV_MEAN as SV_MEAN
 from gair.photos.squares import SV_SD as SV_SD
 from gair.photos.squares import check_rgb, taps
-
-_NOTHING = PIL.Image.new("RGB", (1, 1))
 
 
 def street_view_pixels(photos: Sequence[npt.NDArray[np.uint8]], image_px: int = 224) -> Tensor:
@@ -54,37 +51,11 @@ def street_view_pixels(photos: Sequence[npt.NDArray[np.uint8]], image_px: int = 
     return torch.stack(squares)
 
 
-@dataclass(frozen=True)
-class PreparedPhoto(Photo):
-    """A photo of which only the model's input is kept: a decoded one is a thousand times larger."""
-
-    pixels: Tensor | None = None
-    """(3, S, S), as :func:`street_view_pixels` makes them; None for none."""
-
-
 def model_input(photo: Photo, image_px: int) -> Tensor:
     """(3, image_px, image_px) what the street-view encoder gets of a photo."""
-    if isinstance(photo, PreparedPhoto) and photo.pixels is not None:
-        return photo.pixels
+    if (pixels := pixels_of(photo)) is not None:
+        return torch.from_numpy(pixels)
     return street_view_pixels([np.asarray(photo.rgb)], image_px)[0]
-
-
-def prepared(photo: Photo, image_px: int, content: str) -> PreparedPhoto:
-    """A photo without its own pixels, ready for the street-view encoder.
-
-    Args:
-        photo: decoded.
-        image_px: side of the encoder's square.
-        content: a hash that tells it from other photos.
-    """
-    measured = {"content": content, "conditions": conditions_of(photo)}
-    facts = {**vars(photo), "rgb": _NOTHING, **measured}
-    return PreparedPhoto(**facts, pixels=model_input(photo, image_px))
-
-
-def bare(photo: Photo) -> Photo:
-    """A photo without input of the model."""
-    return replace(photo, pixels=None) if isinstance(photo, PreparedPhoto) else photo
 
 
 def _squeezed(photo: npt.NDArray[np.uint8], side: int) -> Tensor:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from indexer.explore.compare import PhotoPair
     from indexer.explore.near_photos import NearPhotos, PhotoOrder
     from indexer.explore.similar import SimilarPlaces
+    from indexer.photos.encoder import Runtime
     from indexer.probability.verdicts import Verdict
     from indexer.search.answer import Answer
     from indexer.search.geolocator import Geolocator
@@ -85,10 +86,15 @@ class Engine:
 
     @classmethod
     def open(
-        cls, folder: str | Path, *, model: str | None = None, limits: Limits | None = None
+        cls,
+        folder: str | Path,
+        *,
+        model: str | None = None,
+        limits: Limits | None = None,
+        runtime: Runtime = "torch",
     ) -> Engine:
         """The engine of a folder of indexes, for scripts and tests."""
-        return cls(Indexes(Path(folder), model), limits)
+        return cls(Indexes(Path(folder), model, runtime), limits)
 
     def search(
         self,
@@ -297,14 +303,13 @@ class Engine:
         self, geo: Geolocator, uploads: Mapping[str, Upload], deadline: float
     ) -> dict[str, Seen]:
         """Photos as a search needs them, by the hash of their content."""
-        from gair.preprocess import prepared
+        from indexer.photos.encoder import prepare_photo
 
-        side = geo.model.config.sv_image_px
         # One after the other, and only what the encoder takes is kept of each: decoded, eight of
         # the largest would fill the memory.
         photos = [
             self._decoder.made(
-                upload, functools.partial(prepared, image_px=side, content=h), deadline
+                upload, functools.partial(prepare_photo, geo.model, content=h), deadline
             )
             for h, upload in uploads.items()
         ]

@@ -10,6 +10,7 @@ from gair.errors import IndexNotFoundError
 
 if TYPE_CHECKING:
     from gair.model import Gair
+    from indexer.photos.encoder import Runtime
     from indexer.search.geolocator import Geolocator
     from indexer.search.live import LiveGeolocator
 
@@ -20,8 +21,9 @@ class Indexes:
     A name counts only if it is that of an index in the folder, so no name reaches another place.
     """
 
-    def __init__(self, folder: Path, model: str | None = None) -> None:
+    def __init__(self, folder: Path, model: str | None = None, runtime: Runtime = "torch") -> None:
         self.folder = folder
+        self._runtime = runtime
         self._model_spec = model
         self._lock = threading.Lock()
         self._opening: dict[str, threading.Lock] = {}
@@ -82,7 +84,7 @@ class Indexes:
         build, manifest_sha256 = read_current(path)
         needed = read_manifest(path / build, manifest_sha256).model.fingerprint
         model = self._loaded(needed) or self._model_spec
-        live = LiveGeolocator(path, indexes_dir=self.folder, model=model)
+        live = LiveGeolocator(path, indexes_dir=self.folder, model=model, runtime=self._runtime)
         with self._lock:
             self._open[name] = live
         return live

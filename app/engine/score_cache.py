@@ -67,7 +67,7 @@ def without_pixels(seen: Seen, sha256: str) -> Seen:
     import PIL.Image
 
     from gair.photos.photo import conditions_of
-    from gair.preprocess import bare
+    from gair.photos.prepared import bare
     from indexer.search.scored import Scored
 
     empty = PIL.Image.new("RGB", (1, 1))

@@ -45,6 +45,7 @@ def _facts(name: str, live: LiveGeolocator | None) -> dict[str, Any]:
         "build": geo and geo.index.manifest.build,
         "cells": geo and len(geo.index.cells),
         "model": geo and geo.index.manifest.model.name,
+        "runtime": geo and geo.space.runtime,
         "calibrated": geo and geo.calibration is not None,
         "problem": live and (live.problem or None),
     }

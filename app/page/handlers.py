@@ -162,7 +162,7 @@ class Desk:
             "calibrated": calibration is not None,
             "facts": facts_line_html(geo.space),
             "warnings": standing_warnings_html(geo.space),
-            "explore": explore_html(geo.index, calibration, photos),
+            "explore": explore_html(geo.index, calibration, photos, geo.space.runtime),
             "references": 0 if references is None else len(references),
             "references_set": None if photos is None else photos.name,
             "pictures": picture_layers(geo.index),

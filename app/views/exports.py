@@ -22,7 +22,7 @@ _COLUMNS = (
     "rank", "lat", "lon", "probability", "probability_low", "probability_high", "chance_level",
     "given", "not_in_index", "in_index", "score", "imagery", "location", "photos",
     "imagery_weight", "location_weight", "photos_weight", "merged_cells", "merged_within_m",
-    "h3_cell", "cell_lat", "cell_lon", "index", "build", "model",
+    "h3_cell", "cell_lat", "cell_lon", "index", "build", "model", "runtime",
     "decision", "max_error_rate", "decided_within_m", "decided_km2",
 )  # fmt: skip
 
@@ -40,6 +40,7 @@ def answer_geojson(answer: Answer) -> str:
         "build": answer.build,
         "model": answer.model,
         "model_licence": answer.model_licence,
+        "runtime": answer.runtime,
         "weights": {
             "imagery": answer.rs_weight,
             "location": answer.location_weight,
@@ -82,7 +83,7 @@ def answer_csv(answer: Answer) -> str:
             + [*map(_number, weights)]
             + [c.merged_cells, f"{c.merged_within_m:.1f}", c.h3_cell]
             + [f"{c.lat_deg:.7f}", f"{c.lon_deg:.7f}"]
-            + [_plain(name) for name in (answer.index, answer.build, answer.model)]
+            + [_plain(name) for name in (answer.index, answer.build, answer.model, answer.runtime)]
             + _decided(answer)
         )
     return buffer.getvalue()

@@ -11,6 +11,7 @@ from indexer.search.weights import default_weights
 if TYPE_CHECKING:
     from indexer.ground.manifest import ReferenceManifest
     from indexer.index.index import Index
+    from indexer.photos.encoder import Runtime
     from indexer.probability.calibration import Calibration
     from indexer.search.space import SearchSpace
 
@@ -26,6 +27,7 @@ def facts_line_html(space: SearchSpace) -> str:
     return render(
         "facts_line.html",
         manifest=space.index.manifest,
+        runtime=space.runtime,
         attribution=space.attribution,
         uncalibrated=uncalibrated,
     )
@@ -43,7 +45,10 @@ def standing_warnings_html(space: SearchSpace) -> str:
 
 
 def explore_html(
-    index: Index, calibration: Calibration | None, references: ReferenceManifest | None = None
+    index: Index,
+    calibration: Calibration | None,
+    references: ReferenceManifest | None = None,
+    runtime: Runtime = "torch",
 ) -> str:
     """Facts of an open index, of its reference photos, and how a search weighs its vectors."""
     m = index.manifest
@@ -62,6 +67,7 @@ def explore_html(
         calibration=calibration,
         weights=default_weights(m.model, calibration),
         references=references,
+        runtime=runtime,
     )
 
 

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from gair.encoders.precision import WantedPrecision
 from gair.errors import UsageError
@@ -16,6 +16,7 @@ from indexer.index.default_folder import folder_of_indexes
 
 if TYPE_CHECKING:
     from gair.photos.photo import UnreadPhoto
+    from indexer.photos.encoder import Runtime
     from indexer.photos.listing import ListedPhoto
     from indexer.photos.vectors import PhotoVectors
     from indexer.search.geolocator import Geolocator
@@ -79,7 +80,10 @@ class IndexAndModel(IndexChoice):
     """Where the index's model is now."""
 
     def geolocator(
-        self, store: str | None = None, precision: WantedPrecision = "auto"
+        self,
+        store: str | None = None,
+        precision: WantedPrecision = "auto",
+        runtime: Runtime = "torch",
     ) -> Geolocator:
         """The index, opened with its model."""
         from indexer.search.geolocator import Geolocator
@@ -90,11 +94,21 @@ class IndexAndModel(IndexChoice):
             model=self.model,
             store=store,
             precision=precision,
+            runtime=runtime,
         )
 
 
 @dataclass(frozen=True, kw_only=True)
-class PhotoReading:
+class RuntimeChoice:
+    """What encodes the photos that somebody asks about."""
+
+    runtime: Literal["torch", "onnx"] = "torch"
+    """What encodes photos; onnx is the photo tower that python -m gair export-onnx wrote (--model:
+    its folder), needs no torch, and names centres of cells, nothing between them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoReading(RuntimeChoice):
     """How the photos that a command names are read."""
 
     heading: float | None = option(None, metavar="DEG", group=_PICTURES)

@@ -117,7 +117,7 @@ def _similar(options: Explore) -> SimilarPlaces:
 
     _check_out(options)
     explored = similar_places(
-        options.geolocator(),
+        options.geolocator(runtime=options.runtime),
         options.like,
         options.unlike,
         k=options.k,
@@ -134,7 +134,11 @@ def _near(options: Explore) -> NearPhotos:
     _check_out(options)
     lon_deg, lat_deg = options.photos_near
     explored = photos_near_place(
-        options.geolocator(), lon_deg, lat_deg, k=options.k, order=options.order
+        options.geolocator(runtime=options.runtime),
+        lon_deg,
+        lat_deg,
+        k=options.k,
+        order=options.order,
     )
     _write(explored, options)
     return explored
@@ -148,7 +152,7 @@ def _pair(options: Explore) -> PhotoPair:
     photos = options.unread(options.same_place)
     if len(photos) != 2:
         raise UsageError(f"--same-place finds {len(photos)} photos: name two files")
-    geolocator = options.geolocator(precision=options.precision)
+    geolocator = options.geolocator(precision=options.precision, runtime=options.runtime)
     return compare_photos(geolocator, *photos, prior_probability=options.prior_probability)
 
 

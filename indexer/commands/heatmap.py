@@ -74,7 +74,7 @@ def run(options: HeatmapOptions) -> int:
     if options.spacing_m is not None and out.suffix.lower() not in (".tif", ".tiff"):
         raise UsageError(f"--spacing-m is for a GeoTIFF, and {str(out)!r} is none: leave it out")
     photos = options.unread(options.photos)
-    heat = options.geolocator(precision=options.precision).heatmap(
+    heat = options.geolocator(precision=options.precision, runtime=options.runtime).heatmap(
         photos,
         of=options.of,
         level=options.level,

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from gair.command import add_command, complain
 from gair.errors import PhotoError, UsageError
@@ -85,7 +85,10 @@ def answer_lines(answer: Answer) -> list[str]:
     own = answer.rs_weight, answer.location_weight, answer.weights_by
     weights = weights_said(*own, answer.ground_weight or 0.0)
     lines.append(f"  weights: {weights}")
-    lines.append(f"  model {answer.model}, licence {answer.model_licence}; {answer.attribution}")
+    by = "" if answer.runtime == "torch" else f" by {answer.runtime}"
+    lines.append(
+        f"  model {answer.model}{by}, licence {answer.model_licence}; {answer.attribution}"
+    )
     return lines
 
 
@@ -160,9 +163,6 @@ class Search(Indexes, PhotoReading):
     an answer says which it is of. Its chances hold if the photo was taken there."""
     model: str | None = option(None, metavar="MODEL")
     """Where the model of the index is now."""
-    runtime: Literal["torch", "onnx"] = "torch"
-    """What encodes photos; onnx is the photo tower that python -m gair export-onnx wrote (--model:
-    its folder), needs no torch, and names centres of cells, nothing between them."""
     photos: tuple[str, ...] = option(positional=True, metavar="PHOTO")
     """A street-level photo, a folder of them, a glob in quotes, or - for one that is piped in."""
     store: str | None = option(None, metavar="ADDRESS")

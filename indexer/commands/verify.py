@@ -76,7 +76,7 @@ def run(options: Verify) -> int:
     photos = options.unread([options.photo])
     if len(photos) > 1:
         raise UsageError(f"{options.photo} names {len(photos)} photos: a claim is about one")
-    geolocator = options.geolocator(precision=options.precision)
+    geolocator = options.geolocator(precision=options.precision, runtime=options.runtime)
     (photo,) = geolocator.seen(photos)
     verdicts = [
         geolocator.verify(

@@ -42,6 +42,8 @@ class PhotoPair:
     """What made the vectors."""
     model_licence: str
     """Terms of the model."""
+    runtime: str
+    """What the model encoded both by: ``torch``, or ``onnx``, the exported photo tower."""
     photos: tuple[str, ...]
     """Names of both."""
     photo_sha256: tuple[str, ...]
@@ -142,6 +144,7 @@ def compare_seen(
         build=manifest.build,
         model=manifest.model.name,
         model_licence=manifest.model.licence,
+        runtime=space.runtime,
         photos=(*first.names, *second.names),
         photo_sha256=(*first.sha256, *second.sha256),
         cosine=cosine,

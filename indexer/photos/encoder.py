@@ -11,9 +11,10 @@ import numpy as np
 
 from gair.arrays import Floats32
 from gair.encoders.precision import Precision, photo_tower
-from gair.errors import IndexMismatchError, ModelError
+from gair.errors import IndexMismatchError, ModelError, UsageError
 from gair.onnx.street_view import OnnxStreetView, onnx_folder, open_onnx
 from gair.photos.photo import Photo
+from gair.photos.prepared import PreparedPhoto, pixels_of, prepared
 from gair.photos.squares import photo_squares
 from indexer.photos.models import MODELS
 
@@ -99,21 +100,49 @@ def load_model(index: Index, model: Gair | str | None = None) -> Gair:
         ) from error
 
 
-def load_photo_tower(index: Index, folder: str | None = None) -> Gair:
+def load_photo_tower(index: Index, tower: Gair | str | None = None) -> Gair:
     """The photo tower of an index's model, as it was exported, in the place of the model.
 
     It has what a search at cells asks of a model, and torch is not needed.
 
     Args:
         index: open.
-        folder: that ``export-onnx`` wrote; where it writes by itself if None.
+        tower: one that is open, or the folder that ``export-onnx`` wrote; the folder where it
+            writes by itself if None.
 
     Raises:
         ModelError: there is none, or it is of other weights.
+        UsageError: a model of torch is given.
     """
+    given: object = tower  # a tower that is open goes by the name of a model
+    if isinstance(given, OnnxStreetView):
+        return cast("Gair", given)
+    if not (tower is None or isinstance(tower, str)):
+        raise UsageError("`model` with the runtime onnx is a folder of export-onnx: name it")
     record = index.manifest.model
-    home = onnx_folder(record.fingerprint) if folder is None else Path(folder)
+    home = onnx_folder(record.fingerprint) if tower is None else Path(tower)
     return cast("Gair", open_onnx(home, record.fingerprint, record.source))
+
+
+def runtime_of(model: Gair | OnnxStreetView) -> Runtime:
+    """What a model computes by."""
+    return "onnx" if isinstance(model, OnnxStreetView) else "torch"
+
+
+def prepare_photo(model: Gair | OnnxStreetView, photo: Photo, content: str) -> PreparedPhoto:
+    """A photo of which only what a model looks at is kept.
+
+    Args:
+        model: that will encode it.
+        photo: decoded.
+        content: a hash that tells it from other photos.
+    """
+    side = model.config.sv_image_px
+    if isinstance(model, OnnxStreetView):
+        return prepared(photo, _square(photo, side), content)
+    from gair.preprocess import model_input
+
+    return prepared(photo, model_input(photo, side).numpy(), content)
 
 
 def encode_photos(
@@ -145,7 +174,13 @@ def encode_photos(
 
 def _by_onnx(model: OnnxStreetView, photos: Sequence[Photo]) -> Floats32:
     side = model.config.sv_image_px
-    return model.encode_street_view(photo_squares([np.asarray(p.rgb) for p in photos], side))
+    return model.encode_street_view(np.stack([_square(photo, side) for photo in photos]))
+
+
+def _square(photo: Photo, side: int) -> Floats32:
+    """(3, side, side) what the encoder gets of a photo, by NumPy unless it is prepared."""
+    pixels = pixels_of(photo)
+    return photo_squares([np.asarray(photo.rgb)], side)[0] if pixels is None else pixels
 
 
 def _by_torch(model: Gair, photos: Sequence[Photo], precision: Precision) -> Floats32:

@@ -17,6 +17,7 @@ CODES: Mapping[str, str] = {
     "calibrated_for_best_only": "chances of all places but the best one were not measured",
     "calibrated_on_few_places": "too few places were measured at, so nothing is promised",
     "calibrated_on_unknown_places": "nobody counted the places measured at: nothing is promised",
+    "cells_only": "the exported photo tower answered, so places are centres of cells, not refined",
     "claim_at_rim": "part of the claimed disc lies outside the index",
     "condition_pooled": "too few places of the named condition were measured at, so regions are "
     "those of all photos",

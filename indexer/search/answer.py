@@ -43,6 +43,9 @@ BY_IMAGERY_ALONE = Caution(
     "a location weight of your own",
     "imagery_alone",
 )
+CELLS_ONLY = Caution(
+    "places are centres of cells: what reads between them needs the runtime torch", "cells_only"
+)
 GIVEN_HERE = "if it was taken in this index"
 """What every probability, region and confidence holds under."""
 NOT_IN_INDEX = Caution(
@@ -149,6 +152,8 @@ class Answer:
     """Coordinates the photo's tags carry; disclosed, never used for the scores."""
     weights_by: str = "you"
     """Who gave the two weights: ``calibration``, ``model card``, ``you``, or ``default``."""
+    runtime: str = "torch"
+    """What the model encoded the photo by: ``torch``, or ``onnx``, the exported photo tower."""
     ground_weight: float | None = None
     """Weight of ``ground_score``; None where the index has no reference photos, or they have no
     weight."""

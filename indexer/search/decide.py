@@ -70,6 +70,8 @@ def decider(
         "a merge radius was given, and the rule was learnt without": query.merge_radius_m
         is not None,
         "the rule was learnt on refined points: leave refining on": bare,
+        "the rule was learnt on refined points, which need the runtime torch": space.lacks_decoder
+        and bool(space.calibration.refined_confidence),
         "the index is too large to look at every cell": space.sampled,
     }
     against = [reason for reason, holds in reasons.items() if holds]

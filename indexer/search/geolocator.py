@@ -123,10 +123,6 @@ class Geolocator:
         if store is not None:
             opened = with_store(opened, store)
         if runtime == "onnx":
-            if not (model is None or isinstance(model, str)):
-                raise UsageError(
-                    "`model` with the runtime onnx is a folder of export-onnx: name it"
-                )
             geolocator = cls(opened, load_photo_tower(opened, model), precision)
         else:
             geolocator = cls(opened, load_model(opened, model), precision)

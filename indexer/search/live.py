@@ -23,7 +23,7 @@ from indexer.ground.likelihood import GroundKernel
 from indexer.ground.manifest import POINTER_FILE
 from indexer.index.index import find_index, open_index
 from indexer.index.storage import CURRENT_FILE
-from indexer.photos.encoder import load_model
+from indexer.photos.encoder import Runtime, load_model, load_photo_tower
 from indexer.probability.calibration import calibration_path
 from indexer.search.geolocator import Geolocator, model_to_reopen
 from indexer.search.query import Query
@@ -54,6 +54,7 @@ class LiveGeolocator:
         *,
         indexes_dir: str | Path | None = None,
         model: Gair | str | None = None,
+        runtime: Runtime = "torch",
     ) -> None:
         """Open an index, as :meth:`indexer.search.geolocator.Geolocator.open` does.
 
@@ -62,7 +63,7 @@ class LiveGeolocator:
         """
         self._folder = find_index(index, indexes_dir).resolve()
         seen = self._look(None)
-        self._serving = Geolocator.open(self._folder, model=model)
+        self._serving = Geolocator.open(self._folder, model=model, runtime=runtime)
         # The pointer was looked at before it was read: had it changed between, that shows next.
         calibration = self._look(self._serving).calibration
         self._seen = replace(seen, calibration=calibration)
@@ -137,6 +138,8 @@ class LiveGeolocator:
         old, record = self._serving, index.manifest.model
         if record.fingerprint == old.index.manifest.model.fingerprint:
             return old.model
+        if old.space.runtime == "onnx":
+            return load_photo_tower(index)
         return load_model(index).to(old.model.device)
 
 

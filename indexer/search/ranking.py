@@ -23,12 +23,7 @@ from indexer.probability.cautions import Caution
 from indexer.probability.conformal import FEWEST_IN_GROUP
 from indexer.probability.posterior import ScoreWeights, shared_by
 from indexer.regions.cells import cell_hex
-from indexer.search.answer import (
-    BY_IMAGERY_ALONE,
-    NO_CONTENT,
-    Answer,
-    Candidate,
-)
+from indexer.search.answer import BY_IMAGERY_ALONE, CELLS_ONLY, NO_CONTENT, Answer, Candidate
 from indexer.search.chances import chance_cautions, with_chances
 from indexer.search.decide import check_decidable, decider
 from indexer.search.outlines import RegionMaker
@@ -315,6 +310,7 @@ def _unrefined(space: SearchSpace, scored: Scored, query: Query, weighed: _Weigh
         model=model.name,
         model_licence=model.licence,
         trained=model.trained,
+        runtime=space.runtime,
         attribution=space.attribution,
         warnings=_warnings(space, query, scored),
         photo_gps_lonlat_deg=gps[0] if gps else None,
@@ -475,6 +471,8 @@ def _warnings(space: SearchSpace, query: Query, scored: Scored) -> tuple[str, ..
         texts.insert(0, NO_CONTENT)
     if query.weights(space).source == "default":
         texts.append(BY_IMAGERY_ALONE)
+    if query.refine and space.lacks_decoder:
+        texts.append(CELLS_ONLY)
     if space.calibration is not None:
         if query.score_weights(space.calibration) is None:
             texts.append(OWN_WEIGHTS)

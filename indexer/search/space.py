@@ -20,9 +20,9 @@ import numpy.typing as npt
 from cachetools import LRUCache
 
 from gair.arrays import Floats, Ints, Scores, Vectors
-from gair.onnx.street_view import OnnxStreetView
 from gair.processes.forks import fork_safe_lock, renew_in_child
 from indexer.ground.likelihood import GroundEvidence, GroundField, GroundKernel
+from indexer.photos.encoder import Runtime, runtime_of
 from indexer.probability.basis import NOT_WEIGHED
 from indexer.probability.claims import Background, background, claim_mass
 from indexer.probability.known_claims import Alike
@@ -142,10 +142,19 @@ class SearchSpace:
 
         None where the index keeps no token maps, or where its model is a photo tower alone.
         """
-        model: object = self.model
-        if not self.index.tokens or isinstance(model, OnnxStreetView):
+        if not self.index.tokens or self.lacks_decoder:
             return None
         return TokenReader(self.index, self.model, self.field)
+
+    @property
+    def runtime(self) -> Runtime:
+        """What encodes photos."""
+        return runtime_of(self.model)
+
+    @property
+    def lacks_decoder(self) -> bool:
+        """Whether the index could be read between its cells, and its model here cannot."""
+        return bool(self.index.tokens) and self.runtime == "onnx"
 
     @functools.cached_property
     def sample(self) -> tuple[Ints, Vectors, Vectors]:

@@ -17,6 +17,7 @@ def pair_of(text: str, chance: float | None = None) -> PhotoPair:
         build=text,
         model=text,
         model_licence=text,
+        runtime="torch",
         photos=(text, text),
         photo_sha256=("", ""),
         cosine=0.5,

@@ -27,7 +27,7 @@ def space_of(
     named = SimpleNamespace(name=model, licence=licence, trained=trained)
     manifest = SimpleNamespace(build=build, cells_indexed=16667, model=named)
     index = SimpleNamespace(manifest=manifest)
-    return SimpleNamespace(index=index, attribution=attribution, warnings=warnings)
+    return SimpleNamespace(index=index, attribution=attribution, warnings=warnings, runtime="torch")
 
 
 FIRST = Candidate(

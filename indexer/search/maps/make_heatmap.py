@@ -101,6 +101,7 @@ def make_heatmap(
             "build": manifest.build,
             "model": manifest.model.name,
             "model_licence": manifest.model.licence,
+            "runtime": space.runtime,
             "attribution": space.attribution,
         },
     )

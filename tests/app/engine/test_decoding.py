@@ -23,7 +23,7 @@ from app.engine.limits import Limits
 from app.engine.uploads import Upload
 from gair.errors import PhotoSizeError
 from gair.photos.photo import Photo
-from gair.preprocess import PreparedPhoto
+from gair.photos.prepared import PreparedPhoto
 
 
 def sent(kind: str, size_px: tuple[int, int] = (60, 40), **options: Any) -> Upload:

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import shutil
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -15,8 +16,10 @@ from toy_city import photo
 
 from gair.errors import UsageError
 from gair.geo import haversine_m
+from gair.onnx.street_view import OnnxStreetView
 from indexer.commands.search import answer_lines
 from indexer.probability.decisions import LARGER, NONE, REGION, WITHIN, Trials
+from indexer.search.answer import CELLS_ONLY
 from indexer.search.geolocator import Geolocator
 from indexer.search.prior import build_prior
 from indexer.search.query import QueryFields
@@ -136,3 +139,27 @@ def test_without_what_it_takes_the_question_is_refused(tiny_index: Path, tmp_pat
         old.search(photo(1), max_error_rate=0.1, rs_weight=1.0)
     with pytest.raises(UsageError, match="max_error_rate"):
         old.search(photo(1), max_error_rate=0.9)
+
+
+def test_a_rule_of_refined_points_decides_nothing_without_a_decoder(
+    tiny_index: Path, tmp_path: Path
+) -> None:
+    geo = opened(tiny_index, tmp_path, trials(100.0, 0.4))
+    seen, model = geo.seen([photo(1)])[0], tiny_model()
+    about = {
+        "config": model.config.to_dict(),
+        "model": "tiny",
+        "licence": "none",
+        "trained": False,
+        "fingerprint": model.fingerprint(),
+    }
+    tower: Any = OnnxStreetView(tmp_path, about, cast("Any", None))  # it encodes nothing here
+    geo.space.model = tower
+    answer = geo.search(seen, max_error_rate=0.1)
+    assert answer.decision is not None
+    assert answer.decision.kind == NONE
+    assert "need the runtime torch" in answer.decision.reason
+    assert CELLS_ONLY in answer.warnings
+    assert answer.runtime == "onnx"
+    assert all(place.refined_lonlat_deg is None for place in answer.candidates)
+    assert CELLS_ONLY not in geo.search(seen, refine=False).warnings

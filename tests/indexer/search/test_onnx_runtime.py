@@ -84,8 +84,15 @@ def test_a_search_without_torch_finds_the_same_places(
             assert all(c.refined_lonlat_deg is None for c in given.candidates)
     picture = tmp_path / "photo.jpg"
     photo(1).save(picture)
-    words = ["search", str(picture), "--index", "toy", "--indexes", str(tiny_index)]
-    words += ["--runtime", "onnx", "--json"]
-    done = subprocess.run([sys.executable, "-c", SEARCH, *words], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert main([*words, "--precision", "bfloat16"]) == 2
+    asked = ["--index", "toy", "--indexes", str(tiny_index), "--runtime", "onnx", "--json"]
+    commands = (
+        ["search", str(picture)],
+        ["verify", str(picture), "--at", "51.5,-0.11"],
+        ["heatmap", str(picture), "--of", "imagery", "--out", str(tmp_path / "map.tif")],
+        ["explore", "--same-place", str(picture), str(picture)],
+    )
+    for words in commands:
+        command = [sys.executable, "-c", SEARCH, *words, *asked]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    assert main(["search", str(picture), *asked, "--precision", "bfloat16"]) == 2
