@@ -8,6 +8,7 @@ itself, each without its own row: unlike the cells of an index, they are what qu
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -157,11 +158,13 @@ def nearest_rows(
     if not count:
         return cosines, rows
     if lists is not None and TIMES * count < total:
-        listed = lists.shortlist(queries, TIMES * count)
+        # Lists were tuned to find fewer rows than a search asks for.
+        probes = max(lists.probes, math.ceil(TIMES * count * lists.lists / total))
+        listed = lists.probed(queries, TIMES * count, probes)
         for query, s_of_one in enumerate(queries):
             likely = np.unique(listed[query][listed[query] >= 0])
-            if len(likely) < count:  # few were in the lists that were looked into
-                likely = np.arange(total)
+            if len(likely) < count:  # the lists that were looked into are short
+                likely = in_more_lists(lists, total, s_of_one, count, probes)
             exact = store.vectors(likely) @ s_of_one
             cosines[query], places = _best(exact[None], count)
             rows[query] = likely[places[0]]
@@ -171,6 +174,27 @@ def nearest_rows(
         block = slice(start, start + step)
         cosines[block], rows[block] = _best(store.scores(queries[block]), count)
     return cosines, rows
+
+
+def in_more_lists(
+    lists: InvertedLists | GpuLists, total: int, s: Floats32, count: int, probes: int
+) -> Ints:
+    """Rows that are worth scoring for one (D,) photo, ascending: ``count`` or more of ``total``.
+
+    Args:
+        lists: what finds them.
+        total: rows that there are.
+        s: the photo's vector.
+        count: how many are wanted.
+        probes: lists that held fewer.
+    """
+    while probes < lists.lists:
+        probes *= 2
+        rows = lists.probed(s[None], TIMES * count, probes)
+        likely = np.unique(rows[rows >= 0])
+        if len(likely) >= count:
+            return likely
+    return np.arange(total)  # more than a GPU gives at once
 
 
 def _best(scores: Floats32, count: int) -> tuple[Floats32, Ints]:

@@ -136,6 +136,10 @@ class GpuLists:
         self._cpu = lists
         self.count = lists.count
         """Number of rows."""
+        self.probes = lists.probes
+        """Lists that a search looks into."""
+        self.lists = lists.lists
+        """Number of lists."""
         self._resources = faiss.StandardGpuResources()
         self._index = faiss.index_cpu_to_gpu(self._resources, 0, lists.faiss_index)
         self._index.nprobe = min(lists.probes, MOST_AT_ONCE)
@@ -143,9 +147,14 @@ class GpuLists:
 
     def shortlist(self, queries: Floats32, k: int, allowed: Bools | None = None) -> Ints:
         """About the k best rows of each query, 2,048 at most; -1 where there are fewer."""
+        return self.probed(queries, k, self.probes, allowed)
+
+    def probed(self, queries: Floats32, k: int, probes: int, allowed: Bools | None = None) -> Ints:
+        """The same, with another number of lists, 2,048 at most of rows and lists."""
         if allowed is not None:
-            return self._cpu.shortlist(queries, k, allowed)
+            return self._cpu.probed(queries, k, probes, allowed)
         with self._one_at_a_time:
+            self._index.nprobe = min(probes, MOST_AT_ONCE)
             _, rows = self._index.search(
                 np.ascontiguousarray(queries, dtype=np.float32), min(k, MOST_AT_ONCE)
             )

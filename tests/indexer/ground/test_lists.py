@@ -11,11 +11,19 @@ from list_builds import clustered
 from reference_samples import give_references, reference_photos
 from small_builds import BOX_WSEN_DEG
 
+from gair.arrays import Floats32, Ints
 from gair.errors import IndexCorruptError, UsageError
-from indexer.ground.lists import FLAT_UP_TO, make_reference_lists, reference_index_type
+from indexer.ground.lists import (
+    FLAT_UP_TO,
+    in_more_lists,
+    make_reference_lists,
+    nearest_rows,
+    reference_index_type,
+)
 from indexer.ground.reference_photos import ReferencePhotos, open_reference_photos
 from indexer.ground.remove import remove_photos
-from indexer.index.vectors import FlatWriter
+from indexer.index.ivf import InvertedLists
+from indexer.index.vectors import FaissStore, FlatWriter
 
 COUNT, DIM = 6000, 24
 
@@ -74,17 +82,40 @@ def test_the_nearest_are_found_and_scored_exactly(listed: Path) -> None:
     assert all(len(set(own)) == 50 for own in rows.tolist())
 
 
-def test_more_than_the_lists_hold_is_looked_for_everywhere(listed: Path) -> None:
+class Watched(FaissStore):
+    """A store that remembers the most rows that were read of it at once."""
+
+    most = 0
+
+    def vectors(self, rows: Ints) -> Floats32:
+        self.most = max(self.most, len(rows))
+        return super().vectors(rows)
+
+
+@pytest.mark.parametrize("count", [300, 1900])
+def test_more_than_the_lists_hold_is_looked_for_in_more_lists(listed: Path, count: int) -> None:
     references = opened(listed)
-    assert references.lists is not None
+    lists = InvertedLists(references.path / "ground.ann.faiss", 1)
+    store = Watched(references.path / "ground.faiss")
     query = clustered(1, DIM, seed=3)
-    few = references.lists.shortlist(query, 3 * 1900)
-    assert (few < 0).any()  # what is in the lists is less than what was asked for
-    cosines, rows = references.nearest(query, 1900)
+    assert (lists.shortlist(query, count) < 0).any()  # one list is shorter than that
+    cosines, rows = nearest_rows(store, lists, COUNT, query, count)
+    assert len(set(rows[0].tolist())) == count
+    assert store.most <= 3 * count < COUNT  # not all of them were scored
     exact = (query @ references.vectors(np.arange(COUNT)).T)[0]
-    if (few >= 0).sum() < 1900:
-        np.testing.assert_allclose(cosines[0], np.sort(exact)[::-1][:1900], atol=1e-6)
-    assert len(set(rows[0].tolist())) == 1900
+    np.testing.assert_allclose(cosines[0], exact[rows[0]], atol=1e-6)
+    assert np.isin(np.argsort(-exact)[:30], rows[0]).mean() > 0.9  # a cluster has about 30
+
+
+def test_short_lists_are_made_up_for(listed: Path) -> None:
+    references = opened(listed)
+    lists = InvertedLists(references.path / "ground.ann.faiss", 1)
+    query = clustered(1, DIM, seed=3)
+    for count in (1, 500, 1900):
+        likely = in_more_lists(lists, COUNT, query[0], count, 1)
+        assert len(likely) >= count
+        assert (np.diff(likely) > 0).all()
+    assert len(likely) < COUNT
 
 
 def test_removing_photos_keeps_the_type(listed: Path, tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,14 @@ import numpy as np
 import pytest
 from hand_calibration import calibrate_by_hand
 from list_builds import wide_build, with_lists
+from reference_samples import give_references, reference_photos
 from toy_city import photo
 
 from gair.errors import UsageError
+from gair.geo import haversine_m
 from gair.model import Gair
 from indexer.index.index import open_index
+from indexer.probability.basis import GroundBasis
 from indexer.probability.posterior import ScoreWeights
 from indexer.search import shortlist, space
 from indexer.search.geolocator import Geolocator
@@ -230,3 +235,89 @@ def test_the_answer_is_json(sure: dict[str, Geolocator]) -> None:
 @pytest.mark.usefixtures("too_large")
 def test_an_estimated_answer_is_json(sure: dict[str, Geolocator]) -> None:
     json.dumps(sure["lists"].search(PHOTOS[0]).to_dict())
+
+
+@pytest.fixture(scope="module")
+def grounded(
+    folder: Path,
+    plain: dict[str, Geolocator],
+    model: Gair,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, Geolocator]:
+    """The indexes with 300 reference photos, not calibrated.
+
+    The first five look like a photo and stand on a cell that no list has for it.
+    """
+    home = tmp_path_factory.mktemp("grounded")
+    geo, rng = plain["lists"], np.random.default_rng(0)
+    s = rng.normal(size=(300, geo.index.rs.dim)).astype(np.float32)
+    s[:5] = geo.seen(PHOTOS[:1])[0].s[0] + 0.02 * s[:5]
+    s /= np.linalg.norm(s, axis=1, keepdims=True)
+    places = geo.index.cells.lonlat_deg[rng.integers(0, len(geo.index.cells), 300)]
+    places[:5] = geo.index.cells.lonlat_deg[off_the_lists(geo)]
+    opened = {}
+    for name in ("wide", "lists", "all"):
+        left = shutil.ignore_patterns("calibration-*")
+        shutil.copytree(folder / name, home / name, ignore=left)
+        give_references(home / name, reference_photos(places, 11), s)
+        opened[name] = Geolocator(open_index(home / name), model)
+    return opened
+
+
+def off_the_lists(geo: Geolocator) -> int:
+    """The row of a cell that a search for the first photo does not look at."""
+    s = geo.seen(PHOTOS[:1])[0].s
+    looked_at = find_part(geo.space, s, Query(ground_weight=0.0), None).rows
+    return int(np.setdiff1d(np.arange(len(geo.index.cells)), looked_at)[0])
+
+
+def test_reference_photos_bring_cells_that_no_list_has(grounded: dict[str, Geolocator]) -> None:
+    geo = grounded["lists"]
+    own = off_the_lists(geo)
+    part = find_part(geo.space, geo.seen(PHOTOS[:1])[0].s, Query(), None)
+    assert own in part.rows
+    exact, quick = (
+        grounded[name].search(PHOTOS[0], k=1, refine=False, ground_weight=5.0).candidates[0]
+        for name in ("wide", "lists")
+    )
+    for place in (exact, quick):
+        assert haversine_m(*geo.index.cells.lonlat_deg[[place.row, own]]) < 300
+        assert place.ground_photos[0].cosine > 0.9
+
+
+def test_a_list_of_everything_gives_the_flat_answer_beside_reference_photos(
+    grounded: dict[str, Geolocator],
+) -> None:
+    a, b = (grounded[name].search(PHOTOS[0]) for name in ("wide", "all"))
+    assert b.candidates[0].ground_score is not None
+    for place, wanted in zip(b.candidates, a.candidates, strict=True):
+        assert place.row == wanted.row
+        assert place.ground_score == pytest.approx(wanted.ground_score, abs=1e-5)
+        assert place.refined_lonlat_deg == pytest.approx(wanted.refined_lonlat_deg, abs=1e-6)
+        told, as_told = ([n.cosine for n in one.ground_photos] for one in (place, wanted))
+        assert told == pytest.approx(as_told, abs=1e-6)
+
+
+@pytest.mark.usefixtures("too_large")
+def test_probabilities_beside_reference_photos_are_close(
+    grounded: dict[str, Geolocator], model: Gair
+) -> None:
+    ground = {"ground_weight": 0.3, "ground_kernel_m": 150.0, "ground_sharpness": 10.0}
+    answers = []
+    for name in ("wide", "lists"):
+        geo = grounded[name]
+        assert geo.space.ground is not None
+        content = geo.space.ground.comparison.photos.manifest.content_sha256
+        calibrate_by_hand(
+            geo.index.path.parent,
+            weights=dataclasses.replace(SHARP, **ground),
+            ground=GroundBasis(300, content, 100.0, {}, 0),
+        )
+        answers.append(Geolocator(open_index(geo.index.path.parent), model).search(PHOTOS[0], k=3))
+    exact, quick = answers
+    assert exact.posterior is not None
+    assert quick.posterior is None
+    one, other = exact.candidates[0], quick.candidates[0]
+    assert other.row == one.row
+    assert other.ground_score == pytest.approx(one.ground_score, abs=1e-5)
+    assert other.probability == pytest.approx(one.probability, rel=0.05)
