@@ -28,6 +28,9 @@ BEST = 100
 """How many of the best photos must be found."""
 TIMES = 3
 """Rows on a shortlist for each that is wanted: a byte a dimension ranks near ones roughly."""
+LOOKED_AT = 131_072
+"""Rows in the lists that a search looks into, at least: 100 MB of codes at 768 dimensions. A photo
+unlike all others has its nearest in many lists, which those that are tuned with do not."""
 _MOST_SHARE = 0.5
 _SCORES_AT_ONCE = 1 << 25
 """Cosines in memory together: 128 MB."""
@@ -158,8 +161,9 @@ def nearest_rows(
     if not count:
         return cosines, rows
     if lists is not None and TIMES * count < total:
-        # Lists were tuned to find fewer rows than a search asks for.
-        probes = max(lists.probes, math.ceil(TIMES * count * lists.lists / total))
+        # Lists were tuned to find fewer rows than a search asks for, and for photos like these.
+        rows_wanted = max(LOOKED_AT, TIMES * count)
+        probes = max(lists.probes, math.ceil(rows_wanted * lists.lists / total))
         listed = lists.probed(queries, TIMES * count, probes)
         for query, s_of_one in enumerate(queries):
             likely = np.unique(listed[query][listed[query] >= 0])
