@@ -28,8 +28,8 @@ BEST = 100
 """How many of the best photos must be found."""
 TIMES = 3
 """Rows on a shortlist for each that is wanted: a byte a dimension ranks near ones roughly."""
-LOOKED_AT = 131_072
-"""Rows in the lists that a search looks into, at least: 100 MB of codes at 768 dimensions. A photo
+LOOKED_AT = 65_536
+"""Rows in the lists that a search looks into, at least: 50 MB of codes at 768 dimensions. A photo
 unlike all others has its nearest in many lists, which those that are tuned with do not."""
 _MOST_SHARE = 0.5
 _SCORES_AT_ONCE = 1 << 25

@@ -22,6 +22,8 @@ from indexer.regions.cells import cell_from_hex, cell_hex
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_FEW = 32
+"""Rows up to which each is looked for by itself."""
 _COLUMNS = {
     "content_sha256": "VARCHAR",
     "lon_deg": "DOUBLE",
@@ -159,10 +161,11 @@ def read_rows(path: Path, rows: Ints | None = None) -> pa.Table:
     if rows is None:
         return read_columns(path, f'SELECT {columns} FROM photos ORDER BY "row"')
     wanted, position = np.unique(np.asarray(rows, dtype=np.int64), return_inverse=True)
-    numbers = ",".join(map(str, wanted.tolist())) or "-1"
-    table = read_columns(
-        path, f'SELECT {columns} FROM photos WHERE "row" IN ({numbers}) ORDER BY "row"'
-    )
+    numbers = list(map(str, wanted.tolist())) or ["-1"]
+    source = f'SELECT * FROM photos WHERE "row" IN ({",".join(numbers)})'
+    if len(numbers) <= _FEW:  # DuckDB skips all other blocks of rows for a number, not for a list
+        source = " UNION ALL ".join(f'SELECT * FROM photos WHERE "row" = {n}' for n in numbers)
+    table = read_columns(path, f'SELECT {columns} FROM ({source}) ORDER BY "row"')
     return table.take(position.reshape(-1))
 
 

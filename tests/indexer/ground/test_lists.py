@@ -118,6 +118,14 @@ def test_short_lists_are_made_up_for(listed: Path) -> None:
     assert len(likely) < COUNT
 
 
+@pytest.mark.parametrize("count", [0, 1, 12, 60])
+def test_what_is_known_of_photos_comes_in_their_order(listed: Path, count: int) -> None:
+    references = opened(listed)
+    rows = np.random.default_rng(4).integers(0, COUNT, count)  # one may come twice
+    told = [photo.content_sha256 for photo in references.details(rows)]
+    assert told == [text.decode() for text in references.content_sha256[rows]]
+
+
 def test_removing_photos_keeps_the_type(listed: Path, tmp_path: Path) -> None:
     box = Path(shutil.copytree(listed, tmp_path / "box"))
     remove_photos(box, source="odd", quiet=True)
