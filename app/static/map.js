@@ -5,6 +5,8 @@
 
 window.gairMap = (() => {
   const FIT = { paddingTopLeft: [48, 84], paddingBottomRight: [48, 48], maxZoom: 14 }; // under the buttons
+  const PHONE_PX = 480;
+  const PIN_PX = 40;
   const WHOLE = { paddingTopLeft: [24, 56], paddingBottomRight: [24, 24] };
   const layers = {};
   let map = null;
@@ -107,12 +109,21 @@ window.gairMap = (() => {
     wanted = null;
   }
 
+  // As FIT; on a phone the buttons fill several lines, and the credit lies below.
+  function fit() {
+    const box = map.getContainer();
+    if (box.clientWidth > PHONE_PX) return FIT;
+    const lines = box.querySelector(".leaflet-top.leaflet-left").offsetHeight;
+    const top = Math.min(lines + PIN_PX, box.clientHeight / 2);
+    return { ...FIT, paddingTopLeft: [48, top], paddingBottomRight: [48, 84] };
+  }
+
   function whole() {
     if (layers.region) map.flyToBounds(layers.region.getBounds(), { ...WHOLE, duration: 0.6 });
   }
 
   function near() {
-    map.flyToBounds(layers.places.getBounds(), { ...FIT, duration: 0.6 });
+    map.flyToBounds(layers.places.getBounds(), { ...fit(), duration: 0.6 });
   }
 
   // The largest first, so that the smaller one is drawn on top.
@@ -137,7 +148,7 @@ window.gairMap = (() => {
   function drawPlaces(places) {
     layers.places.clearLayers();
     [...places].sort((a, b) => b.rank - a.rank).forEach((place) => layers.places.addLayer(layerOf(place)));
-    if (places.length && !held) map.flyToBounds(layers.places.getBounds(), { ...FIT, duration: 0.5 });
+    if (places.length && !held) map.flyToBounds(layers.places.getBounds(), { ...fit(), duration: 0.5 });
   }
 
   function layerOf(place) {
@@ -174,7 +185,7 @@ window.gairMap = (() => {
     if (!points.length) return;
     map.closePopup();
     // At once: one list follows another faster than a flight ends.
-    if (!held) map.fitBounds(layers.explored.getBounds(), { ...FIT, animate: false });
+    if (!held) map.fitBounds(layers.explored.getBounds(), { ...fit(), animate: false });
   }
 
   function highlight(rank) {
@@ -199,7 +210,7 @@ window.gairMap = (() => {
     const words = `The claimed place: ${claim.at.map((v) => v.toFixed(5)).join(", ")}`;
     layers.claim.addLayer(L.marker(claim.at, { icon, alt: words, title: words, keyboard: false }));
     if (!held && !map.getBounds().contains(circle.getBounds())) {
-      map.flyToBounds(circle.getBounds(), { ...FIT, duration: 0.5 });
+      map.flyToBounds(circle.getBounds(), { ...fit(), duration: 0.5 });
     }
   }
 

@@ -213,6 +213,15 @@ def test_all_of_it_fits_a_phone(visit: Visit, tmp_path: Path, width: int) -> Non
     visit.tab.locator(".gair-map").scroll_into_view_if_needed()
     visit.keep("phone-picture")
     assert visit.overflowing() == []
+    covered = visit.tab.evaluate(
+        "() => [...document.querySelectorAll('.gair-pin')].filter((pin) => {"
+        " const at = pin.getBoundingClientRect();"
+        " return [...document.querySelectorAll('.gair-map .leaflet-top.leaflet-left > *')].some("
+        "(one) => { const box = one.getBoundingClientRect(); return box.width &&"
+        " at.left < box.right && at.right > box.left && at.top < box.bottom; });"
+        "}).map((pin) => pin.innerText)"
+    )
+    assert covered == []
     cut = visit.tab.evaluate(
         "() => [...document.querySelectorAll('.gair-buttons button, .gair-buttons select, "
         ".gair-buttons input[type=range]')].filter(e => e.offsetParent)"

@@ -115,3 +115,5 @@ def test_a_cluster_gives_the_same_index(
     report = built(holed_tif, tmp_path, frames_a_unit=4, engine=engine)
     assert report.manifest.computed["engine"] == "ray"
     assert report.manifest.content_sha256 == one_unit.manifest.content_sha256
+    pictures = [(one.path / "picture.tif") for one in (report, one_unit)]
+    assert len({picture.read_bytes() for picture in pictures}) == 1
