@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from big_index import build_big_index, street_jpegs
-from measuring import medians_s, process_memory_gb, report
+from measuring import medians_s, process_memory_gb, processor_s, report
 
 from gair.arrays import Floats32, Ints
 from gair.config import preset
@@ -98,6 +98,10 @@ def test_search_with_reference_photos(london: Path, count: int) -> None:
         lambda: references.nearest(s, 1024),
         rounds=11,
     )
+    without_cpu_s, with_cpu_s = (
+        processor_s(lambda weight=weight: geolocator.search(photo, ground_weight=weight), rounds=9)
+        for weight in (0.0, None)
+    )
     now_gb, most_gb = process_memory_gb()
     search = references.manifest.search
     ratio = with_s / without_s
@@ -107,6 +111,7 @@ def test_search_with_reference_photos(london: Path, count: int) -> None:
         f"search without them       {without_s * 1e3:7.1f} ms",
         f"search with them          {with_s * 1e3:7.1f} ms   {ratio:.2f}x "
         f"(wanted at most {WANTED_RATIO}x)",
+        f"processor time of the two {without_cpu_s * 1e3:5.0f} and {with_cpu_s * 1e3:.0f} ms",
         f"the 1,024 nearest alone   {nearest_s * 1e3:7.1f} ms"
         + ("" if search["type"] == "flat" else f"   recall {search['recall']:.3f}"),
         f"written in {written_s:.0f} s, opened in {opened_s:.1f} s with the index; "
