@@ -12,7 +12,7 @@ a place: it tells whether a photo is like those that an index was calibrated on.
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, time
 from typing import TYPE_CHECKING
 
@@ -83,7 +83,7 @@ class Conditions:
     @property
     def values(self) -> Floats:
         """(C,) numbers: those of :data:`NAMES` in their order, the colours, the texture."""
-        named = astuple(self)[: len(NAMES)]
+        named = (getattr(self, field.name) for field in fields(self)[: len(NAMES)])
         return np.array([*named, *self.colours, *self.texture], dtype=np.float64)
 
     @classmethod
