@@ -67,10 +67,10 @@ def add_endpoints(endpoints: Endpoints) -> None:
         "Find where a street photo may have been taken; returns the answer.",
         endpoints.search,
         [
-            _as_sent(gr.Number(5, label="k", precision=0, visible=False)),
-            _as_sent(gr.Number(None, label="rs_weight", visible=False)),
-            _as_sent(gr.Number(None, label="location_weight", visible=False)),
-            _as_sent(gr.Textbox(None, label="index", visible=False)),
+            _number("k", 5, precision=0),
+            _number("rs_weight", None),
+            _number("location_weight", None),
+            _text("index"),
         ],
     )
     add(
@@ -78,12 +78,12 @@ def add_endpoints(endpoints: Endpoints) -> None:
         "Tell whether a street photo may have been taken at a place; returns the verdict.",
         endpoints.verify,
         [
-            _as_sent(gr.Number(None, label="lat_deg", visible=False)),
-            _as_sent(gr.Number(None, label="lon_deg", visible=False)),
-            _as_sent(gr.Number(500, label="radius_m", visible=False)),
-            _as_sent(gr.Textbox(None, label="index", visible=False)),
-            _as_sent(gr.Number(None, label="prior_probability", visible=False)),
-            _as_sent(gr.Number(1, label="claim_number", precision=0, visible=False)),
+            _number("lat_deg", None),
+            _number("lon_deg", None),
+            _number("radius_m", 500),
+            _text("index"),
+            _number("prior_probability", None),
+            _number("claim_number", 1, precision=0),
         ],
     )
     add(
@@ -91,8 +91,8 @@ def add_endpoints(endpoints: Endpoints) -> None:
         "Tell how likely two street photos are of one place; returns the pair.",
         endpoints.compare,
         [
-            _as_sent(gr.Number(0.5, label="prior_probability", visible=False)),
-            _as_sent(gr.Textbox(None, label="index", visible=False)),
+            _number("prior_probability", 0.5),
+            _text("index"),
         ],
     )
     add(
@@ -100,11 +100,11 @@ def add_endpoints(endpoints: Endpoints) -> None:
         "Find places whose imagery is like some places; returns them.",
         endpoints.similar,
         [
-            _as_sent(gr.Textbox(None, label="like", visible=False)),
-            _as_sent(gr.Textbox("", label="unlike", visible=False)),
-            _as_sent(gr.Number(10, label="k", precision=0, visible=False)),
-            _as_sent(gr.Number(None, label="apart_m", visible=False)),
-            _as_sent(gr.Textbox(None, label="index", visible=False)),
+            _text("like"),
+            _text("unlike", ""),
+            _number("k", 10, precision=0),
+            _number("apart_m", None),
+            _text("index"),
         ],
     )
     add(
@@ -112,12 +112,20 @@ def add_endpoints(endpoints: Endpoints) -> None:
         "List the reference photos of a place; returns them.",
         endpoints.photos_near,
         [
-            _as_sent(gr.Textbox(None, label="at", visible=False)),
-            _as_sent(gr.Number(10, label="k", precision=0, visible=False)),
-            _as_sent(gr.Textbox("distance", label="order", visible=False)),
-            _as_sent(gr.Textbox(None, label="index", visible=False)),
+            _text("at"),
+            _number("k", 10, precision=0),
+            _text("order", "distance"),
+            _text("index"),
         ],
     )
+
+
+def _number(name: str, value: float | None, precision: int | None = None) -> Any:  # noqa: ANN401
+    return _as_sent(gr.Number(value, label=name, precision=precision, visible=False))
+
+
+def _text(name: str, value: str | None = None) -> Any:  # noqa: ANN401
+    return _as_sent(gr.Textbox(value, label=name, visible=False))
 
 
 def _as_sent(box: Any) -> Any:  # noqa: ANN401 - a Gradio component

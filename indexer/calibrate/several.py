@@ -23,6 +23,7 @@ import numpy as np
 from gair.arrays import Floats, Ints, Scores
 from gair.geo import haversine_m
 from indexer.calibrate.held_out import HeldOut
+from indexer.ground.likelihood import GroundEvidence
 from indexer.probability.confidence import Curve, expit
 from indexer.probability.posterior import (
     ScoreWeights,
@@ -78,7 +79,7 @@ def fit_shared(
         return None
     nats = np.zeros(len(FLOORS))
     for rows in together:
-        maps, truth = _maps(space, weights, photos.taken(rows)), photos.truth_row[rows]
+        maps, truth = _maps(space, weights, photos.taken(rows))[0], photos.truth_row[rows]
         alike = map_correlation(maps, space.log_prior)
         nats += [_nats(maps, space.log_prior, max(floor, alike), truth) for floor in FLOORS]
     floor = FLOORS[int(np.flatnonzero(nats >= nats.max() - _EARNED_NATS)[-1])]
@@ -116,9 +117,7 @@ def _discs(
     radii_m: Sequence[float],
 ) -> tuple[Floats, Floats]:
     """Around the best guess of the photos of one place: (R,) masses, and (R,) shares inside."""
-    scores = scores_for(space, photos.s, weights)
-    ground = space.ground_evidence(photos.s, scores, weights, photos.own())
-    maps = _maps(space, weights, photos)
+    maps, ground = _maps(space, weights, photos)
     divisor = shared_by(maps, space.log_prior, floor)
     p = posterior(same_place(maps, divisor), space.log_prior)
     best = int(space.place_mass(p)[0].argmax())
@@ -156,8 +155,11 @@ def several_of_each(lonlat_deg: Floats, place: Ints, seed: int) -> list[Ints]:
     return together[:MOST_PLACES]
 
 
-def _maps(space: SearchSpace, weights: ScoreWeights, photos: HeldOut) -> Scores:
-    """(M, N) log-likelihoods of the photos of one place."""
+def _maps(
+    space: SearchSpace, weights: ScoreWeights, photos: HeldOut
+) -> tuple[Scores, GroundEvidence | None]:
+    """(M, N) log-likelihoods of the photos of one place, and what reference photos say of them."""
     scores = scores_for(space, photos.s, weights)
-    ratios = ratios_of(space.ground_evidence(photos.s, scores, weights, photos.own()))
-    return log_likelihood(*scores, weights, space.blur(weights.spread_m), ratios)
+    ground = space.ground_evidence(photos.s, scores, weights, photos.own())
+    maps = log_likelihood(*scores, weights, space.blur(weights.spread_m), ratios_of(ground))
+    return maps, ground

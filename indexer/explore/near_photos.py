@@ -186,13 +186,8 @@ def _told(
                 distance_m=float(haversine_m(photo.lonlat_deg, place)),
                 cosine=cosine,
                 as_like_share=as_like,
-                heading_deg=photo.heading_deg,
-                taken_on=photo.taken_on,
-                source=photo.source,
-                link=photo.link,
-                licence=photo.licence,
-                attribution=photo.attribution,
                 private=photo.private,
+                **photo.shown,
             )
         )
     return tuple(told)

@@ -77,16 +77,7 @@ def photos_near(
 
 
 def _shown(photo: ReferencePhoto, distance_m: float, cosine: float) -> GroundPhoto:
-    return GroundPhoto(
-        distance_m=distance_m,
-        cosine=cosine,
-        heading_deg=photo.heading_deg,
-        taken_on=photo.taken_on,
-        source=photo.source,
-        link=photo.link,
-        licence=photo.licence,
-        attribution=photo.attribution,
-    )
+    return GroundPhoto(distance_m=distance_m, cosine=cosine, **photo.shown)
 
 
 def _candidates_of(

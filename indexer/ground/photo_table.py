@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -70,6 +70,12 @@ class ReferencePhoto:
     def taken_on(self) -> str | None:
         """Its day, ISO 8601; the first one where only the month or the year is known."""
         return None if not self.captured_at else str(_day(self.captured_at))
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """What is told of it wherever it is listed, by the names that lists have for it."""
+        names = ("heading_deg", "taken_on", "source", "link", "licence", "attribution")
+        return {name: getattr(self, name) for name in names}
 
 
 def _day(captured_at: str) -> np.datetime64:
