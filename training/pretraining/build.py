@@ -236,8 +236,9 @@ def _with_overrides(config: PretrainConfig, base: GairConfig, footprint_m: float
 
 def _grown(model: Gair, base: Gair, seed: int) -> dict[str, Tensor]:
     """The weights of a model, and new ones of the readers that it lacks."""
-    drawn = initial_state(model.state_dict(), model.config, seed)
-    return {**drawn, **base.state_dict()}
+    own = base.state_dict()
+    missing = {name: shape for name, shape in model.state_dict().items() if name not in own}
+    return {**own, **initial_state(missing, model.config, seed)}
 
 
 def _same_shape(config: PretrainConfig, base: GairConfig, footprint_m: float) -> GairConfig:
