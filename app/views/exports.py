@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from app.views.report import polygons_of
 from app.views.templates import render
 from app.views.wording import distance
+from gair.spreadsheets import plain_cell
 from indexer.probability.cautions import coded
 from indexer.search.answer import Answer, Candidate
 from indexer.search.wording import decision_kind, decision_said, elsewhere_said
@@ -83,7 +84,10 @@ def answer_csv(answer: Answer) -> str:
             + [*map(_number, weights)]
             + [c.merged_cells, f"{c.merged_within_m:.1f}", c.h3_cell]
             + [f"{c.lat_deg:.7f}", f"{c.lon_deg:.7f}"]
-            + [_plain(name) for name in (answer.index, answer.build, answer.model, answer.runtime)]
+            + [
+                plain_cell(name)
+                for name in (answer.index, answer.build, answer.model, answer.runtime)
+            ]
             + _decided(answer)
         )
     return buffer.getvalue()
@@ -134,11 +138,6 @@ def _decided(answer: Answer) -> list[str]:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"
-
-
-def _plain(value: str) -> str:
-    """Text that a spreadsheet does not take for a formula."""
-    return f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
 def _point(answer: Answer, candidate: Candidate) -> dict[str, Any]:

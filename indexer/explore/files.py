@@ -15,6 +15,7 @@ from typing import Any
 
 from gair.errors import UsageError
 from gair.files import write_whole
+from gair.spreadsheets import plain_cell
 from indexer.explore.near_photos import NearPhoto, NearPhotos
 from indexer.explore.similar import SimilarPlace, SimilarPlaces
 
@@ -100,9 +101,9 @@ def _feature(one: Any, kind: str) -> dict[str, Any]:  # noqa: ANN401 (any of the
 
 
 def _plain(value: object) -> str:
-    """A cell of the table; no text that a spreadsheet takes for a formula."""
+    """A cell of the table."""
     if value is None:
         return ""
     if not isinstance(value, str):
         return f"{value:.6g}" if isinstance(value, float) else str(value)
-    return f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+    return plain_cell(value)
