@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 READERS = ("sv_hidden", "rs_windows", "rs_hidden")
 """Fields of a model's second readers, which a trained model may be given."""
+BLOCKS = ("sv_residuals", "rs_residuals")
+"""Fields of residual blocks by stage, of which a trained model may be given more."""
 
 
 def open_data(run: Run) -> tuple[ShardedDataset, ShardedDataset | None]:
@@ -83,7 +85,7 @@ def build_model(run: Run, train: ShardedDataset, say: Callable[[str], None]) -> 
     else:
         base = Gair.from_pretrained(config.model)
         model = Gair.without_weights(_same_shape(config, base.config, footprint_m), base.info)
-        model.load_state_dict(_grown(model, base, config.seed), assign=True)
+        model.load_state_dict(grown_weights(model, base, config.seed), assign=True)
         run.record["base_licence"] = base.info.licence if base.info.trained else ""
         lines.append(f"{base.info.name} ({base.info.source}), licence {base.info.licence}")
         if not math.isclose(base.config.footprint_mercator_m, footprint_m, rel_tol=1e-3):
@@ -230,12 +232,19 @@ def _with_overrides(config: PretrainConfig, base: GairConfig, footprint_m: float
         temperature=config.temperature,
         location_sigmas=config.sigmas or base.location_sigmas,
         inr_hidden=config.inr_hidden or base.inr_hidden,
-        **{name: getattr(config, name) or getattr(base, name) for name in READERS},
+        **{name: getattr(config, name) or getattr(base, name) for name in (*READERS, *BLOCKS)},
     )
 
 
-def _grown(model: Gair, base: Gair, seed: int) -> dict[str, Tensor]:
-    """The weights of a model, and new ones of the readers that it lacks."""
+def grown_weights(model: Gair, base: Gair, seed: int) -> dict[str, Tensor]:
+    """The weights of a model, and drawn ones of the readers and blocks that it lacks.
+
+    Args:
+        model: the grown one, for its names and shapes.
+        base: whose weights there are.
+        seed: of the drawn ones; their last layers are zero, so the grown model says what ``base``
+            says.
+    """
     own = base.state_dict()
     missing = {name: shape for name, shape in model.state_dict().items() if name not in own}
     return {**own, **initial_state(missing, model.config, seed)}
@@ -250,5 +259,12 @@ def _same_shape(config: PretrainConfig, base: GairConfig, footprint_m: float) ->
             raise UsageError(
                 f"{flag} is {getattr(wanted, name)} and {config.model} has {getattr(base, name)}: "
                 f"leave {flag} away to go on with its weights"
+            )
+    for name in BLOCKS:
+        had, asked = getattr(base, name), getattr(wanted, name)
+        if any(more < own for own, more in zip(had, asked, strict=False)):
+            raise UsageError(
+                f"{name} is {asked} and {config.model} has {had}: blocks can be added to its "
+                "stages and not taken away"
             )
     return wanted

@@ -48,6 +48,11 @@ class PretrainConfig:
     a model without them is given them, silent at first. Empty: the model's own."""
     rs_hidden: Annotated[int, Range(0, 16_384)] = 0
     """Hidden units of the layer that reads these windows; 0: the model's own."""
+    sv_residuals: Annotated[tuple[Count, ...], Length(0, 8)] = ()
+    """Residual blocks of each stage of the convolutions for photos, such as 1,2,4; a model that has
+    fewer is given the missing ones, silent at first. Empty: the model's own."""
+    rs_residuals: Annotated[tuple[Count, ...], Length(0, 8)] = ()
+    """The same of the convolutions for imagery."""
     init_street_view: LINE = ""
     """Weights for the street-view tower: a timm ViT by name, or its file; empty: none."""
     init_remote_sensing: LINE = ""

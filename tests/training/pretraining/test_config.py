@@ -52,6 +52,8 @@ def test_every_flag_changes_its_field() -> None:
                 "autocast": "bf16",
                 "inr_hidden": "8",
                 "rs_windows": "3",
+                "sv_residuals": "1,2",
+                "rs_residuals": "1,2",
             }
             words = [f"{flag}={values.get(name, other)}"]
         changed = resolved("--preset", "smoke", "--in-batch-locations", *words)

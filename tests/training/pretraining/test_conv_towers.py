@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import re
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from gair.errors import ModelError
 from gair.model import Gair
 from training.finetune.encoders.gair_encoders import frame_encoder, photo_encoder
 from training.pretrain import main
+from training.pretraining.build import grown_weights
 from training.pretraining.initialise import initialise_towers
 from training.pretraining.objective import Objective, ObjectiveOptions
 from training.pretraining.optim import Ema
@@ -157,3 +159,43 @@ def test_readers_that_are_there_already_are_kept(
     flags = ["--model", str(tmp_path / "base"), "--sv-hidden", "6"]
     assert main(arguments(tmp_path, tmp_path / "run", *flags)) == 2
     assert "sv_hidden is 6 and" in capsys.readouterr().err
+
+
+def test_a_trained_model_is_given_blocks_that_are_silent_first_and_learn(tmp_path: Path) -> None:
+    write_material(tmp_path)
+    base = micro_model(**CONV_STEM)
+    base.save_pretrained(tmp_path / "base")
+    assert (base.config.sv_residuals, base.config.rs_residuals) == ((1, 0, 1), (1, 0, 2))
+    more = ["--sv-residuals", "1,2,1", "--rs-residuals", "2,0,3"]
+    flags = ["--model", str(tmp_path / "base"), "--lr", "0.01", *more]
+
+    silent = Gair.without_weights(
+        dataclasses.replace(base.config, sv_residuals=(1, 2, 1), rs_residuals=(2, 0, 3)), base.info
+    )
+    silent.load_state_dict(grown_weights(silent, base, seed=0), assign=True)
+    pixels = torch.rand(2, 3, base.config.sv_image_px, base.config.sv_image_px)
+    frames = torch.rand(
+        2, len(base.config.rs_bands), base.config.rs_frame_px, base.config.rs_frame_px
+    )
+    assert torch.equal(silent.encode_street_view(pixels), base.encode_street_view(pixels))
+    assert torch.equal(silent.encode_remote_sensing(frames), base.encode_remote_sensing(frames))
+
+    assert main(arguments(tmp_path, tmp_path / "run", *flags, "--steps", "3")) == 0
+    grown = Gair.from_pretrained(tmp_path / "run" / "model")
+    assert (grown.config.sv_residuals, grown.config.rs_residuals) == ((1, 2, 1), (2, 0, 3))
+    added = [w for name, w in grown.named_parameters() if name not in base.state_dict()]
+    outs = [
+        n for n, _ in grown.named_parameters() if n not in base.state_dict() and ".out.weight" in n
+    ]
+    assert len(outs) == 4
+    assert all(bool(weight.any()) for weight in added)
+
+
+def test_blocks_are_not_taken_away(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_material(tmp_path)
+    micro_model(**CONV_STEM).save_pretrained(tmp_path / "base")
+    flags = ["--model", str(tmp_path / "base"), "--rs-residuals", "1,0,1"]
+    assert main(arguments(tmp_path, tmp_path / "run", *flags)) == 2
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert "rs_residuals is (1, 0, 1) and" in told
+    assert "has (1, 0, 2): blocks can be added" in told
