@@ -134,7 +134,10 @@ class LocalImagery:
                     continue
                 stored = warp_scene(scene, grid, files, scaling.unmarked)
                 new = np.isfinite(stored).all(axis=0) & ~valid
-                values[:, new] = scaling.apply(stored)[:, new]
+                if new.all():
+                    values = scaling.apply(stored)
+                else:
+                    values[:, new] = scaling.apply(stored)[:, new]
                 valid |= new
                 if valid.all():
                     break

@@ -260,19 +260,22 @@ class ClosingLru(LRUCache[Key, Open]):
             self.popitem()
 
 
-class OpenFiles(ClosingLru[Path, Any]):
-    """Datasets of one reader."""
+class OpenFiles(ClosingLru[Path | tuple[Path, ...], Any]):
+    """Datasets of one reader, by the file that they are, or by the files that they stack."""
 
     def __init__(self, max_open: int = _MAX_OPEN) -> None:
         super().__init__(max_open)
 
-    def __missing__(self, path: Path) -> Any:  # noqa: ANN401
-        check_is_file(path)
-        self[path] = dataset = rasterio.open(path)
-        return dataset
+    @staticmethod
+    def getsizeof(value: Any) -> int:  # noqa: ANN401
+        """Files that a dataset keeps open: a stack has one a band."""
+        return int(value.count) if value.driver == "VRT" else 1
 
     def dataset(self, path: Path) -> Any:  # noqa: ANN401
         """The open :class:`rasterio.DatasetReader` of a file."""
+        if path not in self:
+            check_is_file(path)
+            self[path] = rasterio.open(path)
         return self[path]
 
 

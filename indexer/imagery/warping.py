@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 from affine import Affine
@@ -13,10 +14,11 @@ from rasterio.crs import CRS
 from rasterio.enums import Resampling
 from rasterio.errors import CRSError
 from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window
 from scipy.ndimage import distance_transform_edt
 from shapely.geometry import MultiPolygon, Polygon
 
-from gair.arrays import Bools, Floats32
+from gair.arrays import Bools, Floats, Floats32
 from gair.bands import MEAN_DN
 from gair.errors import FootprintError, ImageryError
 from gair.geo import Footprint, transformer
@@ -29,6 +31,7 @@ from indexer.imagery.missing_values import (
 from indexer.imagery.rasters import OpenFiles, RasterFile, gdal_errors, world_width
 from indexer.imagery.scenes import Scene
 from indexer.imagery.source import FramePixels
+from indexer.imagery.stacks import alike, holds, open_stack
 from indexer.regions.antimeridian import cut
 
 _MAX_DN = 65535
@@ -141,50 +144,127 @@ def _warp(
     `rasterio.warp.reproject` is as fast, but switches Python's warnings off and on around itself,
     which threads feel in each other.
     """
-    parts = []
-    for raster, bands in groupby(scene.bands, key=lambda band: band.raster):
-        indexes = [band.index for band in bands]
-        first, *others = _transforms(raster, grid)
-        values = _warp_raster(raster, indexes, first, grid, files, nodata_of(raster))
-        for transform in others:
-            beyond = _warp_raster(raster, indexes, transform, grid, files, nodata_of(raster))
-            values = np.where(np.isnan(values), beyond, values)
-        parts.append(values)
-    return np.concatenate(parts)
+    values = np.empty((len(scene.bands), grid.height, grid.width), dtype=np.float32)
+    rasters = [band.raster for band in scene.bands]
+    left = list(range(len(rasters)))
+    for rows in alike(rasters):
+        stacked = _warp_stack([rasters[row] for row in rows], grid, files, nodata_of)
+        if stacked is not None:
+            values[rows] = stacked
+            left = [row for row in left if row not in rows]
+    for raster, of_raster in groupby(left, key=lambda row: rasters[row]):
+        rows = list(of_raster)
+        indexes = [scene.bands[row].index for row in rows]
+        values[rows] = warp_file(raster, indexes, grid, files, nodata_of(raster))
+    return values
 
 
-def _warp_raster(
-    raster: RasterFile,
-    indexes: list[int],
-    transform: Affine,
+def _warp_stack(
+    rasters: Sequence[RasterFile],
     grid: Grid,
     files: OpenFiles,
+    nodata_of: Callable[[RasterFile], float],
+) -> Floats32 | None:
+    """(B, H, W) of alike files with one band each, or None: to be read one by one."""
+    first, nodata = rasters[0], nodata_of(rasters[0])
+    window = _window_around(first, grid)
+    if window is None or len(_transforms(first, grid)) > 1:
+        return None
+    try:
+        with gdal_errors(first.path):
+            stack = open_stack(rasters, files)
+            if holds(stack, nodata, window):
+                return None
+            return _resampled(stack, stack.indexes, first, first.transform, grid, nodata)
+    except ImageryError:
+        for raster in rasters:  # which one is broken, a stack does not say
+            warp_file(raster, [1], grid, files, nodata)
+        raise
+
+
+def warp_file(
+    raster: RasterFile, indexes: Sequence[int], grid: Grid, files: OpenFiles, nodata: float
+) -> Floats32:
+    """Resample some bands of a file, (B, H, W) as stored; NaN where a band has nothing but gaps.
+
+    Args:
+        raster: the file.
+        indexes: of the bands, counted from 1.
+        grid: the pixels.
+        files: open ones.
+        nodata: the stored value that marks gaps.
+
+    Raises:
+        ImageryError: the file cannot be read.
+    """
+    parts: list[Floats32] = []
+    for transform in _transforms(raster, grid):
+        with gdal_errors(raster.path):
+            dataset = files.dataset(raster.path)
+            parts.append(_resampled(dataset, indexes, raster, transform, grid, nodata))
+    values, *others = parts
+    for beyond in others:
+        values = np.where(np.isnan(values), beyond, values)
+    return values
+
+
+def _resampled(
+    dataset: Any,  # noqa: ANN401
+    indexes: Sequence[int],
+    raster: RasterFile,
+    transform: Affine,
+    grid: Grid,
     nodata: float,
 ) -> Floats32:
-    """(B, H, W) of some bands of a file, as if it lay where ``transform`` puts it."""
+    """(B, H, W) of some bands of a dataset, as if it lay where ``transform`` puts it."""
     scale = _scale(raster, transform, grid)
     moved = {} if transform == raster.transform else {"src_transform": transform}
-    with (
-        gdal_errors(raster.path),
-        WarpedVRT(
-            files.dataset(raster.path),
-            crs=grid.crs,
-            transform=grid.transform,
-            width=grid.width,
-            height=grid.height,
-            resampling=Resampling.bilinear,
-            src_nodata=nodata,
-            nodata=math.nan,
-            dtype="float32",
-            tolerance=_TOLERANCE_PX,
-            XSCALE=scale,
-            YSCALE=scale,
-            UNIFIED_SRC_NODATA="NO",  # each band's gaps are its own
-            **moved,
-        ) as warped,
-    ):
-        values: Floats32 = warped.read(indexes)
+    with WarpedVRT(
+        dataset,
+        crs=grid.crs,
+        transform=grid.transform,
+        width=grid.width,
+        height=grid.height,
+        resampling=Resampling.bilinear,
+        src_nodata=nodata,
+        nodata=math.nan,
+        dtype="float32",
+        tolerance=_TOLERANCE_PX,
+        XSCALE=scale,
+        YSCALE=scale,
+        UNIFIED_SRC_NODATA="NO",  # each band's gaps are its own
+        **moved,
+    ) as warped:
+        values: Floats32 = warped.read(list(indexes))
     return values
+
+
+def _window_around(raster: RasterFile, grid: Grid) -> Window | None:
+    """The pixels of a raster that a grid may be read from, and more; None where it has none."""
+    a, b, c, d, e, f = (~raster.transform)[:6]
+    x, y = _seen_from(raster, grid)
+    column, row = a * x + b * y + c, d * x + e * y + f
+    if not (np.isfinite(column).all() and np.isfinite(row).all()):
+        return None
+    spans = []
+    for along, size in ((column, raster.width), (row, raster.height)):
+        margin = np.ptp(along) / 4 + _FRINGE_PX
+        low, high = math.floor(along.min() - margin), math.ceil(along.max() + margin)
+        spans.append((max(low, 0), min(high, size)))
+    (left, right), (top, bottom) = spans
+    if left >= right or top >= bottom:
+        return None
+    return Window(left, top, right - left, bottom - top)
+
+
+def _seen_from(raster: RasterFile, grid: Grid) -> tuple[Floats, Floats]:
+    """Nine points of a grid in the CRS of a raster, where its sides may bend."""
+    points = [
+        grid.transform * (column, row)
+        for column in (0, grid.width / 2, grid.width)
+        for row in (0, grid.height / 2, grid.height)
+    ]
+    return transformer(grid.crs.to_wkt(), str(raster.crs))(*np.transpose(points))
 
 
 def _transforms(raster: RasterFile, grid: Grid) -> list[Affine]:
@@ -197,13 +277,7 @@ def _transforms(raster: RasterFile, grid: Grid) -> list[Affine]:
     width = world_width(str(raster.crs))
     if width is None:
         return [own]
-    # Nine points of the grid: its sides may bend in the raster's CRS.
-    points = [
-        grid.transform * (column, row)
-        for column in (0, grid.width / 2, grid.width)
-        for row in (0, grid.height / 2, grid.height)
-    ]
-    x, _ = transformer(grid.crs.to_wkt(), str(raster.crs))(*np.transpose(points))
+    x, _ = _seen_from(raster, grid)
     corners = [own * (column, row) for column in (0, raster.width) for row in (0, raster.height)]
     west, east = min(x for x, _ in corners), max(x for x, _ in corners)
     margin = np.ptp(x) / 4 + _FRINGE_PX * abs(own.a)
@@ -267,7 +341,8 @@ def filled(values: Floats32, valid: Bools) -> FramePixels:
         values[:] = np.asarray(MEAN_DN, dtype=np.float32)[:, None, None]
     elif not valid.all():
         fill_gaps(values, valid)
-    dn = np.rint(np.clip(values, 0, _MAX_DN)).astype(np.uint16)
+    np.clip(values, 0, _MAX_DN, out=values)
+    dn = np.rint(values, out=values).astype(np.uint16)
     return FramePixels(dn=dn, valid=valid)
 
 
