@@ -27,6 +27,8 @@ Shades = npt.NDArray[np.uint8]
 
 SHADES_BYTES = 60_000
 """About what a frame takes."""
+_COMPRESSION = 2
+"""Of PNGs: a unit is soon dropped, and at 4 an eighth fewer bytes take half as long again."""
 LEVELS = 256
 _RGB = [GAIR_BANDS.index(band) for band in ("B4", "B3", "B2")]
 _BRIGHTEST_DN = 6000.0
@@ -50,7 +52,9 @@ def shades_png(dn: DigitalNumbers, valid: Bools) -> bytes:
     rgb = np.rint((LEVELS - 1) * share).astype(np.uint8).transpose(1, 2, 0)  # (H, W, 3)
     alpha = np.where(valid, np.uint8(255), np.uint8(0))[..., None]
     buffer = io.BytesIO()
-    Image.fromarray(np.concatenate([rgb, alpha], axis=2)).save(buffer, "PNG", compress_level=4)
+    Image.fromarray(np.concatenate([rgb, alpha], axis=2)).save(
+        buffer, "PNG", compress_level=_COMPRESSION
+    )
     return buffer.getvalue()
 
 
@@ -116,8 +120,9 @@ def stretch_of(frames: Iterable[Shades]) -> Stretch:
     """
     counts = np.zeros((3, LEVELS), dtype=np.int64)
     for shades in frames:
-        seen = shades[shades[..., 3] > 0]  # (n, 4)
-        counts += [np.bincount(seen[:, band], minlength=LEVELS) for band in range(3)]
+        seen = Image.fromarray(np.ascontiguousarray(shades[..., 3]))
+        histogram = Image.fromarray(shades).histogram(seen)  # of where that is not 0
+        counts += np.reshape(histogram[: 3 * LEVELS], (3, LEVELS))
     if not counts.any():
         return Stretch((0.0, 0.0, 0.0), _LEAST_RANGE_DN)
     below = np.cumsum(counts, axis=1) / counts.sum(axis=1, keepdims=True)

@@ -11,6 +11,7 @@ from rio_cogeo.cogeo import cog_validate
 from small_builds import build_box, serving_build
 from toy_city import NORTH_M, WEST_M, write_city
 
+from gair.bands import GAIR_BANDS
 from gair.errors import IndexCorruptError, StorageError
 from gair.geo import Footprint, transformer
 from indexer.imagery import open_imagery
@@ -229,6 +230,34 @@ def test_white_and_black_are_the_last_percents() -> None:
     even = stretch_of([np.full((4, 4, 4), 200, dtype=np.uint8)])
     assert even.white_dn - even.black_dn[0] == pytest.approx(500)
     assert stretch_of([]) == Stretch((0.0, 0.0, 0.0), 500.0)
+
+
+def test_a_stretch_counts_the_pixels_that_show_imagery_one_by_one() -> None:
+    rng = np.random.default_rng(2)
+    frames = [rng.integers(low, low + 90, (40, 30, 4)).astype(np.uint8) for low in (20, 60, 140)]
+    for shades in frames:
+        hidden = rng.random((40, 30)) < 0.3
+        shades[hidden], shades[~hidden, 3] = (250, 250, 250, 0), 255
+    seen = [pixel for shades in frames for pixel in shades.reshape(-1, 4).tolist() if pixel[3]]
+
+    def level(band: int, share: float) -> int:
+        """The first that more than a share of the pixels do not lie above."""
+        return next(n for n in range(256) if sum(p[band] <= n for p in seen) >= share * len(seen))
+
+    black = [6000 * (level(band, 0.01) / 255) ** 2 for band in range(3)]
+    white = max(6000 * (level(band, 0.99) / 255) ** 2 for band in range(3))
+    stretch = stretch_of(frames)
+    np.testing.assert_allclose([*stretch.black_dn, stretch.white_dn], [*black, white], rtol=1e-12)
+
+
+def test_shades_are_kept_as_they_are() -> None:
+    dn = np.random.default_rng(3).integers(0, 7000, (10, 50, 60)).astype(np.uint16)
+    valid = dn[0] > 1000
+    shades = shades_of(shades_png(dn, valid))
+    for row, column in ((0, 0), (49, 59), (7, 31), (30, 2)):
+        rgb = [dn[GAIR_BANDS.index(band), row, column] for band in ("B4", "B3", "B2")]
+        expected = [round(255 * (min(int(v), 6000) / 6000) ** 0.5) for v in rgb]
+        assert shades[row, column].tolist() == [*expected, 255 * valid[row, column]]
 
 
 def square_at(lon: float, lat: float, side_m: float = 2446.0) -> tuple[float, float, float, float]:
