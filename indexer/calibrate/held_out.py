@@ -17,7 +17,7 @@ from indexer.ground.left_out import LeftOut
 from indexer.probability.claims import RADII_M
 from indexer.probability.conformal import mass_to_reach, region_rows
 from indexer.probability.decisions import Trials
-from indexer.probability.known_claims import KnownClaims, draw_claims
+from indexer.probability.known_claims import KnownClaims, draw_claims, look_at_all
 from indexer.probability.out_of_index import evidence_of
 from indexer.probability.posterior import ScoreWeights
 from indexer.search.query import Query
@@ -146,8 +146,7 @@ def examine(
             if findings.refined is not None:
                 shown = shown_points(space, s, best, options, ground)
                 findings.refined.look(space, p, (shown, truth_deg), block)
-            for of_kind in claims:
-                of_kind.look(space.field, p, block)
+            look_at_all(claims, space.field, p, block)
             progress.advance(len(p))
     return findings
 

@@ -24,6 +24,7 @@ from indexer.probability.known_claims import (
     KnownClaims,
     draw_claims,
     draw_claims_anywhere,
+    look_at_all,
 )
 from indexer.probability.likelihood_ratios import ALTERNATIVES, ELSEWHERE, RatioCurve
 from indexer.probability.posterior import ScoreWeights
@@ -203,5 +204,4 @@ def _look(
 ) -> None:
     own = None if left_out is None else left_out.rows
     for block, p in posterior_blocks(space, s, weights, own):
-        for one in claims:
-            one.look(space.field, p, block)
+        look_at_all(claims, space.field, p, block)

@@ -99,7 +99,12 @@ def background(field: CellField, radius_m: float) -> Background:
 
 
 def standing(
-    p: Floats, field: CellField, lonlat_deg: Floats, own_row: Ints, among: Background
+    p: Floats,
+    field: CellField,
+    lonlat_deg: Floats,
+    own_row: Ints,
+    among: Background,
+    sums: Floats | None = None,
 ) -> Standing:
     """How each photo's claim does beside the background.
 
@@ -109,12 +114,14 @@ def standing(
         lonlat_deg: (P, 2) the claimed point of each photo.
         own_row: (P,) the cell that holds it; -1 outside the index.
         among: the background; its radius is the claims'.
+        sums: (P, C) what each posterior gives each disc of the background, where that is known.
     """
     discs = claim_discs(field, lonlat_deg, own_row, among.radius_m)
     mass = own_sums(p, discs)
     area_share = discs.sums(field.area_m2[None])[0] / field.area_m2.sum()
     apart = _apart(lonlat_deg, among)
-    as_good = (among.discs.sums(p) >= mass[:, None]) & apart  # (P, C)
+    sums = among.discs.sums(p) if sums is None else sums
+    as_good = (sums >= mass[:, None]) & apart  # (P, C)
     counts = apart.sum(axis=1)
     return Standing(mass, area_share, as_good.sum(axis=1), counts, apart.shape[1] - counts)
 

@@ -7,8 +7,9 @@ that looks, on the imagery, like the one where the photo was taken.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Protocol
 
 import numpy as np
@@ -61,12 +62,23 @@ class KnownClaims:
     score: Floats
     """(P,) what :class:`indexer.probability.likelihood_ratios.RatioCurve` takes; the same."""
 
-    def look(self, field: CellField, p: Floats, block: slice) -> None:
-        """Test the claims about a block of photos, (B, N) posteriors."""
-        stands = standing(p, field, self.lonlat_deg[block], self.row[block], self.among)
+    def look(self, field: CellField, p: Floats, block: slice, sums: Floats | None = None) -> None:
+        """Test the claims about a block of photos: (B, N) posteriors, :func:`standing`'s sums."""
+        stands = standing(p, field, self.lonlat_deg[block], self.row[block], self.among, sums)
         wanted = self.wanted[block]
         self.p_elsewhere[block] = np.where(wanted, stands.p_elsewhere, np.nan)
         self.score[block] = np.where(wanted, stands.log_ratio, np.nan)
+
+
+def look_at_all(claims: Iterable[KnownClaims], field: CellField, p: Floats, block: slice) -> None:
+    """Test several claims about each of a block of photos, (B, N) posteriors.
+
+    Discs of a background are added up once for claims of one radius that come one after another.
+    """
+    for among, of_radius in groupby(claims, key=lambda one: one.among):
+        sums = among.discs.sums(p)
+        for one in of_radius:
+            one.look(field, p, block, sums)
 
 
 @dataclass(frozen=True, eq=False)
