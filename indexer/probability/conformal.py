@@ -29,6 +29,7 @@ import numpy as np
 
 from gair.arrays import Floats, Ints
 from gair.errors import UsageError
+from indexer.regions.highest import highest_rows
 
 MOST_GROUPS = 5
 """Groups of how sure answers are."""
@@ -37,13 +38,10 @@ FEWEST_IN_GROUP = 60
 
 _ROUNDING = 1e-10
 """Sums of the same probabilities in another order differ by less than this share."""
+_FIRST_LOOK = 1024
+"""Cells that are sorted at first."""
 _ROUNDED = 1e-7
 """Weights of places add up to whole numbers but for this."""
-
-
-def density_order(p: Floats, area_m2: Floats) -> Ints:
-    """Cells from the densest down: (..., N) probabilities and (N,) areas to rows; ties by row."""
-    return np.argsort(-(p / area_m2), axis=-1, kind="stable")
 
 
 def mass_to_reach(p: Floats, area_m2: Floats, truth_row: Ints) -> Floats:
@@ -141,8 +139,15 @@ def region_rows(p: Floats, area_m2: Floats, mass: float) -> Ints:
 
 def nested_regions(p: Floats, area_m2: Floats, masses: Sequence[float]) -> list[Ints]:
     """:func:`region_rows` of several masses, the cells sorted once."""
-    order = density_order(p, area_m2)
-    reached = np.cumsum(p[order])
+    # A region holds few of the cells as a rule: so many are sorted, and more where they lack mass.
+    most, density = max(masses) * (1 + _ROUNDING), p / area_m2
+    look = _FIRST_LOOK
+    while True:
+        order = highest_rows(density, look)
+        reached = np.cumsum(p[order])
+        if len(order) == len(p) or reached[-1] > most:
+            break
+        look *= 8
     positive = np.count_nonzero(p)
     regions = []
     for mass in masses:

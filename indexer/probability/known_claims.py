@@ -19,6 +19,7 @@ from gair.geo import haversine_m
 from indexer.probability.claims import IN_CELL, Background, points_around, standing
 from indexer.probability.likelihood_ratios import LOOKALIKE, RANDOM
 from indexer.regions.cell_field import CellField, chord_of, unit_vectors
+from indexer.regions.highest import highest_rows
 
 TRUE = "true"
 KINDS = (TRUE, RANDOM, LOOKALIKE)
@@ -192,8 +193,7 @@ def lookalike_claims(
             if not count:
                 continue
             most = min(int(count), max(_FEWEST_ALIKE, int(_ALIKE * count)))
-            best = np.argsort(-row, kind="stable")[:most]
-            points[photo] = alike.lonlat_deg[rng.choice(best)]
+            points[photo] = alike.lonlat_deg[rng.choice(highest_rows(row, most)[:most])]
             away[photo] = True
     # A true claim's place is anywhere in its cell.
     near = points_around(points, IN_CELL * alike.spacing_m, rng)

@@ -11,6 +11,7 @@ from scipy.sparse import csr_array
 
 from gair.arrays import Floats, Ints
 from gair.geo import haversine_m
+from indexer.regions.highest import highest_rows
 
 APART_RADII = 2.0
 """Likely places are this many merge radii apart, so that no cell is in the discs of two."""
@@ -69,6 +70,7 @@ def first_rows(scores: npt.NDArray[np.floating], near: csr_array, k: int) -> Int
         At most k rows, best first.
     """
     taken = np.empty(near.shape[0], dtype=np.bool_)
+    start, neighbour = near.indptr, near.indices
     for rows in _more_and_more(scores, k):
         taken[:] = False
         places: list[int] = []
@@ -78,27 +80,17 @@ def first_rows(scores: npt.NDArray[np.floating], near: csr_array, k: int) -> Int
             places.append(row)
             if len(places) == k:
                 return np.array(places, dtype=np.int64)
-            taken[near.indices[near.indptr[row] : near.indptr[row + 1]]] = True
+            taken[neighbour[start[row] : start[row + 1]]] = True
     return np.array(places, dtype=np.int64)
 
 
 def _more_and_more(scores: npt.NDArray[np.floating], k: int) -> Iterator[Ints]:
     """Rows of the best scores, best first: some at first, then ever more, at last all."""
     look = min(len(scores), max(_FIRST_LOOK, 16 * k))
-    yield _best_rows(scores, look)
+    yield highest_rows(scores, look)
     while look < len(scores):
         look = min(len(scores), 8 * look)
-        yield _best_rows(scores, look)
-
-
-def _best_rows(scores: npt.NDArray[np.floating], count: int) -> Ints:
-    """Rows of the best scores, best first, ties by row; more than ``count`` where the last tie."""
-    rows = np.arange(len(scores))
-    if count < len(scores):
-        threshold = np.partition(scores, len(scores) - count)[len(scores) - count]
-        rows = np.flatnonzero(scores >= threshold)
-    order = np.lexsort((rows, -scores[rows]))
-    return np.asarray(rows[order])
+        yield highest_rows(scores, look)
 
 
 def _merge(

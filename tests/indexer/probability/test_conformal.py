@@ -10,14 +10,14 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from gair.arrays import Floats
+from gair.arrays import Floats, Ints
 from gair.errors import UsageError
 from indexer.probability.conformal import (
     FEWEST_IN_GROUP,
     GroupedMasses,
     conformal_mass,
-    density_order,
     mass_to_reach,
+    nested_regions,
     one_a_place,
     region_rows,
 )
@@ -58,9 +58,14 @@ def test_mass_to_reach_is_its_definition(seed: int, ties: bool, zeros: bool) -> 
     np.testing.assert_allclose(masses, wanted, rtol=1e-12)
 
 
+def sorted_cells(p: Floats, area_m2: Floats) -> Ints:
+    """Cells from the densest down, ties by row."""
+    return np.argsort(-(p / area_m2), kind="stable")
+
+
 def test_by_hand() -> None:
     p, area_m2 = np.array([0.2, 0.3, 0.5]), np.array([1.0, 1.0, 10.0])  # the last is the thinnest
-    assert density_order(p, area_m2).tolist() == [1, 0, 2]
+    assert sorted_cells(p, area_m2).tolist() == [1, 0, 2]
     reach = mass_to_reach(np.tile(p, (4, 1)), area_m2, np.array([0, 1, 2, -1]))
     assert reach == pytest.approx([0.5, 0.3, 1.0, math.inf])
     assert region_rows(p, area_m2, 0.3).tolist() == [1]
@@ -122,7 +127,7 @@ def test_sums_in_another_order_lose_no_truth(sharp: float) -> None:
     p = np.exp(logs - logs.max())
     p /= p.sum()
     area_m2 = rng.uniform(0.9, 1.1, 20_000)
-    order = density_order(p, area_m2)
+    order = sorted_cells(p, area_m2)
     for truth in order[[0, 10, 100, 5_000, 10_000, 19_999]]:
         (mass,) = mass_to_reach(p[None], area_m2, np.array([truth]))
         if math.isfinite(mass):
@@ -313,3 +318,21 @@ def test_sure_and_unsure_answers_hold_as_often_as_they_say() -> None:
     assert held / count == pytest.approx(level, abs=0.03)
     assert pooled[0] / count[0] < 0.85
     assert pooled[1] / count[1] > 0.95
+
+
+@pytest.mark.parametrize("sharp", [0.0, 1.0, 5.0])
+def test_regions_are_those_of_all_cells_sorted(sharp: float) -> None:
+    # Of sharp posteriors, a few of the cells are sorted; of flat ones, more and more, at last all.
+    rng = np.random.default_rng(1)
+    p = np.exp(sharp * np.round(rng.normal(size=10_000), 2))  # many are equal
+    p /= p.sum()
+    area_m2 = rng.integers(9, 11, 10_000).astype(float)
+    order = sorted_cells(p, area_m2)
+    reached = np.cumsum(p[order])
+    masses = [0.01, 0.1, 0.5, 0.9, 0.999, 1.0, float(reached[1023]), float(reached[1024])]
+    for some in [masses, *([mass] for mass in [*masses, math.inf])]:
+        for mass, rows in zip(some, nested_regions(p, area_m2, some), strict=True):
+            enough = np.flatnonzero(reached >= mass * (1 - 1e-10))
+            first = enough[0] + 1 if len(enough) else len(p)
+            same = np.count_nonzero(reached <= mass * (1 + 1e-10))
+            assert rows.tolist() == order[: max(first, same)].tolist()
