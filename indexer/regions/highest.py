@@ -17,4 +17,8 @@ def highest_rows(values: Scores, count: int) -> Ints:
     if 0 < count < len(values):
         threshold = np.partition(values, len(values) - count)[len(values) - count]
         rows = np.flatnonzero(values >= threshold)
-    return np.asarray(rows[np.argsort(-values[rows], kind="stable")], dtype=np.int64)
+    ascending = -values[rows]
+    order = np.argsort(ascending)  # much the quicker sort, and as good where no two are equal
+    if (np.diff(ascending[order]) == 0).any():
+        order = np.argsort(ascending, kind="stable")
+    return np.asarray(rows[order], dtype=np.int64)

@@ -69,18 +69,19 @@ def first_rows(scores: npt.NDArray[np.floating], near: csr_array, k: int) -> Int
     Returns:
         At most k rows, best first.
     """
-    taken = np.empty(near.shape[0], dtype=np.bool_)
+    taken = np.zeros(near.shape[0], dtype=np.bool_)
     start, neighbour = near.indptr, near.indices
+    places: list[int] = []
+    done = 0
     for rows in _more_and_more(scores, k):
-        taken[:] = False
-        places: list[int] = []
-        for row in rows.tolist():
+        for row in rows[done:].tolist():  # more rows begin with those before
             if taken[row]:
                 continue
             places.append(row)
             if len(places) == k:
                 return np.array(places, dtype=np.int64)
             taken[neighbour[start[row] : start[row + 1]]] = True
+        done = len(rows)
     return np.array(places, dtype=np.int64)
 
 
