@@ -21,6 +21,7 @@ the true cell itself.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -183,12 +184,29 @@ class GroupedMasses:
             named: its condition, as somebody says; empty where nobody does.
             guessed: the condition that it looks like; used where none is named.
         """
-        rows = self._of_condition(named, guessed)
-        groups = min(MOST_GROUPS, max(1, len(np.unique(self.place[rows])) // FEWEST_IN_GROUP))
-        edges = _edges(self.sureness[rows], place_weights(self.place[rows]), groups)
-        group = np.searchsorted(edges, self.sureness[rows], side="right")
-        rows = rows[group == np.searchsorted(edges, sureness, side="right")]
-        return one_a_place(self.mass[rows], self.place[rows], above=True)
+        key = named, "" if named else guessed
+        if key not in self._kept:
+            self._kept[key] = self._by_sureness(self._of_condition(named, guessed))
+        edges, masses = self._kept[key]
+        return masses[int(np.searchsorted(edges, sureness, side="right"))]
+
+    @functools.cached_property
+    def _kept(self) -> dict[tuple[str, str], tuple[Floats, list[Floats]]]:
+        """What :meth:`_by_sureness` gave of each condition that was asked for."""
+        return {}
+
+    def _by_sureness(self, rows: Ints) -> tuple[Floats, list[Floats]]:
+        """Where groups of some photos begin, but for the first, and the masses of each group."""
+        sureness, place = self.sureness[rows], self.place[rows]
+        groups = min(MOST_GROUPS, max(1, len(np.unique(place)) // FEWEST_IN_GROUP))
+        edges = _edges(sureness, place_weights(place), groups)
+        group = np.searchsorted(edges, sureness, side="right")
+        masses = []
+        for number in range(len(edges) + 1):
+            mass = one_a_place(self.mass[rows][group == number], place[group == number], above=True)
+            mass.flags.writeable = False  # many answers share it
+            masses.append(mass)
+        return edges, masses
 
     def knows(self, condition: str) -> bool:
         """Whether so many places of a condition were measured at that it has masses of its own."""
