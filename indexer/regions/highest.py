@@ -19,6 +19,6 @@ def highest_rows(values: Scores, count: int) -> Ints:
         rows = np.flatnonzero(values >= threshold)
     ascending = -values[rows]
     order = np.argsort(ascending)  # much the quicker sort, and as good where no two are equal
-    if (np.diff(ascending[order]) == 0).any():
+    if not (ascending[order[1:]] > ascending[order[:-1]]).all():
         order = np.argsort(ascending, kind="stable")
     return np.asarray(rows[order], dtype=np.int64)

@@ -21,7 +21,14 @@ from indexer.probability.evidence import (
     weigh,
     weighed,
 )
-from indexer.probability.known_claims import TRUE, Alike, draw_claims, lookalike_claims
+from indexer.probability.known_claims import (
+    TRUE,
+    Alike,
+    claims_at,
+    draw_claims,
+    look_at_all,
+    lookalike_claims,
+)
 from indexer.probability.likelihood_ratios import (
     ELSEWHERE,
     FEWEST_PLACES,
@@ -161,8 +168,14 @@ def test_a_calibration_weighs_claims_against_each_alternative() -> None:
     p = city.posterior(photos.s)
     rows = city.cell_row(photos.lonlat_deg)
     claims = draw_claims(city, photos.lonlat_deg, 200.0, city.alike(rows), np.random.default_rng(0))
-    for of_kind in claims.values():
-        of_kind.look(city.field, p, slice(0, 400))
+    wide = draw_claims(city, photos.lonlat_deg, 500.0, None, np.random.default_rng(1))
+    every = [*claims.values(), *wide.values()]
+    look_at_all(every, city.field, p, slice(0, 400))
+    for of_kind in every:  # together they are what each is alone
+        alone = claims_at(city, of_kind.lonlat_deg, of_kind.among, of_kind.wanted)
+        alone.look(city.field, p, slice(0, 400))
+        np.testing.assert_array_equal(of_kind.p_elsewhere, alone.p_elsewhere)
+        np.testing.assert_array_equal(of_kind.score, alone.score)
     for alternative in (RANDOM, LOOKALIKE):
         curve = curves[alternative][200.0]
         logs = [curve.log_ratio(claims[kind].score) for kind in (TRUE, alternative)]

@@ -14,6 +14,7 @@ def test_they_are_the_first_of_all_sorted(levels: int, dtype: type) -> None:
     rng = np.random.default_rng(levels)
     for count in (1, 2, 17, 199, 200, 300):
         values = rng.integers(-levels, levels, 200).astype(dtype)
+        values[rng.choice(200, 40)] = -np.inf  # such as what a prior leaves out
         everything = sorted(range(200), key=lambda row: (-values[row], row))  # noqa: B023
         rows = highest_rows(values, count)
         assert rows.tolist() == everything[: len(rows)]
