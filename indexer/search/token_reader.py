@@ -119,12 +119,13 @@ class TokenReader:
         projected = lonlat_to_web_mercator(points[possible])
         own = self.index.cells.frame[self.field.nearest(points[possible])[0]]
         at = self._frame_xy(projected, own)
-        central = self._used[self._tree.query(projected, p=np.inf)[1]]
-        central_at = self._frame_xy(projected, central)
-        reach, central_reach = (np.abs(v).max(axis=1) for v in (at, central_at))
+        reach = np.abs(at).max(axis=1)
+        rim = np.flatnonzero(reach > self._inner)
+        central = self._used[self._tree.query(projected[rim], p=np.inf)[1]]
+        central_at = self._frame_xy(projected[rim], central)
         # Another frame, where the own one would be read at its rim and it would not, or not at all.
-        other = (reach > self._inner) & ((central_reach <= self._inner) | (reach > 1))
-        own[other], at[other] = central[other], central_at[other]
+        other = (np.abs(central_at).max(axis=1) <= self._inner) | (reach[rim] > 1)
+        own[rim[other]], at[rim[other]] = central[other], central_at[other]
         held = np.abs(at).max(axis=1) <= 1
         frame[possible[held]], xy[possible[held]] = own[held], at[held]
         return frame, xy
