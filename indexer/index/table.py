@@ -9,6 +9,7 @@ Tables of ``cells.duckdb``:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gair.arrays import Floats, Ids, Ints
+from gair.arrays import Bools, Floats, Ids, Ints
 from gair.errors import IndexCorruptError
+from gair.geo import haversine_m
 from indexer.index.duckdb_files import new_database, open_database
+from indexer.regions.cell_field import spacing_m
+from indexer.regions.cells import cells_around, cells_at
+
+_RINGS_A_WIDTH = 2 / math.sqrt(3)
+"""Rings of hexagons in the distance between two neighbours, where rings are nearest."""
 
 _SCHEMA = """
 CREATE TABLE out.cells ("row" BIGINT, h3 UBIGINT, lon_deg DOUBLE, lat_deg DOUBLE,
@@ -53,6 +60,27 @@ class CellRows:
         """(Q,) the row of each cell of an index, whose ids ascend; -1 for one that is not there."""
         row = np.minimum(np.searchsorted(self.h3, ids), len(self.h3) - 1)
         return np.where(self.h3[row] == ids, row, -1)
+
+    def holding_discs(self, lonlat_deg: Floats, radius_m: float, resolution: int) -> Bools:
+        """Around which of (Q, 2) points all within a radius surely lies in cells that are there.
+
+        It is told from the cells around, much quicker than to look up many points there. Of the
+        others, such as those near the edge of the index, it says nothing.
+        """
+        held = np.zeros(len(lonlat_deg), dtype=np.bool_)
+        # So many rings of hexagons that the last lies beyond the radius, from anywhere in the cell.
+        widths = radius_m / spacing_m(self.area_m2) + 1 + 1 / math.sqrt(3)
+        rings = math.ceil(widths * _RINGS_A_WIDTH)
+        for number, cell in enumerate(cells_at(lonlat_deg, resolution).tolist()):
+            row = self.rows_of(cells_around(cell, rings)) if cell else np.array([-1])
+            if (row < 0).any():
+                continue
+            last = row[~np.isin(self.h3[row], cells_around(cell, rings - 1))]
+            # Who leaves the rings has to cross the last. A cell's corners are nearer to its centre
+            # than the next cell's centre is.
+            away_m = haversine_m(self.lonlat_deg[last], lonlat_deg[number])
+            held[number] = away_m.min() > radius_m + spacing_m(self.area_m2[last])
+        return held
 
 
 @dataclass(frozen=True)

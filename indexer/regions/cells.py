@@ -76,6 +76,11 @@ def cells_at(lonlat_deg: npt.ArrayLike, resolution: int) -> Ids:
     return np.fromiter(cells, dtype=np.uint64, count=len(points))
 
 
+def cells_around(cell: int, rings: int) -> Ids:
+    """A cell and so many rings of cells around it, in any order."""
+    return np.asarray(h3.grid_disk(cell, rings), dtype=np.uint64)
+
+
 def cell_boundary_lonlat_deg(cell: int | np.uint64) -> Floats:
     """Corners of a cell, counter-clockwise, the first one not repeated.
 

@@ -259,8 +259,9 @@ def _lattice_on(radius_m: float, spacing_m: float, step_m: float) -> tuple[Float
 
 def _surfaces(reader: TokenReader, grids: Sequence[_Grid]) -> list[list[Surface]]:
     """The score on the grid around every place; NaN beyond the radius and outside the index."""
-    points = [grid.lonlat_deg.reshape(-1, 2) for grid in grids]
-    inside = _split(reader.indexed(np.concatenate(points)), points)
+    around = [grid.lonlat_deg for grid in grids]
+    inside = [_inside(reader, grid, at) for grid, at in zip(grids, around, strict=True)]
+    points = [at.reshape(-1, 2) for at in around]
     indexed = [at[mask] for at, mask in zip(points, inside, strict=True)]
     refinings = [grid.refining for grid in grids]
     rs_weights = [refining.options.rs_weight for refining in refinings]
@@ -276,9 +277,17 @@ def _surfaces(reader: TokenReader, grids: Sequence[_Grid]) -> list[list[Surface]
         # Points of all P starts in a row, back to where they lie on each start's (g, g) grid.
         scores = np.full((len(starts), *grid.within.shape), np.nan)
         scores[:, grid.within] = score.reshape(len(starts), -1)
-        around = zip(starts, scores, strict=True)
-        surfaces.append([Surface(moved(at, grid.grid_m), v, grid.spacing_m) for at, v in around])
+        each = zip(starts, scores, strict=True)
+        surfaces.append([Surface(moved(at, grid.grid_m), v, grid.spacing_m) for at, v in each])
     return surfaces
+
+
+def _inside(reader: TokenReader, grid: _Grid, points: Floats) -> Bools:
+    """Which of the (P, n, 2) points around the places of a photo lie in the index: (P n,)."""
+    inside = np.ones(points.shape[:2], dtype=np.bool_)
+    looked_up = ~reader.holding_discs(grid.refining.lonlat_deg, grid.radius_m)
+    inside[looked_up] = reader.indexed(points[looked_up]).reshape(-1, points.shape[1])
+    return inside.reshape(-1)
 
 
 def _ground_on(grid: _Grid) -> Floats:

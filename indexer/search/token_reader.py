@@ -101,6 +101,11 @@ class TokenReader:
         ids = cells_at(lonlat_deg, self.index.manifest.h3_resolution)
         return np.asarray(self.index.cells.rows_of(ids) >= 0)
 
+    def holding_discs(self, lonlat_deg: Floats, radius_m: float) -> npt.NDArray[np.bool_]:
+        """Around which of (Q, 2) points all is indexed: :meth:`CellRows.holding_discs`."""
+        resolution = self.index.manifest.h3_resolution
+        return self.index.cells.holding_discs(lonlat_deg, radius_m, resolution)
+
     def frames(self, lonlat_deg: npt.ArrayLike) -> tuple[Ints, Floats]:
         """Where each of (Q, 2) points is read.
 

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
+import h3.api.numpy_int as h3
 import numpy as np
 import pytest
 
@@ -19,6 +20,8 @@ from indexer.index.table import (
     read_table,
     write_table,
 )
+from indexer.probability.claims import disc_points, points_around
+from indexer.regions.cells import cells_around, cells_at
 
 
 def cell_rows(count: int = 5) -> CellRows:
@@ -130,3 +133,29 @@ def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"cannot write .*t\.duckdb: \S") as caught:
         write_table(tmp_path / "gone" / "t.duckdb", cell_rows(), FRAMES, MISSING)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("centre", ["london", "pentagon", "north", "antimeridian"])
+@pytest.mark.parametrize("radius_m", [10.0, 700.0, 2500.0])
+def test_a_disc_that_cells_hold_has_no_point_outside(centre: str, radius_m: float) -> None:
+    lat, lon = {
+        "london": (51.5, -0.1),
+        "pentagon": h3.cell_to_latlng(h3.get_pentagons(8)[0]),
+        "north": (84.0, 20.0),
+        "antimeridian": (-17.0, 180.0),
+    }[centre]
+    rng = np.random.default_rng(0)
+    ids = np.sort(cells_around(int(h3.latlng_to_cell(lat, lon, 8)), 16))
+    ids = np.delete(ids, rng.choice(len(ids), 3, replace=False))  # holes
+    latlng = np.array([h3.cell_to_latlng(cell) for cell in ids])
+    area_m2 = np.array([h3.cell_area(cell, unit="m^2") for cell in ids])
+    cells = CellRows(ids, latlng[:, ::-1], area_m2, np.zeros(len(ids), dtype=np.int64))
+    points = cells.lonlat_deg[rng.choice(len(ids), 200)]
+    points[::2] = points_around(points[::2], 500.0, rng)  # anywhere in a cell, and beyond the edge
+    held = cells.holding_discs(points, radius_m, 8)
+    assert 20 < held.sum() < 200
+    for point in points[held]:
+        around = disc_points(point, radius_m, 300)
+        assert (cells.rows_of(cells_at(around, 8)) >= 0).all()
+    nowhere = np.array([(np.nan, 51.5), (lon + 90.0, lat)])
+    assert not cells.holding_discs(nowhere, radius_m, 8).any()
