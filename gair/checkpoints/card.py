@@ -77,19 +77,29 @@ def model_card(config: GairConfig, info: ModelInfo, *, half: bool = False, about
 
 def _street_view(config: GairConfig) -> str:
     if config.stem == "conv":
-        return f"street-view {_convolutions(config.sv_channels, config.sv_depth)}"
+        towers = _convolutions(config.sv_channels, config.sv_residuals, config.sv_depth)
+        reader = (
+            f",\n  strips read once more by {config.sv_hidden:,} units" if config.sv_hidden else ""
+        )
+        return f"street-view {towers}{reader}"
     return f"street-view ViT with {config.sv_depth} blocks of\n  width {config.sv_width}"
 
 
 def _remote_sensing(config: GairConfig) -> str:
     if config.stem == "conv":
-        return f"remote-sensing {_convolutions(config.rs_channels, config.rs_depth)} with 2D-ALiBi"
+        towers = _convolutions(config.rs_channels, config.rs_residuals, config.rs_depth)
+        sides = ", ".join(map(str, config.rs_windows))
+        windows = f" and,\n  by {config.rs_hidden:,} units, windows of {sides} tokens"
+        return f"remote-sensing {towers} with 2D-ALiBi{windows if config.rs_windows else ''}"
     return f"remote-sensing ViT with 2D-ALiBi, {config.rs_depth} blocks of width {config.dim}"
 
 
-def _convolutions(channels: tuple[int, ...], blocks: int) -> str:
-    widths = ", ".join(map(str, channels))
-    return f"convolutions of widths {widths} and {blocks} transformer blocks"
+def _convolutions(channels: tuple[int, ...], residuals: tuple[int, ...], blocks: int) -> str:
+    widths, counts = (", ".join(map(str, numbers)) for numbers in (channels, residuals))
+    return (
+        f"convolutions of widths {widths},\n"
+        f"  with {counts} residual blocks and {blocks} transformer blocks"
+    )
 
 
 def sections_of(card: str) -> str:

@@ -175,9 +175,16 @@ def test_the_release_is_not_read_into_convolutions() -> None:
 
 
 def test_the_card_tells_of_convolutions() -> None:
-    card = model_card(micro_model(**CONV_STEM).config, micro_model().info)
-    assert "street-view convolutions of widths 6, 8, 12 and 1 transformer blocks;" in card
-    assert "remote-sensing convolutions of widths 6, 8, 10 and 2 transformer blocks with" in card
+    card = " ".join(model_card(micro_model(**CONV_STEM).config, micro_model().info).split())
+    blocks = "with 1, 0, 1 residual blocks and 1 transformer blocks;"
+    assert f"street-view convolutions of widths 6, 8, 12, {blocks}" in card
+    blocks = "with 1, 0, 2 residual blocks and 2 transformer blocks with"
+    assert f"remote-sensing convolutions of widths 6, 8, 10, {blocks}" in card
+    readers = {"sv_hidden": 5, "rs_windows": (1, 3), "rs_hidden": 7}
+    model = micro_model(**CONV_STEM, **readers)
+    told = " ".join(model_card(model.config, model.info).split())
+    assert "blocks, strips read once more by 5 units;" in told
+    assert "2D-ALiBi and, by 7 units, windows of 1, 3 tokens, bands" in told
     assert "ViT" not in card
 
 
