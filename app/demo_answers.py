@@ -15,7 +15,7 @@ import numpy as np
 
 from app.examples import MOST_EXAMPLES
 from app.views.wording import coordinates, distance
-from indexer.evaluate.report.wording import metres, percent, radius, shown, span
+from indexer.evaluate.report.wording import metres, percent, radius, shown, span, square_km
 
 if TYPE_CHECKING:
     from indexer.evaluate.answers import MeasuredAnswers
@@ -157,7 +157,7 @@ def _region_lines(geolocator: Geolocator, measured: MeasuredAnswers) -> list[str
     held = int(measured.outcomes.covered[:, column].sum())
     area_km2 = float(np.nanmedian(measured.outcomes.region_m2[:, column])) / 1e6
     return [
-        f"  the 90 % regions, {area_km2:.1f} km2 in the median of "
+        f"  the 90 % regions, {square_km(area_km2)} in the median of "
         f"{geolocator.index.cells.area_m2.sum() / 1e6:,.0f}, held the truth of {held} of "
         f"{len(measured.task.photos)}"
     ]

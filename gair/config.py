@@ -239,8 +239,8 @@ PRESETS: dict[str, GairConfig] = {
         rs_heads=4,
         location_hidden=256,
     ),
-    # What the model that ships begins as, 3.7 million parameters, before it is given more blocks and
-    # second readers (make demo-model). Its frames are zoom-15 tiles, which at 38 degrees north,
+    # What the model that ships begins as, 3.7 million parameters, before it is given more blocks
+    # and second readers (make demo-model). Its frames are zoom-15 tiles, which at 38 degrees north,
     # where the synthetic cities lie, are 96 pixels of Sentinel-2 wide.
     "demo": GairConfig(
         dim=128,

@@ -75,6 +75,18 @@ def variants_named(names: Sequence[str]) -> tuple[Variant, ...]:
     return tuple(by_name[name] for name in dict.fromkeys(names))
 
 
+def warmup_share(steps: int) -> float:
+    """As many steps of warm-up as the demo preset has, in a run of another length, at most half.
+
+    A share of a short run would be too few: the rate then rises so fast that all vectors become the
+    same, and stay it.
+    """
+    from training.pretraining.config import PRESETS
+
+    demo = PRESETS["demo"]
+    return min(0.5, demo.warmup_share * demo.steps / steps)
+
+
 def train_variant(variant: Variant, data: Path, runs: Path, steps: int) -> Path:
     """Train a variant unless it is there; returns its model's folder.
 
@@ -93,7 +105,8 @@ def train_variant(variant: Variant, data: Path, runs: Path, steps: int) -> Path:
         argv = ["--resume", str(run)]
     else:
         argv = ["--preset", "demo", "--data", str(data), "--out", str(run), "--steps", str(steps)]
-        argv += ["--validate-every", "0", "--name", f"ablation-{variant.name}", *variant.flags]
+        argv += ["--validate-every", "0", "--name", f"ablation-{variant.name}"]
+        argv += ["--warmup-share", f"{warmup_share(steps):.6g}", *variant.flags]
     status = pretrain(argv)
     if status:
         raise TrainingError(f"the run {run} ended with status {status}: run the command again")

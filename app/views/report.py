@@ -20,6 +20,7 @@ from indexer.search.wording import (
     elsewhere_said,
     likely_means,
     near_said,
+    square_km,
 )
 
 _WIDTH, _HEIGHT, _PAD = 720, 460, 26
@@ -53,7 +54,7 @@ def report_html(
     belief = [near_said(c, distance(c.radius_m)) for c in answer.confidence]
     for region in answer.regions:
         promise = "" if region["promised"] else ", not promised"
-        belief.append(f"{region['level']:.0%} region: {region['km2']:,.1f} km²{promise}")
+        belief.append(f"{region['level']:.0%} region: {square_km(region['km2'])}{promise}")
     if belief:
         belief.append(f"all {answer.given}")
     if answer.elsewhere is not None:

@@ -11,7 +11,7 @@ from app.views import wording
 from gair.templates import environment
 from indexer.probability.evidence import ratio_in_words
 from indexer.search.weights import SAID
-from indexer.search.wording import by_luck, latitude_longitude, percent, percents
+from indexer.search.wording import by_luck, latitude_longitude, percent, percents, square_km
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -64,6 +64,7 @@ ENVIRONMENT = environment(
         "sentence": wording.sentence,
         "share": wording.share,
         "signed": wording.signed,
+        "square_km": square_km,
         "weights_by": lambda source: SAID.get(source, source),
         "xml": _xml,
     },

@@ -15,6 +15,7 @@ from gair.errors import IndexCorruptError, IndexMismatchError, UsageError
 from gair.fields import option
 from indexer.commands.arguments import PhotosOfIndex, add_positional_index
 from indexer.ground.options import APART_M
+from indexer.search.wording import square_km
 
 if TYPE_CHECKING:
     from indexer.probability.calibration import Calibration
@@ -233,7 +234,7 @@ def calibration_lines(calibration: Calibration) -> list[str]:
         mass = calibration.region_mass(level)
         size = f"mass {mass:.3f}" if math.isfinite(mass) else "too few photos: the whole index"
         lines.append(
-            f"  region {name} %  {size}, median {m[f'region_km2_{name}']:,.2f} km2 "
+            f"  region {name} %  {size}, median {square_km(m[f'region_km2_{name}'])} "
             f"({m[f'region_share_{name}']:.1%} of the index), held {m[f'coverage_{name}']:.1%} of "
             "photos held back"
         )

@@ -13,6 +13,7 @@ from gair.errors import UsageError
 from gair.fields import option
 from indexer.commands.arguments import IndexAndModel, PhotoReading
 from indexer.probability.open_world import EVEN
+from indexer.search.wording import square_km
 
 _EPILOG = """\
 examples:
@@ -96,7 +97,7 @@ def run(options: HeatmapOptions) -> int:
     print(f"  best cell: {lat_deg:.5f}, {lon_deg:.5f}")
     if region is not None:
         print(
-            f"  {region['level']:.0%} region: {region['km2']:,.3g} km2, {region['cells']:,} cells"
+            f"  {region['level']:.0%} region: {square_km(region['km2'])}, {region['cells']:,} cells"
         )
     if heat.note:
         print(f"note: {heat.note}", file=sys.stderr)

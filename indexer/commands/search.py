@@ -30,6 +30,7 @@ from indexer.search.wording import (
     percent,
     percents,
     photo_said,
+    square_km,
 )
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def _belief_lines(answer: Answer) -> list[str]:
     if answer.elsewhere is not None:
         lines.append(f"  {elsewhere_said(answer.elsewhere)}")
     lines += [
-        f"  {region['level']:.0%} region: {region['km2']:,.2f} km2 in {region['cells']:,} cells"
+        f"  {region['level']:.0%} region: {square_km(region['km2'])} in {region['cells']:,} cells"
         f"{'' if region['promised'] else ', not promised'}"
         for region in answer.regions
     ]

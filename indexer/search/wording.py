@@ -23,6 +23,14 @@ def percent(chance: float) -> str:
     return "over 99 %" if chance > 0.995 else f"{chance:.0%}".replace("%", " %")
 
 
+def square_km(km2: float) -> str:
+    """An area: ``84 km²``, ``1.3 km²``, ``0.04 km²``; never a rounded 0 that is none."""
+    for least, digits in ((9.95, 0), (0.995, 1), (0.00995, 2)):
+        if km2 >= least:
+            return f"{km2:,.{digits}f} km²"
+    return f"{km2:.2g} km²"
+
+
 def percents(interval: tuple[float, float]) -> str:
     """An interval of a chance: ``28 to 41 %``."""
     low, high = (f"{100 * end:.0f}" for end in interval)
@@ -86,7 +94,7 @@ def decision_kind(decision: Decision, distance: Callable[[float], str]) -> str:
 def decision_said(decision: Decision) -> str:
     """Why a photo is answered so, with the size of the region that is answered with."""
     region = decision.region
-    size = "" if region is None else f"{region['km2']:,.2f} km2 in {region['cells']:,} cells; "
+    size = "" if region is None else f"{square_km(region['km2'])} in {region['cells']:,} cells; "
     return size + decision.reason
 
 

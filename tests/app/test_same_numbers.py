@@ -31,6 +31,7 @@ from indexer.search.wording import (
     percent,
     percents,
     shown_at,
+    square_km,
 )
 
 
@@ -80,7 +81,7 @@ def test_the_command_line_prints_the_answer(
         assert f"  {lat_deg:.{answer.decimals}f}  " in text
         assert f"  {lon_deg:.{answer.decimals}f}  " in text
     for region in answer.regions:
-        assert f"{region['level']:.0%} region: {region['km2']:,.2f} km2" in text
+        assert f"{region['level']:.0%} region: {square_km(region['km2'])} in" in text
     near = answer.confidence[0]
     assert f"{percent(near.probability)} within 200 m ({percents(near.interval)}; any place" in text
     assert answer.elsewhere is not None
@@ -235,7 +236,7 @@ def test_the_page_shows_the_answer(visit: Visit, street: Path, answer: Answer) -
     assert rows == [percent(c.probability or 0.0) for c in answer.candidates]
     belief = visit.text(".gair-belief")
     for region in answer.regions:
-        assert f"region, {region['km2']:,.1f} km²" in belief
+        assert f"region, {square_km(region['km2'])}" in belief
     for c in answer.confidence:
         assert percent(c.probability) in belief
         assert percents(c.interval) in belief

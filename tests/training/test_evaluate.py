@@ -24,6 +24,7 @@ from training import evaluate
 from training.dataset.pack.footprints import Square, tile_squares
 from training.evaluate import main, table
 from training.experiments.city_search import Searched, city_files, read_truth
+from training.pretraining.config import PRESETS
 from training.synthetic import dataset
 from training.synthetic.album import plan_photos
 from training.synthetic.areas import BLOCK_M, BUFFER_M, HELD_OUT_SHARE, for_training, held_out
@@ -178,6 +179,14 @@ def test_variants_differ_in_one_thing_and_finished_runs_are_kept(tmp_path: Path)
     done.mkdir(parents=True)
     (done / "config.json").write_text("{}")
     assert evaluate.train_variant(variant, tmp_path / "nowhere", tmp_path, 7) == done
+
+
+def test_short_variants_warm_up_as_long_as_the_demo() -> None:
+    demo = PRESETS["demo"]
+    assert evaluate.warmup_share(demo.steps) == pytest.approx(demo.warmup_share)
+    for steps in (500, 1500, 3000, 10_000):
+        assert steps * evaluate.warmup_share(steps) == pytest.approx(60)
+    assert evaluate.warmup_share(80) == 0.5
 
 
 def test_noisy_variants_run_by_name_only(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from indexer.search.wording import square_km as square_km
+
 SHORT: Mapping[str, str] = {
     "answer": "this index",
     "centre": "the best cell's centre",
@@ -61,14 +63,6 @@ def metres(value: float) -> str:
 def radius(radius_m: float) -> str:
     """A radius as it was chosen: ``200 m``, ``2.5 km``."""
     return f"{radius_m / 1000:g} km" if radius_m >= 1000 else f"{radius_m:g} m"
-
-
-def square_km(value: float) -> str:
-    """An area in square kilometres."""
-    for least, digits in ((9.95, 0), (0.995, 1), (0.00995, 2)):
-        if value >= least:
-            return f"{value:,.{digits}f} km²"
-    return f"{value:.2g} km²"
 
 
 def percent(value: float) -> str:

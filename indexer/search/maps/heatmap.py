@@ -31,6 +31,7 @@ from indexer.search.outlines import (
     geojson_geometry,
     middle_longitude_deg,
 )
+from indexer.search.wording import square_km
 
 What = Literal["imagery", "location", "ground", "posterior", "score"]
 
@@ -327,7 +328,7 @@ def _draw_region(axes: Any, heat: HeatMap, middle_deg: float) -> None:  # noqa: 
             line += [points, np.full((1, 2), np.nan)]
     path = np.concatenate(line)
     promise = "" if heat.region.promised else ", by the posterior alone"
-    label = f"{heat.region.level:.0%} region, {heat.region.km2:,.3g} km²{promise}"
+    label = f"{heat.region.level:.0%} region, {square_km(heat.region.km2)}{promise}"
     axes.plot(path[:, 0], path[:, 1], color=_OUTLINE, linewidth=0.9, label=label)
 
 
