@@ -51,6 +51,9 @@ from indexer.regions.cells import cells_at
 if TYPE_CHECKING:
     import pyarrow as pa
 
+KEPT_PHOTOS = 100_000
+"""Up to so many photos the rows of a set stay in memory, some 20 MB, once some were shown."""
+
 
 @dataclass(frozen=True, eq=False)
 class ReferencePhotos:
@@ -118,7 +121,14 @@ class ReferencePhotos:
     def details(self, rows: npt.ArrayLike) -> list[ReferencePhoto]:
         """What is known of the photos of some rows, in their order."""
         numbers = np.asarray(rows, dtype=np.int64).reshape(-1)
+        if len(self) <= KEPT_PHOTOS:
+            return photos_of(self._rows.take(numbers))
         return photos_of(read_rows(self.path / PHOTO_TABLE_FILE, numbers))
+
+    @functools.cached_property
+    def _rows(self) -> pa.Table:
+        """All rows: for a few of them DuckDB would have to open the file again."""
+        return read_rows(self.path / PHOTO_TABLE_FILE)
 
     def public_rows(self) -> Ints:
         """(p,) rows of the photos that may leave the index."""

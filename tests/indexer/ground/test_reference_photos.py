@@ -98,10 +98,18 @@ def test_what_is_written_is_what_is_opened(box: Path, dim: int) -> None:
     assert manifest.with_heading == 30
 
 
-def test_details_come_in_the_order_of_the_rows(box: Path, dim: int) -> None:
-    give_references(box, dated(), unit(dim=dim))
+@pytest.mark.parametrize("most", [COUNT, COUNT - 1])
+def test_details_come_in_the_order_of_the_rows(
+    box: Path, dim: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a set whose rows stay in memory, and of one that is read for every question."""
+    monkeypatch.setattr("indexer.ground.reference_photos.KEPT_PHOTOS", most)
+    photos = dated()
+    give_references(box, photos, unit(dim=dim))
     references = opened(box)
     every = references.details(np.arange(COUNT))
+    assert {photo.content_sha256 for photo in every} == {p.content_sha256 for p in photos}
+    assert ("_rows" in vars(references)) == (most == COUNT)
     assert references.details([7, 2, 7]) == [every[7], every[2], every[7]]
     assert references.details([]) == []
 
