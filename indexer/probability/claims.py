@@ -8,6 +8,7 @@ those that overlap the claim's say nothing about it and are left aside.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -162,11 +163,43 @@ def disc_points(lonlat_deg: Floats, radius_m: float, count: int = 500) -> Floats
     return _displaced(lonlat_deg.reshape(1, 2), far_deg, number * np.pi * (3 - np.sqrt(5)))
 
 
-def claim_mass(
-    p: Floats, field: CellField, lonlat_deg: Floats, own_row: Ints, radius_m: float
+def claim_masses(
+    p: Floats, field: CellField, lonlat_deg: Floats, own_row: Ints, radii_m: Sequence[float]
 ) -> Floats:
-    """Posterior mass of each photo's own disc and of the cell that holds its point, (P,)."""
-    return own_sums(p, claim_discs(field, lonlat_deg, own_row, radius_m))
+    """Posterior mass of each photo's own discs, with the cell that holds its point.
+
+    As :func:`own_sums` of :func:`claim_discs` for each radius, but the cells are looked up once.
+
+    Args:
+        p: (P, N) posteriors.
+        field: the cells.
+        lonlat_deg: (P, 2) a point a photo.
+        own_row: (P,) the cell that holds it; -1 for none.
+        radii_m: R of them.
+
+    Returns:
+        (P, R).
+    """
+    if not len(radii_m):
+        return np.empty((len(p), 0))
+    near = field.chords(lonlat_deg, max(radii_m))
+    photo = np.repeat(np.arange(len(p)), np.diff(near.indptr))
+    cell, chord = near.indices, near.data
+    # A point's own cell may lie farther off than the largest radius.
+    missing = own_row >= 0
+    missing[photo[cell == own_row[photo]]] = False
+    if missing.any():
+        photo = np.concatenate([photo, np.flatnonzero(missing)])
+        cell = np.concatenate([cell, own_row[missing]])
+        chord = np.concatenate([chord, np.full(missing.sum(), np.inf)])
+        order = np.lexsort((cell, photo))
+        photo, cell, chord = photo[order], cell[order], chord[order]
+    own, weights = cell == own_row[photo], p[photo, cell]
+    masses = np.empty((len(p), len(radii_m)))
+    for column, radius_m in enumerate(radii_m):
+        inside = own | (chord <= chord_of(radius_m))
+        masses[:, column] = np.bincount(photo[inside], weights[inside], minlength=len(p))
+    return masses
 
 
 def claim_discs(field: CellField, lonlat_deg: Floats, own_row: Ints, radius_m: float) -> Discs:

@@ -97,6 +97,15 @@ class CellField:
             blocks.append(near)
         return Discs(self._stacked(blocks))
 
+    def chords(self, lonlat_deg: npt.ArrayLike, radius_m: float) -> csr_array:
+        """Chords of the unit sphere from (C, 2) points to the cells within a radius: (C, N).
+
+        Cells of a point ascend. Pairs farther apart are not stored, pairs at 0 are.
+        """
+        near = self._stacked(list(self._near(unit_vectors(lonlat_deg), radius_m)))
+        near.sort_indices()
+        return near
+
     def disc_cells(self, radius_m: float) -> float:
         """About how many cells lie within a radius of one."""
         return min(float(len(self)), np.pi * radius_m**2 / float(self.area_m2.mean()) + 1)

@@ -24,7 +24,7 @@ from gair.processes.forks import fork_safe_lock, renew_in_child
 from indexer.ground.likelihood import GroundEvidence, GroundField, GroundKernel
 from indexer.photos.encoder import Runtime, runtime_of
 from indexer.probability.basis import NOT_WEIGHED
-from indexer.probability.claims import Background, background, claim_mass
+from indexer.probability.claims import Background, background, claim_masses
 from indexer.probability.known_claims import Alike
 from indexer.probability.posterior import LEAST_SHARED, ScoreWeights, area_log_prior
 from indexer.regions.cell_field import CellField, Discs, spacing_m
@@ -313,9 +313,8 @@ class SearchSpace:
         Returns:
             (P, R). A disc has the cells whose centre lies in it, and the one that holds its point.
         """
-        own_row, each = self.cell_row(lonlat_deg), self.each_cell(p)
-        masses = [claim_mass(each, self.field, lonlat_deg, own_row, r) for r in radii_m]
-        return np.stack(masses, axis=1) if masses else np.empty((len(p), 0))
+        own_row = self.cell_row(lonlat_deg)
+        return claim_masses(self.each_cell(p), self.field, lonlat_deg, own_row, radii_m)
 
     @property
     def attribution(self) -> str:

@@ -18,7 +18,9 @@ from indexer.probability.claims import (
     RADII_M,
     background,
     calibrated_radius_m,
-    claim_mass,
+    claim_discs,
+    claim_masses,
+    own_sums,
     places_compared,
     points_around,
     share_as_bad,
@@ -39,19 +41,26 @@ def small_city(calibrated: bool = False) -> ModelCity:
     return city
 
 
-@pytest.mark.parametrize("radius_m", [30.0, 200.0, 700.0])
-def test_the_mass_of_a_claim_is_that_of_its_disc_and_its_own_cell(radius_m: float) -> None:
+@pytest.mark.parametrize("radii_m", [(30.0, 200.0, 700.0), (30.0,), (700.0, 5.0), ()])
+def test_the_mass_of_a_claim_is_that_of_its_disc_and_its_own_cell(
+    radii_m: tuple[float, ...],
+) -> None:
     city, rng = small_city(), np.random.default_rng(2)
     p = city.posterior(city.photos(30, 1).s)
     points = rng.uniform((-0.122, 51.493), (-0.078, 51.517), (30, 2))
     row = city.cell_row(points)
     assert (row >= 0).any()
     assert (row < 0).any()
-    masses = claim_mass(p, city.field, points, row, radius_m)
-    for number, point in enumerate(points):
-        inside = set(np.flatnonzero(haversine_m(city.field.lonlat_deg, point) <= radius_m))
-        inside |= {int(row[number])} - {-1}
-        assert masses[number] == pytest.approx(sum(p[number, cell] for cell in inside))
+    masses = claim_masses(p, city.field, points, row, radii_m)
+    assert masses.shape == (30, len(radii_m))
+    for column, radius_m in enumerate(radii_m):
+        discs = claim_discs(city.field, points, row, radius_m)
+        np.testing.assert_array_equal(masses[:, column], own_sums(p, discs))
+        for number, point in enumerate(points):
+            inside = set(np.flatnonzero(haversine_m(city.field.lonlat_deg, point) <= radius_m))
+            inside |= {int(row[number])} - {-1}
+            summed = sum(p[number, cell] for cell in inside)
+            assert masses[number, column] == pytest.approx(summed)
 
 
 @pytest.mark.parametrize("radius_m", [5.0, 250.0])
