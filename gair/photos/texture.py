@@ -57,8 +57,9 @@ def texture_of(grid: npt.NDArray[np.floating], luminance: npt.NDArray[np.floatin
     least = extreme_within(dark, 7, np.minimum)
     numbers: list[float] = []
     for band in np.array_split(np.arange(len(grid)), BANDS):
-        numbers += [np.log(step[band].mean() + 1e-3), dark[band].mean(), least[band].mean()]
-        numbers += [chroma[band].mean(), np.quantile(chroma[band], 0.9), luminance[band].std()]
+        rows = slice(band[0], band[-1] + 1)
+        numbers += [np.log(step[rows].mean() + 1e-3), dark[rows].mean(), least[rows].mean()]
+        numbers += [chroma[rows].mean(), np.quantile(chroma[rows], 0.9), luminance[rows].std()]
     edge = np.abs(np.diff(luminance, axis=0, prepend=luminance[:1])) > _EDGE
     sky = np.cumsum(edge, axis=0) == 0
     pixels = sky.sum() + _FEW_PIXELS
@@ -66,9 +67,10 @@ def texture_of(grid: npt.NDArray[np.floating], luminance: npt.NDArray[np.floatin
     half = len(grid) // 2
     white, grey = (dark > _WHITE) & (chroma < _PALE), chroma < _GREY
     numbers += [white[half:].mean(), white[:half].mean(), grey[half:].mean(), grey.mean()]
+    both = np.stack([luminance, dark])
     for size in _SPECKS_PX:
-        numbers.append(np.log((luminance - _opened(luminance, size)).mean() + 1e-4))
-        brighter = dark - _opened(dark, size)
+        over_luminance, brighter = both - _opened(both, size)
+        numbers.append(np.log(over_luminance.mean() + 1e-4))
         numbers += [np.log((brighter > by).mean() + 1e-3) for by in _BRIGHTER]
     numbers.append(np.log((_closed(dark, 5) - dark).mean() + 1e-4))
     numbers += [*np.quantile(luminance, _LUMINANCE_SHARES), *np.quantile(chroma, _CHROMA_SHARES)]
@@ -78,20 +80,21 @@ def texture_of(grid: npt.NDArray[np.floating], luminance: npt.NDArray[np.floatin
 def extreme_within(
     values: npt.NDArray[np.floating], size: int, extreme: np.ufunc
 ) -> npt.NDArray[np.floating]:
-    """The least or largest of ``size`` x ``size`` values around each of (H, W), an odd size.
+    """The least or largest of ``size`` x ``size`` values around each of (..., H, W).
 
-    What ``scipy.ndimage.minimum_filter`` and ``maximum_filter`` give, mirrored beyond the edges:
-    some whole-array steps are ten times as fast as their walk along each line.
+    The size is odd and at least 3. It is what ``scipy.ndimage.minimum_filter`` and
+    ``maximum_filter`` give, mirrored beyond the edges: some whole-array steps are ten times as fast
+    as their walk along each line.
     """
-    for axis in (0, 1):
-        ends = [(0, 0), (0, 0)]
-        ends[axis] = (size // 2, size // 2)
-        run = np.moveaxis(np.pad(values, ends, mode="symmetric"), axis, 0)
+    half = size // 2
+    for axis in (-2, -1):
+        run = np.swapaxes(values, axis, 0)  # the axis first; a view
+        run = np.concatenate([run[half - 1 :: -1], run, run[: -half - 1 : -1]])
         width = 1  # of the windows that ``run`` has the extremes of, by their first value
         while width < size:
             step = min(width, size - width)
             run, width = extreme(run[:-step], run[step:]), width + step
-        values = np.moveaxis(run, 0, axis)
+        values = np.swapaxes(run, axis, 0)
     return values
 
 
