@@ -68,7 +68,8 @@ def served(indexes: Path, mode: str = "batched") -> Iterator[Served]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     told = json.dumps({"indexes": str(indexes), "port": port, "mode": mode})
-    env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    needed = [REPOSITORY, REPOSITORY / "tests" / "support"]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, needed))}
     began = time.perf_counter()
     with subprocess.Popen(
         [sys.executable, __file__, told], env=env, stdout=subprocess.PIPE, text=True
