@@ -24,6 +24,8 @@ from indexer.index.duckdb_files import new_database, open_database
 from indexer.regions.cell_field import spacing_m
 from indexer.regions.cells import cells_around, cells_at
 
+_MOST_LOOKED_AT = 4096
+"""Cells around a point that are worth looking at to spare looking up the points there."""
 _RINGS_A_WIDTH = 2 / math.sqrt(3)
 """Rings of hexagons in the distance between two neighbours, where rings are nearest."""
 
@@ -65,12 +67,14 @@ class CellRows:
         """Around which of (Q, 2) points all within a radius surely lies in cells that are there.
 
         It is told from the cells around, much quicker than to look up many points there. Of the
-        others, such as those near the edge of the index, it says nothing.
+        others, such as those near the edge of the index, and of very wide discs it says nothing.
         """
         held = np.zeros(len(lonlat_deg), dtype=np.bool_)
         # So many rings of hexagons that the last lies beyond the radius, from anywhere in the cell.
         widths = radius_m / spacing_m(self.area_m2) + 1 + 1 / math.sqrt(3)
         rings = math.ceil(widths * _RINGS_A_WIDTH)
+        if 1 + 3 * rings * (rings + 1) > min(len(self.h3), _MOST_LOOKED_AT):
+            return held
         for number, cell in enumerate(cells_at(lonlat_deg, resolution).tolist()):
             row = self.rows_of(cells_around(cell, rings)) if cell else np.array([-1])
             if (row < 0).any():

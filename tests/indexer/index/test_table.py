@@ -159,3 +159,5 @@ def test_a_disc_that_cells_hold_has_no_point_outside(centre: str, radius_m: floa
         assert (cells.rows_of(cells_at(around, 8)) >= 0).all()
     nowhere = np.array([(np.nan, 51.5), (lon + 90.0, lat)])
     assert not cells.holding_discs(nowhere, radius_m, 8).any()
+    for wide_m in (1e5, 1e7, 1e9):  # rings of more cells than there are, in no time
+        assert not cells.holding_discs(points[held], wide_m, 8).any()
