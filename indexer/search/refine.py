@@ -43,7 +43,7 @@ POINTS_A_TOKEN = 4
 """Grid points along the side of a token, at first."""
 _READS_A_WAVE = 640
 """Points where the location encoder is read, along its shortest wave: cosines in between are off by
-less than 5e-4, measured by tests/indexer/search/test_refine.py."""
+less than 2e-4, measured by tests/indexer/search/test_refine.py."""
 
 _READS_A_KERNEL = 4
 """Points where what reference photos say is read, along the width of their kernel."""
