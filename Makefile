@@ -27,6 +27,9 @@ unseen := --seed 3 --side-km 11.5
 # Two processes of one thread each are faster on two cores than one process of two threads.
 demo_pretrain := $(BIN)/python -m torch.distributed.run --standalone --nproc-per-node 2 -m training.pretrain
 
+# A run goes on where it was, or begins with further flags.
+trained = if [ -f $(1)/run.json ]; then $(demo_pretrain) --resume $(1); \
+  else $(demo_pretrain) --preset demo --data worlds/demo --out $(1) --threads 1 --workers 0 $(2); fi
 # A trained model goes on with more blocks and second readers, silent at first, from larger batches.
 demo_grown := --sv-residuals 1,2,4 --rs-residuals 1,1,4 --sv-hidden 1024 --rs-windows 1,3,5 --rs-hidden 1024 \
   --batch-photos 512 --steps 2900 --lr 0.001 --temperature 0.04
@@ -52,12 +55,9 @@ demo-city/%/photos.csv: $(wildcard training/synthetic/*.py training/synthetic/*/
 
 demo-model: $(VENV)/installed
 	test -f worlds/demo/dataset.json || $(BIN)/python -m training.synthetic world --out worlds/demo
-	if [ -f runs/demo/run.json ]; then $(demo_pretrain) --resume runs/demo; \
-	  else $(demo_pretrain) --preset demo --data worlds/demo --out runs/demo --threads 1 --workers 0; fi
+	$(call trained,runs/demo)
 	test -d runs/demo-half || $(BIN)/python -m gair convert runs/demo/best runs/demo-half --half
-	if [ -f runs/demo-grown/run.json ]; then $(demo_pretrain) --resume runs/demo-grown; \
-	  else $(demo_pretrain) --preset demo --data worlds/demo --out runs/demo-grown --threads 1 --workers 0 \
-	    --model runs/demo-half --no-standardise-bands --warm-start-photos 0 $(demo_grown); fi
+	$(call trained,runs/demo-grown,--model runs/demo-half --no-standardise-bands --warm-start-photos 0 $(demo_grown))
 	$(BIN)/python -m gair convert runs/demo-grown/best gair/data/demo --half
 
 test: $(VENV)/installed chromium

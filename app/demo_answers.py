@@ -15,7 +15,8 @@ import numpy as np
 
 from app.examples import MOST_EXAMPLES
 from app.views.wording import coordinates, distance
-from indexer.evaluate.report.wording import metres, percent, radius, shown, span, square_km
+from indexer.evaluate.report.wording import metres, percent, radius, shown, span
+from indexer.search.wording import square_km
 
 if TYPE_CHECKING:
     from indexer.evaluate.answers import MeasuredAnswers
