@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from gair.errors import UsageError
 from gair.fields import option
-from indexer.imagery.options import FileReading
+from indexer.imagery.options import Composite, FileReading
 from indexer.imagery.stac.query import StacQuery, require_packages
 
 if TYPE_CHECKING:
@@ -89,6 +89,9 @@ class ImageryChoice:
     B6 B7 B8 B8A B11 B12) found by name; or stac: cloud-free composites from a STAC catalogue, by
     default Earth Search."""
 
+    composite: Composite = "median"
+    """Where imagery of several days shows a place: the median of the days, or for each pixel the
+    best one (of files the first by name)."""
     reading: FileReading = option(FileReading(), group=_FILES)
     query: StacQuery = option(factory=StacQuery, group=_CATALOGUE)
     imagery_cache: Path | None = option(None, metavar="DIR", group=_CATALOGUE)
@@ -127,6 +130,7 @@ class ImageryChoice:
             force_bands=reading.force_bands,
             dn_offset=reading.dn_offset,
             dn_scale=reading.dn_scale,
+            composite=self.composite,
         )
         with reopen() as imagery:
             yield imagery, reopen
@@ -149,6 +153,7 @@ class ImageryChoice:
         query = replace(
             self.query,
             url=self.catalogue_url or self.query.url,
+            composite=self.composite,
             spare_dates=2 * self.query.dates_a_place,
         )
         with open_stac(region, query, cache=self.imagery_cache) as imagery:

@@ -5,7 +5,9 @@
     with open_imagery("S2B_MSIL2A_20240101T160509.SAFE") as imagery:
         pixels = imagery.read(Footprint.web_mercator_square((-75.6, 37.7), 2446), (193, 193))
 
-Scenes that overlap are laid over each other by name, the first one on top.
+Scenes of one day that overlap are laid over each other by name, the first one on top. Where several
+days show a place, it is the median of the days that do (``composite="median"``), or all scenes are
+laid over each other (``"best"``).
 """
 
 from __future__ import annotations
@@ -20,13 +22,16 @@ import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from gair.arrays import Bools, DigitalNumbers, Floats32
 from gair.bands import GAIR_BANDS
 from gair.errors import ImageryError
 from gair.files import sha256_of
 from gair.geo import Footprint
+from indexer.imagery.days import LEAST_DN, MISSING, MOST_DN, combine
 from indexer.imagery.digital_numbers import Scaling, SceneScaling, Why, scaling_of
+from indexer.imagery.options import Composite
 from indexer.imagery.provenance import terms
-from indexer.imagery.rasters import FilePool, RasterFile
+from indexer.imagery.rasters import FilePool, OpenFiles, RasterFile
 from indexer.imagery.scenes import Scene, find_rasters, find_scenes
 from indexer.imagery.source import FramePixels
 from indexer.imagery.warping import Grid, filled, outline_of, warp_scene
@@ -43,8 +48,14 @@ class LocalImagery:
     Made by :func:`open_imagery`. Close it, or use it in a ``with`` block.
     """
 
-    def __init__(self, scenes: Sequence[Scene], scaling: Scaling) -> None:
+    def __init__(
+        self, scenes: Sequence[Scene], scaling: Scaling, composite: Composite = "median"
+    ) -> None:
         self._scenes = tuple(scenes)
+        self._layers = [list(range(len(scenes)))]
+        """Numbers of scenes that are laid over each other; of these layers the median is taken."""
+        if composite == "median" and (days := _overlapping_days(self._scenes)):
+            self._layers = list(days.values())
         self._scaling = scaling
         self._coverage = shapely.union_all([scene.outline for scene in scenes])
         self._pool = FilePool()
@@ -126,22 +137,36 @@ class LocalImagery:
         """
         grid = Grid.of(footprint, shape)
         ground = outline_of(footprint)
-        values = np.zeros((len(GAIR_BANDS), grid.height, grid.width), dtype=np.float32)
-        valid = np.zeros((grid.height, grid.width), dtype=np.bool_)
         with self._pool.borrowed() as files:
-            for scene, scaling in zip(self._scenes, self._scalings, strict=True):
-                if not scene.outline.intersects(ground):
-                    continue
-                stored = warp_scene(scene, grid, files, scaling.unmarked)
-                new = np.isfinite(stored).all(axis=0) & ~valid
-                if new.all():
-                    values = scaling.apply(stored)
-                else:
-                    values[:, new] = scaling.apply(stored)[:, new]
-                valid |= new
-                if valid.all():
-                    break
-        return filled(values, valid)
+            days = [
+                day
+                for numbers in self._layers
+                if (shown := [n for n in numbers if self._scenes[n].outline.intersects(ground)])
+                and (day := self._laid_over(shown, grid, files))[1].any()
+            ]
+        if len(days) > 1:
+            return filled(*_median_of(days))
+        if days:
+            return filled(*days[0])
+        return filled(*_nothing(grid))
+
+    def _laid_over(
+        self, numbers: Sequence[int], grid: Grid, files: OpenFiles
+    ) -> tuple[Floats32, Bools]:
+        """Scenes laid over each other, the first on top: values, and where there are any."""
+        values, valid = _nothing(grid)
+        for number in numbers:
+            scene, scaling = self._scenes[number], self._scalings[number]
+            stored = warp_scene(scene, grid, files, scaling.unmarked)
+            new = np.isfinite(stored).all(axis=0) & ~valid
+            if new.all():
+                values = scaling.apply(stored)
+            else:
+                values[:, new] = scaling.apply(stored)[:, new]
+            valid |= new
+            if valid.all():
+                break
+        return values, valid
 
     def download(self, footprints: Iterable[Footprint]) -> None:
         """Nothing: all of it is on disk."""
@@ -151,6 +176,7 @@ class LocalImagery:
         credit, licence = terms([scene.provenance for scene in self._scenes])
         return {
             "kind": "files",
+            **({"composite": "median"} if len(self._layers) > 1 else {}),
             "scenes": [
                 _describe(scene, scaling)
                 for scene, scaling in zip(self._scenes, self._scalings, strict=True)
@@ -168,19 +194,14 @@ class LocalImagery:
 
         Scenes without a date, and imagery of one day, give nothing.
         """
-        days: dict[str, list[int]] = {}
-        for number, scene in enumerate(self._scenes):
-            if (acquired := scene.provenance.acquired) is not None:
-                days.setdefault(acquired.date().isoformat(), []).append(number)
-        shown = [shapely.union_all([self._scenes[n].outline for n in days[day]]) for day in days]
-        if shapely.union_all(shown).area > (1 - _SEEN_TWICE) * sum(area.area for area in shown):
-            return {}
-        return {day: self._of(days[day]) for day in sorted(days)}
+        days = _overlapping_days(self._scenes)
+        return {day: self._of(days[day]) for day in sorted(days) if day}
 
     def _of(self, numbers: Sequence[int]) -> LocalImagery:
         """Some of its scenes, read through its own files."""
         part = copy.copy(self)
         part._scenes = tuple(self._scenes[number] for number in numbers)
+        part._layers = [list(range(len(numbers)))]
         part._scalings = tuple(self._scalings[number] for number in numbers)
         part._coverage = shapely.union_all([scene.outline for scene in part._scenes])
         return part
@@ -208,6 +229,7 @@ def open_imagery(
     force_bands: bool = False,
     dn_offset: float = 0.0,
     dn_scale: float = 1.0,
+    composite: Composite = "median",
 ) -> LocalImagery:
     """Open Sentinel-2 imagery on disk.
 
@@ -220,6 +242,8 @@ def open_imagery(
             product say what is to be added: the -1000 of processing baseline 04.00 and later is
             found by itself, in a product's metadata or name.
         dn_scale: Multiplies every value; 10000 for files that hold reflectance in 0..1.
+        composite: What a pixel is where several days show it: ``median`` of these days, or of the
+            ``best`` scene, the first by name.
 
     Raises:
         BandError: Bands are missing or unnamed, or named otherwise than ``bands`` says.
@@ -231,7 +255,40 @@ def open_imagery(
     if not paths:
         raise ImageryError("no imagery was named: give a file or a folder")
     rasters = find_rasters([Path(p) for p in paths])
-    return LocalImagery(find_scenes(rasters, bands, force_bands=force_bands), scaling)
+    return LocalImagery(find_scenes(rasters, bands, force_bands=force_bands), scaling, composite)
+
+
+def _overlapping_days(scenes: Sequence[Scene]) -> dict[str, list[int]]:
+    """Numbers of the scenes of each day; nothing where no place was seen on two.
+
+    Those of scenes without a date come last, under ``""``.
+    """
+    days: dict[str, list[int]] = {}
+    for number, scene in enumerate(scenes):
+        if (acquired := scene.provenance.acquired) is not None:
+            days.setdefault(acquired.date().isoformat(), []).append(number)
+    shown = [shapely.union_all([scenes[n].outline for n in days[day]]) for day in days]
+    if shapely.union_all(shown).area > (1 - _SEEN_TWICE) * sum(area.area for area in shown):
+        return {}
+    undated = [n for n, scene in enumerate(scenes) if scene.provenance.acquired is None]
+    return {**days, "": undated} if undated else days
+
+
+def _nothing(grid: Grid) -> tuple[Floats32, Bools]:
+    """A frame's values and where there are any, before the first scene."""
+    shape = grid.height, grid.width
+    return np.zeros((len(GAIR_BANDS), *shape), dtype=np.float32), np.zeros(shape, dtype=np.bool_)
+
+
+def _median_of(days: Sequence[tuple[Floats32, Bools]]) -> tuple[Floats32, Bools]:
+    """Of each band and pixel the median of the days that show it."""
+    layers: list[DigitalNumbers] = []
+    for values, valid in days:
+        layer = np.clip(np.rint(values), LEAST_DN, MOST_DN).astype(np.uint16)
+        layer[:, ~valid] = MISSING
+        layers.append(layer)
+    median = combine(layers, "median")
+    return median.astype(np.float32), median[0] != MISSING
 
 
 def offset_of(scaling: SceneScaling) -> dict[str, Any]:

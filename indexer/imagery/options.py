@@ -6,9 +6,14 @@ Nothing heavy is imported, so that ``--help`` answers at once.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from gair.bands import parse_bands
 from gair.fields import option
+
+Composite = Literal["median", "best"]
+"""Of several dates of a place: for each band and pixel their median, or the best date of all that
+show it."""
 
 
 @dataclass(frozen=True)

@@ -18,25 +18,20 @@ import numpy as np
 
 from gair.arrays import Bools, DigitalNumbers
 from gair.errors import SceneError
+from indexer.imagery.days import LEAST_DN, MISSING, MOST_DN, combine, merge_day
 from indexer.imagery.digital_numbers import DN_PER_REFLECTANCE
 from indexer.imagery.stac.cache import WindowPlace
 from indexer.imagery.stac.offsets import Admission
-from indexer.imagery.stac.query import Composite, StacQuery
+from indexer.imagery.stac.query import StacQuery
 from indexer.imagery.stac.scenes import COARSE_BANDS, FINE_BANDS, StacBand, StacScene
 from indexer.imagery.stac.windows import Windows, clear
 
 Day = tuple[StacScene, ...]
 """Scenes of one tile and one solar day, the clearest first."""
 
-MISSING = 0
-"""In a composite: no date shows the ground here."""
-LEAST_DN = 1
-"""Of ground; what a scene's offset leaves below is as dark as it gets."""
 SPARE_ABOVE = 0.005
 """Share of the region in a window that must be hidden for a further date to be fetched: roofs that
 every classification takes for clouds are no reason."""
-
-_LAST = np.iinfo(np.uint16).max
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,53 +178,6 @@ def digital_numbers(
         scale, offset = band.scale * DN_PER_REFLECTANCE, band.offset * DN_PER_REFLECTANCE
         plain = (scale, offset) == (1.0, 0.0)
         values = layer if plain else np.rint(layer * np.float32(scale) + np.float32(offset))
-        out[:] = np.clip(values, LEAST_DN, _LAST - 1)
+        out[:] = np.clip(values, LEAST_DN, MOST_DN)
         out[~seen] = MISSING
     return numbers
-
-
-def merge_day(scenes: Sequence[DigitalNumbers]) -> DigitalNumbers:
-    """Scenes of one pass and one tile, (B, H, W) each, the first on top."""
-    merged = scenes[0]
-    for scene in scenes[1:]:
-        merged = np.where(merged == MISSING, scene, merged)
-    return merged
-
-
-def combine(dates: Sequence[DigitalNumbers], how: Composite) -> DigitalNumbers:
-    """The composite of some dates.
-
-    Args:
-        dates: digital numbers of each date, (B, H, W), the best first; :data:`MISSING` in all
-            bands of a pixel or in none.
-        how: ``median`` or ``best``.
-
-    Returns:
-        (B, H, W); :data:`MISSING` where all dates are.
-    """
-    if len(dates) == 1 or how == "best":
-        return merge_day(dates)
-    return np.stack([_median(bands) for bands in zip(*dates, strict=True)])
-
-
-def _median(dates: tuple[DigitalNumbers, ...]) -> DigitalNumbers:
-    """Median over dates of (H, W) layers, missing ones left out.
-
-    Sorts all pixels at once by exchanging neighbouring dates: a few passes over whole layers, many
-    times faster than sorting each pixel.
-    """
-    layers = [np.where(layer == MISSING, _LAST, layer) for layer in dates]
-    # Odd-even transposition sort: n layers are in order after n rounds.
-    for phase in range(len(layers)):
-        for low in range(phase % 2, len(layers) - 1, 2):
-            a, b = layers[low], layers[low + 1]
-            layers[low], layers[low + 1] = np.minimum(a, b), np.maximum(a, b)
-    count = sum((layer != MISSING).astype(np.intp) for layer in dates)
-    ordered = np.stack(layers)  # (dates, H, W), missing ones last
-    # The middle one of an odd count, the mean of the middle two of an even one.
-    lower = np.take_along_axis(ordered, np.maximum(count - 1, 0)[None] // 2, axis=0)[0]
-    upper = np.take_along_axis(ordered, count[None] // 2, axis=0)[0]
-    middle = np.rint((lower.astype(np.float32) + upper) / 2)
-    median: DigitalNumbers = middle.astype(np.uint16)
-    median[count == 0] = MISSING
-    return median

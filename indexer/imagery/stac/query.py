@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 from gair.errors import GairError, ImageryError, UsageError
 from gair.fields import option
 from gair.http import Patience
+from indexer.imagery.options import Composite
 from indexer.imagery.stac.items import RawItem, cloud_percent, item_name, objects
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ EARTH_SEARCH = "https://earth-search.aws.element84.com/v1"
 COLLECTION = "sentinel-2-c1-l2a"
 """Level-2A of Earth Search's Collection 1. The older ``sentinel-2-l2a`` beside it has scenes whose
 metadata is wrong about the offset (https://github.com/Element84/earth-search/issues/71)."""
-Composite = Literal["median", "best"]
 
 PACKAGES = {"pystac_client": "pystac-client", "odc.stac": "odc-stac"}
 """Modules, and the packages they come in."""
@@ -52,7 +52,7 @@ class StacQuery:
     """Of Sentinel-2 Level-2A."""
     max_cloud: float = option(20.0, metavar="PERCENT")
     """Leave out scenes with more clouds, per cent of the whole scene."""
-    composite: Composite = "median"
+    composite: Composite = option("median", flags=None)
     """Of the dates of a place: their median, or for each pixel the best one."""
     dates_a_place: int = option(4, flags="--dates-per-place")
     """Least cloudy dates that every place is made from; where clouds hide the ground on all of

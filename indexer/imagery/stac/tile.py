@@ -25,8 +25,9 @@ from shapely.geometry import MultiPolygon, Polygon
 from gair.arrays import Bools, DigitalNumbers, Floats, Floats32
 from gair.bands import GAIR_BANDS
 from gair.geo import LONLAT, Footprint, Transform, transformer
+from indexer.imagery.days import MISSING
 from indexer.imagery.stac.cache import WindowPlace
-from indexer.imagery.stac.composite import MISSING, CoarseWindow, Composer, Day
+from indexer.imagery.stac.composite import CoarseWindow, Composer, Day
 from indexer.imagery.stac.offsets import Admission
 from indexer.imagery.stac.query import StacQuery
 from indexer.imagery.stac.scenes import COARSE_BANDS, FINE_BANDS, StacScene, TileGrid

@@ -63,8 +63,9 @@ def test_each_day_has_a_picture_beside_what_the_index_was_made_from(two_days: Pa
         assert "2024-06-11" in file.tags()["TIFFTAG_IMAGEDESCRIPTION"]
     middle = tuple(index.cells.lonlat_deg.mean(axis=0).tolist())
     made_from, first, second = (around(picture, middle) for picture in index.pictures)
-    # The first scene lies on top, so the index was made from the first day.
-    assert abs(made_from.astype(int) - first)[..., :3].mean() < 3
+    # Of two days the median is their mean; the picture's curve bends it a little.
+    both_days = (first.astype(int) + second) / 2
+    assert abs(made_from - both_days)[..., :3].mean() < 8
     assert abs(first.astype(int) - second)[..., :3].mean() > 30
 
 

@@ -17,8 +17,9 @@ from stac_world import ASSETS, FakeScene, clear_classes, publish
 from gair.arrays import DigitalNumbers
 from gair.errors import BandError, ImageryError, StorageError
 from gair.geo import LONLAT, transformer
+from indexer.imagery.days import MISSING, combine, merge_day
 from indexer.imagery.stac.cache import CACHE_VARIABLE, WindowCache, WindowPlace, default_cache
-from indexer.imagery.stac.composite import MISSING, combine, digital_numbers, merge_day
+from indexer.imagery.stac.composite import digital_numbers
 from indexer.imagery.stac.query import _boxes
 from indexer.imagery.stac.scales import BandScale
 from indexer.imagery.stac.scenes import StacBand, TileGrid, scene_of, scenes_of
