@@ -1,10 +1,11 @@
 """Fits how much reference photos count, how far each speaks, and how sharply it does.
 
-The kernel's width and the sharpness (:mod:`indexer.ground.likelihood`) are tried one after the
-other on a few values, shared out among the places that are likely by the weights without reference
-photos; for each, the weights of imagery, location and reference photos are those
-under which the true cells are most probable, as without reference photos
-(:mod:`indexer.calibrate.fit_posterior`).
+Photos are compared with reference photos one by one (:mod:`indexer.ground.likelihood`), and with
+what is expected of a place (:mod:`indexer.ground.expected`); the way that earns more is taken. Of
+both, the kernel's width and the sharpness, or p, are tried one after the other on a few values,
+shared out among the places that are likely by the weights without reference photos; for each, the
+weights of imagery, location and reference photos are those under which the true cells are most
+probable, as without reference photos (:mod:`indexer.calibrate.fit_posterior`).
 
 Reference photos are left out around the place of every photo that is fitted on, so their density
 alone says something about where that is: a gap. What they earn is therefore measured against the
@@ -36,6 +37,11 @@ KERNELS_M = (150.0, 110.0, 75.0, 300.0)
 """Widths that are tried, the usual one first."""
 SHARPNESSES = (20.0, 10.0, 40.0)
 """The same of factors of a cosine."""
+
+EXPECTED_KERNELS_M = (250.0, 150.0, 400.0)
+"""Widths that are tried where photos are compared with what is expected of a place."""
+EXPECTED_PHOTOS = (1.0, 3.0)
+"""The same of p (:mod:`indexer.ground.expected`)."""
 
 HALF_LIVES_YEARS = (8.0, 3.0, 1.0)
 """Half-lives of their age that are tried, beside none."""
@@ -90,6 +96,8 @@ def fit_ground(
     assert likely is not None
     tried: dict[GroundKernel, _Fit] = {}
     most = len(KERNELS_M) + len(SHARPNESSES) - 1 + len(HALF_LIVES_YEARS)
+    if ground.expects:
+        most += len(EXPECTED_KERNELS_M) + len(EXPECTED_PHOTOS) - 1
     with Progress("reference photos", most, "kernel", quiet=quiet) as progress:
 
         def best_of(kernels: Sequence[GroundKernel]) -> GroundKernel:
@@ -104,6 +112,14 @@ def fit_ground(
 
         kernel = best_of([replace(kernel, kernel_m=width_m) for width_m in KERNELS_M])
         kernel = best_of([replace(kernel, sharpness=sharpness) for sharpness in SHARPNESSES])
+        if ground.expects:
+            expected = [
+                replace(kernel, kernel_m=width_m, expected_photos=EXPECTED_PHOTOS[0])
+                for width_m in EXPECTED_KERNELS_M
+            ]
+            expects = best_of(expected)
+            expects = best_of([replace(expects, expected_photos=p) for p in EXPECTED_PHOTOS])
+            kernel = max((kernel, expects), key=lambda one: tried[one].earned)
         if tried[kernel].earned <= _EARNED_NATS:
             return base
         ages = ages_years(ground.comparison.photos.taken_on)
@@ -146,6 +162,8 @@ def _fitted(
 def shuffle(likenesses: Sequence[Likeness], comparison: Comparison, seed: int) -> list[Likeness]:
     """The same looks at other places: each photo's nearest stand where any other of them does.
 
+    And each photo looks as another of them does, beside what is expected of places.
+
     Args:
         likenesses: of photos, by the comparison.
         comparison: with the reference photos.
@@ -153,11 +171,12 @@ def shuffle(likenesses: Sequence[Likeness], comparison: Comparison, seed: int) -
     """
     rng = np.random.default_rng((seed, 6))
     count = len(comparison.exemplars)
+    others = np.random.default_rng((seed, 7)).permutation(len(likenesses))
     shuffled = []
-    for likeness in likenesses:
+    for likeness, other in zip(likenesses, others.tolist(), strict=True):
         gone = comparison.exemplars.without(likeness.left_out).gone
         wanted = min(count, len(likeness.rows) + len(gone))
         drawn = rng.choice(count, wanted, replace=False)
         rows = drawn[~np.isin(drawn, gone)][: len(likeness.rows)]
-        shuffled.append(comparison.by_age(replace(likeness, rows=rows), 0.0))
+        shuffled.append(comparison.by_age(replace(likeness, rows=rows, s=likenesses[other].s), 0.0))
     return shuffled

@@ -67,10 +67,10 @@ class GroundTerm:
         )
         levels = [level_of(*one, weight) for one in zip(logs, covered, likely, strict=True)]
         term = shared_out(logs, covered, np.array(levels)[:, None], weight)
-        said = covered * np.exp(weight * logs - np.array(levels)[:, None])
-        mass = likely * said
+        told = weight * logs - np.array(levels)[:, None]
+        mass = likely * covered * np.exp(told)
         mean = (mass * logs).sum(axis=1) / np.maximum(mass.sum(axis=1), _LEAST_MASS)
-        return term, said * (logs - mean[:, None]) * np.exp(-term)
+        return term, covered * (logs - mean[:, None]) * np.exp(told - term)
 
 
 @dataclass(frozen=True, eq=False)

@@ -183,6 +183,7 @@ def _ground_summary(calibration: Calibration) -> dict[str, Any]:
         "weight": weights.ground_weight,
         "kernel_m": weights.ground_kernel_m or None,
         "sharpness": weights.ground_sharpness or None,
+        "expected_photos": weights.ground_expected_photos or None,
         **dataclasses.asdict(calibration.ground),
     }
 
@@ -196,7 +197,12 @@ def ground_lines(calibration: Calibration) -> list[str]:
     if weights.ground_weight:
         heading += (
             f"weight {weights.ground_weight:.2g} a nat, each speaks for "
-            f"{weights.ground_kernel_m:,.0f} m around it, sharpness {weights.ground_sharpness:g}"
+            f"{weights.ground_kernel_m:,.0f} m around it, "
+        )
+        heading += (
+            "compared with what imagery and they let expect of a place"
+            if weights.ground_expected_photos
+            else f"compared one by one, sharpness {weights.ground_sharpness:g}"
         )
     else:
         heading += "no weight, for they did not help"

@@ -24,6 +24,9 @@ log said(x), or g times the log ratio that people are shown, log said(x) / g. Wh
 photos, Z is the same for all, and the order of places is that of the ratio. Calibrations up to
 version 5 have the ratio itself for the log ratio.
 
+Where it earns more, a photo is not compared with others one by one but with what is expected of a
+place (:mod:`indexer.ground.expected`); that says something of every place, so k(x) = 1 then.
+
 Of the sum over j, the nearest photos are looked at one by one and all others have their mean
 (:mod:`indexer.ground.likeness`). Where photos count by their age (:mod:`indexer.ground.ages`) or
 prototypes stand for several, each term of the sums, and of the mean that b is, is taken so often.
@@ -41,8 +44,10 @@ from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist
 
 from gair.arrays import Floats, Ints, Scores, Vectors
+from gair.errors import UsageError
 from gair.geo import EARTH_RADIUS_M
 from gair.processes.forks import fork_safe_lock
+from indexer.ground.expected import FEWEST, MOST_NUMBERS, REACH, CellVectors, ExpectedPhotos
 from indexer.ground.likeness import Comparison, Likeness, values_at
 from indexer.probability.posterior import ScoreWeights
 from indexer.regions.cell_field import arc_m, chord_of, chords_within, unit_vectors
@@ -51,8 +56,6 @@ KERNEL_M = 150.0
 """Where nothing is calibrated: a photo speaks for what lies this far around it."""
 SHARPNESS = 20.0
 """Where nothing is calibrated: factor of the cosine of two photos."""
-REACH = 4.0
-"""A kernel ends at this many widths, where it is 0.0003."""
 PSEUDO_PHOTOS = 3.0
 """Photos with the base rate that every place has beside its own. With 4.5 and with 45 photos a km2
 of an unseen city, three made the true cells of other photos more probable than one."""
@@ -84,6 +87,9 @@ class GroundKernel:
     these say is not shared out."""
     location_weight: float = 0.0
     """The same of the location's cosine."""
+    expected_photos: float = 0.0
+    """Where above 0, a photo is compared with what :mod:`indexer.ground.expected` expects of a
+    place instead of with other photos one by one, and this is its p."""
     power: float = 1.0
     """Of the ratio when it is shared out: the weight that its log gets."""
 
@@ -99,6 +105,7 @@ class GroundKernel:
             weights.ground_pseudo_photos,
             weights.ground_rs_weight,
             weights.ground_location_weight,
+            weights.ground_expected_photos,
             weights.ground_weight if weights.ground_weight > 0 else 1.0,
         )
 
@@ -165,13 +172,45 @@ class GroundEvidence:
 class GroundField:
     """Reference photos around some points, such as the centres of cells; safe between threads."""
 
-    def __init__(self, comparison: Comparison, lonlat_deg: Floats) -> None:
-        """Take a comparison with reference photos and (N, 2) points."""
+    def __init__(
+        self, comparison: Comparison, lonlat_deg: Floats, z: CellVectors | None = None
+    ) -> None:
+        """Take a comparison with reference photos and (N, 2) points.
+
+        Args:
+            comparison: with the reference photos.
+            lonlat_deg: the points.
+            z: the imagery's vectors of some of them; without it no photos can be expected.
+        """
         self.comparison = comparison
         self._points = KDTree(unit_vectors(lonlat_deg))
+        self._z = z
+        self._expected: ExpectedPhotos | None = None
+        self._part_of: tuple[GroundField, Ints] | None = None
         self._lock = fork_safe_lock()
         self._density: dict[tuple[float, float], Floats] = {}
         self._kept: dict[float, csr_array] = {}
+
+    @property
+    def expects(self) -> bool:
+        """Whether photos of places can be expected: there are enough, and the index is not huge."""
+        exemplars = self.comparison.exemplars
+        if self._z is None or len(exemplars) < FEWEST:
+            return False
+        dimensions: int = exemplars.vectors(np.arange(1)).shape[1]
+        return int(self._points.n) * dimensions <= MOST_NUMBERS
+
+    def expected(self) -> ExpectedPhotos:
+        """What photos of places should look like; made when it is first asked for."""
+        if self._part_of is not None:
+            return self._part_of[0].expected()
+        with self._lock:
+            if self._expected is None:
+                if self._z is None:
+                    raise UsageError("no photos can be expected of points without imagery")
+                made = ExpectedPhotos(self.comparison.exemplars, self._points, self._z)
+                self._expected = made
+            return self._expected
 
     def density(self, kernel_m: float, half_life_years: float = 0.0) -> Floats:
         """(N,) sum of the kernels of all reference photos: about how many stand around."""
@@ -190,6 +229,16 @@ class GroundField:
             if kernels is not None:
                 self._kept[kernel_m] = kernels
         return total
+
+    def prepare(self, kernel: GroundKernel) -> None:
+        """Do now what the first photo would wait for."""
+        if kernel.expected_photos:
+            s = self.comparison.exemplars.vectors(np.arange(1))[0]
+            self.expected().log_ratio(
+                s, kernel.kernel_m, kernel.expected_photos, half_life_years=kernel.half_life_years
+            )
+        else:
+            self.density(kernel.kernel_m, kernel.half_life_years)
 
     def evidence(
         self,
@@ -225,8 +274,19 @@ class GroundField:
     def ratio(self, likeness: Likeness, kernel: GroundKernel) -> tuple[Floats, Floats]:
         """The log of the ratio of one photo at each point, (N,), and k, (N,), how far it has any.
 
-        Nothing is shared out yet.
+        Nothing is shared out yet. Of every place a photo can be expected, so there k is 1.
         """
+        if kernel.expected_photos:
+            assert likeness.s is not None
+            logs = self.expected().log_ratio(
+                likeness.s,
+                kernel.kernel_m,
+                kernel.expected_photos,
+                half_life_years=kernel.half_life_years,
+                left_out=likeness.left_out,
+                rows=None if self._part_of is None else self._part_of[1],
+            )
+            return logs, np.ones(len(logs))
         around = self.density(kernel.kernel_m, kernel.half_life_years)
         excess, other, removed, parts = self._counted(likeness, kernel)
         near = self._sum(likeness.rows, excess, kernel.kernel_m)
@@ -270,6 +330,19 @@ class GroundField:
         points = unit_vectors(lonlat_deg)
         if not len(points):
             return np.empty(0)
+        if kernel.expected_photos:
+            assert likeness.s is not None
+            ratio = self.expected().log_ratio_at(
+                likeness.s,
+                points,
+                kernel.kernel_m,
+                kernel.expected_photos,
+                half_life_years=kernel.half_life_years,
+                left_out=likeness.left_out,
+            )
+            if level is None:
+                return ratio
+            return shared_out(ratio, np.ones(len(ratio)), level, kernel.power) / kernel.power
         exemplars, reach_m = self.comparison.exemplars, REACH * kernel.kernel_m
         middle = points.mean(axis=0)
         reach = chord_of(reach_m) + np.linalg.norm(points - middle, axis=1).max()
@@ -296,6 +369,7 @@ class GroundField:
         field = GroundField(self.comparison, lonlat_deg)
         with self._lock:
             field._density = {key: density[rows] for key, density in self._density.items()}
+        field._part_of = self, rows
         return field
 
     def _sum(self, rows: Ints, weights: Floats, kernel_m: float) -> Floats:
@@ -376,4 +450,7 @@ def level_of(log_ratio: Floats, covered: Floats, likely: Floats, power: float) -
 
 def shared_out(log_ratio: Floats, covered: Floats, level: float | Floats, power: float) -> Floats:
     """Log of what reference photos say at (N,) points; of (P, N) with (P, 1) levels."""
-    return np.asarray(np.log1p(covered * np.expm1(power * log_ratio - level)))
+    logs = np.asarray(power * log_ratio - level)
+    if (covered == 1).all():  # where a log of nearly nothing would be rounded to nothing
+        return logs
+    return np.asarray(np.log1p(covered * np.expm1(logs)))

@@ -41,12 +41,13 @@ from indexer.probability.open_world import BayesFactor
 from indexer.probability.out_of_index import OutOfIndexTest
 from indexer.probability.posterior import ScoreWeights, SharedErrors
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """Raised when an old reader could misread a new file. 2: conditions of photos are checked before
 anything is promised. 3: reference photos have a weight. 4: their age may count. 5: altered photos
 teach looks; true and false claims count as much as each other in a ratio; chances of several photos
-have shifts. 6: what reference photos say is shared out among places that have some."""
-READABLE = (1, 2, 3, 4, 5, 6)
+have shifts. 6: what reference photos say is shared out among places that have some. 7: a photo may
+be compared with what is expected of a place."""
+READABLE = (1, 2, 3, 4, 5, 6, 7)
 """Versions that are read."""
 AGAIN = "calibrate again with python -m indexer calibrate"
 UNKNOWN_CONDITIONS = Caution(

@@ -96,6 +96,9 @@ class ScoreWeights:
     calibrations from before: what these say is not shared out by it."""
     ground_location_weight: float = 0.0
     """The same of the location's cosine."""
+    ground_expected_photos: float = 0.0
+    """Where above 0, photos are compared with what is expected of a place, and this is the p of
+    :mod:`indexer.ground.expected`; 0: with reference photos one by one."""
 
     @property
     def temperature(self) -> float:
@@ -119,6 +122,8 @@ class ScoreWeights:
     def ground_alone(self) -> ScoreWeights:
         """Of the reference photos alone: imagery and location make no place more likely."""
         alone = replace(self, rs_weight=0.0, location_weight=0.0, spread_m=0.0)
+        if self.ground_expected_photos:  # which reads the imagery, too: not alone
+            alone = replace(alone, ground_kernel_m=0.0, ground_expected_photos=0.0)
         if self.ground_rs_weight is None:
             return alone
         return replace(alone, ground_rs_weight=0.0, ground_location_weight=0.0)

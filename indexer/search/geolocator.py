@@ -73,7 +73,7 @@ class Geolocator:
         references = open_reference_photos(folder)
         ground = None
         if references is not None:
-            ground = GroundField(Comparison(references), index.cells.lonlat_deg)
+            ground = GroundField(Comparison(references), index.cells.lonlat_deg, index.rs.vectors)
         if calibration is not None:
             of_set = None if references is None else references.manifest.content_sha256
             calibration = calibration.beside(of_set)

@@ -152,7 +152,7 @@ def _warm(geolocator: Geolocator) -> None:
     space = geolocator.space
     if space.ground is not None and space.weights.ground_weight:
         kernel = GroundKernel.of(space.weights)
-        space.ground.density(kernel.kernel_m, kernel.half_life_years)
+        space.ground.prepare(kernel)
     if geolocator.index.shortlists is None or looks_at_all(space, Query()):
         space.discs(space.merge_radius_m)
         _ = space.reader

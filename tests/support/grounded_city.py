@@ -54,7 +54,9 @@ class GroundedCity(ModelCity):
     def give(self, s: Vectors, lonlat_deg: Floats, sequence: Sequence[str] | None = None) -> None:
         """Have these reference photos instead."""
         photos = references(s, lonlat_deg, sequence)
-        self.ground = GroundField(Comparison(photos), self.index.cells.lonlat_deg)
+        self.ground = GroundField(
+            Comparison(photos), self.index.cells.lonlat_deg, self.index.rs.vectors
+        )
 
     def asked(self, count: int, seed: int) -> PhotoVectors:
         """Photos of places of the city as they look."""

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 Rows = list[dict[str, Any]]
 
 NONE = "no reference photos"
-VERSION = 2
+VERSION = 3
 """Of the rows that are kept; raised when the same photos would give others than before."""
 RADIUS_M = 200.0
 """How near counts as found, and the radius of the chance that is compared with that."""
@@ -268,7 +268,8 @@ def _given(city: City, case: _Case) -> GroundField | None:
         )
     opened = open_reference_photos(city.folder)
     assert opened is not None
-    return GroundField(Comparison(opened), city.space.index.cells.lonlat_deg)
+    index = city.space.index
+    return GroundField(Comparison(opened), index.cells.lonlat_deg, index.rs.vectors)
 
 
 def _judged(task: Task) -> dict[str, Outcomes]:

@@ -11,8 +11,11 @@ from grounded_city import GroundedCity
 from model_city import unit
 from references import references
 
+from gair.arrays import Floats, Vectors
 from indexer.calibrate.calibrate import calibrate
 from indexer.calibrate.fit_ground import (
+    EXPECTED_KERNELS_M,
+    EXPECTED_PHOTOS,
     HALF_LIVES_YEARS,
     KERNELS_M,
     SHARPNESSES,
@@ -51,6 +54,46 @@ def test_reference_photos_that_look_like_their_streets_get_a_weight(city: Ground
     assert (ground.photos, ground.apart_m) == (400, 100.0)
     assert ground.left_out[NEAR] > 100
     assert ground.left_out[COPIES] == ground.left_out[OF_SEQUENCE] == 0
+
+
+class ForeignCity(GroundedCity):
+    """Photos follow the imagery, but by a map that the model never learned."""
+
+    def looks(self, lonlat_deg: Floats, rng: np.random.Generator, noise: float = 0.5) -> Vectors:
+        seen = self.index.rs.vectors(self.cell_row(lonlat_deg))[:, ::-1]
+        return unit_rows(seen + noise * unit(rng, len(seen)))
+
+
+def unit_rows(rows: Vectors) -> Vectors:
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
+
+
+def test_where_photos_follow_imagery_as_reference_photos_tell_they_are_expected(
+    tmp_path: Path,
+) -> None:
+    city, without = ForeignCity(), ForeignCity()
+    without.ground = None
+    photos = city.asked(250, 1)
+    calibration = calibrate(city, photos, quiet=True)
+    weights = calibration.weights
+    assert weights.ground_expected_photos in EXPECTED_PHOTOS
+    assert weights.ground_kernel_m in EXPECTED_KERNELS_M
+    blind = calibrate(without, photos, quiet=True)
+    assert calibration.measured["nll"] < blind.measured["nll"] - 1.0
+    calibration.save(calibration_path(tmp_path, calibration.build))
+    read = load_calibration(tmp_path, calibration.build, calibration.model_fingerprint)
+    assert read is not None
+    assert read.weights == weights
+    # New photos of the city: the weights find them, and those without reference photos do not.
+    asked = city.asked(200, 9)
+    truth, scores = city.cell_row(asked.lonlat_deg), city.scores(asked.s)
+    found = city.ground_evidence(asked.s, scores, weights)
+    assert found is not None
+    best = (weights.rs_weight * scores[0] + weights.ground_weight * found.log_ratios).argmax(axis=1)
+    assert (best == truth).mean() > 0.5 > 0.1 > (scores[0].argmax(axis=1) == truth).mean()
+    alone = city.ground_evidence(asked.s, scores, weights.ground_alone)
+    assert alone is not None
+    assert not alone.kernel.expected_photos
 
 
 def test_photos_of_anything_get_none() -> None:

@@ -1,0 +1,317 @@
+"""Expected photos: what a photo of a place should look like, by its imagery and the photos near it.
+
+A model that never saw a city reads its imagery as it learned elsewhere. Reference photos tell how
+photos of *this* city differ from that, everywhere a little and near their places more. With z(x)
+the imagery's vector of the cell around x, s_j the vector of a reference photo and c(j) the cell it
+stands in,
+
+    s_j = mean s + B (z(c(j)) - mean z) + e_j
+
+is fitted over the reference photos by ridge regression. W whitens what is left: the covariance of
+e_j, drawn to a sphere by :data:`SHRINKAGE`. Near one another photos differ from B alike, so the
+residuals are spread over the cells by a Gaussian kernel K of ``kernel_m`` metres, as the posterior
+mean of an offset that is the same around x, of which a photo sees one part in 1 + p:
+
+    m(x) = W (B (z(x) - mean z) + sum_j K(x - c(j)) e_j / (n(x) + p)),   n(x) = sum_j K(x - c(j)),
+    v(x) = 1 - n(x) / ((1 + p) (n(x) + p)).
+
+A photo s is then as likely at x as a normal distribution says, of d dimensions that are the mean
+square of W e_j,
+
+    log ratio(x) = -1/2 (|W (s - mean s) - m(x)|^2 / v(x) + d log v(x) - |W (s - mean s)|^2),
+
+beside a place of which nothing is known. A photo speaks from the middle of its cell, so a million
+of them cost what their cells cost. Between the cells' centres the imagery is that of the nearest
+one. Prototypes count as the photos that they stand for.
+
+The map B and the spread W are two tables for a whole city: they are fitted on all reference
+photos. Photos that are no evidence of one that is judged are taken out of the sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.spatial import KDTree
+
+from gair.arrays import Floats, Floats32, Ints, Scores, Vectors
+from gair.processes.forks import fork_safe_lock
+from indexer.ground.exemplars import Exemplars
+from indexer.regions.cell_field import arc_m, chord_of, chords_within
+
+REACH = 4.0
+"""A kernel ends at this many widths, where it is 0.0003."""
+RIDGE = 0.15
+"""Of the regression, in mean variances of the imagery's dimensions."""
+SHRINKAGE = 0.6
+"""How far the residuals' covariance is drawn to a sphere."""
+FEWEST = 200
+"""Reference photos that two tables of a whole city are fitted on, at least."""
+FITTED_ON = 20_000
+"""The most of them: a fixed random sample."""
+MOST_NUMBERS = 100_000_000
+"""Cells times dimensions of what is held in memory; larger indexes do without."""
+STRAY_M = 300.0
+"""A reference photo as far as this from the middle of every cell stands in none."""
+
+_AT_ONCE = 8192
+CellVectors = Callable[[Ints], Vectors]
+"""Of some cells, by their rows: (r, D) vectors of their imagery."""
+
+
+@dataclass(frozen=True, eq=False)
+class Looks:
+    """How photos of a city follow its imagery."""
+
+    mean_z: Floats
+    mean_s: Floats
+    mapping: Floats
+    """(D, D) B, to be multiplied from the right."""
+    whitening: Floats
+    """(D, D) W, the same way."""
+    energy: float
+    """d, the mean square of whitened residuals."""
+
+    @classmethod
+    def fitted(cls, z: Vectors, s: Vectors) -> Looks:
+        """From (n, D) vectors of imagery and of the photos that stand in it."""
+        mean_z = np.asarray(z.mean(axis=0, dtype=np.float64))
+        mean_s = np.asarray(s.mean(axis=0, dtype=np.float64))
+        seen, looks = z - mean_z, s - mean_s
+        square = seen.T @ seen
+        eye = np.eye(len(square))
+        mapping = np.linalg.solve(
+            square + RIDGE * np.trace(square) / len(eye) * eye, seen.T @ looks
+        )
+        rest = looks - seen @ mapping
+        spread = rest.T @ rest / len(rest)
+        sphere = np.trace(spread) / len(eye) * eye
+        spread = (1 - SHRINKAGE) * spread + SHRINKAGE * sphere
+        whitening = np.linalg.cholesky(np.linalg.inv(spread))
+        energy = float(np.square(rest @ whitening).sum(axis=1).mean())
+        return cls(mean_z, mean_s, mapping, whitening, energy)
+
+
+@dataclass(frozen=True, eq=False)
+class _Spread:
+    """Residuals spread by one kernel."""
+
+    kernel_m: float
+    sums: Floats32
+    """(N, D) sum of the kernels times whitened residuals, at each cell."""
+    around: Floats
+    """(N,) n(x)."""
+
+
+class ExpectedPhotos:
+    """Expected photos of the cells of an index; safe to share between threads."""
+
+    def __init__(self, exemplars: Exemplars, points: KDTree, z: CellVectors) -> None:
+        """Fit the tables.
+
+        Args:
+            exemplars: what stands for the reference photos.
+            points: the (N, 3) middles of the cells.
+            z: their imagery.
+        """
+        self._exemplars, self._points = exemplars, points
+        away, cell = points.query(exemplars.places)
+        self._cell = np.where(away < chord_of(STRAY_M), cell, -1)
+        """(e,) the cell that each exemplar stands in, -1 for none."""
+        placed = np.flatnonzero(self._cell >= 0)
+        sample = placed
+        if len(placed) > FITTED_ON:
+            drawn = np.random.default_rng(0).choice(len(placed), FITTED_ON, replace=False)
+            sample = placed[np.sort(drawn)]
+        self.looks = Looks.fitted(z(self._cell[sample]), exemplars.vectors(sample))
+        self._base = self._expected_of(z)
+        self._lock = fork_safe_lock()
+        self._sums: dict[float, tuple[Floats32, Floats]] = {}
+        self._spreads: dict[tuple[float, float], _Spread] = {}
+        self._means: dict[tuple[float, float, float], tuple[Floats32, Floats32, Floats]] = {}
+
+    def log_ratio(
+        self,
+        s: Vectors,
+        kernel_m: float,
+        pseudo_photos: float,
+        *,
+        half_life_years: float = 0.0,
+        left_out: Ints | None = None,
+        rows: Ints | None = None,
+    ) -> Floats:
+        """The log ratio of a photo at the cells.
+
+        Args:
+            s: (D,) the photo's vector.
+            kernel_m: how far a reference photo speaks, standard deviation in metres.
+            pseudo_photos: p.
+            half_life_years: in which a reference photo comes to count half as much; 0: none does.
+            left_out: rows of reference photos that count as if they were not there.
+            rows: (n,) the cells; None for all.
+
+        Returns:
+            (n,).
+        """
+        white = self._whitened(s)
+        key = kernel_m, half_life_years, pseudo_photos
+        means, squares, spread = self._mean(*key)
+        taken = slice(None) if rows is None else rows
+        logs = self._log(
+            white, (means[taken] @ white.astype(np.float32), squares[taken]), spread[taken]
+        )
+        if left_out is None or not len(left_out):
+            return logs
+        gone, minus, less = self._without(left_out, half_life_years)
+        kernels = self._kernels(self._points.data[gone], kernel_m)
+        changed = np.flatnonzero(np.bincount(kernels.indices, minlength=self._points.n))
+        at = changed if rows is None else changed[np.isin(changed, rows)]
+        if len(at):
+            there = kernels[:, at]
+            whole = self._spread(kernel_m, half_life_years)
+            sums = whole.sums[at] - np.asarray(there.T @ minus)
+            around = whole.around[at] - np.asarray(there.T @ less)
+            where = at if rows is None else np.searchsorted(rows, at)
+            logs[where] = self._told(white, self._base[at], sums, around, pseudo_photos)
+        return logs
+
+    def log_ratio_at(
+        self,
+        s: Vectors,
+        points: Floats,
+        kernel_m: float,
+        pseudo_photos: float,
+        *,
+        half_life_years: float = 0.0,
+        left_out: Ints | None = None,
+    ) -> Floats:
+        """The same at any (Q, 3) points of the unit sphere that lie together, (Q,)."""
+        total, counts = self._summed(half_life_years)
+        middle = points.mean(axis=0)
+        reach = chord_of(REACH * kernel_m) + np.linalg.norm(points - middle, axis=1).max()
+        near = np.sort(
+            np.array(self._points.query_ball_point(middle, float(reach)), dtype=np.int64)
+        )
+        near = near[counts[near] > 0]
+        kernels = self._between(points, self._points.data[near], kernel_m)
+        sums, around = kernels @ total[near], kernels @ counts[near]
+        if left_out is not None and len(left_out):
+            gone, minus, less = self._without(left_out, half_life_years)
+            kernels = self._between(points, self._points.data[gone], kernel_m)
+            sums, around = sums - kernels @ minus, around - kernels @ less
+        base = self._base[self._points.query(points)[1]]
+        return self._told(self._whitened(s), base, sums, around, pseudo_photos)
+
+    def _whitened(self, s: Vectors) -> Floats:
+        return np.asarray((np.asarray(s, np.float64) - self.looks.mean_s) @ self.looks.whitening)
+
+    def _expected_of(self, z: CellVectors) -> Floats32:
+        """(N, D) what the imagery alone lets expect, whitened."""
+        looks = self.looks
+        table = looks.mapping @ looks.whitening
+        base = np.empty((self._points.n, len(table)), dtype=np.float32)
+        for start in range(0, len(base), _AT_ONCE):
+            rows = np.arange(start, min(start + _AT_ONCE, len(base)))
+            base[rows] = (z(rows) - looks.mean_z) @ table
+        return base
+
+    def _summed(self, half_life_years: float) -> tuple[Floats32, Floats]:
+        """Whitened residuals of the exemplars in each cell, (N, D), and their masses, (N,)."""
+        with self._lock:
+            if (kept := self._sums.get(half_life_years)) is not None:
+                return kept
+        masses = self._exemplars.masses(half_life_years)
+        total = np.zeros((self._points.n, len(self.looks.mean_s)))
+        counts = np.zeros(self._points.n)
+        placed = np.flatnonzero((self._cell >= 0) & (masses > 0))
+        for start in range(0, len(placed), _AT_ONCE):
+            rows = placed[start : start + _AT_ONCE]
+            cell, mass = self._cell[rows], masses[rows]
+            there = csr_array((mass, (cell, np.arange(len(rows)))), (len(counts), len(rows)))
+            total += there @ self._exemplars.vectors(rows).astype(np.float64)
+            counts += np.bincount(cell, weights=mass, minlength=len(counts))
+        some = np.flatnonzero(counts)
+        residuals = (total[some] - counts[some, None] * self.looks.mean_s) @ self.looks.whitening
+        sums = np.zeros(total.shape, dtype=np.float32)
+        sums[some] = residuals - counts[some, None] * self._base[some]
+        with self._lock:
+            self._sums[half_life_years] = sums, counts
+        return sums, counts
+
+    def _spread(self, kernel_m: float, half_life_years: float) -> _Spread:
+        key = kernel_m, half_life_years
+        with self._lock:
+            if (kept := self._spreads.get(key)) is not None:
+                return kept
+        sums, counts = self._summed(half_life_years)
+        some = np.flatnonzero(counts)
+        spread, around = np.zeros_like(sums), np.zeros(len(counts))
+        for start in range(0, len(some), _AT_ONCE):
+            rows = some[start : start + _AT_ONCE]
+            kernels = self._kernels(self._points.data[rows], kernel_m).T.tocsr()
+            spread += kernels.astype(np.float32) @ sums[rows]
+            around += kernels @ counts[rows]
+        made = _Spread(kernel_m, spread, around)
+        with self._lock:
+            self._spreads[key] = made
+        return made
+
+    def _mean(
+        self, kernel_m: float, half_life_years: float, pseudo: float
+    ) -> tuple[Floats32, Floats32, Floats]:
+        """m, (N, D), its squares, (N,), and v, (N,)."""
+        key = kernel_m, half_life_years, pseudo
+        with self._lock:
+            if (kept := self._means.get(key)) is not None:
+                return kept
+        whole = self._spread(kernel_m, half_life_years)
+        share = (1 / (whole.around + pseudo)).astype(np.float32)
+        means = self._base + whole.sums * share[:, None]
+        made = means, np.square(means).sum(axis=1), _variance(whole.around, pseudo)
+        with self._lock:
+            self._means[key] = made
+        return made
+
+    def _without(self, photo_rows: Ints, half_life_years: float) -> tuple[Ints, Floats, Floats]:
+        """What photos count: their (g,) cells, (g, D) residuals times masses, and (g,) masses."""
+        exemplars, parts = self._exemplars.removed(photo_rows, half_life_years)
+        cell = self._cell[exemplars]
+        placed = cell >= 0
+        exemplars, parts, cell = exemplars[placed], parts[placed], cell[placed]
+        white = self._whitened(self._exemplars.vectors(exemplars)) - self._base[cell]
+        return cell, white * parts[:, None], parts
+
+    def _told(
+        self, white: Floats, base: Floats32, sums: Floats, around: Floats, pseudo: float
+    ) -> Floats:
+        around = np.maximum(around, 0.0)  # rounding may leave a little less than nothing
+        means = base + sums / (around + pseudo)[:, None]
+        products = means @ white, np.square(means).sum(axis=1)
+        return self._log(white, products, _variance(around, pseudo))
+
+    def _log(self, white: Floats, products: tuple[Scores, Scores], variance: Floats) -> Floats:
+        """The log ratio from the products m W(s - mean s), the squares of m, and v."""
+        own = float(white @ white)
+        away = own - 2 * products[0].astype(np.float64) + products[1]
+        return np.asarray(-0.5 * (away / variance + self.looks.energy * np.log(variance) - own))
+
+    def _kernels(self, places: Floats, kernel_m: float) -> csr_array:
+        """(r, N) kernels of (r, 3) places at the cells."""
+        kernels = chords_within(places, self._points, REACH * kernel_m)
+        kernels.data[:] = np.exp(-0.5 * (arc_m(kernels.data) / kernel_m) ** 2)
+        return kernels
+
+    @staticmethod
+    def _between(points: Floats, places: Floats, kernel_m: float) -> Floats:
+        """(Q, r) kernels between points and places."""
+        chords = np.linalg.norm(points[:, None] - places[None], axis=2)
+        kernels = np.exp(-0.5 * (arc_m(chords) / kernel_m) ** 2)
+        return np.asarray(np.where(chords <= chord_of(REACH * kernel_m), kernels, 0.0))
+
+
+def _variance(around: Floats, pseudo: float) -> Floats:
+    """v: 1 where nothing is near, and less with every photo around."""
+    return np.asarray(1 - around / ((1 + pseudo) * (around + pseudo)))
