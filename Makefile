@@ -33,6 +33,10 @@ trained = if [ -f $(1)/run.json ]; then $(demo_pretrain) --resume $(1); \
 # A trained model goes on with more blocks and second readers, silent at first, from larger batches.
 demo_grown := --sv-residuals 1,2,4 --rs-residuals 1,1,4 --sv-hidden 1024 --rs-windows 1,3,5 --rs-hidden 1024 \
   --batch-photos 512 --steps 2900 --lr 0.001 --temperature 0.04
+# Then once more, with twice the blocks and nearly true colours, as no photo is seen twice.
+demo_deepened := --sv-residuals 2,4,8 --rs-residuals 1,2,8 --batch-photos 512 --steps 2500 --lr 0.001 \
+  --temperature 0.03 --photo-jitter 0.02 --frame-jitter 0.02 --seed 1
+demo_on := --no-standardise-bands --warm-start-photos 0
 
 .PHONY: demo demo-model test test-fast check docs bench dist constraints clean
 .DEFAULT_GOAL := test
@@ -57,8 +61,10 @@ demo-model: $(VENV)/installed
 	test -f worlds/demo/dataset.json || $(BIN)/python -m training.synthetic world --out worlds/demo
 	$(call trained,runs/demo)
 	test -d runs/demo-half || $(BIN)/python -m gair convert runs/demo/best runs/demo-half --half
-	$(call trained,runs/demo-grown,--model runs/demo-half --no-standardise-bands --warm-start-photos 0 $(demo_grown))
-	$(BIN)/python -m gair convert runs/demo-grown/best gair/data/demo --half
+	$(call trained,runs/demo-grown,--model runs/demo-half $(demo_on) $(demo_grown))
+	test -d runs/demo-grown-half || $(BIN)/python -m gair convert runs/demo-grown/best runs/demo-grown-half --half
+	$(call trained,runs/demo-deepened,--model runs/demo-grown-half $(demo_on) $(demo_deepened))
+	$(BIN)/python -m gair convert runs/demo-deepened/best gair/data/demo --half
 
 test: $(VENV)/installed chromium
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder

@@ -54,7 +54,7 @@ FITTED_ON = 20_000
 """The most of them: a fixed random sample."""
 MOST_NUMBERS = 100_000_000
 """Cells times dimensions of what is held in memory; larger indexes do without."""
-STRAY_M = 300.0
+STRAY_M = 500.0
 """A reference photo as far as this from the middle of every cell stands in none."""
 
 _AT_ONCE = 8192
@@ -96,14 +96,33 @@ class Looks:
 
 
 @dataclass(frozen=True, eq=False)
-class _Spread:
-    """Residuals spread by one kernel."""
+class _Residuals:
+    """Whitened residuals of the reference photos, added up in the (u,) cells that have some."""
 
-    kernel_m: float
+    tree: KDTree
+    """The cells' middles."""
     sums: Floats32
-    """(N, D) sum of the kernels times whitened residuals, at each cell."""
+    """(u, D)."""
+    counts: Floats
+    """(u,) how many photos."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Expected:
+    """What is expected at each cell by one kernel."""
+
+    means: Floats32
+    """(N, D) m."""
+    squares: Floats32
+    """(N,) their squares."""
     around: Floats
     """(N,) n(x)."""
+
+
+def cells_around(exemplars: Exemplars, points: KDTree) -> Ints:
+    """(e,) the cell that each exemplar stands in, by the (N, 3) middles of cells; -1 for none."""
+    cell = points.query(exemplars.places, distance_upper_bound=chord_of(STRAY_M))[1]
+    return np.where(cell < points.n, cell, -1).astype(np.int64)
 
 
 class ExpectedPhotos:
@@ -118,9 +137,7 @@ class ExpectedPhotos:
             z: their imagery.
         """
         self._exemplars, self._points = exemplars, points
-        away, cell = points.query(exemplars.places)
-        self._cell = np.where(away < chord_of(STRAY_M), cell, -1)
-        """(e,) the cell that each exemplar stands in, -1 for none."""
+        self._cell = cells_around(exemplars, points)
         placed = np.flatnonzero(self._cell >= 0)
         sample = placed
         if len(placed) > FITTED_ON:
@@ -129,9 +146,8 @@ class ExpectedPhotos:
         self.looks = Looks.fitted(z(self._cell[sample]), exemplars.vectors(sample))
         self._base = self._expected_of(z)
         self._lock = fork_safe_lock()
-        self._sums: dict[float, tuple[Floats32, Floats]] = {}
-        self._spreads: dict[tuple[float, float], _Spread] = {}
-        self._means: dict[tuple[float, float, float], tuple[Floats32, Floats32, Floats]] = {}
+        self._residuals: dict[float, _Residuals] = {}
+        self._expected: dict[tuple[float, float, float], _Expected] = {}
 
     def log_ratio(
         self,
@@ -157,12 +173,10 @@ class ExpectedPhotos:
             (n,).
         """
         white = self._whitened(s)
-        key = kernel_m, half_life_years, pseudo_photos
-        means, squares, spread = self._mean(*key)
+        whole = self._expected_by(kernel_m, half_life_years, pseudo_photos)
         taken = slice(None) if rows is None else rows
-        logs = self._log(
-            white, (means[taken] @ white.astype(np.float32), squares[taken]), spread[taken]
-        )
+        products = whole.means[taken] @ white.astype(np.float32), whole.squares[taken]
+        logs = self._log(white, products, _variance(whole.around[taken], pseudo_photos))
         if left_out is None or not len(left_out):
             return logs
         gone, minus, less = self._without(left_out, half_life_years)
@@ -170,12 +184,11 @@ class ExpectedPhotos:
         changed = np.flatnonzero(np.bincount(kernels.indices, minlength=self._points.n))
         at = changed if rows is None else changed[np.isin(changed, rows)]
         if len(at):
-            there = kernels[:, at]
-            whole = self._spread(kernel_m, half_life_years)
-            sums = whole.sums[at] - np.asarray(there.T @ minus)
-            around = whole.around[at] - np.asarray(there.T @ less)
+            there, around, base = kernels[:, at], whole.around[at], self._base[at]
+            sums = (whole.means[at] - base) * (around + pseudo_photos)[:, None] - there.T @ minus
+            around = around - there.T @ less
             where = at if rows is None else np.searchsorted(rows, at)
-            logs[where] = self._told(white, self._base[at], sums, around, pseudo_photos)
+            logs[where] = self._told(white, base, sums, around, pseudo_photos)
         return logs
 
     def log_ratio_at(
@@ -189,15 +202,12 @@ class ExpectedPhotos:
         left_out: Ints | None = None,
     ) -> Floats:
         """The same at any (Q, 3) points of the unit sphere that lie together, (Q,)."""
-        total, counts = self._summed(half_life_years)
+        of_cells = self._added_up(half_life_years)
         middle = points.mean(axis=0)
         reach = chord_of(REACH * kernel_m) + np.linalg.norm(points - middle, axis=1).max()
-        near = np.sort(
-            np.array(self._points.query_ball_point(middle, float(reach)), dtype=np.int64)
-        )
-        near = near[counts[near] > 0]
-        kernels = self._between(points, self._points.data[near], kernel_m)
-        sums, around = kernels @ total[near], kernels @ counts[near]
+        near = np.sort(np.array(of_cells.tree.query_ball_point(middle, float(reach)), np.int64))
+        kernels = self._between(points, of_cells.tree.data[near], kernel_m)
+        sums, around = kernels @ of_cells.sums[near], kernels @ of_cells.counts[near]
         if left_out is not None and len(left_out):
             gone, minus, less = self._without(left_out, half_life_years)
             kernels = self._between(points, self._points.data[gone], kernel_m)
@@ -218,61 +228,46 @@ class ExpectedPhotos:
             base[rows] = (z(rows) - looks.mean_z) @ table
         return base
 
-    def _summed(self, half_life_years: float) -> tuple[Floats32, Floats]:
-        """Whitened residuals of the exemplars in each cell, (N, D), and their masses, (N,)."""
+    def _added_up(self, half_life_years: float) -> _Residuals:
+        """The residuals, where photos count by their age."""
         with self._lock:
-            if (kept := self._sums.get(half_life_years)) is not None:
+            if (kept := self._residuals.get(half_life_years)) is not None:
                 return kept
         masses = self._exemplars.masses(half_life_years)
-        total = np.zeros((self._points.n, len(self.looks.mean_s)))
-        counts = np.zeros(self._points.n)
         placed = np.flatnonzero((self._cell >= 0) & (masses > 0))
+        cells, own = np.unique(self._cell[placed], return_inverse=True)
+        counts = np.bincount(own, weights=masses[placed], minlength=len(cells)).astype(np.float64)
+        total = np.zeros((len(cells), len(self.looks.mean_s)))
         for start in range(0, len(placed), _AT_ONCE):
-            rows = placed[start : start + _AT_ONCE]
-            cell, mass = self._cell[rows], masses[rows]
-            there = csr_array((mass, (cell, np.arange(len(rows)))), (len(counts), len(rows)))
-            total += there @ self._exemplars.vectors(rows).astype(np.float64)
-            counts += np.bincount(cell, weights=mass, minlength=len(counts))
-        some = np.flatnonzero(counts)
-        residuals = (total[some] - counts[some, None] * self.looks.mean_s) @ self.looks.whitening
-        sums = np.zeros(total.shape, dtype=np.float32)
-        sums[some] = residuals - counts[some, None] * self._base[some]
+            block = slice(start, start + _AT_ONCE)
+            where = own[block], np.arange(len(own[block]))
+            there = csr_array((masses[placed[block]], where), (len(cells), len(where[1])))
+            total += there @ self._exemplars.vectors(placed[block]).astype(np.float64)
+        total = (total - counts[:, None] * self.looks.mean_s) @ self.looks.whitening
+        sums = (total - counts[:, None] * self._base[cells]).astype(np.float32)
+        made = _Residuals(KDTree(self._points.data[cells]), sums, counts)
         with self._lock:
-            self._sums[half_life_years] = sums, counts
-        return sums, counts
-
-    def _spread(self, kernel_m: float, half_life_years: float) -> _Spread:
-        key = kernel_m, half_life_years
-        with self._lock:
-            if (kept := self._spreads.get(key)) is not None:
-                return kept
-        sums, counts = self._summed(half_life_years)
-        some = np.flatnonzero(counts)
-        spread, around = np.zeros_like(sums), np.zeros(len(counts))
-        for start in range(0, len(some), _AT_ONCE):
-            rows = some[start : start + _AT_ONCE]
-            kernels = self._kernels(self._points.data[rows], kernel_m).T.tocsr()
-            spread += kernels.astype(np.float32) @ sums[rows]
-            around += kernels @ counts[rows]
-        made = _Spread(kernel_m, spread, around)
-        with self._lock:
-            self._spreads[key] = made
+            self._residuals[half_life_years] = made
         return made
 
-    def _mean(
-        self, kernel_m: float, half_life_years: float, pseudo: float
-    ) -> tuple[Floats32, Floats32, Floats]:
-        """m, (N, D), its squares, (N,), and v, (N,)."""
+    def _expected_by(self, kernel_m: float, half_life_years: float, pseudo: float) -> _Expected:
+        """What is expected at the cells."""
         key = kernel_m, half_life_years, pseudo
         with self._lock:
-            if (kept := self._means.get(key)) is not None:
+            if (kept := self._expected.get(key)) is not None:
                 return kept
-        whole = self._spread(kernel_m, half_life_years)
-        share = (1 / (whole.around + pseudo)).astype(np.float32)
-        means = self._base + whole.sums * share[:, None]
-        made = means, np.square(means).sum(axis=1), _variance(whole.around, pseudo)
+        of_cells = self._added_up(half_life_years)
+        means, around = np.zeros_like(self._base), np.zeros(len(self._base))
+        for start in range(0, len(of_cells.counts), _AT_ONCE):
+            block = slice(start, start + _AT_ONCE)
+            kernels = self._kernels(of_cells.tree.data[block], kernel_m).T.tocsr()
+            means += kernels.astype(np.float32) @ of_cells.sums[block]
+            around += kernels @ of_cells.counts[block]
+        means *= (1 / (around + pseudo)).astype(np.float32)[:, None]
+        means += self._base
+        made = _Expected(means, np.square(means).sum(axis=1), around)
         with self._lock:
-            self._means[key] = made
+            self._expected[key] = made
         return made
 
     def _without(self, photo_rows: Ints, half_life_years: float) -> tuple[Ints, Floats, Floats]:

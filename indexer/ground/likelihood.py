@@ -47,7 +47,14 @@ from gair.arrays import Floats, Ints, Scores, Vectors
 from gair.errors import UsageError
 from gair.geo import EARTH_RADIUS_M
 from gair.processes.forks import fork_safe_lock
-from indexer.ground.expected import FEWEST, MOST_NUMBERS, REACH, CellVectors, ExpectedPhotos
+from indexer.ground.expected import (
+    FEWEST,
+    MOST_NUMBERS,
+    REACH,
+    CellVectors,
+    ExpectedPhotos,
+    cells_around,
+)
 from indexer.ground.likeness import Comparison, Likeness, values_at
 from indexer.probability.posterior import ScoreWeights
 from indexer.regions.cell_field import arc_m, chord_of, chords_within, unit_vectors
@@ -198,7 +205,9 @@ class GroundField:
         if self._z is None or len(exemplars) < FEWEST:
             return False
         dimensions: int = exemplars.vectors(np.arange(1)).shape[1]
-        return int(self._points.n) * dimensions <= MOST_NUMBERS
+        if int(self._points.n) * dimensions > MOST_NUMBERS:
+            return False
+        return int((cells_around(exemplars, self._points) >= 0).sum()) >= FEWEST
 
     def expected(self) -> ExpectedPhotos:
         """What photos of places should look like; made when it is first asked for."""

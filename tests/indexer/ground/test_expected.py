@@ -129,3 +129,5 @@ def test_few_photos_or_no_imagery_let_nothing_be_expected() -> None:
     assert not town.field(slice(150)).expects
     photos = references(town.s, town.places)
     assert not GroundField(Comparison(photos), town.cells).expects
+    away = dataclasses.replace(town, places=town.places + (0.1, 0.0))
+    assert not away.field().expects
