@@ -221,11 +221,12 @@ class ExpectedPhotos:
     def _expected_of(self, z: CellVectors) -> Floats32:
         """(N, D) what the imagery alone lets expect, whitened."""
         looks = self.looks
-        table = looks.mapping @ looks.whitening
+        table = (looks.mapping @ looks.whitening).astype(np.float32)
+        mean_z = looks.mean_z.astype(np.float32)
         base = np.empty((self._points.n, len(table)), dtype=np.float32)
         for start in range(0, len(base), _AT_ONCE):
             rows = np.arange(start, min(start + _AT_ONCE, len(base)))
-            base[rows] = (z(rows) - looks.mean_z) @ table
+            base[rows] = (z(rows) - mean_z) @ table
         return base
 
     def _added_up(self, half_life_years: float) -> _Residuals:

@@ -10,6 +10,7 @@ from tiny_rasters import LONLAT_DEG, UTM18, own_footprint, transform_around, wri
 
 from gair.arrays import DigitalNumbers
 from gair.bands import GAIR_BANDS
+from indexer.commands.source import ImageryChoice
 from indexer.imagery import open_imagery
 
 SIZE = 12, 16
@@ -91,3 +92,12 @@ def test_neighbouring_scenes_of_two_days_are_laid_over_each_other(tmp_path: Path
     with open_imagery(tmp_path) as imagery:
         assert (imagery.read(footprint, shape).dn == 1000).all()
         assert "composite" not in imagery.describe()
+
+
+def test_a_build_asks_for_what_its_flag_says(tmp_path: Path) -> None:
+    written(tmp_path, DAYS[:2])
+    for composite, told in (("best", None), ("median", "median")):
+        choice = ImageryChoice(imagery=str(tmp_path), composite=composite)
+        with choice.opened(None, quiet=True) as (imagery, reopen), reopen() as again:
+            assert imagery.describe().get("composite") == told
+            assert again.describe().get("composite") == told
