@@ -12,8 +12,8 @@ alone says something about where that is: a gap. What they earn is therefore mea
 same photos at the same places with their looks shuffled. They get a weight of 0 where they do not
 earn more than that.
 
-Last, some half-lives of their age are tried (:mod:`indexer.ground.ages`). Age counts only where the
-best of these earns so much more than none that luck would not.
+Last, some half-lives of their age are tried (:mod:`indexer.ground.exemplars`). Age counts only
+where the best of these earns so much more than none that luck would not.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from scipy.sparse import csr_array
 from gair.arrays import Floats, Ints, Scores
 from gair.progress import Progress
 from indexer.calibrate.fit_posterior import FitTask, GroundTerm, fit_weights
-from indexer.ground.ages import ages_years
+from indexer.ground.exemplars import ages_years
 from indexer.ground.likelihood import GroundField, GroundKernel
 from indexer.ground.likeness import Comparison, Likeness
 from indexer.probability.posterior import ScoreWeights

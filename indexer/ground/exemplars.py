@@ -2,7 +2,10 @@
 
 Without prototypes each reference photo is an exemplar, of mass 1. With them an exemplar is a
 prototype (:mod:`indexer.ground.prototypes`), and its mass is the number of photos that it stands
-for. Where age counts, a photo's part of the mass is its weight by age (:mod:`indexer.ground.ages`).
+for. Where age counts, a photo's part of the mass is its weight by age.
+
+A photo's age is how long before the newest photo of its set it was taken, so it does not depend on
+when somebody asks. With a half-life, a photo counts half as much for each half-life of its age.
 """
 
 from __future__ import annotations
@@ -10,12 +13,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy.spatial import KDTree
 
 from gair.arrays import Floats, Floats32, Ints
-from indexer.ground.ages import age_weights
 from indexer.ground.prototypes import Prototypes
 from indexer.ground.reference_photos import ReferencePhotos
+
+DAYS_A_YEAR = 365.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,3 +120,29 @@ class Exemplars:
         of_photo = self.prototypes.of_photo
         counted = np.bincount(of_photo, weights=weights, minlength=len(self.prototypes))
         return np.asarray(counted, dtype=np.float64)
+
+
+def ages_years(taken_on: npt.NDArray[np.datetime64]) -> Floats:
+    """How much older than the newest each of (n,) days is, in years; NaN for NaT."""
+    days = taken_on.astype("datetime64[D]")
+    ages = np.full(len(days), np.nan)
+    dated = ~np.isnat(days)
+    if dated.any():
+        ages[dated] = (days[dated].max() - days[dated]).astype(np.float64) / DAYS_A_YEAR
+    return ages
+
+
+def age_weights(taken_on: npt.NDArray[np.datetime64], half_life_years: float) -> Floats:
+    """How much each of (n,) photos counts, 1 for the newest.
+
+    Args:
+        taken_on: days; NaT where unknown, and such a photo counts as much as those of known days do
+            on average.
+        half_life_years: years in which a photo comes to count half as much; 0: all count 1.
+    """
+    if not half_life_years:
+        return np.ones(len(taken_on))
+    weights = np.exp2(-ages_years(taken_on) / half_life_years)
+    unknown = np.isnan(weights)
+    weights[unknown] = 1.0 if unknown.all() else weights[~unknown].mean()
+    return weights

@@ -28,8 +28,9 @@ Where it earns more, a photo is not compared with others one by one but with wha
 place (:mod:`indexer.ground.expected`); that says something of every place, so k(x) = 1 then.
 
 Of the sum over j, the nearest photos are looked at one by one and all others have their mean
-(:mod:`indexer.ground.likeness`). Where photos count by their age (:mod:`indexer.ground.ages`) or
-prototypes stand for several, each term of the sums, and of the mean that b is, is taken so often.
+(:mod:`indexer.ground.likeness`). Where photos count by their age or prototypes stand for several
+(:mod:`indexer.ground.exemplars`), each term of the sums, and of the mean that b is, is taken so
+often.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import pytest
 from references import references
 
 from gair.geo import haversine_m
-from indexer.ground.ages import age_weights, ages_years
+from indexer.ground.exemplars import age_weights, ages_years
 from indexer.ground.likelihood import GroundField, GroundKernel
 from indexer.ground.likeness import Comparison
 
