@@ -36,8 +36,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.spatial import KDTree
+from scipy.spatial.distance import cdist
 
 from gair.arrays import Floats, Floats32, Ints, Scores, Vectors
+from gair.geo import EARTH_RADIUS_M
 from gair.processes.forks import fork_safe_lock
 from indexer.ground.exemplars import Exemplars
 from indexer.regions.cell_field import arc_m, chord_of, chords_within
@@ -180,7 +182,7 @@ class ExpectedPhotos:
         if left_out is None or not len(left_out):
             return logs
         gone, minus, less = self._without(left_out, half_life_years)
-        kernels = self._kernels(self._points.data[gone], kernel_m)
+        kernels = sparse_kernels(self._points.data[gone], self._points, kernel_m)
         changed = np.flatnonzero(np.bincount(kernels.indices, minlength=self._points.n))
         at = changed if rows is None else changed[np.isin(changed, rows)]
         if len(at):
@@ -206,11 +208,11 @@ class ExpectedPhotos:
         middle = points.mean(axis=0)
         reach = chord_of(REACH * kernel_m) + np.linalg.norm(points - middle, axis=1).max()
         near = np.sort(np.array(of_cells.tree.query_ball_point(middle, float(reach)), np.int64))
-        kernels = self._between(points, of_cells.tree.data[near], kernel_m)
+        kernels = dense_kernels(points, of_cells.tree.data[near], kernel_m)
         sums, around = kernels @ of_cells.sums[near], kernels @ of_cells.counts[near]
         if left_out is not None and len(left_out):
             gone, minus, less = self._without(left_out, half_life_years)
-            kernels = self._between(points, self._points.data[gone], kernel_m)
+            kernels = dense_kernels(points, self._points.data[gone], kernel_m)
             sums, around = sums - kernels @ minus, around - kernels @ less
         base = self._base[self._points.query(points)[1]]
         return self._told(self._whitened(s), base, sums, around, pseudo_photos)
@@ -261,7 +263,7 @@ class ExpectedPhotos:
         means, around = np.zeros_like(self._base), np.zeros(len(self._base))
         for start in range(0, len(of_cells.counts), _AT_ONCE):
             block = slice(start, start + _AT_ONCE)
-            kernels = self._kernels(of_cells.tree.data[block], kernel_m).T.tocsr()
+            kernels = sparse_kernels(of_cells.tree.data[block], self._points, kernel_m).T.tocsr()
             means += kernels.astype(np.float32) @ of_cells.sums[block]
             around += kernels @ of_cells.counts[block]
         means *= (1 / (around + pseudo)).astype(np.float32)[:, None]
@@ -294,18 +296,25 @@ class ExpectedPhotos:
         away = own - 2 * products[0].astype(np.float64) + products[1]
         return np.asarray(-0.5 * (away / variance + self.looks.energy * np.log(variance) - own))
 
-    def _kernels(self, places: Floats, kernel_m: float) -> csr_array:
-        """(r, N) kernels of (r, 3) places at the cells."""
-        kernels = chords_within(places, self._points, REACH * kernel_m)
-        kernels.data[:] = np.exp(-0.5 * (arc_m(kernels.data) / kernel_m) ** 2)
-        return kernels
 
-    @staticmethod
-    def _between(points: Floats, places: Floats, kernel_m: float) -> Floats:
-        """(Q, r) kernels between points and places."""
-        chords = np.linalg.norm(points[:, None] - places[None], axis=2)
-        kernels = np.exp(-0.5 * (arc_m(chords) / kernel_m) ** 2)
-        return np.asarray(np.where(chords <= chord_of(REACH * kernel_m), kernels, 0.0))
+def sparse_kernels(places: Floats, points: KDTree, kernel_m: float) -> csr_array:
+    """(r, N) kernels of (r, 3) reference photos at the points of a tree."""
+    if not len(places):
+        return csr_array((0, points.n))
+    kernels = chords_within(places, points, REACH * kernel_m)
+    kernels.data[:] = np.exp(-0.5 * (arc_m(kernels.data) / kernel_m) ** 2)
+    return kernels
+
+
+def dense_kernels(points: Floats, places: Floats, kernel_m: float) -> Floats:
+    """(Q, r) kernels of (r, 3) reference photos at (Q, 3) points; 0 beyond their reach."""
+    # Over some kilometres an arc is as long as its chord, but for a part in a hundred million.
+    squares = cdist(points, places, "sqeuclidean")
+    beyond = squares > chord_of(REACH * kernel_m) ** 2
+    squares *= -0.5 * (EARTH_RADIUS_M / kernel_m) ** 2
+    kernels = np.exp(squares, out=squares)
+    kernels[beyond] = 0.0
+    return np.asarray(kernels)
 
 
 def _variance(around: Floats, pseudo: float) -> Floats:

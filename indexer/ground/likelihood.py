@@ -42,11 +42,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array, vstack
 from scipy.spatial import KDTree
-from scipy.spatial.distance import cdist
 
 from gair.arrays import Floats, Ints, Scores, Vectors
 from gair.errors import UsageError
-from gair.geo import EARTH_RADIUS_M
 from gair.processes.forks import fork_safe_lock
 from indexer.ground.expected import (
     FEWEST,
@@ -55,10 +53,12 @@ from indexer.ground.expected import (
     CellVectors,
     ExpectedPhotos,
     cells_around,
+    dense_kernels,
+    sparse_kernels,
 )
 from indexer.ground.likeness import Comparison, Likeness, values_at
 from indexer.probability.posterior import ScoreWeights
-from indexer.regions.cell_field import arc_m, chord_of, chords_within, unit_vectors
+from indexer.regions.cell_field import chord_of, unit_vectors
 
 KERNEL_M = 150.0
 """Where nothing is calibrated: a photo speaks for what lies this far around it."""
@@ -366,7 +366,7 @@ class GroundField:
         near, total = np.zeros(len(points)), np.zeros(len(points))
         for start in range(0, len(rows), _ROWS_AT_ONCE):
             block = slice(start, start + _ROWS_AT_ONCE)
-            kernels = _dense_kernels(points, exemplars.places[rows[block]], kernel.kernel_m)
+            kernels = dense_kernels(points, exemplars.places[rows[block]], kernel.kernel_m)
             near += kernels @ more[block]
             total += kernels @ masses[block]
         ratio, covered = _log_ratio(near, other, total, kernel.pseudo_photos)
@@ -387,7 +387,7 @@ class GroundField:
         kept = self._kept.get(kernel_m)
         if kept is None:
             places = self.comparison.exemplars.places[rows]
-            return np.asarray(_kernels(places, self._points, kernel_m).T @ weights)
+            return np.asarray(sparse_kernels(places, self._points, kernel_m).T @ weights)
         return np.asarray(kept[rows].T @ weights)
 
     def _added_up(self, kernel_m: float, masses: Floats) -> tuple[Floats, csr_array | None]:
@@ -397,32 +397,12 @@ class GroundField:
         blocks: list[csr_array] | None = []
         for start in range(0, len(every), _ROWS_AT_ONCE):
             block = slice(start, start + _ROWS_AT_ONCE)
-            kernels = _kernels(every[block], self._points, kernel_m)
+            kernels = sparse_kernels(every[block], self._points, kernel_m)
             total += np.asarray(kernels.T @ masses[block])
             if blocks is not None:
                 blocks.append(kernels)
                 blocks = None if sum(block.nnz for block in blocks) > _MOST_KEPT else blocks
         return total, vstack(blocks, format="csr") if blocks else None
-
-
-def _kernels(places: Floats, points: KDTree, kernel_m: float) -> csr_array:
-    """(r, N) kernels of (r, 3) reference photos at the points of a tree."""
-    if not len(places):
-        return csr_array((0, points.n))
-    kernels = chords_within(places, points, REACH * kernel_m)
-    kernels.data[:] = np.exp(-0.5 * (arc_m(kernels.data) / kernel_m) ** 2)
-    return kernels
-
-
-def _dense_kernels(points: Floats, places: Floats, kernel_m: float) -> Floats:
-    """(Q, r) kernels of (r, 3) reference photos at (Q, 3) points; 0 beyond their reach."""
-    # Over some kilometres an arc is as long as its chord, but for a part in a hundred million.
-    squares = cdist(points, places, "sqeuclidean")
-    beyond = squares > chord_of(REACH * kernel_m) ** 2
-    squares *= -0.5 * (EARTH_RADIUS_M / kernel_m) ** 2
-    kernels = np.exp(squares, out=squares)
-    kernels[beyond] = 0.0
-    return np.asarray(kernels)
 
 
 def _log_ratio(near: Floats, other: float, around: Floats, pseudo: float) -> tuple[Floats, Floats]:
