@@ -34,6 +34,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from cachetools import LRUCache
 from scipy.sparse import csr_array
 from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist
@@ -60,6 +61,10 @@ STRAY_M = 500.0
 """A reference photo as far as this from the middle of every cell stands in none."""
 
 _AT_ONCE = 8192
+_KERNELS_KEPT = 2
+"""Of how many kernels what is expected of all cells is kept."""
+_LEAST_VARIANCE = 1e-6
+"""Where photos or imagery are all the same."""
 CellVectors = Callable[[Ints], Vectors]
 """Of some cells, by their rows: (r, D) vectors of their imagery."""
 
@@ -85,12 +90,11 @@ class Looks:
         seen, looks = z - mean_z, s - mean_s
         square = seen.T @ seen
         eye = np.eye(len(square))
-        mapping = np.linalg.solve(
-            square + RIDGE * np.trace(square) / len(eye) * eye, seen.T @ looks
-        )
+        ridge = max(RIDGE * np.trace(square) / len(eye), _LEAST_VARIANCE)
+        mapping = np.linalg.solve(square + ridge * eye, seen.T @ looks)
         rest = looks - seen @ mapping
         spread = rest.T @ rest / len(rest)
-        sphere = np.trace(spread) / len(eye) * eye
+        sphere = max(np.trace(spread) / len(eye), _LEAST_VARIANCE) * eye
         spread = (1 - SHRINKAGE) * spread + SHRINKAGE * sphere
         whitening = np.linalg.cholesky(np.linalg.inv(spread))
         energy = float(np.square(rest @ whitening).sum(axis=1).mean())
@@ -149,7 +153,7 @@ class ExpectedPhotos:
         self._base = self._expected_of(z)
         self._lock = fork_safe_lock()
         self._residuals: dict[float, _Residuals] = {}
-        self._expected: dict[tuple[float, float, float], _Expected] = {}
+        self._expected: LRUCache[tuple[float, float, float], _Expected] = LRUCache(_KERNELS_KEPT)
 
     def log_ratio(
         self,

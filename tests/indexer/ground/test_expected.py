@@ -131,3 +131,12 @@ def test_few_photos_or_no_imagery_let_nothing_be_expected() -> None:
     assert not GroundField(Comparison(photos), town.cells).expects
     away = dataclasses.replace(town, places=town.places + (0.1, 0.0))
     assert not away.field().expects
+
+
+@pytest.mark.parametrize("same", ["s", "z"])
+def test_photos_or_imagery_that_are_all_the_same_break_nothing(same: str) -> None:
+    town = Town.drawn()
+    one = np.tile(getattr(town, same)[:1], (len(getattr(town, same)), 1))
+    field = dataclasses.replace(town, **{same: one}).field()
+    s = unit(np.random.default_rng(8), 2)
+    assert np.isfinite(field.evidence(s, KERNEL).log_ratios).all()
