@@ -5,22 +5,29 @@ A trained model on photos of its kind of city, and the released architecture on 
 
 from __future__ import annotations
 
+import copy
 import csv
+import io
 import os
 import subprocess
 import sys
+import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from bench_build import scene_folder
+from big_index import street_jpegs
 from measured_builds import described, measured_build
-from measuring import report
+from measuring import medians_s, report
 from PIL import Image
 from repository import REPOSITORY
 
+from gair.encoders.precision import photo_tower
 from gair.model import Gair
+from gair.photos.photo import open_photo
 from gair.preprocess import street_view_pixels
 from indexer.index.index import Index, open_index
 from indexer.regions.cells import cells_at
@@ -47,6 +54,39 @@ def test_scores_of_the_released_architecture(tmp_path: Path) -> None:
         lines.append(f"{kind}: scores move by at most {moved:.1e} (wanted {AGREE})")
         assert moved <= AGREE
     report(f"half precision, released architecture, load now {os.getloadavg()[0]:.1f}", *lines)
+
+
+def test_the_photo_tower_in_eight_bits() -> None:
+    """Linear layers in int8, their inputs quantised as they come: what it saves and what it moves.
+
+    Weights are random, so photos are more alike than a trained model's: errors count for more.
+    """
+    model = Gair.untrained("base")
+    photos = [open_photo(io.BytesIO(jpeg)).rgb for jpeg in street_jpegs(8)]
+    pixels = street_view_pixels([np.asarray(rgb) for rgb in photos])
+    half = photo_tower(model)
+    linear = {torch.nn.Linear}
+    with warnings.catch_warnings(action="ignore"):
+        quantize = torch.ao.quantization.quantize_dynamic
+        eight = quantize(copy.deepcopy(model.street_view), linear, dtype=torch.qint8)
+    towers = {"float32": model.street_view, "bfloat16": half, "int8": eight}
+    with torch.inference_mode():
+        vectors = {
+            name: torch.nn.functional.normalize(tower(pixels).float(), dim=1)
+            for name, tower in towers.items()
+        }
+        took_s = medians_s(*(partial(tower, pixels[:1]) for tower in towers.values()), rounds=9)
+    exact = vectors["float32"]
+    report(
+        f"one photo, released architecture, {torch.get_num_threads()} threads; cosine with float32 "
+        f"of {len(photos)} photos, at least",
+        *(
+            f"{name:9} {1e3 * s:6.1f} ms   {s / took_s[1]:.2f}x bfloat16   "
+            f"{float((vectors[name] * exact).sum(dim=1).min()):.5f}"
+            for name, s in zip(towers, took_s, strict=True)
+        ),
+        f"two of the photos have a cosine of {float(exact[0] @ exact[1]):.3f}",
+    )
 
 
 def test_ranks_of_a_trained_model(tmp_path: Path) -> None:
