@@ -96,7 +96,8 @@ def fit_ground(
     assert likely is not None
     tried: dict[GroundKernel, _Fit] = {}
     most = len(KERNELS_M) + len(SHARPNESSES) - 1 + len(HALF_LIVES_YEARS)
-    if ground.expects:
+    expects_photos = ground.expects  # which looks all reference photos up
+    if expects_photos:
         most += len(EXPECTED_KERNELS_M) + len(EXPECTED_PHOTOS) - 1
     with Progress("reference photos", most, "kernel", quiet=quiet) as progress:
 
@@ -112,14 +113,11 @@ def fit_ground(
 
         kernel = best_of([replace(kernel, kernel_m=width_m) for width_m in KERNELS_M])
         kernel = best_of([replace(kernel, sharpness=sharpness) for sharpness in SHARPNESSES])
-        if ground.expects:
-            expected = [
-                replace(kernel, kernel_m=width_m, expected_photos=EXPECTED_PHOTOS[0])
-                for width_m in EXPECTED_KERNELS_M
-            ]
-            expects = best_of(expected)
-            expects = best_of([replace(expects, expected_photos=p) for p in EXPECTED_PHOTOS])
-            kernel = max((kernel, expects), key=lambda one: tried[one].earned)
+        if expects_photos:
+            first = replace(kernel, expected_photos=EXPECTED_PHOTOS[0])
+            other = best_of([replace(first, kernel_m=width_m) for width_m in EXPECTED_KERNELS_M])
+            other = best_of([replace(other, expected_photos=p) for p in EXPECTED_PHOTOS])
+            kernel = best_of([kernel, other])
         if tried[kernel].earned <= _EARNED_NATS:
             return base
         ages = ages_years(ground.comparison.photos.taken_on)

@@ -155,6 +155,10 @@ class ExpectedPhotos:
         self._residuals: dict[float, _Residuals] = {}
         self._expected: LRUCache[tuple[float, float, float], _Expected] = LRUCache(_KERNELS_KEPT)
 
+    def prepare(self, kernel_m: float, half_life_years: float, pseudo_photos: float) -> None:
+        """Do now what the first photo would wait for."""
+        self._expected_by(kernel_m, half_life_years, pseudo_photos)
+
     def log_ratio(
         self,
         s: Vectors,

@@ -243,10 +243,7 @@ class GroundField:
     def prepare(self, kernel: GroundKernel) -> None:
         """Do now what the first photo would wait for."""
         if kernel.expected_photos:
-            s = self.comparison.exemplars.vectors(np.arange(1))[0]
-            self.expected().log_ratio(
-                s, kernel.kernel_m, kernel.expected_photos, half_life_years=kernel.half_life_years
-            )
+            self.expected().prepare(kernel.kernel_m, kernel.half_life_years, kernel.expected_photos)
         else:
             self.density(kernel.kernel_m, kernel.half_life_years)
 

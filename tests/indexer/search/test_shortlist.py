@@ -21,6 +21,7 @@ from gair.geo import haversine_m
 from gair.model import Gair
 from indexer.index.index import open_index
 from indexer.probability.basis import GroundBasis
+from indexer.probability.chances import WIDEST_SHARE
 from indexer.probability.posterior import ScoreWeights
 from indexer.search import shortlist, space
 from indexer.search.geolocator import Geolocator
@@ -165,10 +166,13 @@ def test_probabilities_are_close_though_most_cells_are_off_the_list(
         assert a.membership is not None
         assert b.membership is not None
         assert b.membership.p_value == pytest.approx(a.membership.p_value, abs=0.03)
-        # A radius where any place would do nearly as well is told by one and not by the other.
+        # At the widest share of the index that is told, one may tell a radius and the other not.
         chances = [{c.radius_m: c.probability for c in answer.confidence} for answer in (a, b)]
         told = sorted(set(chances[0]) & set(chances[1]))
         assert told[0] == 200
+        for chance in (*a.confidence, *b.confidence):
+            widest = pytest.approx(WIDEST_SHARE, abs=0.02)
+            assert chance.radius_m in told or chance.chance_level == widest
         assert [chances[1][m] for m in told] == pytest.approx(
             [chances[0][m] for m in told], abs=0.02
         )
