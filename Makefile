@@ -64,7 +64,7 @@ demo-model: $(VENV)/installed
 	$(call trained,runs/demo-grown,--model runs/demo-half $(demo_on) $(demo_grown))
 	test -d runs/demo-grown-half || $(BIN)/python -m gair convert runs/demo-grown/best runs/demo-grown-half --half
 	$(call trained,runs/demo-deepened,--model runs/demo-grown-half $(demo_on) $(demo_deepened))
-	$(BIN)/python -m gair convert runs/demo-deepened/best gair/data/demo --half
+	$(BIN)/python -m gair convert runs/demo-deepened/best gair/data/demo --half --rs-blur 0.6 --sv-mirrored
 
 test: $(VENV)/installed chromium
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,9 @@ examples:
   # half the size; vectors differ in the fourth decimal
   python -m gair convert runs/mine/best models/mine --half
 
+  # steadier answers of a model that is there: places within 200 m count as one
+  python -m gair convert runs/mine/best models/mine --rs-blur 0.6 --sv-mirrored
+
   # share it
   python -m gair push runs/mine/best OWNER/NAME
 
@@ -36,6 +40,11 @@ examples:
   # the same where python -m indexer search --runtime onnx looks for them
   python -m gair export-onnx shipped:demo
 """
+
+
+_AVERAGED_SINCE = """\
+The averages that the architecture names at the top were chosen after the training: what is measured
+in this section is of the model without them."""
 
 
 _MODEL = "a folder, a release checkpoint file, a Hugging Face id, or shipped:demo"
@@ -74,6 +83,11 @@ class _Convert(_Model):
     """Where the model goes."""
     half: bool = False
     """Store weights as float16, half the size; they are loaded as float32."""
+    rs_blur: float | None = option(None, metavar="TOKENS")
+    """Let the model average its token maps with a Gaussian of this standard deviation (default: as
+    the model does); 0: not."""
+    sv_mirrored: bool = False
+    """Let it average what it says of a photo and of its mirror image, at twice the time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,6 +188,8 @@ def _convert(options: _Convert) -> int:
         half=options.half,
         allow_unknown=options.allow_unknown,
         revision=options.revision,
+        rs_blur=options.rs_blur,
+        sv_mirrored=options.sv_mirrored,
     )
     print(f"{options.folder}: {model.info.name}, licence {model.info.licence}")
     return 0
@@ -217,11 +233,14 @@ def convert(
     half: bool = False,
     allow_unknown: bool = False,
     revision: str | None = None,
+    rs_blur: float | None = None,
+    sv_mirrored: bool = False,
 ) -> Gair:
     """Load a model and save it as a folder; returns it.
 
-    What a folder says of the training of its weights goes along: the end of its card, and
-    ``training.json``.
+    ``rs_blur`` and ``sv_mirrored`` are fields of its configuration that need no other weights; not
+    given, they stay as they are. What a folder says of the training of its weights goes along: the
+    end of its card, and ``training.json``.
     """
     from gair.checkpoints.card import sections_of
     from gair.checkpoints.checkpoint import CARD_FILE, FACTS_FILE, SHIPPED, shipped_folder
@@ -229,9 +248,21 @@ def convert(
     from gair.model import Gair
 
     model = Gair.from_pretrained(source, allow_unknown=allow_unknown, revision=revision)
+    own = model.config
+    config = dataclasses.replace(
+        own,
+        rs_blur=own.rs_blur if rs_blur is None else rs_blur,
+        sv_mirrored=own.sv_mirrored or sv_mirrored,
+    )
+    if config != own:
+        weights = model.state_dict()
+        model = Gair.without_weights(config, model.info)
+        model.load_state_dict(weights, assign=True)
     home = shipped_folder(source) if source.startswith(SHIPPED) else Path(source)
     card, facts = (_content(home / name) for name in (CARD_FILE, FACTS_FILE))
     about = sections_of(card.decode(errors="replace"))
+    if about and config != own:
+        about = f"{about.rstrip()}\n\n{_AVERAGED_SINCE}\n"
     target = model.save_pretrained(folder, half=half, about=about)
     if facts:
         write_whole(target / FACTS_FILE, facts)

@@ -68,6 +68,12 @@ class GairConfig:
     are read, with a conv stem; odd."""
     rs_hidden: Annotated[int, Range(0, 16_384)] = 0
     """Hidden units of the layer that adds them to the tokens; 0: none is read."""
+    sv_mirrored: bool = False
+    """Whether *s* is the mean of what the tower says of a photo and of its mirror image: steadier,
+    at twice the tower's time."""
+    rs_blur: Annotated[float, Range(0, 8)] = 0.0
+    """Standard deviation, tokens, of the Gaussian that a token map is averaged with at the end; 0:
+    not averaged. It makes *z* steadier and less exact between near places."""
 
     sv_image_px: Side = 224
     """Side of the street-view input (checkpoint: 197 positions = 14 x 14 patches + CLS)."""
@@ -221,7 +227,7 @@ _LATER: dict[str, Any] = {
     name: getattr(GairConfig(), name)
     for name in (
         "inr_hidden", "stem", "sv_channels", "sv_residuals", "rs_channels", "rs_residuals",
-        "sv_hidden", "rs_windows", "rs_hidden",
+        "sv_hidden", "rs_windows", "rs_hidden", "sv_mirrored", "rs_blur",
     )
 }  # fmt: skip
 """Fields that the first configurations did not have, with what those meant."""

@@ -72,7 +72,8 @@ def _squeezed(photo: npt.NDArray[np.uint8], side: int) -> Tensor:
         # i, j: row and column of the result; a, b: their four taps; c: channel.
         lines = torch.einsum("iajbc,jb->iajc", by_tap, torch.from_numpy(column_weight))
         return torch.einsum("iajc,ia->cij", lines, torch.from_numpy(row_weight))
-    writable = np.require(photo, requirements="W")  # torch complains of what is not
+    # torch complains of what cannot be written to, and takes no strides below 0 (a mirror image)
+    writable = np.require(photo, requirements=("C", "W"))
     raw = torch.from_numpy(writable).permute(2, 0, 1)[None].float()
     return F.interpolate(raw, size=(side, side), mode="bicubic", align_corners=False)[0]
 

@@ -76,6 +76,11 @@ def model_card(config: GairConfig, info: ModelInfo, *, half: bool = False, about
 
 
 def _street_view(config: GairConfig) -> str:
+    mirrored = ",\n  averaged over a photo and its mirror image" if config.sv_mirrored else ""
+    return _photo_tower(config) + mirrored
+
+
+def _photo_tower(config: GairConfig) -> str:
     if config.stem == "conv":
         towers = _convolutions(config.sv_channels, config.sv_residuals, config.sv_depth)
         reader = (
@@ -86,6 +91,11 @@ def _street_view(config: GairConfig) -> str:
 
 
 def _remote_sensing(config: GairConfig) -> str:
+    blur = f",\n  averaged by a Gaussian of {config.rs_blur:g} tokens" if config.rs_blur else ""
+    return _frame_tower(config) + blur
+
+
+def _frame_tower(config: GairConfig) -> str:
     if config.stem == "conv":
         towers = _convolutions(config.rs_channels, config.rs_residuals, config.rs_depth)
         sides = ", ".join(map(str, config.rs_windows))

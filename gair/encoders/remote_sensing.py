@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from gair.config import GairConfig
 from gair.encoders.convolutions import FrameTrunk
 from gair.encoders.readers import WindowReader, window_statistics
+from gair.losses import at_least_float32
 
 
 def alibi_slopes(heads: int) -> list[float]:
@@ -47,6 +48,32 @@ def alibi_bias(heads: int, grid_hw: tuple[int, int]) -> Tensor:
     distance = offsets.square().sum(-1).sqrt()
     # (heads, 1, 1) by (h*w, h*w): a head with a steep slope sees near patches only.
     return -torch.tensor(alibi_slopes(heads))[:, None, None] * distance
+
+
+def blurred(tokens: Tensor, sd: float) -> Tensor:
+    """Means of each token and those around it, weighted by a Gaussian of their distance.
+
+    Weights at a frame's edge add up to 1 as they do inside: what lies beyond does not count.
+
+    Args:
+        tokens: (B, h, w, D).
+        sd: of the Gaussian, tokens.
+
+    Returns:
+        (B, h, w, D), float32 or better.
+    """
+    with torch.autocast(tokens.device.type, enabled=False):
+        wide = at_least_float32(tokens)
+        down, across = (_gaussian_means(side, sd).to(wide) for side in tokens.shape[1:3])
+        # The Gaussian and its sum over a rectangle are products of one factor an axis.
+        return torch.einsum("ij,kl,bjld->bikd", down, across, wide)
+
+
+def _gaussian_means(count: int, sd: float) -> Tensor:
+    """(count, count) weights of each token in a row for each; every row sums to 1."""
+    at = torch.arange(count, dtype=torch.float64)
+    weights = torch.exp(-((at[:, None] - at[None]) ** 2) / (2 * sd**2))
+    return weights / weights.sum(dim=1, keepdim=True)
 
 
 class Block(nn.Module):
@@ -84,6 +111,7 @@ class RemoteSensingEncoder(nn.Module):
         self.patch_px = config.rs_patch_px
         self.heads = config.rs_heads
         self.grid_hw = (config.rs_grid, config.rs_grid)
+        self.blur = config.rs_blur
         self.has_conv_stem = config.stem == "conv"
         if self.has_conv_stem:
             bands, channels = len(config.rs_bands), config.rs_channels
@@ -127,7 +155,7 @@ class RemoteSensingEncoder(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """(B, C, H, W) to (B, h, w, D), not normalised."""
         normed: Tensor = self.norm(self.before_norm(pixels))
-        return normed
+        return blurred(normed, self.blur) if self.blur else normed
 
     def before_norm(self, pixels: Tensor) -> Tensor:
         """The tokens as they leave the last block: (B, C, H, W) to (B, h, w, D)."""

@@ -32,6 +32,7 @@ class StreetViewEncoder(nn.Module):
     def __init__(self, config: GairConfig) -> None:
         super().__init__()
         self.has_conv_stem = config.stem == "conv"
+        self.mirrored = config.sv_mirrored
         seen = config.sv_width
         if self.has_conv_stem:
             self.conv = PhotoTower(config)
@@ -62,7 +63,17 @@ class StreetViewEncoder(nn.Module):
         return self.pooled_and_embedding(pixels)[1]
 
     def pooled_and_embedding(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Both of :meth:`pooled` and :meth:`forward` from one pass of the tower."""
+        """Both of :meth:`pooled` and :meth:`forward` from one pass of the tower.
+
+        With ``sv_mirrored`` both are means over each photo and its mirror image.
+        """
+        if not self.mirrored:
+            return self._as_it_is(pixels)
+        both = self._as_it_is(torch.cat([pixels, pixels.flip(3)]))
+        pooled, s = (rows.view(2, len(pixels), -1).mean(dim=0) for rows in both)
+        return pooled, s
+
+    def _as_it_is(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         seen = self.tower(pixels)  # of the ViT its class token after the final norm
         pooled = self.pooler(seen)
         pooled = F.gelu(pooled) if self.has_conv_stem else torch.tanh(pooled)

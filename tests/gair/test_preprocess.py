@@ -55,3 +55,12 @@ def test_what_is_not_a_photo_or_frame_is_refused() -> None:
         remote_sensing_pixels(np.zeros((1, 12, 8, 8), dtype=np.uint16))
     with pytest.raises(ImageryError, match="float32; expected uint16"):
         remote_sensing_pixels(np.zeros((1, 10, 8, 8), dtype=np.float32))  # type: ignore[arg-type]
+
+
+def test_a_mirrored_or_turned_view_of_an_array_is_taken_as_it_looks() -> None:
+    photo = np.random.default_rng(1).integers(0, 256, (40, 60, 3)).astype(np.uint8)
+    for view in (photo[:, ::-1], photo[::-1], np.rot90(photo), photo[..., ::-1]):
+        torch.testing.assert_close(street_view_pixels([view]), street_view_pixels([view.copy()]))
+    dn = np.random.default_rng(2).integers(0, 6000, (1, 10, 32, 32)).astype(np.uint16)
+    for view in (dn[..., ::-1], dn[:, :, ::-1]):
+        torch.testing.assert_close(remote_sensing_pixels(view), remote_sensing_pixels(view.copy()))
