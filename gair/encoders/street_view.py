@@ -56,7 +56,7 @@ class StreetViewEncoder(nn.Module):
 
     def pooled(self, pixels: Tensor) -> Tensor:
         """The pooler's output, (B, sv_width), before the projection."""
-        return self.pooled_and_embedding(pixels)[0]
+        return self._as_it_is(pixels)[0]
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(B, 3, H, W) to the projected embedding (B, D), not normalised."""
@@ -65,13 +65,12 @@ class StreetViewEncoder(nn.Module):
     def pooled_and_embedding(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Both of :meth:`pooled` and :meth:`forward` from one pass of the tower.
 
-        With ``sv_mirrored`` both are means over each photo and its mirror image.
+        With ``sv_mirrored`` the embedding is the mean over each photo and its mirror image.
         """
         if not self.mirrored:
             return self._as_it_is(pixels)
-        both = self._as_it_is(torch.cat([pixels, pixels.flip(3)]))
-        pooled, s = (rows.view(2, len(pixels), -1).mean(dim=0) for rows in both)
-        return pooled, s
+        pooled, s = self._as_it_is(torch.cat([pixels, pixels.flip(3)]))
+        return pooled[: len(pixels)], s.view(2, len(pixels), -1).mean(dim=0)
 
     def _as_it_is(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         seen = self.tower(pixels)  # of the ViT its class token after the final norm
