@@ -30,6 +30,7 @@ from app.engine.score_cache import ScoreCache, without_pixels
 from app.engine.uploads import Upload, Uploads, check_upload, plain_name
 from gair.errors import PhotoError, UsageError
 from gair.files import read_file
+from gair.processes.threads import threads_beside_others, torch_threads
 
 if TYPE_CHECKING:
     from gair.photos.photo import Photo
@@ -74,7 +75,7 @@ class Engine:
         self.limits = limits or Limits()
         self.uploads = uploads
         self.encoder: Batcher[Geolocator, Photo, Seen] = Batcher(
-            self.limits.batch_photos, lambda geo, photos: geo.seen(photos), "encoder"
+            self.limits.batch_photos, _seen_batch, "encoder"
         )
         """Encodes photos, and counts its passes."""
         self._refining = Sharing(self.limits.batch_photos, _finish_batch)
@@ -375,10 +376,17 @@ def _together(seen: Sequence[tuple[str, Seen]]) -> Seen:
     return seen[0][1] if len(seen) == 1 else Seen.together([photo for _, photo in seen])
 
 
-def _finish_batch(_: TokenReader | None, drafts: list[Draft]) -> Sequence[Answer]:
+def _seen_batch(geolocator: Geolocator, photos: list[Photo]) -> Sequence[Seen]:
+    with torch_threads(threads_beside_others(geolocator.model.config.dim)):
+        return geolocator.seen(photos)
+
+
+def _finish_batch(reader: TokenReader | None, drafts: list[Draft]) -> Sequence[Answer]:
     from indexer.search.ranking import finished
 
-    return finished(drafts)
+    narrow = threads_beside_others(reader.model.config.dim) if reader else 0
+    with torch_threads(narrow):
+        return finished(drafts)
 
 
 def _noise() -> Any:  # noqa: ANN401 - a NumPy array, which loads late

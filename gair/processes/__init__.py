@@ -1,1 +1,1 @@
-"""Processes: what a program that forks finds in the child."""
+"""Processes: what a program that forks finds in the child, and threads of torch."""

@@ -14,9 +14,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from gair.processes.threads import torch_threads
 from gair.progress import Progress, Timings
 from indexer.build.embed import UnitVectors, embed_units
-from indexer.build.recipe import Recipe, torch_threads
+from indexer.build.recipe import Recipe
 from indexer.build.unit_files import UnitFolder
 from indexer.build.units import BuildPlan, Unit
 

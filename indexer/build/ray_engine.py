@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from gair.errors import GairError, ResourceError
 from gair.info import import_problem
+from gair.processes.threads import torch_threads
 from gair.progress import Progress, Timings
 from indexer.build.embed import embed_units
 from indexer.build.engine import Job
-from indexer.build.recipe import Recipe, machine, torch_threads
+from indexer.build.recipe import Recipe, machine
 from indexer.build.unit_files import UnitFolder
 from indexer.build.units import BuildPlan, Unit
 

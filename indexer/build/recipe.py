@@ -5,10 +5,9 @@ A build that is resumed takes the choices of its first run, whatever the machine
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -66,19 +65,6 @@ def choose_frames_at_once(model: Gair) -> int:
     scores = config.rs_heads * tokens * tokens
     frame_bytes = 4 * (_ACTIVATIONS * tokens * config.dim + 2 * scores)
     return int(min(max(_SHARE_OF_MEMORY * free_bytes / frame_bytes, 1), most))
-
-
-@contextlib.contextmanager
-def torch_threads(count: int) -> Iterator[None]:
-    """Let torch compute with so many threads for a while; 0 leaves it as it is."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _free_bytes(device: str) -> int | None:

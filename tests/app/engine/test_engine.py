@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from app_pages import wait_for
 from list_builds import wide_build, with_lists
 from photo_samples import encode, png
 from PIL import Image
 from toy_city import photo
 
-from app.engine.engine import Engine
+from app.engine.engine import Engine, _seen_batch
 from app.engine.indexes import Indexes
 from app.engine.limits import MOST_PHOTOS, Limits
 from app.engine.uploads import Upload, Uploads, photo_kind, plain_name
@@ -33,6 +34,8 @@ from gair.errors import (
     UsageError,
 )
 from gair.photos.heif import can_read_heif
+from gair.photos.photo import open_photo
+from gair.processes.threads import torch_threads
 from indexer.search.geolocator import Geolocator
 
 
@@ -119,6 +122,25 @@ def test_a_photo_is_encoded_once(engine: Engine, monkeypatch: pytest.MonkeyPatch
     engine.heatmap("toy", [content])
     assert engine.search("toy", [content, content, jpeg(31)]).photos == ("photo",) * 3
     assert sizes == [1, 1]
+
+
+def test_a_narrow_model_computes_with_one_thread_and_a_wide_one_with_all(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    geo, threads = engine.indexes.get("toy"), []
+    seen = geo.seen
+
+    def counted(photos: Any) -> Any:
+        threads.append(torch.get_num_threads())
+        return seen(photos)
+
+    monkeypatch.setattr(geo, "seen", counted)
+    for narrow, at_hand in ((512, 3), (1, 3)):
+        monkeypatch.setattr("gair.processes.threads.NARROW", narrow)
+        with torch_threads(at_hand):
+            _seen_batch(geo, [open_photo(jpeg(30 + narrow))])
+            assert torch.get_num_threads() == at_hand
+    assert threads == [1, 3]
 
 
 def test_an_index_with_shortlists_is_searched_by_them(

@@ -16,7 +16,6 @@ from indexer.build.embed import Encoders
 from indexer.build.recipe import (
     Recipe,
     choose_frames_at_once,
-    torch_threads,
 )
 from indexer.index.index import Index, open_index
 
@@ -68,10 +67,3 @@ def test_frames_at_once_follow_the_memory(monkeypatch: pytest.MonkeyPatch) -> No
     assert found[-1] == 1
     assert found[1:] == sorted(found[1:], reverse=True)
     assert 1 < found[2] < 8
-
-
-def test_threads_are_given_back() -> None:
-    before = torch.get_num_threads()
-    with torch_threads(before + 1):
-        assert torch.get_num_threads() == before + 1
-    assert torch.get_num_threads() == before
