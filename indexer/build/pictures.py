@@ -6,7 +6,10 @@ and stretched alike, so that they can be compared.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,14 +18,20 @@ import numpy as np
 
 from gair.arrays import Ints
 from gair.progress import Progress
+from indexer.build.frames import FramePlan
 from indexer.build.plan import BuildTask
 from indexer.build.unit_files import UnitFolder
 from indexer.imagery.source import ImagerySource, kept_days
 from indexer.imagery.warping import outline_of
 from indexer.index.picture.cog import DATE, INDEX, About, picture_file, write_picture
-from indexer.index.picture.grid import grids_of
+from indexer.index.picture.grid import PictureGrid, grids_of
 from indexer.index.picture.paint import painted
-from indexer.index.picture.shades import Shades, shades_of, shades_png, stretch_of
+from indexer.index.picture.shades import Shades, shaded, shades_of, stretch_of
+
+MOST_READERS = 4
+"""Threads that read frames of a day."""
+_FRAMES_AHEAD = 4
+"""Frames that each of them may be ahead of the painter."""
 
 
 def write_pictures(folder: Path, task: BuildTask, work: UnitFolder) -> list[dict[str, Any]]:
@@ -50,8 +59,11 @@ def write_pictures(folder: Path, task: BuildTask, work: UnitFolder) -> list[dict
 
     keep(About(INDEX, _days(described), *terms), shades)
     for day, imagery in kept_days(task.imagery).items():
-        with Progress(f"picture of {day}", count, "frame", quiet=task.options.quiet) as progress:
-            keep(About(DATE, (day,), *terms), _reader(task, imagery, progress))
+        with (
+            Progress(f"picture of {day}", count, "frame", quiet=task.options.quiet) as progress,
+            _ReadAhead(_reader(task, imagery), _from_the_north(frames, grids), progress) as ahead,
+        ):
+            keep(About(DATE, (day,), *terms), ahead.shades)
     return entries
 
 
@@ -73,20 +85,58 @@ def _of_row(shades: Callable[[int], Shades | None], rows: Ints, row: int) -> Sha
     return shades(int(rows[row]))
 
 
-def _reader(
-    task: BuildTask, imagery: ImagerySource, progress: Progress
-) -> Callable[[int], Shades | None]:
+class _ReadAhead:
+    """Reads frames in threads, some before they are asked for; each is asked for once a picture."""
+
+    def __init__(
+        self, read: Callable[[int], Shades | None], order: Iterable[int], progress: Progress
+    ) -> None:
+        """``order``: in which the frames will be asked for, more or less."""
+        self._read, self._left, self._progress = read, deque(order), progress
+        threads = min(MOST_READERS, os.cpu_count() or 1)
+        self._pool = ThreadPoolExecutor(threads, "picture-reader")
+        self._ahead = _FRAMES_AHEAD * threads
+        self._coming: dict[int, Future[Shades | None]] = {}
+        self._asked: set[int] = set()
+
+    def shades(self, frame: int) -> Shades | None:
+        """The shades of a frame; None where nothing is seen of it."""
+        self._asked.add(frame)
+        coming = self._coming.pop(frame, None) or self._pool.submit(self._read, frame)
+        while self._left and len(self._coming) < self._ahead:
+            following = self._left.popleft()
+            if following not in self._asked:
+                self._coming[following] = self._pool.submit(self._read, following)
+        own = coming.result()
+        self._progress.advance(1)
+        return own
+
+    def __enter__(self) -> _ReadAhead:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+
+def _from_the_north(frames: FramePlan, grids: Sequence[tuple[Ints, PictureGrid]]) -> list[int]:
+    """Numbers of frames as they are painted: grid after grid, those in the north first."""
+    order: list[int] = []
+    for rows, _ in grids:
+        order += rows[np.argsort(-frames.bounds_wsen_m[rows, 3], kind="stable")].tolist()
+    return order
+
+
+def _reader(task: BuildTask, imagery: ImagerySource) -> Callable[[int], Shades | None]:
     """Reads frames of one day; those that it shows nothing of are not read."""
     frames = task.plan.frames
 
     def read(frame: int) -> Shades | None:
-        progress.advance(1)
         footprint = frames.footprint(frame)
         if not outline_of(footprint).intersects(imagery.coverage):
             return None
         side_px = int(frames.frame_px[frame])
         pixels = imagery.read(footprint, (side_px, side_px))
-        return shades_of(shades_png(pixels.dn, pixels.valid)) if pixels.valid.any() else None
+        return shaded(pixels.dn, pixels.valid) if pixels.valid.any() else None
 
     return read
 

@@ -41,8 +41,8 @@ _GAMMA = 1 / 1.3
 """Roofs and roads are dark: a little more light for them."""
 
 
-def shades_png(dn: DigitalNumbers, valid: Bools) -> bytes:
-    """The shades of a frame as a PNG, which loses nothing.
+def shaded(dn: DigitalNumbers, valid: Bools) -> Shades:
+    """The shades of a frame.
 
     Args:
         dn: (10, H, W) digital numbers, bands in the order of :data:`gair.bands.GAIR_BANDS`.
@@ -51,10 +51,13 @@ def shades_png(dn: DigitalNumbers, valid: Bools) -> bytes:
     share = np.sqrt(np.clip(dn[_RGB].astype(np.float32) / _BRIGHTEST_DN, 0, 1))
     rgb = np.rint((LEVELS - 1) * share).astype(np.uint8).transpose(1, 2, 0)  # (H, W, 3)
     alpha = np.where(valid, np.uint8(255), np.uint8(0))[..., None]
+    return np.concatenate([rgb, alpha], axis=2)
+
+
+def shades_png(dn: DigitalNumbers, valid: Bools) -> bytes:
+    """:func:`shaded` as a PNG, which loses nothing."""
     buffer = io.BytesIO()
-    Image.fromarray(np.concatenate([rgb, alpha], axis=2)).save(
-        buffer, "PNG", compress_level=_COMPRESSION
-    )
+    Image.fromarray(shaded(dn, valid)).save(buffer, "PNG", compress_level=_COMPRESSION)
     return buffer.getvalue()
 
 

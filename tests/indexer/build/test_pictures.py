@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import rasterio
 from rio_cogeo.cogeo import cog_validate
 from small_builds import build_box
 from toy_city import write_city
 
+from gair.errors import ImageryError
 from gair.geo import lonlat_to_web_mercator
+from gair.progress import Progress
+from indexer.build.pictures import _ReadAhead
 from indexer.commands.cli import main
 from indexer.export.export import export_geoparquet
 from indexer.imagery import open_imagery
@@ -20,6 +25,7 @@ from indexer.imagery.source import kept_days
 from indexer.index.index import open_index
 from indexer.index.picture.cog import Picture
 from indexer.index.picture.paint import Strip
+from indexer.index.picture.shades import Shades
 from indexer.merge.cut import cut_index
 from indexer.regions.region import region_from_bbox
 
@@ -137,3 +143,32 @@ def test_an_export_with_stac_has_them_as_assets(two_days: Path, tmp_path: Path) 
         assert assets[name]["href"] == f"./{name}.tif"
         assert file.read_bytes() == (index.path / file.name).read_bytes()
         assert sum(line.startswith(f"{file}: picture of the region") for line in lines) == 1
+
+
+@pytest.mark.parametrize("asked", [range(30), range(29, -1, -1), [7, 3, 29, 0, 15]])
+def test_frames_are_read_once_whatever_order_they_are_asked_for_in(asked: Sequence[int]) -> None:
+    reads: list[int] = []
+
+    def read(frame: int) -> Shades | None:
+        reads.append(frame)
+        return None if frame % 5 == 0 else np.full((2, 2, 4), frame, dtype=np.uint8)
+
+    progress = Progress("frames", 30, "frame", quiet=True)
+    with _ReadAhead(read, range(30), progress) as ahead:
+        for frame in asked:
+            shades = ahead.shades(frame)
+            assert shades is None if frame % 5 == 0 else (shades == frame).all()
+    assert len(reads) == len(set(reads))
+    assert set(asked) <= set(reads)
+
+
+def test_a_frame_that_cannot_be_read_ends_the_picture() -> None:
+    def read(frame: int) -> Shades | None:
+        if frame == 2:
+            raise ImageryError("frame 2 is broken: put it back")
+        return None
+
+    with _ReadAhead(read, range(9), Progress("frames", 9, "frame", quiet=True)) as ahead:
+        assert [ahead.shades(frame) for frame in (0, 1)] == [None, None]
+        with pytest.raises(ImageryError, match="frame 2 is broken"):
+            ahead.shades(2)
