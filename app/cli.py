@@ -172,6 +172,15 @@ def ready_text(geo: Geolocator, url: str) -> str:
         *([f"runtime   {ONNX_SAID}"] if geo.space.runtime == "onnx" else []),
         f"imagery   {geo.space.attribution}",
         *(f"warning   {warning}" for warning in geo.space.warnings),
+        *_verified_later(geo),
         f"ready at  {url}   (Ctrl-C stops)",
     ]
     return "\n".join(lines)
+
+
+def _verified_later(geo: Geolocator) -> list[str]:
+    later = geo.index.later
+    if later is None or later.verification != "verifying":
+        return []
+    left = f"{later.left_bytes / 1e9:,.2f} GB"
+    return [f"files     {left} are verified while it answers; /health says what came of it"]

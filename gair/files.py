@@ -13,7 +13,7 @@ import hashlib
 import io
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -93,12 +93,19 @@ def _check_kind(facts: os.stat_result, path: str | os.PathLike[str]) -> None:
         raise NotAFileError(errno.EINVAL, f"it is {what}, not a file", os.fspath(path))
 
 
-def sha256_of(path: Path) -> str:
-    """The sha256 of a file's bytes, as hexadecimal text."""
+def sha256_of(path: Path, between: Callable[[], None] | None = None) -> str:
+    """The sha256 of a file's bytes, as hexadecimal text.
+
+    Args:
+        path: of the file.
+        between: called after each block of a megabyte; what it raises ends the reading.
+    """
     digest = hashlib.sha256()
     with open_file(path) as file:
         while block := file.read(_BLOCK):
             digest.update(block)
+            if between is not None:
+                between()
     return digest.hexdigest()
 
 

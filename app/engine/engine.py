@@ -14,7 +14,7 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -121,8 +121,7 @@ class Engine:
         _check_count(query.get("k", 1), "places")
         if not same_place:
             raise UsageError("the photos of one question are of one place: ask for each by itself")
-        with self.admission.question() as deadline:
-            geo = self.indexes.get(name)
+        with self._question(name) as (geo, deadline):
             seen = self._seen(geo, photos, deadline)
             with self._working(deadline):
                 draft = geo.draft(_together(seen), checked)
@@ -188,8 +187,7 @@ class Engine:
         """
         from indexer.explore.compare import compare_seen
 
-        with self.admission.question() as deadline:
-            geo = self.indexes.get(name)
+        with self._question(name) as (geo, deadline):
             (_, first), (_, second) = self._seen(geo, [photo_a, photo_b], deadline)
             with self._working(deadline):
                 return compare_seen(geo, first, second, prior_probability)
@@ -268,6 +266,19 @@ class Engine:
         """Refuse new questions, and finish those that are being answered."""
         self.admission.close(patience_s)
         self.encoder.close()
+        self.indexes.close()
+
+    @contextmanager
+    def _question(self, name: str) -> Iterator[tuple[Geolocator, float]]:
+        """One question about an index, and the moment when its time is up.
+
+        Raises:
+            IndexCorruptError: the index was found to be damaged; meanwhile counts, too.
+        """
+        with self.admission.question() as deadline:
+            geo = self.indexes.get(name)
+            yield geo, deadline
+            geo.index.require_sound()
 
     @contextmanager
     def _working(self, deadline: float) -> Iterator[None]:
@@ -290,7 +301,7 @@ class Engine:
         uploads = [self._upload(photo) for photo in photos]
         hashes = [hashlib.sha256(upload.content).hexdigest() for upload in uploads]
         check_costs(list(dict(zip(hashes, uploads, strict=True)).values()), self.limits)
-        seen = {h: kept for h in hashes if (kept := self._cache.get(geo.index.path, h))}
+        seen = {h: kept for h in hashes if (kept := self._cache.get(_key(geo), h))}
         new = {h: upload for h, upload in zip(hashes, uploads, strict=True) if h not in seen}
         if new:
             seen |= self._encode(geo, new, deadline)
@@ -317,7 +328,7 @@ class Engine:
         encoded = self.encoder.results(geo, photos, _left(deadline))
         slim = {h: without_pixels(seen, h) for h, seen in zip(uploads, encoded, strict=True)}
         for h, seen in slim.items():
-            self._cache.put(geo.index.path, h, seen)
+            self._cache.put(_key(geo), h, seen)
         return slim
 
     @contextmanager
@@ -325,21 +336,19 @@ class Engine:
         self, name: str, photos: Sequence[PhotoInput]
     ) -> Iterator[tuple[Geolocator, Scored]]:
         """An index, and photos with every cell scored, which a search may have gone without."""
-        with self.admission.question() as deadline:
-            geo = self.indexes.get(name)
+        with self._question(name) as (geo, deadline):
             seen = self._seen(geo, photos, deadline)
             with self._working(deadline):
                 scored = geo.every_cell(_together(seen))
                 for (h, before), after in zip(seen, scored.one_by_one(), strict=True):
                     if type(before) is not type(after):  # scored now: remembered for the next one
-                        self._cache.put(geo.index.path, h, without_pixels(after, h))
+                        self._cache.put(_key(geo), h, without_pixels(after, h))
                 yield geo, scored
 
     @contextmanager
     def _index(self, name: str) -> Iterator[Geolocator]:
         """An index, for a question without a photo whose turn it is."""
-        with self.admission.question() as deadline:
-            geo = self.indexes.get(name)
+        with self._question(name) as (geo, deadline):
             with self._working(deadline):
                 yield geo
 
@@ -357,6 +366,11 @@ class Engine:
                 raise PhotoError(f"cannot read {photo}: name a photo you may read") from error
         check_upload(upload, self.limits)
         return upload
+
+
+def _key(geo: Geolocator) -> Hashable:
+    """What scores are kept by: a build that is opened again since it was mended has others."""
+    return (geo.index.path, geo.index.later)
 
 
 def _check_count(k: int, what: str) -> None:

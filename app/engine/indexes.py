@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from gair.errors import IndexNotFoundError
 
@@ -21,8 +21,23 @@ class Indexes:
     A name counts only if it is that of an index in the folder, so no name reaches another place.
     """
 
-    def __init__(self, folder: Path, model: str | None = None, runtime: Runtime = "torch") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        model: str | None = None,
+        runtime: Runtime = "torch",
+        verify: Literal["first", "later"] = "later",
+    ) -> None:
+        """Take the folder; nothing is opened yet.
+
+        Args:
+            folder: of the indexes.
+            model: what all are asked with, if not what their manifests name.
+            runtime: what encodes photos.
+            verify: as :class:`indexer.search.live.LiveGeolocator` takes it.
+        """
         self.folder = folder
+        self._verify = verify
         self._runtime = runtime
         self._model_spec = model
         self._lock = threading.Lock()
@@ -59,12 +74,13 @@ class Indexes:
     def get(self, name: str) -> Geolocator:
         """The index of that name as it serves now.
 
-        The first who asks opens it. Another build or calibration is opened in the background and
-        takes over between two questions; one that cannot be used leaves the old one serving.
+        The first who asks opens it; its large files are verified while it answers. Another build or
+        calibration is opened in the background and takes over between two questions; one that
+        cannot be used leaves the old one serving.
 
         Raises:
             IndexNotFoundError: there is none of that name.
-            SearchIndexError: it cannot be used.
+            SearchIndexError: it cannot be used, or was found to be damaged.
             ModelError: its model cannot be loaded.
         """
         self._check(name)
@@ -75,6 +91,11 @@ class Indexes:
             live = self._open.get(name) or self._opened(name)
         return live.current()
 
+    def close(self) -> None:
+        """End what runs in the background: the verification of what was opened."""
+        for live in self.open_now().values():
+            live.close()
+
     def _opened(self, name: str) -> LiveGeolocator:
         from indexer.index.index import read_manifest
         from indexer.index.storage import read_current
@@ -84,14 +105,20 @@ class Indexes:
         build, manifest_sha256 = read_current(path)
         needed = read_manifest(path / build, manifest_sha256).model.fingerprint
         model = self._loaded(needed) or self._model_spec
-        live = LiveGeolocator(path, indexes_dir=self.folder, model=model, runtime=self._runtime)
+        live = LiveGeolocator(
+            path,
+            indexes_dir=self.folder,
+            model=model,
+            runtime=self._runtime,
+            verify=self._verify,
+        )
         with self._lock:
             self._open[name] = live
         return live
 
     def _loaded(self, fingerprint: str) -> Gair | None:
         """The model, if an index that is open uses it already."""
-        serving = (live.current() for live in self.open_now().values())
+        serving = (live.serving() for live in self.open_now().values())
         same = (g.model for g in serving if g.index.manifest.model.fingerprint == fingerprint)
         return next(same, None)
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cachetools import TTLCache
@@ -31,16 +30,16 @@ class ScoreCache:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._lock = threading.Lock()  # TTLCache has none: reading changes its order
-        self._scores: TTLCache[tuple[Path, str], Seen] = TTLCache(
+        self._scores: TTLCache[tuple[Hashable, str], Seen] = TTLCache(
             most_bytes, kept_s, timer=clock, getsizeof=_size
         )
 
-    def get(self, build: Path, sha256: str) -> Seen | None:
+    def get(self, build: Hashable, sha256: str) -> Seen | None:
         """The scores of the photo of that content in that build."""
         with self._lock:
             return self._scores.get((build, sha256))
 
-    def put(self, build: Path, sha256: str, scored: Seen) -> None:
+    def put(self, build: Hashable, sha256: str, scored: Seen) -> None:
         """Remember a photo's scores; not at all where they alone are too much."""
         with self._lock, contextlib.suppress(ValueError):
             self._scores[build, sha256] = scored

@@ -21,10 +21,11 @@ def health_report(engine: Engine, started: float, *, trusted: bool) -> dict[str,
         trusted: whether who asks may know more than that the server is up. Monitors need no
             password for that; names of indexes and builds are for those who have it.
     """
-    brief = {"status": "stopping" if engine.admission.closed else "ok"}
+    load, opened = engine.admission.load, engine.indexes.open_now()
+    damaged = any(live.verification == "damaged" for live in opened.values())
+    brief = {"status": "stopping" if engine.admission.closed else "damaged" if damaged else "ok"}
     if not trusted:
         return brief
-    load, opened = engine.admission.load, engine.indexes.open_now()
     return {
         **brief,
         "version": app_version(),
@@ -38,7 +39,7 @@ def health_report(engine: Engine, started: float, *, trusted: bool) -> dict[str,
 
 def _facts(name: str, live: LiveGeolocator | None) -> dict[str, Any]:
     """One index; of one that nobody asked for yet only the name."""
-    geo = live.current() if live else None
+    geo = live.serving() if live else None
     return {
         "name": name,
         "open": geo is not None,
@@ -47,6 +48,7 @@ def _facts(name: str, live: LiveGeolocator | None) -> dict[str, Any]:
         "model": geo and geo.index.manifest.model.name,
         "runtime": geo and geo.space.runtime,
         "calibrated": geo and geo.calibration is not None,
+        "verification": live and live.verification,
         "problem": live and (live.problem or None),
     }
 

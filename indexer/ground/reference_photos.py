@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,9 +43,10 @@ from indexer.ground.prototypes import Prototypes, open_prototypes
 from indexer.index.index import read_manifest
 from indexer.index.ivf import GpuLists, InvertedLists
 from indexer.index.known_files import known_sha256
+from indexer.index.later_checks import LaterChecks
 from indexer.index.manifest import FileRecord
 from indexer.index.storage import BuildLock, hold, read_current
-from indexer.index.vectors import FaissStore
+from indexer.index.vectors import FaissStore, begins_as_written
 from indexer.regions.cell_field import unit_vectors
 from indexer.regions.cells import cells_at
 
@@ -57,7 +59,10 @@ KEPT_PHOTOS = 100_000
 
 @dataclass(frozen=True, eq=False)
 class ReferencePhotos:
-    """One verified set, ready to be searched; it never changes. Safe to share between threads."""
+    """One set, ready to be searched; it never changes. Safe to share between threads.
+
+    It is verified, unless its vectors were left to be checked later.
+    """
 
     path: Path
     """Folder of the set."""
@@ -141,11 +146,15 @@ class ReferencePhotos:
         return self.store.vectors(np.asarray(rows, dtype=np.int64).reshape(-1))
 
 
-def open_reference_photos(index_folder: Path) -> ReferencePhotos | None:
+def open_reference_photos(
+    index_folder: Path, *, later: LaterChecks | None = None
+) -> ReferencePhotos | None:
     """The reference photos of an index; None where it has none.
 
     Args:
         index_folder: of the index; its serving build says which model they must be of.
+        later: takes the vectors where they are large, to be checked while the set is open; without
+            it all files are checked first.
 
     Raises:
         IndexNotFoundError: the folder has no finished build.
@@ -162,7 +171,8 @@ def open_reference_photos(index_folder: Path) -> ReferencePhotos | None:
     build, digest = read_current(index_folder)
     check_model(manifest, read_manifest(index_folder / build, digest).model.fingerprint, path)
     for name in manifest.files:
-        check_set_file(path / name, manifest)
+        if not _waits(path / name, manifest, later):
+            check_set_file(path / name, manifest)
     return opened_set(path, manifest, held)
 
 
@@ -255,7 +265,23 @@ def read_set_manifest(path: Path, manifest_sha256: str) -> ReferenceManifest:
     return ReferenceManifest.from_json(text, file)
 
 
-def check_set_file(file: Path, manifest: ReferenceManifest, *, anew: bool = False) -> None:
+def _waits(file: Path, manifest: ReferenceManifest, later: LaterChecks | None) -> bool:
+    """Whether a file is left to be checked later: as those of an index are."""
+    if later is None or file.name != VECTORS_FILE:
+        return False
+    if not (later.can_take(file, manifest.files.get(file.name)) and begins_as_written(file)):
+        return False
+    later.add(file, lambda between: check_set_file(file, manifest, between=between))
+    return True
+
+
+def check_set_file(
+    file: Path,
+    manifest: ReferenceManifest,
+    *,
+    anew: bool = False,
+    between: Callable[[], None] | None = None,
+) -> None:
     """Compare a file with its record; FAISS must not see a byte that nobody vouches for.
 
     It is read as :func:`indexer.index.index.check_file` reads.
@@ -265,7 +291,7 @@ def check_set_file(file: Path, manifest: ReferenceManifest, *, anew: bool = Fals
     """
     pointer = file.parent.parent / POINTER_FILE
     try:
-        measured = FileRecord(known_sha256(file, anew=anew), file.stat().st_size)
+        measured = FileRecord(known_sha256(file, anew=anew, between=between), file.stat().st_size)
     except OSError as error:
         raise IndexCorruptError(
             f"cannot read {file}: {error.strerror}: make it readable, or delete {pointer} and "

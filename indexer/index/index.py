@@ -1,9 +1,13 @@
-"""Opens an index: checks every file, maps the vectors, reads the cells."""
+"""Opens an index: checks every file, maps the vectors, reads the cells.
+
+A server may open one whose large files are checked later (:mod:`indexer.index.later_checks`).
+"""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +18,7 @@ from indexer.index.chips import CHIPS_FILE, Chips
 from indexer.index.default_folder import ENVIRONMENT, folder_of_indexes
 from indexer.index.ivf import GpuLists, InvertedLists, Shortlists, list_files, open_shortlists
 from indexer.index.known_files import known_sha256
+from indexer.index.later_checks import LaterChecks
 from indexer.index.manifest import MANIFEST_FILE, FileRecord, Manifest
 from indexer.index.picture.cog import Picture, open_picture
 from indexer.index.storage import (
@@ -30,12 +35,15 @@ from indexer.index.storage import (
 )
 from indexer.index.table import CellRows, FrameRows, read_table
 from indexer.index.token_maps import TokenMaps
-from indexer.index.vectors import FaissStore, VectorStore
+from indexer.index.vectors import FaissStore, VectorStore, begins_as_written
 
 
 @dataclass(frozen=True)
 class Index:
-    """One verified build of an index, ready to be searched; it never changes."""
+    """One build of an index, ready to be searched; it never changes.
+
+    It is verified, but for what :attr:`later` says.
+    """
 
     path: Path
     manifest: Manifest
@@ -58,11 +66,22 @@ class Index:
     """A picture of each frame, in builds from before there were :attr:`pictures`; else None."""
     pictures: tuple[Picture, ...] = ()
     """Of the region: what it was made from, then single days of the imagery."""
+    later: LaterChecks | None = field(default=None, repr=False, compare=False)
+    """Files that are checked while it is open; None where all were before."""
 
     @property
     def name(self) -> str:
         """Name of the index."""
         return self.manifest.name
+
+    def require_sound(self) -> None:
+        """Refuse to go on with an index of which a file was found to be damaged.
+
+        Raises:
+            IndexCorruptError: one was, after the index was opened; it is named.
+        """
+        if self.later is not None:
+            self.later.require()
 
 
 def find_index(index: str | Path | None, indexes_dir: str | Path | None = None) -> Path:
@@ -120,8 +139,13 @@ def newest_index(home: Path) -> str:
     return max(index_names(home), key=finished)
 
 
-def open_index(folder: str | Path) -> Index:
+def open_index(folder: str | Path, *, later: LaterChecks | None = None) -> Index:
     """Open the serving build of an index folder.
+
+    Args:
+        folder: of the index.
+        later: takes large files of rows, to be checked while the index is open; without it all are
+            checked first.
 
     Raises:
         IndexNotFoundError: the folder has no finished build.
@@ -137,7 +161,8 @@ def open_index(folder: str | Path) -> Index:
     kept += list_files(manifest.search)
     kept += [str(entry.get("file")) for entry in manifest.pictures]
     for name in (RS_FILE, LOCATION_FILE, TABLE_FILE, REGION_FILE, *kept):
-        check_file(path / name, manifest)
+        if not _waits(path / name, manifest, later):
+            check_file(path / name, manifest)
     cells, frames = read_table(path / TABLE_FILE)
     index = Index(
         path=path,
@@ -152,6 +177,7 @@ def open_index(folder: str | Path) -> Index:
         held=held,
         chips=Chips(path / CHIPS_FILE) if CHIPS_FILE in kept else None,
         pictures=tuple(open_picture(path, entry) for entry in manifest.pictures),
+        later=later,
     )
     _check_rows(index)
     return index
@@ -174,7 +200,26 @@ def read_manifest(path: Path, manifest_sha256: str) -> Manifest:
     return Manifest.from_json(text, file)
 
 
-def check_file(file: Path, manifest: Manifest, *, anew: bool = False) -> None:
+def _waits(file: Path, manifest: Manifest, later: LaterChecks | None) -> bool:
+    """Whether a file is left to be checked later."""
+    if later is None or file.name not in (RS_FILE, LOCATION_FILE, TOKENS_FILE):
+        return False
+    if not later.can_take(file, manifest.files.get(file.name)):
+        return False
+    # NumPy looks at the head of token maps with care; FAISS must be given a right one.
+    if file.name != TOKENS_FILE and not begins_as_written(file):
+        return False
+    later.add(file, lambda between: check_file(file, manifest, between=between))
+    return True
+
+
+def check_file(
+    file: Path,
+    manifest: Manifest,
+    *,
+    anew: bool = False,
+    between: Callable[[], None] | None = None,
+) -> None:
     """Compare a file with its record; FAISS must not see a byte that nobody vouches for.
 
     A file that was read before and is as it was then is read again only ``anew``
@@ -182,7 +227,7 @@ def check_file(file: Path, manifest: Manifest, *, anew: bool = False) -> None:
     """
     record = manifest.files.get(file.name)
     try:
-        measured = FileRecord(known_sha256(file, anew=anew), file.stat().st_size)
+        measured = FileRecord(known_sha256(file, anew=anew, between=between), file.stat().st_size)
     except FileNotFoundError:
         raise IndexCorruptError(f"{file} is missing: rebuild the index {manifest.name!r}") from None
     except OSError as error:

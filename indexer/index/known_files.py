@@ -16,6 +16,7 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from gair.errors import StorageError
@@ -44,38 +45,60 @@ def hashes_folder() -> Path | None:
         return None
 
 
-def known_sha256(file: Path, *, anew: bool = False) -> str:
+def known_sha256(
+    file: Path, *, anew: bool = False, between: Callable[[], None] | None = None
+) -> str:
     """The sha256 of a file's bytes, as hexadecimal text; read only if it is not remembered.
 
     Args:
         file: of an index.
         anew: read it whatever is remembered.
+        between: called after each block that is read; what it raises ends the reading.
 
     Raises:
         OSError: it cannot be read.
     """
     folder = hashes_folder()
     if folder is None:
-        return sha256_of(file)
+        return sha256_of(file, between)
     path = file.resolve()
-    before = _state(path)
-    note = folder / f"{hashlib.sha256(os.fsencode(path)).hexdigest()[:32]}.json"
+    before = file_state(path)
+    note = _note_of(folder, path)
     if not anew and (digest := _remembered(note, path, before)):
         return digest
-    digest = sha256_of(path)
+    digest = sha256_of(path, between)
     settled = time.time_ns() - max(before[1:3]) > _SETTLED_NS
     # Whatever is wrong with the user's cache: the index opens without it.
     with contextlib.suppress(OSError, StorageError):
-        if settled and _state(path) == before:
+        if settled and file_state(path) == before:
             _remember(note, path, before, digest)
         else:
             note.unlink(missing_ok=True)
     return digest
 
 
-def _state(path: Path) -> list[int]:
+def is_known(file: Path) -> bool:
+    """Whether :func:`known_sha256` would answer without reading the file.
+
+    Raises:
+        OSError: it cannot be looked at.
+    """
+    folder, path = hashes_folder(), file.resolve()
+    return folder is not None and bool(_remembered(_note_of(folder, path), path, file_state(path)))
+
+
+def file_state(path: Path) -> list[int]:
+    """What changes when a file does: size, times, device and inode.
+
+    Raises:
+        OSError: it cannot be looked at.
+    """
     facts = path.stat()
     return [facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_dev, facts.st_ino]
+
+
+def _note_of(folder: Path, path: Path) -> Path:
+    return folder / f"{hashlib.sha256(os.fsencode(path)).hexdigest()[:32]}.json"
 
 
 def _remembered(note: Path, path: Path, state: list[int]) -> str:

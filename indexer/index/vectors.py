@@ -20,12 +20,13 @@ import numpy.typing as npt
 import gair.processes.forks  # noqa: F401 (FAISS and torch in a forked child)
 from gair.arrays import Floats32, Halves, Ints
 from gair.errors import GairError, IndexCorruptError, ModelError
-from gair.files import disk_errors
+from gair.files import disk_errors, open_file
 from gair.info import import_problem, library_versions
 from indexer.index.products import inner_products, inner_products_by_numpy
 
 _COUNT_AT = 8
 """Where FAISS keeps the number of rows: after the kind and the dimensions, four bytes each."""
+_MOST_DIM = 1 << 16
 
 
 class RowWriter:
@@ -147,6 +148,26 @@ def _empty_flat(dim: int) -> bytes:
     )
     index.is_trained = True
     return bytes(faiss.serialize_index(index))
+
+
+def begins_as_written(path: Path) -> bool:
+    """Whether a file is long rows behind the very head that :class:`FlatWriter` gives them.
+
+    Then whatever its rows hold leads FAISS nowhere else: a damaged one is a wrong score.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with open_file(path) as file:
+        start = file.read(_COUNT_AT)
+        dim = int.from_bytes(start[4:], "little")
+        if not 0 < dim <= _MOST_DIM:
+            return False
+        head = bytearray(_empty_flat(dim))
+        count, rest = divmod(path.stat().st_size - len(head), 2 * dim)
+        head[_COUNT_AT : _COUNT_AT + 8] = count.to_bytes(8, "little", signed=True)
+        head[-8:] = (2 * dim * count).to_bytes(8, "little", signed=True)
+        return not rest and start + file.read(len(head) - len(start)) == bytes(head)
 
 
 class FaissStore:

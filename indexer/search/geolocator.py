@@ -44,6 +44,7 @@ from indexer.search.space import SearchSpace
 if TYPE_CHECKING:
     from gair.model import Gair
     from gair.photos.sources import PhotoSource as ReadableSource
+    from indexer.index.later_checks import LaterChecks
     from indexer.search.maps.heatmap import HeatMap
     from indexer.search.maps.make_heatmap import Of
     from indexer.search.prior import Prior
@@ -67,10 +68,17 @@ class Geolocator:
     without encoding anything again.
     """
 
-    def __init__(self, index: Index, model: Gair, precision: WantedPrecision = "auto") -> None:
+    def __init__(
+        self,
+        index: Index,
+        model: Gair,
+        precision: WantedPrecision = "auto",
+        *,
+        later: LaterChecks | None = None,
+    ) -> None:
         fingerprint, folder = check_model(index, model), index.path.parent
         calibration = load_calibration(folder, index.manifest.build, fingerprint)
-        references = open_reference_photos(folder)
+        references = open_reference_photos(folder, later=later)
         ground = None
         if references is not None:
             ground = GroundField(Comparison(references), index.cells.lonlat_deg, index.rs.vectors)
@@ -101,6 +109,7 @@ class Geolocator:
         store: str | None = None,
         precision: WantedPrecision = "auto",
         runtime: Runtime = "torch",
+        later: LaterChecks | None = None,
     ) -> Geolocator:
         """Open an index by name or path and load its model, unless an open index shares it.
 
@@ -118,14 +127,16 @@ class Geolocator:
             runtime: ``onnx`` encodes photos by the tower that ``python -m gair export-onnx`` wrote
                 and imports no torch; ``model`` is then the folder it is in, if not the usual one.
                 Places are then the centres of cells: nothing reads between them.
+            later: takes large files, to be checked while the index is open
+                (:mod:`indexer.index.later_checks`); without it all are checked first.
         """
-        opened = open_index(find_index(index, indexes_dir))
+        opened = open_index(find_index(index, indexes_dir), later=later)
         if store is not None:
             opened = with_store(opened, store)
         if runtime == "onnx":
-            geolocator = cls(opened, load_photo_tower(opened, model), precision)
+            geolocator = cls(opened, load_photo_tower(opened, model), precision, later=later)
         else:
-            geolocator = cls(opened, load_model(opened, model), precision)
+            geolocator = cls(opened, load_model(opened, model), precision, later=later)
         geolocator._store = store
         return geolocator
 

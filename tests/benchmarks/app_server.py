@@ -62,7 +62,8 @@ def served(indexes: Path, mode: str = "batched") -> Iterator[Served]:
     Args:
         indexes: folder of indexes.
         mode: ``batched``, as it ships; ``batches of 1``, the same pool of workers and every
-            question computed for itself; ``one at a time``, the next begun after the last.
+            question computed for itself; ``one at a time``, the next begun after the last;
+            ``verified first``, as it ships, but all files are hashed before the port opens.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -162,7 +163,9 @@ def _serve(told: dict[str, Any]) -> None:
 
     limits = Limits() if told["mode"] == "batched" else Limits(batch_photos=1)
     kind = OneAtATime if told["mode"] == "one at a time" else Engine
-    indexes = Indexes(Path(told["indexes"]))
+    indexes = Indexes(
+        Path(told["indexes"]), verify="first" if told["mode"] == "verified first" else "later"
+    )
     options = ServerOptions(port=told["port"], limits=limits)
     with serving(lambda uploads: kind(indexes, limits, uploads), options, "london"):
         print("ready", flush=True)

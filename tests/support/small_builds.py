@@ -85,8 +85,41 @@ def rewrite_manifest(index_folder: Path, **changes: Any) -> None:
         if f.name in manifest["files"]
     }
     (build / "manifest.json").write_text(json.dumps(manifest))
+    point_to(build)
+
+
+def grow_tokens(index_folder: Path, size_bytes: int = 1 << 30, *, sound: bool = True) -> Path:
+    """Make the token maps of a build a large file, which takes no room on the disk; its path.
+
+    NumPy reads no further than the maps; hashing all takes a second or two. Where it need not be
+    ``sound``, the manifest has its size and another hash.
+    """
+    build = serving_build(index_folder)
+    file = build / "tokens.npy"
+    os.truncate(file, size_bytes)
+    manifest = json.loads((build / "manifest.json").read_bytes())
+    digest = sha256_of(file) if sound else "0" * 64
+    manifest["files"][file.name] = {"sha256": digest, "size_bytes": size_bytes}
+    (build / "manifest.json").write_text(json.dumps(manifest))
+    point_to(build)
+    return file
+
+
+def point_to(build: Path) -> None:
+    """Let a build serve whose manifest was changed."""
     pointer = {"build": build.name, "manifest_sha256": sha256_of(build / "manifest.json")}
-    (index_folder / "CURRENT").write_text(json.dumps(pointer))
+    (build.parent / "CURRENT").write_text(json.dumps(pointer))
+
+
+def flip_byte(file: Path, at: int | None = None, *, later_ns: int = 5_000_000_000) -> None:
+    """Change one byte in place, in the middle unless told; the time of change is a later one."""
+    facts = file.stat()
+    with file.open("r+b") as handle:
+        handle.seek(facts.st_size // 2 if at is None else at)
+        byte = handle.read(1)[0]
+        handle.seek(-1, os.SEEK_CUR)
+        handle.write(bytes([byte ^ 1]))
+    os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns + later_ns))
 
 
 def snapshot(folder: Path) -> dict[str, str]:

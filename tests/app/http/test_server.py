@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import signal
 import socket
 import threading
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from app_pages import RunningPage, running_page, wait_for, write_photos
+from small_builds import flip_byte, grow_tokens
 
 from app.http.connections import MOST_CONNECTIONS
 from app.http.guard import security_headers
@@ -253,6 +255,29 @@ def test_too_many_questions_at_once_are_refused_and_the_rest_answered(
     load = http.get("health").json()["queue"]
     assert load["inside"] == 0
     assert http.post("search", **form(photos["street"])).status_code == 200
+
+
+def test_a_server_finds_damage_while_it_answers(
+    tiny_index: Path, tmp_path: Path, photos: dict[str, Path]
+) -> None:
+    """From the first answer to the word that there are no more, without a restart."""
+    index = Path(shutil.copytree(tiny_index, tmp_path / "indexes")) / "toy"
+    tokens = grow_tokens(index, 2 << 30)
+    flip_byte(tokens, tokens.stat().st_size - 1)
+    with (
+        running_page(index.parent, tmp_path, auth=":".join(AUTH)) as page,
+        httpx.Client(base_url=page.url, auth=AUTH, timeout=30) as http,
+    ):
+        (facts,) = http.get("health").json()["indexes"]
+        assert facts["verification"] == "verifying"
+        assert http.post("search", **form(photos["street"])).status_code == 200
+        wait_for(lambda: httpx.get(f"{page.url}health").json() == {"status": "damaged"}, 120)
+        refused = http.post("search", **form(photos["street"]))
+        assert refused.status_code == 500
+        assert f"no more answers: {tokens} differs" in refused.json()["error"]
+        assert http.get("health").json()["indexes"][0]["problem"] == refused.json()["error"]
+        assert http.get("").status_code == 200
+        assert page.errors().strip() == f"error: {refused.json()['error']}"
 
 
 def test_questions_that_are_being_answered_are_finished_when_it_stops(

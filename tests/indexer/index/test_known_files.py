@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from small_builds import build_box, serving_build
+from small_builds import build_box, flip_byte, serving_build
 
 from gair.errors import IndexCorruptError
 from gair.files import sha256_of
@@ -40,9 +40,9 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the files that were read to be hashed."""
     names: list[str] = []
 
-    def hashed(path: Path) -> str:
+    def hashed(path: Path, between: Callable[[], None] | None = None) -> str:
         names.append(path.name)
-        return sha256_of(path)
+        return sha256_of(path, between)
 
     monkeypatch.setattr(known_files, "sha256_of", hashed)
     return names
@@ -51,18 +51,6 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture
 def index(built: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(built, tmp_path / "indexes")) / "box"
-
-
-def flip(file: Path, *, as_old: bool = False) -> None:
-    """Change one byte in place; the time of change is another, or set back."""
-    facts = file.stat()
-    with file.open("r+b") as handle:
-        handle.seek(facts.st_size // 2)
-        byte = handle.read(1)[0]
-        handle.seek(-1, os.SEEK_CUR)
-        handle.write(bytes([byte ^ 1]))
-    later = 0 if as_old else 5_000_000_000
-    os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns + later))
 
 
 def test_an_unchanged_index_is_read_once(index: Path, notes: Path, read: list[str]) -> None:
@@ -78,7 +66,7 @@ def test_an_unchanged_index_is_read_once(index: Path, notes: Path, read: list[st
 @pytest.mark.parametrize("as_old", [False, True])
 def test_a_changed_byte_is_found(index: Path, notes: Path, as_old: bool) -> None:
     open_index(index)
-    flip(serving_build(index) / "rs.faiss", as_old=as_old)
+    flip_byte(serving_build(index) / "rs.faiss", later_ns=0 if as_old else 5_000_000_000)
     with pytest.raises(IndexCorruptError, match=r"rs\.faiss differs from what was built"):
         open_index(index)
     assert notes.is_dir()
@@ -105,9 +93,9 @@ def test_verify_index_reads_every_file(
     assert set(first) <= set(read)
     # A disk that changes a byte and nothing that is said of the file: the note is made to fit.
     file = serving_build(index) / "rs.faiss"
-    flip(file)
+    flip_byte(file)
     note = next(n for n in notes.glob("*.json") if json.loads(n.read_text())["file"] == str(file))
-    values = json.loads(note.read_text()) | {"state": known_files._state(file)}
+    values = json.loads(note.read_text()) | {"state": known_files.file_state(file)}
     note.write_text(json.dumps(values))
     open_index(index)
     assert main(verify) == 1

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from hand_calibration import calibrate_by_hand
 from reference_samples import give_references, reference_photos
-from small_builds import build_box, serving_build, tiny_model
+from small_builds import build_box, flip_byte, grow_tokens, serving_build, tiny_model
 from toy_city import photo
 
 from gair.errors import IndexCorruptError, IndexNotFoundError
 from gair.model import Gair
 from indexer.ground.remove import remove_photos
+from indexer.index import later_checks
 from indexer.search import live as live_module
 from indexer.search.answer import Answer
 from indexer.search.geolocator import Geolocator
@@ -188,3 +189,84 @@ def test_what_cannot_be_opened_at_first_is_an_error(indexes: Path) -> None:
     (serving_build(indexes / "box") / "rs.faiss").unlink()
     with pytest.raises(IndexCorruptError, match=r"rs\.faiss is missing"):
         LiveGeolocator("box", indexes_dir=indexes, model=tiny_model())
+
+
+def test_it_answers_while_large_files_are_verified(indexes: Path) -> None:
+    grow_tokens(indexes / "box")
+    wanted = LiveGeolocator("box", indexes_dir=indexes, model=tiny_model()).current()
+    live = LiveGeolocator("box", indexes_dir=indexes, model=tiny_model(), verify="later")
+    assert live.verification == "verifying"
+    answer = live.current().search(photo())
+    assert live.verification == "verifying", "it answered before"
+    assert answer.candidates == wanted.search(photo()).candidates
+    later = live.current().index.later
+    assert later is not None
+    assert later.wait(120) == live.verification == "verified"
+    assert live.current().search(photo()).candidates == answer.candidates
+    assert live.problem == ""
+
+
+@pytest.fixture
+def damaged(indexes: Path, monkeypatch: pytest.MonkeyPatch) -> LiveGeolocator:
+    """A live index that was found to be damaged after it had answered."""
+    monkeypatch.setattr(later_checks, "LARGE_BYTES", 0)
+    flip_byte(serving_build(indexes / "box") / "location.faiss")
+    live = LiveGeolocator("box", indexes_dir=indexes, model=tiny_model(), verify="later")
+    assert live.serving().search(photo()).candidates
+    later = live.serving().index.later
+    assert later is not None
+    assert later.wait(60) == live.verification == "damaged"
+    return live
+
+
+DAMAGE = r"no more answers: .*location\.faiss differs from what was built: rebuild the index 'box'"
+
+
+def test_damage_that_is_found_ends_the_answers(damaged: LiveGeolocator) -> None:
+    for _ in range(3):
+        with pytest.raises(IndexCorruptError, match=DAMAGE):
+            damaged.current()
+    with pytest.raises(IndexCorruptError, match=DAMAGE):
+        damaged.newest()
+    assert damaged._worker is None, "the same file is not tried over and over"
+    assert "no more answers: " in damaged.problem
+    assert "goes on serving" not in damaged.problem
+
+
+def test_a_damaged_file_is_copied_again(indexes: Path, damaged: LiveGeolocator) -> None:
+    file = serving_build(indexes / "box") / "location.faiss"
+    flip_byte(file)  # back to what it was
+    new = damaged.newest()
+    assert damaged.current() is new
+    assert new.index.later is None, "it was verified first"
+    assert (damaged.verification, damaged.problem) == ("verified", "")
+
+
+def test_a_new_build_takes_over_from_a_damaged_one(
+    city_tif: Path, indexes: Path, damaged: LiveGeolocator
+) -> None:
+    report = build_box(city_tif, indexes, bbox_wsen_deg=OTHER_BOX)
+    assert damaged.newest().index.path == report.path
+    assert (damaged.verification, damaged.problem) == ("verified", "")
+    assert damaged.current().search(photo()).candidates
+
+
+def test_a_new_build_that_is_damaged_too_is_told(
+    city_tif: Path, indexes: Path, damaged: LiveGeolocator
+) -> None:
+    report = build_box(city_tif, indexes, bbox_wsen_deg=OTHER_BOX)
+    flip_byte(report.path / "rs.faiss")
+    with pytest.raises(IndexCorruptError, match=DAMAGE):
+        damaged.newest()
+    assert "; the newest build: " in damaged.problem
+    assert str(report.path / "rs.faiss") in damaged.problem
+
+
+def test_verification_ends_with_the_server(indexes: Path) -> None:
+    grow_tokens(indexes / "box", 8 << 30, sound=False)
+    live = LiveGeolocator("box", indexes_dir=indexes, model=tiny_model(), verify="later")
+    later = live.current().index.later
+    assert later is not None
+    live.close()
+    assert later.wait(5) == "verifying"
+    assert live.current().search(photo()).candidates
