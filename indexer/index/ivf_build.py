@@ -1,4 +1,4 @@
-"""Trains inverted lists, writes them in bounded memory, and tunes how they are searched.
+"""Trains inverted lists, has them written, and tunes how they are searched.
 
 A search is tuned to look into the fewest lists that still find what scoring every cell finds.
 Queries are photos wherever photos are known: photo vectors do not lie where the cells' vectors do,
@@ -9,23 +9,20 @@ their cosine with where they came from is that of a good photo, and the manifest
 
 from __future__ import annotations
 
-import io
 import math
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from gair.arrays import Floats32, Ints
 from gair.errors import SearchIndexError
-from gair.files import disk_errors
 from gair.progress import Progress
 from indexer.index.ivf import SHORTLIST, IndexType, InvertedLists, index_type_for
-from indexer.index.storage import LOCATION_FILE, LOCATION_LISTS, RS_FILE, RS_LISTS, library_writes
+from indexer.index.ivf_files import write_lists
+from indexer.index.storage import LOCATION_FILE, LOCATION_LISTS, RS_FILE, RS_LISTS
 from indexer.index.vectors import FaissStore, import_faiss
 
 ROWS_A_LIST = 48
@@ -34,9 +31,7 @@ ITERATIONS = 8
 """Of k-means; more change nothing that tuning would notice."""
 _DIMS_A_CODE = 6
 """Dimensions in each half byte of ivf-pq, about."""
-_ROWS_WRITTEN = 65_536
 _MOST_LISTS = 1 << 16
-_ID_BYTES = 8
 GATE = 0.95
 """Share of the ten best cells that a search must find, or the index is searched flat."""
 BEST = 10
@@ -243,10 +238,7 @@ def build_lists(
         StorageError: the disk refused.
     """
     index = _trained(store, kind, seed, quiet)
-    if kind == "ivf-sq8":
-        _write_mapped(path, store, index, quiet)
-    else:
-        _write_packed(path, store, index, quiet)
+    write_lists(path, store, index, quiet=quiet)
     return int(index.nlist)
 
 
@@ -280,104 +272,3 @@ def _codes(dim: int) -> int:
     """Parts of a vector that get a code each: an even number that divides the dimensions."""
     most = max(dim // _DIMS_A_CODE, 1)
     return next(n for n in range(most, 0, -1) if dim % n == 0)
-
-
-def _write_packed(path: Path, store: FaissStore, index: Any, quiet: bool) -> None:  # noqa: ANN401
-    """Fast-scan codes are interleaved, so they are put together in memory."""
-    faiss = import_faiss()
-    with Progress("filling lists", store.count, "row", quiet=quiet) as progress:
-        for start in range(0, store.count, _ROWS_WRITTEN):
-            block = store.halves(slice(start, start + _ROWS_WRITTEN)).astype(np.float32)
-            index.add(block)
-            progress.advance(len(block))
-    with library_writes(path, RuntimeError):
-        faiss.write_index(index, str(path))
-
-
-def _write_mapped(path: Path, store: FaissStore, index: Any, quiet: bool) -> None:  # noqa: ANN401
-    """Rows go to their places in the file block by block; only their lists are remembered.
-
-    The file is what ``faiss.write_index`` would make of the filled index, byte for byte. After the
-    head it holds the lists one behind the other, each as the codes of all its rows and then their
-    numbers. How long each list is must be known before the first byte, hence two passes: one that
-    chooses the lists (4 bytes a row in memory), one that encodes.
-    """
-    lists = _lists_of(store, index, quiet)
-    sizes = np.bincount(lists, minlength=index.nlist)  # (L,) rows of each list
-    head = _head(index, store.count, sizes)
-    row_bytes = index.code_size + _ID_BYTES
-    begin = len(head) + np.concatenate([[0], np.cumsum(sizes)]) * row_bytes  # (L + 1,), file's end
-    done = np.zeros(index.nlist, dtype=np.int64)  # (L,) rows that are written
-    with disk_errors(path), path.open("wb", buffering=0) as file:
-        _reserve(file.fileno(), int(begin[-1]))
-        file.write(head)
-        with Progress("filling lists", store.count, "row", quiet=quiet) as progress:
-            for start in range(0, store.count, _ROWS_WRITTEN):
-                block = lists[start : start + _ROWS_WRITTEN]
-                codes = _encoded(store, index, start, block)
-                # A stable sort keeps the rows of a list ascending, as adding them in turn would.
-                order = np.argsort(block, kind="stable")
-                used, first = np.unique(block[order], return_index=True)
-                for number, own in zip(used, np.split(order, first[1:]), strict=True):
-                    at = begin[number] + done[number] * index.code_size
-                    _write_at(file, codes[own], int(at))
-                    at = begin[number] + sizes[number] * index.code_size + done[number] * _ID_BYTES
-                    _write_at(file, (start + own).astype("<i8"), int(at))
-                    done[number] += len(own)
-                progress.advance(len(block))
-
-
-def _lists_of(store: FaissStore, index: Any, quiet: bool) -> npt.NDArray[np.int32]:  # noqa: ANN401
-    """(N,) the list of every row."""
-    lists = np.empty(store.count, dtype=np.int32)
-    with Progress("choosing lists", store.count, "row", quiet=quiet) as progress:
-        for start in range(0, store.count, _ROWS_WRITTEN):
-            block = store.halves(slice(start, start + _ROWS_WRITTEN)).astype(np.float32)
-            lists[start : start + len(block)] = index.quantizer.search(block, 1)[1][:, 0]
-            progress.advance(len(block))
-    return lists
-
-
-def _encoded(
-    store: FaissStore,
-    index: Any,  # noqa: ANN401
-    start: int,
-    lists: npt.NDArray[np.int32],
-) -> npt.NDArray[np.uint8]:
-    """The codes of rows from ``start`` on, which belong to (B,) lists."""
-    faiss = import_faiss()
-    block = store.halves(slice(start, start + len(lists))).astype(np.float32)
-    wide = lists.astype(np.int64)
-    codes = np.empty((len(block), index.code_size), dtype=np.uint8)
-    index.encode_vectors(
-        len(block), faiss.swig_ptr(block), faiss.swig_ptr(wide), faiss.swig_ptr(codes), False
-    )
-    return codes
-
-
-def _head(index: Any, rows: int, sizes: Ints) -> bytes:  # noqa: ANN401
-    """Everything before the first list.
-
-    FAISS writes an index without rows with its lists as ``ilar`` (array inverted lists) and a
-    sparse table of sizes; what comes before that tag is the same when there are rows, but for
-    their count. Behind it go the number of lists, the bytes of a code, and the sizes in ``full``.
-    """
-    empty = bytes(import_faiss().serialize_index(index))
-    own = bytearray(empty[: empty.rindex(b"ilar")])
-    own[8:16] = rows.to_bytes(8, "little")
-    numbers = np.array([index.nlist, index.code_size], dtype="<u8").tobytes()
-    count = np.array([index.nlist], dtype="<u8").tobytes()
-    return bytes(own) + b"ilar" + numbers + b"full" + count + sizes.astype("<u8").tobytes()
-
-
-def _reserve(file: int, size: int) -> None:
-    """Take the space of a file now, so that a full disk is noticed at once."""
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(file, 0, size)
-
-
-def _write_at(file: io.FileIO, values: npt.NDArray[Any], at: int) -> None:
-    content = memoryview(values.tobytes())
-    file.seek(at)
-    while content:
-        content = content[file.write(content) :]

@@ -22,6 +22,7 @@ from gair.arrays import Floats32, Halves, Ints
 from gair.errors import GairError, IndexCorruptError, ModelError
 from gair.files import disk_errors, open_file
 from gair.info import import_problem, library_versions
+from indexer.index.prefetch import ask_for_rows
 from indexer.index.products import inner_products, inner_products_by_numpy
 
 _COUNT_AT = 8
@@ -189,6 +190,7 @@ class FaissStore:
         codes = faiss.rev_swig_ptr(index.codes.data(), size) if size else np.empty(0, np.uint8)
         rows = codes.view(np.float16).reshape(index.ntotal, index.d)  # a view of the mapped file
         self._halves = rows
+        self._path, self._begin = path, path.stat().st_size - size  # the rows end the file
 
     def scores(self, queries: Floats32) -> Floats32:
         """Inner products with every row, accumulated in float32: (Q, D) to (Q, N).
@@ -207,6 +209,8 @@ class FaissStore:
 
     def halves(self, rows: Ints | slice) -> Halves:
         """The vectors of some rows as they are stored, (R, D)."""
+        if not isinstance(rows, slice):
+            ask_for_rows(self._path, self._begin, 2 * self.dim, rows)
         halves: Halves = self._halves[rows]
         return halves
 

@@ -9,7 +9,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from resumable import build_argv, build_city, content, finished_units, start, wait_for_units
@@ -76,6 +78,61 @@ def test_one_engine_goes_on_from_the_units_of_another(city_tif: Path, tmp_path: 
     index = open_index(tmp_path / "mixed" / "city")
     assert index.manifest.computed["units_resumed"] == done
     assert content(BuildReport(index.path, index.manifest)) == content(whole)
+
+
+@pytest.fixture
+def two_nodes() -> Iterator[Any]:
+    """A cluster of two nodes with room for one worker each, and its second node."""
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'gair-geolocator[ray]'")
+    from ray.cluster_utils import Cluster
+
+    here = {"num_cpus": 1, "node_ip_address": "127.0.0.1", "object_store_memory": 2**27}
+    cluster = Cluster(initialize_head=True, head_node_args={**here, "include_dashboard": False})
+    try:
+        second = cluster.add_node(**here)
+        cluster.wait_for_nodes()
+        yield cluster, second
+    finally:
+        cluster.shutdown()
+
+
+@pytest.mark.process
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(sys.platform != "linux", reason="finds workers in /proc")
+@pytest.mark.parametrize("lost", ["worker", "node"])
+def test_a_cluster_that_loses_a_worker_or_a_node_changes_nothing(
+    two_nodes: Any, city_tif: Path, tmp_path: Path, lost: str
+) -> None:
+    cluster, second = two_nodes
+    whole, _ = build_city(city_tif, tmp_path / "local", threads=1)
+    argv = build_argv(city_tif, tmp_path / "ray", "--threads", "1")
+    process = start([*argv, "--engine", f"ray:{cluster.address}"])
+    worker = worker_at_work(second.all_processes["raylet"][0].process.pid, process)
+    wait_for_units(tmp_path / "ray" / "city", 1, process)
+    done = len(finished_units(tmp_path / "ray" / "city"))
+    if lost == "node":
+        cluster.remove_node(second, allow_graceful=False)
+    else:
+        os.kill(worker, signal.SIGKILL)
+    _, err = process.communicate(timeout=600)
+    assert process.returncode == 0, err
+    assert done < whole.manifest.computed["units"]  # it was lost in the middle
+    index = open_index(tmp_path / "ray" / "city")
+    assert index.manifest.computed["engine"] == "ray"
+    assert index.manifest.computed["units_resumed"] == 0
+    assert content(BuildReport(index.path, index.manifest)) == content(whole)
+
+
+def worker_at_work(raylet: int, build: subprocess.Popen[str]) -> int:
+    """The process of the one worker of a node, as soon as it computes."""
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and build.poll() is None:
+        for process, name in children(raylet).items():
+            if name.startswith("ray::UnitWorker.compute"):
+                return process
+        time.sleep(0.01)
+    raise AssertionError("no worker of the second node began a unit")
 
 
 @pytest.mark.slow

@@ -13,9 +13,16 @@ from small_builds import build_box, fill_disk, small_disk, tiny_model
 
 from gair.errors import IndexCorruptError, StorageError, UsageError
 from indexer.commands.cli import main
-from indexer.index import ivf_build
+from indexer.index import ivf_build, ivf_files
 from indexer.index.index import open_index
-from indexer.index.ivf import FLAT_UP_TO, SQ8_UP_TO, InvertedLists, index_type_for, open_shortlists
+from indexer.index.ivf import (
+    FLAT_UP_TO,
+    SQ8_UP_TO,
+    IndexType,
+    InvertedLists,
+    index_type_for,
+    open_shortlists,
+)
 from indexer.index.ivf_build import build_lists, list_count
 from indexer.index.vectors import FaissStore
 
@@ -44,11 +51,14 @@ def test_lists_are_near_the_square_root_and_can_be_trained() -> None:
     assert list_count(10**12) == 1 << 16
 
 
-def test_the_mapped_file_is_what_faiss_writes(flat: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ivf_build, "_ROWS_WRITTEN", 1000)  # many blocks
+@pytest.mark.parametrize("kind", ["ivf-sq8", "ivf-pq"])
+def test_the_file_is_what_faiss_writes(
+    flat: Path, monkeypatch: pytest.MonkeyPatch, kind: IndexType
+) -> None:
+    monkeypatch.setattr(ivf_files, "_ROWS_WRITTEN", 1000)  # many blocks
     store = FaissStore(flat / "rs.faiss")
-    build_lists(flat / "own", store, "ivf-sq8", quiet=True)
-    theirs = ivf_build._trained(store, "ivf-sq8", 0, True)
+    build_lists(flat / "own", store, kind, quiet=True)
+    theirs = ivf_build._trained(store, kind, 0, True)
     theirs.add(store.vectors(np.arange(ROWS)))
     assert (flat / "own").read_bytes() == faiss.serialize_index(theirs).tobytes()
 
