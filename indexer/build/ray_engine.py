@@ -1,9 +1,8 @@
 """Computes units as tasks of a Ray cluster, on its CPUs or GPUs.
 
 Workers write units where every engine does, so the index folder must be one that all machines see,
-and so must local imagery. A worker that dies is started again and its unit is done again, on
-another machine where its own is lost; when it dies too often the build ends, and what is done
-stays.
+and so must local imagery. A worker that dies is started again and its unit is done again; when it
+dies too often the build ends, and what is done stays.
 """
 
 from __future__ import annotations
@@ -182,8 +181,6 @@ def _computed(
         if left:
             unit = left.pop()
             running[worker.compute.remote(unit)] = worker, unit
-        else:  # a worker whose machine is lost may be waiting for the room of this one
-            ray.kill(worker)
 
     for worker in workers:
         give(worker)

@@ -3,12 +3,16 @@
 The default is FAISS's flat half-precision index: exact but for rounding to 11 bits, half the memory
 of float32, and memory-mapped without a copy, so opening costs nothing and processes share it.
 Files of equal rows behind a head are written in any order and in bounded memory.
+
+Scattered rows that are not in memory are asked of the disk together before they are read: a thread
+that reads a mapped page waits for the disk, and only then comes to the next one.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,9 +26,13 @@ from gair.arrays import Floats32, Halves, Ints
 from gair.errors import GairError, IndexCorruptError, ModelError
 from gair.files import disk_errors, open_file
 from gair.info import import_problem, library_versions
-from indexer.index.prefetch import ask_for_rows
 from indexer.index.products import inner_products, inner_products_by_numpy
 
+LEAST_ROWS = 64
+"""Fewer rows of a mapped file are read without asking for them first."""
+_LOOKED_AT = 64
+"""Pages that tell whether any is missing: rows that were searched lately are in memory."""
+_PAGE_BYTES = 4096
 _COUNT_AT = 8
 """Where FAISS keeps the number of rows: after the kind and the dimensions, four bytes each."""
 _MOST_DIM = 1 << 16
@@ -259,3 +267,55 @@ def another_kind(path: Path, index: object, expected: str) -> IndexCorruptError:
         f"{path} is another kind of {type(index).__name__}; expected {expected} of inner products: "
         "rebuild it"
     )
+
+
+def ask_for_rows(path: Path, begin: int, row_bytes: int, rows: Ints) -> int:
+    """Have the system read rows of a file that are not in memory; returns without waiting.
+
+    Args:
+        path: of the file.
+        begin: of row 0, in bytes.
+        row_bytes: size of a row.
+        rows: (R,) in any order.
+
+    Returns:
+        How many runs of pages were asked for: 0 where a sample of the pages is in memory, where
+        rows are few, and on systems that cannot be asked.
+    """
+    if len(rows) < LEAST_ROWS or not hasattr(os, "RWF_NOWAIT"):
+        return 0
+    rows = np.asarray(rows, dtype=np.int64)
+    first = (begin + rows * row_bytes) // _PAGE_BYTES
+    last = (begin + rows * row_bytes + row_bytes - 1) // _PAGE_BYTES
+    wide = int((last - first).max()) + 1
+    pages = np.unique(np.minimum(first[:, None] + np.arange(wide), last[:, None]))
+    breaks = np.flatnonzero(np.diff(pages) != 1) + 1
+    starts = pages[np.concatenate([[0], breaks])]
+    ends = pages[np.concatenate([breaks - 1, [len(pages) - 1]])]
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except OSError:  # moved away: what is mapped stays readable
+        return 0
+    try:
+        if not _any_missing(file, pages):
+            return 0
+        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+            length = (end - start + 1) * _PAGE_BYTES
+            os.posix_fadvise(file, start * _PAGE_BYTES, length, os.POSIX_FADV_WILLNEED)
+    except OSError:  # a file system that cannot say or be asked
+        return 0
+    finally:
+        os.close(file)
+    return len(starts)
+
+
+def _any_missing(file: int, pages: Ints) -> bool:
+    """Whether any page of an even sample would have to come from the disk."""
+    byte = bytearray(1)
+    step = max(1, len(pages) // _LOOKED_AT)
+    try:
+        for page in pages[::step].tolist():
+            os.preadv(file, [byte], page * _PAGE_BYTES, os.RWF_NOWAIT)
+    except BlockingIOError:
+        return True
+    return False

@@ -1,8 +1,8 @@
-"""A Ray cluster of two nodes on this machine, of which the second can be lost.
+"""A Ray cluster of two nodes on this machine.
 
 Run as a script it prints a line of JSON when both nodes are up, ``{"address": ..., "raylet": ...}``
-(``raylet`` is the process that the second node's workers belong to). It drops the second node
-without a word to the first when it reads ``lose``, and ends with its standard input.
+(``raylet`` is the process that the second node's workers belong to), and ends with its standard
+input.
 """
 
 from __future__ import annotations
@@ -31,14 +31,6 @@ class TwoNodes:
 
     address: str
     raylet: int
-    _process: subprocess.Popen[str]
-
-    def lose_the_second(self) -> None:
-        """Kill all of it at once."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        print("lose", file=self._process.stdin, flush=True)
-        assert self._process.stdout.readline() == "lost\n"
 
 
 @contextlib.contextmanager
@@ -55,7 +47,7 @@ def two_nodes() -> Iterator[TwoNodes]:
         assert process.stdout is not None
         up = json.loads(process.stdout.readline())
         try:
-            yield TwoNodes(up["address"], up["raylet"], process)
+            yield TwoNodes(up["address"], up["raylet"])
         finally:
             process.stdin.close()
             process.wait(60)
@@ -73,10 +65,7 @@ def main() -> None:
         cluster.wait_for_nodes()
         raylet = second.all_processes["raylet"][0].process.pid
         print(json.dumps({"address": cluster.address, "raylet": raylet}), flush=True)
-        for line in sys.stdin:
-            if line == "lose\n":
-                cluster.remove_node(second, allow_graceful=False)
-                print("lost", flush=True)
+        sys.stdin.read()
     finally:
         cluster.shutdown()
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer.index.prefetch import LEAST_ROWS, ask_for_rows
-from indexer.index.vectors import FaissStore, FlatWriter
+from indexer.index.vectors import LEAST_ROWS, FaissStore, FlatWriter, ask_for_rows
 
 ROWS, DIM = 20_000, 128
 
