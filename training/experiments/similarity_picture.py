@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -69,7 +70,7 @@ def picture(index: Index, maps: Sequence[SimilarityMaps]) -> bytes:
 def _draw_photo(axes: Any, of_photo: SimilarityMaps) -> None:  # noqa: ANN401
     axes.imshow(np.asarray(of_photo.photo.rgb))
     axes.set_axis_off()
-    axes.set_title(of_photo.photo.name, fontsize=10, parse_math=False)
+    axes.set_title(Path(of_photo.photo.name).name, fontsize=10, parse_math=False)
 
 
 def _draw_ground(axes: Any, index: Index, of_photo: SimilarityMaps) -> None:  # noqa: ANN401

@@ -93,6 +93,16 @@ def test_the_picture_has_a_row_a_photo_and_shows_both_maps(
         assert picture(box.index, [turned]) != drawn
 
 
+def test_the_picture_names_the_photo_and_no_folder_of_this_machine(
+    box: Geolocator, maps: SimilarityMaps
+) -> None:
+    drawn = []
+    for name in ("a.jpg", "/home/somebody/a.jpg", "b.jpg"):
+        photo = dataclasses.replace(maps.photo, name=name)
+        drawn.append(picture(box.index, [dataclasses.replace(maps, photo=photo)]))
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
 def test_places_outside_and_indexes_without_maps_are_refused(
     box: Geolocator, boxes: Path, tmp_path: Path
 ) -> None:
