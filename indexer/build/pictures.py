@@ -6,7 +6,6 @@ and stretched alike, so that they can be compared.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +17,7 @@ import numpy as np
 
 from gair.arrays import Ints
 from gair.progress import Progress
+from indexer.build.embed import FRAMES_AHEAD, READERS
 from indexer.build.frames import FramePlan
 from indexer.build.plan import BuildTask
 from indexer.build.unit_files import UnitFolder
@@ -27,11 +27,6 @@ from indexer.index.picture.cog import DATE, INDEX, About, picture_file, write_pi
 from indexer.index.picture.grid import PictureGrid, grids_of
 from indexer.index.picture.paint import painted
 from indexer.index.picture.shades import Shades, shaded, shades_of, stretch_of
-
-MOST_READERS = 4
-"""Threads that read frames of a day."""
-_FRAMES_AHEAD = 4
-"""Frames that each of them may be ahead of the painter."""
 
 
 def write_pictures(folder: Path, task: BuildTask, work: UnitFolder) -> list[dict[str, Any]]:
@@ -86,16 +81,18 @@ def _of_row(shades: Callable[[int], Shades | None], rows: Ints, row: int) -> Sha
 
 
 class _ReadAhead:
-    """Reads frames in threads, some before they are asked for; each is asked for once a picture."""
+    """Reads frames beside the painter, some before they are asked for; each is asked for once.
+
+    It reads as the encoder's frames are read (:class:`indexer.build.embed.FrameReader`), but in the
+    order that it is asked in.
+    """
 
     def __init__(
         self, read: Callable[[int], Shades | None], order: Iterable[int], progress: Progress
     ) -> None:
         """``order``: in which the frames will be asked for, more or less."""
         self._read, self._left, self._progress = read, deque(order), progress
-        threads = min(MOST_READERS, os.cpu_count() or 1)
-        self._pool = ThreadPoolExecutor(threads, "picture-reader")
-        self._ahead = _FRAMES_AHEAD * threads
+        self._pool = ThreadPoolExecutor(READERS, "picture-reader")
         self._coming: dict[int, Future[Shades | None]] = {}
         self._asked: set[int] = set()
 
@@ -103,7 +100,7 @@ class _ReadAhead:
         """The shades of a frame; None where nothing is seen of it."""
         self._asked.add(frame)
         coming = self._coming.pop(frame, None) or self._pool.submit(self._read, frame)
-        while self._left and len(self._coming) < self._ahead:
+        while self._left and len(self._coming) < FRAMES_AHEAD:
             following = self._left.popleft()
             if following not in self._asked:
                 self._coming[following] = self._pool.submit(self._read, following)
