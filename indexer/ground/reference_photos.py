@@ -46,7 +46,7 @@ from indexer.index.known_files import known_sha256
 from indexer.index.later_checks import LaterChecks
 from indexer.index.manifest import FileRecord
 from indexer.index.storage import BuildLock, hold, read_current
-from indexer.index.vectors import FaissStore, begins_as_written
+from indexer.index.vectors import FaissStore
 from indexer.regions.cell_field import unit_vectors
 from indexer.regions.cells import cells_at
 
@@ -269,10 +269,8 @@ def _waits(file: Path, manifest: ReferenceManifest, later: LaterChecks | None) -
     """Whether a file is left to be checked later: as those of an index are."""
     if later is None or file.name != VECTORS_FILE:
         return False
-    if not (later.can_take(file, manifest.files.get(file.name)) and begins_as_written(file)):
-        return False
-    later.add(file, lambda between: check_set_file(file, manifest, between=between))
-    return True
+    record = manifest.files.get(file.name)
+    return later.take(file, record, lambda go_on: check_set_file(file, manifest, between=go_on))
 
 
 def check_set_file(

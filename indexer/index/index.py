@@ -35,7 +35,7 @@ from indexer.index.storage import (
 )
 from indexer.index.table import CellRows, FrameRows, read_table
 from indexer.index.token_maps import TokenMaps
-from indexer.index.vectors import FaissStore, VectorStore, begins_as_written
+from indexer.index.vectors import FaissStore, VectorStore
 
 
 @dataclass(frozen=True)
@@ -204,13 +204,8 @@ def _waits(file: Path, manifest: Manifest, later: LaterChecks | None) -> bool:
     """Whether a file is left to be checked later."""
     if later is None or file.name not in (RS_FILE, LOCATION_FILE, TOKENS_FILE):
         return False
-    if not later.can_take(file, manifest.files.get(file.name)):
-        return False
-    # NumPy looks at the head of token maps with care; FAISS must be given a right one.
-    if file.name != TOKENS_FILE and not begins_as_written(file):
-        return False
-    later.add(file, lambda between: check_file(file, manifest, between=between))
-    return True
+    record = manifest.files.get(file.name)
+    return later.take(file, record, lambda go_on: check_file(file, manifest, between=go_on))
 
 
 def check_file(

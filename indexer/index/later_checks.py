@@ -32,6 +32,7 @@ from gair.processes.forks import renew_in_child
 from gair.progress import say
 from indexer.index.known_files import file_state, is_known
 from indexer.index.manifest import FileRecord
+from indexer.index.vectors import begins_as_written
 
 LARGE_BYTES = 32 << 20
 """Size from which on a file may wait: smaller ones are hashed in less than a tenth of a second."""
@@ -79,26 +80,31 @@ class LaterChecks:
         """What the files take that were not compared yet."""
         return sum(size for _, size, _ in self._waiting[self._read :])
 
-    def can_take(self, file: Path, record: FileRecord | None) -> bool:
-        """Whether a file of plain rows may be opened before it is hashed.
+    def take(self, file: Path, record: FileRecord | None, check: Check) -> bool:
+        """Take a file of plain rows that may be opened before it is hashed; before :meth:`begin`.
 
-        It must be large, of the size that its record has, and not known by a hash already.
+        It must be large, of the size that its record has, and not known by a hash already; one of
+        FAISS must begin as it was written, where NumPy looks at the head of its files with care.
+
+        Args:
+            file: to be opened.
+            record: what is known of it.
+            check: compares it with its record and raises an IndexCorruptError.
+
+        Returns:
+            Whether it was taken; else it has to be checked now.
         """
         if record is None or record.size_bytes < LARGE_BYTES:
             return False
         try:
-            return file.stat().st_size == record.size_bytes and not is_known(file)
+            if file.stat().st_size != record.size_bytes or is_known(file):
+                return False
         except OSError:  # whoever opens it says so
             return False
-
-    def add(self, file: Path, check: Check) -> None:
-        """Take a file; before :meth:`begin`.
-
-        Args:
-            file: that :meth:`can_take`.
-            check: compares it with its record and raises an IndexCorruptError.
-        """
-        self._waiting.append((file, file.stat().st_size, check))
+        if file.suffix == ".faiss" and not begins_as_written(file):
+            return False
+        self._waiting.append((file, record.size_bytes, check))
+        return True
 
     def begin(self) -> None:
         """Let the thread run if there is something to read; returns at once."""

@@ -85,7 +85,7 @@ class RowWriter:
 
 
 def _runs(rows: Ints) -> Iterator[slice]:
-    """Slices of consecutive rows: each is one write."""
+    """Slices of consecutive rows or pages: each is one write, or one question to the disk."""
     if not len(rows):
         return
     breaks = np.flatnonzero(np.diff(rows) != 1) + 1
@@ -286,27 +286,25 @@ def ask_for_rows(path: Path, begin: int, row_bytes: int, rows: Ints) -> int:
         return 0
     rows = np.asarray(rows, dtype=np.int64)
     first = (begin + rows * row_bytes) // _PAGE_BYTES
-    last = (begin + rows * row_bytes + row_bytes - 1) // _PAGE_BYTES
-    wide = int((last - first).max()) + 1
-    pages = np.unique(np.minimum(first[:, None] + np.arange(wide), last[:, None]))
-    breaks = np.flatnonzero(np.diff(pages) != 1) + 1
-    starts = pages[np.concatenate([[0], breaks])]
-    ends = pages[np.concatenate([breaks - 1, [len(pages) - 1]])]
     try:
         file = os.open(path, os.O_RDONLY)
     except OSError:  # moved away: what is mapped stays readable
         return 0
     try:
-        if not _any_missing(file, pages):
+        if not _any_missing(file, first):
             return 0
-        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-            length = (end - start + 1) * _PAGE_BYTES
-            os.posix_fadvise(file, start * _PAGE_BYTES, length, os.POSIX_FADV_WILLNEED)
+        last = (begin + rows * row_bytes + row_bytes - 1) // _PAGE_BYTES
+        wide = int((last - first).max()) + 1
+        pages = np.unique(np.minimum(first[:, None] + np.arange(wide), last[:, None]))
+        runs = list(_runs(pages))
+        for run in runs:
+            at, length = int(pages[run.start]) * _PAGE_BYTES, (run.stop - run.start) * _PAGE_BYTES
+            os.posix_fadvise(file, at, length, os.POSIX_FADV_WILLNEED)
     except OSError:  # a file system that cannot say or be asked
         return 0
     finally:
         os.close(file)
-    return len(starts)
+    return len(runs)
 
 
 def _any_missing(file: int, pages: Ints) -> bool:

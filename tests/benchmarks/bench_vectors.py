@@ -39,8 +39,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from measuring import report
-from memory_use import Usage, forget, memory, read_bytes, resident
+from measuring import memory_bytes, report
+from memory_use import Usage, forget, read_bytes, resident
 
 from gair.arrays import Floats32, Ints
 from indexer.index.ivf import IndexType, InvertedLists, index_type_for
@@ -168,7 +168,7 @@ def serve(
     s = np.load(folder / "queries.npy")[QUERIES:]
     warm = s[:1] @ s[:1].T  # the threads and buffers of the libraries, before memory is looked at
     assert np.isfinite(warm).all()
-    before = memory()
+    before_bytes = memory_bytes("RssAnon")
     store = FaissStore(store_path)
     lists = None if kind == "flat" else InvertedLists(lists_path, probes)
     times, processor, found = [], [], []
@@ -191,8 +191,8 @@ def serve(
         processor.append(time.process_time() - cpu)
         if len(times) > 5 and sum(times) > MOST_SERVING_S:
             break
-    after, touched = memory(), resident([store_path, lists_path])
-    held = after["RssAnon"] - before["RssAnon"] + touched
+    touched = resident([store_path, lists_path])
+    held = memory_bytes("RssAnon") - before_bytes + touched
     return {
         "p50_ms": 1e3 * float(np.median(times[1:])),
         "p95_ms": 1e3 * float(np.percentile(times[1:], 95)),
@@ -200,7 +200,7 @@ def serve(
         "read_mb": (read_bytes() - begun_bytes) / len(times) / 1e6,
         "queries": len(times) - 1,
         "rows": [rows.tolist() for rows in found],
-        "rss_mb": after["VmRSS"] / 1e6,
+        "rss_mb": memory_bytes("VmRSS") / 1e6,
         "touched_mb": touched / 1e6,
         "over_touched": held / touched,
     }

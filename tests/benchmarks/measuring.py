@@ -43,7 +43,12 @@ def process_memory_gb() -> tuple[float, float]:
 
     Read from Linux: ``getrusage`` would also count the process that this one was started by.
     """
+    now_b, most_b = (memory_bytes(name) for name in ("VmRSS", "VmHWM"))
+    return now_b / 1e9, most_b / 1e9
+
+
+def memory_bytes(name: str) -> int:
+    """One number of Linux about this process's memory, such as ``RssAnon``."""
     lines = Path("/proc/self/status").read_text().splitlines()
     values = dict(line.split(":", 1) for line in lines)
-    now_kb, most_kb = (int(values[name].split()[0]) for name in ("VmRSS", "VmHWM"))
-    return now_kb * 1024 / 1e9, most_kb * 1024 / 1e9
+    return int(values[name].split()[0]) * 1024

@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import Any, Self
 
+from measuring import memory_bytes
+
 _EVERY_S = 0.05
 
 
@@ -34,20 +36,13 @@ class Usage:
 
     def _watch(self) -> None:
         while True:
-            self._peak = max(self._peak, memory()["RssAnon"])
+            self._peak = max(self._peak, memory_bytes("RssAnon"))
             if self._over.wait(_EVERY_S):
                 return
 
     def facts(self) -> dict[str, Any]:
         """For a table."""
         return {"build_s": self.seconds, "cpu_s": self.cpu_s, "peak_gb": self._peak / 1e9}
-
-
-def memory() -> dict[str, int]:
-    """Bytes of this process, by name."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    fields = dict(line.split(":", 1) for line in lines)
-    return {name: int(fields[name].split()[0]) * 1024 for name in ("VmRSS", "RssAnon")}
 
 
 def resident(files: list[Path]) -> int:

@@ -36,8 +36,8 @@ def children(pid: int) -> dict[int, str]:
     return {p: names[p] for p in below - {pid}}
 
 
-def workers_of(process: subprocess.Popen[str]) -> list[int]:
-    return [p for p, name in children(process.pid).items() if name.startswith("ray::UnitWorker")]
+def workers_of(pid: int) -> list[int]:
+    return [p for p, name in children(pid).items() if name.startswith("ray::UnitWorker")]
 
 
 @pytest.mark.process
@@ -48,7 +48,7 @@ def test_a_killed_worker_changes_nothing(city_tif: Path, tmp_path: Path) -> None
     argv = build_argv(city_tif, tmp_path / "ray", "--threads", "1", "--engine", "ray")
     process = start([*argv, "--workers", "2"])
     wait_for_units(tmp_path / "ray" / "city", 1, process)
-    killed = workers_of(process)[0]
+    killed = workers_of(process.pid)[0]
     os.kill(killed, signal.SIGKILL)
     _, err = process.communicate(timeout=200)
     assert process.returncode == 0, err
@@ -106,9 +106,8 @@ def worker_at_work(raylet: int, build: subprocess.Popen[str]) -> int:
     """The process of the one worker of a node, as soon as it is there."""
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline and build.poll() is None:
-        for process, name in children(raylet).items():
-            if name.startswith("ray::UnitWorker"):
-                return process
+        if found := workers_of(raylet):
+            return found[0]
         time.sleep(0.01)
     raise AssertionError(f"no worker of the second node; the build's status is {build.poll()}")
 

@@ -30,17 +30,10 @@ FILES = (
 )
 
 
-@pytest.fixture(scope="module")
-def pristine(city_tif: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pristine")
-    build_box(city_tif, folder)
-    return folder
-
-
 @pytest.fixture
-def indexes(pristine: Path, tmp_path: Path) -> Path:
+def indexes(boxes: Path, tmp_path: Path) -> Path:
     """A copy that a test may spoil."""
-    return Path(shutil.copytree(pristine, tmp_path / "indexes"))
+    return Path(shutil.copytree(boxes, tmp_path / "indexes"))
 
 
 def file_of(indexes: Path, name: str) -> Path:

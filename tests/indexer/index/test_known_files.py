@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from small_builds import build_box, flip_byte, serving_build
+from small_builds import flip_byte, serving_build
 
 from gair.errors import IndexCorruptError
 from gair.files import sha256_of
@@ -18,13 +18,6 @@ from indexer.commands.cli import main
 from indexer.index import known_files
 from indexer.index.index import open_index
 from indexer.index.known_files import known_sha256
-
-
-@pytest.fixture(scope="module")
-def built(city_tif: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("built")
-    build_box(city_tif, folder)
-    return folder
 
 
 @pytest.fixture
@@ -49,8 +42,8 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture
-def index(built: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(built, tmp_path / "indexes")) / "box"
+def index(boxes: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(boxes, tmp_path / "indexes")) / "box"
 
 
 def test_an_unchanged_index_is_read_once(index: Path, notes: Path, read: list[str]) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from reference_samples import give_references, reference_photos
 from repository import REPOSITORY
-from small_builds import build_box, flip_byte, grow_tokens, serving_build
+from small_builds import flip_byte, grow_tokens, serving_build
 
 from gair.errors import IndexCorruptError
 from indexer.ground.reference_photos import current_set, open_reference_photos
@@ -27,16 +27,9 @@ from indexer.index.later_checks import LaterChecks
 WAITING = ["rs.faiss", "location.faiss", "tokens.npy"]
 
 
-@pytest.fixture(scope="module")
-def built(city_tif: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("built")
-    build_box(city_tif, folder)
-    return folder
-
-
 @pytest.fixture
-def index(built: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(built, tmp_path / "indexes")) / "box"
+def index(boxes: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(boxes, tmp_path / "indexes")) / "box"
 
 
 @pytest.fixture
