@@ -255,9 +255,7 @@ def convert(
         sv_mirrored=own.sv_mirrored or sv_mirrored,
     )
     if config != own:
-        weights = model.state_dict()
-        model = Gair.without_weights(config, model.info)
-        model.load_state_dict(weights, assign=True)
+        model = model.reconfigured(config)
     home = shipped_folder(source) if source.startswith(SHIPPED) else Path(source)
     card, facts = (_content(home / name) for name in (CARD_FILE, FACTS_FILE))
     about = sections_of(card.decode(errors="replace"))

@@ -201,6 +201,10 @@ class GairConfig:
         """Side of a frame on the ground at a latitude, metres."""
         return self.footprint_mercator_m * math.cos(math.radians(latitude_deg))
 
+    def without_averages(self) -> GairConfig:
+        """The same without what needs no training: as a training takes it."""
+        return dataclasses.replace(self, sv_mirrored=False, rs_blur=0.0)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, for ``config.json``.
 

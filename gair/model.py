@@ -71,6 +71,16 @@ class Gair(nn.Module):
         model.remote_sensing.compute_bias()
         return model.eval()
 
+    def reconfigured(self, config: GairConfig) -> Gair:
+        """The same weights, shared, under a configuration that needs no others.
+
+        Raises:
+            RuntimeError: its tensors have other names or shapes.
+        """
+        model = Gair.without_weights(config, self.info)
+        model.load_state_dict(self.state_dict(), assign=True)
+        return model
+
     @classmethod
     def from_pretrained(
         cls,

@@ -57,9 +57,7 @@ def test_where_the_time_of_a_step_goes(
 ) -> None:
     train = _small_world(tmp_path, monkeypatch)
     base = Gair.from_pretrained("shipped:demo")
-    config = dataclasses.replace(base.config, sv_mirrored=False, rs_blur=0.0)  # as it was trained
-    model = Gair.without_weights(config, base.info)
-    model.load_state_dict(base.state_dict(), assign=True)
+    model = base.reconfigured(base.config.without_averages())
     objective = Objective(model, objective_options(CONFIG)).train()
     optimizer = make_optimizer(objective, lr=1e-6)
     queue = LocationQueue(CONFIG.queue_size)

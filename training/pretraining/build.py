@@ -88,6 +88,8 @@ def build_model(run: Run, train: ShardedDataset, say: Callable[[str], None]) -> 
         model.load_state_dict(grown_weights(model, base, config.seed), assign=True)
         run.record["base_licence"] = base.info.licence if base.info.trained else ""
         lines.append(f"{base.info.name} ({base.info.source}), licence {base.info.licence}")
+        if base.config != base.config.without_averages():
+            say("note: trained without the model's averages; gair convert gives them to the result")
         if not math.isclose(base.config.footprint_mercator_m, footprint_m, rel_tol=1e-3):
             had = f"{base.config.footprint_mercator_m:,.0f}"
             say(f"note: frames are {footprint_m:,.0f} Web-Mercator m wide; the model knew {had} m")
@@ -227,7 +229,7 @@ def _random(config: GairConfig, seed: int) -> Gair:
 
 def _with_overrides(config: PretrainConfig, base: GairConfig, footprint_m: float) -> GairConfig:
     return dataclasses.replace(
-        base,
+        base.without_averages(),
         footprint_mercator_m=footprint_m,
         temperature=config.temperature,
         location_sigmas=config.sigmas or base.location_sigmas,

@@ -196,3 +196,17 @@ def test_blocks_are_not_taken_away(tmp_path: Path, capsys: pytest.CaptureFixture
     told = capsys.readouterr().err.splitlines()[-1]
     assert "rs_residuals is (1, 0, 1) and" in told
     assert "has (1, 0, 2): blocks can be added" in told
+
+
+def test_averages_are_left_out_of_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_material(tmp_path)
+    base = micro_model(**CONV_STEM, sv_mirrored=True, rs_blur=0.6)
+    base.save_pretrained(tmp_path / "base")
+    flags = ["--model", str(tmp_path / "base"), "--steps", "1"]
+    assert main(arguments(tmp_path, tmp_path / "run", *flags)) == 0
+    assert "without the model's averages" in capsys.readouterr().err
+    trained = Gair.from_pretrained(tmp_path / "run" / "model").config
+    assert (trained.sv_mirrored, trained.rs_blur) == (False, 0.0)
+    assert base.reconfigured(trained).config == trained
