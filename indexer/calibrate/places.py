@@ -14,7 +14,7 @@ from gair.arrays import Bools, Floats
 from gair.geo import haversine_m
 from indexer.calibrate.held_out import HeldOut
 from indexer.probability.posterior import ScoreWeights
-from indexer.search.places import APART_RADII, first_rows
+from indexer.search.places import first_rows
 from indexer.search.query import Query
 from indexer.search.ranking import MOST_REFINED, ground_readings, refine_options
 from indexer.search.refine import Refining, refine_each
@@ -50,7 +50,7 @@ def examine_places(
         token maps.
     """
     count, radius_m = min(len(photos), MOST_PHOTOS), space.merge_radius_m
-    near = space.discs(APART_RADII * radius_m).matrix
+    near = space.discs(weights.apart_radii * radius_m).matrix
     options = refine_options(space, Query(), weights)
     centre, refined = _room_for(count), None if space.reader is None else _room_for(count)
     for block in space.blocks(count):

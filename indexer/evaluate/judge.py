@@ -28,11 +28,11 @@ from indexer.evaluate.metrics import KS, nearest_of_first, rank_and_area, rank_d
 from indexer.ground.left_out import LeftOut
 from indexer.ground.likelihood import GroundEvidence, GroundKernel
 from indexer.probability.conformal import nested_regions
-from indexer.probability.posterior import ScoreWeights
-from indexer.search.places import APART_RADII, first_rows
+from indexer.probability.posterior import APART_RADII, ScoreWeights
+from indexer.search.places import first_rows
 from indexer.search.ranking import MOST_REFINED, shown_points
 from indexer.search.refine import RefineOptions
-from indexer.search.scored import posteriors
+from indexer.search.scored import likeness_mass, posteriors
 from indexer.search.space import SearchSpace
 
 ScoresOf = Callable[[Vectors], tuple[Vectors, Vectors]]
@@ -275,9 +275,9 @@ class Judge:
 
     def prepare(self, ranking: Ranking) -> None:
         """Make what a ranking needs, once and before threads come."""
-        self._near(likely=ranking.weights is not None)
+        self._near(ranking.weights)
+        self.space.discs(self.space.merge_radius_m)
         if ranking.weights is not None:
-            self.space.discs(self.space.merge_radius_m)
             self.space.blur(ranking.weights.spread_m)
 
     def ground_evidence(
@@ -298,10 +298,10 @@ class Judge:
                 said[kernel] = read
         return said
 
-    def _near(self, *, likely: bool) -> csr_array:
+    def _near(self, weights: ScoreWeights | None) -> csr_array:
         """(N, N) which cells are too near to each to be another place."""
-        radius_m = self.space.merge_radius_m * (APART_RADII if likely else 1.0)
-        return self.space.discs(radius_m).matrix
+        apart_radii = weights.apart_radii if weights else APART_RADII
+        return self.space.discs(apart_radii * self.space.merge_radius_m).matrix
 
     def judge(
         self,
@@ -327,7 +327,8 @@ class Judge:
             fused = ranking.rs_weight * rs + ranking.location_weight * location
             if ground is not None:
                 fused = fused + np.float32(ranking.ground_weight) * ground.log_ratios
-            self._judge_places(ranking, fused, truths, outcomes, rows, ground)
+            around = likeness_mass(self.space, fused)
+            self._judge_places(ranking, around, truths, outcomes, rows, ground)
             self._judge_cells(fused, truths, outcomes, rows)
             return
         p = posteriors(self.space, rs, location, ranking.weights, ground=ground)
@@ -342,7 +343,7 @@ class Judge:
 
     def places(self, p: Floats) -> Ints:
         """The places that an answer lists: (N,) probabilities to at most the largest k rows."""
-        return first_rows(self.space.place_mass(p[None])[0], self._near(likely=True), max(KS))
+        return first_rows(self.space.place_mass(p[None])[0], self._near(None), max(KS))
 
     def _judge_places(
         self,
@@ -354,7 +355,7 @@ class Judge:
         ground: GroundEvidence | None,
     ) -> Floats:
         """Judge places in the order of (B, N) scores; returns the (B, 2) centres of the first."""
-        near, cells = self._near(likely=ranking.weights is not None), self.field.lonlat_deg
+        near, cells = self._near(ranking.weights), self.field.lonlat_deg
         places = [first_rows(scores, near, max(KS)) for scores in by_place]
         away_m = np.full((len(rows), max(KS)), np.inf)
         for number, row in enumerate(rows):

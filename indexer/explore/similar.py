@@ -24,7 +24,7 @@ from gair.errors import UsageError
 from gair.geo import haversine_m
 from indexer.probability.cautions import coded
 from indexer.regions.cells import cell_hex
-from indexer.search.places import APART_RADII, distinct_places
+from indexer.search.places import distinct_places
 
 if TYPE_CHECKING:
     from indexer.search.geolocator import Geolocator
@@ -34,6 +34,8 @@ SCHEMA_VERSION = 1
 """Of :meth:`SimilarPlaces.to_dict`. Raised when a field changes its meaning or goes away."""
 MOST_EXAMPLES = 100
 """Examples and counter-examples of one question, each."""
+LEFT_OUT_RADII = 2.0
+"""Cells within so many merge radii of an example are left out, unless a distance is given."""
 
 LonLat = tuple[float, float]
 """Longitude and latitude, degrees."""
@@ -144,7 +146,7 @@ def similar_places(
         UsageError: an example lies in no cell, or k or a distance makes no sense.
     """
     space = geolocator.space
-    apart_m = APART_RADII * space.merge_radius_m if apart_m is None else apart_m
+    apart_m = LEFT_OUT_RADII * space.merge_radius_m if apart_m is None else apart_m
     _check(like_lonlat_deg, unlike_lonlat_deg, k, apart_m)
     like, unlike = (rows_at(space, points) for points in (like_lonlat_deg, unlike_lonlat_deg))
     if both := np.intersect1d(like, unlike).tolist():

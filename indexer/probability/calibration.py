@@ -39,15 +39,15 @@ from indexer.probability.likelihood_ratios import (
 )
 from indexer.probability.open_world import BayesFactor
 from indexer.probability.out_of_index import OutOfIndexTest
-from indexer.probability.posterior import ScoreWeights, SharedErrors
+from indexer.probability.posterior import EARLIER_APART_RADII, ScoreWeights, SharedErrors
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 """Raised when an old reader could misread a new file. 2: conditions of photos are checked before
 anything is promised. 3: reference photos have a weight. 4: their age may count. 5: altered photos
 teach looks; true and false claims count as much as each other in a ratio; chances of several photos
 have shifts. 6: what reference photos say is shared out among places that have some. 7: a photo may
-be compared with what is expected of a place."""
-READABLE = (1, 2, 3, 4, 5, 6, 7)
+be compared with what is expected of a place. 8: places of an answer may be nearer to each other."""
+READABLE = (1, 2, 3, 4, 5, 6, 7, 8)
 """Versions that are read."""
 AGAIN = "calibrate again with python -m indexer calibrate"
 UNKNOWN_CONDITIONS = Caution(
@@ -416,7 +416,7 @@ def _from_parts(header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> 
     radii = [float(radius) for radius in header["claims"]]
     return Calibration(
         **{name: header[name] for name in _PLAIN},
-        weights=ScoreWeights(**header["sharpness"]),
+        weights=ScoreWeights(**{"apart_radii": EARLIER_APART_RADII} | header["sharpness"]),
         masses=arrays["masses"],
         confidence=_curves(header["confidence"]),
         refined_confidence=_curves(header.get("refined_confidence", [])),

@@ -41,6 +41,12 @@ on none of the maps. Measured on two, three and four photos of one cell in two s
 taken as independent, their 90 % regions held the truth in 62 %, with 0.5 to 0.57 in 88 to 90 %,
 with 0.61 to 0.68 in 90 to 93 %."""
 
+APART_RADII = 1.5
+"""Places of an answer are this many merge radii apart: hardly a cell is in the discs of two, and
+hardly one between the first places is in none."""
+EARLIER_APART_RADII = 2.0
+"""The same in calibrations from before version 8."""
+
 _FLAT = 1e-9
 """A map that deviates less is the same everywhere, but for rounding."""
 _TOO_SMALL = 1e-290
@@ -99,6 +105,8 @@ class ScoreWeights:
     ground_expected_photos: float = 0.0
     """Where above 0, photos are compared with what is expected of a place, and this is the p of
     :mod:`indexer.ground.expected`; 0: with reference photos one by one."""
+    apart_radii: float = APART_RADII
+    """How far places were apart when their chances were measured, merge radii."""
 
     @property
     def temperature(self) -> float:

@@ -13,9 +13,6 @@ from gair.arrays import Floats, Ints
 from gair.geo import haversine_m
 from indexer.regions.highest import highest_rows
 
-APART_RADII = 2.0
-"""Likely places are this many merge radii apart, so that no cell is in the discs of two."""
-
 _FIRST_LOOK = 1024
 """Cells sorted at first; more only if they merge into too few places."""
 

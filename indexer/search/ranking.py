@@ -21,13 +21,13 @@ from indexer.ground.likelihood import GroundEvidence, GroundKernel
 from indexer.ground.nearby import photos_near
 from indexer.probability.cautions import Caution
 from indexer.probability.conformal import FEWEST_IN_GROUP
-from indexer.probability.posterior import ScoreWeights, shared_by
+from indexer.probability.posterior import APART_RADII, ScoreWeights, same_place, shared_by
 from indexer.regions.cells import cell_hex
 from indexer.search.answer import BY_IMAGERY_ALONE, CELLS_ONLY, NO_CONTENT, Answer, Candidate
 from indexer.search.chances import chance_cautions, with_chances
 from indexer.search.decide import check_decidable, decider
 from indexer.search.outlines import RegionMaker
-from indexer.search.places import APART_RADII, distinct_places
+from indexer.search.places import distinct_places
 from indexer.search.query import Query
 from indexer.search.refine import (
     GroundReading,
@@ -36,7 +36,13 @@ from indexer.search.refine import (
     Refining,
     refine_each,
 )
-from indexer.search.scored import Scored, joint_posterior, prior_shares, standing_of
+from indexer.search.scored import (
+    Scored,
+    joint_posterior,
+    likeness_mass,
+    prior_shares,
+    standing_of,
+)
 from indexer.search.space import SearchSpace
 
 if TYPE_CHECKING:
@@ -97,8 +103,8 @@ class _Weighed:
     """Of a place."""
     p: Floats | None
     """(N,) probabilities; None where scores are all there is."""
-    place_mass: Floats | None
-    """(N,) probability within the radius of each cell."""
+    order_by: Floats
+    """(N,) what places are ranked by: probability, or likeness, within the radius of each cell."""
     divisor: float
     """Of the sum over the photos, for what they share: 1 for one photo."""
 
@@ -106,11 +112,6 @@ class _Weighed:
     def ground_ratio(self) -> Vectors | None:
         """(N,) mean log ratio of the reference photos over the photos."""
         return None if self.ground is None else self.ground.log_ratios.mean(axis=0)
-
-    @property
-    def order_by(self) -> Floats | Vectors:
-        """(N,) what places are ranked by."""
-        return self.fused if self.place_mass is None else self.place_mass
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,7 +215,7 @@ def refine_options(
     """
     weights = weights or query.score_weights(space.calibration)
     # No farther than half way to the next place, so that no two climb to one point.
-    radius_m = max(_apart_m(space, query, weights is not None), space.field.spacing_m) / 2
+    radius_m = max(_apart_m(space, query, weights), space.field.spacing_m) / 2
     if weights is not None:
         own = weights.rs_weight, weights.location_weight
         return RefineOptions(*own, radius_m, "mean", ground_weight=weights.ground_weight)
@@ -288,9 +289,9 @@ def _radius_m(space: SearchSpace, query: Query) -> float:
     return space.merge_radius_m if query.merge_radius_m is None else query.merge_radius_m
 
 
-def _apart_m(space: SearchSpace, query: Query, likely: bool) -> float:
-    """How far places must be apart: so far that no cell is in the discs of two likely ones."""
-    return (APART_RADII if likely else 1.0) * _radius_m(space, query)
+def _apart_m(space: SearchSpace, query: Query, weights: ScoreWeights | None) -> float:
+    """How far places must be apart: as far as when their chances were measured."""
+    return (weights.apart_radii if weights else APART_RADII) * _radius_m(space, query)
 
 
 def _unrefined(space: SearchSpace, scored: Scored, query: Query, weighed: _Weighed) -> Answer:
@@ -335,23 +336,24 @@ def _weigh(space: SearchSpace, scored: Scored, query: Query) -> _Weighed:
     if ground is not None:
         fused = fused + np.float32(weights.ground) * ground.log_ratios.mean(axis=0)
     log_weight = None if query.prior is None else query.prior.log_weight
-    p = place_mass = None
+    p = None
     if score_weights is not None:
         p, divisor = joint_posterior(space, scored, score_weights, log_weight, ground)
-        place_mass = space.place_mass(p[None], radius_m)[0]
+        order_by = space.place_mass(p[None], radius_m)[0]
     else:
         each = weights.rs * scored.rs + weights.location * scored.location
         if ground is not None:
             each = each + np.float32(weights.ground) * ground.log_ratios
         divisor = shared_by(each, space.log_prior, space.least_shared)
         if log_weight is not None:  # scores cannot be weighed with a prior, only left out
-            fused = np.where(np.isfinite(log_weight), fused, -np.inf).astype(np.float32)
-    return _Weighed(rs, location, fused, ground, radius_m, p, place_mass, divisor)
+            each = np.where(np.isfinite(log_weight), each, -np.inf).astype(np.float32)
+        order_by = likeness_mass(space, same_place(each, divisor), radius_m)[0]
+    return _Weighed(rs, location, fused, ground, radius_m, p, order_by, divisor)
 
 
 def _candidates(space: SearchSpace, query: Query, weighed: _Weighed) -> tuple[Candidate, ...]:
     by = weighed.order_by
-    apart_m = _apart_m(space, query, weighed.p is not None)
+    apart_m = _apart_m(space, query, query.score_weights(space.calibration))
     places = distinct_places(by, space.index.cells.lonlat_deg, query.k, apart_m)
     cells, ratio = space.index.cells, weighed.ground_ratio
     return tuple(
@@ -391,8 +393,8 @@ def _believed(
     standing = standing_of(space, scored, query.elsewhere_prior, weighed.ground)
     promised = query.prior is None and len(scored.photos) == 1 and standing.alike
     promised = promised and not space.sampled and not calibration.doubt
-    around = weighed.place_mass
-    if around is None or weighed.radius_m != space.merge_radius_m:
+    around = weighed.order_by
+    if weighed.radius_m != space.merge_radius_m:
         around = space.place_mass(p[None])[0]
     named, looks_like = query.condition or "", standing.looks_like
     masses = calibration.masses_of(float(around.max()), named=named, guessed=looks_like)

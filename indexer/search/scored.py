@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from gair.arrays import Floats, Ints, Vectors
+from gair.arrays import Floats, Ints, Scores, Vectors
 from gair.photos.photo import conditions_of, content_of
 from gair.photos.sun import first_moment
 from indexer.ground.likelihood import GroundEvidence
@@ -220,6 +220,29 @@ def posteriors(
     """
     logs = log_likelihood(rs, location, weights, space.blur(weights.spread_m), ratios_of(ground))
     return posterior(logs, _log_prior(space, log_weight))
+
+
+def likeness_mass(space: SearchSpace, scores: Scores, radius_m: float | None = None) -> Floats:
+    """What ranks the places of an index that is not calibrated: likeness all around each cell.
+
+    A model is trained so that exp(score / temperature) is how likely a place is, up to a factor;
+    here it is summed within a radius, as probabilities are (:meth:`SearchSpace.place_mass`). With
+    a radius of 0 cells are ranked by their scores.
+
+    Args:
+        space: the N cells.
+        scores: (P, N) weighted cosines; -inf where the photo cannot have been taken.
+        radius_m: of a place; the merge radius unless given.
+
+    Returns:
+        (P, N) logs; -inf where the score is.
+    """
+    logs = np.asarray(scores, dtype=np.float64) / space.model.config.temperature
+    logs -= logs.max(axis=1, keepdims=True)
+    mass = space.place_mass(np.exp(logs), radius_m)
+    # Far below the best cell sums are too small for a float: there the cell alone has to do.
+    with np.errstate(divide="ignore"):
+        return np.where(mass > 0, np.log(mass), logs)
 
 
 def ratios_of(ground: GroundEvidence | None) -> Vectors | None:

@@ -280,3 +280,19 @@ def test_a_file_of_version_4_opens_with_its_own_meaning(folder: Path) -> None:
         for radius_m, curve in by_radius.items():
             new = measured_calibration().likelihood_ratios[alternative][radius_m]
             assert (curve.curve, curve.balanced, new.balanced) == (new.curve, False, True)
+
+
+def test_a_file_of_version_7_keeps_its_places_as_far_apart_as_they_were(folder: Path) -> None:
+    path = calibration_path(folder, BUILD)
+    measured_calibration().save(path)
+
+    def older(header: dict[str, Any]) -> dict[str, Any]:
+        del header["sharpness"]["apart_radii"]
+        return header | {"schema_version": 7}
+
+    new = load_calibration(folder, BUILD, MODEL)
+    rewrite_header(path, older)
+    old = load_calibration(folder, BUILD, MODEL)
+    assert new is not None
+    assert old is not None
+    assert (new.weights.apart_radii, old.weights.apart_radii) == (1.5, 2.0)

@@ -85,11 +85,11 @@ def test_candidates_are_the_cells_of_their_rows(toy: Geolocator) -> None:
         assert (c.lon_deg, c.lat_deg) == tuple(cells.lonlat_deg[c.row])
 
 
-def test_candidates_lie_farther_apart_than_the_merge_radius(toy: Geolocator) -> None:
+def test_candidates_lie_one_and_a_half_merge_radii_apart(toy: Geolocator) -> None:
     for radius_m in (None, 100.0, 900.0):
         answer = toy.search(photo(1), k=12, merge_radius_m=radius_m)
         points = [(c.lon_deg, c.lat_deg) for c in answer.candidates]
-        limit = toy.space.merge_radius_m if radius_m is None else radius_m
+        limit = 1.5 * (toy.space.merge_radius_m if radius_m is None else radius_m)
         assert all(haversine_m(a, b) > limit for a, b in itertools.combinations(points, 2))
         assert all(c.merged_within_m <= limit for c in answer.candidates)
 

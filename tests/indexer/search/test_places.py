@@ -1,19 +1,30 @@
-"""Distinct places: against a definition so plain that it can be read."""
+"""Distinct places, how far apart and ranked by what, against definitions that can be read."""
 
 from __future__ import annotations
 
 import itertools
+import shutil
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hand_calibration import calibrate_by_hand
+from small_builds import tiny_model
+from toy_city import photo
 
 from gair.arrays import Floats
 from gair.geo import haversine_m
+from gair.photos.photo import open_photo
+from indexer import Answer
+from indexer.evaluate.judge import Judge, Outcomes, Ranking, Truths
+from indexer.probability.posterior import ScoreWeights
 from indexer.regions.cell_field import CellField
 from indexer.search import places
+from indexer.search.geolocator import Geolocator
 from indexer.search.places import Place, distinct_places, first_rows
+from indexer.search.scored import Seen
 
 
 def by_definition(
@@ -152,3 +163,111 @@ def test_rows_beyond_the_first_look_are_named(monkeypatch: pytest.MonkeyPatch) -
     smooth = -haversine_m(lonlat_deg, lonlat_deg[140])  # the best cells all merge into one place
     rows = [place.row for place in distinct_places(smooth, lonlat_deg, 3, 3000.0)]
     assert first_rows(smooth, near, 3).tolist() == rows
+
+
+@pytest.fixture(scope="module")
+def plain(tiny_index: Path) -> Geolocator:
+    return Geolocator.open("toy", indexes_dir=tiny_index, model=tiny_model())
+
+
+def test_hardly_a_cell_counts_for_two_places(plain: Geolocator) -> None:
+    points = [(c.lon_deg, c.lat_deg) for c in plain.search(photo(2), k=8).candidates]
+    for point, other in itertools.combinations(points, 2):
+        assert haversine_m(point, other) > 1.5 * plain.space.merge_radius_m
+
+
+@pytest.mark.parametrize("radius_m", [0.0, None, 700.0])
+@pytest.mark.parametrize("photos", [1, 2])
+def test_places_without_calibration_are_ranked_by_likeness_all_around(
+    plain: Geolocator, radius_m: float | None, photos: int
+) -> None:
+    """Cell by cell: the sum of exp(score / temperature) over the cells within the radius."""
+    seen = Seen.together(plain.seen([photo(n) for n in range(photos)]))
+    scored, cells = plain.every_cell(seen), plain.index.cells.lonlat_deg
+    score = 0.7 * scored.rs.astype(np.float64) + 0.3 * scored.location
+    like = np.exp(score.mean(axis=0) * (photos / shared_by(score, plain)) / 0.07)
+    within_m = plain.space.merge_radius_m if radius_m is None else radius_m
+    around = [sum(like[haversine_m(cells, centre) <= within_m]) for centre in cells]
+    answer = plain.search(
+        seen, k=6, merge_radius_m=radius_m, rs_weight=0.7, location_weight=0.3, refine=False
+    )
+    wanted = by_definition(np.log(around), cells, 6, 1.5 * within_m)
+    assert [c.row for c in answer.candidates] == [place.row for place in wanted]
+    if radius_m is None and photos == 1:  # an evaluation judges what a search shows
+        truths = Truths(seen.s, cells[[5]], np.array([5]), np.array([0]))
+        outcomes = Outcomes.failed(1, Ranking(0.7, 0.3))
+        Judge(plain.space).judge(
+            Ranking(0.7, 0.3), (scored.rs, scored.location), truths, outcomes, np.array([0])
+        )
+        first = cells[answer.candidates[0].row]
+        assert outcomes.shown_lonlat_deg[0] == pytest.approx(first)
+
+
+def shared_by(score: Floats, geo: Geolocator) -> float:
+    """One for one photo; else from the correlation of two maps, by area."""
+    if len(score) == 1:
+        return 1.0
+    area = geo.index.cells.area_m2 / geo.index.cells.area_m2.sum()
+    away = score - (score * area).sum(axis=1, keepdims=True)
+    covariance = (away * area) @ away.T
+    rho = covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1])
+    return 1 + min(1.0, max(0.6, rho))
+
+
+def test_likeness_far_below_the_best_is_ranked_by_score(plain: Geolocator) -> None:
+    """Where exp(score / temperature) is too small for a float there is still an order."""
+    (seen,) = plain.seen([photo(1)])
+    answer = plain.search(seen, k=500, merge_radius_m=0, rs_weight=3000, location_weight=0)
+    scores = [c.score for c in answer.candidates]
+    assert len(scores) == answer.cells_searched
+    assert scores == sorted(scores, reverse=True)
+
+
+def looks_like(geo: Geolocator, place: Floats) -> Seen:
+    """A photo whose location score has its peak at a place, and falls off in all directions."""
+    assert geo.space.reader is not None
+    return Seen((open_photo(photo(1)),), geo.space.reader.locations(place))
+
+
+def check_climbed(geo: Geolocator, answer: Answer, peak: Floats, half_m: float) -> None:
+    """Each place moved to the peak or half way to the next place, but for a step of the grid."""
+    assert geo.space.reader is not None
+    points = [c.refined_lonlat_deg for c in answer.candidates]
+    assert len(points) == 5
+    for n, (candidate, point) in enumerate(zip(answer.candidates, points, strict=True)):
+        assert point is not None
+        centre = (candidate.lon_deg, candidate.lat_deg)
+        moved_m, to_peak_m = (float(haversine_m(centre, there)) for there in (point, peak))
+        assert moved_m <= 1.001 * half_m
+        assert moved_m > min(to_peak_m, half_m) - 0.36 * geo.space.reader.token_m
+        for other in points[:n]:
+            assert other is not None
+            assert haversine_m(point, other) > 1
+
+
+@pytest.mark.parametrize("merge_radius_m", [0.0, None, 800.0])
+def test_places_climb_half_way_to_the_next_one_and_no_farther(
+    plain: Geolocator, merge_radius_m: float | None
+) -> None:
+    peak = plain.index.cells.lonlat_deg.mean(axis=0)
+    answer = plain.search(
+        looks_like(plain, peak), rs_weight=0, location_weight=1e4, merge_radius_m=merge_radius_m
+    )
+    half_m = max(1.5 * answer.merge_radius_m, plain.space.field.spacing_m) / 2
+    check_climbed(plain, answer, peak, half_m)
+
+
+@pytest.mark.parametrize("radii", [1.5, 2.0])
+def test_likely_places_are_as_far_apart_as_calibrated_and_climb_half_of_it(
+    radii: float, tiny_index: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_index / "toy", tmp_path / "toy")
+    weights = ScoreWeights(0.0, 1e5, 0.0, apart_radii=radii)
+    calibrate_by_hand(tmp_path / "toy", weights=weights)
+    toy = Geolocator.open("toy", indexes_dir=tmp_path, model=tiny_model())
+    peak = toy.index.cells.lonlat_deg.mean(axis=0)
+    answer = toy.search(looks_like(toy, peak))
+    check_climbed(toy, answer, peak, radii / 2 * toy.space.merge_radius_m)
+    points = [(c.lon_deg, c.lat_deg) for c in answer.candidates]
+    nearest_m = min(haversine_m(a, b) for a, b in itertools.combinations(points, 2))
+    assert nearest_m > radii * toy.space.merge_radius_m

@@ -114,13 +114,6 @@ def test_probabilities_equal_a_slow_loop(toy: Geolocator) -> None:
     assert answer.temperature == pytest.approx(1 / 12)
 
 
-def test_no_cell_counts_for_two_places(toy: Geolocator) -> None:
-    points = [(c.lon_deg, c.lat_deg) for c in toy.search(photo(2), k=8).candidates]
-    for number, point in enumerate(points):
-        for other in points[:number]:
-            assert haversine_m(point, other) > 2 * toy.space.merge_radius_m
-
-
 def mass_around(toy: Geolocator, p: Floats, point: tuple[float, float], radius_m: float) -> float:
     """Of the cells whose centre is within the radius, and of the one that holds the point."""
     near = haversine_m(np.array(point), toy.index.cells.lonlat_deg) <= radius_m
@@ -326,48 +319,6 @@ def test_refined_points_lie_near_their_cell_and_score_no_less(toy: Geolocator) -
     assert all(c.refined_lonlat_deg is None for c in answer.candidates[5:])
 
 
-def looks_like(geo: Geolocator, place: Floats) -> Seen:
-    """A photo whose location score has its peak at a place, and falls off in all directions."""
-    assert geo.space.reader is not None
-    return Seen((open_photo(photo(1)),), geo.space.reader.locations(place))
-
-
-def check_climbed(geo: Geolocator, answer: Answer, peak: Floats, half_m: float) -> None:
-    """Each place moved to the peak or half way to the next place, but for a step of the grid."""
-    assert geo.space.reader is not None
-    points = [c.refined_lonlat_deg for c in answer.candidates]
-    assert len(points) == 5
-    for n, (candidate, point) in enumerate(zip(answer.candidates, points, strict=True)):
-        assert point is not None
-        centre = (candidate.lon_deg, candidate.lat_deg)
-        moved_m, to_peak_m = (float(haversine_m(centre, there)) for there in (point, peak))
-        assert moved_m <= 1.001 * half_m
-        assert moved_m > min(to_peak_m, half_m) - 0.36 * geo.space.reader.token_m
-        for other in points[:n]:
-            assert other is not None
-            assert haversine_m(point, other) > 1
-
-
-@pytest.mark.parametrize("merge_radius_m", [0.0, None, 800.0])
-def test_places_climb_half_way_to_the_next_one_and_no_farther(
-    plain: Geolocator, merge_radius_m: float | None
-) -> None:
-    peak = plain.index.cells.lonlat_deg.mean(axis=0)
-    answer = plain.search(
-        looks_like(plain, peak), rs_weight=0, location_weight=1e4, merge_radius_m=merge_radius_m
-    )
-    half_m = max(answer.merge_radius_m, plain.space.field.spacing_m) / 2
-    check_climbed(plain, answer, peak, half_m)
-
-
-def test_likely_places_are_two_radii_apart_and_climb_one(tiny_index: Path, tmp_path: Path) -> None:
-    shutil.copytree(tiny_index / "toy", tmp_path / "toy")
-    calibrate_by_hand(tmp_path / "toy", weights=ScoreWeights(0.0, 1e5, 0.0))
-    toy = Geolocator.open("toy", indexes_dir=tmp_path, model=tiny_model())
-    peak = toy.index.cells.lonlat_deg.mean(axis=0)
-    check_climbed(toy, toy.search(looks_like(toy, peak)), peak, toy.space.merge_radius_m)
-
-
 def slow_mean_place(
     geo: Geolocator,
     s: Floats,
@@ -401,13 +352,13 @@ def test_photos_of_one_place_are_refined_together(
 ) -> None:
     geo = toy if calibrated else plain
     seen = Seen.together(geo.seen([photo(n) for n in range(1, photos + 1)]))
-    weights, radius_m = (9.0, 3.0), toy.space.merge_radius_m  # half of two radii
+    weights, radius_m = (9.0, 3.0), 0.75 * toy.space.merge_radius_m  # half of one and a half
     area = geo.index.cells.area_m2
     if calibrated:
         each = [slow_likelihood(geo, photo(n)) for n in range(1, photos + 1)]
         divisor = slow_divisor(np.log(each), area)
     else:
-        weights, radius_m = (1 / 0.07, 0.0), toy.space.merge_radius_m / 2
+        weights = 1 / 0.07, 0.0
         divisor = slow_divisor(geo.every_cell(seen).rs.astype(np.float64), area)
     for c in geo.search(seen, k=3).candidates:
         assert c.refined_lonlat_deg is not None
@@ -445,14 +396,10 @@ def test_equal_places_go_by_row_in_a_search_and_in_an_evaluation(
         calibrate_by_hand(tmp_path / "toy", weights=score_weights)
     geo = alike_cells(tmp_path)
     cells, radius_m = geo.index.cells.lonlat_deg, geo.space.merge_radius_m
-    level = np.random.default_rng(0).integers(0, 3, len(cells))
-    if calibrated:  # all are equally likely: a place has as much mass as there are cells in it
-        level[:] = 1
-        by = (haversine_m(cells[:, None], cells[None]) <= radius_m).sum(axis=1)
-        wanted = first_rows(by, cells, 10, 2 * radius_m)
-    else:
-        wanted = first_rows(level, cells, 10, radius_m)
-    scores = (level[None] / 4).astype(np.float32)
+    # All are equally likely: a place has as much mass as there are cells in it.
+    by = (haversine_m(cells[:, None], cells[None]) <= radius_m).sum(axis=1)
+    wanted = first_rows(by, cells, 10, 1.5 * radius_m)
+    scores = np.full((1, len(cells)), 0.25, dtype=np.float32)
     seen = Scored((open_photo(photo(1)),), np.zeros((1, 192), np.float32), scores, scores)
     answer = geo.search(seen, k=10, refine=False)
     assert [c.row for c in answer.candidates] == wanted
@@ -466,8 +413,7 @@ def test_equal_places_go_by_row_in_a_search_and_in_an_evaluation(
     np.testing.assert_array_equal(outcomes.shown_lonlat_deg[0], cells[wanted[0]])
     assert outcomes.error_m[0] == haversine_m(cells[wanted[0]], cells[true])
     assert outcomes.near_places_m[0, 1] == 0  # the truth is among the first ten
-    equal = int((level == level[true]).sum())  # single cells: the mean over all orders of equals
-    assert outcomes.rank[0] == (level > level[true]).sum() + (1 + equal) / 2
+    assert outcomes.rank[0] == (1 + len(cells)) / 2  # the mean over all orders of equals
 
 
 def test_search_by_name_follows_a_new_calibration(
