@@ -63,7 +63,8 @@ class Query:
     """Weight of the log ratio of reference photos; 0: search without them. None: 0 if one of the
     others is given, else as calibrated, or what a search without calibration takes."""
     merge_radius_m: float | None = None
-    """Cells closer than this are one place; None: what the index suggests."""
+    """How far around a cell is its place: places are ranked by what is within, and are one and a
+    half times as far apart; 0: each cell is a place. None: what the index suggests."""
     prior: Prior | None = None
     """What is known before the photo is looked at."""
     refine: bool = True
