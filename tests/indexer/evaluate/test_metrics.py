@@ -53,7 +53,7 @@ def space_of(lonlat_deg: np.ndarray, area_m2: np.ndarray) -> SearchSpace:
 
     cells = SimpleNamespace(lonlat_deg=lonlat_deg, area_m2=area_m2)
     index: Any = SimpleNamespace(cells=cells)
-    model: Any = None
+    model: Any = SimpleNamespace(config=SimpleNamespace(temperature=0.5))
     return Cells(index, model, merge_radius_m=300.0)
 
 
@@ -197,17 +197,17 @@ def test_judged_photos_against_a_loop(weights: ScoreWeights | None, threads: int
     outcomes = found["one"]
     for photo in range(12):
         rs, location = SCORES[[photo]], SCORES[[photo]][:, ::-1]
-        by_cell = by_place = (2 * rs + location)[0]
+        near = haversine_m(CELLS[:, None], CELLS[None]) <= 300
+        by_cell = (2 * rs + location)[0]
+        by_place = near @ np.exp(by_cell / 0.5)
         if weights is not None:
             blur = SPACE.field.blur(120.0)
             p = posterior(log_likelihood(rs, location, weights, blur), area_log_prior(AREA))[0]
-            near = haversine_m(CELLS[:, None], CELLS[None]) <= 300
             by_place, by_cell = near @ p, p / AREA
         best = int(np.argmax(by_place))
         assert (outcomes.shown_lonlat_deg[photo] == CELLS[best]).all()
         assert outcomes.error_m[photo] == haversine_m(CELLS[best], PHOTOS[photo])
-        apart_m = 300.0 if weights is None else 600.0
-        places = [c.row for c in distinct_places(by_place, CELLS, 10, apart_m)]
+        places = [c.row for c in distinct_places(by_place, CELLS, 10, 450.0)]
         nearest = haversine_m(CELLS[places], PHOTOS[photo]).min()
         assert outcomes.near_places_m[photo, 1] == nearest
         true = TRUTH_ROW[photo]
@@ -271,7 +271,7 @@ def test_one_answer_for_all_photos() -> None:
     judge = Judge(SPACE)
     found = judge_everywhere_alike(judge, p, truths())
     near = haversine_m(CELLS[:, None], CELLS[None]) <= 300
-    places = [c.row for c in distinct_places(near @ p, CELLS, 100, 600.0)]
+    places = [c.row for c in distinct_places(near @ p, CELLS, 100, 450.0)]
     assert (found.shown_lonlat_deg[:12] == CELLS[places[0]]).all()
     best = np.argsort(-(p / AREA), kind="stable")
     for photo in range(12):
