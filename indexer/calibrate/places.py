@@ -17,7 +17,7 @@ from indexer.probability.posterior import ScoreWeights
 from indexer.search.places import first_rows
 from indexer.search.query import Query
 from indexer.search.ranking import MOST_REFINED, ground_readings, refine_options
-from indexer.search.refine import Refining, refine_each
+from indexer.search.refine import Refining, refined_points
 from indexer.search.scored import posteriors, scores_for
 from indexer.search.space import SearchSpace
 
@@ -67,10 +67,7 @@ def examine_places(
             continue
         each = zip(s, centres, ground_readings(ground, len(s)), strict=True)
         refinings = [Refining(photo, points, options, said) for photo, points, said in each]
-        shown = [
-            np.array([(place.lon_deg, place.lat_deg) for place in places])
-            for places in refine_each(space.reader, refinings)
-        ]
+        shown = refined_points(space.reader, refinings)
         _look(refined, space, p, shown, photos.lonlat_deg[block], block.start)
     return centre, refined
 

@@ -14,12 +14,14 @@ freedom lies beyond the normal distribution, times the root of n / (n - 1)
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from cachetools import LRUCache
 from scipy.special import ndtr, stdtrit
 
 from gair.arrays import Bools, Floats, Ints
@@ -29,6 +31,8 @@ LEVEL = 0.95
 """Share of resamples inside an interval."""
 
 _NUMBERS_AT_ONCE = 4 << 20
+_SOME_KEPT = 4
+"""Resamples of some of the photos that are kept: the same are asked for again and again."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +51,12 @@ class Measured:
 
 
 class Resamples:
-    """Resamples of some photos; the same for the same seed.
-
-    ``weights`` is (resamples, photos): how often each photo was drawn.
-    """
+    """Resamples of some photos; the same for the same seed. They are drawn when first looked at."""
 
     def __init__(
         self, place: Ints, *, resamples: int = EvaluateOptions.resamples, seed: int = 0
     ) -> None:
-        """Draw them.
+        """Take what is drawn of.
 
         Args:
             place: (P,) which photos are of one place.
@@ -64,24 +65,37 @@ class Resamples:
         """
         self.place = place
         self.photos = len(place)
+        self.resamples = resamples
         self.seed = seed
-        _, of_place = np.unique(place, return_inverse=True)
-        self.places = int(of_place.max(initial=-1)) + 1
-        rng = np.random.default_rng([seed, self.places])
+        _, self._of_place = np.unique(place, return_inverse=True)
+        self.places = int(self._of_place.max(initial=-1)) + 1
+        self._some: LRUCache[bytes, Resamples] = LRUCache(_SOME_KEPT)
+
+    @functools.cached_property
+    def weights(self) -> npt.NDArray[np.uint8]:
+        """(resamples, P) how often each photo was drawn."""
+        rng = np.random.default_rng([self.seed, self.places])
         # A place is drawn more than 255 times in no resample that anybody will ever see.
-        self.weights = np.zeros((resamples, self.photos), dtype=np.uint8)
+        weights = np.zeros((self.resamples, self.photos), dtype=np.uint8)
         step = max(1, _NUMBERS_AT_ONCE // max(1, self.places))
-        for start in range(0, resamples, step):
-            count = min(step, resamples - start)
+        for start in range(0, self.resamples, step):
+            count = min(step, self.resamples - start)
             picked = rng.integers(0, max(1, self.places), size=(count, self.places))
             # Shifted so that all resamples are counted at once: place p of resample b is b P + p.
             picked += np.arange(count)[:, None] * self.places
             times = np.bincount(picked.ravel(), minlength=picked.size).reshape(picked.shape)
-            self.weights[start : start + count] = times[:, of_place]
+            weights[start : start + count] = times[:, self._of_place]
+        return weights
 
     def of(self, rows: Ints) -> Resamples:
         """As many resamples of some of the photos: (n,) which."""
-        return Resamples(self.place[rows], resamples=len(self.weights), seed=self.seed)
+        if len(rows) == self.photos and (rows == np.arange(self.photos)).all():
+            return self
+        key = np.asarray(rows, dtype=np.int64).tobytes()
+        if key not in self._some:
+            own = Resamples(self.place[rows], resamples=self.resamples, seed=self.seed)
+            self._some[key] = own
+        return self._some[key]
 
     def ends(self, values: Floats) -> Floats:
         """The ends of the intervals of (resamples, ...) values: (2, ...); NaN of a single place."""
@@ -98,11 +112,8 @@ class Resamples:
         Returns:
             (resamples, ...).
         """
-        step = max(1, _NUMBERS_AT_ONCE // max(1, self.photos))
-        blocks = range(0, len(self.weights), step)
-        return np.concatenate(
-            [statistic(self.weights[start : start + step].astype(np.float64)) for start in blocks]
-        )
+        blocks = (self.weights[block].astype(np.float64) for block in self._blocks())
+        return np.concatenate([statistic(block) for block in blocks])
 
     def measure(self, statistic: Callable[[Floats], Floats]) -> Measured:
         """One number with its interval; NaN where there are no photos."""
@@ -152,8 +163,27 @@ class Resamples:
 
     def quantile(self, values: npt.ArrayLike, share: float) -> Measured:
         """The smallest number that at least a share of (P,) numbers do not exceed."""
+        return self.quantiles(values, (share,))[0]
+
+    def quantiles(self, values: npt.ArrayLike, shares: Sequence[float]) -> list[Measured]:
+        """The same for several shares, the numbers sorted and counted once."""
+        if not self.photos:
+            return [Measured(math.nan, math.nan, math.nan)] * len(shares)
         numbers = np.asarray(values, dtype=np.float64)
-        return self.measure(lambda weights: weighted_quantile(numbers, share, weights))
+        whole = weighted_quantiles(numbers, shares, np.ones((1, self.photos), dtype=np.uint8))
+        blocks = [
+            weighted_quantiles(numbers, shares, self.weights[block]) for block in self._blocks()
+        ]
+        low, high = self.ends(np.concatenate(blocks))
+        return [
+            Measured(float(v), float(a), float(b))
+            for v, a, b in zip(whole[0], low, high, strict=True)
+        ]
+
+    def _blocks(self) -> list[slice]:
+        """Of the resamples, as many at a time as fit in memory."""
+        step = max(1, _NUMBERS_AT_ONCE // max(1, self.photos))
+        return [slice(start, start + step) for start in range(0, self.resamples, step)]
 
 
 def weighted_mean(values: Floats, weights: Floats) -> Floats:
@@ -163,15 +193,30 @@ def weighted_mean(values: Floats, weights: Floats) -> Floats:
     return np.where(weights[:, infinite].any(axis=1), np.inf, total)
 
 
-def weighted_quantile(values: Floats, share: float, weights: Floats) -> Floats:
-    """The smallest value that at least a share of the weight does not exceed: (P,), (B, P) to (B,).
+def weighted_quantiles(
+    values: Floats, shares: Sequence[float], weights: npt.NDArray[np.uint8]
+) -> Floats:
+    """The smallest values that at least some shares of the weight do not exceed.
 
     Nothing is interpolated, so an infinite value never turns into one that is no number.
+
+    Args:
+        values: (P,).
+        shares: S of them.
+        weights: (B, P) how often each value counts.
+
+    Returns:
+        (B, S).
     """
     order = np.argsort(values, kind="stable")
-    reached = np.cumsum(weights[:, order], axis=1)  # (B, P), in ascending order of values
-    wanted = share * reached[:, -1:] * (1 - 1e-12)
-    return np.asarray(values[order][(reached < wanted).sum(axis=1)])
+    # Counts are whole numbers: much less memory to go through than in floating point.
+    reached = np.cumsum(np.take(weights, order, axis=1), axis=1, dtype=np.int32)
+    ranked = values[order]
+    found = np.empty((len(weights), len(shares)))
+    for column, share in enumerate(shares):
+        wanted = np.ceil(share * reached[:, -1:] * (1 - 1e-12)).astype(np.int32)
+        found[:, column] = ranked[np.count_nonzero(reached < wanted, axis=1)]
+    return found
 
 
 def percentiles(values: Floats, places: int | None = None) -> Floats:

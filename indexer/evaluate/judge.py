@@ -27,8 +27,9 @@ from gair.progress import Progress
 from indexer.evaluate.metrics import KS, nearest_of_first, rank_and_area, rank_distances
 from indexer.ground.left_out import LeftOut
 from indexer.ground.likelihood import GroundEvidence, GroundKernel
-from indexer.probability.conformal import nested_regions
+from indexer.probability.conformal import FIRST_LOOK, nested_regions
 from indexer.probability.posterior import APART_RADII, ScoreWeights
+from indexer.regions.highest import highest_rows
 from indexer.search.places import first_rows
 from indexer.search.ranking import MOST_REFINED, shown_points
 from indexer.search.refine import RefineOptions
@@ -42,6 +43,7 @@ _BLOCK_NUMBERS = 4 << 20
 """Numbers of a (photos, cells) matrix that one thread holds at once: 32 MB."""
 
 _MOST_PHOTOS = 64
+_CELLS_AT_ONCE = 512
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,23 @@ class Truths:
     """Those with a vector and a place; all others have failed."""
     left_out: LeftOut | None = None
     """The reference photos that are no evidence of each; None where there are none."""
+
+
+def _by_photo(values: Scores) -> Scores:
+    """(B, N) values with those of a photo side by side, as sorting them needs."""
+    if values.flags.c_contiguous:
+        return values
+    out = np.empty(values.shape, dtype=values.dtype)
+    for start in range(0, values.shape[1], _CELLS_AT_ONCE):  # so many stay in the cache
+        block = slice(start, start + _CELLS_AT_ONCE)
+        out[:, block] = values[:, block]
+    return out
+
+
+def _numbered(counts: Sequence[int]) -> tuple[Ints, Ints]:
+    """Of so many items a photo, in one list, the photo of each and its number among the photo's."""
+    photo = np.repeat(np.arange(len(counts)), counts)
+    return photo, np.concatenate([np.arange(count) for count in counts])
 
 
 def judge_all(
@@ -332,14 +351,15 @@ class Judge:
             self._judge_cells(fused, truths, outcomes, rows)
             return
         p = posteriors(self.space, rs, location, ranking.weights, ground=ground)
-        around = self.space.place_mass(p)
+        around = _by_photo(self.space.place_mass(p))
+        p = _by_photo(p)
         centres = self._judge_places(ranking, around, truths, outcomes, rows, ground)
         outcomes.sureness[rows] = around.max(axis=1)
-        self._judge_cells(p / self.field.area_m2, truths, outcomes, rows)
+        densest = self._judge_cells(p / self.field.area_m2, truths, outcomes, rows)
         if ranking.radii_m:
             points = outcomes.shown_lonlat_deg[rows] if ranking.around_shown else centres
             outcomes.disc_mass[rows] = self.space.masses_within(p, points, ranking.radii_m)
-        self._judge_probabilities(ranking, p, truths.cell_row[rows], outcomes, rows)
+        self._judge_probabilities(ranking, (p, densest), truths.cell_row[rows], outcomes, rows)
 
     def places(self, p: Floats) -> Ints:
         """The places that an answer lists: (N,) probabilities to at most the largest k rows."""
@@ -358,39 +378,49 @@ class Judge:
         near, cells = self._near(ranking.weights), self.field.lonlat_deg
         places = [first_rows(scores, near, max(KS)) for scores in by_place]
         away_m = np.full((len(rows), max(KS)), np.inf)
-        for number, row in enumerate(rows):
-            centres = cells[places[number]]
-            away_m[number, : len(centres)] = haversine_m(centres, truths.lonlat_deg[row])
+        # All places of all photos in one list: photo by photo, best place first.
+        of_photo, rank = _numbered([len(rows_of) for rows_of in places])
+        centres, truth_deg = cells[np.concatenate(places)], truths.lonlat_deg[rows]
+        away_m[of_photo, rank] = haversine_m(centres, truth_deg[of_photo])
         outcomes.near_centres_m[rows] = nearest_of_first(away_m, KS)
         first = cells[[rows_of[0] for rows_of in places]]
         outcomes.shown_lonlat_deg[rows] = first
         if ranking.refine is not None:
-            # All refined places of all photos in one list: photo by photo, best place first.
             refined = [rows_of[:MOST_REFINED] for rows_of in places]
-            counts = [len(rows_of) for rows_of in refined]
-            of_photo = np.repeat(np.arange(len(rows)), counts)
-            rank = np.concatenate([np.arange(count) for count in counts])
-            s = truths.s[rows[of_photo]]
-            said = None if ground is None else ground.taken(of_photo)
-            points = shown_points(self.space, s, np.concatenate(refined), ranking.refine, said)
-            away_m[of_photo, rank] = haversine_m(points, truths.lonlat_deg[rows[of_photo]])
+            of_photo, rank = _numbered([len(rows_of) for rows_of in refined])
+            s, cell = truths.s[rows], np.concatenate(refined)
+            points = shown_points(self.space, s, cell, ranking.refine, ground, of_photo)
+            away_m[of_photo, rank] = haversine_m(points, truth_deg[of_photo])
             outcomes.shown_lonlat_deg[rows] = points[rank == 0]
         outcomes.near_places_m[rows] = nearest_of_first(away_m, KS)
         outcomes.error_m[rows] = away_m[:, 0]
         return first
 
-    def _judge_cells(self, by_cell: Scores, truths: Truths, outcomes: Outcomes, rows: Ints) -> None:
-        """Judge single cells in the order of (B, N) scores."""
+    def _judge_cells(
+        self, by_cell: Scores, truths: Truths, outcomes: Outcomes, rows: Ints
+    ) -> list[Ints]:
+        """Judge single cells in the order of (B, N) scores; returns the best rows of each."""
+        k, cells = max(self.ks), self.field
+        highest = [highest_rows(scores, max(k, FIRST_LOOK)) for scores in by_cell]
+        truth_deg, truth_row = truths.lonlat_deg[rows], truths.cell_row[rows]
         best_m = rank_distances(
-            by_cell, truths.lonlat_deg[rows], self.field.lonlat_deg, max(self.ks), numbers=rows
+            by_cell, truth_deg, cells.lonlat_deg, k, numbers=rows, highest=highest
         )
         outcomes.near_cells_m[rows] = nearest_of_first(best_m, self.ks)
-        rank, area = rank_and_area(by_cell, self.field.area_m2, truths.cell_row[rows])
+        rank, area = rank_and_area(by_cell, cells.area_m2, truth_row, highest)
         outcomes.rank[rows], outcomes.searched_m2[rows] = rank, area
+        return highest
 
     def _judge_probabilities(
-        self, ranking: Ranking, p: Floats, truth_row: Ints, outcomes: Outcomes, rows: Ints
+        self,
+        ranking: Ranking,
+        posterior: tuple[Floats, list[Ints]],
+        truth_row: Ints,
+        outcomes: Outcomes,
+        rows: Ints,
     ) -> None:
+        """Judge (B, N) probabilities, with the densest cells of each photo."""
+        p, densest = posterior
         inside = truth_row >= 0
         own = np.take_along_axis(p, np.where(inside, truth_row, 0)[:, None], axis=1)[:, 0]
         with np.errstate(divide="ignore"):
@@ -399,6 +429,6 @@ class Judge:
             return
         for number, row in enumerate(rows.tolist()):
             masses = ranking.masses(float(outcomes.sureness[row]), row)
-            regions = nested_regions(p[number], self.field.area_m2, masses)
+            regions = nested_regions(p[number], self.field.area_m2, masses, densest[number])
             outcomes.covered[row] = [bool((r == truth_row[number]).any()) for r in regions]
             outcomes.region_m2[row] = [self.field.area_m2[r].sum() for r in regions]

@@ -16,6 +16,7 @@ from gair.arrays import Bools, Floats, Ints, Scores
 from gair.errors import UsageError
 from gair.geo import EARTH_RADIUS_M, haversine_m
 from indexer.regions.cell_field import unit_vectors
+from indexer.regions.highest import highest_rows
 
 RADII_M = (50.0, 100, 200, 500, 1e3, 2e3, 5e3, 25e3, 200e3, 750e3, 2500e3)
 """How near counts as found; the last four are those of worldwide benchmarks, with 1 km."""
@@ -74,6 +75,7 @@ def rank_distances(
     *,
     seed: int = 0,
     numbers: npt.ArrayLike | None = None,
+    highest: Sequence[Ints] | None = None,
 ) -> Floats:
     """How far the best cells of each photo are from the truth.
 
@@ -87,6 +89,7 @@ def rank_distances(
         k: how many of the best cells.
         seed: of the order among equals.
         numbers: (P,) the photos' numbers, where these are some of more; 0, 1, 2, ... if None.
+        highest: of each photo, k or more of the best from :func:`highest_rows`, if at hand.
 
     Returns:
         (P, k) metres, best cell first; infinite where there are fewer than k cells, or where a
@@ -102,12 +105,20 @@ def rank_distances(
         )
     order_of = np.arange(len(scores)) if numbers is None else np.asarray(numbers)
     distances = np.full((len(scores), k), np.inf)
-    for photo, row in enumerate(scores):
-        if not len(row) or np.isnan(row).any():
-            continue
-        rng = np.random.default_rng([seed, int(order_of[photo])])
-        best = _best(row, k, rng)
-        distances[photo, : len(best)] = haversine_m(cell_lonlat_deg[best], photo_lonlat_deg[photo])
+    if not len(cell_lonlat_deg):
+        return distances
+    photos = np.flatnonzero(~np.isnan(scores.max(axis=1)))
+    best = np.empty((len(photos), min(k, len(cell_lonlat_deg))), dtype=np.int64)
+    for number, photo in enumerate(photos.tolist()):
+        row = scores[photo]
+        first = (highest_rows(row, k) if highest is None else highest[photo])[: k + 1]
+        falling = row[first]
+        if (falling[1:] < falling[:-1]).all():  # no two are equal: nothing is left to chance
+            best[number] = first[:k]
+        else:
+            best[number] = _best(row, k, np.random.default_rng([seed, int(order_of[photo])]))
+    away_m = haversine_m(cell_lonlat_deg[best], photo_lonlat_deg[photos][:, None])
+    distances[photos, : best.shape[1]] = away_m
     return distances
 
 
@@ -135,7 +146,9 @@ def nearest_of_first(distance_m: Floats, ks: Sequence[int]) -> Floats:
     return nearest[:, [min(k, nearest.shape[1]) - 1 for k in ks]]
 
 
-def rank_and_area(scores: Scores, area_m2: Floats, truth_row: Ints) -> tuple[Floats, Floats]:
+def rank_and_area(
+    scores: Scores, area_m2: Floats, truth_row: Ints, highest: Sequence[Ints] | None = None
+) -> tuple[Floats, Floats]:
     """How many cells, and how much area, are looked at until the true cell is.
 
     Cells are looked at from the best score down. Cells of one score come in any order: what is
@@ -145,6 +158,8 @@ def rank_and_area(scores: Scores, area_m2: Floats, truth_row: Ints) -> tuple[Flo
         scores: (P, N), higher is better.
         area_m2: (N,).
         truth_row: (P,) the true cell; -1 where it is not in the index.
+        highest: of each photo, some of the best from :func:`highest_rows`, if at hand: where the
+            true cell is among them, no others are looked at.
 
     Returns:
         (P,) ranks, 1 for the best, and (P,) square metres, the true cell's own included; infinite
@@ -154,9 +169,14 @@ def rank_and_area(scores: Scores, area_m2: Floats, truth_row: Ints) -> tuple[Flo
     for photo in np.flatnonzero(truth_row >= 0):
         row, own = scores[photo], truth_row[photo]
         # The mean over all orders: half of the equal cells come before the true one.
-        better, equal = row > row[own], row == row[own]
-        others = np.count_nonzero(equal) - 1
-        rank[photo] = 1 + np.count_nonzero(better) + others / 2
+        cells = np.empty(0, dtype=np.int64) if highest is None else highest[photo]
+        if len(cells) and row[own] >= row[cells[-1]]:
+            cells = np.sort(cells)  # sums of areas are rounded as those of all cells are
+            better, equal = cells[row[cells] > row[own]], cells[row[cells] == row[own]]
+        else:
+            better, equal = np.flatnonzero(row > row[own]), np.flatnonzero(row == row[own])
+        others = len(equal) - 1
+        rank[photo] = 1 + len(better) + others / 2
         area[photo] = area_m2[better].sum() + area_m2[own]
         if others:
             area[photo] += (area_m2[equal].sum() - area_m2[own]) / 2

@@ -234,12 +234,14 @@ def decision_numbers(
     for rate in RATES:
         for within_m in trials.radii_m:
             rule = learn_rule(trials, rate, within_m)
-            decided = [rule.decide(mass) for mass in masses]
+            within, larger_m = rule.answers(masses)
             of_kind = {}
-            for kind in (WITHIN, LARGER):
-                chosen = [n for n, decision in enumerate(decided) if decision.kind == kind]
-                radius_m = np.array([decided[n].radius_m for n in chosen], dtype=np.float64)
-                wrong = error_m[chosen] > radius_m
+            for kind, radius_m in (
+                (WITHIN, np.where(within, within_m, np.nan)),
+                (LARGER, larger_m),
+            ):
+                chosen = np.flatnonzero(np.isfinite(radius_m))
+                wrong = error_m[chosen] > radius_m[chosen]
                 of_kind[kind] = {
                     "answered": len(chosen) / max(1, len(outcomes.error_m)),
                     "wrong": share_of(wrong, drawn.of(groups.judged[chosen])),

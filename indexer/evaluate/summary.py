@@ -62,8 +62,9 @@ def method_numbers(outcomes: Outcomes, scale: Scale, resamples: Resamples) -> Nu
     in_first = outcomes.rank <= max(1, round(scale.cells / 100))
     numbers["cell_in_first_1_percent"] = resamples.mean(in_first).to_json()
     numbers["recall_by_area"] = _recall_by_area(outcomes.searched_m2, scale, resamples)
-    for name, share in (("half_found_km2", 0.5), ("nine_in_ten_found_km2", 0.9)):
-        numbers[name] = resamples.quantile(outcomes.searched_m2 / 1e6, share).to_json()
+    half, nine_in_ten = resamples.quantiles(outcomes.searched_m2 / 1e6, (0.5, 0.9))
+    numbers["half_found_km2"] = half.to_json()
+    numbers["nine_in_ten_found_km2"] = nine_in_ten.to_json()
     return numbers
 
 
@@ -78,9 +79,8 @@ def recall_places(outcomes: Outcomes, scale: Scale, resamples: Resamples) -> Num
 def error_numbers(error_m: Floats, scale: Scale, resamples: Resamples) -> Numbers:
     """What (P,) distances from the best guess to the truth say."""
     answered = error_m[np.isfinite(error_m)]
-    numbers: Numbers = {
-        name: resamples.quantile(error_m, share).to_json() for name, share in QUANTILES.items()
-    }
+    quantiles = resamples.quantiles(error_m, tuple(QUANTILES.values()))
+    numbers: Numbers = {name: of.to_json() for name, of in zip(QUANTILES, quantiles, strict=True)}
     numbers["mean_m"] = resamples.mean(error_m).to_json()
     mean_answered_m = float(answered.mean()) if len(answered) else np.nan
     numbers["mean_answered_m"] = {"value": as_json(mean_answered_m)}
@@ -218,11 +218,12 @@ def slice_numbers(outcomes: Outcomes, rows: Ints, scale: Scale, of_all: Resample
     """The headline numbers of some of the photos."""
     drawn = of_all.of(rows)
     error_m = outcomes.error_m[rows]
+    median_m, p90_m = drawn.quantiles(error_m, (0.5, 0.9))
     return {
         "photos": len(rows),
         "without_answer": int(np.isinf(error_m).sum()),
-        "median_m": drawn.quantile(error_m, 0.5).to_json(),
-        "p90_m": drawn.quantile(error_m, 0.9).to_json(),
+        "median_m": median_m.to_json(),
+        "p90_m": p90_m.to_json(),
         "accuracy": by_radius(error_m, scale.radii_m, drawn),
         "recall_places": {
             "10": by_radius(outcomes.near_places_m[rows, KS.index(10)], scale.radii_m, drawn)

@@ -174,7 +174,16 @@ class GroundEvidence:
 
     def one_by_one(self) -> list[GroundEvidence]:
         """Of each photo for itself."""
-        return [self.taken(np.array([number])) for number in range(len(self.likenesses))]
+        parts = [slice(number, number + 1) for number in range(len(self.likenesses))]
+        return [
+            replace(
+                self,
+                likenesses=self.likenesses[part],
+                log_ratios=self.log_ratios[part],  # no copy
+                levels=None if self.levels is None else self.levels[part],
+            )
+            for part in parts
+        ]
 
 
 class GroundField:

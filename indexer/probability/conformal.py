@@ -37,10 +37,11 @@ MOST_GROUPS = 5
 FEWEST_IN_GROUP = 60
 """Places that each group has at least; conditions with fewer are put together with all others."""
 
+FIRST_LOOK = 1024
+"""Cells that are sorted at first for a region."""
+
 _ROUNDING = 1e-10
 """Sums of the same probabilities in another order differ by less than this share."""
-_FIRST_LOOK = 1024
-"""Cells that are sorted at first."""
 _ROUNDED = 1e-7
 """Weights of places add up to whole numbers but for this."""
 
@@ -138,17 +139,26 @@ def region_rows(p: Floats, area_m2: Floats, mass: float) -> Ints:
     return nested_regions(p, area_m2, [mass])[0]
 
 
-def nested_regions(p: Floats, area_m2: Floats, masses: Sequence[float]) -> list[Ints]:
-    """:func:`region_rows` of several masses, the cells sorted once."""
+def nested_regions(
+    p: Floats, area_m2: Floats, masses: Sequence[float], densest: Ints | None = None
+) -> list[Ints]:
+    """:func:`region_rows` of several masses, the cells sorted once.
+
+    Args:
+        p: (N,).
+        area_m2: (N,).
+        masses: of the regions.
+        densest: some of the densest cells, from :func:`highest_rows`, where they are at hand.
+    """
     # A region holds few of the cells as a rule: so many are sorted, and more where they lack mass.
-    most, density = max(masses) * (1 + _ROUNDING), p / area_m2
-    look = _FIRST_LOOK
+    most, look = max(masses) * (1 + _ROUNDING), FIRST_LOOK
+    order = highest_rows(p / area_m2, look) if densest is None else densest
     while True:
-        order = highest_rows(density, look)
         reached = np.cumsum(p[order])
         if len(order) == len(p) or reached[-1] > most:
             break
         look *= 8
+        order = highest_rows(p / area_m2, look)
     positive = np.count_nonzero(p)
     regions = []
     for mass in masses:

@@ -221,6 +221,23 @@ class Rule:
             f"{self.places:,} held-out places do not show it"
         )
 
+    def answers(self, disc_mass: Floats) -> tuple[Bools, Floats]:
+        """What :meth:`decide` says of many photos with (P, R) masses, but for their regions.
+
+        Returns:
+            (P,) which are answered within the radius that was asked for, and (P,) the larger radius
+            that others are answered within; NaN for none.
+        """
+        within = np.zeros(len(disc_mass), dtype=np.bool_)
+        if self.within is not None:
+            within = mass_at(disc_mass, self.radii_m, self.within_m) >= self.within.threshold
+        larger = np.full(len(disc_mass), np.nan)
+        for radius_m in self.larger_m[::-1] if self.larger is not None else ():
+            mass = mass_at(disc_mass, self.radii_m, radius_m)
+            larger[mass >= self.larger.threshold] = radius_m  # the smallest comes last
+        larger[within] = np.nan
+        return within, larger
+
     def none(self, reason: str) -> Decision:
         """No answer, and why."""
         return self._decision(NONE, Learnt(math.nan, 0, 0), None, None, reason)

@@ -203,12 +203,17 @@ def posterior(log_likelihoods: Scores, log_prior: Floats) -> Floats:
     """
     if not np.isfinite(log_prior).any():
         raise UsageError("the prior leaves no cell to search: loosen it")
-    logits = log_likelihoods + log_prior
-    best = logits.max(axis=1, keepdims=True)
-    p = np.exp(logits - np.where(np.isfinite(best), best, 0.0))
+    p: Floats = log_likelihoods + log_prior  # (P, N), from here on in place
+    best = p.max(axis=1, keepdims=True)
+    p -= np.where(np.isfinite(best), best, 0.0)
+    np.exp(p, out=p)
     total = p.sum(axis=1, keepdims=True)
-    flat = np.exp(log_prior - log_prior.max())  # where no likelihood is left, what was known before
-    return np.where(total > 0, p / np.where(total > 0, total, 1.0), flat / flat.sum())
+    some = total > 0
+    p /= np.where(some, total, 1.0)
+    if not some.all():  # where no likelihood is left, what was known before
+        flat = np.exp(log_prior - log_prior.max())
+        p[~some[:, 0]] = flat / flat.sum()
+    return p
 
 
 def map_correlation(maps: Scores, log_prior: Floats) -> float:

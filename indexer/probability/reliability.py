@@ -158,13 +158,14 @@ def area_under_risk(confidence: Floats, loss: Floats, weights: Floats | None = N
     order = np.argsort(-confidence, kind="stable")
     ranked = confidence[order]
     starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
-    count = np.add.reduceat(times[:, order], starts, axis=1)  # of photos of one confidence
-    lost = np.add.reduceat((times * loss)[:, order], starts, axis=1)
+    ordered = np.take(times, order, axis=1)
+    count = np.add.reduceat(ordered, starts, axis=1)  # of photos of one confidence
+    lost = np.add.reduceat(ordered * loss[order], starts, axis=1)
     after, lost_after = np.cumsum(count, axis=1), np.cumsum(lost, axis=1)
     before, lost_before = after - count, lost_after - lost
     # Within a group the losses rise evenly: the sum over n of (lost_before + rate i)/(before + i).
     rate = lost / np.maximum(count, 1)
-    harmonic = _harmonic(after) - _harmonic(before)
+    harmonic = np.diff(_harmonic(after), axis=1, prepend=0.0)  # each group begins after the last
     total = rate * count + (lost_before - rate * before) * harmonic
     return np.asarray(total.sum(axis=1) / after[:, -1])
 

@@ -66,7 +66,9 @@ def first_rows(scores: npt.NDArray[np.floating], near: csr_array, k: int) -> Int
     Returns:
         At most k rows, best first.
     """
-    taken = np.zeros(near.shape[0], dtype=np.bool_)
+    # The same memory twice: one row is looked up in the bytes, and many are marked in the array.
+    taken = bytearray(near.shape[0])
+    marks = np.frombuffer(taken, dtype=np.uint8)
     start, neighbour = near.indptr, near.indices
     places: list[int] = []
     done = 0
@@ -77,7 +79,7 @@ def first_rows(scores: npt.NDArray[np.floating], near: csr_array, k: int) -> Int
             places.append(row)
             if len(places) == k:
                 return np.array(places, dtype=np.int64)
-            taken[neighbour[start[row] : start[row + 1]]] = True
+            marks[neighbour[start.item(row) : start.item(row + 1)]] = 1
         done = len(rows)
     return np.array(places, dtype=np.int64)
 

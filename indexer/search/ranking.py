@@ -35,6 +35,7 @@ from indexer.search.refine import (
     RefineOptions,
     Refining,
     refine_each,
+    refined_points,
 )
 from indexer.search.scored import (
     Scored,
@@ -230,30 +231,32 @@ def shown_points(
     rows: Ints,
     options: RefineOptions,
     ground: GroundEvidence | None = None,
+    of_photo: Ints | None = None,
 ) -> Floats:
-    """The best guess about each photo as a search shows it.
+    """Guesses about photos as a search shows them.
 
     Args:
         space: the cells.
         s: (P, D) vectors of photos, each of a place of its own.
-        rows: (P,) the best cell of each: the first that :func:`draft_of` names.
+        rows: (R,) cells that :func:`draft_of` names for them.
         options: from :func:`refine_options`.
         ground: of these photos; None where reference photos have no weight.
+        of_photo: (R,) the photo of each row; None for row after row.
 
     Returns:
-        (P, 2) refined points; centres where the index has no token maps.
+        (R, 2) refined points; centres where the index has no token maps.
     """
     centres = space.index.cells.lonlat_deg[rows]
     if space.reader is None:
         return centres
     points = np.empty_like(centres)
-    readings = ground_readings(ground, len(rows))
+    readings = ground_readings(ground, len(s))
+    photos = np.arange(len(rows)) if of_photo is None else of_photo
     for start in range(0, len(rows), _REFINED_AT_ONCE):
         block = slice(start, start + _REFINED_AT_ONCE)
-        each = zip(s[block], centres[block], readings[block], strict=True)
-        refinings = [Refining(photo, centre[None], options, g) for photo, centre, g in each]
-        places = [best for (best,) in refine_each(space.reader, refinings)]
-        points[block] = [(place.lon_deg, place.lat_deg) for place in places]
+        each = zip(photos[block].tolist(), centres[block], strict=True)
+        refinings = [Refining(s[n], centre[None], options, readings[n]) for n, centre in each]
+        points[block] = np.concatenate(refined_points(space.reader, refinings))
     return points
 
 
@@ -280,8 +283,7 @@ def shown_together(
         return np.asarray(centre)
     joint = (s.sum(axis=0) / divisor).astype(np.float32)
     refining = Refining(joint, centre[None], options, _reading(ground, divisor))
-    ((place,),) = refine_each(space.reader, [refining])
-    return np.array((place.lon_deg, place.lat_deg))
+    return np.asarray(refined_points(space.reader, [refining])[0][0])
 
 
 def _radius_m(space: SearchSpace, query: Query) -> float:

@@ -16,7 +16,6 @@ imagery. Nothing is random.
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,7 +26,8 @@ from scipy.sparse import csr_array
 
 from gair.arrays import Bools, Floats, Vectors
 from gair.errors import UsageError
-from gair.geo import EARTH_RADIUS_M, haversine_m
+from gair.geo import haversine_m
+from indexer.regions.flat_grid import lattice_around, moved, square_grid
 from indexer.search.token_reader import TokenReader
 
 if TYPE_CHECKING:
@@ -67,46 +67,9 @@ class Surface:
     """Between neighbouring points."""
 
 
-def square_grid(steps: int, spacing_m: float) -> Floats:
-    """(g, g, 2) metres east and north; rows from north to south."""
-    along = np.arange(-steps, steps + 1) * spacing_m
-    return np.stack(np.meshgrid(along, -along), axis=-1)
-
-
-def moved(start: Floats, east_north_m: Floats) -> Floats:
-    """(..., 2) metres from a (2,) place to longitude, latitude."""
-    lonlat_deg = start + east_north_m / m_per_deg(start[1])
-    lonlat_deg[..., 0] = (lonlat_deg[..., 0] + 180) % 360 - 180
-    return np.asarray(lonlat_deg)
-
-
-def m_per_deg(latitude_deg: float) -> Floats:
-    """(2,) metres of a degree of longitude and of latitude."""
-    return np.array([math.cos(math.radians(latitude_deg)), 1.0]) * math.radians(EARTH_RADIUS_M)
-
-
 def location_step_m(model: Gair) -> float:
     """Between points where the location encoder is read; linear in between, cosines hold."""
     return model.location.shortest_wave_m / _READS_A_WAVE
-
-
-def lattice_around(points_m: Floats, most_step_m: float) -> tuple[Floats, csr_array]:
-    """Lattice points around (n, 2) points: (L, 2), and (n, L) how much each counts at each."""
-    reach_m = float(np.abs(points_m).max())
-    steps = max(1, math.ceil(reach_m / most_step_m))
-    side, step_m = 2 * steps + 1, max(reach_m, 1.0) / steps
-    at = points_m / step_m + steps  # (n, 2) columns and rows
-    low = np.clip(np.floor(at), 0, side - 2)
-    share = at - low
-    # Bilinear: each point has a share in the four corners of its square of the lattice.
-    corner = np.array([(0, 0), (1, 0), (0, 1), (1, 1)])
-    weight = np.where(corner, share[:, None], 1 - share[:, None]).prod(axis=-1)  # (n, 4)
-    index = (low[:, None] + corner).astype(np.int64) @ [1, side]
-    used, column = np.unique(index[weight > 0], return_inverse=True)
-    row = np.nonzero(weight > 0)[0]
-    shape = (len(points_m), len(used))
-    lattice_m = (np.stack([used % side, used // side], axis=-1) - steps) * step_m
-    return lattice_m, csr_array((weight[weight > 0], (row, column)), shape=shape)
 
 
 @dataclass(frozen=True)
@@ -205,16 +168,26 @@ def refine_each(reader: TokenReader, refinings: Sequence[Refining]) -> list[list
     if not refinings:
         return []
     grids = [_grid_of(reader, refining) for refining in refinings]
-    surfaces = _surfaces(reader, grids)
-    best = [
-        np.array([_best(reader, grid, *numbered) for numbered in enumerate(around)]).reshape(-1, 2)
-        for grid, around in zip(grids, surfaces, strict=True)
-    ]
+    scores = _scores_on(reader, grids)
+    best = _best_of_each(reader, grids, scores)
+    surfaces = [_surfaces(*of_photo) for of_photo in zip(grids, scores, strict=True)]
     rs = _cosines(reader.localized, best, refinings)
     location = _cosines(reader.locations, best, refinings)
     ground = [_read_each(refining, at) for refining, at in zip(refinings, best, strict=True)]
     of_photos = zip(refinings, best, rs, location, ground, surfaces, strict=True)
     return [_refined(*of_photo) for of_photo in of_photos]
+
+
+def refined_points(reader: TokenReader, refinings: Sequence[Refining]) -> list[Floats]:
+    """The (P, 2) points alone that :func:`refine_each` gives, where nothing is asked of them.
+
+    Raises:
+        UsageError: as for :func:`refine`.
+    """
+    if not refinings:
+        return []
+    grids = [_grid_of(reader, refining) for refining in refinings]
+    return _best_of_each(reader, grids, _scores_on(reader, grids))
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,13 +201,14 @@ class _Grid:
     """(g, g, 2) metres east and north of a start."""
     within: Bools
     """(g, g) which of them lie within the radius."""
+    points_m: Floats
+    """(n, 2) those."""
 
     @property
     def lonlat_deg(self) -> Floats:
         """(P, n, 2) the points within the radius of each start."""
-        points_m = self.grid_m[self.within]
-        around = [moved(start, points_m) for start in self.refining.lonlat_deg]
-        return np.array(around).reshape(-1, len(points_m), 2)
+        around = [moved(start, self.points_m) for start in self.refining.lonlat_deg]
+        return np.array(around).reshape(-1, len(self.points_m), 2)
 
 
 def _grid_of(reader: TokenReader, refining: Refining) -> _Grid:
@@ -244,21 +218,31 @@ def _grid_of(reader: TokenReader, refining: Refining) -> _Grid:
     return _Grid(refining, radius_m, spacing_m, *_disc_on(radius_m, spacing_m))
 
 
-def _disc_on(radius_m: float, spacing_m: float) -> tuple[Floats, Bools]:
-    """(g, g, 2) metres east and north of a start, and (g, g) which lie within the radius."""
+@functools.lru_cache(maxsize=8)
+def _disc_on(radius_m: float, spacing_m: float) -> tuple[Floats, Bools, Floats]:
+    """(g, g, 2) metres east and north of a start, (g, g) which are within the radius, and these.
+
+    They are the same for every start of a search.
+    """
     grid_m = square_grid(int(radius_m // spacing_m), spacing_m)
-    return grid_m, np.asarray(np.hypot(*np.moveaxis(grid_m, -1, 0)) <= radius_m)
+    within = np.asarray(np.hypot(*np.moveaxis(grid_m, -1, 0)) <= radius_m)
+    points_m = grid_m[within]
+    for shared in (grid_m, within, points_m):
+        shared.flags.writeable = False
+    return grid_m, within, points_m
 
 
 @functools.lru_cache(maxsize=8)
 def _lattice_on(radius_m: float, spacing_m: float, step_m: float) -> tuple[Floats, csr_array]:
     """:func:`lattice_around` the points of a disc: the same for every start of a search."""
-    grid_m, within = _disc_on(radius_m, spacing_m)
-    return lattice_around(grid_m[within], step_m)
+    return lattice_around(_disc_on(radius_m, spacing_m)[2], step_m)
 
 
-def _surfaces(reader: TokenReader, grids: Sequence[_Grid]) -> list[list[Surface]]:
-    """The score on the grid around every place; NaN beyond the radius and outside the index."""
+def _scores_on(reader: TokenReader, grids: Sequence[_Grid]) -> list[Floats]:
+    """The score on the grid around every place of each photo, (P, g, g).
+
+    NaN beyond the radius and outside the index.
+    """
     around = [grid.lonlat_deg for grid in grids]
     inside = [_inside(reader, grid, at) for grid, at in zip(grids, around, strict=True)]
     points = [at.reshape(-1, 2) for at in around]
@@ -268,7 +252,7 @@ def _surfaces(reader: TokenReader, grids: Sequence[_Grid]) -> list[list[Surface]
     rs = _cosines(reader.localized, indexed, refinings, rs_weights)
     location = _location_cosines(reader, grids, points)
     ground = [_ground_on(grid) for grid in grids]
-    surfaces = []
+    on_grids = []
     for n, (grid, mask) in enumerate(zip(grids, inside, strict=True)):
         options, starts = grid.refining.options, grid.refining.lonlat_deg
         score = np.full(len(mask), np.nan)
@@ -277,9 +261,14 @@ def _surfaces(reader: TokenReader, grids: Sequence[_Grid]) -> list[list[Surface]
         # Points of all P starts in a row, back to where they lie on each start's (g, g) grid.
         scores = np.full((len(starts), *grid.within.shape), np.nan)
         scores[:, grid.within] = score.reshape(len(starts), -1)
-        each = zip(starts, scores, strict=True)
-        surfaces.append([Surface(moved(at, grid.grid_m), v, grid.spacing_m) for at, v in each])
-    return surfaces
+        on_grids.append(scores)
+    return on_grids
+
+
+def _surfaces(grid: _Grid, scores: Floats) -> list[Surface]:
+    """(P, g, g) scores around the places of a photo, with where they are."""
+    each = zip(grid.refining.lonlat_deg, scores, strict=True)
+    return [Surface(moved(at, grid.grid_m), v, grid.spacing_m) for at, v in each]
 
 
 def _inside(reader: TokenReader, grid: _Grid, points: Floats) -> Bools:
@@ -293,9 +282,8 @@ def _inside(reader: TokenReader, grid: _Grid, points: Floats) -> Bools:
 def _ground_on(grid: _Grid) -> Floats:
     """What reference photos say on the grid around every place of a photo, (Q,)."""
     reading, starts = grid.refining.ground, grid.refining.lonlat_deg
-    points_m = grid.grid_m[grid.within]
     if reading is None or not grid.refining.options.ground_weight:
-        return np.zeros(len(starts) * len(points_m))
+        return np.zeros(len(starts) * len(grid.points_m))
     # It is smooth: read on a lattice, it is off by (step / kernel)^2 / 8 of itself in between.
     lattice_m, share = _lattice_on(
         grid.radius_m, grid.spacing_m, reading.kernel_m / _READS_A_KERNEL
@@ -410,14 +398,24 @@ def default_radius_m(reader: TokenReader, estimate: Estimate) -> float:
     return cells_m if estimate == "peak" else max(cells_m, MEAN_RADIUS_TOKENS * reader.token_m)
 
 
-def _best(reader: TokenReader, grid: _Grid, number: int, surface: Surface) -> Floats:
+def _best_of_each(
+    reader: TokenReader, grids: Sequence[_Grid], scores: Sequence[Floats]
+) -> list[Floats]:
+    """(P, 2) longitude, latitude that the places of each photo are refined to."""
+    return [
+        np.array([_best(reader, grid, *numbered) for numbered in enumerate(around)]).reshape(-1, 2)
+        for grid, around in zip(grids, scores, strict=True)
+    ]
+
+
+def _best(reader: TokenReader, grid: _Grid, number: int, scores: Floats) -> Floats:
     """(2,) longitude, latitude of the place that a start is refined to."""
     start, options = grid.refining.lonlat_deg[number], grid.refining.options
     if options.estimate == "mean":
-        mean = moved(start, _mean(grid.grid_m, options.sharpness * surface.scores))
+        mean = moved(start, _mean(grid.grid_m, options.sharpness * scores))
         if reader.indexed(mean)[0]:  # it may lie in a hole between the points around it
             return mean
-    return moved(start, _peak(reader, grid, start, surface.scores))
+    return moved(start, _peak(reader, grid, start, scores))
 
 
 def _peak(reader: TokenReader, grid: _Grid, start: Floats, scores: Floats) -> Floats:

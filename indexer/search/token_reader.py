@@ -40,6 +40,8 @@ ReadMode = Literal["nili", "bilinear", "bicubic", "mean", "frame"]
 
 MAPS_KEPT = 64
 """Maps that stay in memory, those used last: 28 MB of the released model's."""
+DISCS_KEPT = 1 << 15
+"""Discs of which it is known whether all in them is indexed: many photos have places in common."""
 _POINTS_AT_ONCE = 1024
 """Points whose tokens are in memory together: 110 MB at 768 dimensions if they share none."""
 _OFF_CENTRE = 0.9999
@@ -87,6 +89,7 @@ class TokenReader:
         self._used = np.unique(index.cells.frame)
         self._tree = KDTree(self._centres[self._used])
         self._maps: LRUCache[int, torch.Tensor] = LRUCache(MAPS_KEPT)
+        self._held: LRUCache[tuple[float, float, float], bool] = LRUCache(DISCS_KEPT)
         self._lock = fork_safe_lock()
 
     @property
@@ -103,8 +106,17 @@ class TokenReader:
 
     def holding_discs(self, lonlat_deg: Floats, radius_m: float) -> npt.NDArray[np.bool_]:
         """Around which of (Q, 2) points all is indexed: :meth:`CellRows.holding_discs`."""
-        resolution = self.index.manifest.h3_resolution
-        return self.index.cells.holding_discs(lonlat_deg, radius_m, resolution)
+        keys = [(lon, lat, radius_m) for lon, lat in lonlat_deg.tolist()]
+        with self._lock:
+            held = [self._held.get(key) for key in keys]
+        missing = [number for number, known in enumerate(held) if known is None]
+        if missing:
+            resolution = self.index.manifest.h3_resolution
+            found = self.index.cells.holding_discs(lonlat_deg[missing], radius_m, resolution)
+            with self._lock:
+                for number, known in zip(missing, found.tolist(), strict=True):
+                    held[number] = self._held[keys[number]] = known
+        return np.array(held, dtype=np.bool_)
 
     def frames(self, lonlat_deg: npt.ArrayLike) -> tuple[Ints, Floats]:
         """Where each of (Q, 2) points is read.

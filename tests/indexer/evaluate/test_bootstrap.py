@@ -12,7 +12,7 @@ from indexer.evaluate.bootstrap import (
     as_json,
     percentiles,
     weighted_mean,
-    weighted_quantile,
+    weighted_quantiles,
 )
 
 RNG = np.random.default_rng(3)
@@ -34,21 +34,20 @@ def test_a_resample_has_as_many_photos_and_the_same_ones_for_a_seed() -> None:
 
 
 def test_means_and_quantiles_are_those_of_the_photos_drawn() -> None:
-    drawn = Resamples(np.arange(40), resamples=30).weights.astype(float)
-    means = weighted_mean(VALUES, drawn)
+    drawn = Resamples(np.arange(40), resamples=30).weights
+    means, shares = weighted_mean(VALUES, drawn.astype(float)), (0.1, 0.5, 0.75, 0.9, 1.0)
+    quantiles = weighted_quantiles(VALUES, shares, drawn)
     for row, weights in enumerate(drawn):
         some = listed(VALUES, weights)
         assert means[row] == pytest.approx(some.mean())
-        for share in (0.1, 0.5, 0.75, 0.9, 1.0):
-            found = weighted_quantile(VALUES, share, drawn[row : row + 1])[0]
-            assert found == np.sort(some)[math.ceil(share * len(some)) - 1]
+        wanted = [np.sort(some)[math.ceil(share * len(some)) - 1] for share in shares]
+        assert quantiles[row].tolist() == wanted
 
 
 def test_infinity_is_never_interpolated() -> None:
     values = np.array([1.0, 2.0, np.inf, np.inf])
-    once = np.ones((1, 4))
-    assert weighted_quantile(values, 0.5, once)[0] == 2
-    assert weighted_quantile(values, 0.51, once)[0] == np.inf
+    once = np.ones((1, 4), dtype=np.uint8)
+    assert weighted_quantiles(values, (0.5, 0.51), once)[0].tolist() == [2, np.inf]
     assert weighted_mean(values, once)[0] == np.inf
     assert weighted_mean(values, np.array([[3.0, 1, 0, 0]]))[0] == 1.25
 
@@ -75,6 +74,18 @@ def test_a_share_of_none_or_all_has_a_binomial_interval() -> None:
     assert every.low**12 == pytest.approx(0.025)
     assert half == Resamples(np.arange(12)).means(hits)[2]
     assert math.isnan(Resamples(np.arange(0)).shares(np.zeros((0, 1), dtype=bool))[0].value)
+
+
+def test_the_same_photos_of_a_resample_are_resampled_once() -> None:
+    drawn = Resamples(np.arange(30).repeat(2), resamples=20, seed=3)
+    assert drawn.of(np.arange(60)) is drawn
+    rows = np.array([0, 1, 5, 8, 59])
+    some = drawn.of(rows)
+    assert drawn.of(rows.copy()) is some
+    afresh = Resamples(drawn.place[rows], resamples=20, seed=3)
+    assert (some.weights == afresh.weights).all()
+    assert some.places == afresh.places
+    assert drawn.of(rows[::-1]) is not some
 
 
 def test_percentiles_of_a_thousand_numbers() -> None:

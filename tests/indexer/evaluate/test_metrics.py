@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from gair.arrays import Ints
+from gair.arrays import Ints, Scores
 from gair.errors import UsageError
 from gair.geo import haversine_m
 from indexer.evaluate.judge import (
@@ -35,6 +35,7 @@ from indexer.evaluate.metrics import (
 )
 from indexer.probability.conformal import region_rows
 from indexer.probability.posterior import ScoreWeights, area_log_prior, log_likelihood, posterior
+from indexer.regions.highest import highest_rows
 from indexer.search.places import distinct_places
 from indexer.search.space import SearchSpace
 
@@ -137,6 +138,38 @@ def test_the_order_among_equals_is_that_of_the_photos_number() -> None:
     whole = rank_distances(tied, PHOTOS, CELLS, 5)
     rows = [7, 2]
     assert (rank_distances(tied[rows], PHOTOS[rows], CELLS, 5, numbers=rows) == whole[rows]).all()
+
+
+def slow_best(row: Scores, k: int, number: int) -> Ints:
+    """The k best cells, found without knowing any before: equals come by chance."""
+    rng, cells = np.random.default_rng([0, number]), np.arange(len(row))
+    if k < len(row):
+        threshold = np.sort(row)[-k]
+        above, equal = np.flatnonzero(row > threshold), np.flatnonzero(row == threshold)
+        if len(equal) > k - len(above):
+            equal = rng.choice(equal, size=k - len(above), replace=False)
+        cells = np.concatenate([above, equal])
+    return np.asarray(cells[np.lexsort((rng.random(len(cells)), -row[cells]))])
+
+
+@pytest.mark.parametrize("decimals", [0, 1, 12])  # many equals, some, none
+@pytest.mark.parametrize("known", [40, 120, 300])
+def test_cells_known_to_be_the_best_change_nothing(decimals: int, known: int) -> None:
+    scores = np.round(SCORES, decimals)
+    scores[3, 5] = np.nan
+    highest = [highest_rows(row, known) for row in scores]
+    for k in (1, 40, *([300, 500] if known == 300 else [])):
+        found = rank_distances(scores, PHOTOS, CELLS, k, highest=highest)
+        assert (found == rank_distances(scores, PHOTOS, CELLS, k)).all()
+        assert np.isinf(found[3]).all()
+        for photo in (0, 7):
+            best = slow_best(scores[photo], k, photo)
+            assert (found[photo, : len(best)] == haversine_m(CELLS[best], PHOTOS[photo])).all()
+    for row in range(0, 300, 7):
+        truth = np.full(len(scores), row)
+        truth[3] = -1
+        of_some, of_all = (rank_and_area(scores, AREA, truth, best) for best in (highest, None))
+        assert (np.array(of_some) == np.array(of_all)).all()
 
 
 def test_the_nearest_of_the_best_cells_by_sorting() -> None:

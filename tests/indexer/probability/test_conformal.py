@@ -21,6 +21,7 @@ from indexer.probability.conformal import (
     one_a_place,
     region_rows,
 )
+from indexer.regions.highest import highest_rows
 
 ONE = np.array([1.0])
 
@@ -336,3 +337,7 @@ def test_regions_are_those_of_all_cells_sorted(sharp: float) -> None:
             first = enough[0] + 1 if len(enough) else len(p)
             same = np.count_nonzero(reached <= mass * (1 + 1e-10))
             assert rows.tolist() == order[: max(first, same)].tolist()
+        for known in (1100, 10_000):  # the densest cells, where somebody sorted them before
+            densest = highest_rows(p / area_m2, known)
+            again = nested_regions(p, area_m2, some, densest)
+            assert list(map(list, again)) == list(map(list, nested_regions(p, area_m2, some)))

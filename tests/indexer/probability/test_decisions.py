@@ -151,6 +151,19 @@ def test_in_95_of_100_draws_no_more_are_wrong_than_was_asked_for() -> None:
     assert answered > 0.3 * 600 * draws  # it does answer
 
 
+@pytest.mark.parametrize("within_m", [200.0, 700.0, 5000.0])
+def test_many_photos_are_decided_as_one_by_one(within_m: float) -> None:
+    rng = np.random.default_rng(8)
+    rule, photos = learn_rule(drawn(800, rng), 0.2, within_m), drawn(300, rng)
+    within, larger_m = rule.answers(photos.disc_mass)
+    for mass, near, radius_m in zip(photos.disc_mass, within, larger_m, strict=True):
+        decision = rule.decide(mass)
+        assert near == (decision.kind == WITHIN)
+        assert decision.kind == LARGER if np.isfinite(radius_m) else decision.kind != LARGER
+        assert decision.kind != LARGER or radius_m == decision.radius_m
+    assert within.any() or np.isfinite(larger_m).any()
+
+
 def test_a_rule_that_tests_nothing_would_be_caught() -> None:
     rng = np.random.default_rng(11)
     fresh = drawn(600, rng)

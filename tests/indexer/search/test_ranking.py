@@ -24,12 +24,12 @@ from indexer.evaluate.judge import Judge, Outcomes, Ranking, Truths
 from indexer.probability.calibration import calibration_path
 from indexer.probability.posterior import ScoreWeights
 from indexer.probability.verdicts import CANNOT_TELL
+from indexer.regions.flat_grid import moved
 from indexer.search.answer import UNCALIBRATED
 from indexer.search.by_name import verify
 from indexer.search.geolocator import Geolocator
 from indexer.search.prior import build_prior
 from indexer.search.ranking import CENTRE_ONLY, OWN_WEIGHTS, TOGETHER, WITH_PRIOR
-from indexer.search.refine import moved
 from indexer.search.scored import Scored, Seen
 
 

@@ -20,17 +20,16 @@ from gair.model import Gair
 from indexer.build.build import BuildOptions, build_index
 from indexer.imagery import open_imagery
 from indexer.index.index import Index, open_index
+from indexer.regions.flat_grid import lattice_around, moved, square_grid
 from indexer.regions.region import region_from_bbox
 from indexer.search.refine import (
     RefineOptions,
     Refining,
     default_radius_m,
-    lattice_around,
     location_step_m,
-    moved,
     refine,
     refine_each,
-    square_grid,
+    refined_points,
 )
 from indexer.search.token_reader import TokenReader
 
@@ -304,6 +303,10 @@ def test_photos_refined_together_are_refined_as_alone(toy: Index, reader: TokenR
             np.testing.assert_allclose(place.surface.scores, alone.surface.scores, atol=1e-5)
             assert place.score == pytest.approx(alone.score, abs=1e-5)
     assert refine_each(reader, []) == []
+    points = refined_points(reader, asked)  # the same, without what is said of them
+    for at, places in zip(points, refine_each(reader, asked), strict=True):
+        assert at.tolist() == [[place.lon_deg, place.lat_deg] for place in places]
+    assert refined_points(reader, []) == []
 
 
 def test_between_lattice_points_the_location_is_as_good_as_its_definition() -> None:
