@@ -33,9 +33,13 @@ from indexer.search.scored import posterior_blocks
 
 if TYPE_CHECKING:
     from indexer.photos.vectors import PhotoVectors
+    from indexer.probability.calibration import Calibration
     from indexer.search.space import SearchSpace
 
 Numbers = dict[str, Any]
+
+Claims = dict[float, dict[str, KnownClaims]]
+"""By radius and kind."""
 
 FEWEST = 20
 """Claims of each kind that are judged."""
@@ -65,6 +69,7 @@ def evidence_report(
     photos: Located,
     outside: PhotoVectors | None,
     drawn: Resamples,
+    looked_at: Claims | None = None,
 ) -> Numbers:
     """How good the likelihood ratios of a calibrated index are.
 
@@ -73,6 +78,7 @@ def evidence_report(
         photos: taken in it, and not calibrated with.
         outside: photos from elsewhere; None if there are none.
         drawn: resamples of the photos.
+        looked_at: the claims about them of :func:`claims_about`, where they were looked at before.
     """
     calibration = space.calibration
     if calibration is None:
@@ -85,8 +91,12 @@ def evidence_report(
             f"not measured: {len(photos.s)} photos were taken in the index, and {FEWEST} are needed"
         )
         return {"measured": False, "why": why}
-    radii_m = sorted({radius_m for of_radius in curves.values() for radius_m in of_radius})
-    scores = _scores(space, calibration.weights, photos, radii_m, drawn.seed)
+    radii_m = _radii_m(calibration)
+    claims = looked_at
+    if claims is None:
+        claims = claims_about(space, photos, drawn.seed)
+        _look(space, calibration.weights, photos.s, each_claim(claims), photos.left_out)
+    scores = {r: {kind: c.score for kind, c in kinds.items()} for r, kinds in claims.items()}
     drawn_of = dict.fromkeys((TRUE, *ALTERNATIVES), drawn)
     if outside is not None:
         rows = np.flatnonzero(np.isfinite(outside.s).all(axis=1))
@@ -170,19 +180,28 @@ def _tippett_curves(true: Floats, false: Floats, limit: float) -> Numbers:
     }
 
 
-def _scores(
-    space: SearchSpace, weights: ScoreWeights, photos: Located, radii_m: list[float], seed: int
-) -> dict[float, dict[str, Floats]]:
-    """Scores of claims about each photo, by radius and kind."""
+def claims_about(space: SearchSpace, photos: Located, seed: int) -> Claims:
+    """Claims about each photo, not looked at yet; none where the index has no curves for them."""
+    calibration = space.calibration
+    if calibration is None or not calibration.likelihood_ratios or len(photos.s) < FEWEST:
+        return {}
     rng = np.random.default_rng((seed, 4))
     alike = space.alike(photos.cell_row)
-    claims = {
+    return {
         radius_m: draw_claims(space, photos.lonlat_deg, radius_m, alike, rng)
-        for radius_m in radii_m
+        for radius_m in _radii_m(calibration)
     }
-    every = [c for of_radius in claims.values() for c in of_radius.values()]
-    _look(space, weights, photos.s, every, photos.left_out)
-    return {r: {kind: c.score for kind, c in kinds.items()} for r, kinds in claims.items()}
+
+
+def each_claim(claims: Claims) -> list[KnownClaims]:
+    """All of them, those of one radius one after another."""
+    return [claim for of_radius in claims.values() for claim in of_radius.values()]
+
+
+def _radii_m(calibration: Calibration) -> list[float]:
+    """The radii that there are curves for, ascending."""
+    curves = calibration.likelihood_ratios
+    return sorted({radius_m for of_radius in curves.values() for radius_m in of_radius})
 
 
 def _scores_elsewhere(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gair.info import library_versions
+from indexer.evaluate.answers_seen import AnswersSeen
 from indexer.evaluate.baselines import blind_picks
 from indexer.evaluate.bootstrap import LEVEL, Resamples
 from indexer.evaluate.by_density import density_report
@@ -93,7 +94,11 @@ def evaluate(
         task.notes.append(CENTRE_ONLY)
     if options.query.weights(space).source == "default":
         task.notes.append(BY_IMAGERY_ALONE)
-    outcomes, missing = judge_methods(task)
+    located = _located(task)
+    seen = (
+        None if task.calibration is None else AnswersSeen(space, located, task.inside, options.seed)
+    )
+    outcomes, missing = judge_methods(task, None if seen is None else seen.look)
     picks = blind_picks(
         task.truths.lonlat_deg[task.truths.rows], task.space.field.lonlat_deg, task.scale.radii_m
     )
@@ -103,9 +108,16 @@ def evaluate(
     report["methods"] = method_rows(task, outcomes, missing, picks, drawn)
     report["calibration"] = _calibration(task, outcomes, drawn)
     report["out_of_index"] = outside_report(
-        space, photos.s[task.inside], outside, drawn.of(task.inside), task.own(task.inside)
+        space,
+        located.s,
+        outside,
+        drawn.of(task.inside),
+        task.own(task.inside),
+        None if seen is None else seen.nats,
     )
-    report["claims"] = _claims(task, outside, drawn.of(task.inside))
+    # Whatever weights the answers have, likelihood ratios are those of the calibration.
+    looked_at = None if seen is None else seen.claims
+    report["claims"] = evidence_report(space, located, outside, drawn.of(task.inside), looked_at)
     report["slices"] = slice_tables(
         photos.photos, outcomes[ANSWER], task.scale, options.slice_by, drawn
     )
@@ -182,12 +194,11 @@ def _heading(task: Task, used_for_calibration: int) -> Numbers:
     }
 
 
-def _claims(task: Task, outside: PhotoVectors | None, drawn: Resamples) -> Numbers:
-    """How good the likelihood ratios of claims are, whatever weights the answers have."""
+def _located(task: Task) -> Located:
+    """The photos that were taken in the index."""
     rows, truths = task.inside, task.truths
     own = None if truths.left_out is None else truths.left_out.taken(rows)
-    photos = Located(truths.s[rows], truths.lonlat_deg[rows], truths.cell_row[rows], own)
-    return evidence_report(task.space, photos, outside, drawn)
+    return Located(truths.s[rows], truths.lonlat_deg[rows], truths.cell_row[rows], own)
 
 
 def _calibration(task: Task, outcomes: dict[str, Outcomes], drawn: Resamples) -> Numbers:

@@ -38,6 +38,8 @@ from indexer.search.space import SearchSpace
 
 ScoresOf = Callable[[Vectors], tuple[Vectors, Vectors]]
 """(B, D) photo vectors to (B, N) cosines of the imagery and of the location."""
+Look = Callable[[Ints, tuple[Vectors, Vectors], Floats, GroundEvidence | None], None]
+"""Takes (B,) rows of photos, their (B, N) cosines and posteriors, and what reference photos say."""
 
 _BLOCK_NUMBERS = 4 << 20
 """Numbers of a (photos, cells) matrix that one thread holds at once: 32 MB."""
@@ -69,6 +71,8 @@ class Ranking:
     best place, and the photo's row."""
     ground_weight: float = 0.0
     """Of what reference photos say."""
+    look: Look | None = None
+    """Looks at posteriors while they are at hand; it may be called from several threads."""
 
     @property
     def bare(self) -> Ranking:
@@ -353,6 +357,8 @@ class Judge:
         p = posteriors(self.space, rs, location, ranking.weights, ground=ground)
         around = _by_photo(self.space.place_mass(p))
         p = _by_photo(p)
+        if ranking.look is not None:
+            ranking.look(rows, scores, p, ground)
         centres = self._judge_places(ranking, around, truths, outcomes, rows, ground)
         outcomes.sureness[rows] = around.max(axis=1)
         densest = self._judge_cells(p / self.field.area_m2, truths, outcomes, rows)

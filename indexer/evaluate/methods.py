@@ -12,7 +12,7 @@ from gair.arrays import Vectors
 from gair.geo import haversine_m
 from indexer.evaluate.baselines import BlindPicks, photo_density
 from indexer.evaluate.bootstrap import Resamples
-from indexer.evaluate.judge import Outcomes, Ranking, judge_all, judge_everywhere_alike
+from indexer.evaluate.judge import Look, Outcomes, Ranking, judge_all, judge_everywhere_alike
 from indexer.evaluate.metrics import KS, nearest_of_first
 from indexer.evaluate.offset import noise_report, offset_report
 from indexer.evaluate.probabilities import LEVELS
@@ -48,12 +48,19 @@ OTHER_MODES = ("nili", "bilinear", "mean")
 """How token maps are read by the index, or in a baseline."""
 
 
-def judge_methods(task: Task) -> tuple[dict[str, Outcomes], dict[str, str]]:
-    """Outcomes of every method that can be measured, and why others cannot."""
+def judge_methods(
+    task: Task, look: Look | None = None
+) -> tuple[dict[str, Outcomes], dict[str, str]]:
+    """Outcomes of every method that can be measured, and why others cannot.
+
+    Args:
+        task: what is judged.
+        look: looks at the answer's posteriors, where there are any.
+    """
     space, index = task.space, task.space.index
     missing: dict[str, str] = {}
     answer, imagery, location = rankings_of(task)
-    rankings = {ANSWER: answer, IMAGERY: imagery, LOCATION: location}
+    rankings = {ANSWER: replace(answer, look=look), IMAGERY: imagery, LOCATION: location}
     rankings |= ground_rankings(answer)
     alike = [key for key in (IMAGERY, LOCATION) if rankings[key] == answer.bare]
     different = {key: ranking for key, ranking in rankings.items() if key not in alike}

@@ -256,6 +256,7 @@ def outside_report(
     outside: PhotoVectors | None,
     drawn: Resamples,
     left_out: Sequence[Ints] | None = None,
+    nats: Floats | None = None,
 ) -> dict[str, Any]:
     """How well photos of the index are told from photos of elsewhere.
 
@@ -265,6 +266,7 @@ def outside_report(
         outside: photos from elsewhere; None if there are none.
         drawn: resamples of the photos inside.
         left_out: of each photo inside, the reference photos that are no evidence of it.
+        nats: how well any place explains each photo inside, where that is known.
     """
     calibration = space.calibration
     if outside is None:
@@ -275,10 +277,10 @@ def outside_report(
     others, place = outside.s[readable], outside.place_of_photo[readable]
     elsewhere = Resamples(place, resamples=len(drawn.weights), seed=drawn.seed + 1)
     out_of_index = calibration.out_of_index
-    own, foreign = (
-        out_of_index.score(s, evidence(space, s, calibration.weights, without))
-        for s, without in ((inside, left_out), (others, None))
-    )
+    if nats is None:
+        nats = evidence(space, inside, calibration.weights, left_out)
+    own = out_of_index.score(inside, nats)
+    foreign = out_of_index.score(others, evidence(space, others, calibration.weights))
     return {
         "measured": True,
         "photos_inside": len(own),
