@@ -166,7 +166,7 @@ def rank_and_area(
         where the true cell is not in the index.
     """
     rank, area = np.full(len(scores), np.inf), np.full(len(scores), np.inf)
-    for photo in np.flatnonzero(truth_row >= 0):
+    for photo in np.flatnonzero(truth_row >= 0).tolist():
         row, own = scores[photo], truth_row[photo]
         # The mean over all orders: half of the equal cells come before the true one.
         cells = np.empty(0, dtype=np.int64) if highest is None else highest[photo]

@@ -232,9 +232,10 @@ class Rule:
         if self.within is not None:
             within = mass_at(disc_mass, self.radii_m, self.within_m) >= self.within.threshold
         larger = np.full(len(disc_mass), np.nan)
-        for radius_m in self.larger_m[::-1] if self.larger is not None else ():
-            mass = mass_at(disc_mass, self.radii_m, radius_m)
-            larger[mass >= self.larger.threshold] = radius_m  # the smallest comes last
+        if self.larger is not None:
+            for radius_m in reversed(self.larger_m):  # the smallest comes last
+                mass = mass_at(disc_mass, self.radii_m, radius_m)
+                larger[mass >= self.larger.threshold] = radius_m
         larger[within] = np.nan
         return within, larger
 
