@@ -212,11 +212,11 @@ def weighted_quantiles(
     # Counts are whole numbers: much less memory to go through than in floating point.
     reached = np.cumsum(np.take(weights, order, axis=1), axis=1, dtype=np.int32)
     ranked = values[order]
-    found = np.empty((len(weights), len(shares)))
+    quantiles = np.empty((len(weights), len(shares)))
     for column, share in enumerate(shares):
         wanted = np.ceil(share * reached[:, -1:] * (1 - 1e-12)).astype(np.int32)
-        found[:, column] = ranked[np.count_nonzero(reached < wanted, axis=1)]
-    return found
+        quantiles[:, column] = ranked[np.count_nonzero(reached < wanted, axis=1)]
+    return quantiles
 
 
 def percentiles(values: Floats, places: int | None = None) -> Floats:

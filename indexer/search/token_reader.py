@@ -109,13 +109,13 @@ class TokenReader:
         keys = [(lon, lat, radius_m) for lon, lat in lonlat_deg.tolist()]
         with self._lock:
             held = [self._held.get(key) for key in keys]
-        missing = [number for number, known in enumerate(held) if known is None]
+        missing = [number for number, whole in enumerate(held) if whole is None]
         if missing:
             resolution = self.index.manifest.h3_resolution
-            found = self.index.cells.holding_discs(lonlat_deg[missing], radius_m, resolution)
+            looked_up = self.index.cells.holding_discs(lonlat_deg[missing], radius_m, resolution)
             with self._lock:
-                for number, known in zip(missing, found.tolist(), strict=True):
-                    held[number] = self._held[keys[number]] = known
+                for number, whole in zip(missing, looked_up.tolist(), strict=True):
+                    held[number] = self._held[keys[number]] = whole
         return np.array(held, dtype=np.bool_)
 
     def frames(self, lonlat_deg: npt.ArrayLike) -> tuple[Ints, Floats]:
