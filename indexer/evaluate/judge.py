@@ -350,8 +350,8 @@ class Judge:
             fused = ranking.rs_weight * rs + ranking.location_weight * location
             if ground is not None:
                 fused = fused + np.float32(ranking.ground_weight) * ground.log_ratios
-            around = likeness_mass(self.space, fused)
-            self._judge_places(ranking, around, truths, outcomes, rows, ground)
+            alike = _by_photo(likeness_mass(self.space, fused))
+            self._judge_places(ranking, alike, truths, outcomes, rows, ground)
             self._judge_cells(fused, truths, outcomes, rows)
             return
         p = posteriors(self.space, rs, location, ranking.weights, ground=ground)

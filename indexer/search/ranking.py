@@ -37,13 +37,7 @@ from indexer.search.refine import (
     refine_each,
     refined_points,
 )
-from indexer.search.scored import (
-    Scored,
-    joint_posterior,
-    likeness_mass,
-    prior_shares,
-    standing_of,
-)
+from indexer.search.scored import Scored, joint_posterior, likeness_mass, prior_shares, standing_of
 from indexer.search.space import SearchSpace
 
 if TYPE_CHECKING:
