@@ -175,7 +175,7 @@ class Truths:
     """The reference photos that are no evidence of each; None where there are none."""
 
 
-def _by_photo(values: Scores) -> Scores:
+def _by_photo(values: Floats) -> Floats:
     """(B, N) values with those of a photo side by side, as sorting them needs."""
     if values.flags.c_contiguous:
         return values
