@@ -60,6 +60,8 @@ class GroundOptions:
     """Which city."""
     side_km: float = 11.5
     """Its side."""
+    dates: int = 1
+    """Scenes of its imagery, of several seasons, whose median is indexed."""
     references: tuple[int, ...] = option((600, 1500, 3000, 6000), metavar="N")
     """How many reference photos; may be given again."""
     photos: int = 500
@@ -79,6 +81,7 @@ class GroundOptions:
     def __post_init__(self) -> None:
         check_range(self, 1.5, "side_km", most=40)
         check_range(self, 50, "photos", "calibration_photos")
+        check_range(self, 1, "dates")
         check_range(self, 0, "seed", "prototypes")
         if not self.references or min(self.references) < 1:
             raise UsageError(f"references is {self.references}: give numbers of 1 or more")
@@ -128,11 +131,17 @@ def _drawn(options: GroundOptions, references: int) -> Path:
 
     count = options.photos + references
     city = SyntheticCity(options.seed, options.side_km * 1000)
-    home = options.out / f"{city.name}-{options.side_km:g}km-{count}-{options.calibration_photos}"
+    calibration, dates = options.calibration_photos, options.dates
+    name = f"{city.name}-{options.side_km:g}km-{count}-{calibration}"
+    home = options.out / (name if dates == 1 else f"{name}-{dates}dates")
     if not (home / MANIFEST).is_file():  # written last
-        calibration = options.calibration_photos
         write_city(
-            city, home, photos=count, calibration_photos=calibration, dates=1, quiet=options.quiet
+            city,
+            home,
+            photos=count,
+            calibration_photos=calibration,
+            dates=dates,
+            quiet=options.quiet,
         )
     return home
 
