@@ -12,7 +12,7 @@ import itertools
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -24,13 +24,23 @@ from torch import Tensor, nn
 
 from gair.arrays import Bools, Floats, Halves, Ints
 from gair.errors import ModelError
+from gair.geo import Footprint
 from gair.preprocess import remote_sensing_pixels
 from gair.progress import Progress, Timings
 from indexer.build.frames import FramePlan
 from indexer.build.recipe import Recipe
-from indexer.build.units import INDEXED, MOSTLY_EMPTY, NO_DATA, OUTSIDE, BuildPlan, Outcome, Unit
+from indexer.build.units import (
+    INDEXED,
+    MOSTLY_EMPTY,
+    NO_DATA,
+    OUTSIDE,
+    WHOLE,
+    BuildPlan,
+    Outcome,
+    Unit,
+)
 from indexer.imagery.source import FramePixels, ImagerySource
-from indexer.index.picture.shades import shades_png
+from indexer.index.picture.shades import packed, shaded
 from indexer.index.token_maps import half_maps
 
 if TYPE_CHECKING:
@@ -66,8 +76,9 @@ class ReadyFrame:
     """Share of the frame that the imagery covers."""
     pixels: Tensor | None
     """(1, C, H, W) input of the encoder; None where no cell would be read from it."""
-    picture: bytes | None
-    """PNG of its :mod:`shades <indexer.index.picture.shades>`; None where it is not encoded."""
+    pictures: Mapping[str, bytes]
+    """Its packed :mod:`shades <indexer.index.picture.shades>`, by day of those that show any of it,
+    and under ``WHOLE`` what is encoded, if it is."""
 
 
 @dataclass(eq=False)
@@ -115,23 +126,42 @@ class FrameReader:
         """Read a frame; ``cells`` are its own, as positions in ``unit.cells``."""
         since = time.perf_counter()
         side_px = int(self.plan.frames.frame_px[frame])
-        pixels = self.imagery.read(self.plan.frames.footprint(frame), (side_px, side_px))
+        pixels, days = self._read(self.plan.frames.footprint(frame), (side_px, side_px))
         since = self.timings.add_beside("reading", since)
-        ready = self._prepared(frame, cells, unit, pixels)
+        ready = self._prepared(frame, cells, unit, pixels, days)
         self.timings.add_beside("preprocessing", since)
         return ready
 
-    def _prepared(self, frame: int, cells: Ints, unit: Unit, pixels: FramePixels) -> ReadyFrame:
+    def _read(
+        self, footprint: Footprint, shape: tuple[int, int]
+    ) -> tuple[FramePixels, Mapping[str, FramePixels]]:
+        """A frame, and the days of it that pictures are kept of, which are read no second time."""
+        if days := self.plan.days:
+            return self.imagery.read_with_days(footprint, shape, days)
+        return self.imagery.read(footprint, shape), {}
+
+    def _prepared(
+        self,
+        frame: int,
+        cells: Ints,
+        unit: Unit,
+        pixels: FramePixels,
+        days: Mapping[str, FramePixels],
+    ) -> ReadyFrame:
         lonlat_deg = self.plan.cells.lonlat_deg[unit.cells[cells]]
         xy = self.plan.frames.footprint(frame).frame_xy(lonlat_deg)
         here = _valid_at(pixels, xy)
         enough = pixels.valid_fraction >= MIN_VALID_SHARE
         status = np.where(here, INDEXED if enough else MOSTLY_EMPTY, NO_DATA).astype(np.uint8)
-        prepared = picture = None
+        prepared, pictures = None, {day: _picture(seen) for day, seen in days.items()}
         if enough and here.any() and not self._stop.is_set():
             prepared = remote_sensing_pixels(pixels.dn[None], self.frame_px)
-            picture = shades_png(pixels.dn, pixels.valid)
-        return ReadyFrame(frame, cells, xy, status, pixels.valid_fraction, prepared, picture)
+            pictures[WHOLE] = _picture(pixels)
+        return ReadyFrame(frame, cells, xy, status, pixels.valid_fraction, prepared, pictures)
+
+
+def _picture(pixels: FramePixels) -> bytes:
+    return packed(shaded(pixels.dn, pixels.valid))
 
 
 def _cells_of_frames(unit: Unit, plan: FramePlan) -> dict[int, Ints]:
@@ -163,8 +193,8 @@ class UnitVectors(Outcome):
     """(N, D) unit vectors of the places; zero where a cell is not indexed."""
     tokens: Halves | None
     """(F, h, w, D) token maps, zero where a frame was not encoded; None if they are not kept."""
-    pictures: dict[int, bytes]
-    """Frame to the PNG of its shades, of the frames that were encoded."""
+    pictures: dict[str, dict[int, bytes]]
+    """By day, or under ``WHOLE``, frame to its packed shades."""
 
 
 class Encoders:
@@ -320,8 +350,8 @@ class _UnitWork:
         self.vectors.status[ready.cells] = ready.status
         if ready.pixels is not None:
             self._batch.append(ready)
-        if ready.picture is not None:
-            self.vectors.pictures[ready.frame] = ready.picture
+        for day, picture in ready.pictures.items():
+            self.vectors.pictures.setdefault(day, {})[ready.frame] = picture
         if len(self._batch) == self._frames_at_once:
             self.flush()
 

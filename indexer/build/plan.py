@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -85,10 +85,11 @@ class BuildTask:
         cells = len(self.plan.cells) * (2 * halves + 2 * _BYTES_A_CELL_BESIDE_VECTORS)
         shape = self.token_shape
         grids = _grids(self.plan.frames, self.imagery.resolution_m)
-        pictures = len(self.plan.frames.bounds_wsen_m) * SHADES_BYTES
+        days = len(self.plan.days)
+        pictures = len(self.plan.frames.bounds_wsen_m) * (1 + days) * SHADES_BYTES
         # Once without compression, and once as it stays.
         pixels = sum(grid.width_px * grid.height_px for grid in grids)
-        pictures += (5 + len(kept_days(self.imagery))) * pixels
+        pictures += (5 + days) * pixels
         return cells + pictures + (2 * shape[0] * map_bytes(shape) if shape else 0)
 
     def facts(self) -> dict[str, Any]:
@@ -153,6 +154,7 @@ def plan_build(
         plan = plan_units(cells, frames, options.frames_a_unit)
         if not plan.units:
             raise no_overlap(region, imagery)
+        plan = replace(plan, days=tuple(kept_days(imagery)))
     since = timings.add("planning", since)
     described = imagery.describe()
     timings.add("identifying the imagery", since)

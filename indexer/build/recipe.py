@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gair.encoders.precision import Precision
     from gair.model import Gair
 
-UNIT_SCHEMA = 4
+UNIT_SCHEMA = 5
 """Raised when units are computed or written in another way."""
 
 _LIBRARIES = ("gair-geolocator", "torch", "numpy", "pyarrow", "rasterio", "pyproj")

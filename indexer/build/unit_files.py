@@ -6,6 +6,7 @@
                                       units/86194ad37ffffff.parquet
                                             86194ad37ffffff.tokens.npy
                                             86194ad37ffffff.shades.zip
+                                            86194ad37ffffff.2024-05-31.zip
                                             86194ad37ffffff.json
 
 Each file is written whole. The small ``.json`` comes last and holds the sha256 of the others, so a
@@ -35,6 +36,7 @@ from gair.inputs.documents import json_of
 from gair.progress import Progress, say
 from indexer.build.recipe import Recipe, fingerprint_of
 from indexer.build.unit_parquet import Kind, read_status, read_vectors, unit_parquet
+from indexer.build.units import WHOLE
 from indexer.index.picture.shades import unzipped, zipped
 from indexer.index.storage import WORK, work_folders
 from indexer.index.token_maps import TOKEN_TYPE
@@ -70,20 +72,26 @@ class UnitFolder:
         Raises:
             StorageError: the disk refused; the unit does not count as done.
         """
-        name = vectors.unit.name
-        files = {f"{name}.parquet": unit_parquet(plan, vectors, self.emb)}
-        if vectors.tokens is not None:
-            files[f"{name}.tokens.npy"] = _npy(vectors.tokens)
-        files[f"{name}.shades.zip"] = zipped(vectors.pictures)
+        digests = {}
+        for file, content in self._files(plan, vectors):
+            write_whole(self.units / file, content)
+            digests[file] = hashlib.sha256(content).hexdigest()
         record = {
             "fingerprint": self.fingerprint,
             "valid_fraction": vectors.valid_fraction.tolist(),
             "warnings": list(warnings),
-            "files": {file: hashlib.sha256(content).hexdigest() for file, content in files.items()},
+            "files": digests,
         }
-        for file, content in files.items():
-            write_whole(self.units / file, content)
-        write_whole(self.units / f"{name}.json", json.dumps(record).encode())
+        write_whole(self.units / f"{vectors.unit.name}.json", json.dumps(record).encode())
+
+    def _files(self, plan: BuildPlan, vectors: UnitVectors) -> Iterator[tuple[str, bytes]]:
+        """Names and contents, one after the other: memory holds one."""
+        name = vectors.unit.name
+        yield f"{name}.parquet", unit_parquet(plan, vectors, self.emb)
+        if vectors.tokens is not None:
+            yield f"{name}.tokens.npy", _npy(vectors.tokens)
+        for day in (WHOLE, *plan.days):
+            yield _shades_file(name, day), zipped(vectors.pictures.get(day, {}))
 
     def has(self, unit: Unit) -> bool:
         """Whether a unit claims to be done."""
@@ -126,9 +134,9 @@ class UnitFolder:
         maps = np.load(io.BytesIO(self._bytes(f"{unit.name}.tokens.npy")), allow_pickle=False)
         return maps
 
-    def shades(self, unit: Unit, frame: int) -> bytes | None:
-        """The PNG of one of its frames; None where that was not encoded."""
-        path = self.units / f"{unit.name}.shades.zip"
+    def shades(self, unit: Unit, frame: int, day: str = WHOLE) -> bytes | None:
+        """The packed shades of one of its frames, or of a day of it; None where it has none."""
+        path = self.units / _shades_file(unit.name, day)
         with _readable(path):
             return unzipped(path, frame)
 
@@ -139,6 +147,10 @@ class UnitFolder:
     def _bytes(self, file: str) -> bytes:
         with _readable(self.units / file):
             return read_file(self.units / file)
+
+
+def _shades_file(name: str, day: str) -> str:
+    return f"{name}.{day or 'shades'}.zip"
 
 
 @contextlib.contextmanager

@@ -25,6 +25,9 @@ FRAMES_A_UNIT = BuildOptions.frames_a_unit
 FINER_BY = 5
 """At most this many resolutions between a unit's parent and its cells: 16,807 of them."""
 
+WHOLE = ""
+"""Instead of a day: what vectors are made from."""
+
 INDEXED, OUTSIDE, NO_DATA, MOSTLY_EMPTY = range(4)
 """What became of a cell."""
 REASONS = {
@@ -62,6 +65,8 @@ class BuildPlan:
     """H3 resolution of the units' parents."""
     units: tuple[Unit, ...]
     """By parent, ascending. Cells that no imagery was promised for are in none."""
+    days: tuple[str, ...] = ()
+    """Of the imagery, that units keep pictures of by themselves."""
 
 
 @dataclass(frozen=True)

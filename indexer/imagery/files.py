@@ -13,7 +13,7 @@ laid over each other (``"best"``).
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -52,10 +52,11 @@ class LocalImagery:
         self, scenes: Sequence[Scene], scaling: Scaling, composite: Composite = "median"
     ) -> None:
         self._scenes = tuple(scenes)
-        self._layers = [list(range(len(scenes)))]
-        """Numbers of scenes that are laid over each other; of these layers the median is taken."""
+        self._layers = {"": list(range(len(scenes)))}
+        """Numbers of scenes that are laid over each other; of these layers the median is taken. By
+        day, or all together under ``""``."""
         if composite == "median" and (days := _overlapping_days(self._scenes)):
-            self._layers = list(days.values())
+            self._layers = days
         self._scaling = scaling
         self._coverage = shapely.union_all([scene.outline for scene in scenes])
         self._pool = FilePool()
@@ -136,19 +137,42 @@ class LocalImagery:
             FootprintError: the footprint's CRS is unknown.
         """
         grid = Grid.of(footprint, shape)
+        return _composed(list(self._read_layers(footprint, grid).values()), grid)
+
+    def read_with_days(
+        self, footprint: Footprint, shape: tuple[int, int], days: Collection[str]
+    ) -> tuple[FramePixels, dict[str, FramePixels]]:
+        """What :meth:`read` gives, and some days by themselves, each file being read once.
+
+        Args:
+            footprint: the square on the ground; it need not lie inside the coverage.
+            shape: (H, W) pixels over the footprint, row 0 in the north.
+            days: of those that :meth:`by_day` names. One that shows nothing here is left out.
+
+        Raises:
+            ImageryError: a file cannot be read.
+            FootprintError: the footprint's CRS is unknown.
+        """
+        if not self._layers.keys() >= set(days):  # the best scene is no median of days
+            parts = self.by_day()
+            alone = {day: parts[day].read(footprint, shape) for day in days}
+            seen = {day: pixels for day, pixels in alone.items() if pixels.valid.any()}
+            return self.read(footprint, shape), seen
+        grid = Grid.of(footprint, shape)
+        layers = self._read_layers(footprint, grid)
+        composite = _composed(list(layers.values()), grid)
+        return composite, {day: filled(*layers[day]) for day in days if day in layers}
+
+    def _read_layers(self, footprint: Footprint, grid: Grid) -> dict[str, tuple[Floats32, Bools]]:
+        """The layers that show any of a footprint: values, and where there are any."""
         ground = outline_of(footprint)
         with self._pool.borrowed() as files:
-            days = [
-                day
-                for numbers in self._layers
+            return {
+                day: layer
+                for day, numbers in self._layers.items()
                 if (shown := [n for n in numbers if self._scenes[n].outline.intersects(ground)])
-                and (day := self._laid_over(shown, grid, files))[1].any()
-            ]
-        if len(days) > 1:
-            return filled(*_median_of(days))
-        if days:
-            return filled(*days[0])
-        return filled(*_nothing(grid))
+                and (layer := self._laid_over(shown, grid, files))[1].any()
+            }
 
     def _laid_over(
         self, numbers: Sequence[int], grid: Grid, files: OpenFiles
@@ -201,7 +225,7 @@ class LocalImagery:
         """Some of its scenes, read through its own files."""
         part = copy.copy(self)
         part._scenes = tuple(self._scenes[number] for number in numbers)
-        part._layers = [list(range(len(numbers)))]
+        part._layers = {"": list(range(len(numbers)))}
         part._scalings = tuple(self._scalings[number] for number in numbers)
         part._coverage = shapely.union_all([scene.outline for scene in part._scenes])
         return part
@@ -278,6 +302,13 @@ def _nothing(grid: Grid) -> tuple[Floats32, Bools]:
     """A frame's values and where there are any, before the first scene."""
     shape = grid.height, grid.width
     return np.zeros((len(GAIR_BANDS), *shape), dtype=np.float32), np.zeros(shape, dtype=np.bool_)
+
+
+def _composed(layers: Sequence[tuple[Floats32, Bools]], grid: Grid) -> FramePixels:
+    """A frame of the layers that show any of it; a single one is changed in place."""
+    if len(layers) > 1:
+        return filled(*_median_of(layers))
+    return filled(*layers[0]) if layers else filled(*_nothing(grid))
 
 
 def _median_of(days: Sequence[tuple[Floats32, Bools]]) -> tuple[Floats32, Bools]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -13,7 +13,7 @@ from shapely.geometry.base import BaseGeometry
 from gair.geo import Footprint
 
 MOST_DAYS = 8
-"""Days that an index keeps pictures of: each is read once more."""
+"""Days that an index keeps pictures of: each is as large as that of the whole."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,22 @@ class ImagerySource(Protocol):
         Args:
             footprint: the square on the ground; it need not lie inside :attr:`coverage`.
             shape: (H, W) pixels over the footprint.
+
+        Raises:
+            ImageryError: a file cannot be read.
+            FootprintError: the footprint's CRS is unknown.
+        """
+        ...
+
+    def read_with_days(
+        self, footprint: Footprint, shape: tuple[int, int], days: Collection[str]
+    ) -> tuple[FramePixels, dict[str, FramePixels]]:
+        """What :meth:`read` gives, and some days by themselves, as their own ``read`` gives them.
+
+        Args:
+            footprint: the square on the ground.
+            shape: (H, W) pixels over the footprint.
+            days: of those that :meth:`by_day` names. One that shows nothing here is left out.
 
         Raises:
             ImageryError: a file cannot be read.

@@ -14,7 +14,7 @@ question only.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -152,6 +152,13 @@ class StacImagery:
             if valid.all():
                 break
         return filled(values, valid)
+
+    def read_with_days(
+        self, footprint: Footprint, shape: tuple[int, int], days: Collection[str]
+    ) -> tuple[FramePixels, dict[str, FramePixels]]:
+        """What :meth:`read` gives; no day by itself, see :meth:`by_day`."""
+        del days
+        return self.read(footprint, shape), {}
 
     def download(self, footprints: Iterable[Footprint]) -> Download:
         """What must be fetched to read some footprints; asks nobody."""

@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import Sequence
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 import rasterio
 from rio_cogeo.cogeo import cog_validate
-from small_builds import build_box
+from small_builds import build_box, frame_pixels, tiny_model
 from toy_city import write_city
 
-from gair.errors import ImageryError
+from gair.arrays import Floats32
+from gair.errors import UnfinishedError
 from gair.geo import lonlat_to_web_mercator
-from gair.progress import Progress
-from indexer.build.pictures import _ReadAhead
+from indexer.build.build import BuildOptions, build_index
 from indexer.commands.cli import main
 from indexer.export.export import export_geoparquet
 from indexer.imagery import open_imagery
+from indexer.imagery.options import Composite
+from indexer.imagery.scenes import Scene
 from indexer.imagery.source import kept_days
+from indexer.imagery.warping import warp_scene
 from indexer.index.index import open_index
-from indexer.index.picture.cog import Picture
-from indexer.index.picture.paint import Strip
-from indexer.index.picture.shades import Shades
+from indexer.index.picture.cog import DATE, About, Picture, write_picture
+from indexer.index.picture.paint import Strip, painted
+from indexer.index.picture.shades import shaded, stretch_of
 from indexer.merge.cut import cut_index
 from indexer.regions.region import region_from_bbox
 
+TWO_KM_WSEN_DEG = (-0.128, 51.502, -0.106, 51.518)
 WEST_WSEN_DEG = (-0.1250, 51.5030, -0.1150, 51.5100)
 
 
@@ -55,7 +60,7 @@ def two_days(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of indexes with ``box``, of imagery of two days."""
     folder = tmp_path_factory.mktemp("days")
     imagery = write_days(folder / "imagery", {"2024:03:01": 1, "2024:06:11": 2})
-    build_box(imagery, folder, bbox_wsen_deg=(-0.128, 51.502, -0.106, 51.518), resolution=9)
+    build_box(imagery, folder, bbox_wsen_deg=TWO_KM_WSEN_DEG, resolution=9)
     return folder
 
 
@@ -145,30 +150,58 @@ def test_an_export_with_stac_has_them_as_assets(two_days: Path, tmp_path: Path) 
         assert sum(line.startswith(f"{file}: picture of the region") for line in lines) == 1
 
 
-@pytest.mark.parametrize("asked", [range(30), range(29, -1, -1), [7, 3, 29, 0, 15]])
-def test_frames_are_read_once_whatever_order_they_are_asked_for_in(asked: Sequence[int]) -> None:
-    reads: list[int] = []
+def test_files_of_a_frame_are_resampled_once_for_the_vectors_and_its_days(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imagery = write_days(tmp_path / "imagery", {"2024:03:01": 1, "2024:06:11": 2, "2024:09:05": 3})
+    resampled: list[str] = []
 
-    def read(frame: int) -> Shades | None:
-        reads.append(frame)
-        return None if frame % 5 == 0 else np.full((2, 2, 4), frame, dtype=np.uint8)
+    def counted(scene: Scene, *others: Any) -> Floats32:
+        resampled.append(scene.name)
+        return warp_scene(scene, *others)
 
-    progress = Progress("frames", 30, "frame", quiet=True)
-    with _ReadAhead(read, range(30), progress) as ahead:
-        for frame in asked:
-            shades = ahead.shades(frame)
-            assert shades is None if frame % 5 == 0 else (shades == frame).all()
-    assert len(reads) == len(set(reads))
-    assert set(asked) <= set(reads)
+    monkeypatch.setattr("indexer.imagery.files.warp_scene", counted)
+    build_box(imagery, tmp_path, bbox_wsen_deg=TWO_KM_WSEN_DEG, resolution=9)
+    index = open_index(tmp_path / "box")
+    assert len(index.pictures) == 4
+    assert Counter(resampled) == dict.fromkeys(
+        ("city-1.tif", "city-2.tif", "city-3.tif"), len(index.frames.bounds_wsen_m)
+    )
 
 
-def test_a_frame_that_cannot_be_read_ends_the_picture() -> None:
-    def read(frame: int) -> Shades | None:
-        if frame == 2:
-            raise ImageryError("frame 2 is broken: put it back")
-        return None
-
-    with _ReadAhead(read, range(9), Progress("frames", 9, "frame", quiet=True)) as ahead:
-        assert [ahead.shades(frame) for frame in (0, 1)] == [None, None]
-        with pytest.raises(ImageryError, match="frame 2 is broken"):
-            ahead.shades(2)
+@pytest.mark.parametrize("composite", ["median", "best"])
+def test_a_day_is_painted_from_what_it_gives_by_itself_though_the_build_was_interrupted(
+    composite: Composite, tmp_path: Path
+) -> None:
+    folder = write_days(tmp_path / "imagery", {"2024:03:01": 1, "2024:06:11": 2})
+    part = write_city(folder / "part.tif", side_px=60, seed=3)  # a corner
+    with rasterio.open(part, "r+") as file:
+        file.update_tags(TIFFTAG_DATETIME="2024:09:05 11:00:00")
+    region = region_from_bbox(TWO_KM_WSEN_DEG, name="box")
+    with open_imagery(folder, composite=composite) as imagery:
+        for limit in (1, None):
+            options = BuildOptions(resolution=9, quiet=True, frames_a_unit=1, limit=limit)
+            ended = pytest.raises(UnfinishedError) if limit else contextlib.nullcontext()
+            with ended:
+                build_index("box", region, imagery, tiny_model(), tmp_path, options=options)
+        index = open_index(tmp_path / "box")
+        days = imagery.by_day()
+        assert [picture.entry["dates"] for picture in index.pictures[1:]] == [[d] for d in days]
+        bounds, empty = index.frames.bounds_wsen_m, 0
+        whole = [frame_pixels(index, imagery, row) for row in range(len(bounds))]
+        assert all(frame.valid_fraction > 0.5 for frame in whole)  # all are encoded
+        table = stretch_of(shaded(frame.dn, frame.valid) for frame in whole).table()
+        for picture in index.pictures[1:]:
+            alone = days[picture.entry["dates"][0]]
+            frames = [frame_pixels(index, alone, row) for row in range(len(bounds))]
+            empty += sum(not frame.valid.any() for frame in frames)
+            shades = [shaded(f.dn, f.valid) if f.valid.any() else None for f in frames]
+            strips = painted(picture.grid, bounds, shades.__getitem__, table)
+            again = tmp_path / "again.tif"
+            entry = picture.entry
+            terms = (entry["attribution"], entry["licence"])
+            assert write_picture(
+                again, picture.grid, strips, About(DATE, (*entry["dates"],), *terms)
+            )
+            assert again.read_bytes() == picture.path.read_bytes()
+        assert empty > 0

@@ -10,8 +10,10 @@ from tiny_rasters import LONLAT_DEG, UTM18, own_footprint, transform_around, wri
 
 from gair.arrays import DigitalNumbers
 from gair.bands import GAIR_BANDS
+from gair.geo import Footprint
 from indexer.commands.source import ImageryChoice
 from indexer.imagery import open_imagery
+from indexer.imagery.options import Composite
 
 SIZE = 12, 16
 DAYS = "20240103T160509", "20240412T160509", "20240718T160509", "20241020T160509"
@@ -68,6 +70,34 @@ def test_a_day_by_itself_is_that_day(tmp_path: Path) -> None:
     shown = made[DAYS[0]][0] > 0
     np.testing.assert_array_equal(frame.valid, shown)
     np.testing.assert_array_equal(frame.dn[:, shown], made[DAYS[0]][:, shown])
+
+
+@pytest.mark.parametrize("composite", ["median", "best"])
+def test_days_that_are_read_with_the_whole_are_what_they_are_by_themselves(
+    composite: Composite, tmp_path: Path
+) -> None:
+    written(tmp_path, DAYS[:3])
+    nothing = np.zeros((10, *SIZE), np.uint16)
+    nothing[:, 0, 0] = 1000
+    write_raster(tmp_path / f"city_{DAYS[3]}.tif", nothing, names=GAIR_BANDS, nodata=0)
+    other = np.full((10, *SIZE), 8000, np.uint16)
+    write_raster(tmp_path / "undated.tif", other, names=GAIR_BANDS, nodata=0)
+    footprint, shape = own_footprint(tmp_path / f"city_{DAYS[0]}.tif")
+    west, south, east, north = footprint.bounds_wsen
+    most = Footprint(footprint.crs, (west + (east - west) / 4, south, east, north))
+    with open_imagery(tmp_path, composite=composite) as imagery:
+        asked = [day for day in imagery.by_day() if day != "2024-04-12"]
+        for place in (footprint, most):
+            whole, days = imagery.read_with_days(place, shape, asked)
+            alone = {day: imagery.by_day()[day].read(place, shape) for day in asked}
+            assert list(days) == [day for day in asked if alone[day].valid.any()]
+            for one, same in (
+                (whole, imagery.read(place, shape)),
+                *((days[d], alone[d]) for d in days),
+            ):
+                np.testing.assert_array_equal(one.dn, same.dn)
+                np.testing.assert_array_equal(one.valid, same.valid)
+        assert len(days) == 2
 
 
 def test_a_scene_without_a_date_counts_as_a_day(tmp_path: Path) -> None:

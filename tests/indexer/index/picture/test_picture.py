@@ -28,7 +28,7 @@ from indexer.index.picture.cog import (
 )
 from indexer.index.picture.grid import PictureGrid, grid_over, grids_of
 from indexer.index.picture.paint import painted
-from indexer.index.picture.shades import Stretch, shades_of, shades_png, stretch_of
+from indexer.index.picture.shades import Stretch, packed, shaded, stretch_of, unpacked
 from indexer.search.maps.ground_picture import chip_at, frame_picture
 
 ABOUT = About(INDEX, ("2024-05-31",), "somebody & <others>", "free")
@@ -218,7 +218,7 @@ def test_white_and_black_are_the_last_percents() -> None:
     valid = np.ones((100, 100), dtype=bool)
     valid[:10] = False
     dn[:, :10] = 9000  # of no account: there is no imagery
-    shades = shades_of(shades_png(dn, valid))
+    shades = unpacked(packed(shaded(dn, valid)))
     np.testing.assert_array_equal(shades[..., 3] > 0, valid)
     stretch = stretch_of([shades])
     np.testing.assert_allclose(stretch.black_dn, (420, 420, 720), atol=40)
@@ -253,7 +253,7 @@ def test_a_stretch_counts_the_pixels_that_show_imagery_one_by_one() -> None:
 def test_shades_are_kept_as_they_are() -> None:
     dn = np.random.default_rng(3).integers(0, 7000, (10, 50, 60)).astype(np.uint16)
     valid = dn[0] > 1000
-    shades = shades_of(shades_png(dn, valid))
+    shades = unpacked(packed(shaded(dn, valid)))
     for row, column in ((0, 0), (49, 59), (7, 31), (30, 2)):
         rgb = [dn[GAIR_BANDS.index(band), row, column] for band in ("B4", "B3", "B2")]
         expected = [round(255 * (min(int(v), 6000) / 6000) ** 0.5) for v in rgb]
