@@ -75,7 +75,7 @@ def outcomes(city_tif: Path, tmp_path_factory: pytest.TempPathFactory) -> list[O
     """Builds onto a disk that fills up: when it did, with what left, and the error."""
     found: list[Outcome] = []
     page = 4096
-    moments = [("read", n * page) for n in (0, 9, 20, 24, 30, 34)]  # around a unit
+    moments = [("read", n * page) for n in (0, 9, 20, 24, 30, 35)]  # around a unit
     moments += [("gather_outcome", n * page) for n in (0, 4, 9, 20, 130)]
     moments += [("write_table", 0)]
     moments += [("content_sha256", n * page) for n in (0, 2, 3)]
