@@ -41,6 +41,7 @@ GDAL's usual eighth of a pixel the edge of a roof differs by a hundred, and this
 _FINER = 1.05
 """Pixels of a raster to one of the grid from which on it counts as finer."""
 _ROUNDING = 1e-5  # of a value: less is no ground mixed with something else
+_UNSIGNED = frozenset(("uint16", "uint32"))
 _CORNER = ((0, 0), (1, 0), (0, 1))
 _FRINGE_PX = 3  # a pixel of the 20 m bands, and one to spare, at the native 10 m
 
@@ -219,6 +220,9 @@ def _resampled(
     """(B, H, W) of some bands of a dataset, as if it lay where ``transform`` puts it."""
     scale = _scale(raster, transform, grid)
     moved = {} if transform == raster.transform else {"src_transform": transform}
+    # Told what to write where there is nothing, GDAL takes a way that is half as fast, to the same
+    # bits. It writes 0 when it is not told: of numbers above 0, where 0 is a gap, none is mixed.
+    above_zero = nodata == 0 and _UNSIGNED.issuperset(raster.dtypes) and not raster.transparency
     with WarpedVRT(
         dataset,
         crs=grid.crs,
@@ -227,7 +231,7 @@ def _resampled(
         height=grid.height,
         resampling=Resampling.bilinear,
         src_nodata=nodata,
-        nodata=math.nan,
+        nodata=None if above_zero else math.nan,
         dtype="float32",
         tolerance=_TOLERANCE_PX,
         XSCALE=scale,
@@ -236,6 +240,8 @@ def _resampled(
         **moved,
     ) as warped:
         values: Floats32 = warped.read(list(indexes))
+    if above_zero:
+        values[values == 0] = np.nan
     return values
 
 

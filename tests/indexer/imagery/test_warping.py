@@ -21,6 +21,8 @@ from tiny_rasters import (
 from gair.bands import GAIR_BANDS, MEAN_DN
 from gair.geo import Footprint
 from indexer.imagery import open_imagery
+from indexer.imagery.rasters import FilePool
+from indexer.imagery.warping import Grid, warp_scene
 
 
 def test_a_nodata_hole_is_filled_from_the_next_scene(tmp_path: Path) -> None:
@@ -144,3 +146,32 @@ def test_a_frame_off_the_imagery_is_invalid_and_holds_the_band_means(tmp_path: P
     assert frame.valid_fraction == 0.0
     np.testing.assert_array_equal(frame.dn[:, 0, 0], np.rint(MEAN_DN))
     assert frame.dn.shape == (10, 4, 5)
+
+
+def test_the_fast_way_to_leave_gaps_out_has_the_bits_of_the_slow_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(1, 9000, (10, 60, 80)).astype(np.uint16)
+    pixels[:, rng.random((60, 80)) < 0.05] = 0
+    pixels[:, 20:30, 30:50] = 0
+    pixels[3, rng.random((60, 80)) < 0.05] = 0  # a gap in one band
+    path = write_raster(tmp_path / "city.tif", pixels, names=GAIR_BANDS)
+    footprint, _ = own_footprint(path)
+    west, south, east, north = footprint.bounds_wsen
+    away = 0.3 * (east - west)
+    with open_imagery(path) as imagery, FilePool().borrowed() as files:
+        (scene,) = imagery.scenes
+        for place in (
+            Footprint(footprint.crs, (west + 3, south + 7, east + away, north - 4)),
+            Footprint.web_mercator_square(LONLAT_DEG, 700),
+            Footprint.web_mercator_square(LONLAT_DEG, 2446),
+        ):
+            for shape in ((50, 70), (17, 20)):
+                fast = warp_scene(scene, Grid.of(place, shape), files)
+                with monkeypatch.context() as patch:
+                    patch.setattr("indexer.imagery.warping._UNSIGNED", frozenset())
+                    slow = warp_scene(scene, Grid.of(place, shape), files)
+                assert np.isnan(slow).any()
+                assert np.isfinite(slow).any()
+                np.testing.assert_array_equal(fast, slow)
