@@ -173,7 +173,7 @@ class Search(Indexes, PhotoReading):
     k: int = option(5, flags="-k")
     """Places a photo."""
     same_place: bool = False
-    """The photos are of one place: one answer."""
+    """The photos are of one place, some 30 m across: one answer."""
     json: bool = False
     """Print JSON, one object an answer."""
     quiet: bool = False

@@ -195,7 +195,8 @@ class Geolocator:
             image: what :func:`gair.photos.photo.open_photo` reads (a path, an open file, bytes, a
                 PIL image, an array, a tensor), what it gave, or a list of them; or what
                 :meth:`seen` made of the photos of one place.
-            same_place: whether the photos of a list are of one place and get one answer.
+            same_place: whether the photos of a list are of one place, some 30 m across, and get
+                one answer.
             on_error: of a list of photos of different places, ``raise`` the error of the first one
                 that cannot be read, or ``collect``: it stands in the place of the answer.
             **query: the fields of :class:`indexer.search.query.Query`: ``k`` places, ``rs_weight``
