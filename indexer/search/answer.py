@@ -34,8 +34,8 @@ METRES_PER_DEG = EARTH_RADIUS_M * math.pi / 180
 _MOST_DECIMALS = 5
 
 UNCALIBRATED = Caution(
-    "uncalibrated: scores rank places, they are not probabilities; "
-    "python -m indexer calibrate makes them so",
+    "uncalibrated: scores rank places, those of the cells around a place together, and are not "
+    "probabilities; python -m indexer calibrate makes them so",
     "uncalibrated",
 )
 BY_IMAGERY_ALONE = Caution(
@@ -74,7 +74,7 @@ class Candidate:
     """Row of the cell in the index, the same in its table and its vector stores."""
     score: float
     """Weighted sum of the cosines below, and of ``ground_score`` where there is one; comparable
-    within one answer only."""
+    within one answer only. Of the cell alone: ranks go by all cells within ``merge_radius_m``."""
     rs_score: float
     """Cosine of the photo with the imagery at the cell, localised by the INR."""
     location_score: float
