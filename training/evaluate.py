@@ -44,7 +44,8 @@ ON_SEEN_GROUND = (
 VARIANTS = (
     Variant("both", "NILI, both losses", "nili"),
     Variant("incl", "NILI, INCL only", "nili", ("--losses", "incl")),
-    Variant("secl", "NILI, SECL only", "nili", ("--losses", "secl")),
+    # Alone it has to train the image towers, too: nothing else would.
+    Variant("secl", "NILI, SECL only", "nili", ("--losses", "secl", "--no-stop-location-gradient")),
     Variant("bilinear", "bilinear, both losses", "bilinear", ("--rs-query", "bilinear")),
     Variant("mean", "global mean, both losses", "mean", ("--rs-query", "mean")),
 )
