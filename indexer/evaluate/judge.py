@@ -28,7 +28,7 @@ from indexer.evaluate.metrics import KS, nearest_of_first, rank_and_area, rank_d
 from indexer.ground.left_out import LeftOut
 from indexer.ground.likelihood import GroundEvidence, GroundKernel
 from indexer.probability.conformal import FIRST_LOOK, nested_regions
-from indexer.probability.posterior import APART_RADII, ScoreWeights
+from indexer.probability.posterior import ScoreWeights, apart_radii_of
 from indexer.regions.highest import highest_rows
 from indexer.search.places import first_rows
 from indexer.search.ranking import MOST_REFINED, shown_points
@@ -323,8 +323,7 @@ class Judge:
 
     def _near(self, weights: ScoreWeights | None) -> csr_array:
         """(N, N) which cells are too near to each to be another place."""
-        apart_radii = weights.apart_radii if weights else APART_RADII
-        return self.space.discs(apart_radii * self.space.merge_radius_m).matrix
+        return self.space.discs(apart_radii_of(weights) * self.space.merge_radius_m).matrix
 
     def judge(
         self,

@@ -166,12 +166,6 @@ class GroundEvidence:
         ]
         return np.asarray(np.sum(each, axis=0), dtype=np.float64)
 
-    def taken(self, photos: Ints) -> GroundEvidence:
-        """Of some of the photos, in this order."""
-        some = [self.likenesses[number] for number in photos.tolist()]
-        levels = None if self.levels is None else self.levels[photos]
-        return replace(self, likenesses=some, log_ratios=self.log_ratios[photos], levels=levels)
-
     def one_by_one(self) -> list[GroundEvidence]:
         """Of each photo for itself."""
         parts = [slice(number, number + 1) for number in range(len(self.likenesses))]

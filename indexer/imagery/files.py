@@ -13,7 +13,7 @@ laid over each other (``"best"``).
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -52,11 +52,13 @@ class LocalImagery:
         self, scenes: Sequence[Scene], scaling: Scaling, composite: Composite = "median"
     ) -> None:
         self._scenes = tuple(scenes)
+        self._days = _overlapping_days(self._scenes)
+        """Numbers of the scenes of each day; empty unless a place was seen on two."""
         self._layers = {"": list(range(len(scenes)))}
         """Numbers of scenes that are laid over each other; of these layers the median is taken. By
         day, or all together under ``""``."""
-        if composite == "median" and (days := _overlapping_days(self._scenes)):
-            self._layers = days
+        if composite == "median" and self._days:
+            self._layers = self._days
         self._scaling = scaling
         self._coverage = shapely.union_all([scene.outline for scene in scenes])
         self._pool = FilePool()
@@ -137,7 +139,8 @@ class LocalImagery:
             FootprintError: the footprint's CRS is unknown.
         """
         grid = Grid.of(footprint, shape)
-        return _composed(list(self._read_layers(footprint, grid).values()), grid)
+        layers = self._read_layers(self._layers, footprint, grid)
+        return _composed(list(layers.values()), grid)
 
     def read_with_days(
         self, footprint: Footprint, shape: tuple[int, int], days: Collection[str]
@@ -153,23 +156,23 @@ class LocalImagery:
             ImageryError: a file cannot be read.
             FootprintError: the footprint's CRS is unknown.
         """
-        if not self._layers.keys() >= set(days):  # the best scene is no median of days
-            parts = self.by_day()
-            alone = {day: parts[day].read(footprint, shape) for day in days}
-            seen = {day: pixels for day, pixels in alone.items() if pixels.valid.any()}
-            return self.read(footprint, shape), seen
         grid = Grid.of(footprint, shape)
-        layers = self._read_layers(footprint, grid)
+        layers = self._read_layers(self._layers, footprint, grid)
         composite = _composed(list(layers.values()), grid)
+        if not self._layers.keys() >= set(days):  # the best scene is no median of days
+            of_days = {day: self._days[day] for day in days}
+            layers = self._read_layers(of_days, footprint, grid)
         return composite, {day: filled(*layers[day]) for day in days if day in layers}
 
-    def _read_layers(self, footprint: Footprint, grid: Grid) -> dict[str, tuple[Floats32, Bools]]:
-        """The layers that show any of a footprint: values, and where there are any."""
+    def _read_layers(
+        self, layers: Mapping[str, Sequence[int]], footprint: Footprint, grid: Grid
+    ) -> dict[str, tuple[Floats32, Bools]]:
+        """Those of some layers that show any of a footprint: values, and where there are any."""
         ground = outline_of(footprint)
         with self._pool.borrowed() as files:
             return {
                 day: layer
-                for day, numbers in self._layers.items()
+                for day, numbers in layers.items()
                 if (shown := [n for n in numbers if self._scenes[n].outline.intersects(ground)])
                 and (layer := self._laid_over(shown, grid, files))[1].any()
             }
@@ -218,14 +221,13 @@ class LocalImagery:
 
         Scenes without a date, and imagery of one day, give nothing.
         """
-        days = _overlapping_days(self._scenes)
-        return {day: self._of(days[day]) for day in sorted(days) if day}
+        return {day: self._of(self._days[day]) for day in sorted(self._days) if day}
 
     def _of(self, numbers: Sequence[int]) -> LocalImagery:
         """Some of its scenes, read through its own files."""
         part = copy.copy(self)
         part._scenes = tuple(self._scenes[number] for number in numbers)
-        part._layers = {"": list(range(len(numbers)))}
+        part._days, part._layers = {}, {"": list(range(len(numbers)))}
         part._scalings = tuple(self._scalings[number] for number in numbers)
         part._coverage = shapely.union_all([scene.outline for scene in part._scenes])
         return part

@@ -203,16 +203,16 @@ class Rule:
 
         The area of a region is for the caller to add.
         """
-        mass = float(mass_at(disc_mass, self.radii_m, self.within_m))
+        (within,), (larger_m,) = self.answers(disc_mass[None])
         asked = f"at most {self.max_error_rate:.1%} wrong answers within {self.within_m:,.0f} m"
-        if self.within is not None and mass >= self.within.threshold:
+        if self.within is not None and within:
+            mass = float(mass_at(disc_mass, self.radii_m, self.within_m))
             return self._decision(WITHIN, self.within, self.within_m, mass, f"{asked}: answered")
-        if self.larger is not None:
-            for radius_m in self.larger_m:
-                mass = float(mass_at(disc_mass, self.radii_m, radius_m))
-                if mass >= self.larger.threshold:
-                    told = f"{asked} cannot be had for this photo, within {radius_m:,.0f} m it can"
-                    return self._decision(LARGER, self.larger, radius_m, mass, told)
+        if self.larger is not None and math.isfinite(larger_m):
+            radius_m = float(larger_m)
+            mass = float(mass_at(disc_mass, self.radii_m, radius_m))
+            told = f"{asked} cannot be had for this photo, within {radius_m:,.0f} m it can"
+            return self._decision(LARGER, self.larger, radius_m, mass, told)
         if self.region is not None:
             told = f"{asked} cannot be had for this photo, nor in a larger disc; in a region it can"
             return self._decision(REGION, self.region, None, self.region.threshold, told)

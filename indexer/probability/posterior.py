@@ -142,6 +142,11 @@ class ScoreWeights:
         return self.ground_weight / (self.rs_weight + self.location_weight or 1.0)
 
 
+def apart_radii_of(weights: ScoreWeights | None) -> float:
+    """How far places are apart, merge radii: as calibrated, if the index is."""
+    return APART_RADII if weights is None else weights.apart_radii
+
+
 def log_likelihood(
     rs: Scores,
     location: Scores,

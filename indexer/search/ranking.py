@@ -21,7 +21,7 @@ from indexer.ground.likelihood import GroundEvidence, GroundKernel
 from indexer.ground.nearby import photos_near
 from indexer.probability.cautions import Caution
 from indexer.probability.conformal import FEWEST_IN_GROUP
-from indexer.probability.posterior import APART_RADII, ScoreWeights, same_place, shared_by
+from indexer.probability.posterior import ScoreWeights, apart_radii_of, same_place, shared_by
 from indexer.regions.cells import cell_hex
 from indexer.search.answer import BY_IMAGERY_ALONE, CELLS_ONLY, NO_CONTENT, Answer, Candidate
 from indexer.search.chances import chance_cautions, with_chances
@@ -287,7 +287,7 @@ def _radius_m(space: SearchSpace, query: Query) -> float:
 
 def _apart_m(space: SearchSpace, query: Query, weights: ScoreWeights | None) -> float:
     """How far places must be apart: as far as when their chances were measured."""
-    return (weights.apart_radii if weights else APART_RADII) * _radius_m(space, query)
+    return apart_radii_of(weights) * _radius_m(space, query)
 
 
 def _unrefined(space: SearchSpace, scored: Scored, query: Query, weighed: _Weighed) -> Answer:

@@ -93,7 +93,7 @@ def test_photos_that_are_left_out_say_nothing() -> None:
     np.testing.assert_allclose(evidence.log_ratios[0], wanted, atol=2e-3)
     np.testing.assert_allclose(evidence.log_ratios[1], slow(town, s[1], town.cells), atol=2e-3)
     at = town.cells[60:63]
-    only = evidence.taken(np.array([0]))
+    only = evidence.one_by_one()[0]
     np.testing.assert_allclose(only.at(at), wanted[60:63], atol=2e-3)
 
 

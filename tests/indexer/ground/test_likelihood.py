@@ -105,7 +105,7 @@ def test_it_is_shared_out_among_likely_places_that_have_photos() -> None:
             power=0.7,
         )
         np.testing.assert_allclose(evidence.log_ratios[number], slow[:40], rtol=1e-4, atol=1e-5)
-        alone = evidence.taken(np.array([number]))
+        alone = evidence.one_by_one()[number]
         np.testing.assert_allclose(alone.at(points), slow[40:], rtol=1e-4, atol=1e-5)
     both = sum(one.at(points) for one in evidence.one_by_one())
     np.testing.assert_allclose(evidence.at(points), both, atol=1e-6)

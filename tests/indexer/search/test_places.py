@@ -170,12 +170,6 @@ def plain(tiny_index: Path) -> Geolocator:
     return Geolocator.open("toy", indexes_dir=tiny_index, model=tiny_model())
 
 
-def test_hardly_a_cell_counts_for_two_places(plain: Geolocator) -> None:
-    points = [(c.lon_deg, c.lat_deg) for c in plain.search(photo(2), k=8).candidates]
-    for point, other in itertools.combinations(points, 2):
-        assert haversine_m(point, other) > 1.5 * plain.space.merge_radius_m
-
-
 @pytest.mark.parametrize("radius_m", [0.0, None, 700.0])
 @pytest.mark.parametrize("photos", [1, 2])
 def test_places_without_calibration_are_ranked_by_likeness_all_around(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -112,6 +113,12 @@ def test_probabilities_equal_a_slow_loop(toy: Geolocator) -> None:
     assert answer.calibrated
     assert (answer.rs_weight, answer.location_weight) == (0.75, 0.25)
     assert answer.temperature == pytest.approx(1 / 12)
+
+
+def test_hardly_a_cell_counts_for_two_places(toy: Geolocator) -> None:
+    points = [(c.lon_deg, c.lat_deg) for c in toy.search(photo(2), k=8).candidates]
+    for point, other in itertools.combinations(points, 2):
+        assert haversine_m(point, other) > 1.5 * toy.space.merge_radius_m
 
 
 def mass_around(toy: Geolocator, p: Floats, point: tuple[float, float], radius_m: float) -> float:
