@@ -194,6 +194,24 @@ class Nili(nn.Module):
         convolved = F.linear(near, self.first.weight[:, : 9 * self.dim], self.first.bias)
         return self._blended(convolved, place, nearest.weight[0], nearest.offset[0])
 
+    def at_convolved(self, convolved: Tensor, frame_of_point: Tensor, xy: Tensor) -> Tensor:
+        """As :meth:`at_few_points`, from tokens that are :meth:`convolved` already.
+
+        Args:
+            convolved: (F, h, w, D) of all frames.
+            frame_of_point: (P,) which of them each point lies in.
+            xy: (P, 2) in [-1, 1].
+
+        Returns:
+            (P, D).
+        """
+        self._check_affine()
+        height, width, dim = convolved.shape[1:]
+        nearest = corners(xy[None], (height, width))
+        index = nearest.index[0] + frame_of_point[:, None] * (height * width)
+        table = convolved.reshape(-1, dim)
+        return self._blended(table, index, nearest.weight[0], nearest.offset[0])
+
     def _mlp_at_points(
         self, decoder: nn.Sequential, token_maps: Tensor, frame_of_point: Tensor, xy: Tensor
     ) -> Tensor:

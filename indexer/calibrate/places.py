@@ -52,6 +52,8 @@ def examine_places(
     count, radius_m = min(len(photos), MOST_PHOTOS), space.merge_radius_m
     near = space.discs(weights.apart_radii * radius_m).matrix
     options = refine_options(space, Query(), weights)
+    if space.reader is not None:
+        space.reader.expect_many()
     centre, refined = _room_for(count), None if space.reader is None else _room_for(count)
     for block in space.blocks(count):
         block = slice(block.start, min(block.stop, count))
@@ -60,7 +62,7 @@ def examine_places(
         ground = space.ground_evidence(s, scores, weights, photos.own(block))
         p = posteriors(space, *scores, weights, ground=ground)
         around = space.place_mass(p)
-        rows = [first_rows(masses, near, MOST_REFINED) for masses in around]
+        rows = first_rows(around, near, MOST_REFINED)
         centres = [space.field.lonlat_deg[of_photo] for of_photo in rows]
         _look(centre, space, p, centres, photos.lonlat_deg[block], block.start)
         if refined is None or space.reader is None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gair.arrays import Floats, Ints, Vectors
+from gair.processes.crew import shared_full
 from indexer.evaluate.claim_evidence import Located, claims_about, each_claim
 from indexer.ground.likelihood import GroundEvidence
 from indexer.probability.known_claims import look_at_all
@@ -36,7 +37,7 @@ class AnswersSeen:
         assert space.calibration is not None
         self.claims = claims_about(space, photos, seed)
         """Claims about the photos; their scores are NaN until they are seen."""
-        self.nats: Floats = np.full(len(rows), np.nan)
+        self.nats: Floats = shared_full(len(rows), np.nan)
         """(P,) how well any place explains each photo."""
         self._space, self._rows, self._weights = space, rows, space.calibration.weights
 

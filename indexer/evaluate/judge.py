@@ -13,9 +13,7 @@ ranking says so. Single cells are ranked by fused score or by probability per ar
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +21,7 @@ from scipy.sparse import csr_array
 
 from gair.arrays import Bools, Floats, Ints, Scores, Vectors
 from gair.geo import haversine_m
+from gair.processes.crew import shared_full, worked_off, workers_here
 from gair.progress import Progress
 from indexer.evaluate.metrics import KS, nearest_of_first, rank_and_area, rank_distances
 from indexer.ground.left_out import LeftOut
@@ -39,12 +38,18 @@ from indexer.search.space import SearchSpace
 ScoresOf = Callable[[Vectors], tuple[Vectors, Vectors]]
 """(B, D) photo vectors to (B, N) cosines of the imagery and of the location."""
 Look = Callable[[Ints, tuple[Vectors, Vectors], Floats, GroundEvidence | None], None]
-"""Takes (B,) rows of photos, their (B, N) cosines and posteriors, and what reference photos say."""
+"""Takes (B,) rows of photos, their (B, N) cosines and posteriors, and what reference photos say.
+
+It may be called in threads and in forked children (:mod:`gair.processes.crew`)."""
 
 _BLOCK_NUMBERS = 4 << 20
 """Numbers of a (photos, cells) matrix that one thread holds at once: 32 MB."""
 
 _MOST_PHOTOS = 64
+_SCORED_STEPS = 4
+"""Times as many are scored at once."""
+_FEW_STEPS = 4
+"""Up to so many times as many are judged by threads: forking takes some tenths of a second."""
 _CELLS_AT_ONCE = 512
 
 
@@ -72,7 +77,7 @@ class Ranking:
     ground_weight: float = 0.0
     """Of what reference photos say."""
     look: Look | None = None
-    """Looks at posteriors while they are at hand; it may be called from several threads."""
+    """Looks at posteriors while they are at hand."""
 
     @property
     def bare(self) -> Ranking:
@@ -135,7 +140,7 @@ class Outcomes:
         """As if every photo had failed."""
 
         def fill(value: float, *shape: int) -> Floats:
-            return np.full((photos, *shape), value)
+            return shared_full((photos, *shape), value)
 
         masses = len(ranking.levels)
         return cls(
@@ -148,7 +153,7 @@ class Outcomes:
             searched_m2=fill(np.inf),
             log_p=fill(np.nan),
             disc_mass=fill(np.nan, len(ranking.radii_m)),
-            covered=np.zeros((photos, masses), dtype=bool),
+            covered=shared_full((photos, masses), False, bool),
             region_m2=fill(np.nan, masses),
             sureness=fill(np.nan),
         )
@@ -206,9 +211,10 @@ def judge_all(
     Args:
         judge: of the index.
         rankings: by name.
-        scores_of: scores a block of photos; it may be called from several threads.
+        scores_of: scores a block of photos; it may be called in threads and in forked children.
         truths: the photos.
-        threads: as many as there are processors if None; the result is the same.
+        threads: or children, at once; as many as there are processors if None. The result is the
+            same.
         quiet: no progress bar.
 
     Returns:
@@ -219,36 +225,30 @@ def judge_all(
     for ranking in rankings.values():
         judge.prepare(ranking)
     step = min(_MOST_PHOTOS, max(1, _BLOCK_NUMBERS // max(1, len(judge.field))))
-    blocks = [truths.rows[i : i + step] for i in range(0, len(truths.rows), step)]
+    blocks = _cut(truths.rows, _SCORED_STEPS * step)
 
     def work(rows: Ints) -> int:
-        scores = scores_of(truths.s[rows])
-        ground = judge.ground_evidence(rankings.values(), truths, rows, scores)
-        for name, ranking in rankings.items():
-            of_ranking = ground.get(ranking.kernel(judge.space))
-            judge.judge(ranking, scores, truths, outcomes[name], rows, of_ranking)
+        # Stored vectors are converted once for all that are scored together.
+        each_kind = scores_of(truths.s[rows])
+        for start, some in zip(range(0, len(rows), step), _cut(rows, step), strict=True):
+            rs, location = (of_kind[start : start + step] for of_kind in each_kind)
+            ground = judge.ground_evidence(rankings.values(), truths, some, (rs, location))
+            for name, ranking in rankings.items():
+                of_ranking = ground.get(ranking.kernel(judge.space))
+                judge.judge(ranking, (rs, location), truths, outcomes[name], some, of_ranking)
         return len(rows)
 
-    names = ", ".join(rankings)
-    with (
-        ThreadPoolExecutor(threads or threads_here()) as pool,
-        Progress(f"judge {names}", len(truths.rows), "photo", quiet=quiet) as progress,
-    ):
-        try:
-            for done in pool.map(work, blocks):
-                progress.advance(done)
-        except BaseException:  # Ctrl-C, too: what has not begun need not
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    names, workers = ", ".join(rankings), threads or workers_here()
+    much = len(truths.rows) > _FEW_STEPS * step  # and takes longer than forking does
+    with Progress(f"judge {names}", len(truths.rows), "photo", quiet=quiet) as progress:
+        for done in worked_off(work, blocks, workers, forked=much):
+            progress.advance(done)
     return outcomes
 
 
-def threads_here() -> int:
-    """As many as this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS, Windows
-        return os.cpu_count() or 1
+def _cut(rows: Ints, count: int) -> list[Ints]:
+    """So many after so many."""
+    return [rows[start : start + count] for start in range(0, len(rows), count)]
 
 
 def judge_everywhere_alike(judge: Judge, p: Floats, truths: Truths) -> Outcomes:
@@ -302,6 +302,8 @@ class Judge:
         self.space.discs(self.space.merge_radius_m)
         if ranking.weights is not None:
             self.space.blur(ranking.weights.spread_m)
+        if ranking.refine is not None and self.space.reader is not None:
+            self.space.reader.expect_many()
 
     def ground_evidence(
         self,
@@ -368,7 +370,7 @@ class Judge:
 
     def places(self, p: Floats) -> Ints:
         """The places that an answer lists: (N,) probabilities to at most the largest k rows."""
-        return first_rows(self.space.place_mass(p[None])[0], self._near(None), max(KS))
+        return first_rows(self.space.place_mass(p[None]), self._near(None), max(KS))[0]
 
     def _judge_places(
         self,
@@ -381,7 +383,7 @@ class Judge:
     ) -> Floats:
         """Judge places in the order of (B, N) scores; returns the (B, 2) centres of the first."""
         near, cells = self._near(ranking.weights), self.field.lonlat_deg
-        places = [first_rows(scores, near, max(KS)) for scores in by_place]
+        places = first_rows(by_place, near, max(KS))
         away_m = np.full((len(rows), max(KS)), np.inf)
         # All places of all photos in one list: photo by photo, best place first.
         of_photo, rank = _numbered([len(rows_of) for rows_of in places])

@@ -73,7 +73,8 @@ def judge_methods(
             missing[mode] = NO_TOKEN_MAPS
             continue
         reader = TokenReader(space.index, space.model, mode=mode)  # type: ignore[arg-type]
-        z = np.nan_to_num(reader.localized(space.index.cells.lonlat_deg), nan=-1.0)
+        z = reader.localized(space.index.cells.lonlat_deg)
+        z[np.isnan(z).any(axis=1)] = -1.0
         outcomes |= _judged(task, {mode: answer.bare}, lambda s, z=z: s @ z.T)  # type: ignore[misc]
     if space.ground is not None:
         outcomes[NEAREST_PHOTO] = judge_nearest_photo(task)

@@ -117,9 +117,10 @@ def standing(
         among: the background; its radius is the claims'.
         sums: (P, C) what each posterior gives each disc of the background, where that is known.
     """
-    discs = claim_discs(field, lonlat_deg, own_row, among.radius_m)
-    mass = own_sums(p, discs)
-    area_share = discs.sums(field.area_m2[None])[0] / field.area_m2.sum()
+    photo, cell, _, _ = _in_discs(field, lonlat_deg, own_row, among.radius_m)
+    mass: Floats = np.bincount(photo, p[photo, cell], minlength=len(p)).astype(np.float64)
+    area_m2 = np.bincount(photo, field.area_m2[cell], minlength=len(p))
+    area_share = area_m2 / field.area_m2.sum()
     apart = _apart(lonlat_deg, among)
     sums = among.discs.sums(p) if sums is None else sums
     as_good = (sums >= mass[:, None]) & apart  # (P, C)
@@ -168,7 +169,7 @@ def claim_masses(
 ) -> Floats:
     """Posterior mass of each photo's own discs, with the cell that holds its point.
 
-    As :func:`own_sums` of :func:`claim_discs` for each radius, but the cells are looked up once.
+    The cells of the largest disc are looked up, and those of the others are among them.
 
     Args:
         p: (P, N) posteriors.
@@ -182,10 +183,28 @@ def claim_masses(
     """
     if not len(radii_m):
         return np.empty((len(p), 0))
-    near = field.chords(lonlat_deg, max(radii_m))
-    photo = np.repeat(np.arange(len(p)), np.diff(near.indptr))
+    photo, cell, chord, own = _in_discs(field, lonlat_deg, own_row, max(radii_m))
+    weights = p[photo, cell]
+    masses = np.empty((len(p), len(radii_m)))
+    for column, radius_m in enumerate(radii_m):
+        inside = own | (chord <= chord_of(radius_m))
+        masses[:, column] = np.bincount(photo[inside], weights[inside], minlength=len(p))
+    return masses
+
+
+def _in_discs(
+    field: CellField, lonlat_deg: Floats, own_row: Ints, radius_m: float
+) -> tuple[Ints, Ints, Floats, Bools]:
+    """The cells of discs around (P, 2) points and the ones that hold the points, disc after disc.
+
+    Returns:
+        (n,) the disc of each and its cell, ascending; the chord between, infinite beyond the
+        radius; and whether the cell holds the point.
+    """
+    near = field.chords(lonlat_deg, radius_m)
+    photo = np.repeat(np.arange(len(lonlat_deg)), np.diff(near.indptr))
     cell, chord = near.indices, near.data
-    # A point's own cell may lie farther off than the largest radius.
+    # A point's own cell may lie farther off than the radius.
     missing = own_row >= 0
     missing[photo[cell == own_row[photo]]] = False
     if missing.any():
@@ -194,12 +213,7 @@ def claim_masses(
         chord = np.concatenate([chord, np.full(missing.sum(), np.inf)])
         order = np.lexsort((cell, photo))
         photo, cell, chord = photo[order], cell[order], chord[order]
-    own, weights = cell == own_row[photo], p[photo, cell]
-    masses = np.empty((len(p), len(radii_m)))
-    for column, radius_m in enumerate(radii_m):
-        inside = own | (chord <= chord_of(radius_m))
-        masses[:, column] = np.bincount(photo[inside], weights[inside], minlength=len(p))
-    return masses
+    return photo, cell, chord, np.asarray(cell == own_row[photo])
 
 
 def claim_discs(field: CellField, lonlat_deg: Floats, own_row: Ints, radius_m: float) -> Discs:
@@ -209,13 +223,6 @@ def claim_discs(field: CellField, lonlat_deg: Floats, own_row: Ints, radius_m: f
     own = csr_array((np.ones(len(inside)), (inside, own_row[inside])), shape)
     within = field.discs(lonlat_deg, radius_m).matrix
     return Discs(csr_array(within.maximum(own)))
-
-
-def own_sums(p: Floats, discs: Discs) -> Floats:
-    """What the cells of each photo's own disc add up to: (P, N) and P discs to (P,)."""
-    photo = np.repeat(np.arange(len(p)), np.diff(discs.matrix.indptr))
-    sums = np.bincount(photo, weights=p[photo, discs.matrix.indices], minlength=len(p))
-    return np.asarray(sums, dtype=np.float64)
 
 
 def points_around(lonlat_deg: npt.ArrayLike, radius_m: float, rng: np.random.Generator) -> Floats:

@@ -16,6 +16,7 @@ import numpy as np
 
 from gair.arrays import Bools, Floats, Ints, Vectors
 from gair.geo import haversine_m
+from gair.processes.crew import shared_full
 from indexer.probability.claims import IN_CELL, Background, points_around, standing
 from indexer.probability.likelihood_ratios import LOOKALIKE, RANDOM
 from indexer.regions.cell_field import CellField, chord_of, unit_vectors
@@ -136,7 +137,7 @@ def claims_at(
     count = len(lonlat_deg)
     every = np.ones(count, dtype=np.bool_) if wanted is None else wanted
     row = place.cell_row(lonlat_deg)
-    empty = np.full((2, count), np.nan)
+    empty = shared_full((2, count), np.nan)
     return KnownClaims(among, lonlat_deg, row, every, empty[0], empty[1])
 
 

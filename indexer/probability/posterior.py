@@ -183,11 +183,11 @@ def weighted_scores(
     rs: Scores, location: Scores, weights: ScoreWeights, ground: Scores | None = None
 ) -> Floats:
     """Scores as one, in nats: (P, N) of each kind to (P, N); a new array."""
-    weighted: Floats = weights.rs_weight * np.asarray(rs, dtype=np.float64)
+    weighted: Floats = np.multiply(weights.rs_weight, rs, dtype=np.float64)
     if weights.location_weight:
-        weighted += weights.location_weight * np.asarray(location, dtype=np.float64)
+        weighted += np.multiply(weights.location_weight, location, dtype=np.float64)
     if weights.ground_weight and ground is not None:
-        weighted += weights.ground_weight * np.asarray(ground, dtype=np.float64)
+        weighted += np.multiply(weights.ground_weight, ground, dtype=np.float64)
     return weighted
 
 
@@ -206,8 +206,7 @@ def posterior(log_likelihoods: Scores, log_prior: Floats) -> Floats:
     Raises:
         UsageError: the prior leaves no cell.
     """
-    if not np.isfinite(log_prior).any():
-        raise UsageError("the prior leaves no cell to search: loosen it")
+    _refuse_nowhere(log_prior)
     p: Floats = log_likelihoods + log_prior  # (P, N), from here on in place
     best = p.max(axis=1, keepdims=True)
     p -= np.where(np.isfinite(best), best, 0.0)
@@ -218,6 +217,46 @@ def posterior(log_likelihoods: Scores, log_prior: Floats) -> Floats:
     if not some.all():  # where no likelihood is left, what was known before
         flat = np.exp(log_prior - log_prior.max())
         p[~some[:, 0]] = flat / flat.sum()
+    return p
+
+
+def _refuse_nowhere(log_prior: Floats) -> None:
+    if not np.isfinite(log_prior).any():
+        raise UsageError("the prior leaves no cell to search: loosen it")
+
+
+def posterior_by_each(
+    rs: Scores,
+    location: Scores,
+    weights: ScoreWeights,
+    blur: csr_array | None,
+    log_prior: Floats,
+    ground: Scores | None = None,
+) -> Floats:
+    """Probabilities of all cells by each photo alone: :func:`posterior` of its likelihood.
+
+    Without the logarithms between the two, which take a third of the time, where no digits are lost
+    by that. Arguments are those of :func:`log_likelihood` and :func:`posterior`.
+
+    Raises:
+        UsageError: the prior leaves no cell.
+    """
+    _refuse_nowhere(log_prior)
+    weighted = weighted_scores(rs, location, weights, ground)
+    weighted -= weighted.max(axis=1, keepdims=True)
+    p: Floats = np.exp(weighted, out=weighted)
+    if blur is not None:
+        p = np.asarray(blur @ p.T).T
+    lost = p.min(axis=1) < _TOO_SMALL
+    p *= np.exp(log_prior - log_prior.max())
+    total = p.sum(axis=1)
+    lost |= ~(total > _TOO_SMALL)
+    p /= np.where(lost, 1.0, total)[:, None]
+    for photo in np.flatnonzero(lost):
+        row = slice(photo, photo + 1)
+        said = None if ground is None else ground[row]
+        logs = log_likelihood(rs[row], location[row], weights, blur, said)
+        p[row] = posterior(logs, log_prior)
     return p
 
 

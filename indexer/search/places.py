@@ -53,23 +53,30 @@ def distinct_places(
     return places
 
 
-def first_rows(scores: npt.NDArray[np.floating], near: csr_array, k: int) -> Ints:
-    """The rows that :func:`distinct_places` names, from neighbours that are known before.
+def first_rows(scores: npt.NDArray[np.floating], near: csr_array, k: int) -> list[Ints]:
+    """The rows that :func:`distinct_places` names for each photo, from neighbours known before.
 
     For many photos, whose places are at the same distance: see :meth:`SearchSpace.discs`.
 
     Args:
-        scores: (N,) higher is better; equal ones go by row.
+        scores: (P, N) higher is better; equal ones go by row.
         near: (N, N) which cells are within the merge radius of each, itself among them.
         k: how many places.
 
     Returns:
-        At most k rows, best first.
+        Of each photo at most k rows, best first.
     """
+    start = near.indptr.tolist()
+    neighbour = near.indices.astype(np.intp)  # NumPy would turn each slice into this
+    return [_first_rows(of_photo, start, neighbour, k) for of_photo in scores]
+
+
+def _first_rows(
+    scores: npt.NDArray[np.floating], start: list[int], neighbour: Ints, k: int
+) -> Ints:
     # The same memory twice: one row is looked up in the bytes, and many are marked in the array.
-    taken = bytearray(near.shape[0])
+    taken = bytearray(len(scores))
     marks = np.frombuffer(taken, dtype=np.uint8)
-    start, neighbour = near.indptr, near.indices
     places: list[int] = []
     done = 0
     for rows in _more_and_more(scores, k):
@@ -79,7 +86,7 @@ def first_rows(scores: npt.NDArray[np.floating], near: csr_array, k: int) -> Int
             places.append(row)
             if len(places) == k:
                 return np.array(places, dtype=np.int64)
-            marks[neighbour[start.item(row) : start.item(row + 1)]] = 1
+            marks[neighbour[start[row] : start[row + 1]]] = 1
         done = len(rows)
     return np.array(places, dtype=np.int64)
 

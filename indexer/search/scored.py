@@ -20,6 +20,7 @@ from indexer.probability.posterior import (
     ScoreWeights,
     log_likelihood,
     posterior,
+    posterior_by_each,
     same_place,
     shared_by,
 )
@@ -218,8 +219,8 @@ def posteriors(
     Returns:
         (P, N); each photo's add up to 1.
     """
-    logs = log_likelihood(rs, location, weights, space.blur(weights.spread_m), ratios_of(ground))
-    return posterior(logs, _log_prior(space, log_weight))
+    blur, log_prior = space.blur(weights.spread_m), _log_prior(space, log_weight)
+    return posterior_by_each(rs, location, weights, blur, log_prior, ratios_of(ground))
 
 
 def likeness_mass(space: SearchSpace, scores: Scores, radius_m: float | None = None) -> Floats:

@@ -116,6 +116,9 @@ class Readable:
         self.field = field
         self._vectors = unit(np.random.default_rng(2), 4096)
 
+    def expect_many(self) -> None:
+        """Nothing to prepare."""
+
     def indexed(self, lonlat_deg: Floats) -> npt.NDArray[np.bool_]:
         return np.ones(len(np.atleast_2d(lonlat_deg)), dtype=np.bool_)
 

@@ -64,6 +64,7 @@ def test_few_points_of_many_frames_are_those_of_the_whole_maps(nili: Nili) -> No
     )
     torch.testing.assert_close(z, expected)
     assert len(rows) == len(set(rows))
+    torch.testing.assert_close(nili.at_convolved(nili.convolved(maps), frame, xy), expected)
     centre = nili.at_few_points(read, frame[:1] * 0 + 2, torch.zeros(1, 2, dtype=xy.dtype), (4, 6))
     torch.testing.assert_close(
         centre, nili.dense(maps[[2]], torch.zeros(1, 1, 2, dtype=xy.dtype))[0]

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from model_city import calibrated_city
 
+from gair.arrays import Ints
+from gair.processes.crew import worked_off
 from indexer.evaluate.answers_seen import AnswersSeen
 from indexer.evaluate.bootstrap import Resamples
 from indexer.evaluate.claim_evidence import Located, evidence_report
@@ -14,7 +16,9 @@ from indexer.search.scored import evidence, posteriors, scores_for
 PHOTOS = 120
 
 
-def test_what_was_seen_block_by_block_is_what_a_pass_of_its_own_sees() -> None:
+@pytest.mark.parametrize("forked", [False, True])
+def test_what_was_seen_block_by_block_is_what_a_pass_of_its_own_sees(forked: bool) -> None:
+    """Whether threads see it, or forked children."""
     city = calibrated_city()
     assert city.calibration is not None
     weights = city.calibration.weights
@@ -24,9 +28,14 @@ def test_what_was_seen_block_by_block_is_what_a_pass_of_its_own_sees() -> None:
     cell_row = city.cell_row(listed.lonlat_deg[inside])
     photos = Located(listed.s[inside], listed.lonlat_deg[inside], cell_row)
     seen = AnswersSeen(city, photos, inside, 0)
-    for rows in np.split(judged, [28, 30, 90]):
+
+    def look(rows: Ints) -> int:
         scores = scores_for(city, listed.s[rows], weights)
         seen.look(rows, scores, posteriors(city, *scores, weights), None)
+        return len(rows)
+
+    blocks = np.split(judged, [28, 30, 90])
+    assert list(worked_off(look, blocks, 2, forked=forked)) == [28, 2, 60, 28]
     assert seen.nats == pytest.approx(evidence(city, photos.s, weights), abs=1e-5)
     drawn = Resamples(np.arange(len(inside)), resamples=20)
     alone = evidence_report(city, photos, None, drawn)

@@ -14,6 +14,7 @@ import pytest
 from gair.arrays import Ints, Scores
 from gair.errors import UsageError
 from gair.geo import haversine_m
+from indexer.evaluate import judge as judging
 from indexer.evaluate.judge import (
     Judge,
     Outcomes,
@@ -220,7 +221,12 @@ def scores_of(s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("weights", [None, ScoreWeights(2.0, 1.0, 120.0)])
 @pytest.mark.parametrize("threads", [1, 3])
-def test_judged_photos_against_a_loop(weights: ScoreWeights | None, threads: int) -> None:
+@pytest.mark.parametrize("most_photos", [64, 2])
+def test_judged_photos_against_a_loop(
+    weights: ScoreWeights | None, threads: int, most_photos: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By threads, and with two photos a block by forked children."""
+    monkeypatch.setattr(judging, "_MOST_PHOTOS", most_photos)
     masses = (0.3, 0.9, math.inf)
     ranking = Ranking(
         2.0, 1.0, weights, radii_m=(150.0, 900.0), levels=LEVELS, masses=lambda *_: masses

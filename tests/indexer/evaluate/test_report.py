@@ -19,6 +19,7 @@ from toy_city import photo
 from gair.errors import UsageError
 from gair.geo import haversine_m
 from indexer.commands.evaluate import headlines
+from indexer.evaluate import judge
 from indexer.evaluate.evaluate import evaluate
 from indexer.evaluate.options import EvaluateOptions
 from indexer.evaluate.report.report import TEMPLATES, html_of, write_report
@@ -375,15 +376,27 @@ def test_every_template_shows_hostile_text_as_text(
     assert {name for _, name in TEMPLATES.cache} == set(TEMPLATES.list_templates(["html", "css"]))
 
 
+def numbers_of(report: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in report.items() if key != "made"}
+
+
 def test_the_same_photos_give_the_same_numbers(
     calibrated: Geolocator, photos: PhotoVectors, reports: dict[str, dict[str, Any]]
 ) -> None:
     again = evaluate(calibrated.space, photos, dataclasses.replace(QUIET, threads=1))
+    assert numbers_of(again) == numbers_of(reports["calibrated"])
+
+
+def test_forked_children_give_the_same_numbers(
+    calibrated: Geolocator, photos: PhotoVectors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("_MOST_PHOTOS", 2), ("_SCORED_STEPS", 2), ("_FEW_STEPS", 1)):
+        monkeypatch.setattr(judge, name, value)
     one, two = (
-        {key: value for key, value in each.items() if key != "made"}
-        for each in (again, reports["calibrated"])
+        evaluate(calibrated.space, photos, dataclasses.replace(QUIET, threads=count))
+        for count in (1, 2)
     )
-    assert one == two
+    assert numbers_of(one) == numbers_of(two)
 
 
 def test_no_photo_that_can_be_judged(calibrated: Geolocator, photos: PhotoVectors) -> None:

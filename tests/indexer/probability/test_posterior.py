@@ -16,6 +16,7 @@ from indexer.probability.posterior import (
     area_log_prior,
     log_likelihood,
     posterior,
+    posterior_by_each,
     same_place,
     shared_by,
 )
@@ -130,8 +131,27 @@ def test_where_no_likelihood_is_left_the_prior_is() -> None:
 
 
 def test_a_prior_that_leaves_nothing_is_refused() -> None:
+    nowhere = np.full(COUNT, -np.inf)
     with pytest.raises(UsageError, match="leaves no cell to search: loosen it"):
-        posterior(np.zeros((1, 4)), np.full(4, -np.inf))
+        posterior(np.zeros((1, COUNT)), nowhere)
+    with pytest.raises(UsageError, match="leaves no cell to search: loosen it"):
+        posterior_by_each(cosines(0), cosines(1), WEIGHTS, None, nowhere)
+
+
+@pytest.mark.parametrize("sharp", [0.0, 40.0, 300.0, 3e3, 1e6])
+@pytest.mark.parametrize("blurred", [True, False])
+def test_without_logarithms_in_between_it_is_the_same(sharp: float, blurred: bool) -> None:
+    rng = np.random.default_rng(int(sharp))
+    rs, location = cosines(4, 5), cosines(5, 5)
+    ground = rng.normal(size=rs.shape)
+    weights = ScoreWeights(sharp, sharp / 3, WEIGHTS.spread_m, ground_weight=1.5)
+    blur = FIELD.blur(WEIGHTS.spread_m) if blurred else None
+    log_prior = rng.normal(size=COUNT)
+    log_prior[rs[1] > np.quantile(rs[1], 0.05)] = -np.inf  # the second photo's best are ruled out
+    logs = log_likelihood(rs, location, weights, blur, ground)
+    found = posterior_by_each(rs, location, weights, blur, log_prior, ground)
+    np.testing.assert_allclose(found, posterior(logs, log_prior), rtol=1e-9, atol=0)
+    np.testing.assert_allclose(found.sum(axis=1), 1)
 
 
 def test_photos_of_one_place_multiply_and_share_their_errors() -> None:

@@ -26,3 +26,23 @@ def test_they_are_the_first_of_all_sorted(levels: int, dtype: type) -> None:
 
 def test_of_nothing_there_is_nothing() -> None:
     assert highest_rows(np.empty(0), 5).tolist() == []
+
+
+@pytest.mark.parametrize("kind", ["any", "sorted", "one in many", "few levels", "in a crowd"])
+def test_of_many_values_a_sample_says_where_to_look(kind: str) -> None:
+    """Also where the sample, every 12th value here, misses or meets the highest alone."""
+    rng = np.random.default_rng(3)
+    values = rng.normal(size=50_000).astype(np.float32)
+    if kind == "sorted":
+        values.sort()
+    if kind == "one in many":
+        values[::12] += 9
+    if kind == "few levels":
+        values = np.round(values)
+    if kind == "in a crowd":
+        values[1::12] += 9
+    everything = np.lexsort((np.arange(50_000), -values))
+    for count in (1, 40, 1000, 3000):
+        rows = highest_rows(values, count)
+        assert rows.tolist() == everything[: len(rows)].tolist()
+        assert len(rows) == np.count_nonzero(values >= values[everything[count - 1]])

@@ -153,7 +153,7 @@ def test_rows_by_known_neighbours_are_those_of_distinct_places(k: int) -> None:
     tied = np.random.default_rng(8).integers(0, 4, size=300).astype(np.float32)
     for by in (scores, tied):
         rows = [place.row for place in distinct_places(by, lonlat_deg, k, 400.0)]
-        assert first_rows(by, near, k).tolist() == rows
+        assert first_rows(by[None], near, k)[0].tolist() == rows
 
 
 def test_rows_beyond_the_first_look_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +162,7 @@ def test_rows_beyond_the_first_look_are_named(monkeypatch: pytest.MonkeyPatch) -
     near = CellField(lonlat_deg, np.ones(300)).discs(lonlat_deg, 3000.0).matrix
     smooth = -haversine_m(lonlat_deg, lonlat_deg[140])  # the best cells all merge into one place
     rows = [place.row for place in distinct_places(smooth, lonlat_deg, 3, 3000.0)]
-    assert first_rows(smooth, near, 3).tolist() == rows
+    assert first_rows(smooth[None], near, 3)[0].tolist() == rows
 
 
 @pytest.fixture(scope="module")

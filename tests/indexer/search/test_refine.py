@@ -22,6 +22,7 @@ from indexer.imagery import open_imagery
 from indexer.index.index import Index, open_index
 from indexer.regions.flat_grid import lattice_around, moved, square_grid
 from indexer.regions.region import region_from_bbox
+from indexer.search import token_reader
 from indexer.search.refine import (
     RefineOptions,
     Refining,
@@ -96,6 +97,23 @@ def test_anywhere_it_is_the_definition(toy: Index, mode: QueryMode) -> None:
             z = tiny_model().localize(tokens, at, mode=mode, form="general")[0, 0]
         np.testing.assert_allclose(vector, z, rtol=0, atol=2e-5)
     assert 40 < read < 60
+
+
+def test_maps_convolved_before_give_the_same(toy: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert toy.tokens is not None
+    places = random_places(toy, 60, seed=1, beyond_deg=0.005)
+    expected = TokenReader(toy, tiny_model()).localized(places)
+    read: list[int] = []
+    tokens = toy.tokens.tokens
+    monkeypatch.setattr(toy.tokens, "tokens", lambda rows: read.append(len(rows)) or tokens(rows))
+    ready, too_large = TokenReader(toy, tiny_model()), TokenReader(toy, tiny_model())
+    ready.expect_many()
+    np.testing.assert_allclose(ready.localized(places), expected, atol=1e-6)
+    assert not read
+    monkeypatch.setattr(token_reader, "MOST_CONVOLVED_BYTES", 1000)
+    too_large.expect_many()
+    np.testing.assert_allclose(too_large.localized(places), expected, atol=1e-6)
+    assert read
 
 
 def test_the_outer_part_of_a_frame_is_read_only_where_no_other_frame_is_better(
