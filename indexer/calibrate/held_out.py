@@ -12,8 +12,10 @@ import numpy as np
 
 from gair.arrays import Floats, Ints, Vectors
 from gair.geo import haversine_m
+from gair.processes.crew import shared_full, worked_off, workers_here
 from gair.progress import Progress
 from indexer.ground.left_out import LeftOut
+from indexer.ground.likelihood import GroundKernel
 from indexer.probability.claims import RADII_M
 from indexer.probability.conformal import mass_to_reach, region_rows
 from indexer.probability.decisions import Trials
@@ -27,6 +29,8 @@ from indexer.search.space import SearchSpace
 
 CONFIDENCE_RADII_M = (200.0, 500.0, 1000.0, 2000.0, 5000.0)
 """Radii around the best guess that confidence is calibrated for, metres."""
+_FEW_BLOCKS = 2
+"""Up to so many are looked at by threads: forking takes some tenths of a second."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +72,8 @@ class Guesses:
     def room_for(cls, count: int) -> Guesses:
         """Nothing known yet."""
         return cls(
-            np.full(count, np.nan),
-            {radius_m: np.full(count, np.nan) for radius_m in CONFIDENCE_RADII_M},
+            shared_full(count, np.nan),
+            {radius_m: shared_full(count, np.nan) for radius_m in CONFIDENCE_RADII_M},
         )
 
     def look(self, space: SearchSpace, p: Floats, at: tuple[Floats, Floats], block: slice) -> None:
@@ -119,7 +123,7 @@ def examine(
         quiet: no progress bar.
     """
     count = len(photos)
-    nll, masses, evidence, sureness = np.full((4, count), np.nan)
+    nll, masses, evidence, sureness = shared_full((4, count), np.nan)
     findings = Findings(
         *(nll, masses, evidence, sureness),
         centre=Guesses.room_for(count),
@@ -128,26 +132,32 @@ def examine(
     )
     claims = [claims for of_radius in findings.claims.values() for claims in of_radius.values()]
     area_m2, options = space.field.area_m2, refine_options(space, Query(), weights)
-    with Progress("calibration", len(photos), "photo", quiet=quiet) as progress:
-        for block in space.blocks(len(photos)):
-            s, truth_deg = photos.s[block], photos.lonlat_deg[block]
-            truth = photos.truth_row[block]
-            scores = scores_for(space, s, weights)
-            ground = space.ground_evidence(s, scores, weights, photos.own(block))
-            findings.evidence[block] = evidence_of(*scores, weights, area_m2, ratios_of(ground))
-            p = posteriors(space, *scores, weights, ground=ground)
-            own = np.take_along_axis(p, truth[:, None], axis=1)[:, 0]  # (B,) of the true cells
-            findings.nll[block] = -np.log(np.maximum(own, np.finfo(np.float64).tiny))
-            findings.masses[block] = mass_to_reach(p, area_m2, truth)
-            around = space.place_mass(p)
-            findings.sureness[block] = around.max(axis=1)
-            best = around.argmax(axis=1)  # the first of equals, as in a search
-            findings.centre.look(space, p, (space.field.lonlat_deg[best], truth_deg), block)
-            if findings.refined is not None:
-                shown = shown_points(space, s, best, options, ground)
-                findings.refined.look(space, p, (shown, truth_deg), block)
-            look_at_all(claims, space.field, p, block)
-            progress.advance(len(p))
+
+    def look(block: slice) -> int:
+        s, truth_deg = photos.s[block], photos.lonlat_deg[block]
+        truth = photos.truth_row[block]
+        scores = scores_for(space, s, weights)
+        ground = space.ground_evidence(s, scores, weights, photos.own(block))
+        findings.evidence[block] = evidence_of(*scores, weights, area_m2, ratios_of(ground))
+        p = posteriors(space, *scores, weights, ground=ground)
+        own = np.take_along_axis(p, truth[:, None], axis=1)[:, 0]  # (B,) of the true cells
+        findings.nll[block] = -np.log(np.maximum(own, np.finfo(np.float64).tiny))
+        findings.masses[block] = mass_to_reach(p, area_m2, truth)
+        around = space.place_mass(p)
+        findings.sureness[block] = around.max(axis=1)
+        best = around.argmax(axis=1)  # the first of equals, as in a search
+        findings.centre.look(space, p, (space.field.lonlat_deg[best], truth_deg), block)
+        if findings.refined is not None:
+            shown = shown_points(space, s, best, options, ground)
+            findings.refined.look(space, p, (shown, truth_deg), block)
+        look_at_all(claims, space.field, p, block)
+        return len(p)
+
+    space.expect_many(weights, GroundKernel.of(weights) if weights.ground_weight else None)
+    blocks = list(space.blocks(count))
+    with Progress("calibration", count, "photo", quiet=quiet) as progress:
+        for done in worked_off(look, blocks, workers_here(), forked=len(blocks) > _FEW_BLOCKS):
+            progress.advance(done)
     return findings
 
 

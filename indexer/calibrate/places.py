@@ -52,8 +52,6 @@ def examine_places(
     count, radius_m = min(len(photos), MOST_PHOTOS), space.merge_radius_m
     near = space.discs(weights.apart_radii * radius_m).matrix
     options = refine_options(space, Query(), weights)
-    if space.reader is not None:
-        space.reader.expect_many()
     centre, refined = _room_for(count), None if space.reader is None else _room_for(count)
     for block in space.blocks(count):
         block = slice(block.start, min(block.stop, count))

@@ -299,11 +299,7 @@ class Judge:
     def prepare(self, ranking: Ranking) -> None:
         """Make what a ranking needs, once and before threads come."""
         self._near(ranking.weights)
-        self.space.discs(self.space.merge_radius_m)
-        if ranking.weights is not None:
-            self.space.blur(ranking.weights.spread_m)
-        if ranking.refine is not None and self.space.reader is not None:
-            self.space.reader.expect_many()
+        self.space.expect_many(ranking.weights, ranking.kernel(self.space))
 
     def ground_evidence(
         self,

@@ -13,14 +13,19 @@ from PIL import Image
 
 from gair.arrays import Floats, Ints
 from gair.errors import PhotoError
-from gair.photos.conditions import SIDE_PX, measure
+from gair.photos.conditions import COMPARED, SIDE_PX, measure
 from gair.photos.photo import open_photo
+from gair.photos.texture import TEXTURE
+from gair.processes.crew import shared_full, worked_off, workers_here
 from gair.progress import Progress
 from indexer.photos.alterations import TAUGHT
 from indexer.photos.vectors import PhotoVectors
 
 MOST_PHOTOS = 500
 """Photos that are altered, of different places as far as there are so many."""
+_AT_ONCE = 8
+_FEW_BLOCKS = 4
+"""Up to so many are altered by threads: forking takes some tenths of a second."""
 _CUTS = ("an enlargement", "a part of a picture")
 """These are cut out of the whole picture; of the others only the pixels that are measured count."""
 
@@ -53,22 +58,28 @@ def altered_photos(
         quiet: no progress.
     """
     rows = _chosen(photos, most, seed)
-    kept: list[int] = []
-    told: dict[str, list[Floats]] = {name: [] for name in TAUGHT}
-    with Progress("altered", len(rows), "photo", quiet=quiet) as progress:
-        for row in rows.tolist():
+    opened = shared_full(len(rows), False, bool)
+    told = {name: shared_full((len(rows), COMPARED + TEXTURE), np.nan) for name in TAUGHT}
+
+    def alter_some(block: range) -> int:
+        for number in block:
             try:
-                rgb = open_photo(photos.photos[row].path).rgb
+                rgb = open_photo(photos.photos[rows[number]].path).rgb
             except PhotoError:  # it was there when its vector was made
                 continue
-            finally:
-                progress.advance(1)
-            kept.append(row)
+            opened[number] = True
             seen = rgb.resize((SIDE_PX, SIDE_PX), Image.Resampling.NEAREST)
             for name, alter in TAUGHT.items():
-                told[name].append(measure(alter(rgb if name in _CUTS else seen)).values)
-    values = {name: np.array(each) for name, each in told.items() if each}
-    return AlteredPhotos(np.array(kept, dtype=np.int64), values)
+                told[name][number] = measure(alter(rgb if name in _CUTS else seen)).values
+        return len(block)
+
+    blocks = [range(len(rows))[at : at + _AT_ONCE] for at in range(0, len(rows), _AT_ONCE)]
+    forked = len(blocks) > _FEW_BLOCKS
+    with Progress("altered", len(rows), "photo", quiet=quiet) as progress:
+        for done in worked_off(alter_some, blocks, workers_here(), forked=forked):
+            progress.advance(done)
+    values = {name: np.array(each[opened]) for name, each in told.items() if opened.any()}
+    return AlteredPhotos(rows[opened], values)
 
 
 def _chosen(photos: PhotoVectors, most: int, seed: int) -> Ints:

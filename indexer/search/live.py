@@ -211,7 +211,8 @@ def _warm(geolocator: Geolocator) -> None:
         space.ground.prepare(kernel)
     if geolocator.index.shortlists is None or looks_at_all(space, Query()):
         space.discs(space.merge_radius_m)
-        _ = space.reader
+        if space.reader is not None:
+            space.reader.expect_many()
     elif geolocator.calibration is not None:
         _ = space.sample
 

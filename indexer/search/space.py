@@ -253,6 +253,22 @@ class SearchSpace:
         truth_vectors = self.index.rs.vectors(truth_row)
         return Alike(self.field.lonlat_deg[rows], self.field.spacing_m, vectors, truth_vectors)
 
+    def expect_many(self, weights: ScoreWeights | None, kernel: GroundKernel | None = None) -> None:
+        """Make what answers about many photos share, before threads or forked children ask for it.
+
+        Args:
+            weights: as scores are weighed; None where they stay scores.
+            kernel: how reference photos are read; None where they have no weight.
+        """
+        if len(self.field) * self.field.disc_cells(self.merge_radius_m) <= MOST_DISC_ENTRIES:
+            self.discs(self.merge_radius_m)
+        if weights is not None:
+            self.blur(weights.spread_m)
+        if self.reader is not None:
+            self.reader.expect_many()
+        if self.ground is not None and kernel is not None:
+            self.ground.prepare(kernel)
+
     def _kept(self, kept: LRUCache[float, Value], key: float, make: Callable[[], Value]) -> Value:
         """The value that is kept for a key, or is made now."""
         # No decorator: its methods would hold the space that holds them, and a replaced build would
