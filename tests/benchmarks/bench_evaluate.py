@@ -158,8 +158,8 @@ def test_two_thousand_photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         f"evaluation {evaluated_s:6.1f} s, report {total_s - evaluated_s:.1f} s, "
         f"{page.stat().st_size / 1e6:.1f} MB (wanted at most {MOST_S:.0f} s)",
         f"processors {processors_s() - cpu_since:6.1f} s, forked children among them",
-        f"memory now {process_memory_gb()[0]:.2f} GB, at most {process_memory_gb()[1]:.2f} GB; of a "
-        f"child at most {child_kb / 1e6:.2f} GB, with what it shares",
+        f"memory now {process_memory_gb()[0]:.2f} GB, at most {process_memory_gb()[1]:.2f} GB; "
+        f"of a child at most {child_kb / 1e6:.2f} GB, with what it shares",
     )
     assert len(cells) > 100_000
     assert total_s <= MOST_S
