@@ -155,8 +155,9 @@ def examine(
 
     space.expect_many(weights, GroundKernel.of(weights) if weights.ground_weight else None)
     blocks = list(space.blocks(count))
+    forked = len(blocks) > _FEW_BLOCKS and space.forkable
     with Progress("calibration", count, "photo", quiet=quiet) as progress:
-        for done in worked_off(look, blocks, workers_here(), forked=len(blocks) > _FEW_BLOCKS):
+        for done in worked_off(look, blocks, workers_here(), forked=forked):
             progress.advance(done)
     return findings
 

@@ -240,8 +240,9 @@ def judge_all(
 
     names, workers = ", ".join(rankings), threads or workers_here()
     much = len(truths.rows) > _FEW_STEPS * step  # and takes longer than forking does
+    forked = much and judge.space.forkable
     with Progress(f"judge {names}", len(truths.rows), "photo", quiet=quiet) as progress:
-        for done in worked_off(work, blocks, workers, forked=much):
+        for done in worked_off(work, blocks, workers, forked=forked):
             progress.advance(done)
     return outcomes
 

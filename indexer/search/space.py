@@ -253,6 +253,13 @@ class SearchSpace:
         truth_vectors = self.index.rs.vectors(truth_row)
         return Alike(self.field.lonlat_deg[rows], self.field.spacing_m, vectors, truth_vectors)
 
+    @property
+    def forkable(self) -> bool:
+        """Whether forked children can read it: the connection to a server's store is one's own."""
+        from indexer.index.milvus import MilvusStore
+
+        return not isinstance(self.index.rs, MilvusStore)
+
     def expect_many(self, weights: ScoreWeights | None, kernel: GroundKernel | None = None) -> None:
         """Make what answers about many photos share, before threads or forked children ask for it.
 

@@ -344,6 +344,8 @@ def main() -> None:
     if args.keep:
         found = measure(args.count, args.folder, *sizes)
     else:
+        if args.folder is not None:
+            args.folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=args.folder, prefix="bench-vectors-") as folder:
             found = measure(args.count, Path(folder), *sizes)
     title = f"{args.count:,} turned embeddings of {args.dim} dimensions"

@@ -54,7 +54,7 @@ def space_of(lonlat_deg: np.ndarray, area_m2: np.ndarray) -> SearchSpace:
             return self.field.nearest(np.asarray(lonlat_deg))[0]
 
     cells = SimpleNamespace(lonlat_deg=lonlat_deg, area_m2=area_m2)
-    index: Any = SimpleNamespace(cells=cells, tokens=None)
+    index: Any = SimpleNamespace(cells=cells, tokens=None, rs=None)
     model: Any = SimpleNamespace(config=SimpleNamespace(temperature=0.5))
     return Cells(index, model, merge_radius_m=300.0)
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 from toy_city import photo
 
 from gair.photos.conditions import SIDE_PX, measure
 from gair.photos.photo import conditions_of, open_photo
+from indexer.photos import altered
 from indexer.photos.alterations import TAUGHT, enlarged, in_fog, in_snowfall
 from indexer.photos.altered import altered_photos
 from indexer.photos.listing import ListedPhoto
@@ -45,6 +47,17 @@ def test_photos_of_different_places_are_altered_and_measured(tmp_path: Path) -> 
         np.testing.assert_array_equal(told.values[name][2], measure(picture).values)
     some = set(altered_photos(listed(tmp_path), most=4, quiet=True).rows.tolist())
     assert some in ({0, 2, 3}, {1, 2, 3}), "one of each place before any second one"
+
+
+def test_forked_children_measure_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photos = listed(tmp_path)
+    alone = altered_photos(photos, quiet=True)
+    monkeypatch.setattr(altered, "_AT_ONCE", 1)
+    monkeypatch.setattr(altered, "_FEW_BLOCKS", 1)
+    together = altered_photos(photos, quiet=True)
+    np.testing.assert_array_equal(together.rows, alone.rows)
+    for name, values in alone.values.items():
+        np.testing.assert_array_equal(together.values[name], values)
 
 
 def test_what_is_measured_on_the_grid_is_what_a_whole_photo_in_fog_says(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import shutil
 import weakref
@@ -19,16 +20,20 @@ from toy_city import photo
 from gair.arrays import Floats, Vectors
 from gair.geo import haversine_m
 from gair.photos.photo import open_photo
+from indexer.calibrate import held_out
 from indexer.calibrate.calibrate import calibrate
 from indexer.calibrate.held_out import HeldOut, examine
+from indexer.index.milvus import MilvusStore
 from indexer.probability.calibration import calibration_path
 from indexer.probability.posterior import ScoreWeights
 from indexer.search import by_name
+from indexer.search import space as search_space
 from indexer.search.geolocator import Geolocator
 from indexer.search.live import LiveGeolocator
 from indexer.search.query import Query
 from indexer.search.ranking import refine_options, shown_points
 from indexer.search.scored import Seen, confidences, posteriors
+from indexer.search.space import SearchSpace
 
 
 def sightings(geo: Geolocator, count: int, seed: int) -> tuple[Vectors, Floats]:
@@ -188,3 +193,35 @@ def test_a_replaced_build_is_not_kept_by_its_name(city_tif: Path, tmp_path: Path
     build_box(city_tif, tmp_path, bbox_wsen_deg=(-0.1080, 51.5030, -0.0990, 51.5080))
     assert by_name.opened("box", tmp_path).index.path == serving_build(tmp_path / "box")
     assert alive(references) == []
+
+
+def test_forked_children_do_not_share_the_connection_to_a_server(calibrated: Geolocator) -> None:
+    index = calibrated.index
+    there = MilvusStore(None, "milvus://localhost:19530", "rs", index.rs.count, index.rs.dim)
+    assert calibrated.space.forkable
+    remote = SearchSpace(dataclasses.replace(index, rs=there), calibrated.model, None)
+    assert not remote.forkable
+
+
+def test_forked_children_find_what_threads_find(
+    calibrated: Geolocator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space, calibration = calibrated.space, calibrated.calibration
+    assert calibration is not None
+    s, places = sightings(calibrated, 24, 2)
+    photos = HeldOut(s, places, space.cell_row(places))
+    monkeypatch.setattr(search_space, "ENTRIES_AT_ONCE", 6 * len(space.index.cells))  # 4 blocks
+    monkeypatch.setattr(held_out, "_FEW_BLOCKS", 9)
+    threads = examine(space, calibration.weights, photos, seed=0, quiet=True)
+    monkeypatch.setattr(held_out, "_FEW_BLOCKS", 1)
+    children = examine(space, calibration.weights, photos, seed=0, quiet=True)
+    for name in ("nll", "masses", "evidence", "sureness"):
+        found, wanted = getattr(children, name), getattr(threads, name)
+        assert np.isfinite(wanted).all()
+        np.testing.assert_allclose(found, wanted, rtol=1e-6)
+    np.testing.assert_allclose(children.shown.miss_m, threads.shown.miss_m, rtol=1e-6)
+    for radius_m, kinds in threads.claims.items():
+        for kind, claims in kinds.items():
+            found = children.claims[radius_m][kind]
+            np.testing.assert_allclose(found.p_elsewhere, claims.p_elsewhere, rtol=1e-6)
+            assert np.isfinite(found.score[found.wanted]).all()
