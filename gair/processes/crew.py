@@ -7,12 +7,13 @@ waits for nobody; what it writes is lost, but for arrays of :func:`shared_full`.
 
 from __future__ import annotations
 
+import ctypes
 import math
 import mmap
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
@@ -25,6 +26,8 @@ from gair.errors import ResourceError
 
 Block = TypeVar("Block")
 
+_SIGNAL_WITHOUT_PARENT = 1
+"""Linux's PR_SET_PDEATHSIG: a child would wait for work for ever when its parent is killed."""
 _works: list[Callable[[Any], int]] = []
 """In a child, what it was forked for; a closure cannot be sent."""
 
@@ -55,12 +58,17 @@ def workers_here() -> int:
         return os.cpu_count() or 1
 
 
-def worked_off(
-    work: Callable[[Block], int], blocks: Sequence[Block], workers: int, *, forked: bool
-) -> Iterator[int]:
+def work_off(
+    work: Callable[[Block], int],
+    blocks: Sequence[Block],
+    workers: int,
+    *,
+    forked: bool,
+    done: Callable[[int], object],
+) -> None:
     """Work blocks off, several at once.
 
-    What has not begun when the caller leaves, for an error or Ctrl-C, is not begun.
+    After an error or Ctrl-C what was begun is finished, and no more is begun.
 
     Args:
         work: of one block; it may be called in threads and in forked children, so what it keeps
@@ -68,17 +76,15 @@ def worked_off(
         blocks: small, for they are sent to the children.
         workers: at once.
         forked: children do it, where this system can fork; else threads.
-
-    Yields:
-        What the work of each block returned, in order.
+        done: is told what the work of each block returned, in order.
 
     Raises:
         ResourceError: the system ended a child.
     """
     pool: Executor
     if forked and can_fork() and workers > 1 and len(blocks) > 1:
-        forks, own = get_context("fork"), (work,)
-        pool = ProcessPoolExecutor(min(workers, len(blocks)), forks, _begin, own)
+        forks, told = get_context("fork"), (work, os.getpid())
+        pool = ProcessPoolExecutor(min(workers, len(blocks)), forks, _begin, told)
         do: Callable[[Block], int] = _do
     else:
         pool, do = ThreadPoolExecutor(workers), work
@@ -86,7 +92,7 @@ def worked_off(
     try:
         results.extend(pool.submit(do, block) for block in blocks)
         for result in results:
-            yield result.result()
+            done(result.result())
     except BrokenProcessPool as error:
         raise ResourceError(
             "the system ended a process of this command, most likely for want of memory: free "
@@ -96,9 +102,12 @@ def worked_off(
         pool.shutdown(cancel_futures=True)
 
 
-def _begin(work: Callable[[Any], int]) -> None:
-    """In a child: know the work, and leave Ctrl-C to the parent, which asks for no more blocks."""
+def _begin(work: Callable[[Any], int], parent: int) -> None:
+    """In a child: know the work, leave Ctrl-C to the parent, and do not outlive it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ctypes.CDLL(None).prctl(_SIGNAL_WITHOUT_PARENT, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it was killed before it could be told of
+        os.kill(os.getpid(), signal.SIGKILL)
     _works[:] = [work]
 
 

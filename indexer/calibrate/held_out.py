@@ -12,7 +12,7 @@ import numpy as np
 
 from gair.arrays import Floats, Ints, Vectors
 from gair.geo import haversine_m
-from gair.processes.crew import shared_full, worked_off, workers_here
+from gair.processes.crew import shared_full, work_off, workers_here
 from gair.progress import Progress
 from indexer.ground.left_out import LeftOut
 from indexer.ground.likelihood import GroundKernel
@@ -157,8 +157,7 @@ def examine(
     blocks = list(space.blocks(count))
     forked = len(blocks) > _FEW_BLOCKS and space.forkable
     with Progress("calibration", count, "photo", quiet=quiet) as progress:
-        for done in worked_off(look, blocks, workers_here(), forked=forked):
-            progress.advance(done)
+        work_off(look, blocks, workers_here(), forked=forked, done=progress.advance)
     return findings
 
 

@@ -21,7 +21,7 @@ from scipy.sparse import csr_array
 
 from gair.arrays import Bools, Floats, Ints, Scores, Vectors
 from gair.geo import haversine_m
-from gair.processes.crew import shared_full, worked_off, workers_here
+from gair.processes.crew import shared_full, work_off, workers_here
 from gair.progress import Progress
 from indexer.evaluate.metrics import KS, nearest_of_first, rank_and_area, rank_distances
 from indexer.ground.left_out import LeftOut
@@ -242,8 +242,7 @@ def judge_all(
     much = len(truths.rows) > _FEW_STEPS * step  # and takes longer than forking does
     forked = much and judge.space.forkable
     with Progress(f"judge {names}", len(truths.rows), "photo", quiet=quiet) as progress:
-        for done in worked_off(work, blocks, workers, forked=forked):
-            progress.advance(done)
+        work_off(work, blocks, workers, forked=forked, done=progress.advance)
     return outcomes
 
 

@@ -57,7 +57,7 @@ class EvaluateOptions:
     manifest: str = option("", flags=None)
     """Where the photos come from, for the report."""
     threads: int | None = option(None, flags=None)
-    """As many as there are processors if None."""
+    """Or forked children, which judge at once; as many as there are processors if None."""
 
     def __post_init__(self) -> None:
         if self.seed < 0:

@@ -16,7 +16,7 @@ from gair.errors import PhotoError
 from gair.photos.conditions import COMPARED, SIDE_PX, measure
 from gair.photos.photo import open_photo
 from gair.photos.texture import TEXTURE
-from gair.processes.crew import shared_full, worked_off, workers_here
+from gair.processes.crew import shared_full, work_off, workers_here
 from gair.progress import Progress
 from indexer.photos.alterations import TAUGHT
 from indexer.photos.vectors import PhotoVectors
@@ -76,8 +76,7 @@ def altered_photos(
     blocks = [range(len(rows))[at : at + _AT_ONCE] for at in range(0, len(rows), _AT_ONCE)]
     forked = len(blocks) > _FEW_BLOCKS
     with Progress("altered", len(rows), "photo", quiet=quiet) as progress:
-        for done in worked_off(alter_some, blocks, workers_here(), forked=forked):
-            progress.advance(done)
+        work_off(alter_some, blocks, workers_here(), forked=forked, done=progress.advance)
     values = {name: np.array(each[opened]) for name, each in told.items() if opened.any()}
     return AlteredPhotos(rows[opened], values)
 

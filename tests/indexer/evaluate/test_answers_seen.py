@@ -7,7 +7,7 @@ import pytest
 from model_city import calibrated_city
 
 from gair.arrays import Ints
-from gair.processes.crew import worked_off
+from gair.processes.crew import work_off
 from indexer.evaluate.answers_seen import AnswersSeen
 from indexer.evaluate.bootstrap import Resamples
 from indexer.evaluate.claim_evidence import Located, evidence_report
@@ -35,7 +35,9 @@ def test_what_was_seen_block_by_block_is_what_a_pass_of_its_own_sees(forked: boo
         return len(rows)
 
     blocks = np.split(judged, [28, 30, 90])
-    assert list(worked_off(look, blocks, 2, forked=forked)) == [28, 2, 60, 28]
+    done: list[int] = []
+    work_off(look, blocks, 2, forked=forked, done=done.append)
+    assert done == [28, 2, 60, 28]
     assert seen.nats == pytest.approx(evidence(city, photos.s, weights), abs=1e-5)
     drawn = Resamples(np.arange(len(inside)), resamples=20)
     alone = evidence_report(city, photos, None, drawn)
