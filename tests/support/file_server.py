@@ -8,7 +8,7 @@ import http.server
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -99,11 +99,25 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
+_ports_used: set[int] = set()
+
+
+def _on_a_port_of_its_own(handler: Callable[..., _Handler]) -> _Server:
+    """A server at a port that none had before in this process: GDAL keeps files by their address."""
+    taken: list[_Server] = []
+    while (server := _Server(("127.0.0.1", 0), handler)).server_address[1] in _ports_used:
+        taken.append(server)  # closed below, or the system might give the same port again
+    for other in taken:
+        other.server_close()
+    _ports_used.add(server.server_address[1])
+    return server
+
+
 @contextlib.contextmanager
 def serving(folder: Path) -> Iterator[Served]:
     """Serve a folder until the block ends."""
     served = Served()
-    server = _Server(("127.0.0.1", 0), functools.partial(_Handler, folder, served))
+    server = _on_a_port_of_its_own(functools.partial(_Handler, folder, served))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     served.url = f"http://127.0.0.1:{server.server_address[1]}"
