@@ -103,7 +103,7 @@ _ports_used: set[int] = set()
 
 
 def _on_a_port_of_its_own(handler: Callable[..., _Handler]) -> _Server:
-    """A server at a port that none had before in this process: GDAL keeps files by their address."""
+    """A server at a port that none had before in this process: GDAL keeps files by address."""
     taken: list[_Server] = []
     while (server := _Server(("127.0.0.1", 0), handler)).server_address[1] in _ports_used:
         taken.append(server)  # closed below, or the system might give the same port again
