@@ -66,6 +66,12 @@ def test_one_worker_or_one_block_need_no_child() -> None:
     assert worked_off(work, [1], 2, forked=True) == [own]
 
 
+def test_where_children_cannot_wait_for_work_threads_do_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: path != "/dev/shm")
+    assert not can_fork()
+    assert worked_off(lambda block: os.getpid(), [1, 2, 3], 2, forked=True) == 3 * [os.getpid()]
+
+
 @needs_forks
 @pytest.mark.parametrize("forked", [True, False])
 def test_an_error_comes_through_and_ends_the_work(forked: bool) -> None:
