@@ -1,8 +1,8 @@
 """Crew: forked children that work blocks off, and arrays that they write for their parent.
 
-Threads of Python wait for one another wherever the work is many small steps: an evaluation by two of
-them took 0.8 of the time that one took. A forked child has all that its parent had, at no cost, and
-waits for nobody; what it writes is lost, but for arrays of :func:`shared_full`.
+Threads of Python wait for one another wherever the work is many small steps: an evaluation by two
+of them took 0.8 of the time that one took. A forked child has all that its parent had, at no cost,
+and waits for nobody; what it writes is lost, but for arrays of :func:`shared_full`.
 """
 
 from __future__ import annotations
