@@ -253,12 +253,9 @@ class Nili(nn.Module):
 
     def blend(self, convolved: Tensor, xy: Tensor) -> Tensor:
         """Read a :meth:`convolved` map at (B, N, 2) points: (B, N, D)."""
-        self._check_affine()
-        batch, height, width, dim = convolved.shape
-        nearest = corners(xy, (height, width))
-        first = torch.arange(batch, device=xy.device)[:, None, None] * (height * width)
-        table = convolved.reshape(-1, dim)
-        return self._blended(table, nearest.index + first, nearest.weight, nearest.offset)
+        batch, points, dim = *xy.shape[:2], convolved.shape[-1]
+        frame = torch.arange(batch, device=xy.device).repeat_interleave(points)
+        return self.at_convolved(convolved, frame, xy.flatten(0, 1)).view(batch, points, dim)
 
     def _blended(self, table: Tensor, index: Tensor, weight: Tensor, offset: Tensor) -> Tensor:
         """Convolved tokens (T, D) blended: (..., 4) rows and weights, (..., 4, 2), to (..., D)."""

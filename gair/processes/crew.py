@@ -77,7 +77,8 @@ def work_off(
             it writes into arrays of :func:`shared_full`.
         blocks: small, for they are sent to the children.
         workers: at once.
-        forked: children do it, where this system can fork; else threads.
+        forked: children do it, where this system can fork and there are several blocks; else
+            threads.
         done: is told what the work of each block returned, in order.
 
     Raises:

@@ -29,8 +29,6 @@ from indexer.search.space import SearchSpace
 
 CONFIDENCE_RADII_M = (200.0, 500.0, 1000.0, 2000.0, 5000.0)
 """Radii around the best guess that confidence is calibrated for, metres."""
-_FEW_BLOCKS = 2
-"""Up to so many are looked at by threads: forking takes some tenths of a second."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,9 +153,8 @@ def examine(
 
     space.expect_many(weights, GroundKernel.of(weights) if weights.ground_weight else None)
     blocks = list(space.blocks(count))
-    forked = len(blocks) > _FEW_BLOCKS and space.forkable
     with Progress("calibration", count, "photo", quiet=quiet) as progress:
-        work_off(look, blocks, workers_here(), forked=forked, done=progress.advance)
+        work_off(look, blocks, workers_here(), forked=space.forkable, done=progress.advance)
     return findings
 
 

@@ -48,8 +48,6 @@ _BLOCK_NUMBERS = 4 << 20
 _MOST_PHOTOS = 64
 _SCORED_STEPS = 4
 """Times as many are scored at once."""
-_FEW_STEPS = 4
-"""Up to so many times as many are judged by threads: forking takes some tenths of a second."""
 _CELLS_AT_ONCE = 512
 
 
@@ -239,8 +237,7 @@ def judge_all(
         return len(rows)
 
     names, workers = ", ".join(rankings), threads or workers_here()
-    much = len(truths.rows) > _FEW_STEPS * step  # and takes longer than forking does
-    forked = much and judge.space.forkable
+    forked = judge.space.forkable
     with Progress(f"judge {names}", len(truths.rows), "photo", quiet=quiet) as progress:
         work_off(work, blocks, workers, forked=forked, done=progress.advance)
     return outcomes

@@ -24,8 +24,6 @@ from indexer.photos.vectors import PhotoVectors
 MOST_PHOTOS = 500
 """Photos that are altered, of different places as far as there are so many."""
 _AT_ONCE = 8
-_FEW_BLOCKS = 4
-"""Up to so many are altered by threads: forking takes some tenths of a second."""
 _CUTS = ("an enlargement", "a part of a picture")
 """These are cut out of the whole picture; of the others only the pixels that are measured count."""
 
@@ -74,9 +72,8 @@ def altered_photos(
         return len(block)
 
     blocks = [range(len(rows))[at : at + _AT_ONCE] for at in range(0, len(rows), _AT_ONCE)]
-    forked = len(blocks) > _FEW_BLOCKS
     with Progress("altered", len(rows), "photo", quiet=quiet) as progress:
-        work_off(alter_some, blocks, workers_here(), forked=forked, done=progress.advance)
+        work_off(alter_some, blocks, workers_here(), forked=True, done=progress.advance)
     values = {name: np.array(each[opened]) for name, each in told.items() if opened.any()}
     return AlteredPhotos(rows[opened], values)
 

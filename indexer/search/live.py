@@ -210,9 +210,7 @@ def _warm(geolocator: Geolocator) -> None:
         kernel = GroundKernel.of(space.weights)
         space.ground.prepare(kernel)
     if geolocator.index.shortlists is None or looks_at_all(space, Query()):
-        space.discs(space.merge_radius_m)
-        if space.reader is not None:
-            space.reader.expect_many()
+        space.expect_many(None if geolocator.calibration is None else space.weights)
     elif geolocator.calibration is not None:
         _ = space.sample
 

@@ -267,7 +267,7 @@ class SearchSpace:
             weights: as scores are weighed; None where they stay scores.
             kernel: how reference photos are read; None where they have no weight.
         """
-        if len(self.field) * self.field.disc_cells(self.merge_radius_m) <= MOST_DISC_ENTRIES:
+        if self._pairs_fit(self.merge_radius_m):
             self.discs(self.merge_radius_m)
         if weights is not None:
             self.blur(weights.spread_m)
@@ -275,6 +275,10 @@ class SearchSpace:
             self.reader.expect_many()
         if self.ground is not None and kernel is not None:
             self.ground.prepare(kernel)
+
+    def _pairs_fit(self, radius_m: float) -> bool:
+        """Whether the cells within a radius of each fit in memory, cell by cell."""
+        return len(self.field) * self.field.disc_cells(radius_m) <= MOST_DISC_ENTRIES
 
     def _kept(self, kept: LRUCache[float, Value], key: float, make: Callable[[], Value]) -> Value:
         """The value that is kept for a key, or is made now."""
@@ -319,10 +323,10 @@ class SearchSpace:
         """
         radius_m = self.merge_radius_m if radius_m is None else radius_m
         each = self.each_cell(p)
-        if len(self.field) * self.field.disc_cells(radius_m) > MOST_DISC_ENTRIES:
-            sums = self.field.disc_sums(each, radius_m)
-        else:
+        if self._pairs_fit(radius_m):
             sums = self.discs(radius_m).sums(each)
+        else:
+            sums = self.field.disc_sums(each, radius_m)
         return np.where(p > 0, sums, 0.0)
 
     def masses_within(self, p: Floats, lonlat_deg: Floats, radii_m: Sequence[float]) -> Floats:

@@ -100,7 +100,7 @@ class TokenReader:
     def expect_many(self) -> None:
         """Convolve all token maps now, where that takes little memory.
 
-        Points that are read later take a third of the time. Call it before threads or forked
+        Points that are read later take half of the time. Call it before threads or forked
         children read.
         """
         import torch

@@ -390,7 +390,7 @@ def test_the_same_photos_give_the_same_numbers(
 def test_forked_children_give_the_same_numbers(
     calibrated: Geolocator, photos: PhotoVectors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in (("_MOST_PHOTOS", 2), ("_SCORED_STEPS", 2), ("_FEW_STEPS", 1)):
+    for name, value in (("_MOST_PHOTOS", 2), ("_SCORED_STEPS", 2)):
         monkeypatch.setattr(judge, name, value)
     one, two = (
         evaluate(calibrated.space, photos, dataclasses.replace(QUIET, threads=count))

@@ -53,7 +53,6 @@ def test_forked_children_measure_the_same(tmp_path: Path, monkeypatch: pytest.Mo
     photos = listed(tmp_path)
     alone = altered_photos(photos, quiet=True)
     monkeypatch.setattr(altered, "_AT_ONCE", 1)
-    monkeypatch.setattr(altered, "_FEW_BLOCKS", 1)
     together = altered_photos(photos, quiet=True)
     np.testing.assert_array_equal(together.rows, alone.rows)
     for name, values in alone.values.items():

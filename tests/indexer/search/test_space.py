@@ -211,9 +211,9 @@ def test_forked_children_find_what_threads_find(
     s, places = sightings(calibrated, 24, 2)
     photos = HeldOut(s, places, space.cell_row(places))
     monkeypatch.setattr(search_space, "ENTRIES_AT_ONCE", 6 * len(space.index.cells))  # 4 blocks
-    monkeypatch.setattr(held_out, "_FEW_BLOCKS", 9)
+    monkeypatch.setattr(held_out, "workers_here", lambda: 1)  # by a thread
     threads = examine(space, calibration.weights, photos, seed=0, quiet=True)
-    monkeypatch.setattr(held_out, "_FEW_BLOCKS", 1)
+    monkeypatch.setattr(held_out, "workers_here", lambda: 2)
     children = examine(space, calibration.weights, photos, seed=0, quiet=True)
     for name in ("nll", "masses", "evidence", "sureness"):
         found, wanted = getattr(children, name), getattr(threads, name)
