@@ -42,6 +42,9 @@ EXPECTED_KERNELS_M = (250.0, 150.0, 400.0)
 """Widths that are tried where photos are compared with what is expected of a place."""
 EXPECTED_PHOTOS = (1.0, 3.0)
 """The same of p (:mod:`indexer.ground.expected`)."""
+EXPECTED_FREEDOM = 30.0
+"""Its degrees of freedom: in an unseen city, true cells of other photos were more probable by this
+than by 10, by 100 and by a normal distribution."""
 
 HALF_LIVES_YEARS = (8.0, 3.0, 1.0)
 """Half-lives of their age that are tried, beside none."""
@@ -114,7 +117,7 @@ def fit_ground(
         kernel = best_of([replace(kernel, kernel_m=width_m) for width_m in KERNELS_M])
         kernel = best_of([replace(kernel, sharpness=sharpness) for sharpness in SHARPNESSES])
         if expects_photos:
-            first = replace(kernel, expected_photos=EXPECTED_PHOTOS[0])
+            first = replace(kernel, expected_photos=EXPECTED_PHOTOS[0], freedom=EXPECTED_FREEDOM)
             other = best_of([replace(first, kernel_m=width_m) for width_m in EXPECTED_KERNELS_M])
             other = best_of([replace(other, expected_photos=p) for p in EXPECTED_PHOTOS])
             kernel = best_of([kernel, other])

@@ -15,12 +15,19 @@ mean of an offset that is the same around x, of which a photo sees one part in 1
     m(x) = W (B (z(x) - mean z) + sum_j K(x - c(j)) e_j / (n(x) + p)),   n(x) = sum_j K(x - c(j)),
     v(x) = 1 - n(x) / ((1 + p) (n(x) + p)).
 
-A photo s is then as likely at x as a normal distribution says, of d dimensions that are the mean
-square of W e_j,
+Some photos are farther from what is expected than others, wherever they were taken: at night, in
+fog, by a bad lens. So a photo s is as likely at x as a t distribution of f degrees of freedom says,
+of d dimensions that are the mean square of W e_j,
 
-    log ratio(x) = -1/2 (|W (s - mean s) - m(x)|^2 / v(x) + d log v(x) - |W (s - mean s)|^2),
+    log ratio(x) = -1/2 ((f + d) (log(1 + |W (s - mean s) - m(x)|^2 / (f v(x)))
+                                  - log(1 + |W (s - mean s)|^2 / f)) + d log v(x)),
 
-beside a place of which nothing is known. A photo speaks from the middle of its cell, so a million
+beside a place of which nothing is known. Without f it is a normal distribution, its limit, as in
+calibrations from before:
+
+    log ratio(x) = -1/2 (|W (s - mean s) - m(x)|^2 / v(x) - |W (s - mean s)|^2 + d log v(x)).
+
+A photo speaks from the middle of its cell, so a million
 of them cost what their cells cost. Between the cells' centres the imagery is that of the nearest
 one. Prototypes count as the photos that they stand for.
 
@@ -165,6 +172,7 @@ class ExpectedPhotos:
         kernel_m: float,
         pseudo_photos: float,
         *,
+        freedom: float = 0.0,
         half_life_years: float = 0.0,
         left_out: Ints | None = None,
         rows: Ints | None = None,
@@ -175,6 +183,7 @@ class ExpectedPhotos:
             s: (D,) the photo's vector.
             kernel_m: how far a reference photo speaks, standard deviation in metres.
             pseudo_photos: p.
+            freedom: f; 0: the normal distribution.
             half_life_years: in which a reference photo comes to count half as much; 0: none does.
             left_out: rows of reference photos that count as if they were not there.
             rows: (n,) the cells; None for all.
@@ -186,7 +195,8 @@ class ExpectedPhotos:
         whole = self._expected_by(kernel_m, half_life_years, pseudo_photos)
         taken = slice(None) if rows is None else rows
         products = whole.means[taken] @ white.astype(np.float32), whole.squares[taken]
-        logs = self._log(white, products, _variance(whole.around[taken], pseudo_photos))
+        variance = _variance(whole.around[taken], pseudo_photos)
+        logs = self._log(white, products, variance, freedom)
         if left_out is None or not len(left_out):
             return logs
         gone, minus, less = self._without(left_out, half_life_years)
@@ -198,7 +208,7 @@ class ExpectedPhotos:
             sums = (whole.means[at] - base) * (around + pseudo_photos)[:, None] - there.T @ minus
             around = around - there.T @ less
             where = at if rows is None else np.searchsorted(rows, at)
-            logs[where] = self._told(white, base, sums, around, pseudo_photos)
+            logs[where] = self._told(white, base, sums, around, pseudo_photos, freedom)
         return logs
 
     def log_ratio_at(
@@ -208,6 +218,7 @@ class ExpectedPhotos:
         kernel_m: float,
         pseudo_photos: float,
         *,
+        freedom: float = 0.0,
         half_life_years: float = 0.0,
         left_out: Ints | None = None,
     ) -> Floats:
@@ -223,7 +234,8 @@ class ExpectedPhotos:
             kernels = dense_kernels(points, self._points.data[gone], kernel_m)
             sums, around = sums - kernels @ minus, around - kernels @ less
         base = self._base[self._points.query(points)[1]]
-        return self._told(self._whitened(s), base, sums, around, pseudo_photos)
+        white = self._whitened(s)
+        return self._told(white, base, sums, around, pseudo_photos, freedom)
 
     def _whitened(self, s: Vectors) -> Floats:
         return np.asarray((np.asarray(s, np.float64) - self.looks.mean_s) @ self.looks.whitening)
@@ -291,18 +303,32 @@ class ExpectedPhotos:
         return cell, white * parts[:, None], parts
 
     def _told(
-        self, white: Floats, base: Floats32, sums: Floats, around: Floats, pseudo: float
+        self,
+        white: Floats,
+        base: Floats32,
+        sums: Floats,
+        around: Floats,
+        pseudo: float,
+        freedom: float,
     ) -> Floats:
         around = np.maximum(around, 0.0)  # rounding may leave a little less than nothing
         means = base + sums / (around + pseudo)[:, None]
         products = means @ white, np.square(means).sum(axis=1)
-        return self._log(white, products, _variance(around, pseudo))
+        return self._log(white, products, _variance(around, pseudo), freedom)
 
-    def _log(self, white: Floats, products: tuple[Scores, Scores], variance: Floats) -> Floats:
+    def _log(
+        self, white: Floats, products: tuple[Scores, Scores], variance: Floats, freedom: float
+    ) -> Floats:
         """The log ratio from the products m W(s - mean s), the squares of m, and v."""
-        own = float(white @ white)
-        away = own - 2 * products[0].astype(np.float64) + products[1]
-        return np.asarray(-0.5 * (away / variance + self.looks.energy * np.log(variance) - own))
+        own, d = float(white @ white), self.looks.energy
+        # Rounding may leave a little less than nothing of a square.
+        away = np.maximum(own - 2 * products[0].astype(np.float64) + products[1], 0.0)
+        logs = away / variance
+        if freedom:
+            logs = (freedom + d) * (np.log1p(logs / freedom) - np.log1p(own / freedom))
+        else:
+            logs -= own
+        return np.asarray(-0.5 * (logs + d * np.log(variance)))
 
 
 def sparse_kernels(places: Floats, points: KDTree, kernel_m: float) -> csr_array:

@@ -98,6 +98,8 @@ class GroundKernel:
     expected_photos: float = 0.0
     """Where above 0, a photo is compared with what :mod:`indexer.ground.expected` expects of a
     place instead of with other photos one by one, and this is its p."""
+    freedom: float = 0.0
+    """Its degrees of freedom; 0: a normal distribution."""
     power: float = 1.0
     """Of the ratio when it is shared out: the weight that its log gets."""
 
@@ -114,6 +116,7 @@ class GroundKernel:
             weights.ground_rs_weight,
             weights.ground_location_weight,
             weights.ground_expected_photos,
+            weights.ground_freedom,
             weights.ground_weight if weights.ground_weight > 0 else 1.0,
         )
 
@@ -292,6 +295,7 @@ class GroundField:
                 likeness.s,
                 kernel.kernel_m,
                 kernel.expected_photos,
+                freedom=kernel.freedom,
                 half_life_years=kernel.half_life_years,
                 left_out=likeness.left_out,
                 rows=None if self._part_of is None else self._part_of[1],
@@ -347,6 +351,7 @@ class GroundField:
                 points,
                 kernel.kernel_m,
                 kernel.expected_photos,
+                freedom=kernel.freedom,
                 half_life_years=kernel.half_life_years,
                 left_out=likeness.left_out,
             )

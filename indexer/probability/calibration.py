@@ -41,13 +41,14 @@ from indexer.probability.open_world import BayesFactor
 from indexer.probability.out_of_index import OutOfIndexTest
 from indexer.probability.posterior import EARLIER_APART_RADII, ScoreWeights, SharedErrors
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 """Raised when an old reader could misread a new file. 2: conditions of photos are checked before
 anything is promised. 3: reference photos have a weight. 4: their age may count. 5: altered photos
 teach looks; true and false claims count as much as each other in a ratio; chances of several photos
 have shifts. 6: what reference photos say is shared out among places that have some. 7: a photo may
-be compared with what is expected of a place. 8: places of an answer may be nearer to each other."""
-READABLE = (1, 2, 3, 4, 5, 6, 7, 8)
+be compared with what is expected of a place. 8: places of an answer may be nearer to each other. 9:
+what is expected of a place may be a t distribution."""
+READABLE = (1, 2, 3, 4, 5, 6, 7, 8, 9)
 """Versions that are read."""
 AGAIN = "calibrate again with python -m indexer calibrate"
 UNKNOWN_CONDITIONS = Caution(

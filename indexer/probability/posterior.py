@@ -105,6 +105,9 @@ class ScoreWeights:
     ground_expected_photos: float = 0.0
     """Where above 0, photos are compared with what is expected of a place, and this is the p of
     :mod:`indexer.ground.expected`; 0: with reference photos one by one."""
+    ground_freedom: float = 0.0
+    """Degrees of freedom of the distribution of photos around what is expected; 0 in calibrations
+    from before: a normal distribution."""
     apart_radii: float = APART_RADII
     """How far places were apart when their chances were measured, merge radii."""
 

@@ -16,7 +16,8 @@ from indexer.ground.likelihood import GroundField, GroundKernel
 from indexer.ground.likeness import Comparison
 from indexer.regions.cell_field import unit_vectors
 
-KERNEL = GroundKernel(kernel_m=200.0, expected_photos=1.5)
+KERNEL = GroundKernel(kernel_m=200.0, expected_photos=1.5, freedom=12.0)
+NORMAL = dataclasses.replace(KERNEL, freedom=0.0)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -44,7 +45,9 @@ class Town:
         return GroundField(Comparison(photos), self.cells, lambda rows: self.z[rows])
 
 
-def slow(town: Town, s: Vectors, at: Floats, gone: set[int] = frozenset()) -> Floats:
+def slow(
+    town: Town, s: Vectors, at: Floats, gone: set[int] = frozenset(), freedom: float = 12.0
+) -> Floats:
     """The formula of the module, one place and one photo at a time; tables by all photos."""
     cells, photos = unit_vectors(town.cells), unit_vectors(town.places)
     cell = [int(((cells - photo) ** 2).sum(axis=1).argmin()) for photo in photos]
@@ -70,8 +73,13 @@ def slow(town: Town, s: Vectors, at: Floats, gone: set[int] = frozenset()) -> Fl
         p = KERNEL.expected_photos
         away = s - mean_s - (town.z[own] - mean_z) @ mapping - total / (around + p)
         variance = 1 - around / ((1 + p) * (around + p))
-        mahalanobis = away @ inverse @ away / variance + energy * np.log(variance)
-        logs.append(-0.5 * (mahalanobis - (s - mean_s) @ inverse @ (s - mean_s)))
+        here = away @ inverse @ away / variance
+        anywhere = (s - mean_s) @ inverse @ (s - mean_s)
+        if freedom:
+            here, anywhere = (
+                (freedom + energy) * np.log(1 + square / freedom) for square in (here, anywhere)
+            )
+        logs.append(-0.5 * (here - anywhere + energy * np.log(variance)))
     return np.array(logs)
 
 
@@ -83,6 +91,19 @@ def test_it_is_the_formula_at_cells_and_between_them() -> None:
     between = town.cells[100:104] + (2e-4, 1e-4)
     np.testing.assert_allclose(evidence.at(between), slow(town, s[0], between), atol=2e-3)
     np.testing.assert_allclose(evidence.at(town.cells[:5]), evidence.log_ratios[0, :5], atol=2e-3)
+
+
+def test_without_degrees_of_freedom_it_is_the_normal_distribution() -> None:
+    """As in calibrations from before; many degrees of freedom come near to it."""
+    town, s = Town.drawn(), unit(np.random.default_rng(3), 1)
+    field = town.field()
+    normal = slow(town, s[0], town.cells, freedom=0.0)
+    evidence = field.evidence(s, NORMAL)
+    np.testing.assert_allclose(evidence.log_ratios[0], normal, atol=2e-3)
+    np.testing.assert_allclose(evidence.at(town.cells[:5]), normal[:5], atol=2e-3)
+    many = field.evidence(s, dataclasses.replace(KERNEL, freedom=1e7)).log_ratios[0]
+    np.testing.assert_allclose(many, normal, atol=5e-3)
+    assert np.abs(field.evidence(s, KERNEL).log_ratios[0] - normal).max() > 1
 
 
 def test_photos_that_are_left_out_say_nothing() -> None:

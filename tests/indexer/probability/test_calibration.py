@@ -296,3 +296,24 @@ def test_a_file_of_version_7_keeps_its_places_as_far_apart_as_they_were(folder: 
     assert new is not None
     assert old is not None
     assert (new.weights.apart_radii, old.weights.apart_radii) == (1.5, 2.0)
+
+
+def test_a_file_of_version_8_expects_photos_by_a_normal_distribution(folder: Path) -> None:
+    path = calibration_path(folder, BUILD)
+    measured = measured_calibration()
+    weights = dataclasses.replace(
+        measured.weights, ground_weight=0.4, ground_expected_photos=3.0, ground_freedom=30.0
+    )
+    dataclasses.replace(measured, weights=weights).save(path)
+
+    def older(header: dict[str, Any]) -> dict[str, Any]:
+        del header["sharpness"]["ground_freedom"]
+        return header | {"schema_version": 8}
+
+    new = load_calibration(folder, BUILD, MODEL)
+    rewrite_header(path, older)
+    old = load_calibration(folder, BUILD, MODEL)
+    assert new is not None
+    assert old is not None
+    assert (new.weights.ground_freedom, old.weights.ground_freedom) == (30.0, 0.0)
+    assert old.weights.ground_expected_photos == 3.0
