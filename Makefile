@@ -8,7 +8,7 @@
 #   make bench   speed and memory, measured side by side
 #   make dist    build sdist and wheel, install the wheel in a fresh environment and use it
 #   make constraints   add what is missing to constraints.txt; NEWEST=--newest resolves all again
-#   make demo-model    make the model that ships again: draw the world, train four times, convert (five hours)
+#   make demo-model    make the model that ships again: draw the world, train five times, convert (seven hours)
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -39,6 +39,9 @@ demo_deepened := --sv-residuals 2,4,8 --rs-residuals 1,2,8 --batch-photos 512 --
 # And once more, in true colours; what lies within 200 m counts as found, so it is no negative.
 demo_finished := --sv-residuals 3,6,10 --rs-residuals 1,3,10 --batch-photos 512 --steps 2300 --lr 0.001 \
   --temperature 0.025 --photo-jitter 0 --frame-jitter 0 --mask-near-m 200 --seed 2
+# Last, with photos of 144 x 144 pixels instead of 96 x 96.
+demo_enlarged := --batch-photos 512 --steps 820 --lr 0.0006 --ema-decay 0.996 --temperature 0.02 \
+  --photo-jitter 0 --frame-jitter 0 --mask-near-m 200 --seed 3
 demo_on := --no-standardise-bands --warm-start-photos 0
 
 .PHONY: demo demo-model test test-fast check docs bench dist constraints clean
@@ -69,7 +72,9 @@ demo-model: $(VENV)/installed
 	$(call trained,runs/demo-deepened,--model runs/demo-grown-half $(demo_on) $(demo_deepened))
 	test -d runs/demo-deepened-half || $(BIN)/python -m gair convert runs/demo-deepened/best runs/demo-deepened-half --half
 	$(call trained,runs/demo-finished,--model runs/demo-deepened-half $(demo_on) $(demo_finished))
-	$(BIN)/python -m gair convert runs/demo-finished/model gair/data/demo --half --rs-blur 0.4 --sv-mirrored
+	test -d runs/demo-finished-half || $(BIN)/python -m gair convert runs/demo-finished/model runs/demo-finished-half --half --sv-image-px 144
+	$(call trained,runs/demo-enlarged,--model runs/demo-finished-half $(demo_on) $(demo_enlarged))
+	$(BIN)/python -m gair convert runs/demo-enlarged/model gair/data/demo --half --rs-blur 0.4 --sv-mirrored
 
 test: $(VENV)/installed chromium
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder

@@ -27,9 +27,9 @@ calibrations from before:
 
     log ratio(x) = -1/2 (|W (s - mean s) - m(x)|^2 / v(x) - |W (s - mean s)|^2 + d log v(x)).
 
-A photo speaks from the middle of its cell, so a million
-of them cost what their cells cost. Between the cells' centres the imagery is that of the nearest
-one. Prototypes count as the photos that they stand for.
+A photo speaks from the middle of its cell, so a million of them cost what their cells cost. Between
+the cells' centres the imagery is that of the nearest one. Prototypes count as the photos that they
+stand for.
 
 The map B and the spread W are two tables for a whole city: they are fitted on all reference
 photos. Photos that are no evidence of one that is judged are taken out of the sums.
