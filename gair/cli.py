@@ -88,9 +88,6 @@ class _Convert(_Model):
     the model does); 0: not."""
     sv_mirrored: bool = False
     """Let it average what it says of a photo and of its mirror image, at twice the time."""
-    sv_mirror_px: int | None = option(None, metavar="N")
-    """Squeeze that mirror image to this side, pixels (default: as the model does); 0: to the
-    photo's."""
     sv_image_px: int | None = option(None, metavar="N")
     """Squeeze photos to this side, pixels (default: as the model does). Convolutions without
     blocks see photos of any size; how well, only training at that size can tell."""
@@ -196,7 +193,6 @@ def _convert(options: _Convert) -> int:
         revision=options.revision,
         rs_blur=options.rs_blur,
         sv_mirrored=options.sv_mirrored,
-        sv_mirror_px=options.sv_mirror_px,
         sv_image_px=options.sv_image_px,
     )
     print(f"{options.folder}: {model.info.name}, licence {model.info.licence}")
@@ -243,14 +239,13 @@ def convert(
     revision: str | None = None,
     rs_blur: float | None = None,
     sv_mirrored: bool = False,
-    sv_mirror_px: int | None = None,
     sv_image_px: int | None = None,
 ) -> Gair:
     """Load a model and save it as a folder; returns it.
 
-    ``rs_blur``, ``sv_mirrored``, ``sv_mirror_px`` and ``sv_image_px`` are fields of its
-    configuration that need no other weights; not given, they stay as they are. What a folder says
-    of the training of its weights goes along: the end of its card, and ``training.json``.
+    ``rs_blur``, ``sv_mirrored`` and ``sv_image_px`` are fields of its configuration that need no
+    other weights; not given, they stay as they are. What a folder says of the training of its
+    weights goes along: the end of its card, and ``training.json``.
     """
     from gair.checkpoints.card import sections_of
     from gair.checkpoints.checkpoint import CARD_FILE, FACTS_FILE, SHIPPED, shipped_folder
@@ -264,7 +259,6 @@ def convert(
         own,
         rs_blur=own.rs_blur if rs_blur is None else rs_blur,
         sv_mirrored=own.sv_mirrored or sv_mirrored,
-        sv_mirror_px=own.sv_mirror_px if sv_mirror_px is None else sv_mirror_px,
         sv_image_px=own.sv_image_px if sv_image_px is None else sv_image_px,
     )
     if config.sv_image_px != own.sv_image_px and (own.stem != "conv" or own.sv_depth):

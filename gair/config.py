@@ -71,9 +71,6 @@ class GairConfig:
     sv_mirrored: bool = False
     """Whether *s* is the mean of what the tower says of a photo and of its mirror image: steadier,
     at twice the tower's time."""
-    sv_mirror_px: Annotated[int, Range(0, 4096)] = 0
-    """Side that the mirror image is squeezed to, with a conv stem without blocks; 0: the photo's.
-    At another size the tower errs in other ways, so the mean of both is steadier still."""
     rs_blur: Annotated[float, Range(0, 8)] = 0.0
     """Standard deviation, tokens, of the Gaussian that a token map is averaged with at the end; 0:
     not averaged. It makes *z* steadier and less exact between near places."""
@@ -140,7 +137,6 @@ class GairConfig:
                 f"/{self.sv_patch_px}, remote sensing {self.rs_frame_px}/{self.rs_patch_px}"
             )
         self._check_stem()
-        self._check_mirror()
         sv_width = self.sv_channels[-1] if self.stem == "conv" else self.sv_width
         if sv_width % self.sv_heads or self.dim % self.rs_heads:
             raise ModelError(
@@ -196,17 +192,6 @@ class GairConfig:
                 f"odd, and {even[0]} is not"
             )
 
-    def _check_mirror(self) -> None:
-        """Refuse a size of mirror images that the tower cannot see."""
-        if not self.sv_mirror_px:
-            return
-        fits = self.stem == "conv" and not self.sv_depth and self.sv_mirrored
-        if not fits or self.sv_mirror_px % self.sv_patch_px:
-            raise ModelError(
-                f"sv_mirror_px is {self.sv_mirror_px}: it takes sv_mirrored, stem conv, sv_depth 0 "
-                f"and a multiple of sv_patch_px, {self.sv_patch_px}"
-            )
-
     @property
     def rs_grid(self) -> int:
         """Tokens along one side of a frame (12 in the release)."""
@@ -218,7 +203,7 @@ class GairConfig:
 
     def without_averages(self) -> GairConfig:
         """The same without what needs no training: as a training takes it."""
-        return dataclasses.replace(self, sv_mirrored=False, sv_mirror_px=0, rs_blur=0.0)
+        return dataclasses.replace(self, sv_mirrored=False, rs_blur=0.0)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, for ``config.json``.
@@ -246,7 +231,7 @@ _LATER: dict[str, Any] = {
     name: getattr(GairConfig(), name)
     for name in (
         "inr_hidden", "stem", "sv_channels", "sv_residuals", "rs_channels", "rs_residuals",
-        "sv_hidden", "rs_windows", "rs_hidden", "sv_mirrored", "sv_mirror_px", "rs_blur",
+        "sv_hidden", "rs_windows", "rs_hidden", "sv_mirrored", "rs_blur",
     )
 }  # fmt: skip
 """Fields that the first configurations did not have, with what those meant."""

@@ -76,9 +76,8 @@ def model_card(config: GairConfig, info: ModelInfo, *, half: bool = False, about
 
 
 def _street_view(config: GairConfig) -> str:
-    of_px = f" of {config.sv_mirror_px} pixels" if config.sv_mirror_px else ""
-    mirrored = f",\n  averaged over a photo and its mirror image{of_px}"
-    return _photo_tower(config) + (mirrored if config.sv_mirrored else "")
+    mirrored = ",\n  averaged over a photo and its mirror image" if config.sv_mirrored else ""
+    return _photo_tower(config) + mirrored
 
 
 def _photo_tower(config: GairConfig) -> str:

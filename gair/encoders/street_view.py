@@ -32,7 +32,7 @@ class StreetViewEncoder(nn.Module):
     def __init__(self, config: GairConfig) -> None:
         super().__init__()
         self.has_conv_stem = config.stem == "conv"
-        self.mirrored, self.mirror_px = config.sv_mirrored, config.sv_mirror_px
+        self.mirrored = config.sv_mirrored
         seen = config.sv_width
         if self.has_conv_stem:
             self.conv = PhotoTower(config)
@@ -65,16 +65,10 @@ class StreetViewEncoder(nn.Module):
     def pooled_and_embedding(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Both of :meth:`pooled` and :meth:`forward` from one pass of the tower.
 
-        With ``sv_mirrored`` the embedding is the mean over each photo and its mirror image, which
-        is squeezed to a side of ``sv_mirror_px`` as photos are: bicubic without anti-aliasing.
+        With ``sv_mirrored`` the embedding is the mean over each photo and its mirror image.
         """
         if not self.mirrored:
             return self._as_it_is(pixels)
-        if self.mirror_px:
-            size = (self.mirror_px, self.mirror_px)
-            mirror = F.interpolate(pixels.flip(3), size, mode="bicubic", align_corners=False)
-            pooled, s = self._as_it_is(pixels)
-            return pooled, (s + self._as_it_is(mirror)[1]) / 2
         pooled, s = self._as_it_is(torch.cat([pixels, pixels.flip(3)]))
         return pooled[: len(pixels)], s.view(2, len(pixels), -1).mean(dim=0)
 

@@ -11,7 +11,6 @@ import pytest
 import torch
 from micro_training import CONV_STEM, micro_model
 from torch import Tensor
-from torch.nn import functional as F
 
 from gair.cli import main
 from gair.encoders.remote_sensing import blurred
@@ -78,49 +77,17 @@ def test_a_mirrored_model_says_the_mean_and_the_same_of_a_mirror_image(
         torch.testing.assert_close(pooled, plain.street_view.pooled(photos))
 
 
-@torch.no_grad()
-def test_a_mirror_image_may_be_seen_at_another_size() -> None:
-    stem = {**CONV_STEM, "sv_depth": 0}
-    plain = micro_model(0, **stem)
-    model = micro_model(0, **stem, sv_mirrored=True, sv_mirror_px=16)
-    photos = noise(3, 3, 32, 32)
-    small = F.interpolate(photos.flip(3), (16, 16), mode="bicubic")
-    of_each = [plain.street_view(p) for p in (photos, small)]
-    said = model.encode_street_view(photos, normalize=False)
-    torch.testing.assert_close(said, (of_each[0] + of_each[1]) / 2)
-    same = micro_model(0, **stem, sv_mirrored=True).encode_street_view(photos, normalize=False)
-    assert (said - same).abs().max() > 0.01
-    pooled = model.street_view.pooled_and_embedding(photos)[0]
-    torch.testing.assert_close(pooled, plain.street_view.pooled(photos))
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"sv_mirror_px": 16, "sv_mirrored": True},
-        {**CONV_STEM, "sv_depth": 1, "sv_mirror_px": 16, "sv_mirrored": True},
-        {**CONV_STEM, "sv_depth": 0, "sv_mirror_px": 16},
-        {**CONV_STEM, "sv_depth": 0, "sv_mirror_px": 17, "sv_mirrored": True},
-    ],
-)
-def test_a_size_of_mirror_images_that_no_tower_sees_is_refused(fields: dict[str, object]) -> None:
-    with pytest.raises(ModelError, match="sv_mirror_px"):
-        micro_model(0, **fields)
-
-
 def test_convert_lets_convolutions_see_photos_of_another_size(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = micro_model(0, **{**CONV_STEM, "sv_depth": 0}).save_pretrained(tmp_path / "small")
-    large, both = str(tmp_path / "large"), str(tmp_path / "both")
-    assert main(["convert", str(folder), large, "--sv-image-px", "64"]) == 0
-    flags = ["--sv-mirrored", "--sv-mirror-px", "32"]
-    assert main(["convert", large, both, *flags]) == 0
-    config = Gair.from_pretrained(both).config
-    assert (config.sv_image_px, config.sv_mirror_px, config.sv_mirrored) == (64, 32, True)
-    assert config.without_averages() == Gair.from_pretrained(large).config
-    card = (tmp_path / "both" / "README.md").read_text()
-    assert "a photo and its mirror image of 32 pixels" in card
+    large = tmp_path / "large"
+    assert main(["convert", str(folder), str(large), "--sv-image-px", "64"]) == 0
+    model, before = Gair.from_pretrained(str(large)), Gair.from_pretrained(str(folder))
+    assert model.config == dataclasses.replace(before.config, sv_image_px=64)
+    assert model.encode_street_view(noise(2, 3, 64, 64)).shape == (2, model.config.dim)
+    for name, weight in before.state_dict().items():
+        torch.testing.assert_close(model.state_dict()[name], weight, rtol=0, atol=0)
     fixed = micro_model(0).save_pretrained(tmp_path / "fixed")
     assert main(["convert", str(fixed), str(tmp_path / "no"), "--sv-image-px", "64"]) == 2
     assert "--sv-image-px 64" in capsys.readouterr().err
