@@ -126,9 +126,13 @@ def test_a_build_chooses_tells_and_opens(city_tif: Path, tmp_path: Path) -> None
     argv = ["build", "--imagery", str(city_tif), "--model", "shipped:demo", "--resolution", "10"]
     argv += ["--bbox=-0.12,51.49,-0.085,51.515", "--out", str(tmp_path), "--quiet"]
     assert main([*argv, "--name", "listed", "--index-type", "ivf-sq8"]) == 0
-    search = open_index(tmp_path / "listed").manifest.search
+    index = open_index(tmp_path / "listed")
+    search = index.manifest.search
     assert search["wanted"] == "ivf-sq8"
-    assert search["recall"] > 0.9
+    assert 0.5 < search["recall"] <= 1
+    found_enough = search["recall"] >= 0.95  # so few cells, of noise, may have no lists
+    assert search["type"] == ("ivf-sq8" if found_enough else "flat")
+    assert (index.shortlists is not None) == found_enough
     assert "turned to a cosine of 0.6, in place of photos" in search["queries"]
 
 
