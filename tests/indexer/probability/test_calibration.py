@@ -16,7 +16,7 @@ from model_city import calibrated_city
 from gair.errors import IndexCorruptError, IndexMismatchError, SearchIndexError, UsageError
 from indexer.probability.calibration import Calibration, calibration_path, load_calibration
 from indexer.probability.confidence import Curve
-from indexer.probability.posterior import SharedErrors
+from indexer.probability.posterior import ScoreWeights, SharedErrors
 
 BUILD, MODEL = "20260101T000000Z-0000", "f" * 64
 
@@ -282,38 +282,36 @@ def test_a_file_of_version_4_opens_with_its_own_meaning(folder: Path) -> None:
             assert (curve.curve, curve.balanced, new.balanced) == (new.curve, False, True)
 
 
-def test_a_file_of_version_7_keeps_its_places_as_far_apart_as_they_were(folder: Path) -> None:
+def new_and_older_weights(
+    folder: Path, calibration: Calibration, without: str, version: int
+) -> tuple[ScoreWeights, ScoreWeights]:
+    """Weights of a calibration as read, and as read from a version that lacks one of them."""
     path = calibration_path(folder, BUILD)
-    measured_calibration().save(path)
+    calibration.save(path)
 
     def older(header: dict[str, Any]) -> dict[str, Any]:
-        del header["sharpness"]["apart_radii"]
-        return header | {"schema_version": 7}
+        del header["sharpness"][without]
+        return header | {"schema_version": version}
 
     new = load_calibration(folder, BUILD, MODEL)
     rewrite_header(path, older)
     old = load_calibration(folder, BUILD, MODEL)
     assert new is not None
     assert old is not None
-    assert (new.weights.apart_radii, old.weights.apart_radii) == (1.5, 2.0)
+    return new.weights, old.weights
+
+
+def test_a_file_of_version_7_keeps_its_places_as_far_apart_as_they_were(folder: Path) -> None:
+    new, old = new_and_older_weights(folder, measured_calibration(), "apart_radii", 7)
+    assert (new.apart_radii, old.apart_radii) == (1.5, 2.0)
 
 
 def test_a_file_of_version_8_expects_photos_by_a_normal_distribution(folder: Path) -> None:
-    path = calibration_path(folder, BUILD)
     measured = measured_calibration()
     weights = dataclasses.replace(
         measured.weights, ground_weight=0.4, ground_expected_photos=3.0, ground_freedom=30.0
     )
-    dataclasses.replace(measured, weights=weights).save(path)
-
-    def older(header: dict[str, Any]) -> dict[str, Any]:
-        del header["sharpness"]["ground_freedom"]
-        return header | {"schema_version": 8}
-
-    new = load_calibration(folder, BUILD, MODEL)
-    rewrite_header(path, older)
-    old = load_calibration(folder, BUILD, MODEL)
-    assert new is not None
-    assert old is not None
-    assert (new.weights.ground_freedom, old.weights.ground_freedom) == (30.0, 0.0)
-    assert old.weights.ground_expected_photos == 3.0
+    calibration = dataclasses.replace(measured, weights=weights)
+    new, old = new_and_older_weights(folder, calibration, "ground_freedom", 8)
+    assert (new.ground_freedom, old.ground_freedom) == (30.0, 0.0)
+    assert old.ground_expected_photos == 3.0
